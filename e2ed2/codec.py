@@ -1,0 +1,82 @@
+"""Images to compact latents and back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor
+
+from e2ed2.errors import UserError
+
+AUTOENCODERS = ("AutoencoderDC", "AutoencoderTiny", "AutoencoderKL")
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """A DC-AE (Chen et al. 2024, diffusers' `AutoencoderDC`) of residual convolutions, 16x smaller each way.
+
+    Fully convolutional, so that 64x64 crops train it and 128x128 pictures (8x8 latents) use it.
+    """
+
+    latent_channels: int = 32
+    widths: tuple[int, ...] = (64, 64, 128, 256, 256)
+    """Channels at 1/1, 1/2, 1/4, ... of the resolution; the first has no layers of its own."""
+    encoder_layers: tuple[int, ...] = (0, 1, 1, 1, 1)
+    decoder_layers: tuple[int, ...] = (0, 1, 1, 2, 2)
+
+    def build(self) -> "Codec":
+        none = ((),) * len(self.widths)
+        return Codec(
+            "AutoencoderDC",
+            {
+                "latent_channels": self.latent_channels,
+                "encoder_block_out_channels": self.widths,
+                "decoder_block_out_channels": self.widths,
+                "encoder_layers_per_block": self.encoder_layers,
+                "decoder_layers_per_block": self.decoder_layers,
+                "encoder_qkv_multiscales": none,
+                "decoder_qkv_multiscales": none,
+            },
+            latent_channels=self.latent_channels,
+        )
+
+
+class Codec(ModelMixin, ConfigMixin):
+    """A diffusers autoencoder between latents of zero mean and unit variance per channel."""
+
+    @register_to_config
+    def __init__(self, kind: str, options: dict[str, Any], latent_channels: int):
+        super().__init__()
+        if kind not in AUTOENCODERS:
+            raise UserError(f"Unknown autoencoder {kind!r}: choose one of {', '.join(AUTOENCODERS)}.")
+        self.autoencoder = getattr(diffusers, kind)(**options)
+        self.register_buffer("mean", torch.zeros(latent_channels))
+        self.register_buffer("std", torch.ones(latent_channels))
+        self.to(memory_format=torch.channels_last)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """`[B, 3, H, W]` in [-1, 1] => normalised latents `[B, C, h, w]`."""
+        return (self.encode_raw(images) - self.mean[:, None, None]) / self.std[:, None, None]
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Normalised latents `[B, C, h, w]` => images `[B, 3, H, W]`, about [-1, 1], not clipped."""
+        return self.decode_raw(latents * self.std[:, None, None] + self.mean[:, None, None])
+
+    def encode_raw(self, images: Tensor) -> Tensor:
+        encoded = self.autoencoder.encode(images.contiguous(memory_format=torch.channels_last))
+        if hasattr(encoded, "latent_dist"):
+            return encoded.latent_dist.mode()
+        return encoded.latents if hasattr(encoded, "latents") else encoded.latent
+
+    def decode_raw(self, latents: Tensor) -> Tensor:
+        return self.autoencoder.decode(latents.contiguous(memory_format=torch.channels_last)).sample
+
+    @torch.no_grad()
+    def measure(self, batches: list[Tensor]) -> None:
+        """Set mean and std per channel to those of the batches' latents."""
+        latents = torch.cat([self.encode_raw(images) for images in batches])
+        self.mean.copy_(latents.mean(dim=(0, 2, 3)))
+        self.std.copy_(latents.std(dim=(0, 2, 3)))

@@ -1,0 +1,103 @@
+"""Pictures with captions, from the bundled set or anybody's, decoded once into memory."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from e2ed2.errors import UserError
+
+EMOJI = Path(__file__).parents[2] / "assets" / "emoji" / "emoji.parquet"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which pictures to train on."""
+
+    path: str = str(EMOJI)
+    """A folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), a Parquet file, or WebDataset shards (`*.tar`)."""
+    split: str = "train"
+    """Keep rows whose `split` column says this; ignored where there is no such column."""
+    image_column: str = "image"
+    caption_column: str = "caption"
+    resolution: int = 128
+    """Height and width in pixels; pictures are centre-cropped to a square and area-resized."""
+
+    def __post_init__(self) -> None:
+        if self.resolution < 16:
+            raise UserError(f"A resolution of {self.resolution} is too small: choose at least 16.")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """N captioned pictures, all of one size."""
+
+    images: np.ndarray  # uint8 [N, H, W, 3], RGB
+    captions: list[str]
+    keywords: list[list[str]] = field(repr=False)  # other words for the same thing; may be empty
+    styles: list[str] = field(repr=False)  # the word that names the drawing style; "" where there is none
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def tensor(self, rows: Tensor) -> Tensor:
+        """Those rows as `[B, 3, H, W]` in [-1, 1]."""
+        return torch.from_numpy(self.images[rows.numpy()]).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def load_pictures(config: DataConfig) -> Pictures:
+    """Read and decode every picture of the split: N * H * W * 3 bytes of memory.
+
+    Raises:
+        UserError: nothing at the path, no such column, or no picture in the split.
+    """
+    table = open_table(config.path)
+    for column in (config.image_column, config.caption_column):
+        if column not in table.column_names:
+            raise UserError(
+                f"{config.path} has no column {column!r} (it has {', '.join(table.column_names)}): "
+                "name yours with --data.image-column and --data.caption-column."
+            )
+    if "split" in table.column_names:
+        splits = np.array(table["split"])
+        table = table.select(np.flatnonzero(splits == config.split))
+        if len(table) == 0:
+            raise UserError(f"No picture has split {config.split!r}: choose one of {', '.join(sorted(set(splits)))}.")
+    if len(table) == 0:
+        raise UserError(f"{config.path} holds no picture.")
+    images = table.cast_column(config.image_column, datasets.Image(mode="RGB"))[config.image_column]
+    count = len(table)
+    return Pictures(
+        images=np.stack([square(image, config.resolution) for image in images]),
+        captions=list(table[config.caption_column]),
+        keywords=list(table["keywords"]) if "keywords" in table.column_names else [[]] * count,
+        styles=list(table["style"]) if "style" in table.column_names else [""] * count,
+    )
+
+
+def open_table(path: str) -> datasets.Dataset:
+    file = Path(path)
+    if file.is_dir() and not list(file.glob("*.tar")):
+        return _load("imagefolder", data_dir=path)
+    if file.suffix == ".parquet" and file.is_file():
+        return datasets.Dataset.from_parquet(path, keep_in_memory=True)
+    shards = sorted(file.glob("*.tar")) if file.is_dir() else sorted(file.parent.glob(file.name))
+    if shards and all(shard.suffix == ".tar" for shard in shards):
+        return _load("webdataset", data_files=[str(shard) for shard in shards])
+    raise UserError(f"No pictures at {path}: give a folder with metadata.csv or .jsonl, a .parquet file, or .tar shards.")
+
+
+def _load(kind: str, **where: object) -> datasets.Dataset:
+    return datasets.load_dataset(kind, split="train", **where)
+
+
+def square(image: Image.Image, resolution: int) -> np.ndarray:
+    """Centre crop and area resize to uint8 `[resolution, resolution, 3]`."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.convert("RGB").resize((resolution, resolution), Image.Resampling.BOX, box=box))

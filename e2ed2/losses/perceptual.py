@@ -1,0 +1,76 @@
+"""LPIPS (Zhang et al. 2018), with weights that come from the package registry.
+
+torchvision's AlexNet is a download from elsewhere, so the backbone and the linear heads are those of
+ST-LPIPS (Ghildyal and Liu 2022), read from the package `stlpips-pytorch` and put into `lpips.LPIPS`.
+"""
+
+import hashlib
+import warnings
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import lpips
+import torch
+from torch import Tensor, nn
+
+from e2ed2.errors import UserError
+
+Net = Literal["alex", "vgg"]
+
+SHA256 = {
+    "alex": "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
+    "vgg": "44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250",
+}
+
+
+class PerceptualLoss(nn.Module):
+    """LPIPS distance between two batches of images, each `[B, 3, H, W]` in [-1, 1], H and W >= 32.
+
+    `net="alex"` is for training. `"vgg"` is held out for evaluation: never train on it.
+    """
+
+    def __init__(self, net: Net = "alex"):
+        super().__init__()
+        with warnings.catch_warnings():  # lpips still calls torchvision by its former argument names
+            warnings.simplefilter("ignore", UserWarning)
+            self.distance = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+        self.distance.load_state_dict(renamed(load_weights(net), self.distance.state_dict()))
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Distance of each pair, `[B]`, >= 0; 0 for equal images."""
+        return self.distance(images, targets).flatten()
+
+    def train(self, mode: bool = True) -> "PerceptualLoss":
+        """Always in evaluation mode: the metric is a constant."""
+        return super().train(False)
+
+
+def renamed(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """ST-LPIPS's weights under LPIPS's names.
+
+    Its blur filters (`filt`) shift the layer numbers but not the layers' order, and LPIPS lists its linear
+    heads twice (`lin0`, `lins.0`).
+    """
+    layers = [key for key in weights if key.startswith("net.") and not key.endswith("filt")]
+    names = [key for key in wanted if key.startswith("net.")]
+    backbone = {name: weights[layer] for name, layer in zip(names, layers, strict=True)}
+    heads = {key: weights[key.replace("lins.", "lin")] for key in wanted if key.startswith("lin")}
+    constants = {key: value for key, value in wanted.items() if key.startswith("scaling_layer")}
+    return backbone | heads | constants
+
+
+@cache
+def load_weights(net: Net) -> dict[str, Tensor]:
+    """State dict for `lpips.LPIPS(net=net)`. The file is trusted by its hash."""
+    spec = find_spec("stlpips_pytorch")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("The perceptual weights are missing: run `pip install -r requirements.txt`.")
+    file = Path(spec.submodule_search_locations[0]) / "weights" / "vST0.0" / f"{net}_shift_tolerant.pth"
+    if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != SHA256[net]:
+        raise UserError(
+            f"{file} is not the file this project was tested with: reinstall `stlpips-pytorch` as requirements.txt pins it."
+        )
+    return torch.load(file, map_location="cpu", weights_only=True)

@@ -1,0 +1,38 @@
+"""Train the codec: a picture through the latents and back."""
+
+import torch
+from torch import Tensor, nn
+
+from e2ed2.codec import Codec
+from e2ed2.losses.perceptual import PerceptualLoss
+from e2ed2.types import Batch
+
+
+class Reconstruction(nn.Module):
+    """L1 + LPIPS between pictures and their reconstruction.
+
+    Noise on the latents (a share of each channel's standard deviation) makes the decoder forgive a
+    denoiser's small errors.
+    """
+
+    def __init__(self, codec: Codec, lpips_weight: float = 0.5, latent_noise: float = 0.1):
+        super().__init__()
+        self.model = codec
+        self.perceptual = PerceptualLoss()
+        self.lpips_weight = lpips_weight
+        self.latent_noise = latent_noise
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        latents = self.model.encode_raw(batch.images)
+        scale = self.latent_noise * latents.detach().std(dim=(0, 2, 3), keepdim=True)
+        noise = torch.randn(latents.shape, generator=generator, device=latents.device)
+        images = self.model.decode_raw(latents + scale * noise)
+        return {
+            "l1": (images - batch.images).abs().mean(),
+            "lpips": self.lpips_weight * self.perceptual(images, batch.images).mean(),
+        }
+
+    @torch.no_grad()
+    def preview(self, model: Codec, batch: Batch) -> Tensor:
+        """Pictures above their reconstructions, `[2 * B, 3, H, W]`."""
+        return torch.cat([batch.images, model.decode_raw(model.encode_raw(batch.images))])

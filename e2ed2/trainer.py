@@ -1,0 +1,228 @@
+"""The loop that every training shares: update, average, log, show, save, resume.
+
+Everything random in update k is a function of (seed, k, process), so that a resumed run repeats exactly
+what an uninterrupted one would have done.
+"""
+
+import json
+import math
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torchvision.utils import save_image
+
+from e2ed2.errors import UserError
+from e2ed2.types import Batch
+
+
+class Objective(Protocol):
+    """What a training minimises. `model` is trained, averaged and saved; the rest is constant."""
+
+    model: nn.Module
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Weighted scalar terms; their sum is minimised."""
+        ...
+
+    def preview(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Images `[N, 3, H, W]` in [-1, 1] that show what `model` has learnt."""
+        ...
+
+
+class Batches(Protocol):
+    def __call__(self, step: int, process: int, processes: int) -> Batch: ...
+
+    def preview(self) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How to train, whatever the objective."""
+
+    steps: int = 1000
+    """Updates in all."""
+    batch_size: int = 32
+    """Pictures an update, on each process."""
+    lr: float = 1e-3
+    warmup: int = 50
+    """Updates of linear rise to `lr`; a half cosine to 0 follows."""
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: float = 0.998
+    """Of the averaged weights, which previews and the finished model use."""
+    seed: int = 0
+    log_every: int = 10
+    preview_every: int = 250
+    save_every: int = 250
+    mixed_precision: str = "no"
+    """`bf16` or `fp16` on a GPU."""
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.batch_size, self.log_every, self.preview_every, self.save_every) < 1:
+            raise UserError("steps, batch-size, log-every, preview-every and save-every must be at least 1.")
+        if not 0 <= self.ema_decay < 1:
+            raise UserError(f"ema-decay is {self.ema_decay}: choose a number in [0, 1).")
+
+    def learning_rate(self, step: int) -> float:
+        """Share of the full learning rate at update `step`, in (0, 1]."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Trainer:
+    """Runs one objective in one folder; built again on the same folder, it goes on where it stopped."""
+
+    def __init__(
+        self, config: TrainerConfig, objective: nn.Module, batches: Batches, folder: Path, groups: list | None = None
+    ):
+        self.config = config
+        self.batches = batches
+        self.folder = folder
+        self.accelerator = Accelerator(mixed_precision=config.mixed_precision)
+        torch.manual_seed(config.seed)
+        groups = groups or [{"params": objective.model.parameters(), "lr": config.lr}]
+        self.full_rates = [group["lr"] for group in groups]
+        optimizer = torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+        self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
+        self.model = self.accelerator.unwrap_model(self.objective).model
+        self.ema = EMAModel(self.model.parameters(), decay=config.ema_decay, foreach=True)
+        self.ema.to(self.accelerator.device)
+        self.accelerator.register_for_checkpointing(self.ema)
+        self.step = 0
+        self.resume()
+
+    def run(self) -> bool:
+        """Train to the end, or to Ctrl-C (after saving). True when the training is finished."""
+        with self.progress() as tick, interruptible() as interrupted:
+            while self.step < self.config.steps and not interrupted():
+                tick(self.train_step())
+                if self.step % self.config.preview_every == 0 or self.step == self.config.steps:
+                    self.preview()
+                if self.step % self.config.save_every == 0:
+                    self.save()
+        self.save()
+        return self.step == self.config.steps
+
+    def train_step(self) -> dict[str, Tensor]:
+        """One update. Returns the loss terms and the gradient's norm, scalars on the device."""
+        process, processes = self.accelerator.process_index, self.accelerator.num_processes
+        batch = self.batches(self.step, process, processes)
+        generator = torch.Generator(self.accelerator.device)
+        generator.manual_seed(hash((self.config.seed, self.step, process)) % 2**63)
+        for group, rate in zip(self.optimizer.param_groups, self.full_rates, strict=True):
+            group["lr"] = rate * self.config.learning_rate(self.step)
+        terms = self.objective(batch, generator)
+        self.optimizer.zero_grad()
+        self.accelerator.backward(sum(terms.values()))
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        if self.accelerator.mixed_precision != "fp16" and not torch.isfinite(norm):
+            raise UserError(
+                f"The gradient of update {self.step} is not finite ({_readable(terms)}): "
+                "lower the learning rate; the last checkpoint is intact."
+            )
+        self.optimizer.step()
+        self.ema.step(self.model.parameters())
+        self.step += 1
+        return {name: term.detach() for name, term in terms.items()} | {"grad_norm": norm}
+
+    @contextmanager
+    def averaged(self) -> Iterator[nn.Module]:
+        """The model with its averaged weights."""
+        self.ema.store(self.model.parameters())
+        self.ema.copy_to(self.model.parameters())
+        self.model.eval()
+        try:
+            yield self.model
+        finally:
+            self.ema.restore(self.model.parameters())
+            self.model.train()
+
+    def preview(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        batch = self.batches.preview()
+        with self.averaged() as model:
+            images = self.accelerator.unwrap_model(self.objective).preview(model, batch)
+        file = self.folder / "previews" / f"{self.step:06d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_image(images, file, nrow=len(batch.images), normalize=True, value_range=(-1, 1), padding=1)
+
+    def save(self) -> None:
+        """Write `checkpoints/<step>` whole or not at all, then drop the ones before."""
+        final = self.folder / "checkpoints" / f"{self.step:06d}"
+        if final.exists():
+            return
+        partial = final.with_suffix(".partial")
+        self.accelerator.save_state(str(partial))
+        if self.accelerator.is_main_process:
+            partial.rename(final)
+            for old in final.parent.iterdir():
+                if old != final:
+                    shutil.rmtree(old)
+        self.accelerator.wait_for_everyone()
+
+    def resume(self) -> None:
+        saved = sorted(path for path in (self.folder / "checkpoints").glob("*") if path.suffix != ".partial")
+        if saved:
+            try:
+                self.accelerator.load_state(str(saved[-1]))
+            except (RuntimeError, ValueError, OSError) as error:
+                raise UserError(
+                    f"{saved[-1]} cannot be resumed ({error.__class__.__name__}): delete it, or train into a new folder."
+                ) from error
+            self.step = int(saved[-1].name)
+
+    @contextmanager
+    def progress(self) -> Iterator[Any]:
+        """Yields a function that takes an update's metrics; shows a bar and appends to `metrics.jsonl`."""
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+                   TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+        self.folder.mkdir(parents=True, exist_ok=True)
+        started, first = time.monotonic(), self.step
+        with (
+            open(self.folder / "metrics.jsonl", "a", buffering=1) as log,
+            Progress(*columns, disable=not self.accelerator.is_main_process) as bar,
+        ):
+            task = bar.add_task("training", total=self.config.steps, completed=self.step)
+
+            def tick(metrics: dict[str, Tensor]) -> None:
+                if self.step % self.config.log_every == 0 and self.accelerator.is_main_process:
+                    pictures = self.config.batch_size * self.accelerator.num_processes
+                    rate = (self.step - first) * pictures / (time.monotonic() - started)
+                    numbers = {name: round(value.item(), 6) for name, value in metrics.items()}
+                    log.write(json.dumps({"step": self.step, "samples_per_s": round(rate, 2)} | numbers) + "\n")
+                    bar.update(task, description=f"{rate:.1f} samples/s, {_readable(metrics)}")
+                bar.update(task, completed=self.step)
+
+            yield tick
+
+
+@contextmanager
+def interruptible() -> Iterator[Any]:
+    """Ctrl-C and SIGTERM let the update in progress finish; yields a function that says whether one came."""
+    came: list[int] = []
+    handlers = {number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _readable(terms: dict[str, Tensor]) -> str:
+    return ", ".join(f"{name} {float(value):.4f}" for name, value in terms.items())

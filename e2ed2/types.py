@@ -1,0 +1,52 @@
+"""Values that pass between the stages.
+
+One shape convention everywhere: images are float `[B, 3, H, W]` in [-1, 1], latents float
+`[B, C, h, w]` with zero mean and unit variance per channel over the training set.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TextEmbedding:
+    """What the text encoder says of B captions."""
+
+    tokens: Tensor  # [B, L, D] last hidden states; zeros where the mask is 0
+    mask: Tensor  # [B, L] bool, true on real tokens
+    pooled: Tensor  # [B, D] mean of the token states, scaled to unit length
+
+    def __len__(self) -> int:
+        return len(self.pooled)
+
+    def __getitem__(self, rows: slice | Tensor) -> Self:
+        return type(self)(self.tokens[rows], self.mask[rows], self.pooled[rows])
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        return type(self)(self.tokens.to(device, dtype), self.mask.to(device), self.pooled.to(device, dtype))
+
+    def repeat(self, count: int) -> Self:
+        """Each caption `count` times, next to each other: `[B * count, ...]`."""
+        return type(self)(*(value.repeat_interleave(count, dim=0) for value in (self.tokens, self.mask, self.pooled)))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One update's worth of training data."""
+
+    images: Tensor  # [B, 3, H, W] in [-1, 1]
+    text: TextEmbedding | None = None  # B captions; None where only pictures are needed
+    latents: Tensor | None = None  # [B, C, h, w] of the same pictures; None where only pictures are needed
+
+
+@dataclass(frozen=True)
+class TrajectoryStep:
+    """One step of the sampler, as the callback sees it."""
+
+    index: int  # 0 is the first step, from pure noise
+    t: float  # noise level on entry, in (0, 1]
+    noisy: Tensor  # [B, C, h, w] x_t on entry
+    clean: Tensor  # [B, C, h, w] the step's estimate of x_0
