@@ -59,6 +59,8 @@ class TrainerConfig:
     """Updates of linear rise to `lr`; a half cosine to 0 follows."""
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
+    adversary_lr: float = 3e-4
+    """Of the discriminator, where the loss has one."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     ema_decay: float = 0.998
@@ -88,8 +90,14 @@ class Trainer:
     """Runs one objective in one folder; built again on the same folder, it goes on where it stopped."""
 
     def __init__(
-        self, config: TrainerConfig, objective: nn.Module, batches: Batches, folder: Path, groups: list | None = None
+        self,
+        config: TrainerConfig,
+        objective: nn.Module,
+        batches: Batches,
+        folder: Path,
+        groups: list[dict[str, Any]] | None = None,
     ):
+        """`groups` are the optimizer's, each with its own `lr`; by default all of the model at `config.lr`."""
         self.config = config
         self.batches = batches
         self.folder = folder
@@ -98,6 +106,7 @@ class Trainer:
         groups = groups or [{"params": objective.model.parameters(), "lr": config.lr}]
         self.full_rates = [group["lr"] for group in groups]
         optimizer = torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+        self.prepare_adversary(getattr(objective, "adversary", None))
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
         self.model = self.accelerator.unwrap_model(self.objective).model
         self.ema = EMAModel(self.model.parameters(), decay=config.ema_decay, foreach=True)
@@ -105,6 +114,15 @@ class Trainer:
         self.accelerator.register_for_checkpointing(self.ema)
         self.step = 0
         self.resume()
+
+    def prepare_adversary(self, adversary: nn.Module | None) -> None:
+        """A discriminator has an optimizer of its own; frozen, it is a part of the objective."""
+        self.adversary = adversary
+        if adversary is not None:
+            rate = self.config.adversary_lr
+            optimizer = torch.optim.AdamW(adversary.parameters(), lr=rate, betas=(0.0, 0.99), weight_decay=0.0)
+            self.adversary_optimizer = self.accelerator.prepare(optimizer)
+            adversary.requires_grad_(False)
 
     def run(self) -> bool:
         """Train to the end, or to Ctrl-C (after saving). True when the training is finished."""
@@ -123,7 +141,7 @@ class Trainer:
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         batch = self.batches(self.step, process, processes)
         generator = torch.Generator(self.accelerator.device)
-        generator.manual_seed(hash((self.config.seed, self.step, process)) % 2**63)
+        generator.manual_seed((self.config.seed * 1_000_003 + self.step) * 1_009 + process)
         for group, rate in zip(self.optimizer.param_groups, self.full_rates, strict=True):
             group["lr"] = rate * self.config.learning_rate(self.step)
         terms = self.objective(batch, generator)
@@ -137,8 +155,23 @@ class Trainer:
             )
         self.optimizer.step()
         self.ema.step(self.model.parameters())
+        if self.adversary is not None:
+            terms |= self.train_adversary(generator)
         self.step += 1
         return {name: term.detach() for name, term in terms.items()} | {"grad_norm": norm}
+
+    def train_adversary(self, generator: torch.Generator) -> dict[str, Tensor]:
+        terms = self.accelerator.unwrap_model(self.objective).adversary_terms(generator)
+        self.adversary_optimizer.zero_grad()
+        self.accelerator.backward(sum(terms.values()))
+        parameters = list(self.adversary.parameters())
+        for parameter in parameters:  # outside the wrapped objective, so averaged over processes here
+            parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
+        norm = nn.utils.clip_grad_norm_(parameters, self.config.clip)
+        if not torch.isfinite(norm):
+            raise UserError(f"The discriminator's gradient is not finite at update {self.step}: lower adversary-lr.")
+        self.adversary_optimizer.step()
+        return terms
 
     @contextmanager
     def averaged(self) -> Iterator[nn.Module]:
@@ -216,7 +249,9 @@ class Trainer:
 def interruptible() -> Iterator[Any]:
     """Ctrl-C and SIGTERM let the update in progress finish; yields a function that says whether one came."""
     came: list[int] = []
-    handlers = {number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {
+        number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield lambda: bool(came)
     finally:

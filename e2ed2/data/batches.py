@@ -1,11 +1,13 @@
 """Which pictures update k sees: a pure function of (seed, k), so that resuming needs no saved order."""
 
 import torch
+from rich.progress import track
 from torch import Tensor
-from torch.nn import functional as F
 
+from e2ed2.codec import Codec
+from e2ed2.data.captions import CaptionPool
 from e2ed2.data.pictures import Pictures
-from e2ed2.types import Batch
+from e2ed2.types import Batch, TextEmbedding
 
 
 def rows(step: int, batch_size: int, count: int, seed: int) -> Tensor:
@@ -34,9 +36,68 @@ class CropBatches:
         space = images.shape[-1] - self.crop
         lefts, tops = torch.randint(0, space + 1, (2, len(images)), generator=generator).tolist()
         mirrored = torch.rand(len(images), generator=generator) < 0.5
-        crops = [image[:, y : y + self.crop, x : x + self.crop] for image, x, y in zip(images, lefts, tops, strict=True)]
+        crops = [
+            image[:, y : y + self.crop, x : x + self.crop] for image, x, y in zip(images, lefts, tops, strict=True)
+        ]
         crops = torch.stack([crop.flip(-1) if flip else crop for crop, flip in zip(crops, mirrored, strict=True)])
         return Batch(images=crops)
 
     def preview(self, count: int = 12) -> Batch:
         return Batch(images=self.pictures.tensor(torch.arange(count) * (len(self.pictures) // count)))
+
+
+class CaptionedBatches:
+    """Pictures, their latents and one of their captions each, for the denoiser."""
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        pool: CaptionPool,
+        codec: Codec,
+        batch_size: int,
+        seed: int,
+        styled_share: float = 0.7,
+        text_noise: float = 0.1,
+        device: torch.device | str = "cpu",
+    ):
+        self.pictures, self.pool, self.batch_size, self.seed = pictures, pool, batch_size, seed
+        self.styled_share, self.text_noise, self.device = styled_share, text_noise, device
+        self.latents = encode_all(codec, pictures, device)
+
+    def __call__(self, step: int, process: int = 0, processes: int = 1) -> Batch:
+        mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
+        picked = rows(step, self.batch_size * processes, len(self.pictures), self.seed)[mine]
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 1_009 + process)
+        return self.batch(picked, self.styled_share, self.text_noise, generator)
+
+    def preview(self, count: int = 12) -> Batch:
+        picked = torch.arange(count) * (len(self.pictures) // count)
+        return self.batch(picked, 1.0, 0.0, torch.Generator().manual_seed(0))
+
+    def batch(self, picked: Tensor, styled_share: float, text_noise: float, generator: torch.Generator) -> Batch:
+        text = self.pool.embedding(self.pool.pick(picked, styled_share, generator))
+        return Batch(
+            images=self.pictures.tensor(picked).to(self.device),
+            text=blur(text, text_noise, generator).to(self.device),
+            latents=self.latents[picked].to(self.device),
+        )
+
+
+def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> TextEmbedding:
+    """Noise of `amount` times each embedding's root mean square, so that near captions paint near pictures."""
+
+    def noisy(values: Tensor) -> Tensor:
+        scale = amount * values.square().mean(dim=-1, keepdim=True).sqrt()
+        return values + scale * torch.randn(values.shape, generator=generator)
+
+    return TextEmbedding(tokens=noisy(text.tokens), mask=text.mask, pooled=noisy(text.pooled))
+
+
+@torch.no_grad()
+def encode_all(codec: Codec, pictures: Pictures, device: torch.device | str, chunk: int = 64) -> Tensor:
+    """Latents of every picture, `[N, C, h, w]`, on the CPU."""
+    parts = torch.arange(len(pictures)).split(chunk)
+    codec = codec.to(device).eval()
+    return torch.cat(
+        [codec.encode(pictures.tensor(part).to(device)).cpu() for part in track(parts, "encoding pictures")]
+    )

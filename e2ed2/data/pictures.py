@@ -88,7 +88,9 @@ def open_table(path: str) -> datasets.Dataset:
     shards = sorted(file.glob("*.tar")) if file.is_dir() else sorted(file.parent.glob(file.name))
     if shards and all(shard.suffix == ".tar" for shard in shards):
         return _load("webdataset", data_files=[str(shard) for shard in shards])
-    raise UserError(f"No pictures at {path}: give a folder with metadata.csv or .jsonl, a .parquet file, or .tar shards.")
+    raise UserError(
+        f"No pictures at {path}: give a folder with metadata.csv or .jsonl, a .parquet file, or .tar shards."
+    )
 
 
 def _load(kind: str, **where: object) -> datasets.Dataset:

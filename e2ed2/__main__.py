@@ -1,0 +1,3 @@
+from e2ed2.cli import main
+
+main()

@@ -1,0 +1,87 @@
+"""One training run, whole: what, on which data, how long. Presets make the models in the box."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from e2ed2.codec import CodecConfig
+from e2ed2.data.pictures import DataConfig
+from e2ed2.denoiser import DenoiserConfig
+from e2ed2.errors import UserError
+from e2ed2.losses.terms import parse_loss
+from e2ed2.trainer import TrainerConfig
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    objective: Literal["codec", "coarse", "single_step", "end_to_end"] = "end_to_end"
+    loss: str = "l2+lpips"
+    """Terms of the end-to-end loss, each with an optional weight: `l1 l2 lpips gan energy`, as in `l2:0.3+lpips:1`."""
+    sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
+    """T is drawn from these at each update."""
+    backprop_steps: int | None = None
+    """Gradient through the last so many steps only; all of them by default."""
+    checkpointed: bool = False
+    """Recompute each step in the backward pass: less memory, more time."""
+    samples: int = 1
+    """Pictures for each caption of a batch; the energy score needs at least 2."""
+    init: str = ""
+    """A model's folder to start from; its denoiser, and its codec too."""
+    codec_from: str = ""
+    """A model's folder to take the codec from, where there is no `init`."""
+    coarse_lr_share: float = 0.1
+    """Learning rate of the coarse path, as a share of the transformer's."""
+    styled_share: float = 0.7
+    """Of the captions that name a drawing style, where the data has styles."""
+    text_noise: float = 0.1
+    """On the caption embeddings, as a share of their root mean square."""
+    data: DataConfig = field(default_factory=DataConfig)
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+    def __post_init__(self) -> None:
+        weights = parse_loss(self.loss)
+        if self.objective == "end_to_end" and "energy" in weights and self.samples < 2:
+            raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
+        if not self.sampling_steps or min(self.sampling_steps) < 1:
+            raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
+        if self.objective in ("coarse", "single_step", "end_to_end") and not (self.init or self.codec_from):
+            raise UserError("A denoiser needs a codec: name a model's folder with --codec-from or --init.")
+
+
+BOX = "assets/checkpoints"
+CODEC = RunConfig(
+    objective="codec",
+    trainer=TrainerConfig(steps=1050, batch_size=32, lr=1.5e-3, warmup=60, preview_every=100, save_every=100),
+)
+COARSE = RunConfig(
+    objective="coarse",
+    codec_from=f"{BOX}/codec",
+    styled_share=0.6,
+    coarse_lr_share=1.0,
+    trainer=TrainerConfig(steps=3500, batch_size=256, lr=1e-3, log_every=50, preview_every=500, save_every=500),
+)
+SINGLE_STEP = RunConfig(
+    objective="single_step",
+    init="runs/coarse/model",
+    trainer=TrainerConfig(steps=1000, batch_size=64, lr=1e-3, preview_every=200, save_every=200),
+)
+FINISH = RunConfig(
+    objective="end_to_end",
+    init="runs/single-step/model",
+    trainer=TrainerConfig(
+        steps=500, batch_size=32, lr=6e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
+    ),
+)
+
+PRESETS = {
+    "codec": CODEC,
+    "coarse": COARSE,
+    "single-step": SINGLE_STEP,
+    "l1": replace(FINISH, loss="l1"),
+    "l2": replace(FINISH, loss="l2"),
+    "lpips": replace(FINISH, loss="lpips"),
+    "l2-lpips": replace(FINISH, loss="l2:0.3+lpips"),
+    "l2-lpips-gan": replace(FINISH, loss="l2:0.3+lpips+gan:0.05"),
+    "energy": replace(FINISH, loss="energy+lpips:0.3", samples=2),
+}

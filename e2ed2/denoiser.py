@@ -1,0 +1,189 @@
+"""The denoiser `f(x_t, t, c) = g(c, w) + transformer(x_t, t, c, g)`, which predicts the clean latents.
+
+`g` draws the coarse picture from the caption and from `w`, a few numbers read off the initial noise; it is
+computed once and carried along the chain. Per-sample layers are nearly free next to per-token layers, so
+`g` is wide and the transformer, which adds what is local, is small.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from e2ed2.errors import UserError
+from e2ed2.text import WIDTH
+from e2ed2.types import TextEmbedding
+
+Sharing = Literal["shared", "independent"]
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Size of the denoiser."""
+
+    channels: int = 32
+    """Of the latents."""
+    grid: int = 8
+    """Height and width of the latents."""
+    width: int = 192
+    depth: int = 4
+    heads: int = 6
+    coarse_width: int = 1024
+    choices: int = 16
+    """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
+    sharing: Sharing = "shared"
+    """One transformer for every step, or one for each (Fig. 4)."""
+    steps: int = 1
+    """How many transformers, where they are independent."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise UserError(f"width {self.width} is not a multiple of heads {self.heads}.")
+        if self.sharing == "shared" and self.steps != 1:
+            raise UserError("denoiser.steps counts independent transformers: leave it at 1 where they are shared.")
+
+    def build(self) -> "CoarseToFineDenoiser":
+        return CoarseToFineDenoiser(**asdict(self))
+
+
+@dataclass(frozen=True)
+class Started:
+    """What the caption and the initial noise decide."""
+
+    coarse: Tensor  # [B, C, h, w] the coarse picture
+    choice: Tensor  # [B, choices] standard normal
+
+
+class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
+    @register_to_config
+    def __init__(self, channels: int, grid: int, width: int, depth: int, heads: int, coarse_width: int,
+                 choices: int, sharing: Sharing, steps: int):  # fmt: skip
+        super().__init__()
+        self.coarse = CoarsePath(channels, grid, coarse_width, choices)
+        count = steps if sharing == "independent" else 1
+        self.transformers = nn.ModuleList(
+            Transformer(channels, grid, width, depth, heads, choices) for _ in range(count)
+        )
+
+    def start(self, z: Tensor, text: TextEmbedding) -> Started:
+        choice = self.coarse.choose(z)
+        return Started(coarse=self.coarse(choice, text), choice=choice)
+
+    def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, started: Started, step: int = 0) -> Tensor:
+        """Clean estimate `[B, C, h, w]` of `x` at noise levels `t` `[B]`.
+
+        `step` counts from pure noise; it picks the transformer where they are independent.
+        """
+        if len(self.transformers) > 1 and step >= len(self.transformers):
+            raise UserError(f"This model has {len(self.transformers)} independent steps: it cannot take more.")
+        transformer = self.transformers[step if len(self.transformers) > 1 else 0]
+        return started.coarse + transformer(x, t, text, started)
+
+
+class CoarsePath(nn.Module):
+    """`g(c, w)`: an MLP from the caption and the noise's global choice to the latent grid."""
+
+    def __init__(self, channels: int, grid: int, width: int, choices: int):
+        super().__init__()
+        size = channels * grid * grid
+        # An orthonormal projection of white noise is white noise: w ~ N(0, I).
+        directions = torch.randn(size, choices, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("directions", torch.linalg.qr(directions).Q.contiguous())
+        self.shape = (channels, grid, grid)
+        self.layers = nn.Sequential(
+            nn.Linear(WIDTH + choices, width), nn.GELU(), nn.LayerNorm(width),
+            nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width),
+            nn.Linear(width, size),
+        )  # fmt: skip
+
+    def choose(self, z: Tensor) -> Tensor:
+        return z.flatten(1) @ self.directions
+
+    def forward(self, choice: Tensor, text: TextEmbedding) -> Tensor:
+        # Unit length over 384 numbers is small: scale them to unit variance.
+        pooled = text.pooled * math.sqrt(WIDTH)
+        return self.layers(torch.cat([pooled, choice], dim=-1)).unflatten(1, self.shape)
+
+
+class Transformer(nn.Module):
+    """A DiT (Peebles and Xie 2023) with adaLN-zero, whose tokens attend to each other and to the caption's.
+
+    The output layer starts at zero: an untrained denoiser is its coarse path.
+    """
+
+    def __init__(self, channels: int, grid: int, width: int, depth: int, heads: int, choices: int):
+        super().__init__()
+        self.embed = nn.Linear(2 * channels, width)
+        self.position = nn.Parameter(0.02 * torch.randn(grid * grid, width))
+        self.time = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+        self.caption = nn.Linear(WIDTH + choices, width)
+        self.condition = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width), nn.SiLU())
+        self.words = nn.Linear(WIDTH, width)
+        self.blocks = nn.ModuleList(Block(width, heads, 2 * width) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = _zero(nn.Linear(2 * width, 2 * width))
+        self.out = _zero(nn.Linear(width, channels))
+
+    def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, started: Started) -> Tensor:
+        tokens = torch.cat([x, started.coarse], dim=1).flatten(2).transpose(1, 2)  # [B, h * w, 2C]
+        tokens = self.embed(tokens) + self.position
+        caption = torch.cat([text.pooled * math.sqrt(WIDTH), started.choice], dim=-1)
+        condition = self.condition(self.time(time_features(t)) + self.caption(caption))
+        words = self.words(text.tokens)
+        visible = F.pad(text.mask, (tokens.shape[1], 0), value=True)[
+            :, None, None, :
+        ]  # every picture token, real words
+        for block in self.blocks:
+            tokens = block(tokens, words, visible, condition)
+        shift, scale = self.modulation(condition)[:, None].chunk(2, dim=-1)
+        out = self.out(self.norm(tokens) * (1 + scale) + shift)
+        return out.transpose(1, 2).unflatten(2, x.shape[2:])
+
+
+class Block(nn.Module):
+    """Attention over picture and caption tokens, then a feed-forward layer, on the picture tokens."""
+
+    def __init__(self, width: int, heads: int, condition_width: int):
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width, elementwise_affine=False)
+        self.norm2 = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = _zero(nn.Linear(condition_width, 6 * width))
+        self.qkv = nn.Linear(width, 3 * width)
+        self.word_kv = nn.Linear(width, 2 * width)
+        self.proj = nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor, words: Tensor, visible: Tensor, condition: Tensor) -> Tensor:
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None].chunk(6, dim=-1)
+        x = x + gate1 * self.attend(self.norm1(x) * (1 + scale1) + shift1, words, visible)
+        return x + gate2 * self.mlp(self.norm2(x) * (1 + scale2) + shift2)
+
+    def attend(self, x: Tensor, words: Tensor, visible: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        word_k, word_v = self.word_kv(words).chunk(2, dim=-1)
+        k, v = torch.cat([k, word_k], dim=1), torch.cat([v, word_v], dim=1)
+        q, k, v = (value.unflatten(-1, (self.heads, -1)).transpose(1, 2) for value in (q, k, v))
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+        return self.proj(attended.transpose(1, 2).flatten(2))
+
+
+TIME_FEATURES = 64
+
+
+def time_features(t: Tensor) -> Tensor:
+    """Sinusoids of t in [0, 1], `[B, 64]`, from half a period to 500 over the interval."""
+    frequencies = math.pi * torch.logspace(0, 3, TIME_FEATURES // 2, device=t.device, dtype=t.dtype)
+    angles = t[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def _zero(layer: nn.Linear) -> nn.Linear:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,72 @@
+"""From settings to a picture that carries them: what the CLI and the app share."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from e2ed2.errors import UserError
+from e2ed2.pipeline import E2ED2Pipeline
+from e2ed2.types import TrajectoryStep
+
+CHECKPOINTS = Path(__file__).parents[1] / "assets" / "checkpoints"
+MAX_PROMPT = 200  # characters; the text encoder reads about the first 20 words
+MAX_COUNT = 8  # pictures a request
+MAX_SEED = 2**31 - 1
+STEPS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a picture's bytes, on one machine."""
+
+    prompt: str
+    model: str
+    steps: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.prompt.strip():
+            raise UserError("The prompt is empty: type what you would like to see, for example “red apple”.")
+        if len(self.prompt) > MAX_PROMPT:
+            raise UserError(f"The prompt has {len(self.prompt)} characters: use at most {MAX_PROMPT}.")
+        if self.steps not in STEPS:
+            raise UserError(f"{self.steps} steps are not possible: choose 1, 2, 3 or 4.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise UserError(f"Seed {self.seed} is out of range: choose a whole number from 0 to {MAX_SEED}.")
+
+
+def available_models(folder: Path = CHECKPOINTS) -> dict[str, Path]:
+    """Name and folder of every model, sorted by name; parts that models share are not listed."""
+    return {path.parent.name: path.parent for path in sorted(folder.glob("*/denoiser"))}
+
+
+def load(model: str, folder: Path = CHECKPOINTS) -> E2ED2Pipeline:
+    """A bundled model by its name, or any by the path of its folder.
+
+    Raises:
+        UserError: no such model (the known ones are listed), or its files are damaged.
+    """
+    known = available_models(folder)
+    if model not in known and not (Path(model) / "denoiser").is_dir():
+        names = ", ".join(known) or "none yet: train one with `python -m e2ed2 train`"
+        raise UserError(f"No model {model!r}: choose one of {names}; or give a model's folder.")
+    return E2ED2Pipeline.from_pretrained(known.get(model, Path(model)))
+
+
+def paint(
+    pipeline: E2ED2Pipeline, settings: Settings, callback: Callable[[TrajectoryStep], None] | None = None
+) -> Image.Image:
+    generator = torch.Generator().manual_seed(settings.seed)
+    return pipeline(settings.prompt.strip(), settings.steps, generator, callback).images[0]
+
+
+def png_info(settings: Settings) -> PngInfo:
+    """The settings as PNG text chunks."""
+    info = PngInfo()
+    for name, value in asdict(settings).items():
+        info.add_itxt(name, str(value))
+    return info

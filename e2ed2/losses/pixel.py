@@ -1,0 +1,13 @@
+"""Distances between a sample and its target, element by element."""
+
+from torch import Tensor
+
+
+def l1(sample: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference, a scalar."""
+    return (sample - target).abs().mean()
+
+
+def l2(sample: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference, a scalar."""
+    return (sample - target).square().mean()

@@ -1,0 +1,34 @@
+"""What the objectives of the denoiser share: noise, crops and previews."""
+
+import torch
+from torch import Tensor
+
+from e2ed2.codec import Codec
+from e2ed2.types import Batch
+
+
+def noise_like(latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """White noise of the latents' shape; the same for every call without a generator."""
+    generator = generator or torch.Generator(latents.device).manual_seed(0)
+    return torch.randn(latents.shape, generator=generator, device=latents.device, dtype=latents.dtype)
+
+
+def decode_crop(
+    codec: Codec, latents: Tensor, images: Tensor, generator: torch.Generator, size: int = 4
+) -> tuple[Tensor, Tensor]:
+    """Decode a random `size` x `size` window of the latents: a quarter of the work at 8x8.
+
+    Returns the decoded crops and the same crops of `images`. The decoder is convolutional, so near a
+    window's inner edges it lacks a little context; the loss compares like with like on average.
+    """
+    grid, pixels = latents.shape[-1], images.shape[-1]
+    size, scale = min(size, grid), pixels // grid
+    top, left = torch.randint(0, grid - size + 1, (2,), generator=generator, device=generator.device).tolist()
+    window = latents[..., top : top + size, left : left + size]
+    rows, columns = (slice(first * scale, (first + size) * scale) for first in (top, left))
+    return codec.decode(window), images[..., rows, columns]
+
+
+def decode_preview(codec: Codec, batch: Batch, latents: Tensor) -> Tensor:
+    """Targets above what was painted, `[2 * B, 3, H, W]`."""
+    return torch.cat([batch.images, codec.decode(latents).clamp(-1, 1)])

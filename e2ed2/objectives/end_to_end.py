@@ -1,0 +1,86 @@
+"""End-to-end training (Fig. 1b): the loss sees the final sample, and its gradient passes every step."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from e2ed2.codec import Codec
+from e2ed2.denoiser import CoarseToFineDenoiser
+from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generator_loss
+from e2ed2.losses.distribution import energy_score
+from e2ed2.losses.perceptual import PerceptualLoss
+from e2ed2.losses.pixel import l1, l2
+from e2ed2.losses.terms import parse_loss
+from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like
+from e2ed2.sampler import sample
+from e2ed2.schedule import uniform_levels
+from e2ed2.types import Batch
+
+
+class EndToEnd(nn.Module):
+    """Pure noise through T steps to a sample, T drawn from `steps` at each update.
+
+    `l1`, `l2` and `energy` compare latents; `lpips` and `gan` compare decoded crops.
+    """
+
+    def __init__(
+        self,
+        denoiser: CoarseToFineDenoiser,
+        codec: Codec,
+        loss: str,
+        steps: Sequence[int] = (1, 2, 3, 4),
+        backprop_steps: int | None = None,
+        checkpointed: bool = False,
+        samples: int = 1,
+    ):
+        super().__init__()
+        self.model = denoiser
+        self.codec = codec.requires_grad_(False)
+        self.weights = parse_loss(loss)
+        self.steps, self.backprop_steps, self.checkpointed, self.samples = steps, backprop_steps, checkpointed, samples
+        self.perceptual = PerceptualLoss() if "lpips" in self.weights else None
+        self.adversary = Discriminator() if "gan" in self.weights else None
+        self.judged: tuple[Tensor, Tensor, Tensor] | None = None  # fake, real, pooled of the last update
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        text = batch.text.repeat(self.samples)
+        target = batch.latents.repeat_interleave(self.samples, dim=0)
+        images = batch.images.repeat_interleave(self.samples, dim=0)
+        drawn = torch.randint(len(self.steps), (), generator=generator, device=generator.device)
+        x0 = sample(
+            self.model,
+            noise_like(target, generator),
+            text,
+            uniform_levels(self.steps[int(drawn)]),
+            grad=True,
+            backprop_steps=self.backprop_steps,
+            checkpointed=self.checkpointed,
+        )
+        weights, terms = self.weights, {}
+        if "l1" in weights:
+            terms["l1"] = weights["l1"] * l1(x0, target)
+        if "l2" in weights:
+            terms["l2"] = weights["l2"] * l2(x0, target)
+        if "energy" in weights:
+            terms["energy"] = weights["energy"] * energy_score(x0.unflatten(0, (-1, self.samples)), batch.latents)
+        if self.perceptual is None and self.adversary is None:
+            return terms
+        fake, real = decode_crop(self.codec, x0, images, generator)
+        if self.perceptual is not None:
+            terms["lpips"] = weights["lpips"] * self.perceptual(fake, real).mean()
+        if self.adversary is not None:
+            self.adversary.requires_grad_(False)
+            terms["gan"] = weights["gan"] * generator_loss(self.adversary, fake, real, text.pooled)
+            self.judged = (fake.detach(), real, text.pooled)
+        return terms
+
+    def adversary_terms(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """The discriminator's loss on what the last update painted."""
+        self.adversary.requires_grad_(True)
+        return {"discriminator": discriminator_loss(self.adversary, *self.judged, generator)}
+
+    @torch.no_grad()
+    def preview(self, model: CoarseToFineDenoiser, batch: Batch) -> Tensor:
+        latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(max(self.steps)))
+        return decode_preview(self.codec, batch, latents)

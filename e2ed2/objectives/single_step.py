@@ -1,0 +1,34 @@
+"""Single-step training (Fig. 1a): one denoising step from real data at a random noise level."""
+
+import torch
+from torch import Tensor, nn
+
+from e2ed2.codec import Codec
+from e2ed2.denoiser import CoarseToFineDenoiser
+from e2ed2.losses.pixel import l2
+from e2ed2.objectives.chain import decode_preview, noise_like
+from e2ed2.sampler import sample
+from e2ed2.schedule import add_noise, uniform_levels
+from e2ed2.types import Batch
+
+
+class SingleStep(nn.Module):
+    """Mean squared error of the clean estimate at `t ~ U(0, 1)`. The baseline, and the warm start."""
+
+    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, preview_steps: int = 4):
+        super().__init__()
+        self.model, self.preview_steps = denoiser, preview_steps
+        self.codec = codec.requires_grad_(False)
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        x0 = batch.latents
+        z = noise_like(x0, generator)
+        # t in (0, 1]: at t = 0 there is nothing left to predict.
+        t = 1 - torch.rand(len(x0), generator=generator, device=x0.device)
+        started = self.model.start(z, batch.text)
+        return {"l2": l2(self.model(add_noise(x0, z, t), t, batch.text, started), x0)}
+
+    @torch.no_grad()
+    def preview(self, model: CoarseToFineDenoiser, batch: Batch) -> Tensor:
+        latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(self.preview_steps))
+        return decode_preview(self.codec, batch, latents)

@@ -1,0 +1,92 @@
+"""A trained model as a diffusers pipeline."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.utils import BaseOutput
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+from PIL import Image
+from torch import Tensor
+
+from e2ed2.checkpoint import load_codec, load_denoiser
+from e2ed2.codec import Codec
+from e2ed2.denoiser import CoarseToFineDenoiser
+from e2ed2.errors import UserError
+from e2ed2.sampler import sample
+from e2ed2.schedule import uniform_levels
+from e2ed2.text import TextEncoder
+from e2ed2.types import TrajectoryStep
+
+
+@dataclass
+class E2ED2Output(BaseOutput):
+    images: list[Image.Image]  # one for each prompt
+
+
+class E2ED2Pipeline(DiffusionPipeline):
+    """Prompt to picture in a few steps.
+
+    pipe = E2ED2Pipeline.from_pretrained("assets/checkpoints/l2-lpips")
+    pipe("red apple", num_inference_steps=4, generator=torch.Generator().manual_seed(7)).images[0]
+    """
+
+    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec):
+        super().__init__()
+        self.register_modules(denoiser=denoiser, codec=codec)
+        self.text_encoder = TextEncoder()
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, **_: object) -> Self:
+        """Load a folder, or a repository of the Hugging Face hub by its id.
+
+        Raises:
+            UserError: neither exists, or the files are damaged.
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            try:
+                folder = Path(snapshot_download(str(path)))
+            except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+                raise UserError(f"No model at {path}: give a model's folder, or the id of one on a hub.") from error
+        return cls(load_denoiser(folder), load_codec(folder))
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: str | Sequence[str],
+        num_inference_steps: int = 4,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        callback: Callable[[TrajectoryStep], None] | None = None,
+    ) -> E2ED2Output:
+        """Paint one picture for each prompt.
+
+        Pictures are painted one by one, so that the same prompt and generator give the same bytes on one
+        machine, whatever else is asked for.
+
+        Args:
+            generator: one for all prompts, or one for each; on the CPU, so that seeds mean the same everywhere.
+            callback: sees each step of each picture (batches of one).
+        """
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        generators = [generator] * len(prompts) if not isinstance(generator, Sequence) else generator
+        levels = uniform_levels(num_inference_steps)
+        config = self.denoiser.config
+        images = []
+        for one, source in zip(prompts, generators, strict=True):
+            z = torch.randn(1, config.channels, config.grid, config.grid, generator=source).to(self.device)
+            text = self.text_encoder([one]).to(self.device)
+            latents = sample(self.denoiser, z, text, levels, callback=callback)
+            images.append(to_image(self.codec.decode(latents)[0]))
+        return E2ED2Output(images=images)
+
+
+def to_image(image: Tensor) -> Image.Image:
+    """`[3, H, W]` in [-1, 1] (clipped) => RGB picture."""
+    pixels = image.clamp(-1, 1).add(1).mul(127.5).round().byte().permute(1, 2, 0)
+    return Image.fromarray(np.ascontiguousarray(pixels.cpu().numpy()))

@@ -1,0 +1,60 @@
+"""Noise to sample in T steps: one function, for training through and for painting."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from e2ed2.schedule import check_levels
+from e2ed2.types import TextEmbedding, TrajectoryStep
+
+
+class Denoiser(Protocol):
+    """`f(x_t, t, c)`: predicts the clean sample x_0 (DESIGN: x0-prediction)."""
+
+    def start(self, z: Tensor, text: TextEmbedding) -> object:
+        """What depends on the caption and the initial noise only; computed once, used in every step."""
+        ...
+
+    def __call__(self, x: Tensor, t: Tensor, text: TextEmbedding, started: object, step: int) -> Tensor: ...
+
+
+def sample(
+    denoiser: Denoiser,
+    z: Tensor,
+    text: TextEmbedding,
+    levels: Sequence[float],
+    *,
+    grad: bool = False,
+    backprop_steps: int | None = None,
+    checkpointed: bool = False,
+    callback: Callable[[TrajectoryStep], None] | None = None,
+) -> Tensor:
+    """The chain of E2ED2 (Fig. 1b): pure noise `z` `[B, C, h, w]` => sample x_0 of the same shape.
+
+    Args:
+        levels: T + 1 noise levels that fall from 1 to 0.
+        grad: build the graph through the chain, for training.
+        backprop_steps: keep the gradient of the last so many steps only; None keeps all.
+        checkpointed: recompute each step in the backward pass instead of storing it.
+        callback: sees each step's noisy input and clean estimate.
+
+    Raises:
+        UserError: levels that do not fall from 1 to 0.
+    """
+    levels = check_levels(levels)
+    steps = len(levels) - 1
+    first_with_grad = 0 if backprop_steps is None else steps - backprop_steps
+    with torch.set_grad_enabled(grad):
+        started = denoiser.start(z, text)
+        x = z
+        for i, (t, s) in enumerate(zip(levels, levels[1:], strict=False)):
+            arguments = (x, x.new_full((len(x),), t), text, started, i)
+            with torch.set_grad_enabled(grad and i >= first_with_grad):
+                x0 = checkpoint(denoiser, *arguments, use_reentrant=False) if checkpointed else denoiser(*arguments)
+                if callback is not None:
+                    callback(TrajectoryStep(index=i, t=t, noisy=x.detach(), clean=x0.detach()))
+                x = (s / t) * x + (1 - s / t) * x0
+    return x

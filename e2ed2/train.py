@@ -1,0 +1,101 @@
+"""Build a run from its config, train it, write the finished model."""
+
+import json
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from e2ed2.checkpoint import load_codec, load_denoiser, save_model
+from e2ed2.codec import Codec
+from e2ed2.config import RunConfig
+from e2ed2.data.batches import CaptionedBatches, CropBatches
+from e2ed2.data.captions import caption_pool
+from e2ed2.data.pictures import load_pictures
+from e2ed2.denoiser import CoarseToFineDenoiser
+from e2ed2.errors import UserError
+from e2ed2.objectives.coarse import CoarseRegression
+from e2ed2.objectives.end_to_end import EndToEnd
+from e2ed2.objectives.reconstruction import Reconstruction
+from e2ed2.objectives.single_step import SingleStep
+from e2ed2.trainer import Batches, Trainer
+
+
+def train(config: RunConfig, folder: Path) -> bool:
+    """Train in `folder`, or go on there. True when finished: the model is then in `folder/model`.
+
+    Raises:
+        UserError: the folder holds another run, or something that the config names is missing or damaged.
+    """
+    claim(folder, config)
+    torch.manual_seed(config.trainer.seed)
+    objective, batches = build(config)
+    trainer = Trainer(config.trainer, objective, batches, folder, parameter_groups(config, objective.model))
+    finished = trainer.run()
+    if finished and trainer.accelerator.is_main_process:
+        with trainer.averaged() as model:
+            export(model, objective, batches, folder / "model")
+    return finished
+
+
+def claim(folder: Path, config: RunConfig) -> None:
+    """Write the resolved config, commit and seed into the folder, or check that it is this run's."""
+    file = folder / "run.json"
+    resolved = json.loads(json.dumps(asdict(config)))
+    if file.is_file():
+        if json.loads(file.read_text())["config"] != resolved:
+            raise UserError(f"{folder} holds a run with other settings: choose another --out, or delete it.")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    file.write_text(json.dumps({"config": resolved, "commit": commit, "torch": torch.__version__}, indent=2) + "\n")
+
+
+def build(config: RunConfig) -> tuple[nn.Module, Batches]:
+    pictures = load_pictures(config.data)
+    trainer = config.trainer
+    if config.objective == "codec":
+        codec = load_codec(Path(config.init)) if config.init else config.codec.build()
+        return Reconstruction(codec), CropBatches(pictures, trainer.batch_size, trainer.seed)
+    codec = load_codec(Path(config.init or config.codec_from))
+    denoiser = load_denoiser(Path(config.init)) if config.init else config.denoiser.build()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    batches = CaptionedBatches(
+        pictures, caption_pool(pictures), codec, trainer.batch_size, trainer.seed, config.styled_share, config.text_noise, device
+    )  # fmt: skip
+    return denoiser_objective(config, denoiser.train(), codec), batches
+
+
+def denoiser_objective(config: RunConfig, denoiser: CoarseToFineDenoiser, codec: Codec) -> nn.Module:
+    if config.objective == "coarse":
+        return CoarseRegression(denoiser, codec)
+    if config.objective == "single_step":
+        return SingleStep(denoiser, codec)
+    return EndToEnd(
+        denoiser, codec, config.loss, config.sampling_steps, config.backprop_steps, config.checkpointed, config.samples
+    )
+
+
+def parameter_groups(config: RunConfig, model: nn.Module) -> list[dict[str, Any]]:
+    """The coarse path learns at a rate of its own: a full one destroys what it has learnt."""
+    rate = config.trainer.lr
+    if not isinstance(model, CoarseToFineDenoiser):
+        return [{"params": model.parameters(), "lr": rate}]
+    coarse = {"params": model.coarse.parameters(), "lr": rate * config.coarse_lr_share}
+    fine = {"params": model.transformers.parameters(), "lr": rate}
+    return [coarse] if config.objective == "coarse" else [coarse, fine]
+
+
+def export(model: nn.Module, objective: nn.Module, batches: Batches, folder: Path) -> None:
+    if isinstance(model, Codec):
+        pictures = batches.pictures
+        chunks = torch.arange(0, len(pictures), max(1, len(pictures) // 512)).split(64)
+        device = next(model.parameters()).device
+        model.measure([pictures.tensor(chunk).to(device) for chunk in chunks])
+        save_model(model, folder / "codec")
+    else:
+        save_model(model, folder / "denoiser")
+        save_model(objective.codec, folder / "codec")
