@@ -18,7 +18,14 @@ from typing import Any, Protocol
 import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
@@ -214,7 +221,7 @@ class Trainer:
         if saved:
             try:
                 self.accelerator.load_state(str(saved[-1]))
-            except (RuntimeError, ValueError, OSError) as error:
+            except (RuntimeError, ValueError, OSError, SafetensorError) as error:
                 raise UserError(
                     f"{saved[-1]} cannot be resumed ({error.__class__.__name__}): delete it, or train into a new folder."
                 ) from error
@@ -260,4 +267,4 @@ def interruptible() -> Iterator[Any]:
 
 
 def _readable(terms: dict[str, Tensor]) -> str:
-    return ", ".join(f"{name} {float(value):.4f}" for name, value in terms.items())
+    return ", ".join(f"{name} {value.item():.4f}" for name, value in terms.items())

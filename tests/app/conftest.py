@@ -1,0 +1,115 @@
+"""A real server with tiny models of random weights, and Debian's chromium."""
+
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import torch
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from e2ed2.checkpoint import save_model
+from e2ed2.codec import CodecConfig
+from e2ed2.denoiser import DenoiserConfig
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+START_LIMIT = 120  # s
+
+
+def app_environment(**extra: str) -> dict[str, str]:
+    return os.environ | {"PORT": "0", "HF_HUB_OFFLINE": "1"} | extra
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory) -> Path:
+    """Two models beside a shared codec, as in the box."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    torch.manual_seed(0)
+    save_model(CodecConfig(widths=(8, 8, 16, 16, 32)).build(), folder / "codec")
+    for name in ("l2", "l2-lpips"):
+        denoiser = DenoiserConfig(width=32, depth=1, heads=2, coarse_width=32).build()
+        save_model(denoiser, folder / name / "denoiser")
+    return folder
+
+
+def start_app(**environment: str) -> tuple[subprocess.Popen, str]:
+    """`python app.py` on a free port, and its URL."""
+    process = subprocess.Popen(
+        [sys.executable, "app.py"], cwd=ROOT, env=app_environment(**environment), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    lines: queue.Queue[str] = queue.Queue()
+
+    def read() -> None:
+        for line in process.stdout:
+            lines.put(line)
+        lines.put("")
+
+    threading.Thread(target=read, daemon=True).start()
+    seen = ""
+    while line := lines.get(timeout=START_LIMIT):
+        seen += line
+        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+            return process, found[0]
+    process.wait()
+    pytest.fail(f"python app.py ended before it printed its address:\n{seen}")
+
+
+@pytest.fixture(scope="session")
+def url(checkpoints) -> Iterator[str]:
+    process, address = start_app(E2ED2_CHECKPOINTS=str(checkpoints))
+    yield address
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.fail("No chromium found: run `apt-get install chromium`.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One visitor's page, and what it asked for and complained about."""
+
+    def __init__(self, page: Page, url: str):
+        self.page, self.url = page, url
+        self.outside: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+
+    def _note(self, request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
+            self.outside.append(request.url)
+
+    def assert_clean(self) -> None:
+        assert self.outside == []
+        assert self.complaints == []
+
+
+@pytest.fixture
+def visit(browser, url, request) -> Iterator[Visit]:
+    """Options of the browser's context by `@pytest.mark.parametrize("visit", [...], indirect=True)`."""
+    context = browser.new_context(**getattr(request, "param", {}))
+    context.set_default_timeout(30_000)  # ms
+    visit = Visit(context.new_page(), url)
+    visit.page.goto(url)
+    yield visit
+    context.close()

@@ -1,0 +1,63 @@
+"""Tiny real parts: a codec of a few thousand weights, a denoiser to match, the bundled pictures at 32x32."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from e2ed2.checkpoint import save_model
+from e2ed2.codec import CodecConfig
+from e2ed2.config import RunConfig
+from e2ed2.data.pictures import EMOJI, DataConfig
+from e2ed2.denoiser import DenoiserConfig
+from e2ed2.text import WIDTH
+from e2ed2.trainer import TrainerConfig
+from e2ed2.types import TextEmbedding
+
+TINY_CODEC = CodecConfig(latent_channels=4, widths=(8, 8, 16), encoder_layers=(0, 1, 1), decoder_layers=(0, 1, 1))
+TINY_DENOISER = DenoiserConfig(channels=4, grid=8, width=16, depth=1, heads=2, coarse_width=32, choices=4)
+
+
+@pytest.fixture(scope="session")
+def parquet(tmp_path_factory):
+    """Forty pictures of the bundled set, so that loading them takes no time."""
+    import pyarrow.parquet as pq
+
+    file = tmp_path_factory.mktemp("data") / "few.parquet"
+    table = pq.read_table(EMOJI).slice(0, 48)
+    pq.write_table(table, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """An untrained model's folder whose layout is that of a finished one."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    torch.manual_seed(0)
+    save_model(TINY_CODEC.build(), folder / "codec")
+    save_model(TINY_DENOISER.build(), folder / "denoiser")
+    return folder
+
+
+@pytest.fixture
+def run_config(parquet, tiny_model):
+    return RunConfig(
+        objective="end_to_end",
+        loss="l2",
+        init=str(tiny_model),
+        sampling_steps=(1, 2),
+        data=DataConfig(path=str(parquet), resolution=32),
+        trainer=TrainerConfig(
+            steps=4, batch_size=4, lr=1e-3, warmup=1, ema_decay=0.5, log_every=1, preview_every=4, save_every=100
+        ),
+    )
+
+
+@pytest.fixture
+def text():
+    generator = torch.Generator().manual_seed(1)
+    tokens = torch.randn(3, 5, WIDTH, generator=generator)
+    mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] * 2 + [False] * 3])
+    pooled = torch.nn.functional.normalize(torch.randn(3, WIDTH, generator=generator), dim=-1)
+    return TextEmbedding(tokens * mask[..., None], mask, pooled)

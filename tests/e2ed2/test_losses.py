@@ -1,0 +1,94 @@
+import pytest
+import torch
+from torchvision.transforms.functional import gaussian_blur
+
+from e2ed2.data.pictures import DataConfig, load_pictures
+from e2ed2.errors import UserError
+from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generator_loss
+from e2ed2.losses.distribution import energy_score
+from e2ed2.losses.perceptual import PerceptualLoss
+from e2ed2.losses.pixel import l1, l2
+from e2ed2.losses.terms import parse_loss
+
+
+def test_pixel_losses_on_known_values():
+    a, b = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.5)
+    assert l1(a, b) == 0.5
+    assert l2(a, b) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [("l2", {"l2": 1}), ("l2:0.3+lpips", {"l2": 0.3, "lpips": 1}), ("l2 + lpips + gan:0.1", {"l2": 1, "lpips": 1, "gan": 0.1})],
+)
+def test_loss_strings(text, weights):
+    assert parse_loss(text).weights == weights
+
+
+def test_an_unknown_loss_lists_the_known_ones():
+    with pytest.raises(UserError, match=r"Unknown loss 'ssim'.*l1, l2, lpips, gan, energy"):
+        parse_loss("l2+ssim")
+
+
+@pytest.mark.parametrize("text", ["", "l2+", "l2+l2", "l2:0", "l2:-1", "l2:nan", "l2:inf", "l2:much"])
+def test_bad_loss_strings_are_refused(text):
+    with pytest.raises(UserError):
+        parse_loss(text)
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_lpips_is_zero_on_equal_images_and_grows_with_blur(net, parquet):
+    images = load_pictures(DataConfig(path=str(parquet), resolution=64)).tensor(torch.arange(4))
+    distance = PerceptualLoss(net)
+    assert torch.equal(distance(images, images), torch.zeros(4))
+    distances = [distance(gaussian_blur(images, [15, 15], [sigma] * 2), images).mean() for sigma in (0.5, 1, 2, 4)]
+    assert distances == sorted(distances)
+    assert distances[0] > 0
+
+
+def test_lpips_is_a_constant_but_passes_the_gradient():
+    distance = PerceptualLoss().train()
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    distance(image, torch.zeros(1, 3, 32, 32)).sum().backward()
+    assert image.grad.abs().sum() > 0
+    assert not any(parameter.requires_grad for parameter in distance.parameters())
+    assert not distance.training
+
+
+def test_energy_score_of_two_samples_by_hand():
+    samples = torch.tensor([[[0.0], [2.0]]])  # one caption, two samples of one number
+    target = torch.tensor([[1.0]])
+    # accuracy (1 + 1) / 2 = 1; spread (2 + 2) / (2 * 2 * 1) = 1
+    assert energy_score(samples, target).item() == pytest.approx(0.0, abs=1e-3)
+
+
+def test_energy_score_prefers_the_distribution_to_its_mean():
+    generator = torch.Generator().manual_seed(0)
+    coin = lambda *shape: torch.randint(0, 2, shape, generator=generator).float() * 2 - 1
+    targets = coin(4000, 1)
+    right = energy_score(coin(4000, 4, 1), targets)
+    mean = energy_score(torch.zeros(4000, 4, 1), targets)
+    assert right < mean - 0.2
+
+
+def test_energy_score_needs_two_samples():
+    with pytest.raises(ValueError, match="at least 2"):
+        energy_score(torch.zeros(1, 1, 3), torch.zeros(1, 3))
+
+
+def test_discriminator_learns_to_tell_noise_from_black():
+    torch.manual_seed(0)
+    discriminator = Discriminator(width=8, stages=2)
+    optimizer = torch.optim.Adam(discriminator.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(0)
+    real, pooled = torch.zeros(8, 3, 16, 16), torch.randn(8, 384)
+    losses = []
+    for _ in range(30):
+        fake = torch.randn(8, 3, 16, 16, generator=generator)
+        loss = discriminator_loss(discriminator, fake, real, pooled, generator, penalty=0.01)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+    assert generator_loss(discriminator, fake, real, pooled) > 0

@@ -1,0 +1,119 @@
+"""The chain of E2ED2: identities in float64."""
+
+import pytest
+import torch
+from torch import nn
+
+from e2ed2.errors import UserError
+from e2ed2.sampler import sample
+from e2ed2.schedule import add_noise, check_levels, uniform_levels
+
+
+class Affine(nn.Module):
+    """f(x, t) = a x + b t, whose chains have a closed form."""
+
+    def __init__(self, a=0.3, b=0.7):
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(a, dtype=torch.float64))
+        self.b = nn.Parameter(torch.tensor(b, dtype=torch.float64))
+
+    def start(self, z, text):
+        return None
+
+    def forward(self, x, t, text, started, step):
+        return torch.tanh(self.a * x + self.b * t.view(-1, 1, 1, 1))
+
+
+@pytest.fixture
+def z():
+    return torch.randn(2, 1, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def test_one_step_is_the_denoiser_on_pure_noise(z):
+    f = Affine()
+    assert torch.equal(sample(f, z, None, (1, 0)), torch.tanh(f.a * z + f.b))
+
+
+def test_two_steps_match_the_recurrence_written_out(z):
+    f, levels = Affine(), (1.0, 0.4, 0.0)
+    first = torch.tanh(f.a * z + f.b)
+    middle = 0.4 * z + 0.6 * first
+    expected = torch.tanh(f.a * middle + f.b * 0.4)
+    assert torch.allclose(sample(f, z, None, levels), expected, atol=1e-15)
+
+
+def test_a_perfect_denoiser_stays_on_the_flow_path(z):
+    target = torch.ones_like(z)
+
+    class Perfect:
+        def start(self, z, text):
+            return None
+
+        def __call__(self, x, t, text, started, step):
+            assert torch.allclose(x, add_noise(target, z, t))
+            return target
+
+    assert torch.equal(sample(Perfect(), z, None, uniform_levels(4)), target)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_gradient_through_the_chain_equals_finite_differences(z, steps):
+    f = Affine()
+
+    def loss():
+        return sample(f, z, None, uniform_levels(steps), grad=True).square().sum()
+
+    loss().backward()
+    for parameter in (f.a, f.b):
+        with torch.no_grad():
+            parameter += 1e-6
+            high = loss()
+            parameter -= 2e-6
+            low = loss()
+            parameter += 1e-6
+        assert parameter.grad.item() == pytest.approx(((high - low) / 2e-6).item(), rel=1e-6)
+
+
+def test_checkpointed_gradient_equals_the_plain_one(z):
+    gradients = []
+    for checkpointed in (False, True):
+        f = Affine()
+        sample(f, z, None, uniform_levels(4), grad=True, checkpointed=checkpointed).sum().backward()
+        gradients.append(torch.stack([f.a.grad, f.b.grad]))
+    assert torch.allclose(*gradients, atol=1e-6)
+
+
+def test_truncated_gradient_is_that_of_the_last_step_alone(z):
+    f, levels = Affine(), uniform_levels(3)
+    seen = []
+    sample(f, z, None, levels, callback=seen.append)
+    sample(f, z, None, levels, grad=True, backprop_steps=1).sum().backward()
+    truncated = f.a.grad.clone()
+    f.a.grad = None
+    last = seen[-1]
+    f(last.noisy, last.noisy.new_full((len(z),), last.t), None, None, 2).sum().backward()
+    assert torch.allclose(truncated, f.a.grad, atol=1e-12)
+
+
+def test_without_grad_nothing_is_recorded(z):
+    assert not sample(Affine(), z, None, (1, 0)).requires_grad
+
+
+def test_callback_sees_every_step(z):
+    seen = []
+    x0 = sample(Affine(), z, None, uniform_levels(3), callback=seen.append)
+    assert [step.index for step in seen] == [0, 1, 2]
+    assert [step.t for step in seen] == pytest.approx([1, 2 / 3, 1 / 3])
+    assert torch.equal(seen[0].noisy, z)
+    assert torch.equal(seen[-1].clean, x0)
+
+
+@pytest.mark.parametrize("levels", [(1, 0.5), (0.9, 0), (1, 0.5, 0.5, 0), (1, 0.2, 0.4, 0), (1,)])
+def test_levels_that_do_not_fall_from_one_to_zero_are_refused(levels):
+    with pytest.raises(UserError, match="fall from 1 to 0"):
+        check_levels(levels)
+
+
+def test_no_steps_are_refused():
+    with pytest.raises(UserError, match="at least 1"):
+        uniform_levels(0)

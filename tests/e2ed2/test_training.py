@@ -1,0 +1,171 @@
+"""Real, tiny trainings on the bundled pictures."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from e2ed2.config import PRESETS, RunConfig
+from e2ed2.data.batches import rows
+from e2ed2.data.pictures import DataConfig
+from e2ed2.errors import UserError
+from e2ed2.train import train
+from e2ed2.trainer import Trainer, TrainerConfig
+
+from .conftest import TINY_CODEC, TINY_DENOISER
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(folder, part="denoiser"):
+    return load_file(folder / "model" / part / "diffusion_pytorch_model.safetensors")
+
+
+def stop_after(monkeypatch, updates):
+    """Ctrl-C in the middle of update `updates`."""
+    original = Trainer.train_step
+
+    def step(self):
+        if self.step == updates - 1:
+            signal.raise_signal(signal.SIGINT)
+        return original(self)
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+
+
+@pytest.mark.parametrize(
+    ("objective", "loss", "samples"),
+    [("single_step", "l2", 1), ("end_to_end", "l1", 1), ("end_to_end", "l2+gan", 1), ("end_to_end", "energy", 2)],
+)
+def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
+    run_config, tmp_path, monkeypatch, objective, loss, samples
+):
+    config = replace(run_config, objective=objective, loss=loss, samples=samples)
+    assert train(config, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        assert not train(config, tmp_path / "halves")
+    assert train(config, tmp_path / "halves")
+    whole, halves = weights(tmp_path / "whole"), weights(tmp_path / "halves")
+    assert all(torch.equal(whole[name], halves[name]) for name in whole)
+    drop = lambda lines: [{k: v for k, v in line.items() if k != "samples_per_s"} for line in lines]
+    assert drop(metrics(tmp_path / "whole")) == drop(metrics(tmp_path / "halves"))
+
+
+def test_end_to_end_training_lowers_its_loss(run_config, tmp_path):
+    trainer = replace(run_config.trainer, steps=40, batch_size=16, lr=1e-2, preview_every=40)
+    assert train(replace(run_config, coarse_lr_share=1.0, trainer=trainer), tmp_path)
+    losses = [line["l2"] for line in metrics(tmp_path)]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    assert list((tmp_path / "previews").glob("*.png"))
+
+
+def test_coarse_training_leaves_the_transformer_alone(run_config, tiny_model, tmp_path):
+    before = load_file(tiny_model / "denoiser" / "diffusion_pytorch_model.safetensors")
+    assert train(replace(run_config, objective="coarse", coarse_lr_share=1.0), tmp_path)
+    after = weights(tmp_path)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("coarse.layers") for name in changed)
+
+
+def test_codec_training_measures_its_latents(parquet, tmp_path):
+    config = RunConfig(
+        objective="codec",
+        codec=TINY_CODEC,
+        data=DataConfig(path=str(parquet), resolution=64),
+        trainer=TrainerConfig(steps=3, batch_size=4, preview_every=3),
+    )
+    assert train(config, tmp_path)
+    assert (weights(tmp_path, "codec")["std"] != 1).all()
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(run_config, tmp_path, monkeypatch):
+    from e2ed2.objectives.end_to_end import EndToEnd
+
+    original = EndToEnd.forward
+    monkeypatch.setattr(
+        EndToEnd, "forward", lambda self, batch, g: {k: v * float("nan") for k, v in original(self, batch, g).items()}
+    )
+    with pytest.raises(UserError, match="not finite"):
+        train(run_config, tmp_path)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_folder_holds_one_run(run_config, tmp_path):
+    train(run_config, tmp_path)
+    with pytest.raises(UserError, match="other settings"):
+        train(replace(run_config, loss="l1"), tmp_path)
+
+
+def test_a_damaged_checkpoint_is_one_sentence(run_config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        train(run_config, tmp_path)
+    next((tmp_path / "checkpoints").glob("*/model.safetensors")).write_bytes(b"damaged")
+    with pytest.raises(UserError, match="cannot be resumed"):
+        train(run_config, tmp_path)
+
+
+def test_every_epoch_sees_every_picture_once_in_another_order():
+    epochs = [torch.cat([rows(step, 4, 12, seed=3) for step in range(3 * e, 3 * e + 3)]) for e in range(2)]
+    assert all(sorted(epoch.tolist()) == list(range(12)) for epoch in epochs)
+    assert epochs[0].tolist() != epochs[1].tolist()
+
+
+def test_batches_that_straddle_an_epoch_are_full():
+    assert len(rows(2, 5, 12, seed=0)) == 5
+
+
+def test_every_preset_is_valid_and_reachable():
+    assert {"codec", "coarse", "single-step", "l2", "l2-lpips", "l2-lpips-gan"} <= set(PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"loss": "l3", "init": "x"}, "Unknown loss"),
+        ({"loss": "energy", "init": "x"}, "at least 2 samples"),
+        ({"init": ""}, "needs a codec"),
+        ({"init": "x", "sampling_steps": ()}, "sampling-steps"),
+    ],
+)
+def test_impossible_settings_are_refused(options, words):
+    with pytest.raises(UserError, match=words):
+        RunConfig(**options)
+
+
+def test_independent_steps_have_parameters_of_their_own(run_config, tmp_path):
+    from e2ed2.checkpoint import load_codec, save_model
+    from pathlib import Path
+
+    start = tmp_path / "start"
+    save_model(replace(TINY_DENOISER, sharing="independent", steps=2).build(), start / "denoiser")
+    save_model(load_codec(Path(run_config.init)), start / "codec")
+    assert train(replace(run_config, init=str(start), sampling_steps=(2,)), tmp_path / "run")
+    after = weights(tmp_path / "run")
+    assert not torch.equal(after["transformers.0.out.weight"], after["transformers.1.out.weight"])
+
+
+def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
+    arguments = ["train", "l2", "--out", str(tmp_path / "run"), "--init", run_config.init,
+                 "--data.path", run_config.data.path, "--data.resolution", "32", "--sampling-steps", "1",
+                 "--trainer.steps", "100000", "--trainer.batch-size", "2"]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "e2ed2", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    log = tmp_path / "run" / "metrics.jsonl"
+    while not (log.exists() and log.read_text()) and process.poll() is None:
+        pass
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "the same command goes on" in out
+    assert list((tmp_path / "run" / "checkpoints").glob("*/model.safetensors"))
