@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from e2ed2.card import write_card
 from e2ed2.checkpoint import load_codec, load_denoiser, save_model
 from e2ed2.codec import Codec
 from e2ed2.config import RunConfig
@@ -38,6 +39,7 @@ def train(config: RunConfig, folder: Path) -> bool:
     if finished and trainer.accelerator.is_main_process:
         with trainer.averaged() as model:
             export(model, objective, batches, folder / "model")
+            write_card(folder / "model", folder, folder.name, config, model, machine())
     return finished
 
 
@@ -87,6 +89,12 @@ def parameter_groups(config: RunConfig, model: nn.Module) -> list[dict[str, Any]
     coarse = {"params": model.coarse.parameters(), "lr": rate * config.coarse_lr_share}
     fine = {"params": model.transformers.parameters(), "lr": rate}
     return [coarse] if config.objective == "coarse" else [coarse, fine]
+
+
+def machine() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"a CPU, {torch.get_num_threads()} threads"
 
 
 def export(model: nn.Module, objective: nn.Module, batches: Batches, folder: Path) -> None:

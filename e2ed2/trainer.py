@@ -227,13 +227,22 @@ class Trainer:
                 ) from error
             self.step = int(saved[-1].name)
 
+    def seconds_before(self) -> float:
+        """Wall time of the updates that earlier calls made; lines past the checkpoint are dropped."""
+        file = self.folder / "metrics.jsonl"
+        if not file.is_file():
+            return 0.0
+        lines = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= self.step]
+        file.write_text("".join(line + "\n" for line in lines))
+        return json.loads(lines[-1])["seconds"] if lines else 0.0
+
     @contextmanager
     def progress(self) -> Iterator[Any]:
         """Yields a function that takes an update's metrics; shows a bar and appends to `metrics.jsonl`."""
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
                    TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
         self.folder.mkdir(parents=True, exist_ok=True)
-        started, first = time.monotonic(), self.step
+        started, first, before = time.monotonic(), self.step, self.seconds_before()
         with (
             open(self.folder / "metrics.jsonl", "a", buffering=1) as log,
             Progress(*columns, disable=not self.accelerator.is_main_process) as bar,
@@ -243,9 +252,10 @@ class Trainer:
             def tick(metrics: dict[str, Tensor]) -> None:
                 if self.step % self.config.log_every == 0 and self.accelerator.is_main_process:
                     pictures = self.config.batch_size * self.accelerator.num_processes
-                    rate = (self.step - first) * pictures / (time.monotonic() - started)
+                    seconds = time.monotonic() - started
+                    rate = (self.step - first) * pictures / seconds
                     numbers = {name: round(value.item(), 6) for name, value in metrics.items()}
-                    log.write(json.dumps({"step": self.step, "samples_per_s": round(rate, 2)} | numbers) + "\n")
+                    log.write(json.dumps({"step": self.step, "seconds": round(before + seconds, 1)} | numbers) + "\n")
                     bar.update(task, description=f"{rate:.1f} samples/s, {_readable(metrics)}")
                 bar.update(task, completed=self.step)
 
