@@ -53,7 +53,7 @@ def write_card(folder: Path, run: Path, name: str, config: RunConfig, model: nn.
     if previews:
         shutil.copy(previews[-1], folder / "preview.png")
     last = lines[-10:]
-    terms = [key for key in last[-1] if key not in ("step", "samples_per_s", "seconds")]
+    terms = [key for key in last[-1] if key not in ("step", "seconds")]
     card = TEMPLATE.format(
         name=name,
         what=WHAT[config.objective].format(loss=config.loss, steps=", ".join(map(str, config.sampling_steps))),

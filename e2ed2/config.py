@@ -41,7 +41,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         weights = parse_loss(self.loss)
-        if self.objective == "end_to_end" and "energy" in weights and self.samples < 2:
+        scored = self.objective == "coarse" or (self.objective == "end_to_end" and "energy" in weights)
+        if scored and self.samples < 2:
             raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
         if not self.sampling_steps or min(self.sampling_steps) < 1:
             raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
@@ -59,18 +60,19 @@ COARSE = RunConfig(
     codec_from=f"{BOX}/codec",
     styled_share=0.6,
     coarse_lr_share=1.0,
-    trainer=TrainerConfig(steps=3500, batch_size=256, lr=1e-3, log_every=50, preview_every=500, save_every=500),
+    samples=2,
+    trainer=TrainerConfig(steps=2000, batch_size=256, lr=1e-3, log_every=50, preview_every=500, save_every=500),
 )
 SINGLE_STEP = RunConfig(
     objective="single_step",
     init="runs/coarse/model",
-    trainer=TrainerConfig(steps=1000, batch_size=64, lr=1e-3, preview_every=200, save_every=200),
+    trainer=TrainerConfig(steps=500, batch_size=64, lr=1e-3, preview_every=250, save_every=100),
 )
 FINISH = RunConfig(
     objective="end_to_end",
     init="runs/single-step/model",
     trainer=TrainerConfig(
-        steps=500, batch_size=32, lr=6e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
+        steps=300, batch_size=32, lr=6e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
     ),
 )
 

@@ -64,16 +64,24 @@ def build(config: RunConfig) -> tuple[nn.Module, Batches]:
         return Reconstruction(codec), CropBatches(pictures, trainer.batch_size, trainer.seed)
     codec = load_codec(Path(config.init or config.codec_from))
     denoiser = load_denoiser(Path(config.init)) if config.init else config.denoiser.build()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    objective = denoiser_objective(config, denoiser.train(), codec)
     batches = CaptionedBatches(
-        pictures, caption_pool(pictures), codec, trainer.batch_size, trainer.seed, config.styled_share, config.text_noise, device
-    )  # fmt: skip
-    return denoiser_objective(config, denoiser.train(), codec), batches
+        pictures,
+        caption_pool(pictures),
+        codec,
+        trainer.batch_size,
+        trainer.seed,
+        config.styled_share,
+        config.text_noise,
+        with_images=getattr(objective, "sees_images", False),
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+    return objective, batches
 
 
 def denoiser_objective(config: RunConfig, denoiser: CoarseToFineDenoiser, codec: Codec) -> nn.Module:
     if config.objective == "coarse":
-        return CoarseRegression(denoiser, codec)
+        return CoarseRegression(denoiser, codec, config.samples)
     if config.objective == "single_step":
         return SingleStep(denoiser, codec)
     return EndToEnd(

@@ -37,7 +37,7 @@ class TextEmbedding:
 class Batch:
     """One update's worth of training data."""
 
-    images: Tensor  # [B, 3, H, W] in [-1, 1]
+    images: Tensor | None  # [B, 3, H, W] in [-1, 1]; None where only latents are needed
     text: TextEmbedding | None = None  # B captions; None where only pictures are needed
     latents: Tensor | None = None  # [B, C, h, w] of the same pictures; None where only pictures are needed
 

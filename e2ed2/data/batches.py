@@ -58,26 +58,35 @@ class CaptionedBatches:
         seed: int,
         styled_share: float = 0.7,
         text_noise: float = 0.1,
+        with_images: bool = True,
         device: torch.device | str = "cpu",
     ):
         self.pictures, self.pool, self.batch_size, self.seed = pictures, pool, batch_size, seed
-        self.styled_share, self.text_noise, self.device = styled_share, text_noise, device
+        self.styled_share, self.text_noise = styled_share, text_noise
+        self.with_images, self.device = with_images, device
         self.latents = encode_all(codec, pictures, device)
 
     def __call__(self, step: int, process: int = 0, processes: int = 1) -> Batch:
         mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
         picked = rows(step, self.batch_size * processes, len(self.pictures), self.seed)[mine]
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 1_009 + process)
-        return self.batch(picked, self.styled_share, self.text_noise, generator)
+        return self.batch(picked, self.styled_share, self.text_noise, generator, self.with_images)
 
     def preview(self, count: int = 12) -> Batch:
         picked = torch.arange(count) * (len(self.pictures) // count)
         return self.batch(picked, 1.0, 0.0, torch.Generator().manual_seed(0))
 
-    def batch(self, picked: Tensor, styled_share: float, text_noise: float, generator: torch.Generator) -> Batch:
+    def batch(
+        self,
+        picked: Tensor,
+        styled_share: float,
+        text_noise: float,
+        generator: torch.Generator,
+        with_images: bool = True,
+    ) -> Batch:
         text = self.pool.embedding(self.pool.pick(picked, styled_share, generator))
         return Batch(
-            images=self.pictures.tensor(picked).to(self.device),
+            images=self.pictures.tensor(picked).to(self.device) if with_images else None,
             text=blur(text, text_noise, generator).to(self.device),
             latents=self.latents[picked].to(self.device),
         )

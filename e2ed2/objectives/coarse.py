@@ -17,7 +17,7 @@ class CoarseRegression(nn.Module):
     read off the noise must decide it, and a mean would not.
     """
 
-    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, samples: int = 4):
+    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, samples: int = 2):
         super().__init__()
         denoiser.transformers.requires_grad_(False)
         self.model, self.samples = denoiser, samples

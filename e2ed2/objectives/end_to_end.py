@@ -41,12 +41,12 @@ class EndToEnd(nn.Module):
         self.steps, self.backprop_steps, self.checkpointed, self.samples = steps, backprop_steps, checkpointed, samples
         self.perceptual = PerceptualLoss() if "lpips" in self.weights else None
         self.adversary = Discriminator() if "gan" in self.weights else None
+        self.sees_images = self.perceptual is not None or self.adversary is not None
         self.judged: tuple[Tensor, Tensor, Tensor] | None = None  # fake, real, pooled of the last update
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         text = batch.text.repeat(self.samples)
         target = batch.latents.repeat_interleave(self.samples, dim=0)
-        images = batch.images.repeat_interleave(self.samples, dim=0)
         drawn = torch.randint(len(self.steps), (), generator=generator, device=generator.device)
         x0 = sample(
             self.model,
@@ -64,8 +64,9 @@ class EndToEnd(nn.Module):
             terms["l2"] = weights["l2"] * l2(x0, target)
         if "energy" in weights:
             terms["energy"] = weights["energy"] * energy_score(x0.unflatten(0, (-1, self.samples)), batch.latents)
-        if self.perceptual is None and self.adversary is None:
+        if not self.sees_images:
             return terms
+        images = batch.images.repeat_interleave(self.samples, dim=0)
         fake, real = decode_crop(self.codec, x0, images, generator)
         if self.perceptual is not None:
             terms["lpips"] = weights["lpips"] * self.perceptual(fake, real).mean()

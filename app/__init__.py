@@ -1,0 +1,1 @@
+"""The pages. `app.settings` comes before everything that imports gradio."""

@@ -1,0 +1,39 @@
+"""Serves the pages: what is specific first, the pages at / last."""
+
+import socket
+import sys
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+from app.settings import ServerSettings
+from app.theme import CSS, THEME
+
+
+def build_app(demo: gr.Blocks) -> FastAPI:
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return gr.mount_gradio_app(
+        app, demo, path="/", theme=THEME, css=CSS, ssr_mode=False, run_history=False,
+        footer_links=["api", "settings"],
+    )  # fmt: skip
+
+
+def serve(demo: gr.Blocks, settings: ServerSettings) -> None:
+    """Runs until interrupted. An address that cannot be had is one sentence and exit code 2."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        print(f"Cannot listen on {settings.host}, port {settings.port} ({error.strerror}): set another HOST or PORT.",
+              file=sys.stderr)  # fmt: skip
+        raise SystemExit(2) from None
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"The pages are at http://{host}:{listener.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(build_app(demo), log_level="warning", timeout_graceful_shutdown=3)
+    uvicorn.Server(config).run(sockets=[listener])

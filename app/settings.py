@@ -1,0 +1,48 @@
+"""What the environment says about serving the pages."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from e2ed2.errors import UserError
+
+# Gradio reads these while it is imported: no request to the outside, and no proxy that hides mounted routes.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["GRADIO_SSR_MODE"] = "False"
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    host: str = "127.0.0.1"
+    port: int = 7860  # 0..65535; 0 takes any free one
+    checkpoints: Path | None = None  # the models' folder; None is the bundled one
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise UserError(f"PORT is {self.port}: choose a whole number from 0 to 65535.")
+        if self.checkpoints and not self.checkpoints.is_dir():
+            raise UserError(f"E2ED2_CHECKPOINTS is {self.checkpoints}, which is not a folder.")
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """HOST, PORT and E2ED2_CHECKPOINTS. A Hugging Face Space is reached from outside its container."""
+        port = os.environ.get("PORT", "7860")
+        if not (port.isascii() and port.isdigit()):
+            raise UserError(f"PORT is {port!r}: choose a whole number from 0 to 65535.")
+        folder = os.environ.get("E2ED2_CHECKPOINTS")
+        return cls(
+            host=os.environ.get("HOST", "0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1"),
+            port=int(port),
+            checkpoints=Path(folder) if folder else None,
+        )
+
+
+def settings_or_exit() -> ServerSettings:
+    """A mistake in the environment is one sentence and exit code 2."""
+    try:
+        return ServerSettings.from_environment()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None

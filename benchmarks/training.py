@@ -1,0 +1,63 @@
+"""What an update of each preset costs, and its share of this machine's matmul rate, measured in the same run.
+
+    python benchmarks/training.py [--updates 5] [--presets l2 l2-lpips]
+"""
+
+import time
+from dataclasses import dataclass
+
+import torch
+import tyro
+from torch.utils.flop_counter import FlopCounterMode
+
+from e2ed2.config import PRESETS
+from e2ed2.train import build
+
+
+@dataclass(frozen=True)
+class Options:
+    updates: int = 5
+    presets: tuple[str, ...] = ("codec", "coarse", "single-step", "l2", "l2-lpips", "l2-lpips-gan")
+
+
+def matmul_rate(size: int = 2048, repeats: int = 10) -> float:
+    """GFLOP/s of a float32 product of two square matrices."""
+    a = torch.randn(size, size)
+    a @ a
+    started = time.perf_counter()
+    for _ in range(repeats):
+        a @ a
+    return repeats * 2 * size**3 / (time.perf_counter() - started) / 1e9
+
+
+def main() -> None:
+    options = tyro.cli(Options)
+    print(f"{'preset':14} {'M trained':>10} {'GFLOP/sample':>13} {'samples/s':>10} {'of matmul rate':>15}")
+    for name in options.presets:
+        objective, batches = build(PRESETS[name])
+        objective.model.train()
+        optimizer = torch.optim.AdamW(objective.model.parameters(), lr=0.0, fused=True)
+        size = PRESETS[name].trainer.batch_size
+
+        def update(step: int, objective=objective, batches=batches, optimizer=optimizer) -> None:
+            generator = torch.Generator().manual_seed(step)
+            sum(objective(batches(step, 0, 1), generator).values()).backward()
+            if getattr(objective, "adversary", None) is not None:
+                sum(objective.adversary_terms(generator).values()).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        with FlopCounterMode(display=False) as counter:
+            for step in range(options.updates):
+                update(step)
+        work = counter.get_total_flops() / options.updates / size / 1e9
+        rate, started = matmul_rate(), time.perf_counter()
+        for step in range(options.updates):
+            update(step)
+        speed = options.updates * size / (time.perf_counter() - started)
+        trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad) / 1e6
+        print(f"{name:14} {trained:10.2f} {work:13.3f} {speed:10.1f} {work * speed / rate:14.0%}")
+
+
+if __name__ == "__main__":
+    main()

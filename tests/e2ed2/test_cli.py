@@ -1,0 +1,88 @@
+"""Every command, from a process of its own."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+
+def run(*arguments, code=0):
+    done = subprocess.run([sys.executable, "-m", "e2ed2", *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_sample_writes_pictures_that_carry_their_settings_and_a_manifest(tiny_model, tmp_path):
+    run("sample", "--prompt", "red apple", "cat", "--model", tiny_model, "--steps", 2, "--seed", 7, "--count", 2,
+        "--out", tmp_path)  # fmt: skip
+    entries = [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]
+    assert [(e["prompt"], e["seed"], e["steps"]) for e in entries] == [
+        ("red apple", 7, 2), ("red apple", 8, 2), ("cat", 7, 2), ("cat", 8, 2),
+    ]  # fmt: skip
+    for entry in entries:
+        file = tmp_path / entry["file"]
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == entry["sha256"]
+        settings = Image.open(file).text
+        assert settings["prompt"] == entry["prompt"]
+        assert settings["seed"] == str(entry["seed"])
+
+
+def test_the_same_settings_give_the_same_bytes_in_another_process(tiny_model, tmp_path):
+    for name in ("a", "b"):
+        run("sample", "--prompt", "red apple", "--model", tiny_model, "--out", tmp_path / name)
+    first, second = (json.loads((tmp_path / name / "manifest.jsonl").read_text()) for name in ("a", "b"))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--prompt", ""], "prompt is empty"),
+        (["--prompt", "x" * 201], "at most 200"),
+        (["--prompt", "x", "--steps", "9"], "choose 1, 2, 3 or 4"),
+        (["--prompt", "x", "--seed", "-1"], "out of range"),
+        (["--prompt", "x", "--count", "0"], "at least 1"),
+        (["--prompt", "x", "--model", "nothing"], "No model 'nothing'"),
+    ],
+)
+def test_sample_says_in_one_sentence_what_is_wrong(tiny_model, tmp_path, arguments, words):
+    model = [] if "--model" in arguments else ["--model", tiny_model]
+    done = run("sample", *arguments, *model, "--out", tmp_path / "out", code=2)
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_train_dry_run_prints_the_plan_and_writes_nothing(run_config, tmp_path):
+    done = run("train", "l2", "--dry-run", "--out", tmp_path / "run", "--init", run_config.init,
+               "--data.path", run_config.data.path, "--data.resolution", 32)  # fmt: skip
+    assert all(word in done.stdout for word in ("trained parameters", "GFLOP an update", "samples/s", '"loss": "l2"'))
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_refuses_an_unknown_loss(run_config):
+    assert "Unknown loss 'l3'" in run("train", "l2", "--loss", "l3", code=2).stderr
+
+
+def test_inspect_counts_parameters_and_flops(tiny_model):
+    out = run("inspect", tiny_model).stdout
+    assert "4 steps" in out
+    assert "GFLOP a picture" in out
+
+
+def test_data_show(parquet, tmp_path):
+    done = run("data", "show", "--path", parquet, "--out", tmp_path / "sheet.png")
+    assert "captions" in done.stdout
+    assert Image.open(tmp_path / "sheet.png").width == 12 * 128
+
+
+def test_data_says_what_is_missing(tmp_path):
+    assert "No pictures at" in run("data", "show", "--path", tmp_path / "nowhere", code=2).stderr
+
+
+def test_no_command_prints_the_usage():
+    assert "usage" in run(code=2).stderr

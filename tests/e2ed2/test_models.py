@@ -1,0 +1,122 @@
+"""Denoiser, codec, text encoder, pipeline and the folders they live in."""
+
+import shutil
+
+import pytest
+import torch
+from diffusers import AutoencoderTiny
+
+from e2ed2 import E2ED2Pipeline
+from e2ed2.checkpoint import load_codec, load_denoiser
+from e2ed2.codec import Codec
+from e2ed2.denoiser import DenoiserConfig
+from e2ed2.errors import UserError
+from e2ed2.generate import CHECKPOINTS, available_models
+from e2ed2.sampler import sample
+from e2ed2.schedule import uniform_levels
+from e2ed2.text import TextEncoder
+
+from .conftest import TINY_DENOISER
+
+
+def noise(*seeds):
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def test_an_untrained_denoiser_is_its_coarse_path(text):
+    denoiser = TINY_DENOISER.build()
+    z = torch.randn(3, 4, 8, 8)
+    started = denoiser.start(z, text)
+    assert torch.equal(denoiser(z, torch.ones(3), text, started), started.coarse)
+
+
+def test_the_choice_read_off_white_noise_is_white(text):
+    choice = TINY_DENOISER.build().coarse.choose(torch.randn(4000, 4, 8, 8, generator=noise(0)[0]))
+    assert torch.allclose(choice.T.cov(), torch.eye(4), atol=0.1)
+    assert choice.mean(dim=0).abs().max() < 0.1
+
+
+def test_padding_of_a_caption_changes_nothing(text):
+    denoiser = TINY_DENOISER.build()
+    torch.nn.init.normal_(denoiser.transformers[0].out.weight)
+    z = torch.randn(3, 4, 8, 8)
+    together = sample(denoiser, z, text, uniform_levels(2))
+    short = text[2:]
+    alone = sample(denoiser, z[2:], type(text)(short.tokens[:, :2], short.mask[:, :2], short.pooled), uniform_levels(2))
+    assert torch.allclose(together[2:], alone, atol=1e-5)
+
+
+def test_independent_steps_cannot_take_more_steps_than_they_have(text):
+    config = DenoiserConfig(channels=4, grid=8, width=16, depth=1, heads=2, coarse_width=32, choices=4,
+                            sharing="independent", steps=2)  # fmt: skip
+    with pytest.raises(UserError, match="2 independent steps"):
+        sample(config.build(), torch.randn(3, 4, 8, 8), text, uniform_levels(3))
+
+
+def test_measured_latents_have_zero_mean_and_unit_variance(tiny_model):
+    codec = load_codec(tiny_model)
+    images = torch.rand(16, 3, 32, 32) * 2 - 1
+    codec.measure([images])
+    with torch.no_grad():
+        latents = codec.encode(images)
+    assert torch.allclose(latents.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-4)
+    assert torch.allclose(latents.std(dim=(0, 2, 3)), torch.ones(4), atol=1e-3)
+
+
+def test_stable_diffusions_tiny_autoencoder_serves_as_a_codec(tmp_path):
+    options = {"encoder_block_out_channels": [8, 8], "decoder_block_out_channels": [8, 8],
+               "num_encoder_blocks": [1, 1], "num_decoder_blocks": [1, 1], "latent_channels": 4}  # fmt: skip
+    codec = Codec("AutoencoderTiny", options, latent_channels=4)
+    assert isinstance(codec.autoencoder, AutoencoderTiny)
+    images = torch.zeros(1, 3, 16, 16)
+    assert codec.decode(codec.encode(images)).shape == images.shape
+
+
+def test_an_unknown_autoencoder_is_refused():
+    with pytest.raises(UserError, match="AutoencoderDC"):
+        Codec("VQModel", {}, latent_channels=4)
+
+
+def test_text_encoder_puts_like_things_together():
+    pooled = TextEncoder()(["kitten", "kitty", "fire engine"]).pooled
+    assert pooled[0] @ pooled[1] > pooled[0] @ pooled[2] + 0.2
+
+
+def test_a_picture_has_the_same_bytes_alone_and_in_company(tiny_model):
+    pipe = E2ED2Pipeline.from_pretrained(tiny_model)
+    alone = pipe("red apple", generator=noise(7)).images[0]
+    company = pipe(["cat", "red apple", "dog with a rather long caption"], generator=noise(1, 7, 2)).images[1]
+    assert alone.tobytes() == company.tobytes()
+    assert alone.size == (32, 32)
+    assert pipe("red apple", generator=noise(8)).images[0].tobytes() != alone.tobytes()
+
+
+def test_a_shared_codec_is_found_beside_the_model(tiny_model, tmp_path):
+    shutil.copytree(tiny_model / "codec", tmp_path / "codec")
+    shutil.copytree(tiny_model / "denoiser", tmp_path / "model" / "denoiser")
+    E2ED2Pipeline.from_pretrained(tmp_path / "model")
+    assert available_models(tmp_path) == {"model": tmp_path / "model"}
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "config"])
+def test_a_missing_or_damaged_model_is_one_sentence(tiny_model, tmp_path, damage):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    if damage == "missing":
+        shutil.rmtree(folder / "denoiser")
+    elif damage == "cut":
+        weights = folder / "denoiser" / "diffusion_pytorch_model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:1000])
+    else:
+        (folder / "denoiser" / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"train (one|it)"):
+        load_denoiser(folder)
+
+
+@pytest.mark.parametrize("name", sorted(available_models()))
+def test_bundled_models_paint_something(name):
+    image = E2ED2Pipeline.from_pretrained(CHECKPOINTS / name)("red apple, noto style", generator=noise(7)).images[0]
+    red, green, blue = image.resize((3, 3)).getpixel((1, 1))
+    assert red > 120
+    assert red > green + 40
+    assert red > blue + 40

@@ -1,0 +1,52 @@
+"""The README's picture: the bundled models (rows) on common prompts (columns), all from the same noise.
+
+    python tools/grid.py --out docs/grid.png
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from PIL import Image, ImageDraw, ImageFont
+
+from e2ed2.generate import Settings, available_models, load, paint
+
+SIDE, MARGIN, HEAD = 128, 130, 26
+PROMPTS = (
+    "red apple", "cat face", "grinning face", "house", "red heart", "sunflower", "fire", "automobile",
+    "pizza", "dog face", "rocket", "robot", "panda", "rainbow", "guitar", "strawberry",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Grid:
+    out: Path = Path("docs/grid.png")
+    prompts: tuple[str, ...] = PROMPTS
+    style: str = "noto"
+    """Added to each prompt; empty for none."""
+    models: tuple[str, ...] = tuple(available_models())
+    steps: tuple[int, ...] = (4,)
+    seed: int = 7
+
+
+def main() -> None:
+    options = tyro.cli(Grid)
+    rows = [(name, steps) for name in options.models for steps in options.steps]
+    sheet = Image.new("RGB", (MARGIN + SIDE * len(options.prompts), HEAD + SIDE * len(rows)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    for column, prompt in enumerate(options.prompts):
+        draw.text((MARGIN + SIDE * (column + 0.5), HEAD / 2), prompt[:18], "black", font, anchor="mm")
+    pipelines = {name: load(name) for name in options.models}
+    for row, (name, steps) in enumerate(rows):
+        label = f"{name}\n{steps} step{'s' * (steps > 1)}"
+        draw.multiline_text((8, HEAD + SIDE * (row + 0.5)), label, "black", font, anchor="lm")
+        for column, prompt in enumerate(options.prompts):
+            text = f"{prompt}, {options.style} style" if options.style else prompt
+            image = paint(pipelines[name], Settings(text, name, steps, options.seed))
+            sheet.paste(image, (MARGIN + SIDE * column, HEAD + SIDE * row))
+    sheet.save(options.out, optimize=True)
+    print(options.out)
+
+
+if __name__ == "__main__":
+    main()
