@@ -54,8 +54,8 @@ def build_generate_tab(services: Services) -> None:
 
     with gr.Row(elem_id="ask"):
         prompt = gr.Textbox(
-            label="Prompt", placeholder="For example: red apple, noto style", lines=1, max_lines=1, scale=5, min_width=280,
-            info=f"What would you like to see? A few words, at most {MAX_PROMPT} characters.",
+            label="Prompt", info=f"What would you like to see? A few words, at most {MAX_PROMPT} characters.",
+            placeholder="For example: red apple, noto style", lines=1, max_lines=1, scale=5, min_width=280,
         )  # fmt: skip
         paint_button = gr.Button("Paint", variant="primary", scale=1, min_width=110)
         stop_button = gr.Button("Stop", variant="stop", scale=1, min_width=110, visible=False)
@@ -64,8 +64,8 @@ def build_generate_tab(services: Services) -> None:
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
             pictures = gr.Gallery(
-                label="Pictures", show_label=False, format="png", columns=2, height="auto", object_fit="contain", interactive=False,
-                buttons=["download", "fullscreen"], elem_id="pictures",
+                label="Pictures", show_label=False, format="png", columns=2, height="auto", object_fit="contain",
+                interactive=False, buttons=["download", "fullscreen"], elem_id="pictures",
             )  # fmt: skip
             status = gr.Markdown("" if services.models else NO_MODELS, label="Status", elem_id="status")
             gr.Markdown(HINT, elem_id="hint")

@@ -1,5 +1,6 @@
 """Serves the pages: what is specific first, the pages at / last."""
 
+import contextlib
 import socket
 import sys
 
@@ -29,11 +30,11 @@ def serve(demo: gr.Blocks, settings: ServerSettings) -> None:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listener = socket.create_server((settings.host, settings.port), family=family)
-    except OSError as error:
-        print(f"Cannot listen on {settings.host}, port {settings.port} ({error.strerror}): set another HOST or PORT.",
-              file=sys.stderr)  # fmt: skip
+    except OSError:
+        print(f"Cannot listen on {settings.host}, port {settings.port}: set another HOST or PORT.", file=sys.stderr)
         raise SystemExit(2) from None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"The pages are at http://{host}:{listener.getsockname()[1]}", flush=True)
     config = uvicorn.Config(build_app(demo), log_level="warning", timeout_graceful_shutdown=3)
-    uvicorn.Server(config).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a visitor at home leaves
+        uvicorn.Server(config).run(sockets=[listener])

@@ -24,7 +24,10 @@ CSS = """
 /* Pictures of 128 pixels, enlarged: two in a row, three where there are many and the screen is wide. */
 #pictures .grid-wrap { min-height: 14rem; max-height: none; overflow: visible; }
 #pictures .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); padding: 0; }
-#pictures .grid-container:not(:has(> :nth-child(2))) { grid-template-columns: minmax(0, 24rem); justify-content: center; }
+#pictures .grid-container:not(:has(> :nth-child(2))) {
+  grid-template-columns: minmax(0, 24rem);
+  justify-content: center;
+}
 @media (min-width: 768px) {
   #pictures .grid-container:has(> :nth-child(5)) { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 }

@@ -1,6 +1,6 @@
 """The transformer here against diffusers' backbones at the same tokens, width and depth: forward and backward.
 
-    python benchmarks/backbones.py
+python benchmarks/backbones.py
 """
 
 import time
@@ -43,10 +43,15 @@ def main() -> None:
         "ours (coarse path and transformer)": (ours, lambda: ours(z, t, text, ours.start(z, text))),
         "PixArtTransformer2DModel": (
             pixart,
-            lambda: pixart(
-                z, encoder_hidden_states=text.tokens, timestep=t * 1000,
-                added_cond_kwargs={"resolution": None, "aspect_ratio": None}, encoder_attention_mask=text.mask,
-            ).sample,
+            lambda: (
+                pixart(
+                    z,
+                    encoder_hidden_states=text.tokens,
+                    timestep=t * 1000,
+                    added_cond_kwargs={"resolution": None, "aspect_ratio": None},
+                    encoder_attention_mask=text.mask,
+                ).sample
+            ),
         ),  # fmt: skip
         "UNet2DConditionModel": (unet, lambda: unet(z, t * 1000, encoder_hidden_states=text.tokens).sample),
     }

@@ -1,6 +1,6 @@
 """What an update of each preset costs, and its share of this machine's matmul rate, measured in the same run.
 
-    python benchmarks/training.py [--updates 5] [--presets l2 l2-lpips]
+python benchmarks/training.py [--updates 5] [--presets l2 l2-lpips]
 """
 
 import time

@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode

@@ -5,6 +5,7 @@ from rich.progress import track
 from torch import Tensor
 
 from e2ed2.codec import Codec
+from e2ed2.data.cache import cached
 from e2ed2.data.captions import CaptionPool
 from e2ed2.data.pictures import Pictures
 from e2ed2.types import Batch, TextEmbedding
@@ -102,11 +103,15 @@ def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> Text
     return TextEmbedding(tokens=noisy(text.tokens), mask=text.mask, pooled=noisy(text.pooled))
 
 
-@torch.no_grad()
 def encode_all(codec: Codec, pictures: Pictures, device: torch.device | str, chunk: int = 64) -> Tensor:
-    """Latents of every picture, `[N, C, h, w]`, on the CPU."""
-    parts = torch.arange(len(pictures)).split(chunk)
+    """Latents of every picture, `[N, C, h, w]`, on the CPU; made once for each codec and set."""
     codec = codec.to(device).eval()
-    return torch.cat(
-        [codec.encode(pictures.tensor(part).to(device)).cpu() for part in track(parts, "encoding pictures")]
-    )
+
+    @torch.no_grad()
+    def encode() -> dict[str, Tensor]:
+        parts = torch.arange(len(pictures)).split(chunk)
+        latents = [codec.encode(pictures.tensor(part).to(device)).cpu() for part in track(parts, "encoding pictures")]
+        return {"latents": torch.cat(latents)}
+
+    weights = [value.detach().cpu().numpy().tobytes() for value in codec.state_dict().values()]
+    return cached("latents", [*weights, pictures.images.tobytes()], encode)["latents"]

@@ -4,25 +4,22 @@ A model that only ever reads icon names does not know "kitty". So each picture h
 names and keywords, in several templates, with its drawing style named and without.
 """
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from rich.progress import track
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from e2ed2.data.cache import cached
 from e2ed2.data.pictures import Pictures
-from e2ed2.text import MAX_TOKENS, WIDTH, TextEncoder, weights_folder
+from e2ed2.text import MAX_TOKENS, SHA256, WIDTH, TextEncoder
 from e2ed2.types import TextEmbedding
 
 PLAIN = ("{}", "a {}", "{} emoji", "a picture of a {}", "the {}", "a cute little {}")
 STYLED = ("{}, {} style", "{} in {} style", "{} {}")
 COMMON = 4  # a keyword that more concepts share says too little to stand alone
-CACHE = Path(".e2ed2-cache")
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,8 @@ def caption_pool(pictures: Pictures) -> CaptionPool:
     plain, styled = caption_texts(pictures)
     captions = sorted({caption for texts in plain + styled for caption in texts})
     index = {caption: i for i, caption in enumerate(captions)}
-    tensors = embed(captions)
+    key = [f"{MAX_TOKENS} {SHA256}".encode(), *(f"\n{caption}".encode() for caption in captions)]
+    tensors = cached("captions", key, lambda: embed(captions))
     return CaptionPool(
         captions=captions,
         tokens=tensors["tokens"],
@@ -93,11 +91,7 @@ def caption_texts(pictures: Pictures) -> tuple[list[list[str]], list[list[str]]]
 
 
 def embed(captions: list[str]) -> dict[str, Tensor]:
-    """Token states (float16), offsets and pooled embeddings of all captions, from the cache where it has them."""
-    key = hashlib.sha256("\n".join([str(MAX_TOKENS), weights_folder().name, *captions]).encode()).hexdigest()[:16]
-    file = CACHE / f"captions-{key}.safetensors"
-    if file.is_file():
-        return load_file(file)
+    """Token states (float16), offsets and pooled embeddings of all captions."""
     encoder = TextEncoder()
     order = sorted(range(len(captions)), key=lambda i: len(captions[i]))
     tokens: list[Tensor] = [torch.empty(0)] * len(captions)
@@ -108,9 +102,4 @@ def embed(captions: list[str]) -> dict[str, Tensor]:
         for i, states, mask in zip(chunk, embedding.tokens, embedding.mask, strict=True):
             tokens[i] = states[mask].half()
     lengths = torch.tensor([0] + [len(states) for states in tokens])
-    tensors = {"tokens": torch.cat(tokens), "offsets": lengths.cumsum(0), "pooled": pooled}
-    CACHE.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    save_file(tensors, partial)
-    partial.rename(file)
-    return tensors
+    return {"tokens": torch.cat(tokens), "offsets": lengths.cumsum(0), "pooled": pooled}

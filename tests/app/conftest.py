@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from e2ed2.checkpoint import save_model
 from e2ed2.codec import CodecConfig
@@ -23,10 +24,7 @@ ROOT = Path(__file__).parents[2]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 START_LIMIT = 120  # s
-
-
-def app_environment(**extra: str) -> dict[str, str]:
-    return os.environ | {"PORT": "0", "HF_HUB_OFFLINE": "1"} | extra
+expect.set_options(timeout=30_000)  # ms; the machine may be busy
 
 
 @pytest.fixture(scope="session")
@@ -41,35 +39,41 @@ def checkpoints(tmp_path_factory) -> Path:
     return folder
 
 
-def start_app(**environment: str) -> tuple[subprocess.Popen, str]:
-    """`python app.py` on a free port, and its URL."""
-    process = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=ROOT, env=app_environment(**environment), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    lines: queue.Queue[str] = queue.Queue()
+@pytest.fixture(scope="session")
+def start_app() -> Iterator[Callable[..., str]]:
+    """Runs `python app.py` on a free port and returns its URL."""
+    processes = []
 
-    def read() -> None:
-        for line in process.stdout:
-            lines.put(line)
-        lines.put("")
+    def start(**environment: str) -> str:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=os.environ | {"PORT": "0"} | environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        processes.append(process)
+        lines: queue.Queue[str] = queue.Queue()
 
-    threading.Thread(target=read, daemon=True).start()
-    seen = ""
-    while line := lines.get(timeout=START_LIMIT):
-        seen += line
-        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-            return process, found[0]
-    process.wait()
-    pytest.fail(f"python app.py ended before it printed its address:\n{seen}")
+        def read() -> None:  # to the end, so that the pipe never fills
+            for line in process.stdout:
+                lines.put(line)
+            lines.put("")
+
+        threading.Thread(target=read, daemon=True).start()
+        seen = ""
+        while line := lines.get(timeout=START_LIMIT):
+            seen += line
+            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                return found[0]
+        pytest.fail(f"python app.py ended before it printed its address:\n{seen}")
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait()
 
 
 @pytest.fixture(scope="session")
-def url(checkpoints) -> Iterator[str]:
-    process, address = start_app(E2ED2_CHECKPOINTS=str(checkpoints))
-    yield address
-    process.terminate()
-    process.wait()
+def url(start_app, checkpoints) -> str:
+    return start_app(E2ED2_CHECKPOINTS=str(checkpoints))
 
 
 @pytest.fixture(scope="session")
@@ -87,14 +91,15 @@ class Visit:
     """One visitor's page, and what it asked for and complained about."""
 
     def __init__(self, page: Page, url: str):
-        self.page, self.url = page, url
+        self.page = page
         self.outside: list[str] = []
         self.complaints: list[str] = []
         page.on("request", self._note)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.goto(url)
 
-    def _note(self, request) -> None:
+    def _note(self, request: Request) -> None:
         parts = urlsplit(request.url)
         if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
             self.outside.append(request.url)
@@ -105,11 +110,14 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser, url, request) -> Iterator[Visit]:
-    """Options of the browser's context by `@pytest.mark.parametrize("visit", [...], indirect=True)`."""
-    context = browser.new_context(**getattr(request, "param", {}))
-    context.set_default_timeout(30_000)  # ms
-    visit = Visit(context.new_page(), url)
-    visit.page.goto(url)
-    yield visit
-    context.close()
+def open_page(browser) -> Iterator[Callable[..., Visit]]:
+    """Opens a URL as a new visitor; keywords describe the screen, as in `browser.new_context`."""
+    contexts = []
+
+    def open_page(url: str, **screen: Any) -> Visit:
+        contexts.append(browser.new_context(**screen))
+        return Visit(contexts[-1].new_page(), url)
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,8 +1,5 @@
 """Tiny real parts: a codec of a few thousand weights, a denoiser to match, the bundled pictures at 32x32."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
 

@@ -19,7 +19,11 @@ def test_pixel_losses_on_known_values():
 
 @pytest.mark.parametrize(
     ("text", "weights"),
-    [("l2", {"l2": 1}), ("l2:0.3+lpips", {"l2": 0.3, "lpips": 1}), ("l2 + lpips + gan:0.1", {"l2": 1, "lpips": 1, "gan": 0.1})],
+    [
+        ("l2", {"l2": 1}),
+        ("l2:0.3+lpips", {"l2": 0.3, "lpips": 1}),
+        ("l2 + lpips + gan:0.1", {"l2": 1, "lpips": 1, "gan": 0.1}),
+    ],
 )
 def test_loss_strings(text, weights):
     assert parse_loss(text).weights == weights

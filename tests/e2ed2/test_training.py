@@ -143,8 +143,9 @@ def test_impossible_settings_are_refused(options, words):
 
 
 def test_independent_steps_have_parameters_of_their_own(run_config, tmp_path):
-    from e2ed2.checkpoint import load_codec, save_model
     from pathlib import Path
+
+    from e2ed2.checkpoint import load_codec, save_model
 
     start = tmp_path / "start"
     save_model(replace(TINY_DENOISER, sharing="independent", steps=2).build(), start / "denoiser")

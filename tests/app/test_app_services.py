@@ -1,0 +1,120 @@
+"""What stands behind the page, with no browser."""
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from app import services as services_module
+from app.generate_tab import summary
+from app.server import serve
+from app.services import ForgedError, Services
+from app.settings import ServerSettings
+from app.ui import build_ui
+from e2ed2.errors import UserError
+from e2ed2.generate import MAX_SEED, Settings, load
+
+GOOD = {"prompt": "red apple", "model": "l2", "steps": 4, "seed": 7, "count": 3}
+
+
+@pytest.fixture
+def services(checkpoints) -> Services:
+    return Services(checkpoints)
+
+
+def test_a_plan_has_one_seed_for_each_picture(services):
+    assert services.plan(**GOOD) == [Settings("red apple", "l2", 4, seed) for seed in (7, 8, 9)]
+
+
+@pytest.mark.parametrize(
+    "mistake", [{"prompt": "  "}, {"prompt": "a" * 201}, {"seed": -1}, {"seed": None}, {"seed": MAX_SEED}]
+)
+def test_a_visitor_can_mend_this(services, mistake):
+    with pytest.raises(UserError):
+        services.plan(**GOOD | mistake)
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [{name: value} for name in ("steps", "count") for value in (0, 9, 2.5, True, None, "2", [2], float("nan"))]
+    + [{"prompt": None}, {"prompt": ["red apple"]}, {"model": "codec"}, {"model": "../l2"}, {"model": ["l2"]}],
+)
+def test_only_a_forged_request_sends_this(services, forgery):
+    with pytest.raises(ForgedError):
+        services.plan(**GOOD | forgery)
+
+
+def test_visitors_share_a_model_and_take_turns(services, monkeypatch):
+    loads, painting, most = [], [], []
+
+    def count_load(model, folder):
+        loads.append(model)
+        return load(model, folder)
+
+    def paint_alone(pipeline, settings):
+        painting.append(settings)
+        most.append(len(painting))
+        time.sleep(0.01)  # long enough for another thread to come in, if it could
+        painting.remove(settings)
+        return Image.new("RGB", (128, 128))
+
+    monkeypatch.setattr(services_module, "load", count_load)
+    monkeypatch.setattr(services_module, "paint", paint_alone)
+    ready = threading.Barrier(8)
+
+    def visit(settings: Settings) -> None:
+        ready.wait()
+        services.paint(settings)
+
+    jobs = [Settings("red apple", model, 1, seed) for model in ("l2", "l2-lpips") for seed in range(4)]
+    with ThreadPoolExecutor(8) as visitors:
+        list(visitors.map(visit, jobs))
+    assert sorted(loads) == ["l2", "l2-lpips"]
+    assert most == [1] * 8
+
+
+def test_stop_ends_this_visitors_pictures_only(services):
+    functions = build_ui(services).fns.values()
+    generate = next(function.fn for function in functions if function.api_name == "generate")
+    runs = [
+        generate("red apple", "l2", 1, 7, False, 3, request=SimpleNamespace(session_hash=who)) for who in ("me", "you")
+    ]
+    for run in runs:
+        shown = [next(run)[1] for _ in range(3)]
+        assert shown == ["Getting the model ready …", "Painting picture 1 of 3 …", "Painting picture 2 of 3 …"]
+    services.stop("me")
+    mine, yours = ([(len(pictures), status) for pictures, status, _ in run][-1] for run in runs)
+    assert mine[0] == 2
+    assert mine[1].startswith("Stopped after 2 of 3 pictures in ")
+    assert yours[0] == 3
+    assert yours[1].endswith("seeds 7, 8, 9.")
+
+
+def test_the_summary_in_words():
+    jobs = [Settings("red apple", "l2", 4, seed) for seed in (7, 8)]
+    assert summary(jobs, 2, 1.25) == "2 pictures in 1.2 s, seeds 7, 8."
+    assert summary(jobs[:1], 1, 1) == "1 picture in 1.0 s, seed 7."
+    assert summary(jobs, 1, 1) == "Stopped after 1 of 2 pictures in 1.0 s, seed 7."
+    assert summary(jobs, 0, 0) == "Stopped before the first picture."
+
+
+def test_an_address_in_use_is_one_sentence(services, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        settings = ServerSettings(port=busy.getsockname()[1])
+        with pytest.raises(SystemExit) as exit:
+            serve(build_ui(services), settings)
+    assert exit.value.code == 2
+    said = f"Cannot listen on 127.0.0.1, port {settings.port}: set another HOST or PORT.\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_space_is_reached_from_outside(monkeypatch):
+    for name in ("HOST", "PORT", "SPACE_ID", "E2ED2_CHECKPOINTS"):
+        monkeypatch.delenv(name, raising=False)
+    assert ServerSettings.from_environment() == ServerSettings("127.0.0.1", 7860)
+    monkeypatch.setenv("SPACE_ID", "someone/e2ed2")
+    assert ServerSettings.from_environment().host == "0.0.0.0"

@@ -1,0 +1,131 @@
+"""The Generate page as a visitor meets it: `python app.py` in a process of its own, a real browser."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+ROOT = Path(__file__).parents[2]
+
+
+def pictures(page: Page):
+    return page.locator("#pictures .grid-container img")
+
+
+def set_count(page: Page, count: int) -> None:
+    field = page.get_by_label("number input for Number of pictures")
+    field.fill(str(count))
+    field.blur()
+
+
+def test_enter_paints_pictures_and_shows_their_seeds(open_page, url):
+    visit = open_page(url)
+    page = visit.page
+    page.get_by_label("Prompt").fill("red apple")
+    set_count(page, 2)
+    page.get_by_label("Prompt").press("Enter")
+    expect(page.locator("#status")).to_contain_text(re.compile(r"2 pictures in [\d.]+ s, seeds \d+, \d+\."))
+    expect(pictures(page)).to_have_count(2)
+    seed = page.get_by_label("Seed", exact=True).input_value()
+    expect(page.locator("#status")).to_contain_text(f"seeds {seed}, {int(seed) + 1}.")
+    expect(page.locator("#pictures")).to_contain_text(f"seed {seed}")
+    expect(pictures(page).first).to_have_js_property("naturalWidth", 128)
+    expect(pictures(page).first).to_have_attribute("src", re.compile(r"\.png$"))
+    visit.assert_clean()
+
+
+def test_a_chosen_seed_is_kept(open_page, url):
+    page = open_page(url).page
+    page.get_by_label("New random seed each time").uncheck()
+    page.get_by_label("Seed", exact=True).fill("7")
+    set_count(page, 1)
+    page.get_by_label("Prompt").fill("red apple")
+    page.get_by_role("button", name="Paint").click()
+    expect(page.locator("#status")).to_contain_text(re.compile("1 picture in .* seed 7"))
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("7")
+
+
+@pytest.mark.parametrize(("prompt", "sentence"), [("", "The prompt is empty"), ("a" * 201, "use at most 200")])
+def test_a_prompt_that_cannot_be_painted_warns_and_stays(open_page, url, prompt, sentence):
+    visit = open_page(url)
+    visit.page.get_by_label("Prompt").fill(prompt)
+    visit.page.get_by_label("Prompt").press("Enter")
+    expect(visit.page.get_by_test_id("toast-body")).to_contain_text(sentence)
+    expect(visit.page.get_by_label("Prompt")).to_have_value(prompt)
+    expect(visit.page.get_by_role("button", name="Paint")).to_be_visible()
+    visit.assert_clean()
+
+
+def test_an_example_fills_the_prompt(open_page, url):
+    page = open_page(url).page
+    page.get_by_role("button", name="a castle on a hill").click()
+    expect(page.get_by_label("Prompt")).to_have_value("a castle on a hill")
+
+
+def test_a_phone_shows_the_whole_width(open_page, url):
+    page = open_page(url, viewport={"width": 390, "height": 844}).page
+    page.get_by_label("Prompt").fill("red apple")
+    page.get_by_label("Prompt").press("Enter")
+    expect(page.locator("#status")).to_contain_text("4 pictures in")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    expect(page.get_by_role("button", name="Paint")).to_be_in_viewport()
+
+
+def test_without_models_the_page_says_how_to_train_one(open_page, start_app, tmp_path):
+    visit = open_page(start_app(E2ED2_CHECKPOINTS=str(tmp_path)))
+    expect(visit.page.locator("#status")).to_contain_text("python -m e2ed2 train")
+    visit.page.get_by_label("Prompt").fill("red apple")
+    visit.page.get_by_label("Prompt").press("Enter")
+    expect(visit.page.get_by_test_id("toast-body")).to_contain_text("python -m e2ed2 train")
+    visit.assert_clean()
+
+
+def test_the_same_seed_gives_the_same_bytes(url, tmp_path):
+    def paint(seed: int, count: int) -> list[Path]:
+        client = Client(url, verbose=False, download_files=tmp_path)
+        shown, _, used = client.predict("red apple", "l2", 4, seed, False, count, api_name="/generate")
+        assert used == seed
+        return [Path(entry["image"]) for entry in shown]
+
+    first, second = paint(7, 2)
+    assert paint(8, 1)[0].read_bytes() == second.read_bytes() != first.read_bytes()
+    with Image.open(first) as image:
+        assert (image.size, image.mode) == ((128, 128), "RGB")
+        assert image.info == {"prompt": "red apple", "model": "l2", "steps": "4", "seed": "7"}
+
+
+@pytest.mark.parametrize(
+    ("forged", "message"),
+    [
+        ({"steps": 9}, "steps must be a whole number from 1 to 4."),
+        ({"steps": "many"}, "steps must be a whole number from 1 to 4."),
+        ({"count": 1_000_000}, "count must be a whole number from 1 to 8."),
+        ({"model": "/etc"}, "model must be one of l2, l2-lpips."),
+    ],
+)
+def test_a_forged_request_gets_a_clear_message(url, forged, message):
+    request = {"prompt": "x", "model": "l2", "steps": 4, "seed": 7, "randomise": False, "count": 1} | forged
+    with pytest.raises(AppError, match=re.escape(message)):
+        Client(url, verbose=False).predict(**request, api_name="/generate")
+
+
+def test_the_health_check_answers(url):
+    assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("PORT", "70000"), ("E2ED2_CHECKPOINTS", "/nowhere")])
+def test_a_mistake_in_the_environment_is_one_sentence(name, value, monkeypatch):
+    monkeypatch.setenv("PORT", "0")
+    monkeypatch.setenv(name, value)
+    done = subprocess.run([sys.executable, "app.py"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert name in done.stderr
+    assert value in done.stderr
