@@ -111,7 +111,7 @@ def encode_all(codec: Codec, pictures: Pictures, device: torch.device | str, chu
     def encode() -> dict[str, Tensor]:
         parts = torch.arange(len(pictures)).split(chunk)
         latents = [codec.encode(pictures.tensor(part).to(device)).cpu() for part in track(parts, "encoding pictures")]
-        return {"latents": torch.cat(latents)}
+        return {"latents": torch.cat(latents).contiguous()}
 
     weights = [value.detach().cpu().numpy().tobytes() for value in codec.state_dict().values()]
     return cached("latents", [*weights, pictures.images.tobytes()], encode)["latents"]
