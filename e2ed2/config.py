@@ -41,8 +41,9 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         weights = parse_loss(self.loss)
-        scored = self.objective == "coarse" or (self.objective == "end_to_end" and "energy" in weights)
-        if scored and self.samples < 2:
+        if self.objective == "coarse" and set(weights.weights) not in ({"l2"}, {"energy"}):
+            raise UserError("The coarse path trains with --loss l2 or --loss energy.")
+        if self.objective in ("coarse", "end_to_end") and "energy" in weights and self.samples < 2:
             raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
         if not self.sampling_steps or min(self.sampling_steps) < 1:
             raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
@@ -59,9 +60,9 @@ COARSE = RunConfig(
     objective="coarse",
     codec_from=f"{BOX}/codec",
     styled_share=0.6,
+    loss="l2",
     coarse_lr_share=1.0,
-    samples=2,
-    trainer=TrainerConfig(steps=2000, batch_size=256, lr=1e-3, log_every=50, preview_every=500, save_every=500),
+    trainer=TrainerConfig(steps=5000, batch_size=256, lr=1e-3, log_every=50, preview_every=1000, save_every=1000),
 )
 SINGLE_STEP = RunConfig(
     objective="single_step",

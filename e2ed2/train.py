@@ -73,7 +73,8 @@ def build(config: RunConfig) -> tuple[nn.Module, Batches]:
         trainer.seed,
         config.styled_share,
         config.text_noise,
-        with_images=getattr(objective, "sees_images", False),
+        with_images=objective.sees_images,
+        with_words=objective.sees_words,
         device="cuda" if torch.cuda.is_available() else "cpu",
     )
     return objective, batches
@@ -81,7 +82,7 @@ def build(config: RunConfig) -> tuple[nn.Module, Batches]:
 
 def denoiser_objective(config: RunConfig, denoiser: CoarseToFineDenoiser, codec: Codec) -> nn.Module:
     if config.objective == "coarse":
-        return CoarseRegression(denoiser, codec, config.samples)
+        return CoarseRegression(denoiser, codec, config.loss, config.samples)
     if config.objective == "single_step":
         return SingleStep(denoiser, codec)
     return EndToEnd(

@@ -23,7 +23,9 @@ def imports(folder: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(("part", "others"), [("e2ed2", {"app", "study", "gradio"}), ("study", {"app", "torch", "gradio"})])
+@pytest.mark.parametrize(
+    ("part", "others"), [("e2ed2", {"app", "study", "gradio"}), ("study", {"app", "torch", "gradio"})]
+)
 def test_parts_know_only_the_parts_below(part, others):
     assert not imports(part) & others
 

@@ -60,11 +60,12 @@ class CaptionedBatches:
         styled_share: float = 0.7,
         text_noise: float = 0.1,
         with_images: bool = True,
+        with_words: bool = True,
         device: torch.device | str = "cpu",
     ):
         self.pictures, self.pool, self.batch_size, self.seed = pictures, pool, batch_size, seed
         self.styled_share, self.text_noise = styled_share, text_noise
-        self.with_images, self.device = with_images, device
+        self.with_images, self.with_words, self.device = with_images, with_words, device
         self.latents = encode_all(codec, pictures, device)
 
     def __call__(self, step: int, process: int = 0, processes: int = 1) -> Batch:
@@ -85,7 +86,7 @@ class CaptionedBatches:
         generator: torch.Generator,
         with_images: bool = True,
     ) -> Batch:
-        text = self.pool.embedding(self.pool.pick(picked, styled_share, generator))
+        text = self.pool.embedding(self.pool.pick(picked, styled_share, generator), self.with_words)
         return Batch(
             images=self.pictures.tensor(picked).to(self.device) if with_images else None,
             text=blur(text, text_noise, generator).to(self.device),

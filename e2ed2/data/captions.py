@@ -33,9 +33,11 @@ class CaptionPool:
     plain: list[np.ndarray]  # for each picture: captions that name no style
     styled: list[np.ndarray]  # for each picture: captions that name its style; may be empty
 
-    def embedding(self, rows: Tensor) -> TextEmbedding:
-        """Embeddings of those captions, padded to the longest."""
+    def embedding(self, rows: Tensor, with_words: bool = True) -> TextEmbedding:
+        """Embeddings of those captions, padded to the longest; one word each where the words do not matter."""
         starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
+        if not with_words:
+            lengths = torch.ones_like(lengths)
         positions = torch.arange(int(lengths.max()))
         mask = positions < lengths[:, None]
         tokens = self.tokens[(starts[:, None] + positions).clamp(max=len(self.tokens) - 1)].float()

@@ -6,29 +6,37 @@ from torch import Tensor, nn
 from e2ed2.codec import Codec
 from e2ed2.denoiser import CoarseToFineDenoiser
 from e2ed2.losses.distribution import energy_score
+from e2ed2.losses.pixel import l2
+from e2ed2.losses.terms import parse_loss
 from e2ed2.objectives.chain import decode_preview, noise_like
 from e2ed2.types import Batch
 
 
 class CoarseRegression(nn.Module):
-    """Energy score of `samples` coarse pictures for each caption.
+    """The coarse picture against the latents: `l2`, or `energy` over several samples for each caption.
 
-    The energy score and not the squared error: where the caption leaves the artist open, the choice
-    read off the noise must decide it, and a mean would not.
+    With `l2` a caption that names no style paints the mean of its drawings; with `energy` the choice
+    read off the noise decides between them, at a multiple of the cost.
     """
 
-    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, samples: int = 2):
+    sees_images = False
+    sees_words = False
+
+    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, loss: str = "l2", samples: int = 1):
         super().__init__()
         denoiser.transformers.requires_grad_(False)
         self.model, self.samples = denoiser, samples
         self.codec = codec.requires_grad_(False)
+        self.weights = parse_loss(loss)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         count = len(batch.latents)
         choices = self.model.config.choices
         choice = torch.randn(count * self.samples, choices, generator=generator, device=batch.latents.device)
-        coarse = self.model.coarse(choice, batch.text.repeat(self.samples))
-        return {"energy": energy_score(coarse.unflatten(0, (count, self.samples)), batch.latents)}
+        coarse = self.model.coarse(choice, batch.text.repeat(self.samples)).unflatten(0, (count, self.samples))
+        if "energy" in self.weights:
+            return {"energy": self.weights["energy"] * energy_score(coarse, batch.latents)}
+        return {"l2": self.weights["l2"] * l2(coarse, batch.latents[:, None])}
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: Batch) -> Tensor:

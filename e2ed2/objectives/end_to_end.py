@@ -24,6 +24,8 @@ class EndToEnd(nn.Module):
     `l1`, `l2` and `energy` compare latents; `lpips` and `gan` compare decoded crops.
     """
 
+    sees_words = True
+
     def __init__(
         self,
         denoiser: CoarseToFineDenoiser,

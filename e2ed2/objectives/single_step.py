@@ -15,6 +15,9 @@ from e2ed2.types import Batch
 class SingleStep(nn.Module):
     """Mean squared error of the clean estimate at `t ~ U(0, 1)`. The baseline, and the warm start."""
 
+    sees_images = False
+    sees_words = True
+
     def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, preview_steps: int = 4):
         super().__init__()
         self.model, self.preview_steps = denoiser, preview_steps

@@ -80,9 +80,9 @@ def url(start_app, checkpoints) -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
+    path = os.environ.get("E2ED2_BROWSER") or shutil.which("chromium")
     if path is None:
-        pytest.fail("No chromium found: run `apt-get install chromium`.")
+        pytest.fail("No browser found: run `make test`, or set E2ED2_BROWSER to a Chromium.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
