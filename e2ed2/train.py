@@ -48,7 +48,7 @@ def claim(folder: Path, config: RunConfig) -> None:
     """Write the resolved config, commit and seed into the folder, or check that it is this run's."""
     file = folder / "run.json"
     resolved = json.loads(json.dumps(asdict(config)))
-    if file.is_file():
+    if file.is_file() and (folder / "checkpoints").is_dir():  # a run that never saved claims nothing
         if json.loads(file.read_text())["config"] != resolved:
             raise UserError(f"{folder} holds a run with other settings: choose another --out, or delete it.")
         return
