@@ -24,8 +24,8 @@ types: $(DEV)
 check: lint types test
 
 bench: $(RUNTIME)
-	PYTHONPATH=. $(BIN)/python benchmarks/backbones.py
-	PYTHONPATH=. $(BIN)/python benchmarks/training.py
+	$(BIN)/python -m benchmarks.backbones
+	$(BIN)/python -m benchmarks.training
 
 clean:
 	rm -rf $(VENV) .e2ed2-cache .pytest_cache .ruff_cache

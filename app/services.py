@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from threading import Event, Lock
+from typing import TypeGuard
 
 from PIL import Image
 
@@ -48,6 +49,7 @@ class Services:
         if not _whole(count, 1, MAX_COUNT):
             raise ForgedError(f"count must be a whole number from 1 to {MAX_COUNT}.")
         last = MAX_SEED - int(count) + 1
+        model = str(model)
         if not _whole(seed, 0, last):
             raise UserError(f"The seed must be a whole number from 0 to {last}.")
         return [Settings(prompt, model, int(steps), int(seed) + offset) for offset in range(int(count))]
@@ -87,5 +89,5 @@ def fresh_seed() -> int:
     return secrets.randbelow(1_000_000)
 
 
-def _whole(value: object, low: int, high: int) -> bool:
+def _whole(value: object, low: int, high: int) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high and value % 1 == 0

@@ -1,10 +1,11 @@
 """The transformer here against diffusers' backbones at the same tokens, width and depth: forward and backward.
 
-python benchmarks/backbones.py
+python -m benchmarks.backbones
 """
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from diffusers import PixArtTransformer2DModel, UNet2DConditionModel
@@ -30,16 +31,16 @@ def main() -> None:
     z, t = torch.randn(BATCH, 32, 8, 8), torch.rand(BATCH)
     text = TextEmbedding(torch.randn(BATCH, 10, 384), torch.ones(BATCH, 10, dtype=torch.bool), torch.randn(BATCH, 384))
     ours = DenoiserConfig().build()
-    pixart = PixArtTransformer2DModel(
+    pixart: Any = PixArtTransformer2DModel(
         num_attention_heads=6, attention_head_dim=32, in_channels=32, out_channels=32, num_layers=4, sample_size=8,
         patch_size=1, cross_attention_dim=192, caption_channels=384, use_additional_conditions=False,
     )  # fmt: skip
-    unet = UNet2DConditionModel(
+    unet: Any = UNet2DConditionModel(
         sample_size=8, in_channels=32, out_channels=32, block_out_channels=(192, 256), layers_per_block=1,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
         cross_attention_dim=384, attention_head_dim=32,
     )  # fmt: skip
-    candidates = {
+    candidates: dict[str, tuple[Any, Callable[[], Tensor]]] = {
         "ours (coarse path and transformer)": (ours, lambda: ours(z, t, text, ours.start(z, text))),
         "PixArtTransformer2DModel": (
             pixart,
@@ -52,7 +53,7 @@ def main() -> None:
                     encoder_attention_mask=text.mask,
                 ).sample
             ),
-        ),  # fmt: skip
+        ),
         "UNet2DConditionModel": (unet, lambda: unet(z, t * 1000, encoder_hidden_states=text.tokens).sample),
     }
     base = None

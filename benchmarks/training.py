@@ -1,6 +1,6 @@
 """What an update of each preset costs, and its share of this machine's matmul rate, measured in the same run.
 
-python benchmarks/training.py [--updates 5] [--presets l2 l2-lpips]
+python -m benchmarks.training [--updates 5] [--presets l2 l2-lpips]
 """
 
 import time
@@ -11,6 +11,7 @@ import tyro
 from torch.utils.flop_counter import FlopCounterMode
 
 from e2ed2.config import PRESETS
+from e2ed2.objectives.objective import total
 from e2ed2.train import build
 
 
@@ -41,9 +42,9 @@ def main() -> None:
 
         def update(step: int, objective=objective, batches=batches, optimizer=optimizer) -> None:
             generator = torch.Generator().manual_seed(step)
-            sum(objective(batches(step, 0, 1), generator).values()).backward()
-            if getattr(objective, "adversary", None) is not None:
-                sum(objective.adversary_terms(generator).values()).backward()
+            total(objective(batches(step, 0, 1), generator)).backward()
+            if objective.adversary is not None:
+                total(objective.adversary_terms(generator)).backward()
             optimizer.step()
             optimizer.zero_grad()
 

@@ -36,10 +36,10 @@ Fluent Emoji (MIT), OpenMoji (CC BY-SA 4.0) and EmojiOne 2.3 (CC BY 4.0): see `T
 """
 WHAT = {
     "codec": "Images to 8x8x32 latents and back (DC-AE), shared by the models beside it.",
-    "coarse": "The coarse path alone, trained with the energy score: where the denoisers start.",
-    "single_step": "The single-step baseline (Fig. 1a of arXiv 2412.21044), and the end-to-end models' start.",
-    "end_to_end": "An end-to-end model (Fig. 1b of arXiv 2412.21044): the loss `{loss}` on the final sample, through all "
-    "steps; T drawn from {steps} at each update.",
+    "coarse": "The coarse path alone: where the denoisers start.",
+    "single_step": "The single-step baseline (Fig. 1a of arXiv 2412.21044), trained from the same coarse path.",
+    "end_to_end": "An end-to-end model (Fig. 1b of arXiv 2412.21044): the loss `{loss}` on the final sample, "
+    "through all steps; T drawn from {steps} at each update.",
 }
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -121,7 +121,7 @@ def data_command(arguments: list[str]) -> None:
         """Count the pictures and draw a contact sheet of some."""
 
         action: Annotated[str, tyro.conf.Positional] = "show"
-        data: Annotated[DataConfig, tyro.conf.arg(name="")] = DataConfig()
+        data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
         out: Path = Path("contact-sheet.png")
         limit: int = 96
 

@@ -47,6 +47,9 @@ class CodecConfig:
 class Codec(ModelMixin, ConfigMixin):
     """A diffusers autoencoder between latents of zero mean and unit variance per channel."""
 
+    mean: Tensor
+    std: Tensor
+
     @register_to_config
     def __init__(self, kind: str, options: dict[str, Any], latent_channels: int):
         super().__init__()

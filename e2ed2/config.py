@@ -71,7 +71,7 @@ SINGLE_STEP = RunConfig(
 )
 FINISH = RunConfig(
     objective="end_to_end",
-    init="runs/single-step/model",
+    init="runs/coarse/model",
     trainer=TrainerConfig(
         steps=300, batch_size=32, lr=6e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
     ),

@@ -88,13 +88,15 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
 class CoarsePath(nn.Module):
     """`g(c, w)`: an MLP from the caption and the noise's global choice to the latent grid."""
 
+    directions: Tensor
+
     def __init__(self, channels: int, grid: int, width: int, choices: int):
         super().__init__()
         size = channels * grid * grid
         # An orthonormal projection of white noise is white noise: w ~ N(0, I).
         directions = torch.randn(size, choices, generator=torch.Generator().manual_seed(0))
         self.register_buffer("directions", torch.linalg.qr(directions).Q.contiguous())
-        self.shape = (channels, grid, grid)
+        self.choices, self.shape = choices, (channels, grid, grid)
         self.layers = nn.Sequential(
             nn.Linear(WIDTH + choices, width), nn.GELU(), nn.LayerNorm(width),
             nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width),

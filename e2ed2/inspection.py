@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from e2ed2.config import RunConfig
 from e2ed2.generate import load
+from e2ed2.objectives.objective import total
 from e2ed2.sampler import sample
 from e2ed2.schedule import uniform_levels
 from e2ed2.train import build
@@ -19,8 +20,8 @@ def describe_model(model: str) -> str:
     config = pipeline.denoiser.config
     z = torch.zeros(1, config.channels, config.grid, config.grid)
     lines = [
-        f"{model}: {millions(pipeline.denoiser.coarse)} coarse path, {millions(pipeline.denoiser.transformers)} transformer"
-        f" ({config.sharing}), {millions(pipeline.codec)} codec"
+        f"{model}: {millions(pipeline.denoiser.coarse)} coarse path, "
+        f"{millions(pipeline.denoiser.transformers)} transformer ({config.sharing}), {millions(pipeline.codec)} codec"
     ]
     for steps in (1, 2, 3, 4):
         if config.sharing == "independent" and steps > config.steps:
@@ -40,7 +41,7 @@ def describe_run(config: RunConfig, updates: int = 3) -> str:
     objective.model.train()
 
     def update(step: int) -> None:
-        sum(objective(batches(step, 0, 1), torch.Generator().manual_seed(step)).values()).backward()
+        total(objective(batches(step, 0, 1), torch.Generator().manual_seed(step))).backward()
 
     with FlopCounterMode(display=False) as counter:
         update(0)
@@ -53,7 +54,8 @@ def describe_run(config: RunConfig, updates: int = 3) -> str:
         json.dumps(asdict(config), indent=2)
         + f"\n{trained / 1e6:.2f} M trained parameters"
         + f"\n{counter.get_total_flops() / 1e9:.1f} GFLOP an update of {config.trainer.batch_size} pictures"
-        + f"\n{config.trainer.batch_size / seconds:.1f} samples/s, about {seconds * config.trainer.steps / 60:.0f} min in all"
+        + f"\n{config.trainer.batch_size / seconds:.1f} samples/s, "
+        + f"about {seconds * config.trainer.steps / 60:.0f} min in all"
     )
 
 

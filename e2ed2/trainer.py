@@ -9,7 +9,7 @@ import math
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,21 +30,8 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 
 from e2ed2.errors import UserError
+from e2ed2.objectives.objective import Objective, total
 from e2ed2.types import Batch
-
-
-class Objective(Protocol):
-    """What a training minimises. `model` is trained, averaged and saved; the rest is constant."""
-
-    model: nn.Module
-
-    def __call__(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Weighted scalar terms; their sum is minimised."""
-        ...
-
-    def preview(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Images `[N, 3, H, W]` in [-1, 1] that show what `model` has learnt."""
-        ...
 
 
 class Batches(Protocol):
@@ -99,7 +86,7 @@ class Trainer:
     def __init__(
         self,
         config: TrainerConfig,
-        objective: nn.Module,
+        objective: Objective,
         batches: Batches,
         folder: Path,
         groups: list[dict[str, Any]] | None = None,
@@ -113,7 +100,7 @@ class Trainer:
         groups = groups or [{"params": objective.model.parameters(), "lr": config.lr}]
         self.full_rates = [group["lr"] for group in groups]
         optimizer = torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay, fused=True)
-        self.prepare_adversary(getattr(objective, "adversary", None))
+        self.prepare_adversary(objective.adversary)
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
         self.model = self.accelerator.unwrap_model(self.objective).model
         self.ema = EMAModel(self.model.parameters(), decay=config.ema_decay, foreach=True)
@@ -153,7 +140,7 @@ class Trainer:
             group["lr"] = rate * self.config.learning_rate(self.step)
         terms = self.objective(batch, generator)
         self.optimizer.zero_grad()
-        self.accelerator.backward(sum(terms.values()))
+        self.accelerator.backward(total(terms))
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
         if self.accelerator.mixed_precision != "fp16" and not torch.isfinite(norm):
             raise UserError(
@@ -163,15 +150,15 @@ class Trainer:
         self.optimizer.step()
         self.ema.step(self.model.parameters())
         if self.adversary is not None:
-            terms |= self.train_adversary(generator)
+            terms |= self.train_adversary(self.adversary, generator)
         self.step += 1
         return {name: term.detach() for name, term in terms.items()} | {"grad_norm": norm}
 
-    def train_adversary(self, generator: torch.Generator) -> dict[str, Tensor]:
+    def train_adversary(self, adversary: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
         terms = self.accelerator.unwrap_model(self.objective).adversary_terms(generator)
         self.adversary_optimizer.zero_grad()
-        self.accelerator.backward(sum(terms.values()))
-        parameters = list(self.adversary.parameters())
+        self.accelerator.backward(total(terms))
+        parameters = list(adversary.parameters())
         for parameter in parameters:  # outside the wrapped objective, so averaged over processes here
             parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
         norm = nn.utils.clip_grad_norm_(parameters, self.config.clip)
@@ -181,7 +168,7 @@ class Trainer:
         return terms
 
     @contextmanager
-    def averaged(self) -> Iterator[nn.Module]:
+    def averaged(self) -> Generator[nn.Module]:
         """The model with its averaged weights."""
         self.ema.store(self.model.parameters())
         self.ema.copy_to(self.model.parameters())
@@ -223,7 +210,8 @@ class Trainer:
                 self.accelerator.load_state(str(saved[-1]))
             except (RuntimeError, ValueError, OSError, SafetensorError) as error:
                 raise UserError(
-                    f"{saved[-1]} cannot be resumed ({error.__class__.__name__}): delete it, or train into a new folder."
+                    f"{saved[-1]} cannot be resumed ({error.__class__.__name__}): "
+                    "delete it, or train into a new folder."
                 ) from error
             self.step = int(saved[-1].name)
 
@@ -237,7 +225,7 @@ class Trainer:
         return json.loads(lines[-1])["seconds"] if lines else 0.0
 
     @contextmanager
-    def progress(self) -> Iterator[Any]:
+    def progress(self) -> Generator[Any]:
         """Yields a function that takes an update's metrics; shows a bar and appends to `metrics.jsonl`."""
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
                    TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
@@ -263,7 +251,7 @@ class Trainer:
 
 
 @contextmanager
-def interruptible() -> Iterator[Any]:
+def interruptible() -> Generator[Any]:
     """Ctrl-C and SIGTERM let the update in progress finish; yields a function that says whether one came."""
     came: list[int] = []
     handlers = {

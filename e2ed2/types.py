@@ -34,12 +34,22 @@ class TextEmbedding:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One update's worth of training data."""
+class PictureBatch:
+    """One update's worth of pictures, for the codec."""
 
-    images: Tensor | None  # [B, 3, H, W] in [-1, 1]; None where only latents are needed
-    text: TextEmbedding | None = None  # B captions; None where only pictures are needed
-    latents: Tensor | None = None  # [B, C, h, w] of the same pictures; None where only pictures are needed
+    images: Tensor  # [B, 3, H, W] in [-1, 1]
+
+
+@dataclass(frozen=True)
+class CaptionedBatch:
+    """One update's worth of captioned pictures, for the denoiser."""
+
+    images: Tensor  # [B, 3, H, W] in [-1, 1]; [0, 3, H, W] for an objective that sees latents only
+    latents: Tensor  # [B, C, h, w] of the same pictures
+    text: TextEmbedding  # B captions
+
+
+Batch = PictureBatch | CaptionedBatch
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Put finished models into the box: `runs/NAME/model` -> `assets/checkpoints/NAME`, the codec stored once.
 
-python tools/box.py codec l2 l2-lpips
+python -m tools.box codec l2 l2-lpips
 """
 
 import filecmp

@@ -1,6 +1,6 @@
 """The README's picture: the bundled models (rows) on common prompts (columns), all from the same noise.
 
-python tools/grid.py --out docs/grid.png
+python -m tools.grid --out docs/grid.png
 """
 
 from dataclasses import dataclass

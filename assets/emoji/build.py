@@ -41,11 +41,7 @@ SETS = {
     "emojione": ("emojione", "1.2.3"),
 }
 # Icon sets are of unlike age; where one has no code points its names follow an older Unicode.
-FORMER_NAMES = {
-    "enraged-face": "pouting-face",
-    "face-with-steam-from-nose": "face-with-steam-from-nose",
-    "hot-pepper": "hot-pepper",
-}
+FORMER_NAMES = {"enraged-face": "pouting-face"}
 
 GROUPS = {"smileys-emotion", "animals-nature", "food-drink", "travel-places", "activities", "objects"}
 EXTRA_SUBGROUPS = {

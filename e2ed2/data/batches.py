@@ -8,7 +8,7 @@ from e2ed2.codec import Codec
 from e2ed2.data.cache import cached
 from e2ed2.data.captions import CaptionPool
 from e2ed2.data.pictures import Pictures
-from e2ed2.types import Batch, TextEmbedding
+from e2ed2.types import CaptionedBatch, PictureBatch, TextEmbedding
 
 
 def rows(step: int, batch_size: int, count: int, seed: int) -> Tensor:
@@ -29,7 +29,7 @@ class CropBatches:
     def __init__(self, pictures: Pictures, batch_size: int, seed: int, crop: int = 64):
         self.pictures, self.batch_size, self.seed, self.crop = pictures, batch_size, seed, crop
 
-    def __call__(self, step: int, process: int = 0, processes: int = 1) -> Batch:
+    def __call__(self, step: int, process: int = 0, processes: int = 1) -> PictureBatch:
         mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
         picked = rows(step, self.batch_size * processes, len(self.pictures), self.seed)[mine]
         images = self.pictures.tensor(picked)
@@ -41,10 +41,10 @@ class CropBatches:
             image[:, y : y + self.crop, x : x + self.crop] for image, x, y in zip(images, lefts, tops, strict=True)
         ]
         crops = torch.stack([crop.flip(-1) if flip else crop for crop, flip in zip(crops, mirrored, strict=True)])
-        return Batch(images=crops)
+        return PictureBatch(images=crops)
 
-    def preview(self, count: int = 12) -> Batch:
-        return Batch(images=self.pictures.tensor(torch.arange(count) * (len(self.pictures) // count)))
+    def preview(self, count: int = 12) -> PictureBatch:
+        return PictureBatch(images=self.pictures.tensor(torch.arange(count) * (len(self.pictures) // count)))
 
 
 class CaptionedBatches:
@@ -68,13 +68,13 @@ class CaptionedBatches:
         self.with_images, self.with_words, self.device = with_images, with_words, device
         self.latents = encode_all(codec, pictures, device)
 
-    def __call__(self, step: int, process: int = 0, processes: int = 1) -> Batch:
+    def __call__(self, step: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
         mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
         picked = rows(step, self.batch_size * processes, len(self.pictures), self.seed)[mine]
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 1_009 + process)
         return self.batch(picked, self.styled_share, self.text_noise, generator, self.with_images)
 
-    def preview(self, count: int = 12) -> Batch:
+    def preview(self, count: int = 12) -> CaptionedBatch:
         picked = torch.arange(count) * (len(self.pictures) // count)
         return self.batch(picked, 1.0, 0.0, torch.Generator().manual_seed(0))
 
@@ -85,10 +85,10 @@ class CaptionedBatches:
         text_noise: float,
         generator: torch.Generator,
         with_images: bool = True,
-    ) -> Batch:
+    ) -> CaptionedBatch:
         text = self.pool.embedding(self.pool.pick(picked, styled_share, generator), self.with_words)
-        return Batch(
-            images=self.pictures.tensor(picked).to(self.device) if with_images else None,
+        return CaptionedBatch(
+            images=self.pictures.tensor(picked if with_images else picked[:0]).to(self.device),
             text=blur(text, text_noise, generator).to(self.device),
             latents=self.latents[picked].to(self.device),
         )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -19,7 +20,7 @@ class DataConfig:
     """Which pictures to train on."""
 
     path: str = str(EMOJI)
-    """A folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), a Parquet file, or WebDataset shards (`*.tar`)."""
+    """A folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), a Parquet file, or WebDataset shards."""
     split: str = "train"
     """Keep rows whose `split` column says this; ignored where there is no such column."""
     image_column: str = "image"
@@ -93,7 +94,7 @@ def open_table(path: str) -> datasets.Dataset:
     )
 
 
-def _load(kind: str, **where: object) -> datasets.Dataset:
+def _load(kind: str, **where: Any) -> datasets.Dataset:
     return datasets.load_dataset(kind, split="train", **where)
 
 

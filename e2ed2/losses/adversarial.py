@@ -1,5 +1,7 @@
 """A relativistic GAN loss with gradient penalties on both sides (R3GAN, Huang et al. 2024)."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,7 +18,7 @@ class Discriminator(nn.Module):
         self.features = nn.Sequential(
             *(
                 nn.Sequential(nn.Conv2d(a, b, 4, stride=2, padding=1), nn.GroupNorm(8, b), nn.SiLU())
-                for a, b in zip(widths, widths[1:], strict=False)
+                for a, b in pairwise(widths)
             )
         )
         self.score = nn.Linear(widths[-1], 1)
@@ -29,13 +31,13 @@ class Discriminator(nn.Module):
         return self.score(features).squeeze(-1) + match
 
 
-def generator_loss(discriminator: Discriminator, fake: Tensor, real: Tensor, pooled: Tensor) -> Tensor:
+def generator_loss(discriminator: nn.Module, fake: Tensor, real: Tensor, pooled: Tensor) -> Tensor:
     """How much less real the fakes look than their real partners, a scalar > 0."""
     return F.softplus(discriminator(real, pooled).detach() - discriminator(fake, pooled)).mean()
 
 
 def discriminator_loss(
-    discriminator: Discriminator,
+    discriminator: nn.Module,
     fake: Tensor,
     real: Tensor,
     pooled: Tensor,

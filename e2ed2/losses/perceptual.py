@@ -71,6 +71,7 @@ def load_weights(net: Net) -> dict[str, Tensor]:
     file = Path(spec.submodule_search_locations[0]) / "weights" / "vST0.0" / f"{net}_shift_tolerant.pth"
     if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != SHA256[net]:
         raise UserError(
-            f"{file} is not the file this project was tested with: reinstall `stlpips-pytorch` as requirements.txt pins it."
+            f"{file} is not the file this project was tested with: "
+            "reinstall `stlpips-pytorch` as requirements.txt pins it."
         )
     return torch.load(file, map_location="cpu", weights_only=True)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from e2ed2.codec import Codec
-from e2ed2.types import Batch
+from e2ed2.types import CaptionedBatch
 
 
 def noise_like(latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -29,6 +29,6 @@ def decode_crop(
     return codec.decode(window), images[..., rows, columns]
 
 
-def decode_preview(codec: Codec, batch: Batch, latents: Tensor) -> Tensor:
+def decode_preview(codec: Codec, batch: CaptionedBatch, latents: Tensor) -> Tensor:
     """Targets above what was painted, `[2 * B, 3, H, W]`."""
     return torch.cat([batch.images, codec.decode(latents).clamp(-1, 1)])

@@ -1,7 +1,7 @@
 """Train the coarse path alone: thousands of pictures a second, before the transformer joins."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from e2ed2.codec import Codec
 from e2ed2.denoiser import CoarseToFineDenoiser
@@ -9,10 +9,11 @@ from e2ed2.losses.distribution import energy_score
 from e2ed2.losses.pixel import l2
 from e2ed2.losses.terms import parse_loss
 from e2ed2.objectives.chain import decode_preview, noise_like
-from e2ed2.types import Batch
+from e2ed2.objectives.objective import DenoiserObjective
+from e2ed2.types import CaptionedBatch
 
 
-class CoarseRegression(nn.Module):
+class CoarseRegression(DenoiserObjective):
     """The coarse picture against the latents: `l2`, or `energy` over several samples for each caption.
 
     With `l2` a caption that names no style paints the mean of its drawings; with `energy` the choice
@@ -29,9 +30,9 @@ class CoarseRegression(nn.Module):
         self.codec = codec.requires_grad_(False)
         self.weights = parse_loss(loss)
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+    def forward(self, batch: CaptionedBatch, generator: torch.Generator) -> dict[str, Tensor]:
         count = len(batch.latents)
-        choices = self.model.config.choices
+        choices = self.model.coarse.choices
         choice = torch.randn(count * self.samples, choices, generator=generator, device=batch.latents.device)
         coarse = self.model.coarse(choice, batch.text.repeat(self.samples)).unflatten(0, (count, self.samples))
         if "energy" in self.weights:
@@ -39,6 +40,6 @@ class CoarseRegression(nn.Module):
         return {"l2": self.weights["l2"] * l2(coarse, batch.latents[:, None])}
 
     @torch.no_grad()
-    def preview(self, model: CoarseToFineDenoiser, batch: Batch) -> Tensor:
+    def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:
         latents = model.start(noise_like(batch.latents), batch.text).coarse
         return decode_preview(self.codec, batch, latents)

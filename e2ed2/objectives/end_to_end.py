@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from e2ed2.codec import Codec
 from e2ed2.denoiser import CoarseToFineDenoiser
@@ -13,12 +13,13 @@ from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
 from e2ed2.losses.terms import parse_loss
 from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like
+from e2ed2.objectives.objective import DenoiserObjective
 from e2ed2.sampler import sample
 from e2ed2.schedule import uniform_levels
-from e2ed2.types import Batch
+from e2ed2.types import CaptionedBatch
 
 
-class EndToEnd(nn.Module):
+class EndToEnd(DenoiserObjective):
     """Pure noise through T steps to a sample, T drawn from `steps` at each update.
 
     `l1`, `l2` and `energy` compare latents; `lpips` and `gan` compare decoded crops.
@@ -42,11 +43,12 @@ class EndToEnd(nn.Module):
         self.weights = parse_loss(loss)
         self.steps, self.backprop_steps, self.checkpointed, self.samples = steps, backprop_steps, checkpointed, samples
         self.perceptual = PerceptualLoss() if "lpips" in self.weights else None
-        self.adversary = Discriminator() if "gan" in self.weights else None
+        if "gan" in self.weights:
+            self.adversary = Discriminator()
         self.sees_images = self.perceptual is not None or self.adversary is not None
         self.judged: tuple[Tensor, Tensor, Tensor] | None = None  # fake, real, pooled of the last update
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+    def forward(self, batch: CaptionedBatch, generator: torch.Generator) -> dict[str, Tensor]:
         text = batch.text.repeat(self.samples)
         target = batch.latents.repeat_interleave(self.samples, dim=0)
         drawn = torch.randint(len(self.steps), (), generator=generator, device=generator.device)
@@ -80,10 +82,13 @@ class EndToEnd(nn.Module):
 
     def adversary_terms(self, generator: torch.Generator) -> dict[str, Tensor]:
         """The discriminator's loss on what the last update painted."""
+        if self.adversary is None or self.judged is None:
+            raise RuntimeError("no adversary, or no update yet")
         self.adversary.requires_grad_(True)
-        return {"discriminator": discriminator_loss(self.adversary, *self.judged, generator)}
+        fake, real, pooled = self.judged
+        return {"discriminator": discriminator_loss(self.adversary, fake, real, pooled, generator)}
 
     @torch.no_grad()
-    def preview(self, model: CoarseToFineDenoiser, batch: Batch) -> Tensor:
+    def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:
         latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(max(self.steps)))
         return decode_preview(self.codec, batch, latents)

@@ -1,14 +1,15 @@
 """Train the codec: a picture through the latents and back."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from e2ed2.codec import Codec
 from e2ed2.losses.perceptual import PerceptualLoss
-from e2ed2.types import Batch
+from e2ed2.objectives.objective import Objective
+from e2ed2.types import PictureBatch
 
 
-class Reconstruction(nn.Module):
+class Reconstruction(Objective):
     """L1 + LPIPS between pictures and their reconstruction.
 
     Noise on the latents (a share of each channel's standard deviation) makes the decoder forgive a
@@ -22,7 +23,7 @@ class Reconstruction(nn.Module):
         self.lpips_weight = lpips_weight
         self.latent_noise = latent_noise
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+    def forward(self, batch: PictureBatch, generator: torch.Generator) -> dict[str, Tensor]:
         latents = self.model.encode_raw(batch.images)
         scale = self.latent_noise * latents.detach().std(dim=(0, 2, 3), keepdim=True)
         noise = torch.randn(latents.shape, generator=generator, device=latents.device)
@@ -33,6 +34,6 @@ class Reconstruction(nn.Module):
         }
 
     @torch.no_grad()
-    def preview(self, model: Codec, batch: Batch) -> Tensor:
+    def preview(self, model: Codec, batch: PictureBatch) -> Tensor:
         """Pictures above their reconstructions, `[2 * B, 3, H, W]`."""
         return torch.cat([batch.images, model.decode_raw(model.encode_raw(batch.images))])

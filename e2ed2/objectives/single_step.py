@@ -1,18 +1,19 @@
 """Single-step training (Fig. 1a): one denoising step from real data at a random noise level."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from e2ed2.codec import Codec
 from e2ed2.denoiser import CoarseToFineDenoiser
 from e2ed2.losses.pixel import l2
 from e2ed2.objectives.chain import decode_preview, noise_like
+from e2ed2.objectives.objective import DenoiserObjective
 from e2ed2.sampler import sample
 from e2ed2.schedule import add_noise, uniform_levels
-from e2ed2.types import Batch
+from e2ed2.types import CaptionedBatch
 
 
-class SingleStep(nn.Module):
+class SingleStep(DenoiserObjective):
     """Mean squared error of the clean estimate at `t ~ U(0, 1)`. The baseline, and the warm start."""
 
     sees_images = False
@@ -23,7 +24,7 @@ class SingleStep(nn.Module):
         self.model, self.preview_steps = denoiser, preview_steps
         self.codec = codec.requires_grad_(False)
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+    def forward(self, batch: CaptionedBatch, generator: torch.Generator) -> dict[str, Tensor]:
         x0 = batch.latents
         z = noise_like(x0, generator)
         # t in (0, 1]: at t = 0 there is nothing left to predict.
@@ -32,6 +33,6 @@ class SingleStep(nn.Module):
         return {"l2": l2(self.model(add_noise(x0, z, t), t, batch.text, started), x0)}
 
     @torch.no_grad()
-    def preview(self, model: CoarseToFineDenoiser, batch: Batch) -> Tensor:
+    def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:
         latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(self.preview_steps))
         return decode_preview(self.codec, batch, latents)
