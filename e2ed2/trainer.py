@@ -238,7 +238,8 @@ class Trainer:
             task = bar.add_task("training", total=self.config.steps, completed=self.step)
 
             def tick(metrics: dict[str, Tensor]) -> None:
-                if self.step % self.config.log_every == 0 and self.accelerator.is_main_process:
+                due = self.step % self.config.log_every == 0 or self.step == self.config.steps
+                if due and self.accelerator.is_main_process:
                     pictures = self.config.batch_size * self.accelerator.num_processes
                     seconds = time.monotonic() - started
                     rate = (self.step - first) * pictures / seconds
