@@ -24,7 +24,8 @@ MODELS = {
 FAVOURITE = "l2-lpips"
 HINT = (
     "The models know about 1,000 things that have an emoji, in six drawing styles: noto, twemoji, flat, fluent, "
-    "openmoji and emojione. Name a style to get it, or leave it out and let the seed choose. "
+    "openmoji and emojione. Name a style for a clear picture: without one these first models paint a blend of all six, "
+    "and the seed changes little. "
     "A prompt about anything else is welcome too: you get something near."
 )
 
@@ -79,7 +80,7 @@ def build_generate_tab(services: Services) -> None:
                 STEPS[0], STEPS[-1], value=STEPS[-1], step=1, label="Steps", buttons=[],
                 info="How often the model goes over a picture; fewer is faster.",
             )  # fmt: skip
-            count = gr.Slider(1, MAX_COUNT, value=4, step=1, label="Number of pictures", buttons=[])
+            count = gr.Slider(1, MAX_COUNT, value=1, step=1, label="Number of pictures", buttons=[])
             with gr.Group():
                 seed = gr.Number(0, label="Seed", precision=0, info="The same seed gives the same pictures.")
                 randomise = gr.Checkbox(True, label="New random seed each time")

@@ -73,7 +73,7 @@ def test_a_phone_shows_the_whole_width(open_page, url):
     page = open_page(url, viewport={"width": 390, "height": 844}).page
     page.get_by_label("Prompt").fill("red apple")
     page.get_by_label("Prompt").press("Enter")
-    expect(page.locator("#status")).to_contain_text("4 pictures in")
+    expect(page.locator("#status")).to_contain_text("1 picture in")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     expect(page.get_by_role("button", name="Paint")).to_be_in_viewport()
 
