@@ -1,7 +1,7 @@
 """What the pages ask for: checked requests, loaded models, one picture at a time."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -70,7 +70,7 @@ class Services:
         return Image.open(file)
 
     @contextmanager
-    def stoppable(self, session: str | None) -> Iterator[Event]:
+    def stoppable(self, session: str | None) -> Generator[Event]:
         """A flag that `stop` raises for this visitor."""
         flag = self._flags[session] = Event()
         try:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
@@ -46,12 +47,13 @@ class E2ED2Pipeline(DiffusionPipeline):
         self.text_encoder = TextEncoder()
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, **_: object) -> Self:
-        """Load a folder, or a repository of the Hugging Face hub by its id.
+    def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike | None, **_: Any) -> Self:
+        """Load a folder, or a repository of the Hugging Face hub by its id; other options are ignored.
 
         Raises:
             UserError: neither exists, or the files are damaged.
         """
+        path = pretrained_model_name_or_path or "no path"
         folder = Path(path)
         if not folder.is_dir():
             try:
