@@ -3,8 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
 
 .PHONY: setup demo test lint types check bench clean
+.DELETE_ON_ERROR: # a half-made environment is made again, not used
 
 setup: $(RUNTIME)
 
@@ -24,20 +27,21 @@ types: $(DEV)
 check: lint types test
 
 bench: $(RUNTIME)
-	$(BIN)/python -m benchmarks.backbones
-	$(BIN)/python -m benchmarks.training
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 clean:
-	rm -rf $(VENV) .e2ed2-cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .e2ed2-cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: try make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): requirements.txt | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "Installing Python packages: minutes and about 3 GB the first time, seconds later."
+	@$(PIP) -r requirements.txt
 	@touch $@
 
 $(DEV): requirements.txt requirements-dev.txt | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@echo "Installing Python packages: minutes and about 3 GB the first time, seconds later."
+	@$(PIP) -r requirements-dev.txt
 	@touch $(RUNTIME) $@

@@ -1,6 +1,7 @@
 """The rules that keep the parts apart."""
 
 import ast
+import os
 import re
 import sys
 from pathlib import Path
@@ -8,19 +9,30 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DISTRIBUTIONS = {"PIL": "pillow", "sqlalchemy": "SQLAlchemy"}
+OWN = {"app", "e2ed2", "study", "tests", "benchmarks", "tools"}
+DISTRIBUTIONS = {"PIL": "pillow", "sqlalchemy": "SQLAlchemy", "resvg_py": "resvg-py"}
 
 
-def imports(folder: str) -> set[str]:
-    """Top-level names that the Python files of a folder import."""
+def imports(*parts: str) -> set[str]:
+    """Top-level names that Python files, or those of folders, import."""
+    files = [file for part in parts for file in [ROOT / part, *(ROOT / part).rglob("*.py")] if file.suffix == ".py"]
     found = set()
-    for file in [*(ROOT / folder).rglob("*.py")]:
-        for node in ast.walk(ast.parse(file.read_text())):
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {name.name.split(".")[0] for name in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 found.add(node.module.split(".")[0])
     return found
+
+
+def pinned(*files: str) -> set[str]:
+    return {name for file in files for name in re.findall(r"^([\w-]+)==", (ROOT / file).read_text(), re.M)}
+
+
+def packages(*parts: str) -> set[str]:
+    """Third-party packages, as pip names them."""
+    return {DISTRIBUTIONS.get(name, name) for name in imports(*parts) - set(sys.stdlib_module_names) - OWN}
 
 
 @pytest.mark.parametrize(
@@ -30,22 +42,35 @@ def test_parts_know_only_the_parts_below(part, others):
     assert not imports(part) & others
 
 
+def test_the_rules_see_the_imports():
+    assert {"torch", "diffusers"} <= imports("e2ed2")
+    assert {"e2ed2", "gradio"} <= imports("app")
+
+
 def test_every_imported_package_is_pinned():
-    pinned = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text(), re.M))
-    own = {"app", "e2ed2", "study"}
-    third_party = (imports("e2ed2") | imports("app") | imports("study")) - set(sys.stdlib_module_names) - own
-    assert {DISTRIBUTIONS.get(name, name) for name in third_party} <= pinned
+    assert packages("e2ed2", "app", "app.py", "study", "benchmarks", "tools") <= pinned("requirements.txt")
+    assert packages("tests", "assets") <= pinned("requirements.txt", "requirements-dev.txt")
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_has_one_exact_version(file):
+    lines = [line.split("#")[0].strip() for line in (ROOT / file).read_text().splitlines()]
+    names = [line.split("==")[0].lower() for line in lines if line and not line.startswith("-r ")]
+    assert len(names) == len(set(names)) == len(pinned(file))
 
 
 def test_continuous_integration_runs_the_readmes_test_command():
-    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    assert re.search(r"^make test$", (ROOT / ".ci" / "run").read_text(), re.M)
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    assert ".ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     assert "make test" in (ROOT / "README.md").read_text()
 
 
 def test_every_make_target_in_the_documents_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-    for document in ("README.md", "CONTRIBUTING.md"):
-        assert set(re.findall(r"\bmake ([a-z]+)\b", (ROOT / document).read_text())) <= targets
+    for document in ("README.md", "CONTRIBUTING.md"):  # commands are indented or between backticks; prose is neither
+        named = set(re.findall(r"(?:^    |`)make ([a-z]+)\b", (ROOT / document).read_text(), re.M))
+        assert named <= targets
 
 
 def test_every_document_that_the_readme_links_to_exists():

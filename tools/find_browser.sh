@@ -2,24 +2,41 @@
 # Prints the path of a Chromium for the tests: one that is there, else Debian's, else Playwright's download.
 set -u
 
+fail() {
+    echo "$1" >&2
+    exit 1
+}
+
+works() { # some systems have a stub of that name that only says what to install
+    command -v "$1" >/dev/null && "$1" --version >/dev/null 2>&1
+}
+
 present() {
-    for name in "${E2ED2_BROWSER:-}" chromium chromium-browser google-chrome google-chrome-stable; do
-        [ -n "$name" ] && command -v "$name" && return 0
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        works "$name" && command -v "$name" && return 0
     done
     return 1
 }
 
-present && exit 0
-
-if command -v apt-get >/dev/null; then
-    sudo=""
-    [ "$(id -u)" = 0 ] || sudo="sudo -n"
-    { $sudo apt-get update -qq && $sudo apt-get install -y -qq chromium; } >&2 && present && exit 0
+if [ -n "${E2ED2_BROWSER:-}" ]; then
+    works "$E2ED2_BROWSER" || fail "E2ED2_BROWSER is $E2ED2_BROWSER, which does not run: set it to a Chromium, or unset it."
+    command -v "$E2ED2_BROWSER"
+    exit 0
 fi
 
-python -m playwright install chromium >&2 &&
-    python -c 'from playwright.sync_api import sync_playwright as s
-with s() as p: print(p.chromium.executable_path)' && exit 0
+present && exit 0
 
-echo "The tests need a browser and none could be had: install Chromium, or set E2ED2_BROWSER to one." >&2
-exit 1
+root=""
+[ "$(id -u)" = 0 ] || root="sudo -n"
+if command -v apt-get >/dev/null && $root true 2>/dev/null; then
+    $root apt-get update -qq >&2 # a source that cannot be reached need not be the one with the package
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >&2 && present && exit 0
+fi
+
+if python -m playwright install chromium >&2; then
+    path="$(python -c 'from playwright.sync_api import sync_playwright as s
+with s() as p: print(p.chromium.executable_path)')"
+    works "$path" && echo "$path" && exit 0
+fi
+
+fail "The tests need a browser and none could be had: install Chromium, or set E2ED2_BROWSER to one."

@@ -80,7 +80,8 @@ def url(start_app, checkpoints) -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = os.environ.get("E2ED2_BROWSER") or shutil.which("chromium")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = os.environ.get("E2ED2_BROWSER") or next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.fail("No browser found: run `make test`, or set E2ED2_BROWSER to a Chromium.")
     with sync_playwright() as playwright:
