@@ -12,6 +12,7 @@ from torch import Tensor
 
 from e2ed2.errors import UserError
 
+BUNDLED = "emoji"  # a name, so that a run's settings hold wherever the repository lies
 EMOJI = Path(__file__).parents[2] / "assets" / "emoji" / "emoji.parquet"
 
 
@@ -19,8 +20,9 @@ EMOJI = Path(__file__).parents[2] / "assets" / "emoji" / "emoji.parquet"
 class DataConfig:
     """Which pictures to train on."""
 
-    path: str = str(EMOJI)
-    """A folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), a Parquet file, or WebDataset shards."""
+    path: str = BUNDLED
+    """`emoji`, the bundled set; else a folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), a Parquet
+    file, or WebDataset shards."""
     split: str = "train"
     """Keep rows whose `split` column says this; ignored where there is no such column."""
     image_column: str = "image"
@@ -81,11 +83,11 @@ def load_pictures(config: DataConfig) -> Pictures:
 
 
 def open_table(path: str) -> datasets.Dataset:
-    file = Path(path)
+    file = EMOJI if path == BUNDLED else Path(path)
     if file.is_dir() and not list(file.glob("*.tar")):
         return _load("imagefolder", data_dir=path)
     if file.suffix == ".parquet" and file.is_file():
-        return datasets.Dataset.from_parquet(path, keep_in_memory=True)
+        return datasets.Dataset.from_parquet(str(file), keep_in_memory=True)
     shards = sorted(file.glob("*.tar")) if file.is_dir() else sorted(file.parent.glob(file.name))
     if shards and all(shard.suffix == ".tar" for shard in shards):
         return _load("webdataset", data_files=[str(shard) for shard in shards])

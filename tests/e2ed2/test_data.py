@@ -103,3 +103,8 @@ def test_caption_embeddings_come_back_from_the_cache_unchanged(cats, tmp_path, m
     assert torch.equal(a.tokens, b.tokens)
     assert torch.allclose(a.pooled.norm(dim=-1), torch.ones(len(chosen)), atol=1e-5)
     assert (a.tokens[~a.mask] == 0).all()
+
+
+def test_the_bundled_set_goes_by_a_name_that_holds_on_every_machine():
+    assert DataConfig().path == "emoji"
+    assert len(load_pictures(DataConfig(split="concept", resolution=16))) > 100
