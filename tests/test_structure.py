@@ -27,7 +27,7 @@ def imports(*parts: str) -> set[str]:
 
 
 def pinned(*files: str) -> set[str]:
-    return {name for file in files for name in re.findall(r"^([\w-]+)==", (ROOT / file).read_text(), re.M)}
+    return {name for file in files for name in re.findall(r"^([\w-]+)(?:\[\w+\])?==", (ROOT / file).read_text(), re.M)}
 
 
 def packages(*parts: str) -> set[str]:
