@@ -1,6 +1,6 @@
 """Images to compact latents and back."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import diffusers
@@ -9,39 +9,29 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
+from e2ed2.autoencoder import PixelShuffleAutoencoder
 from e2ed2.errors import UserError
 
-AUTOENCODERS = ("AutoencoderDC", "AutoencoderTiny", "AutoencoderKL")
+OWN = "PixelShuffleAutoencoder"
+AUTOENCODERS = (OWN, "AutoencoderDC", "AutoencoderTiny", "AutoencoderKL")
 
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """A DC-AE (Chen et al. 2024, diffusers' `AutoencoderDC`) of residual convolutions, 16x smaller each way.
-
-    Fully convolutional, so that 64x64 crops train it and 128x128 pictures (8x8 latents) use it.
-    """
+    """The project's own autoencoder; fully convolutional, so that 64x64 crops train it and 128x128 pictures use it."""
 
     latent_channels: int = 32
-    widths: tuple[int, ...] = (64, 64, 128, 256, 256)
-    """Channels at 1/1, 1/2, 1/4, ... of the resolution; the first has no layers of its own."""
-    encoder_layers: tuple[int, ...] = (0, 1, 1, 1, 1)
-    decoder_layers: tuple[int, ...] = (0, 1, 1, 2, 2)
+    widths: tuple[int, ...] = (128, 256, 384)
+    """Channels at 1/4, 1/8, 1/16, ... of the resolution."""
+    encoder_layers: tuple[int, ...] = (1, 2, 1)
+    decoder_layers: tuple[int, ...] = (2, 2, 2)
+
+    def __post_init__(self) -> None:
+        if not len(self.widths) == len(self.encoder_layers) == len(self.decoder_layers) > 0:
+            raise UserError("The codec's widths, encoder-layers and decoder-layers need as many numbers each.")
 
     def build(self) -> "Codec":
-        none = ((),) * len(self.widths)
-        return Codec(
-            "AutoencoderDC",
-            {
-                "latent_channels": self.latent_channels,
-                "encoder_block_out_channels": self.widths,
-                "decoder_block_out_channels": self.widths,
-                "encoder_layers_per_block": self.encoder_layers,
-                "decoder_layers_per_block": self.decoder_layers,
-                "encoder_qkv_multiscales": none,
-                "decoder_qkv_multiscales": none,
-            },
-            latent_channels=self.latent_channels,
-        )
+        return Codec(OWN, asdict(self), self.latent_channels)
 
 
 class Codec(ModelMixin, ConfigMixin):
@@ -55,7 +45,8 @@ class Codec(ModelMixin, ConfigMixin):
         super().__init__()
         if kind not in AUTOENCODERS:
             raise UserError(f"Unknown autoencoder {kind!r}: choose one of {', '.join(AUTOENCODERS)}.")
-        self.autoencoder = getattr(diffusers, kind)(**options)
+        build = PixelShuffleAutoencoder if kind == OWN else getattr(diffusers, kind)
+        self.autoencoder = build(**options)
         self.register_buffer("mean", torch.zeros(latent_channels))
         self.register_buffer("std", torch.ones(latent_channels))
         self.to(memory_format=torch.channels_last)

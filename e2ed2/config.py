@@ -54,7 +54,7 @@ class RunConfig:
 BOX = "assets/checkpoints"
 CODEC = RunConfig(
     objective="codec",
-    trainer=TrainerConfig(steps=1050, batch_size=32, lr=1.5e-3, warmup=60, preview_every=100, save_every=100),
+    trainer=TrainerConfig(steps=1800, batch_size=32, lr=2e-3, warmup=60, preview_every=200, save_every=200),
 )
 COARSE = RunConfig(
     objective="coarse",

@@ -33,7 +33,7 @@ def checkpoints(tmp_path_factory) -> Path:
     """Two models beside a shared codec, as in the box."""
     folder = tmp_path_factory.mktemp("checkpoints")
     torch.manual_seed(0)
-    save_model(CodecConfig(widths=(8, 8, 16, 16, 32)).build(), folder / "codec")
+    save_model(CodecConfig(widths=(8, 16, 16)).build(), folder / "codec")
     for name in ("l2", "l2-lpips"):
         denoiser = DenoiserConfig(width=32, depth=1, heads=2, coarse_width=32).build()
         save_model(denoiser, folder / name / "denoiser")

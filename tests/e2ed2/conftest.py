@@ -12,7 +12,7 @@ from e2ed2.text import WIDTH
 from e2ed2.trainer import TrainerConfig
 from e2ed2.types import TextEmbedding
 
-TINY_CODEC = CodecConfig(latent_channels=4, widths=(8, 8, 16), encoder_layers=(0, 1, 1), decoder_layers=(0, 1, 1))
+TINY_CODEC = CodecConfig(latent_channels=4, widths=(8,), encoder_layers=(1,), decoder_layers=(1,))
 TINY_DENOISER = DenoiserConfig(channels=4, grid=8, width=16, depth=1, heads=2, coarse_width=32, choices=4)
 
 

@@ -1,0 +1,70 @@
+"""An autoencoder of residual convolutions and pixel shuffles, small enough to learn on two cores."""
+
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
+from diffusers.models.autoencoders.vae import DecoderOutput
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FINEST = 32  # channels at half of the resolution, where a layer costs most
+
+
+class PixelShuffleAutoencoder(ModelMixin, ConfigMixin):
+    """Layers at 1/4, 1/8, 1/16, ... of the resolution, one width each: what is finer costs most and adds least.
+
+    No normalisation: the residual blocks start as the identity, and channels-last convolutions stay unbroken.
+    The interface is that of diffusers' autoencoders.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int,
+        widths: tuple[int, ...],
+        encoder_layers: tuple[int, ...],
+        decoder_layers: tuple[int, ...],
+    ):
+        super().__init__()
+        levels = range(len(widths))
+        down = [nn.PixelUnshuffle(4), nn.Conv2d(3 * 16, widths[0], 3, padding=1)]
+        for level in levels:
+            if level:
+                down += [nn.PixelUnshuffle(2), nn.Conv2d(4 * widths[level - 1], widths[level], 1)]
+            down += _blocks(widths[level], encoder_layers[level])
+        self.encoder = nn.Sequential(*down, nn.Conv2d(widths[-1], latent_channels, 1))
+
+        up: list[nn.Module] = [nn.Conv2d(latent_channels, widths[-1], 1)]
+        for level in reversed(levels):
+            up += _blocks(widths[level], decoder_layers[level])
+            if level:
+                up += [nn.Conv2d(widths[level], 4 * widths[level - 1], 1), nn.PixelShuffle(2)]
+        # A convolution between the last two shuffles: from one shuffle by 4, flat areas show a grid.
+        up += [nn.Conv2d(widths[0], 4 * FINEST, 1), nn.PixelShuffle(2), nn.SiLU()]
+        self.decoder = nn.Sequential(*up, nn.Conv2d(FINEST, 3 * 4, 3, padding=1), nn.PixelShuffle(2))
+
+    def encode(self, images: Tensor) -> AutoencoderTinyOutput:
+        """`[B, 3, H, W]`, => latents `[B, C, H / s, W / s]`, s = 4, 8, 16, ... for 1, 2, 3, ... widths."""
+        return AutoencoderTinyOutput(latents=self.encoder(images))
+
+    def decode(self, latents: Tensor) -> DecoderOutput:
+        """Latents `[B, C, h, w]` => images `[B, 3, s h, s w]`."""
+        return DecoderOutput(sample=self.decoder(latents))
+
+
+class Block(nn.Module):
+    """Two convolutions on a residual; the identity at first."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.silu(self.first(F.silu(x))))
+
+
+def _blocks(channels: int, count: int) -> list[Block]:
+    return [Block(channels) for _ in range(count)]
