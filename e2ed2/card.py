@@ -36,7 +36,7 @@ Fluent Emoji (MIT), OpenMoji (CC BY-SA 4.0) and EmojiOne 2.3 (CC BY 4.0): see `T
 """
 WHAT = {
     "codec": "Images to 8x8x32 latents and back (DC-AE), shared by the models beside it.",
-    "coarse": "The coarse path alone: where the denoisers start.",
+    "coarse": "The coarse path alone, shared by the denoisers beside it.",
     "single_step": "The single-step baseline (Fig. 1a of arXiv 2412.21044), trained from the same coarse path.",
     "end_to_end": "An end-to-end model (Fig. 1b of arXiv 2412.21044): the loss `{loss}` on the final sample, "
     "through all steps; T drawn from {steps} at each update.",
@@ -65,7 +65,13 @@ def write_card(folder: Path, run: Path, name: str, config: RunConfig, model: nn.
         machine=machine,
         last=len(last),
         final=", ".join(f"{term} {sum(line[term] for line in last) / len(last):.4f}" for term in terms),
-        start=f"`{config.init}`" if config.init else "random weights",
+        start=_start(config),
         commit=json.loads((run / "run.json").read_text())["commit"][:12] or "unknown",
     )
     (folder / "README.md").write_text(card)
+
+
+def _start(config: RunConfig) -> str:
+    if config.init:
+        return f"`{config.init}`"
+    return f"random weights beside the coarse path of `{config.coarse_from}`" if config.coarse_from else "random weights"

@@ -1,21 +1,26 @@
 """Finished models as folders: `denoiser/`, `codec/`, a card. Half precision on disk, full in memory.
 
-A model whose folder has no `codec/` shares the one beside it: `checkpoints/codec` serves `checkpoints/l2`.
+What a model's folder lacks, it shares with the folders beside it: `checkpoints/codec`, and `checkpoints/coarse`
+for the coarse path.
 """
 
 import copy
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from e2ed2.codec import Codec
 from e2ed2.denoiser import CoarseToFineDenoiser
 from e2ed2.errors import UserError
 
 Model = TypeVar("Model", bound=ModelMixin)
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 def save_model(model: ModelMixin, folder: Path) -> None:
@@ -27,15 +32,47 @@ def load_model(kind: type[Model], folder: Path) -> Model:
     """Raises UserError where the folder is missing or damaged."""
     if not (folder / "config.json").is_file():
         raise UserError(f"No {kind.__name__} at {folder}: train one with `python -m e2ed2 train`, or mend the path.")
-    try:
-        model = kind.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
-        raise UserError(f"The model at {folder} is damaged: copy it again, or train it anew.") from error
-    return model.eval()
+    with damage_told(folder):
+        return kind.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True).eval()
 
 
 def load_denoiser(folder: Path) -> CoarseToFineDenoiser:
-    return load_model(CoarseToFineDenoiser, folder / "denoiser")
+    """The denoiser, with the coarse path that its own file has or, shared, the one beside it."""
+    part = folder / "denoiser"
+    if not (part / "config.json").is_file():
+        raise UserError(f"No denoiser at {part}: train one with `python -m e2ed2 train`, or mend the path.")
+    with damage_told(folder):
+        config = CoarseToFineDenoiser.load_config(part, local_files_only=True)
+        model = CoarseToFineDenoiser.from_config(config)
+        weights = load_file(part / WEIGHTS)
+        if not coarse_of(weights):
+            weights |= load_file(folder.parent / "coarse" / WEIGHTS)
+        model.load_state_dict(weights)
+    return model.eval()
+
+
+def load_coarse(denoiser: CoarseToFineDenoiser, folder: Path) -> None:
+    """Give the denoiser the coarse path of a model's folder, or of the box's `coarse`."""
+    file = folder / "denoiser" / WEIGHTS
+    file = file if file.is_file() else folder / WEIGHTS
+    if not file.is_file():
+        raise UserError(f"No coarse path at {folder}: train one with `python -m e2ed2 train coarse`, or mend the path.")
+    with damage_told(folder):
+        missing = denoiser.load_state_dict(coarse_of(load_file(file)), strict=False).missing_keys
+        if coarse_of(dict.fromkeys(missing)):
+            raise ValueError("incomplete")
+
+
+def coarse_of(weights: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in weights.items() if name.startswith("coarse.")}
+
+
+@contextmanager
+def damage_told(folder: Path) -> Generator[None]:
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
+        raise UserError(f"The model at {folder} is damaged: copy it again, or train it anew.") from error
 
 
 def load_codec(folder: Path) -> Codec:

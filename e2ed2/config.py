@@ -28,8 +28,10 @@ class RunConfig:
     """A model's folder to start from; its denoiser, and its codec too."""
     codec_from: str = ""
     """A model's folder to take the codec from, where there is no `init`."""
+    coarse_from: str = ""
+    """A model's folder to take the coarse path from, where there is no `init`."""
     coarse_lr_share: float = 0.1
-    """Learning rate of the coarse path, as a share of the transformer's."""
+    """Learning rate of the coarse path, as a share of the transformer's; 0 keeps it as it is."""
     styled_share: float = 0.7
     """Of the captions that name a drawing style, where the data has styles."""
     text_noise: float = 0.1
@@ -64,14 +66,15 @@ COARSE = RunConfig(
     coarse_lr_share=1.0,
     trainer=TrainerConfig(steps=5000, batch_size=256, lr=1e-3, log_every=50, preview_every=1000, save_every=1000),
 )
-SINGLE_STEP = RunConfig(
+DENOISER = RunConfig(codec_from=f"{BOX}/codec", coarse_from=f"{BOX}/coarse", coarse_lr_share=0.0)
+SINGLE_STEP = replace(
+    DENOISER,
     objective="single_step",
-    init="runs/coarse/model",
     trainer=TrainerConfig(steps=500, batch_size=64, lr=1e-3, preview_every=250, save_every=100),
 )
-FINISH = RunConfig(
+FINISH = replace(
+    DENOISER,
     objective="end_to_end",
-    init="runs/coarse/model",
     trainer=TrainerConfig(
         steps=300, batch_size=32, lr=6e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
     ),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from e2ed2.card import write_card
-from e2ed2.checkpoint import load_codec, load_denoiser, save_model
+from e2ed2.checkpoint import load_coarse, load_codec, load_denoiser, save_model
 from e2ed2.codec import Codec
 from e2ed2.config import RunConfig
 from e2ed2.data.batches import CaptionedBatches, CropBatches
@@ -64,8 +64,7 @@ def build(config: RunConfig) -> tuple[Objective, Batches]:
         codec = load_codec(Path(config.init)) if config.init else config.codec.build()
         return Reconstruction(codec), CropBatches(pictures, trainer.batch_size, trainer.seed)
     codec = load_codec(Path(config.init or config.codec_from))
-    denoiser = load_denoiser(Path(config.init)) if config.init else config.denoiser.build()
-    objective = denoiser_objective(config, denoiser.train(), codec)
+    objective = denoiser_objective(config, build_denoiser(config).train(), codec)
     batches = CaptionedBatches(
         pictures,
         caption_pool(pictures),
@@ -79,6 +78,14 @@ def build(config: RunConfig) -> tuple[Objective, Batches]:
         device="cuda" if torch.cuda.is_available() else "cpu",
     )
     return objective, batches
+
+
+def build_denoiser(config: RunConfig) -> CoarseToFineDenoiser:
+    denoiser = load_denoiser(Path(config.init)) if config.init else config.denoiser.build()
+    if config.coarse_from and not config.init:
+        load_coarse(denoiser, Path(config.coarse_from))
+    denoiser.coarse.requires_grad_(config.coarse_lr_share > 0)
+    return denoiser
 
 
 def denoiser_objective(config: RunConfig, denoiser: CoarseToFineDenoiser, codec: Codec) -> DenoiserObjective:
@@ -96,9 +103,9 @@ def parameter_groups(config: RunConfig, model: nn.Module) -> list[dict[str, Any]
     rate = config.trainer.lr
     if not isinstance(model, CoarseToFineDenoiser):
         return [{"params": model.parameters(), "lr": rate}]
-    coarse = {"params": model.coarse.parameters(), "lr": rate * config.coarse_lr_share}
-    fine = {"params": model.transformers.parameters(), "lr": rate}
-    return [coarse] if config.objective == "coarse" else [coarse, fine]
+    parts = [(model.coarse, rate * config.coarse_lr_share), (model.transformers, rate)]
+    groups = [{"params": [p for p in part.parameters() if p.requires_grad], "lr": lr} for part, lr in parts]
+    return [group for group in groups if group["params"]]
 
 
 def machine() -> str:

@@ -195,7 +195,14 @@ class Trainer:
         if final.exists():
             return
         partial = final.with_suffix(".partial")
-        self.accelerator.save_state(str(partial))
+        try:
+            self.accelerator.save_state(str(partial))
+        except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is any of these
+            shutil.rmtree(partial, ignore_errors=True)
+            raise UserError(
+                f"{final} cannot be written ({_first_line(error)}): free some space, then run the same command again; "
+                "it goes on from the last checkpoint."
+            ) from error
         if self.accelerator.is_main_process:
             partial.rename(final)
             for old in final.parent.iterdir():
@@ -267,3 +274,7 @@ def interruptible() -> Generator[Any]:
 
 def _readable(terms: dict[str, Tensor]) -> str:
     return ", ".join(f"{name} {value.item():.4f}" for name, value in terms.items())
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or error.__class__.__name__

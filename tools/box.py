@@ -1,6 +1,6 @@
-"""Put finished models into the box: `runs/NAME/model` -> `assets/checkpoints/NAME`, the codec stored once.
+"""Put finished models into the box: `runs/NAME/model` -> `assets/checkpoints/NAME`, the codec and the coarse path stored once.
 
-python -m tools.box codec l2 l2-lpips
+python -m tools.box codec coarse l2 l2-lpips
 """
 
 import filecmp
@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import tyro
+from safetensors.torch import load_file, save_file
 
+from e2ed2.checkpoint import WEIGHTS, coarse_of
 from e2ed2.generate import CHECKPOINTS
+
+SHARED = CHECKPOINTS / "coarse" / WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ def main() -> None:
             shutil.copytree(source / "codec", target)
         else:
             check_codec(source / "codec")
-            shutil.copytree(source / "denoiser", target / "denoiser")
+            box_denoiser(source / "denoiser", target)
         for file in source.iterdir():
             if file.is_file():
                 shutil.copy(file, target)
@@ -41,9 +46,22 @@ def main() -> None:
 
 
 def check_codec(folder: Path) -> None:
-    weights = "diffusion_pytorch_model.safetensors"
-    if not filecmp.cmp(folder / weights, CHECKPOINTS / "codec" / weights, shallow=False):
+    if not filecmp.cmp(folder / WEIGHTS, CHECKPOINTS / "codec" / WEIGHTS, shallow=False):
         sys.exit(f"{folder} is another codec than the box's: train this model from the box's codec.")
+
+
+def box_denoiser(source: Path, target: Path) -> None:
+    """All of it, but for a coarse path that is the box's; of `coarse` itself, nothing else."""
+    weights = load_file(source / WEIGHTS)
+    coarse = coarse_of(weights)
+    if target == SHARED.parent:
+        target.mkdir(parents=True)
+        save_file(coarse, SHARED)
+        return
+    shutil.copytree(source, target / "denoiser")
+    shared = load_file(SHARED)
+    if all(torch.equal(shared[name], value) for name, value in coarse.items()):
+        save_file({name: value for name, value in weights.items() if name not in coarse}, target / "denoiser" / WEIGHTS)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ class PerceptualLoss(nn.Module):
             warnings.simplefilter("ignore", UserWarning)
             self.distance = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
         self.distance.load_state_dict(renamed(load_weights(net), self.distance.state_dict()))
+        for name in [name for name, _ in self.distance.named_children() if name.startswith("lin") and name != "lins"]:
+            delattr(self.distance, name)  # a second name for `lins`: a checkpoint would warn about it
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor, targets: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ import shutil
 import pytest
 import torch
 from diffusers import AutoencoderTiny
+from safetensors.torch import load_file, save_file
 
 from e2ed2 import E2ED2Pipeline
-from e2ed2.checkpoint import load_codec, load_denoiser
+from e2ed2.checkpoint import WEIGHTS, coarse_of, load_coarse, load_codec, load_denoiser
 from e2ed2.codec import Codec
 from e2ed2.denoiser import DenoiserConfig
 from e2ed2.errors import UserError
@@ -120,3 +121,29 @@ def test_bundled_models_paint_something(name):
     assert red > 120
     assert red > green + 40
     assert red > blue + 40
+
+
+def test_a_denoiser_without_a_coarse_path_shares_the_one_beside_it(tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "box" / "l2")
+    whole = load_file(tiny_model / "denoiser" / WEIGHTS)
+    (tmp_path / "box" / "coarse").mkdir()
+    save_file(coarse_of(whole), tmp_path / "box" / "coarse" / WEIGHTS)
+    rest = {name: value for name, value in whole.items() if name not in coarse_of(whole)}
+    save_file(rest, tmp_path / "box" / "l2" / "denoiser" / WEIGHTS)
+    loaded, expected = load_denoiser(tmp_path / "box" / "l2").state_dict(), load_denoiser(tiny_model).state_dict()
+    assert all(torch.equal(loaded[name], expected[name]) for name in expected)
+    (tmp_path / "box" / "coarse" / WEIGHTS).unlink()
+    with pytest.raises(UserError, match="damaged"):
+        load_denoiser(tmp_path / "box" / "l2")
+
+
+def test_a_coarse_path_comes_from_a_model_or_from_the_box(tiny_model, tmp_path):
+    torch.manual_seed(1)
+    expected = coarse_of(load_denoiser(tiny_model).state_dict())
+    save_file(coarse_of(load_file(tiny_model / "denoiser" / WEIGHTS)), tmp_path / WEIGHTS)
+    for folder in (tiny_model, tmp_path):
+        denoiser = TINY_DENOISER.build()
+        load_coarse(denoiser, folder)
+        assert all(torch.equal(denoiser.state_dict()[name], expected[name]) for name in expected)
+    with pytest.raises(UserError, match="No coarse path"):
+        load_coarse(TINY_DENOISER.build(), tmp_path / "nowhere")

@@ -1,6 +1,7 @@
 """Real, tiny trainings on the bundled pictures."""
 
 import json
+import pickle
 import signal
 import subprocess
 import sys
@@ -170,3 +171,47 @@ def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
     assert process.returncode == 130, err
     assert "the same command goes on" in out
     assert list((tmp_path / "run" / "checkpoints").glob("*/model.safetensors"))
+
+
+@pytest.mark.parametrize("loss", ["l2", "l2+gan"])
+def test_two_processes_train_one_model(run_config, tmp_path, loss):
+    """As `accelerate launch` runs them; each sees its own pictures, and the gradients are averaged."""
+    options = {
+        "--init": run_config.init, "--data.path": run_config.data.path, "--data.resolution": "32", "--loss": loss,
+        "--trainer.steps": "2", "--trainer.batch-size": "2", "--trainer.log-every": "1", "--trainer.warmup": "1",
+        "--out": str(tmp_path / "run"),
+    }  # fmt: skip
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+              "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]  # fmt: skip
+    train_two = ["-m", "e2ed2", "train", "l2", *(word for pair in options.items() for word in pair)]
+    done = subprocess.run(launch + train_two, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line["step"] for line in metrics(tmp_path / "run")] == [1, 2]
+    assert weights(tmp_path / "run")
+
+
+def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(run_config, tmp_path):
+    """No file may grow past 30 kB, which is how a full disk looks to the program that writes."""
+    folder = tmp_path / "run"
+    config = replace(run_config, trainer=replace(run_config.trainer, save_every=2))
+    script = (
+        "import resource, sys, pickle; from pathlib import Path; from e2ed2.train import train\n"
+        "from e2ed2.errors import UserError\n"
+        "from e2ed2.trainer import Trainer\n"
+        "config, folder = pickle.loads(sys.stdin.buffer.read())\n"
+        "step = Trainer.train_step\n"
+        "def fill(self):\n"
+        "    if self.step == 2: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
+        "    return step(self)\n"
+        "Trainer.train_step = fill\n"
+        "try: train(config, folder)\n"
+        "except UserError as error: sys.exit(str(error))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=pickle.dumps((config, folder)), capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    last = done.stderr.decode().strip().splitlines()[-1]
+    assert "free some space" in last
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["000002"]
+    assert train(config, folder)  # the same command goes on
