@@ -27,7 +27,7 @@ class PixelShuffleAutoencoder(ModelMixin, ConfigMixin):
     ):
         super().__init__()
         levels = range(len(widths))
-        down = [nn.PixelUnshuffle(4), nn.Conv2d(3 * 16, widths[0], 3, padding=1)]
+        down: list[nn.Module] = [nn.PixelUnshuffle(4), nn.Conv2d(3 * 16, widths[0], 3, padding=1)]
         for level in levels:
             if level:
                 down += [nn.PixelUnshuffle(2), nn.Conv2d(4 * widths[level - 1], widths[level], 1)]
@@ -59,8 +59,8 @@ class Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for parameter in self.second.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.silu(self.first(F.silu(x))))

@@ -74,4 +74,6 @@ def write_card(folder: Path, run: Path, name: str, config: RunConfig, model: nn.
 def _start(config: RunConfig) -> str:
     if config.init:
         return f"`{config.init}`"
-    return f"random weights beside the coarse path of `{config.coarse_from}`" if config.coarse_from else "random weights"
+    return (
+        f"random weights beside the coarse path of `{config.coarse_from}`" if config.coarse_from else "random weights"
+    )

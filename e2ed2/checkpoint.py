@@ -42,8 +42,8 @@ def load_denoiser(folder: Path) -> CoarseToFineDenoiser:
     if not (part / "config.json").is_file():
         raise UserError(f"No denoiser at {part}: train one with `python -m e2ed2 train`, or mend the path.")
     with damage_told(folder):
-        config = CoarseToFineDenoiser.load_config(part, local_files_only=True)
-        model = CoarseToFineDenoiser.from_config(config)
+        config: Any = CoarseToFineDenoiser.load_config(part, local_files_only=True)
+        model: Any = CoarseToFineDenoiser.from_config(config)
         weights = load_file(part / WEIGHTS)
         if not coarse_of(weights):
             weights |= load_file(folder.parent / "coarse" / WEIGHTS)

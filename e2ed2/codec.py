@@ -60,7 +60,7 @@ class Codec(ModelMixin, ConfigMixin):
         return self.decode_raw(latents * self.std[:, None, None] + self.mean[:, None, None])
 
     def encode_raw(self, images: Tensor) -> Tensor:
-        encoded = self.autoencoder.encode(images.contiguous(memory_format=torch.channels_last))
+        encoded: Any = self.autoencoder.encode(images.contiguous(memory_format=torch.channels_last))
         if hasattr(encoded, "latent_dist"):
             return encoded.latent_dist.mode()
         return encoded.latents if hasattr(encoded, "latents") else encoded.latent

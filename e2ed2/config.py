@@ -53,20 +53,19 @@ class RunConfig:
             raise UserError("A denoiser needs a codec: name a model's folder with --codec-from or --init.")
 
 
-BOX = "assets/checkpoints"
 CODEC = RunConfig(
     objective="codec",
     trainer=TrainerConfig(steps=1800, batch_size=32, lr=2e-3, warmup=60, preview_every=200, save_every=200),
 )
 COARSE = RunConfig(
     objective="coarse",
-    codec_from=f"{BOX}/codec",
+    codec_from="runs/codec/model",
     styled_share=0.6,
     loss="l2",
     coarse_lr_share=1.0,
     trainer=TrainerConfig(steps=5000, batch_size=256, lr=1e-3, log_every=50, preview_every=1000, save_every=1000),
 )
-DENOISER = RunConfig(codec_from=f"{BOX}/codec", coarse_from=f"{BOX}/coarse", coarse_lr_share=0.0)
+DENOISER = RunConfig(codec_from="runs/coarse/model", coarse_from="runs/coarse/model")
 SINGLE_STEP = replace(
     DENOISER,
     objective="single_step",

@@ -1,5 +1,28 @@
 """The one exception a user can cause."""
 
+import errno
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class UserError(Exception):
     """A mistake that the user can mend; its message is one sentence that says how."""
+
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def full_disk_told(folder: Path, *also: type[Exception]) -> Generator[None]:
+    """A full disk while a training writes, as a user's error; `also` are what writers of files make of it."""
+    try:
+        yield
+    except (OSError, *also) as error:
+        if isinstance(error, OSError) and error.errno not in FULL:
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"{folder} cannot be written ({reason}): free some space, then run the same command again; "
+            "it goes on from the last checkpoint."
+        ) from error

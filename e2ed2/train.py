@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from e2ed2.card import write_card
@@ -17,7 +18,7 @@ from e2ed2.data.batches import CaptionedBatches, CropBatches
 from e2ed2.data.captions import caption_pool
 from e2ed2.data.pictures import load_pictures
 from e2ed2.denoiser import CoarseToFineDenoiser
-from e2ed2.errors import UserError
+from e2ed2.errors import UserError, full_disk_told
 from e2ed2.objectives.coarse import CoarseRegression
 from e2ed2.objectives.end_to_end import EndToEnd
 from e2ed2.objectives.objective import DenoiserObjective, Objective
@@ -38,7 +39,7 @@ def train(config: RunConfig, folder: Path) -> bool:
     trainer = Trainer(config.trainer, objective, batches, folder, parameter_groups(config, objective.model))
     finished = trainer.run()
     if finished and trainer.accelerator.is_main_process:
-        with trainer.averaged() as model:
+        with full_disk_told(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
             export(objective, batches, folder / "model")
             write_card(folder / "model", folder, folder.name, config, model, machine())
     return finished

@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
-from e2ed2.errors import UserError
+from e2ed2.errors import UserError, full_disk_told
 from e2ed2.objectives.objective import Objective, total
 from e2ed2.types import Batch
 
@@ -120,7 +120,7 @@ class Trainer:
 
     def run(self) -> bool:
         """Train to the end, or to Ctrl-C (after saving). True when the training is finished."""
-        with self.progress() as tick, interruptible() as interrupted:
+        with full_disk_told(self.folder), self.progress() as tick, interruptible() as interrupted:
             while self.step < self.config.steps and not interrupted():
                 tick(self.train_step())
                 if self.step % self.config.preview_every == 0 or self.step == self.config.steps:
@@ -195,14 +195,11 @@ class Trainer:
         if final.exists():
             return
         partial = final.with_suffix(".partial")
-        try:
+        if self.accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)  # what a full disk left
+        self.accelerator.wait_for_everyone()
+        with full_disk_told(final, RuntimeError, SafetensorError):
             self.accelerator.save_state(str(partial))
-        except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is any of these
-            shutil.rmtree(partial, ignore_errors=True)
-            raise UserError(
-                f"{final} cannot be written ({_first_line(error)}): free some space, then run the same command again; "
-                "it goes on from the last checkpoint."
-            ) from error
         if self.accelerator.is_main_process:
             partial.rename(final)
             for old in final.parent.iterdir():
@@ -274,7 +271,3 @@ def interruptible() -> Generator[Any]:
 
 def _readable(terms: dict[str, Tensor]) -> str:
     return ", ".join(f"{name} {value.item():.4f}" for name, value in terms.items())
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or error.__class__.__name__

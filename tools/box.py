@@ -1,4 +1,6 @@
-"""Put finished models into the box: `runs/NAME/model` -> `assets/checkpoints/NAME`, the codec and the coarse path stored once.
+"""Put finished models into the box: `runs/NAME/model` -> `assets/checkpoints/NAME`.
+
+The codec and the coarse path are stored once, for all.
 
 python -m tools.box codec coarse l2 l2-lpips
 """
@@ -59,8 +61,8 @@ def box_denoiser(source: Path, target: Path) -> None:
         save_file(coarse, SHARED)
         return
     shutil.copytree(source, target / "denoiser")
-    shared = load_file(SHARED)
-    if all(torch.equal(shared[name], value) for name, value in coarse.items()):
+    shared = load_file(SHARED) if SHARED.is_file() else {}
+    if shared and all(torch.equal(shared[name], value) for name, value in coarse.items()):
         save_file({name: value for name, value in weights.items() if name not in coarse}, target / "denoiser" / WEIGHTS)
 
 

@@ -181,8 +181,9 @@ def test_two_processes_train_one_model(run_config, tmp_path, loss):
         "--trainer.steps": "2", "--trainer.batch-size": "2", "--trainer.log-every": "1", "--trainer.warmup": "1",
         "--out": str(tmp_path / "run"),
     }  # fmt: skip
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-              "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]  # fmt: skip
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
+              "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+              "--main_process_port", "0"]  # fmt: skip
     train_two = ["-m", "e2ed2", "train", "l2", *(word for pair in options.items() for word in pair)]
     done = subprocess.run(launch + train_two, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
