@@ -1,4 +1,4 @@
-"""`python -m e2ed2 train | sample | inspect | data`."""
+"""`python -m e2ed2 train | sample | inspect | evaluate | data`."""
 
 import hashlib
 import json
@@ -15,10 +15,11 @@ from e2ed2.errors import UserError
 
 def main() -> None:
     """Run the command; a user's mistake is one sentence and exit code 2."""
-    commands = {"train": train_command, "sample": sample_command, "inspect": inspect_command, "data": data_command}
+    commands = {"train": train_command, "sample": sample_command, "inspect": inspect_command,
+                "evaluate": evaluate_command, "data": data_command}  # fmt: skip
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in commands:
-        print("usage: python -m e2ed2 {train,sample,inspect,data} ...   (each with --help)", file=sys.stderr)
+        print("usage: python -m e2ed2 {train,sample,inspect,evaluate,data} ...   (each with --help)", file=sys.stderr)
         raise SystemExit(0 if name in ("-h", "--help") else 2)
     try:
         commands[name](sys.argv[2:])
@@ -110,6 +111,24 @@ def inspect_command(arguments: list[str]) -> None:
         model: Annotated[str, tyro.conf.Positional]
 
     print(describe_model(tyro.cli(Inspect, prog="python -m e2ed2 inspect", args=arguments).model))
+
+
+def evaluate_command(arguments: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from e2ed2.evaluation.evaluate import Evaluate, evaluate
+
+    options = tyro.cli(Evaluate, prog="python -m e2ed2 evaluate", args=arguments)
+    result = evaluate(options)
+    table = Table("figure", "value", title=f"{options.model}, {options.steps} steps, {options.split}")
+    for group in ("distance", "alignment", "cost"):
+        for name, value in result[group].items():
+            table.add_row(f"{group}: {name}", "-" if value is None else f"{value:.4g}")
+    for name in ("diversity_ratio", "nearest_training_lpips"):
+        table.add_row(name.replace("_", " "), f"{result[name]:.4g}")
+    Console().print(table)
+    print(options.out)
 
 
 def data_command(arguments: list[str]) -> None:

@@ -1,0 +1,104 @@
+"""Does a picture show what its caption says? A retrieval head, trained on real pictures only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from e2ed2.errors import UserError
+from e2ed2.evaluation.held_out import WIDTHS
+from e2ed2.text import WIDTH
+
+HEAD = Path(__file__).parents[2] / "assets" / "checkpoints" / "retrieval" / "head.safetensors"
+TEMPERATURE = 40.0  # inverse, of the cosines
+STYLES = ("emojione", "flat", "fluent", "noto", "openmoji", "twemoji")
+
+
+@dataclass(frozen=True)
+class Alignment:
+    top1: float  # share of pictures whose concept is the nearest of all
+    top5: float  # share whose concept is among the five nearest
+    style: float | None  # share whose drawing style is told right, where the caption names one
+
+
+class RetrievalHead(nn.Module):
+    """Held-out features to MiniLM's space, and to the drawing style."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        size = sum(WIDTHS)
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("std", torch.ones(size))
+        self.dropout = nn.Dropout(0.3)  # there are fewer pictures than weights
+        self.concept = nn.Linear(size, WIDTH)
+        self.style = nn.Linear(size, len(STYLES))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """`[B, 1280]` => unit vectors in caption space `[B, 384]`, logits of the styles `[B, 6]`."""
+        x = self.dropout((features - self.mean) / self.std)
+        return F.normalize(self.concept(x), dim=-1), self.style(x)
+
+
+def spread(names: Tensor) -> Tensor:
+    """Unit vectors about the mean name: what all names share tells none from another."""
+    return F.normalize(names - names.mean(dim=0), dim=-1)
+
+
+def fit_head(
+    features: Tensor, concepts: Tensor, styles: Tensor, names: Tensor, epochs: int = 40, seed: int = 0
+) -> RetrievalHead:
+    """Cross-entropy of the right name among all (`names` `[K, 384]`, unit length), and of the right style.
+
+    Args:
+        features: `[N, 1280]` of real pictures.
+        concepts: `[N]` rows of `names`.
+        styles: `[N]` positions in `STYLES`.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        head = RetrievalHead()
+        head.mean.copy_(features.mean(dim=0))
+        head.std.copy_(features.std(dim=0) + 1e-3)
+        optimizer = torch.optim.AdamW(head.parameters(), lr=3e-3, weight_decay=0.1)
+        decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, epochs)
+        names = spread(names)
+        for _ in range(epochs):
+            for rows in torch.randperm(len(features)).split(256):
+                found, style = head(features[rows])
+                loss = F.cross_entropy(TEMPERATURE * found @ names.T, concepts[rows])
+                loss = loss + F.cross_entropy(style, styles[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            decay.step()
+    return head.eval().requires_grad_(False)
+
+
+def align(head: RetrievalHead, features: Tensor, concepts: Tensor, styles: Tensor | None, names: Tensor) -> Alignment:
+    """Retrieval among all `names` and the accuracy of the style, both in 0..1."""
+    found, style = head(features)
+    right = (found @ spread(names).T).topk(5).indices == concepts[:, None]
+    return Alignment(
+        top1=right[:, 0].float().mean().item(),
+        top5=right.any(dim=1).float().mean().item(),
+        style=None if styles is None else (style.argmax(dim=1) == styles).float().mean().item(),
+    )
+
+
+def save_head(head: RetrievalHead, file: Path = HEAD) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.half() for name, value in head.state_dict().items()}, file)
+
+
+def load_head(file: Path = HEAD) -> RetrievalHead:
+    if not file.is_file():
+        raise UserError(f"{file} is missing: make it with `python -m tools.retrieval_head`.")
+    head = RetrievalHead()
+    head.load_state_dict({name: value.float() for name, value in load_file(file).items()})
+    return head.eval().requires_grad_(False)

@@ -1,0 +1,56 @@
+"""Features of an encoder that no training here has seen: the VGG of ST-LPIPS."""
+
+import hashlib
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from e2ed2.data.cache import cached
+from e2ed2.losses.perceptual import SHA256, PerceptualLoss
+
+LAYERS = (2, 3, 4)  # relu3_3, relu4_3, relu5_3
+WIDTHS = (256, 512, 512)
+ENCODER = "VGG16 of stlpips-pytorch, relu3_3 + relu4_3 + relu5_3, mean over positions, no resize"
+CHUNK = 32
+
+
+class HeldOutEncoder:
+    """Pictures to `[N, 1280]`; the last 512 are those of the deepest layer."""
+
+    def __init__(self) -> None:
+        self.metric = PerceptualLoss("vgg")
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """`[B, 3, H, W]` in [-1, 1] => features `[B, 1280]`."""
+        layers = self.metric.distance.net(self.metric.distance.scaling_layer(images))
+        return torch.cat([layers[i].mean(dim=(2, 3)) for i in LAYERS], dim=1)
+
+    def of(self, pictures: np.ndarray, what: str = "pictures") -> Tensor:
+        """uint8 `[N, H, W, 3]` => features `[N, 1280]`, kept on disk by the pictures' content."""
+        key = [ENCODER.encode(), SHA256["vgg"].encode(), hashlib.sha256(np.ascontiguousarray(pictures).data).digest()]
+        return cached("features", key, lambda: {"features": self._all(pictures, what)})["features"]
+
+    def _all(self, pictures: np.ndarray, what: str) -> Tensor:
+        chunks = range(0, len(pictures), CHUNK)
+        return torch.cat([self(to_tensor(pictures[i : i + CHUNK])) for i in track(chunks, f"looking at {what}")])
+
+    @torch.no_grad()
+    def distances(self, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Tensor:
+        """LPIPS of each pair of uint8 `[H, W, 3]` pictures, `[len(pairs)]`."""
+        parts = []
+        for i in range(0, len(pairs), CHUNK):
+            left, right = (to_tensor(np.stack(side)) for side in zip(*pairs[i : i + CHUNK], strict=True))
+            parts.append(self.metric(left, right))
+        return torch.cat(parts)
+
+
+def deepest(features: Tensor) -> Tensor:
+    """The deepest layer's part, `[N, 512]`: what the distances between distributions use."""
+    return features[:, -WIDTHS[-1] :]
+
+
+def to_tensor(pictures: np.ndarray) -> Tensor:
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
