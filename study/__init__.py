@@ -1,0 +1,1 @@
+"""Preference studies: from pictures to votes that hold up."""
