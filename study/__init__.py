@@ -1,1 +1,1 @@
-"""Preference studies: from pictures to votes that hold up."""
+"""The preference study: from images to votes that hold up. Imports no torch and no gradio."""
