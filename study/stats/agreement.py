@@ -63,9 +63,7 @@ def agreement(answers: pd.DataFrame) -> Agreement:
     """Between raters, from the comparisons on one question."""
     unit = pd.factorize(answers["pair"])[0]
     value, influence, observed = krippendorff(unit, side_free(answers))
-    return Agreement(
-        _alpha_estimate(value, influence, clusters(answers)), observed, int((np.bincount(unit) > 1).sum())
-    )
+    return Agreement(_alpha_estimate(value, influence, clusters(answers)), observed, int((np.bincount(unit) > 1).sum()))
 
 
 def krippendorff(unit: np.ndarray, label: np.ndarray) -> tuple[float, np.ndarray, float]:

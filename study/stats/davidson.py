@@ -189,9 +189,7 @@ def ranking(answers: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) ->
     influence = _influence(model, counts, cells) @ transform.T
     values = transform @ _pack(model)
     variance, df = covariance(influence, who)
-    estimates = [
-        unbounded(float(v), float(variance[i, i]), float(df[i]), len(answers)) for i, v in enumerate(values)
-    ]
+    estimates = [unbounded(float(v), float(variance[i, i]), float(df[i]), len(answers)) for i, v in enumerate(values)]
     if resamples:
         samples = _bootstrap(model, counts, cells, who, resamples, seed) @ transform.T
         estimates = [replace(e, bootstrap=percentiles(samples[:, i])) for i, e in enumerate(estimates)]
@@ -271,4 +269,6 @@ def _named(model: Fit, estimates: list[Estimate]) -> Ranking:
 def mirrored(estimate: Estimate) -> Estimate:
     """The same figure with the two arms exchanged."""
     flip = lambda i: None if i is None else type(i)(-i.high, -i.low)
-    return replace(estimate, value=-estimate.value, interval=flip(estimate.interval), bootstrap=flip(estimate.bootstrap))
+    return replace(
+        estimate, value=-estimate.value, interval=flip(estimate.interval), bootstrap=flip(estimate.bootstrap)
+    )

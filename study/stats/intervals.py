@@ -141,8 +141,7 @@ def pigeonhole(clusters: Clusters, resamples: int, seed: int) -> np.ndarray:
     """Weights of the crossed bootstrap, `[resamples, n]` integers (as float32)."""
     rng = np.random.default_rng(seed)
     rater, prompt = (
-        rng.multinomial(count, np.full(count, 1 / count), resamples).astype(np.float32)
-        for _, count in _ways(clusters)
+        rng.multinomial(count, np.full(count, 1 / count), resamples).astype(np.float32) for _, count in _ways(clusters)
     )
     return rater[:, clusters.rater] * prompt[:, clusters.prompt]
 
