@@ -10,8 +10,10 @@ from study.errors import StudyError
 
 LABELS = ("left", "tie", "right")
 KINDS = ("comparison", "identical", "same_arm", "repeat", "gold")
-TEXT = ("rater", "assignment", "pair", "prompt", "left", "right", "kind", "repeat_of", "question", "answer", "mode", "gold")  # fmt: skip
-COLUMNS = (*TEXT, "category", "position", "response_ms", "time")
+COLUMNS = (
+    "rater", "assignment", "pair", "prompt", "category", "left", "right", "kind", "repeat_of", "question", "answer",
+    "mode", "position", "response_ms", "gold", "image_left", "image_right", "time",
+)  # fmt: skip
 
 
 def checked(answers: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@ With log strengths s and d = s_left - s_right + side:
 
     P(left) : P(tie) : P(right) = exp(d / 2) : exp(tie) : exp(-d / 2)
 
-which is Davidson's eq. 2.4 with nu = exp(tie); the multiplicative order effect of Davidson & Beaver (1977) is exp(-side).
+which is Davidson's eq. 2.4 with nu = exp(tie); the order effect of Davidson & Beaver (1977) is exp(-side).
 Strengths sum to 0, so a difference of two is the log odds of being preferred among decided answers, sides balanced.
 """
 
@@ -268,7 +268,5 @@ def _named(model: Fit, estimates: list[Estimate]) -> Ranking:
 
 def mirrored(estimate: Estimate) -> Estimate:
     """The same figure with the two arms exchanged."""
-    flip = lambda i: None if i is None else type(i)(-i.high, -i.low)
-    return replace(
-        estimate, value=-estimate.value, interval=flip(estimate.interval), bootstrap=flip(estimate.bootstrap)
-    )
+    bootstrap = estimate.bootstrap and estimate.bootstrap.mirrored()
+    return replace(estimate, value=-estimate.value, interval=estimate.interval.mirrored(), bootstrap=bootstrap)

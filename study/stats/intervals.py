@@ -5,8 +5,8 @@ is an estimate with an *influence*: how much each answer moves it (`estimate - t
 
 - `covariance`: the two-way cluster sandwich, V = V_raters + V_prompts - V_cells (Cameron, Gelbach & Miller 2011,
   eq. 2.11), each part with G/(G-1), its diagonal never below V_raters or V_prompts alone.
-- `bounded`: Wilson's interval with an effective sample size, n = p(1-p)/V, for figures between two limits (Dean & Pagano
-  2015, "modified Wilson"); it never leaves the limits, and stays honest where everybody agrees and V is 0.
+- `bounded`: Wilson's interval with an effective sample size, n = p(1-p)/V, for figures between two limits (Dean &
+  Pagano 2015, "modified Wilson"); it never leaves the limits, and stays honest where everybody agrees and V is 0.
 - `unbounded`: estimate +- t V^0.5, for log strengths.
 - `pigeonhole`: the crossed bootstrap (Owen 2007), weights = (times the rater was drawn) x (times the prompt was).
 """
@@ -34,6 +34,9 @@ class Interval:
     @property
     def width(self) -> float:
         return self.high - self.low
+
+    def mirrored(self) -> "Interval":
+        return Interval(-self.high, -self.low)
 
 
 @dataclass(frozen=True)
