@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 from scipy.stats import binomtest
 
-from study.raters import World, answer, shown, truth
+from study.crowd import World, answer, shown, truth
 from study.simulate import Simulate, design, planned
 from study.stats.agreement import share
 from study.stats.davidson import fit, mirrored, ranking

@@ -17,9 +17,9 @@ from rich.progress import track
 from rich.table import Table
 from scipy.optimize import brentq
 
+from study.crowd import World, answer, truth
 from study.design import plan, rater_mode
 from study.errors import StudyError
-from study.raters import World, answer, truth
 from study.spec import Placebos, Prompt, Question, Stimulus, StudySpec
 from study.stats.answers import comparisons
 from study.stats.davidson import ranking

@@ -1,6 +1,6 @@
 """From answers to figures: tables in, typed results out. Knows no database and no page."""
 
-from study.stats.analysis import Analysis, Study, plain, study
+from study.stats.analysis import Analysis, Results, plain, results
 from study.stats.answers import checked
 from study.stats.davidson import ranking
 from study.stats.evalues import evidence
@@ -12,12 +12,12 @@ __all__ = [
     "Analysis",
     "Estimate",
     "Interval",
-    "Study",
+    "Results",
     "checked",
     "evidence",
     "exclude",
     "plain",
     "preference",
     "ranking",
-    "study",
+    "results",
 ]

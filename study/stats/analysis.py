@@ -30,7 +30,7 @@ from study.stats.preference import Preference, preference
 
 
 @dataclass(frozen=True)
-class Question:
+class Answered:
     """Every figure of one question."""
 
     preferences: tuple[Preference, ...]
@@ -53,7 +53,7 @@ class Analysis:
     raters: int
     answers: int
     """To comparisons."""
-    questions: dict[str, Question]
+    questions: dict[str, Answered]
     """By key, in the spec's order."""
     halo: dict[str, Halo]
     """By mode; empty with one question."""
@@ -62,7 +62,7 @@ class Analysis:
 
 
 @dataclass(frozen=True)
-class Study:
+class Results:
     """The results as the rules of the spec have them, and what they would be without."""
 
     flow: Flow
@@ -72,7 +72,7 @@ class Study:
     """By question, for two arms, of the raters that count; empty for more arms."""
 
 
-def study(answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resamples: int = RESAMPLES) -> Study:
+def results(answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resamples: int = RESAMPLES) -> Results:
     """Every figure of a study. The same tables and spec give the same figures, to the last digit.
 
     Args:
@@ -93,7 +93,7 @@ def study(answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resample
     live = {}
     if len(spec.arms) == 2:
         live = {q.key: evidence(comparisons(kept, q.key), *spec.arms, done) for q in spec.questions}
-    return Study(flow, analyse(kept, spec, resamples), analyse(answers, spec, 0), live)
+    return Results(flow, analyse(kept, spec, resamples), analyse(answers, spec, 0), live)
 
 
 def _check(answers: pd.DataFrame, spec: StudySpec) -> None:
@@ -127,7 +127,7 @@ def holm(ps: list[float]) -> list[float]:
     return values.tolist()
 
 
-def _question(answers: pd.DataFrame, arms: tuple[str, ...], resamples: int) -> Question:
+def _question(answers: pd.DataFrame, arms: tuple[str, ...], resamples: int) -> Answered:
     compared = answers[answers["kind"] == "comparison"]
     order, problem = None, ""
     if len(arms) > 2:
@@ -135,7 +135,7 @@ def _question(answers: pd.DataFrame, arms: tuple[str, ...], resamples: int) -> Q
             order = ranking(compared, resamples)
         except StudyError as error:
             problem = str(error)
-    return Question(
+    return Answered(
         _pairs(compared, arms, resamples),
         (),
         order,
