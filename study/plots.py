@@ -44,7 +44,7 @@ def _figure(look: Look, rows: int = 0, height: int = 320, **layout) -> go.Figure
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 13, "color": look.text},
         colorway=look.series,
-        margin={"l": 8, "r": 16, "t": 36, "b": 8},
+        margin={"l": 8, "r": 24, "t": 36 if layout.get("showlegend", True) else 12, "b": 8},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         xaxis=axis,
         yaxis=axis,
@@ -74,11 +74,11 @@ def outcomes(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figure
         figure.add_bar(
             x=shares, y=labels, orientation="h", name=name, marker_color=colour, customdata=counts, cliponaxis=False,
             text=[f"{share:.0f}%" if share >= 8 else "" for share in shares], textposition="inside",
-            insidetextanchor="middle", textangle=0,
+            insidetextanchor="middle", textangle=0, constraintext="none",
             textfont_color=look.text if name == "tie" else ("white" if look is LIGHT else "#0f172a"),
             hovertemplate="%{y}<br>" + name + ": %{x:.1f}% (%{customdata} answers)<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(range=[0, 100], ticksuffix="%", showgrid=False)
+    figure.update_xaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100], ticksuffix="%", showgrid=False)
     figure.update_yaxes(autorange="reversed")
     return figure
 
@@ -93,7 +93,9 @@ def win_rates(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figur
     figure = _figure(look, len(rows), showlegend=False)
     _intervals(figure, rows, look, "", look.series[0], percent=True)
     _middle(figure, 50, look)
-    figure.update_xaxes(range=[0, 100], ticksuffix="%", title_text="win rate, a tie counting half")
+    figure.update_xaxes(
+        range=[0, 100], tickvals=[0, 25, 50, 75, 100], ticksuffix="%", title_text="win rate, a tie counting half"
+    )
     return figure
 
 
@@ -121,7 +123,12 @@ def categories(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figu
         _intervals(figure, rows, look, names[key], look.series[i % 5], True, _offset(i, len(answered)), labels)
     _middle(figure, 50, look)
     first = next(iter(answered.values())).preferences[0]
-    figure.update_xaxes(range=[0, 100], ticksuffix="%", title_text=f"win rate of {first.arm} against {first.other}")
+    figure.update_xaxes(
+        range=[0, 100],
+        tickvals=[0, 25, 50, 75, 100],
+        ticksuffix="%",
+        title_text=f"win rate of {first.arm} against {first.other}",
+    )
     _rows(figure, labels)
     return figure
 
@@ -134,7 +141,7 @@ def agreement(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figur
     _intervals(figure, rows, look, "", look.series[0])
     _middle(figure, 0, look)
     lowest = min([0.0, *(e.interval.low for _, e in rows if np.isfinite(e.value))])
-    figure.update_xaxes(range=[lowest - 0.05, 1.02], title_text="Krippendorff’s alpha: 0 is chance, 1 full agreement")
+    figure.update_xaxes(range=[lowest - 0.05, 1.02], title_text="Krippendorff’s alpha")
     return figure
 
 
@@ -183,10 +190,13 @@ def evidence(found: dict[str, Evidence], names: dict[str, str], alpha: float, lo
             x=np.arange(len(e.path) + 1), y=(1.0, *e.path), mode="lines", name=names[key], line={"width": 2},
             hovertemplate="%{x} raters: %{y:.3g}<extra>" + names[key] + "</extra>",
         )  # fmt: skip
-    figure.add_hline(y=1 / alpha, line={"color": look.quiet, "dash": "dash"},
-                     annotation={"text": f"enough at {1 / alpha:g}", "font": {"color": look.quiet}})  # fmt: skip
+    last = max(len(e.path) for e in found.values())
+    figure.add_scatter(
+        x=[0, last], y=[1 / alpha] * 2, mode="lines", name=f"enough: {1 / alpha:g}", hoverinfo="skip",
+        line={"color": look.quiet, "dash": "dash", "width": 1},
+    )  # fmt: skip
     figure.update_xaxes(title_text="raters who finished", rangemode="tozero")
-    figure.update_yaxes(type="log", title_text="e-value", exponentformat="power", dtick=1)
+    figure.update_yaxes(type="log", title_text="e-value", exponentformat="power", nticks=8)
     return figure
 
 

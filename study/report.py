@@ -195,7 +195,7 @@ def _page(export: Export, found: Results) -> str:
     return environment.get_template("report.html").render(
         spec=export.spec, found=found, texts=texts, folder=export.folder, reason=wording.reason,
         verdicts={key: wording.verdict(q) for key, q in found.kept.questions.items()},
-        trust=wording.trust(found.kept, texts), methods=wording.methods(export.spec, found),
+        halo=wording.halo(found.kept), methods=wording.methods(export.spec, found),
         times=_quantiles(_kept(export, found)["response_ms"]), pictures=_pictures(export, found),
         figures=_figures(export, found), plotly=get_plotlyjs(),
     )  # fmt: skip

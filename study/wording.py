@@ -39,7 +39,7 @@ def with_interval(e: Estimate, as_percent: bool = True) -> str:
 
 
 def p_value(p: float) -> str:
-    return "not known" if math.isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return "not known" if math.isnan(p) else "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
 
 
 def certainty(p: float) -> str:
@@ -96,31 +96,19 @@ def reason(name: str, limit: float) -> str:
     return RULES[name].format(limit=limit)
 
 
-def trust(analysis: Analysis, texts: dict[str, str]) -> list[str]:
-    """How far the answers can be trusted, one sentence a line."""
+def halo(analysis: Analysis) -> list[str]:
+    """How far the answers of one rater to several questions are one answer."""
     lines = []
-    for key, q in analysis.questions.items():
-        a, name = q.agreement, f"“{texts[key]}”"
-        if not math.isnan(a.alpha.value):
-            lines.append(f"{name}: two raters of one pair gave the same answer in {percent(a.observed)} of the cases; "
-                         f"Krippendorff’s alpha {with_interval(a.alpha, False)}.")  # fmt: skip
-        if q.consistency.same.n:
-            lines.append(f"{name}: shown a pair again with its sides exchanged, raters repeated their answer in "
-                         f"{with_interval(q.consistency.same)}; by chance it would be {percent(q.consistency.chance)}.")  # fmt: skip
-        side = q.side.left
-        if side.n:
-            lean = "no lean to either side can be seen" if not side.p < 0.05 else "raters lean to one side"
-            lines.append(f"{name}: the left picture won {with_interval(side)} of the decided comparisons: {lean} "
-                         f"({p_value(side.p)}). Sides are balanced over arms, so this favours none.")  # fmt: skip
-        if q.side.identical_ties.n:
-            lines.append(f"{name}: two identical pictures were called a tie in {with_interval(q.side.identical_ties)}.")
     for mode, part in analysis.halo.items():
         where = "on one screen" if mode == "joint" else "in separate passes"
-        lines.append(f"Asked {where}, a rater gave all questions of a pair the same answer in "
-                     f"{with_interval(part.all_same)}; alpha between questions {with_interval(part.alpha, False)}.")  # fmt: skip
+        same, alpha = with_interval(part.all_same), with_interval(part.alpha, False)
+        lines.append(f"Asked {where}, a rater gave all questions on a pair the same answer in {same} of the cases; "
+                     f"alpha between the questions is {alpha}.")  # fmt: skip
     if analysis.halo_of_one_screen:
-        lines.append("One screen raises the agreement between questions by "
-                     f"{with_interval(analysis.halo_of_one_screen, False)} (alpha), against separate passes.")  # fmt: skip
+        e = analysis.halo_of_one_screen
+        what = "raises" if e.value > 0 else "lowers"
+        sure = "" if 0 not in e.interval else ", which may be chance"
+        lines.append(f"One screen {what} that alpha by {with_interval(e, False)} against separate passes{sure}.")
     return lines
 
 

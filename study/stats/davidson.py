@@ -261,6 +261,7 @@ def _named(model: Fit, estimates: list[Estimate]) -> Ranking:
         differences.append(Difference(model.arms[first], model.arms[second], shown, float(p)))
     rest = estimates[k + len(pairs) :]
     order = sorted(strengths, key=lambda arm: -strengths[arm].value)
+    differences.sort(key=lambda d: (order.index(d.arm), order.index(d.other)))
     return Ranking(
         model, {arm: strengths[arm] for arm in order}, rest[1] if len(rest) > 1 else None, rest[0], tuple(differences)
     )

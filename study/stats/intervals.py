@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from study.stats.answers import Clusters
 
@@ -109,8 +109,8 @@ def _satterthwaite(variances: list[np.ndarray], counts: list[int]) -> np.ndarray
 def unbounded(value: float, variance: float, df: float, n: int, null: float = 0.0) -> Estimate:
     """A figure without limits, such as a difference of log strengths."""
     error = float(np.sqrt(max(variance, 0.0)))
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, df)) * error
-    p = float(2 * stats.t.sf(abs(value - null) / error, df)) if error > 0 else float("nan")
+    half = float(stdtrit(df, 0.5 + LEVEL / 2)) * error
+    p = float(2 * stdtr(df, -abs(value - null) / error)) if error > 0 else float("nan")
     return Estimate(value, Interval(value - half, value + half), error, df, p, n)
 
 
@@ -129,14 +129,14 @@ def bounded(
     p, v = min(max((value - low) / width, 0.0), 1.0), variance / width**2
     spread = p * (1 - p)
     size = spread / v if v > 1e-12 and spread > 1e-12 else float(clusters.smaller)
-    t2 = float(stats.t.ppf(0.5 + LEVEL / 2, df)) ** 2
+    t2 = float(stdtrit(df, 0.5 + LEVEL / 2)) ** 2
     centre = (p + t2 / (2 * size)) / (1 + t2 / size)
     half = np.sqrt(t2 * spread / size + t2**2 / (4 * size**2)) / (1 + t2 / size)
     interval = Interval(low + width * max(centre - half, 0.0), low + width * min(centre + half, 1.0))
     probability = float("nan")
     if null is not None:
         q = (null - low) / width
-        probability = float(2 * stats.t.sf(abs(p - q) / np.sqrt(q * (1 - q) / size), df))
+        probability = float(2 * stdtr(df, -abs(p - q) / np.sqrt(q * (1 - q) / size)))
     return Estimate(value, interval, float(np.sqrt(max(variance, 0.0))), float(df), probability, n)
 
 
