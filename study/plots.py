@@ -15,6 +15,7 @@ from study.stats.evalues import Evidence
 from study.stats.intervals import Estimate
 
 ROW = 38  # pixels for a row of a chart
+PERCENT = {"tickvals": [0, 25, 50, 75, 100], "ticktext": ["0%", "25%", "50%", "75%", "100%"]}
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,18 @@ def outcomes(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figure
     one = len({(p.arm, p.other) for _, p in bars}) == 1
     first, second = (bars[0][1].arm, bars[0][1].other) if one else ("first named", "second named")
     parts = ((first, look.series[0], "wins"), ("tie", look.tie, "ties"), (second, look.series[1], "losses"))
-    figure = _figure(look, len(bars), barmode="stack", bargap=0.35)
+    figure = _figure(look, len(bars), barmode="stack", bargap=0.35, uniformtext={"minsize": 10, "mode": "hide"})
     for name, colour, field in parts:
         counts = np.array([getattr(p, field) for _, p in bars])
         shares = 100 * counts / np.array([p.wins + p.ties + p.losses for _, p in bars])
         figure.add_bar(
             x=shares, y=labels, orientation="h", name=name, marker_color=colour, customdata=counts, cliponaxis=False,
             text=[f"{share:.0f}%" if share >= 8 else "" for share in shares], textposition="inside",
-            insidetextanchor="middle", textangle=0, constraintext="none",
+            insidetextanchor="middle", textangle=0,
             textfont_color=look.text if name == "tie" else ("white" if look is LIGHT else "#0f172a"),
             hovertemplate="%{y}<br>" + name + ": %{x:.1f}% (%{customdata} answers)<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100], ticksuffix="%", showgrid=False)
+    figure.update_xaxes(range=[0, 100], **PERCENT, showgrid=False)
     figure.update_yaxes(autorange="reversed")
     return figure
 
@@ -93,9 +94,7 @@ def win_rates(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figur
     figure = _figure(look, len(rows), showlegend=False)
     _intervals(figure, rows, look, "", look.series[0], percent=True)
     _middle(figure, 50, look)
-    figure.update_xaxes(
-        range=[0, 100], tickvals=[0, 25, 50, 75, 100], ticksuffix="%", title_text="win rate, a tie counting half"
-    )
+    figure.update_xaxes(range=[0, 100], **PERCENT, title_text="win rate")
     return figure
 
 
@@ -108,7 +107,7 @@ def strengths(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figur
         rows = [(arm, found.strengths[arm]) for arm in order]
         _intervals(figure, rows, look, names[key], look.series[i % 5], offset=_offset(i, len(ranked)))
     _middle(figure, 0, look)
-    figure.update_xaxes(title_text="strength, log odds against the average arm")
+    figure.update_xaxes(title_text="log odds")
     _rows(figure, order)
     return figure
 
@@ -122,12 +121,11 @@ def categories(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figu
         rows = [(name, q.categories[name][0].win_rate_ties_half) for name in labels if name in q.categories]
         _intervals(figure, rows, look, names[key], look.series[i % 5], True, _offset(i, len(answered)), labels)
     _middle(figure, 50, look)
-    first = next(iter(answered.values())).preferences[0]
     figure.update_xaxes(
         range=[0, 100],
         tickvals=[0, 25, 50, 75, 100],
         ticksuffix="%",
-        title_text=f"win rate of {first.arm} against {first.other}",
+        title_text="win rate",
     )
     _rows(figure, labels)
     return figure
