@@ -1,4 +1,4 @@
-"""`python -m study create | list | links | serve | progress | people | amend | close | export | verify | report ...`."""
+"""`python -m study COMMAND ...`: the commands are at the end of this file."""
 
 import sys
 import tempfile
@@ -272,13 +272,13 @@ def verify_command(arguments: list[str]) -> None:
 
 
 def report_command(arguments: list[str]) -> None:
-    from study.report import main  # ty: ignore[unresolved-import]
+    from study.report import main  # ty: ignore[import-not-found]
 
     main(arguments)
 
 
 def simulate_command(arguments: list[str]) -> None:
-    from study.simulate import main  # ty: ignore[unresolved-import]
+    from study.simulate import main  # ty: ignore[import-not-found]
 
     main(arguments)
 

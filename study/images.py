@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import struct
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def load_image(file: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as opened:
-                image = ImageOps.exif_transpose(opened)
+                image = _upright(opened)
                 profile = opened.info.get("icc_profile")
         if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
@@ -117,6 +118,14 @@ def load_image(file: Path) -> Image.Image:
         return image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError, ImageCms.PyCMSError):
         raise StudyError(f"{file} cannot be read as an image.") from None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except (SyntaxError, ValueError, TypeError, OSError, struct.error):  # pixels are worth more than broken EXIF data
+        return image.copy()
 
 
 def encode(image: Image.Image) -> bytes:
