@@ -197,14 +197,16 @@ def amend_command(arguments: list[str]) -> None:
         reason: str
         plan: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
 
-    database = Store.open().database
-    named = next((word for word in arguments if not word.startswith("-")), "")
-    spec = find_study(database, named).spec if named else None
-    known = {f.name for f in fields(Plan)} - {"question"}
-    before = Plan(**{name: getattr(spec, name) for name in known}) if spec else Plan()
-    default = Amend(named or tyro.MISSING, tyro.MISSING, before)
+    named = bool(arguments) and not arguments[0].startswith("-")
+    default = None
+    if named:  # the options that are not named keep the study's values
+        spec = find_study(Store.open().database, arguments[0]).spec
+        known = {f.name for f in fields(Plan)} - {"question"}
+        default = Amend(arguments[0], tyro.MISSING, Plan(**{name: getattr(spec, name) for name in known}))
     options = tyro.cli(Amend, prog="python -m study amend", args=arguments, default=default)
-    _describe(amend_study(database, options.name, options.reason, **options.plan.changes()))
+    if not named:
+        raise StudyError("Name the study first: python -m study amend NAME --reason ...")
+    _describe(amend_study(Store.open().database, options.name, options.reason, **options.plan.changes()))
 
 
 def close_command(arguments: list[str]) -> None:

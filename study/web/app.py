@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.routing import get_route_path
 
 from study.errors import StudyError
 from study.raters import EntryError
@@ -22,7 +23,7 @@ from study.web.pages import render
 HEADERS = {
     # Crowd platforms and Hugging Face Spaces show the pages in a frame of theirs.
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'self' https://*.mturk.com https://*.prolific.com https://huggingface.co",
     "Referrer-Policy": "no-referrer",  # a page's address is the rater's key to it
     "X-Content-Type-Options": "nosniff",
@@ -43,6 +44,7 @@ def create_app(store: Store) -> FastAPI:
     app.middleware("http")(_with_headers)
     for kind, status in ((EntryError, 403), (VoteError, 409), (StudyError, 400)):
         app.add_exception_handler(kind, _telling(status))
+    app.add_exception_handler(Exception, _failed)
     app.add_exception_handler(HTTPException, _not_found)
     app.add_exception_handler(RequestValidationError, _incomplete)
     return app
@@ -63,6 +65,8 @@ def serve(store: Store, host: str, port: int) -> None:
 
 async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call(request)
+    if get_route_path(request.scope).startswith("/static/"):
+        response.headers["Cache-Control"] = "max-age=3600"
     for name, value in HEADERS.items():
         if name not in response.headers:
             response.headers[name] = value
@@ -80,6 +84,11 @@ def _not_found(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     sentence = "There is nothing at this address." if status == 404 else f"{HTTPStatus(status).phrase}."
     return render(request, "message.html", status, title="This did not work", sentence=sentence)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    sentence = "Something went wrong on our side. What was stored before is safe: reload the page in a moment."
+    return render(request, "message.html", 500, title="This did not work", sentence=sentence)
 
 
 def _incomplete(request: Request, error: Exception) -> Response:

@@ -6,6 +6,7 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from study.raters import Participation, find_rater, personal_token, set_practised, welcome_back
 from study.spec import ANSWERS
@@ -72,7 +73,7 @@ def practised(request: Request, token: str, step: Annotated[int, Form()]) -> Res
 async def vote(request: Request, token: str) -> Response:
     """Stores the answers, then shows the next pair; without all answers, the same pair again."""
     form = {name: str(value) for name, value in (await request.form()).items()}
-    return await _in_thread(_vote, request, token, form)
+    return await run_in_threadpool(_vote, request, token, form)
 
 
 @router.get("/r/{token}/back")
@@ -90,12 +91,6 @@ def back(request: Request, token: str) -> Response:
 def pause(request: Request, token: str) -> Response:
     rater = find_rater(store_of(request).database, token)
     return _show(request, rater, "pause.html")
-
-
-async def _in_thread(work, *arguments) -> Response:
-    from starlette.concurrency import run_in_threadpool
-
-    return await run_in_threadpool(work, *arguments)
 
 
 def _vote(request: Request, token: str, form: dict[str, str]) -> Response:
