@@ -115,6 +115,7 @@ class StudySpec:
     title: str = "Which image is better?"  # what raters read; the name is never shown to them
     contact: str = ""  # whom raters may write to
     completion_url: str = ""  # where a crowd platform wants its raters back
+    open_cap: int | None = None  # raters through the open link; without one, as many as the study needs
     abandoned_after_minutes: int = 120  # without a request; then the rater's open pairs go to others
 
     def __post_init__(self) -> None:
@@ -195,7 +196,7 @@ class StudySpec:
         """Canonical: the same spec has the same bytes."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
