@@ -75,9 +75,9 @@ def covariance(influence: np.ndarray, clusters: Clusters) -> tuple[np.ndarray, n
         df = ways[0][1] - 1 if ways else max(len(influence) - 1, 1)
         return part, np.full(influence.shape[1], float(df))
     cells = _one_way(influence, clusters.cell, int(clusters.cell.max()) + 1)
-    total = parts[0] + parts[1] - cells
-    floor = np.maximum(np.diag(parts[0]), np.diag(parts[1]))
-    return _raise_diagonal(total, floor), _satterthwaite([np.diag(p) for p in parts], [c for _, c in ways])
+    diagonals = [np.diag(part) for part in parts]
+    total = _raise_diagonal(parts[0] + parts[1] - cells, np.maximum(*diagonals))
+    return total, _satterthwaite(np.diag(total), diagonals, [count for _, count in ways])
 
 
 def _ways(clusters: Clusters) -> list[tuple[np.ndarray, int]]:
@@ -99,11 +99,14 @@ def _raise_diagonal(total: np.ndarray, floor: np.ndarray) -> np.ndarray:
     return total - np.diag(diagonal) + np.diag(wanted)
 
 
-def _satterthwaite(variances: list[np.ndarray], counts: list[int]) -> np.ndarray:
-    """Degrees of freedom of a sum of independent variances, V_i with G_i - 1 each (Satterthwaite 1946)."""
-    total = sum(variances)
-    pieces = sum(v**2 / (count - 1) for v, count in zip(variances, counts, strict=True))
-    return np.where(total > 0, total**2 / np.where(total > 0, pieces, 1), min(counts) - 1)
+def _satterthwaite(total: np.ndarray, parts: list[np.ndarray], counts: list[int]) -> np.ndarray:
+    """Degrees of freedom V^2 / sum(V_i^2 / (G_i - 1)) (Satterthwaite 1946), at least the smallest G_i - 1.
+
+    The cells are left out of the sum: there are many of them.
+    """
+    pieces = sum(part**2 / (count - 1) for part, count in zip(parts, counts, strict=True))
+    found = np.divide(total**2, pieces, out=np.zeros_like(total), where=pieces > 0)
+    return np.maximum(found, min(counts) - 1)
 
 
 def unbounded(value: float, variance: float, df: float, n: int, null: float = 0.0) -> Estimate:
