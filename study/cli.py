@@ -1,0 +1,317 @@
+"""`python -m study COMMAND ...`: the commands are at the end of this file."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from study.errors import StudyError
+from study.spec import Exclusions, Placebos, Question, Stopping, StudySpec
+
+Name = Annotated[str, tyro.conf.Positional]
+
+
+def main() -> None:
+    """Run the command; a user's mistake is told in sentences, with exit code 2."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in COMMANDS:
+        print(f"usage: python -m study {{{','.join(COMMANDS)}}} ...   (each with --help)", file=sys.stderr)
+        raise SystemExit(0 if name in ("-h", "--help") else 2)
+    try:
+        COMMANDS[name](sys.argv[2:])
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study asks of its raters."""
+
+    seed: int = 0
+    raters_per_pair: int = 3
+    pairs_per_rater: int = 30
+    """At most so many comparisons; placebos come on top."""
+    mode: Literal["joint", "separate", "randomised"] = "joint"
+    """The questions on one screen, one pass each, or drawn for each rater."""
+    question: tuple[str, ...] = ()
+    """`key=text`, one or several; the three usual ones by default."""
+    title: str = "Which image is better?"
+    """What raters read; they never see the study's name."""
+    contact: str = ""
+    """Whom raters may write to."""
+    completion_url: str = ""
+    """Where a crowd platform wants its raters back."""
+    open_cap: int | None = None
+    """Raters through the open link; without one, as many as the study needs."""
+    abandoned_after_minutes: int = 120
+    """Without a sign of life; then a rater's open pairs go to others."""
+    placebos: Placebos = field(default_factory=Placebos)
+    exclusions: Exclusions = field(default_factory=Exclusions)
+    stopping: Stopping = field(default_factory=Stopping)
+
+    def changes(self) -> dict[str, Any]:
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "question"}
+        return values | ({"questions": _questions(self.question)} if self.question else {})
+
+
+def create_command(arguments: list[str]) -> None:
+    from study.images import import_images, sources_from_folders, sources_from_manifest
+    from study.settings import Store
+    from study.studies import create_study, list_studies
+
+    @dataclass(frozen=True)
+    class Create:
+        """Make a study from folders of images, or from a manifest."""
+
+        name: str
+        arms: tuple[str, ...] = ()
+        """`name=folder` for each arm; without --prompts each folder has a manifest.jsonl, as e2ed2 writes it."""
+        prompts: Path | None = None
+        """One prompt a line, for the images of each folder in file-name order."""
+        manifest: Path | None = None
+        """Instead of folders: a CSV or JSONL file with prompt, arm, file, and perhaps category."""
+        plan: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
+
+    options = tyro.cli(Create, prog="python -m study create", args=arguments)
+    if bool(options.arms) == bool(options.manifest):
+        raise StudyError("Say where the images are: either --arms name=folder ..., or --manifest file.")
+    changes = options.plan.changes()
+    store = Store.open()
+    if options.name in {study.name for study in list_studies(store.database)}:
+        raise StudyError(f"There is a study {options.name!r} already: choose another name, or amend it.")
+    if options.manifest:
+        sources = sources_from_manifest(options.manifest)
+    else:
+        sources = sources_from_folders(_folders(options.arms), options.prompts)
+    images = import_images(sources, store.library)
+    spec = StudySpec(
+        name=options.name, arms=images.arms, prompts=images.prompts, stimuli=images.stimuli,
+        degraded=images.degraded, gold_of=images.gold_of, **changes,
+    )  # fmt: skip
+    _describe(create_study(store.database, spec))
+
+
+def list_command(arguments: list[str]) -> None:
+    from study.settings import Store
+    from study.studies import list_studies
+
+    @dataclass(frozen=True)
+    class List:
+        """Name the studies."""
+
+    tyro.cli(List, prog="python -m study list", args=arguments)
+    for study in list_studies(Store.open().database):
+        state = "closed" if study.closed else "open"
+        print(f"{study.name} version {study.version}, {state}{f': {study.reason}' if study.reason else ''}")
+
+
+def links_command(arguments: list[str]) -> None:
+    from study.raters import invite
+    from study.settings import Store
+    from study.studies import find_study
+
+    @dataclass(frozen=True)
+    class Links:
+        """Print the open link, or a personal link for each label."""
+
+        name: Name
+        invite: tuple[str, ...] = ()
+        """One label a person, such as an e-mail address; it is stored, and never exported."""
+        url: str = "http://127.0.0.1:8000"
+        """Where raters reach the server."""
+
+    options = tyro.cli(Links, prog="python -m study links", args=arguments)
+    study = find_study(Store.open().database, options.name)
+    for label in options.invite:
+        print(f"{label} {options.url.rstrip('/')}/invite/{study.token}/{invite(study, label)}")
+    if not options.invite:
+        print(f"{options.url.rstrip('/')}/join/{study.token}")
+
+
+def serve_command(arguments: list[str]) -> None:
+    from study.settings import Store
+    from study.web import serve
+
+    @dataclass(frozen=True)
+    class Serve:
+        """Serve the rater's pages of all studies."""
+
+        host: str = "127.0.0.1"
+        port: int = 8000
+        """0 takes any free one."""
+
+    options = tyro.cli(Serve, prog="python -m study serve", args=arguments)
+    serve(Store.open(), options.host, options.port)
+
+
+def progress_command(arguments: list[str]) -> None:
+    from study.settings import Store
+    from study.studies import find_study, progress
+
+    @dataclass(frozen=True)
+    class Show:
+        """Say how far a study is."""
+
+        name: Name
+
+    options = tyro.cli(Show, prog="python -m study progress", args=arguments)
+    store = Store.open()
+    study = find_study(store.database, options.name)
+    found = progress(store.database, study)
+    states = ", ".join(f"{count} {status}" for status, count in found.raters.items())
+    print(f"{study.name} version {study.version}: {found.raters_planned} raters planned; {states}")
+    print(f"{found.votes} answers; {found.pairs_complete} of {found.pairs} pairs have all their raters")
+
+
+def people_command(arguments: list[str]) -> None:
+    from study.raters import people
+    from study.settings import Store
+    from study.studies import find_study
+
+    @dataclass(frozen=True)
+    class People:
+        """Who took part, with completion codes, for paying them; exports hold none of it."""
+
+        name: Name
+
+    options = tyro.cli(People, prog="python -m study people", args=arguments)
+    store = Store.open()
+    for person, status, code in people(store.database, find_study(store.database, options.name)):
+        print(f"{person}\t{status}\t{code}")
+
+
+def amend_command(arguments: list[str]) -> None:
+    from study.settings import Store
+    from study.studies import amend_study, find_study
+
+    @dataclass(frozen=True)
+    class Amend:
+        """Make a new version, and record why; what is not named stays as it is."""
+
+        name: Name
+        reason: str
+        plan: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
+
+    named = bool(arguments) and not arguments[0].startswith("-")
+    default = None
+    if named:  # the options that are not named keep the study's values
+        spec = find_study(Store.open().database, arguments[0]).spec
+        known = {f.name for f in fields(Plan)} - {"question"}
+        default = Amend(arguments[0], tyro.MISSING, Plan(**{name: getattr(spec, name) for name in known}))
+    options = tyro.cli(Amend, prog="python -m study amend", args=arguments, default=default)
+    if not named:
+        raise StudyError("Name the study first: python -m study amend NAME --reason ...")
+    _describe(amend_study(Store.open().database, options.name, options.reason, **options.plan.changes()))
+
+
+def close_command(arguments: list[str]) -> None:
+    from study.settings import Store
+    from study.studies import close_study
+
+    @dataclass(frozen=True)
+    class Close:
+        """Take nobody new; who has begun may finish."""
+
+        name: Name
+
+    options = tyro.cli(Close, prog="python -m study close", args=arguments)
+    close_study(Store.open().database, options.name)
+    print(f"Closed: {options.name} takes nobody new.")
+
+
+def export_command(arguments: list[str]) -> None:
+    from study.export import export_study
+    from study.settings import Store
+    from study.studies import find_study
+
+    @dataclass(frozen=True)
+    class Export:
+        """Write the tables as Parquet, CSV and JSON, all revisions, the spec and the images."""
+
+        name: Name
+        out: Path
+        version: int | None = None
+        """The newest by default."""
+
+    options = tyro.cli(Export, prog="python -m study export", args=arguments)
+    store = Store.open()
+    study = find_study(store.database, options.name, options.version)
+    tables = export_study(store.database, store.library, study, options.out)
+    print(f"{len(tables.votes)} answers of {len(tables.raters)} raters: {options.out}")
+
+
+def verify_command(arguments: list[str]) -> None:
+    from study.export import export_study, verify_export
+    from study.settings import Store
+    from study.studies import find_study
+
+    @dataclass(frozen=True)
+    class Verify:
+        """Recompute the chain of votes from an export alone: a folder's, or a fresh one of the study."""
+
+        name: Name
+        """A study's name, or the folder of an export."""
+        version: int | None = None
+
+    options = tyro.cli(Verify, prog="python -m study verify", args=arguments)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(options.name)
+        if not (folder / "spec.json").is_file():
+            store, folder = Store.open(), Path(temporary)
+            export_study(
+                store.database, store.library, find_study(store.database, options.name, options.version), folder
+            )
+        found = verify_export(folder)
+    if found.problems:
+        raise StudyError("\n".join(found.problems))
+    print(f"{found.revisions} revisions, {found.votes} answers and {found.images} images are as they were written.")
+    print(f"Hash of the last vote: {found.head or 'no vote yet'}")
+
+
+def report_command(arguments: list[str]) -> None:
+    from study.report import main  # ty: ignore[import-not-found]
+
+    main(arguments)
+
+
+def simulate_command(arguments: list[str]) -> None:
+    from study.simulate import main  # ty: ignore[import-not-found]
+
+    main(arguments)
+
+
+def _describe(study: Any) -> None:
+    from study.design import comparisons, plan, rater_count
+
+    spec = study.spec
+    print(f"Study {study.name} version {study.version}: {len(spec.arms)} arms, {len(spec.prompts)} prompts, "
+          f"{len(comparisons(spec))} pairs, {len(spec.questions)} questions")  # fmt: skip
+    print(f"{rater_count(spec)} raters see about {len(plan(spec, 0))} pairs each")
+    print(f"Spec: {spec.hash}")
+    print(f"Next: python -m study serve, and hand out what python -m study links {study.name} prints")
+
+
+def _folders(arms: Sequence[str]) -> dict[str, Path]:
+    pairs = [arm.partition("=") for arm in arms]
+    if not all(name and folder for name, _, folder in pairs):
+        raise StudyError("Give each arm as name=folder, for example --arms ours=./a sdxl=./b.")
+    if len({name for name, _, _ in pairs}) < len(pairs):
+        raise StudyError("Two arms have the same name: give each its own.")
+    return {name: Path(folder) for name, _, folder in pairs}
+
+
+def _questions(texts: Sequence[str]) -> tuple[Question, ...]:
+    pairs = [text.partition("=") for text in texts]
+    return tuple(Question(key.strip(), text.strip()) for key, _, text in pairs)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "create": create_command, "list": list_command, "links": links_command, "serve": serve_command,
+    "progress": progress_command, "people": people_command, "amend": amend_command, "close": close_command,
+    "export": export_command, "verify": verify_command, "report": report_command, "simulate": simulate_command,
+}  # fmt: skip

@@ -1,0 +1,85 @@
+"""The database: SQLite by default, PostgreSQL by URL; brought up to date when it is opened."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from study.errors import StudyError
+
+BUSY_TIMEOUT = 30  # s; without one, concurrent writers fail at once
+
+
+class Database:
+    def __init__(self, engine: Engine):
+        self.engine = engine
+
+    @contextmanager
+    def read(self) -> Generator[Session]:
+        with Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Generator[Session]:
+        """One transaction, committed when the block ends. SQLite takes its write lock at the start."""
+        with self.engine.connect().execution_options(writes=True) as connection, Session(connection) as session:
+            yield session
+            session.commit()
+
+
+def open_database(folder: Path, url: str = "") -> Database:
+    """`url`, or $DATABASE_URL, or a SQLite file in the data folder.
+
+    Raises:
+        StudyError: the database cannot be reached or brought up to date.
+    """
+    named = url or os.environ.get("DATABASE_URL", "")
+    try:
+        engine = _engine(make_url(named) if named else URL.create("sqlite", database=str(folder / "study.db")))
+        _upgrade(engine)
+    except (SQLAlchemyError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StudyError(f"The database cannot be opened ({reason}): check DATABASE_URL and the data folder.") from None
+    return Database(engine)
+
+
+def _engine(url: URL) -> Engine:
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_size=20, pool_pre_ping=True)
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    # A thread of the server waits for the lock, not for a free connection.
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, pool_size=50, max_overflow=50)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection, _) -> None:
+        connection.isolation_level = None  # transactions begin below, not when the driver thinks fit
+        for setting in ("journal_mode=WAL", f"busy_timeout={BUSY_TIMEOUT * 1000}", "foreign_keys=ON",
+                        "synchronous=FULL"):  # fmt: skip
+            connection.execute(f"PRAGMA {setting}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection) -> None:
+        # A reader that turns writer would be refused at once: writers say so at the start, and wait their turn.
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _upgrade(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.connect().execution_options(writes=True) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()

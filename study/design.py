@@ -1,0 +1,183 @@
+"""Which pairs a rater sees, on which sides, in which order: a pure function of the spec and the rater's index.
+
+A round shows every pair once, cut into blocks of a rater each. Rounds come in twos with the same blocks: the second
+mirrors the sides and reverses the order of the first, so that what one rater saw first and left, another saw last
+and right. Within a block, arm pairs take turns and each arm pair's sides alternate.
+"""
+
+import math
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from study.spec import Kind, Mode, Stimulus, StudySpec
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One showing of one pair to one rater."""
+
+    position: int  # 0.. in the rater's order
+    pair: str  # id; a repeat has the id of the pair it repeats
+    prompt: str
+    left: Stimulus
+    right: Stimulus
+    kind: Kind
+    repeat_of: int | None = None  # position of the first showing
+    gold: str = ""  # the expected answer of a gold pair: left or right
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images of one prompt, of two arms."""
+
+    id: str
+    first: Stimulus
+    second: Stimulus
+
+
+def comparisons(spec: StudySpec) -> tuple[Pair, ...]:
+    """Every pair that the study compares: prompts x copies x arm pairs."""
+    return tuple(
+        _pair(spec, number, copy, arms)
+        for number, prompt in enumerate(spec.prompts)
+        for copy in range(len(spec.copies[prompt.text, spec.arms[0]]))
+        for arms in spec.arm_pairs
+    )
+
+
+def rater_count(spec: StudySpec) -> int:
+    """Raters that give every pair its `raters_per_pair`, if all of them finish."""
+    return spec.raters_per_pair * _blocks(spec)
+
+
+def rater_mode(spec: StudySpec, index: int) -> Mode:
+    """Randomised: of raters 2i and 2i + 1 one answers jointly, the other separately."""
+    if spec.mode != "randomised":
+        return spec.mode
+    first_is_joint = _rng(spec, "mode", index // 2).random() < 0.5
+    return "joint" if first_is_joint == (index % 2 == 0) else "separate"
+
+
+def plan(spec: StudySpec, index: int, pairs: Collection[str] | None = None) -> tuple[Assignment, ...]:
+    """A rater's showings in their order.
+
+    Args:
+        index: the rater's number, from 0; from `rater_count(spec)` on the blocks begin again.
+        pairs: ids of the comparisons to show instead of the block's own, such as those that others left unanswered.
+    """
+    rng = _rng(spec, "rater", index)
+    shown = _block(spec, index) if pairs is None else _leftover(spec, pairs, rng)
+    first = [Assignment(0, pair.id, left.prompt, left, right, "comparison") for pair, (left, right) in shown]
+    for placebo in _placebos(spec, len(first), rng):
+        first.insert(rng.randint(0, len(first)), placebo)
+    first = [replace(assignment, position=i) for i, assignment in enumerate(first)]
+    return _with_repeats(first, _count(spec.placebos.repeat, len(shown)), rng)
+
+
+def _rng(spec: StudySpec, *parts: object) -> random.Random:
+    return random.Random("/".join(map(str, (spec.seed, *parts))))  # a string is hashed whole, with SHA-512
+
+
+def _blocks(spec: StudySpec) -> int:
+    units = sum(len(spec.copies[prompt.text, spec.arms[0]]) for prompt in spec.prompts)
+    return math.ceil(units * len(spec.arm_pairs) / spec.pairs_per_rater)
+
+
+def _pair(spec: StudySpec, number: int, copy: int, arms: tuple[str, str]) -> Pair:
+    first, second = (spec.copies[spec.prompts[number].text, arm][copy] for arm in arms)
+    return Pair(f"{number}.{copy}:{arms[0]}:{arms[1]}", first, second)
+
+
+def _block(spec: StudySpec, index: int) -> list[tuple[Pair, tuple[Stimulus, Stimulus]]]:
+    """The pairs of this rater's block, sided and ordered."""
+    blocks = _blocks(spec)
+    round_number, block = divmod(index, blocks)
+    twice, mirrored = divmod(round_number, 2)
+    sequence = _sequence(spec, twice)
+    start, end = len(sequence) * block // blocks, len(sequence) * (block + 1) // blocks
+    shown = [(pair, _sided(pair, swapped ^ bool(mirrored))) for pair, swapped in sequence[start:end]]
+    _rng(spec, "order", twice, block).shuffle(shown)
+    return shown[::-1] if mirrored else shown
+
+
+def _sequence(spec: StudySpec, twice: int) -> list[tuple[Pair, bool]]:
+    """All pairs, arm pairs taking turns and prompts far apart; and whether the sides are swapped."""
+    rng = _rng(spec, "sequence", twice)
+    numbers = rng.sample(range(len(spec.prompts)), len(spec.prompts))
+    arm_pairs = rng.sample(spec.arm_pairs, len(spec.arm_pairs))
+    copies = [len(spec.copies[prompt.text, spec.arms[0]]) for prompt in spec.prompts]
+    units = [(number, copy) for copy in range(max(copies)) for number in numbers if copy < copies[number]]
+    turn = {arms: rng.random() < 0.5 for arms in arm_pairs}
+    sequence = []
+    for layer in range(len(arm_pairs)):
+        # Goes on where the last layer ended, and skips one when that would bring a unit its arm pair again.
+        shift = layer * len(units) + layer * math.gcd(len(units), len(arm_pairs)) // len(arm_pairs)
+        for i, (number, copy) in enumerate(units):
+            arms = arm_pairs[(shift + i) % len(arm_pairs)]
+            sequence.append((_pair(spec, number, copy, arms), turn[arms]))
+            turn[arms] = not turn[arms]
+    return sequence
+
+
+def _leftover(
+    spec: StudySpec, pairs: Collection[str], rng: random.Random
+) -> list[tuple[Pair, tuple[Stimulus, Stimulus]]]:
+    chosen = [pair for pair in comparisons(spec) if pair.id in pairs]
+    rng.shuffle(chosen)
+    turn = rng.random() < 0.5
+    return [(pair, _sided(pair, (i % 2 == 0) == turn)) for i, pair in enumerate(chosen)]
+
+
+def _sided(pair: Pair, swapped: bool) -> tuple[Stimulus, Stimulus]:
+    return (pair.second, pair.first) if swapped else (pair.first, pair.second)
+
+
+def _count(share: float, comparisons: int) -> int:
+    """At least one, where a share is asked for at all."""
+    return min(comparisons, max(1, round(share * comparisons))) if share and comparisons else 0
+
+
+def _placebos(spec: StudySpec, comparisons: int, rng: random.Random) -> list[Assignment]:
+    shares = spec.placebos
+    placebos = []
+    for s in _draw(rng, spec.stimuli, _count(shares.identical, comparisons)):
+        placebos.append(Assignment(0, f"identical:{_number(spec, s)}", s.prompt, s, s, "identical"))
+    twins = [copies for copies in spec.copies.values() if len(copies) > 1]
+    for copies in _draw(rng, twins, _count(shares.same_arm, comparisons)):
+        left, right = rng.sample(copies, 2)
+        id = "-".join(str(number) for number in sorted((_number(spec, left), _number(spec, right))))
+        placebos.append(Assignment(0, f"same_arm:{id}", left.prompt, left, right, "same_arm"))
+    for i, number in enumerate(_draw(rng, range(len(spec.degraded)), _count(shares.gold, comparisons))):
+        spoilt, intact = spec.degraded[number], spec.gold_of[number]
+        good = next(s for s in spec.stimuli if s.sha256 == intact and s.prompt == spoilt.prompt)
+        expected = ("left", "right")[(i + rng.getrandbits(1)) % 2]
+        left, right = (good, spoilt) if expected == "left" else (spoilt, good)
+        placebos.append(Assignment(0, f"gold:{number}", good.prompt, left, right, "gold", gold=expected))
+    return placebos
+
+
+def _number(spec: StudySpec, stimulus: Stimulus) -> int:
+    return spec.stimuli.index(stimulus)
+
+
+def _draw(rng: random.Random, choices: Sequence, count: int) -> list:
+    return rng.sample(choices, min(count, len(choices)))
+
+
+def _with_repeats(first: list[Assignment], count: int, rng: random.Random) -> tuple[Assignment, ...]:
+    """Comparisons of the first half once more, mirrored, among the last quarter."""
+    early = [a for a in first[: math.ceil(len(first) / 2)] if a.kind == "comparison"]
+    order: list[Assignment] = list(first)
+    for a in _draw(rng, early, count):
+        again = replace(a, left=a.right, right=a.left, kind="repeat", repeat_of=a.position)
+        order.insert(rng.randint(max(len(order) * 3 // 4, a.position + 1), len(order)), again)
+    return _numbered(order)
+
+
+def _numbered(order: list[Assignment]) -> tuple[Assignment, ...]:
+    moved = {a.position: i for i, a in enumerate(order) if a.kind != "repeat"}
+    return tuple(
+        replace(a, position=i, repeat_of=None if a.repeat_of is None else moved[a.repeat_of])
+        for i, a in enumerate(order)
+    )

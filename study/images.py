@@ -1,0 +1,244 @@
+"""Images of any origin, stored so that nothing tells the arms apart but what they show."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import random
+import re
+import struct
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageCms, ImageFilter, ImageOps
+
+from study.errors import StudyError
+from study.spec import DEGRADED, Prompt, Stimulus
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+MAX_PROBLEMS = 40  # listed; more are counted
+
+
+@dataclass(frozen=True)
+class Source:
+    """One line of a manifest."""
+
+    prompt: str
+    arm: str
+    file: Path
+    category: str = ""
+
+
+@dataclass(frozen=True)
+class Imported:
+    arms: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
+    stimuli: tuple[Stimulus, ...]
+    degraded: tuple[Stimulus, ...]  # one for each prompt
+    gold_of: tuple[str, ...]  # sha256 of the intact image of each
+
+
+class Library:
+    """PNG files by the hash of their bytes, in the data folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / "images"
+
+    def path(self, sha256: str) -> Path:
+        return self.folder / sha256[:2] / f"{sha256}.png"
+
+    def add(self, png: bytes) -> str:
+        """Stores whole or not at all; the same bytes once."""
+        sha256 = hashlib.sha256(png).hexdigest()
+        path = self.path(sha256)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}.part")
+            part.write_bytes(png)
+            os.replace(part, path)
+        return sha256
+
+
+def import_images(sources: Sequence[Source], library: Library) -> Imported:
+    """Stores every image as a PNG without metadata; nothing is stored where anything is wrong.
+
+    Raises:
+        StudyError: all problems at once, one a line.
+    """
+    problems, pngs = list(_counting_problems(sources)), []
+    sizes: dict[str, dict[tuple[int, int], Path]] = {}
+    for source in sources:
+        try:
+            image = load_image(source.file)
+            sizes.setdefault(source.prompt, {}).setdefault(image.size, source.file)
+            pngs.append(encode(image))
+        except StudyError as error:
+            problems.append(str(error))
+    for prompt, found in sizes.items():
+        if len(found) > 1:
+            listed = ", ".join(f"{file} {w}x{h}" for (w, h), file in found.items())
+            problems.append(f"The images of prompt {prompt!r} differ in size ({listed}): make them equal.")
+    if problems:
+        more = [f"... and {len(problems) - MAX_PROBLEMS} more problems."] if len(problems) > MAX_PROBLEMS else []
+        raise StudyError("\n".join(problems[:MAX_PROBLEMS] + more))
+    stimuli = tuple(
+        Stimulus(source.prompt, source.arm, source.file.name, library.add(png))
+        for source, png in zip(sources, pngs, strict=True)
+    )
+    arms = tuple(dict.fromkeys(source.arm for source in sources))
+    prompts = {source.prompt: Prompt(source.prompt, source.category) for source in reversed(sources)}
+    ordered = tuple(prompts[text] for text in dict.fromkeys(source.prompt for source in sources))
+    return Imported(arms, ordered, stimuli, *_spoil(arms, ordered, stimuli, library))
+
+
+def load_image(file: Path) -> Image.Image:
+    """RGB, 8 bit, sRGB, upright; what was transparent is white.
+
+    Raises:
+        StudyError: no such file, or no image.
+    """
+    if not file.is_file():
+        raise StudyError(f"{file} is missing.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file) as opened:
+                image = _upright(opened)
+                profile = opened.info.get("icc_profile")
+        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        elif image.mode.startswith(("I", "F")):
+            raise StudyError(f"{file} has more than 8 bits a channel: convert it first.")
+        if profile and image.mode in ("RGB", "CMYK"):
+            srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+            return ImageCms.profileToProfile(image, io.BytesIO(profile), srgb, outputMode="RGB") or image
+        return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError, ImageCms.PyCMSError):
+        raise StudyError(f"{file} cannot be read as an image.") from None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except (SyntaxError, ValueError, TypeError, OSError, struct.error):  # pixels are worth more than broken EXIF data
+        return image.copy()
+
+
+def encode(image: Image.Image) -> bytes:
+    """A PNG of the pixels and nothing else: the same pixels give the same bytes."""
+    buffer = io.BytesIO()
+    bare = Image.frombytes("RGB", image.size, image.tobytes())  # carries no metadata, whatever Pillow would keep
+    bare.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _spoil(
+    arms: tuple[str, ...], prompts: tuple[Prompt, ...], stimuli: tuple[Stimulus, ...], library: Library
+) -> tuple[tuple[Stimulus, ...], tuple[str, ...]]:
+    """For each prompt one image made unrecognisable, the arms taking turns."""
+    spoilt, intact = [], []
+    for i, prompt in enumerate(prompts):
+        arm = arms[i % len(arms)]
+        good = next(s for s in stimuli if (s.prompt, s.arm) == (prompt.text, arm))
+        image = load_image(library.path(good.sha256))
+        small = image.resize((4, 4), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)
+        noise = Image.frombytes("RGB", image.size, random.Random(i).randbytes(3 * image.width * image.height))
+        bad = Image.blend(small.filter(ImageFilter.BoxBlur(1)), noise, 0.4)
+        spoilt.append(Stimulus(prompt.text, DEGRADED, "", library.add(encode(bad))))
+        intact.append(good.sha256)
+    return tuple(spoilt), tuple(intact)
+
+
+def _counting_problems(sources: Sequence[Source]) -> Iterable[str]:
+    arms = list(dict.fromkeys(source.arm for source in sources))
+    counts: dict[str, dict[str, int]] = {}
+    for source in sources:
+        of_prompt = counts.setdefault(source.prompt, dict.fromkeys(arms, 0))
+        of_prompt[source.arm] += 1
+    if len(arms) < 2:
+        yield f"A study compares at least two arms; found {', '.join(arms) or 'none'}."
+    for prompt, of_prompt in counts.items():
+        if len(set(of_prompt.values())) > 1:
+            listed = ", ".join(f"{arm} {count}" for arm, count in of_prompt.items())
+            yield f"Prompt {prompt!r} has not equally many images of each arm: {listed}."
+
+
+def sources_from_folders(arms: Mapping[str, Path], prompts: Path | None = None) -> list[Source]:
+    """One folder an arm: images in file-name order against a file of prompts, or each folder's manifest.jsonl.
+
+    Raises:
+        StudyError: all problems at once.
+    """
+    problems, sources = [], []
+    lines = _prompt_lines(prompts) if prompts else None
+    for arm, folder in arms.items():
+        if not folder.is_dir():
+            problems.append(f"{folder} (arm {arm!r}) is not a folder.")
+        elif lines is None:
+            try:
+                sources += _sources_from_manifest(folder / "manifest.jsonl", arm)
+            except StudyError as error:
+                problems.append(str(error))
+        else:
+            files = sorted((f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES), key=_natural)
+            if len(files) != len(lines):
+                problems.append(f"{folder} (arm {arm!r}) has {len(files)} images, {prompts} has {len(lines)} prompts.")
+            sources += [Source(line, arm, file) for line, file in zip(lines, files, strict=False)]
+    if problems:
+        raise StudyError("\n".join(problems))
+    return sources
+
+
+def sources_from_manifest(manifest: Path) -> list[Source]:
+    """A CSV or JSONL file with prompt, arm, file and perhaps category; files are relative to it."""
+    return _sources_from_manifest(manifest)
+
+
+def _natural(file: Path) -> list[tuple[int, str]]:
+    """2.png before 10.png."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"([0-9]+)", file.name)]
+
+
+def _prompt_lines(file: Path) -> list[str]:
+    lines = [line.strip() for line in _read(file).splitlines()]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines or not all(lines):
+        raise StudyError(f"{file} must hold one prompt a line, and no empty line between them.")
+    return lines
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise StudyError(f"{file} cannot be read as a text file.") from None
+
+
+def _sources_from_manifest(manifest: Path, arm: str | None = None) -> list[Source]:
+    text, sources = _read(manifest), []
+    try:
+        if manifest.suffix.lower() == ".csv":
+            rows: list[dict] = list(csv.DictReader(io.StringIO(text)))
+        else:
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, csv.Error) as error:
+        raise StudyError(f"{manifest} cannot be read: {error}.") from None
+    problems = []
+    for number, row in enumerate(rows, 1):
+        of_arm = arm or (isinstance(row, dict) and row.get("arm"))
+        if not isinstance(row, dict) or not row.get("prompt") or not row.get("file") or not of_arm:
+            problems.append(f"Entry {number} of {manifest} needs prompt, {'' if arm else 'arm, '}and file.")
+            continue
+        file = manifest.parent / str(row["file"])
+        expected = row.get("sha256")
+        if expected and file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+            problems.append(f"{file} is not the image that {manifest} names: its hash differs.")
+        sources.append(Source(str(row["prompt"]).strip(), str(of_arm).strip(), file, str(row.get("category") or "")))
+    if problems or not sources:
+        raise StudyError("\n".join(problems) or f"{manifest} names no image.")
+    return sources

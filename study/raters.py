@@ -1,0 +1,227 @@
+"""Who takes part: entry, personal links, and the quotas that decide what a rater is handed."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from itsdangerous import BadData, Signer, URLSafeTimedSerializer
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from study.db import Database
+from study.design import Assignment, comparisons, plan, rater_count, rater_mode
+from study.models import Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
+from study.spec import Stimulus
+from study.studies import StudyInfo, answered_comparisons, info, now
+
+INVITATION_DAYS = 90
+CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is easily taken for another
+
+
+class EntryError(Exception):
+    """A rater cannot come in, or a link is not right; the message is for the rater."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whoever takes part, as the entry knows them: the pair is unique in a study."""
+
+    channel: str  # invite | open | prolific | mturk
+    id: str
+
+
+@dataclass(frozen=True)
+class Participation:
+    """A rater, apart from the database."""
+
+    id: str
+    study: StudyInfo
+    mode: str
+    status: str
+    code: str
+    practised: int  # practice pairs seen; -1 before the instructions were read
+
+
+def invite(study: StudyInfo, label: str) -> str:
+    """The signed end of a personal link; one label, one participation."""
+    return URLSafeTimedSerializer(study.secret, salt="invite").dumps(label)
+
+
+def read_invitation(study: StudyInfo, token: str) -> Person:
+    """Raises EntryError where it is forged, or older than INVITATION_DAYS."""
+    try:
+        label = URLSafeTimedSerializer(study.secret, salt="invite").loads(token, max_age=INVITATION_DAYS * 86400)
+    except BadData:
+        raise EntryError("This invitation is not valid, or no longer: ask for a new one.") from None
+    return Person("invite", label)
+
+
+def find_by_token(database: Database, token: str) -> StudyInfo:
+    """The study that a link names. Raises EntryError."""
+    with database.read() as session:
+        row = session.scalars(select(Study).where(Study.token == token)).first()
+        if row is None:
+            raise EntryError("There is no study at this address: check the link that you were given.")
+        return info(row, row.name)
+
+
+def personal_token(participation: Participation) -> str:
+    """What a rater's link ends with, on any device."""
+    return Signer(participation.study.secret, salt="rater").sign(participation.id).decode()
+
+
+def find_rater(database: Database, token: str) -> Participation:
+    """Raises EntryError where the token is not one that `personal_token` made."""
+    id = token.partition(".")[0]
+    with database.read() as session:
+        row = session.get(Rater, id)
+        if row is not None:
+            found = _participation(session, row)
+            if secrets.compare_digest(personal_token(found).encode(), token.encode()):
+                return found
+    raise EntryError("This personal link is not valid: check that you copied all of it.")
+
+
+def find_person(database: Database, study: StudyInfo, person: Person) -> Participation | None:
+    with database.read() as session:
+        return _find_person(session, study, person)
+
+
+def enrol(database: Database, study: StudyInfo, person: Person) -> Participation:
+    """A new rater with their pairs; the same one again where this person has taken part already.
+
+    Raises:
+        EntryError: the study is closed, or has all the raters it needs.
+    """
+    with database.write() as session:
+        row = session.scalars(select(Study).where(Study.id == study.id).with_for_update()).one()
+        if known := _find_person(session, study, person):
+            return known
+        if row.closed:
+            raise EntryError("This study is closed. Thank you for your interest.")
+        session.execute(_abandoning(study, now()))
+        number = session.scalars(select(func.count()).where(Rater.study_id == study.id)).one()
+        _check_cap(session, study, person)
+        assignments = _handed_out(session, study, number)
+        rater = Rater(
+            id=secrets.token_hex(8), study_id=study.id, number=number, person=f"{person.channel}:{person.id}",
+            channel=person.channel, mode=rater_mode(study.spec, number), status="active", practised=-1,
+            code="".join(secrets.choice(CODE_LETTERS) for _ in range(8)), started=now(), last_seen=now(),
+        )  # fmt: skip
+        session.add(rater)
+        session.flush()
+        _store(session, study, rater.id, assignments)
+        return _participation(session, rater)
+
+
+def set_practised(database: Database, rater: str, practised: int) -> None:
+    """Never backwards, whichever of two tabs asks last."""
+    with database.write() as session:
+        session.execute(
+            update(Rater).where(Rater.id == rater, Rater.practised < practised)
+            .values(practised=practised, last_seen=now())
+        )  # fmt: skip
+
+
+def welcome_back(database: Database, participation: Participation) -> None:
+    """A rater who was away too long goes on; pairs that others have answered meanwhile are not asked again."""
+    study = participation.study
+    with database.write() as session:
+        session.scalars(select(Study.id).where(Study.id == study.id).with_for_update()).one()
+        full = {key for key, count in answered_comparisons(session, study, held=True).items()
+                if count >= study.spec.raters_per_pair}  # fmt: skip
+        voted = select(Vote.assignment_id).where(Vote.rater_id == participation.id)
+        released = (
+            select(StoredAssignment.id).join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
+            .where(StoredAssignment.rater_id == participation.id, StoredPair.key.in_(full))
+            .where(StoredAssignment.kind.in_(("comparison", "repeat")), StoredAssignment.id.not_in(voted))
+        )  # fmt: skip
+        session.execute(
+            update(StoredAssignment)
+            .where(StoredAssignment.id.in_(list(session.scalars(released))))
+            .values(released=True)
+        )
+        session.execute(
+            update(Rater).where(Rater.id == participation.id, Rater.status == "abandoned")
+            .values(status="active", last_seen=now())
+        )  # fmt: skip
+
+
+def _abandoning(study: StudyInfo, moment: datetime):
+    limit = moment - timedelta(minutes=study.spec.abandoned_after_minutes)
+    return (
+        update(Rater)
+        .where(Rater.study_id == study.id, Rater.status == "active", Rater.last_seen < limit)
+        .values(status="abandoned")
+    )
+
+
+def _check_cap(session: Session, study: StudyInfo, person: Person) -> None:
+    cap = study.spec.open_cap
+    if person.channel != "open" or cap is None:
+        return
+    came = select(func.count()).where(Rater.study_id == study.id, Rater.channel == "open")
+    if session.scalars(came).one() >= cap:
+        raise EntryError("This study has all the raters that it takes through this link. Thank you for coming.")
+
+
+def _handed_out(session: Session, study: StudyInfo, number: int) -> tuple[Assignment, ...]:
+    """The rater's block; after the last block, what abandoned raters left."""
+    spec = study.spec
+    if number < rater_count(spec):
+        return plan(spec, number)
+    taken = answered_comparisons(session, study, held=True)
+    missing = {pair.id: spec.raters_per_pair - taken.get(pair.id, 0) for pair in comparisons(spec)}
+    wanted = sorted((id for id, count in missing.items() if count > 0), key=lambda id: -missing[id])
+    if not wanted:
+        raise EntryError("This study has all the raters it needs. Thank you for coming.")
+    return plan(spec, number, wanted[: spec.pairs_per_rater])
+
+
+def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence[Assignment]) -> None:
+    stored = session.scalars(select(StoredStimulus).where(StoredStimulus.study_id == study.id).order_by("id"))
+    ids = dict(zip((*study.spec.stimuli, *study.spec.degraded), (s.id for s in stored), strict=True))
+    pairs = _pair_ids(session, study, assignments)
+    names = {a.position: secrets.token_hex(8) for a in assignments}
+
+    def stimulus(of: Stimulus) -> int:
+        return ids[of]
+
+    session.add_all(
+        StoredAssignment(
+            id=names[a.position], rater_id=rater, pair_id=pairs[a.pair], position=a.position, kind=a.kind, gold=a.gold,
+            repeat_of=None if a.repeat_of is None else names[a.repeat_of],
+            left_id=stimulus(a.left), right_id=stimulus(a.right), released=False,
+            left_token=secrets.token_urlsafe(16), right_token=secrets.token_urlsafe(16),
+        )
+        for a in sorted(assignments, key=lambda a: a.repeat_of is not None)
+    )  # fmt: skip
+    session.flush()
+
+
+def _pair_ids(session: Session, study: StudyInfo, assignments: Sequence[Assignment]) -> dict[str, int]:
+    wanted = {a.pair: a.prompt for a in assignments}
+    query = select(StoredPair).where(StoredPair.study_id == study.id, StoredPair.key.in_(wanted))
+    known = {pair.key for pair in session.scalars(query)}
+    session.add_all(StoredPair(study_id=study.id, key=key, prompt=wanted[key]) for key in sorted(wanted.keys() - known))
+    session.flush()
+    return {pair.key: pair.id for pair in session.scalars(query)}
+
+
+def _find_person(session: Session, study: StudyInfo, person: Person) -> Participation | None:
+    query = select(Rater).where(Rater.study_id == study.id, Rater.person == f"{person.channel}:{person.id}")
+    row = session.scalars(query).first()
+    return _participation(session, row) if row else None
+
+
+def _participation(session: Session, row: Rater) -> Participation:
+    study = session.get_one(Study, row.study_id)
+    return Participation(row.id, info(study, study.name), row.mode, row.status, row.code, row.practised)
+
+
+def people(database: Database, study: StudyInfo) -> list[tuple[str, str, str]]:
+    """Person, status and completion code of everyone: for paying them, never for an export."""
+    query = select(Rater.person, Rater.status, Rater.code).where(Rater.study_id == study.id).order_by(Rater.number)
+    with database.read() as session:
+        return [(person, status, code) for person, status, code in session.execute(query)]

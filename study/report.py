@@ -1,0 +1,240 @@
+"""`python -m study report NAME --out FOLDER`: one page for people, results.json for machines.
+
+The page needs no network. Every figure follows from the export beside it: `recompute` gives results.json again.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import tyro
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+from plotly.offline import get_plotlyjs
+
+from study import plots, wording
+from study.errors import StudyError
+from study.spec import StudySpec
+from study.stats import Results, plain, results
+from study.stats.answers import comparisons
+
+SHOWN = 3  # pairs of pictures in each group
+EDGE = 320  # pixels of a picture in the report, at most
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write report.html, results.json and the export that they follow from."""
+
+    name: Annotated[str, tyro.conf.Positional]
+    """A study's name, or the folder of an export."""
+    out: Path
+    version: int | None = None
+    """The newest by default."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export that has been read."""
+
+    folder: Path
+    spec: StudySpec
+    votes: pd.DataFrame
+    raters: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A pair of pictures and what raters said about it, on the first question."""
+
+    prompt: str
+    arm: str
+    other: str
+    wins: int
+    ties: int
+    losses: int
+    image: str
+    """Of `arm`; a file, relative to the export."""
+    other_image: str
+
+
+def main(arguments: list[str]) -> None:
+    options = tyro.cli(Report, prog="python -m study report", args=arguments)
+    folder = Path(options.name)
+    if not (folder / "spec.json").is_file():
+        folder = _export(options)
+    print(build(folder, options.out))
+
+
+def _export(options: Report) -> Path:
+    from study.export import export_study
+    from study.settings import Store
+    from study.studies import find_study
+
+    store = Store.open()
+    study = find_study(store.database, options.name, options.version)
+    export_study(store.database, store.library, study, options.out)
+    return options.out
+
+
+def read(folder: Path) -> Export:
+    """Raises StudyError where the folder is no export."""
+    try:
+        spec = StudySpec.from_json((folder / "spec.json").read_text("utf-8"))
+        return Export(
+            folder, spec, pd.read_parquet(folder / "votes.parquet"), pd.read_parquet(folder / "raters.parquet")
+        )
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{folder} is no complete export ({error}): make one with `python -m study export`.") from None
+
+
+def recompute(folder: Path) -> dict[str, Any]:
+    """Every figure of the report, from the export alone: what results.json has to say."""
+    export = read(folder)
+    return _record(export, results(export.votes, export.raters, export.spec))
+
+
+def differences(folder: Path, written: Path) -> list[str]:
+    """Figures in a results.json that do not follow from the export; empty where all do."""
+    return list(_differences(recompute(folder), json.loads(written.read_text("utf-8")), ""))
+
+
+def _differences(expected: Any, found: Any, where: str):
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in sorted(expected.keys() | found.keys()):
+            yield from _differences(expected.get(key), found.get(key), f"{where}/{key}")
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for i, (a, b) in enumerate(zip(expected, found, strict=True)):
+            yield from _differences(a, b, f"{where}/{i}")
+    elif isinstance(expected, float) and isinstance(found, float | int):
+        if not np.isclose(expected, found, rtol=1e-6, atol=1e-9):
+            yield f"{where} is {found}, the export gives {expected}."
+    elif expected != found:
+        yield f"{where} is {found!r}, the export gives {expected!r}."
+
+
+def build(folder: Path, out: Path) -> Path:
+    """Write report.html and results.json.
+
+    Returns:
+        The page.
+    """
+    export = read(folder)
+    found = results(export.votes, export.raters, export.spec)
+    record = _record(export, found)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    page = out / "report.html"
+    page.write_text(_page(export, found), "utf-8")
+    return page
+
+
+def _record(export: Export, found: Results) -> dict[str, Any]:
+    pictures = {name: plain(list(pairs)) for name, pairs in _pictures(export, found).items()}
+    return {
+        "study": export.spec.name,
+        "spec": export.spec.hash,
+        "level": 0.95,
+        "response_ms": _quantiles(_kept(export, found)["response_ms"]),
+        "results": plain(found),
+        "pictures": pictures,
+    }
+
+
+def _quantiles(values: pd.Series) -> dict[str, float]:
+    return {name: float(values.quantile(q)) for name, q in (("p05", 0.05), ("median", 0.5), ("p95", 0.95))}
+
+
+def _kept(export: Export, found: Results) -> pd.DataFrame:
+    return export.votes[~export.votes["rater"].isin(found.flow.excluded)]
+
+
+def _pictures(export: Export, found: Results) -> dict[str, list[Pictures]]:
+    """Pairs behind the results on the first question: clearest for either side, and the most divided.
+
+    For two arms those are the two arms; for more, the winner of a pair and the other.
+    """
+    votes = comparisons(_kept(export, found), export.spec.questions[0].key)
+    pairs = [_pair(rows, export.spec.arms) for _, rows in votes.groupby("pair", sort=True)]
+    clear = sorted(pairs, key=lambda p: -_lean(p))
+    divided = sorted((p for p in pairs if p.wins and p.losses), key=lambda p: (abs(_lean(p)), -p.wins - p.losses))
+    return {
+        "clearest": [p for p in clear if _lean(p) > 0][:SHOWN],
+        "against": [p for p in clear[::-1] if _lean(p) < 0][:SHOWN],
+        "divided": divided[:SHOWN],
+    }
+
+
+def _pair(rows: pd.DataFrame, arms: tuple[str, ...]) -> Pictures:
+    first = rows.iloc[0]
+    arm, other = sorted((first["left"], first["right"]), key=arms.index)
+    files = {first["left"]: first["image_left"], first["right"]: first["image_right"]}
+    winner = np.select([rows["answer"] == "left", rows["answer"] == "right"], [rows["left"], rows["right"]], "")
+    wins, losses = int((winner == arm).sum()), int((winner == other).sum())
+    return Pictures(first["prompt"], arm, other, wins, len(rows) - wins - losses, losses, files[arm], files[other])
+
+
+def _lean(p: Pictures) -> float:
+    """Net preference, drawn towards 0 where few have answered."""
+    return (p.wins - p.losses) / (p.wins + p.ties + p.losses + 2)
+
+
+def _page(export: Export, found: Results) -> str:
+    environment = Environment(loader=PackageLoader("study"), autoescape=True, undefined=StrictUndefined)
+    environment.filters |= {
+        "percent": wording.percent, "interval": wording.with_interval, "p": wording.p_value, "picture": _data_uri,
+    }  # fmt: skip
+    texts = {q.key: q.text for q in export.spec.questions}
+    return environment.get_template("report.html").render(
+        spec=export.spec, found=found, texts=texts, folder=export.folder, reason=wording.reason,
+        verdicts={key: wording.verdict(q) for key, q in found.kept.questions.items()},
+        halo=wording.halo(found.kept), methods=wording.methods(export.spec, found),
+        times=_quantiles(_kept(export, found)["response_ms"]), pictures=_pictures(export, found),
+        figures=_figures(export, found), plotly=get_plotlyjs(),
+    )  # fmt: skip
+
+
+def _figures(export: Export, found: Results) -> str:
+    """Every figure in every look, as JSON that may stand inside a script element."""
+    drawn = {name: {look: draw(plots.LOOKS[look]) for look in plots.LOOKS} for name, draw in _drawers(export, found)}
+    text = json.dumps({name: {look: json.loads(f.to_json()) for look, f in by.items()} for name, by in drawn.items()})
+    return text.replace("<", "\\u003c")
+
+
+def _drawers(export: Export, found: Results) -> list[tuple[str, Callable[[plots.Look], go.Figure]]]:
+    kept, names = found.kept, {q.key: q.key for q in export.spec.questions}
+    alpha, limit = export.spec.stopping.alpha, export.spec.exclusions.min_median_response_ms
+    drawers = [
+        ("outcomes", lambda look: plots.outcomes(kept, names, look)),
+        ("win_rates", lambda look: plots.win_rates(kept, names, look)),
+        ("agreement", lambda look: plots.agreement(kept, names, look)),
+        ("response_times", lambda look: plots.response_times(export.votes, limit, look)),
+        ("progress", lambda look: plots.progress(export.votes, look)),
+    ]
+    if any(q.ranking for q in kept.questions.values()):
+        drawers.append(("strengths", lambda look: plots.strengths(kept, names, look)))
+    if any(q.categories for q in kept.questions.values()):
+        drawers.append(("categories", lambda look: plots.categories(kept, names, look)))
+    if any(e.raters for e in found.evidence.values()):
+        drawers.append(("evidence", lambda look: plots.evidence(found.evidence, names, alpha, look)))
+    return drawers
+
+
+def _data_uri(file: str, folder: Path) -> str:
+    """The picture, small enough for a page. Empty where the export lacks it."""
+    path = folder / file
+    if not path.is_file():
+        return ""
+    with Image.open(path) as image:
+        small = image.convert("RGB")
+        small.thumbnail((EDGE, EDGE))
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=90)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

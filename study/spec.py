@@ -1,0 +1,222 @@
+"""What a study freezes before its first vote."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Any, Literal, Self
+
+from study.errors import StudyError
+
+Answer = Literal["left", "tie", "right"]
+Kind = Literal["comparison", "identical", "same_arm", "repeat", "gold"]
+Mode = Literal["joint", "separate"]
+ANSWERS: tuple[Answer, ...] = ("left", "tie", "right")
+KINDS: tuple[Kind, ...] = ("comparison", "identical", "same_arm", "repeat", "gold")
+MODES: tuple[Mode, ...] = ("joint", "separate")
+DEGRADED = "degraded"  # the arm of the spoilt copies in gold pairs; no arm of a study may be called so
+
+
+@dataclass(frozen=True)
+class Question:
+    key: str  # letters, digits, _ and -; what the tables call it
+    text: str  # what the rater reads
+
+
+DEFAULT_QUESTIONS = (
+    Question("overall", "Which image is better overall?"),
+    Question("aesthetic", "Which image is more pleasing to look at?"),
+    Question("alignment", "Which image fits the description better?"),
+)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    text: str  # unique in a study
+    category: str = ""
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One image. Several of the same prompt and arm are copies (seeds), paired across arms in their order."""
+
+    prompt: str
+    arm: str
+    file: str  # name of the original, as the runner knows it
+    sha256: str  # of the stored PNG's bytes, 64 hexadecimal digits
+
+
+@dataclass(frozen=True)
+class Placebos:
+    """Pairs that check the raters, in addition to the comparisons. Each share is of a rater's comparisons, [0, 1]."""
+
+    identical: float = 0.05  # the same image on both sides
+    same_arm: float = 0.0  # two copies of one arm; needs two images of a prompt and arm
+    repeat: float = 0.05  # an earlier pair again, its sides flipped
+    gold: float = 0.05  # an image and a spoilt copy of it: the answer is known
+
+    def __post_init__(self) -> None:
+        for name, share in asdict(self).items():
+            if not 0 <= share <= 1:
+                raise StudyError(f"The share of {name} pairs is {share}: choose a number from 0 to 1.")
+
+
+@dataclass(frozen=True)
+class Exclusions:
+    """Rules, fixed in advance, for leaving a rater's votes out; None is no rule."""
+
+    min_gold_pass_rate: float | None = 0.5  # [0, 1] of the answers to gold pairs
+    min_median_response_ms: float | None = 500.0  # over the rater's answers
+    max_identical_strict: float | None = None  # [0, 1] of the answers to identical pairs that are not a tie
+
+    def __post_init__(self) -> None:
+        for name in ("min_gold_pass_rate", "max_identical_strict"):
+            rate = getattr(self, name)
+            if rate is not None and not 0 <= rate <= 1:
+                raise StudyError(f"{name} is {rate}: choose a number from 0 to 1, or none.")
+        if self.min_median_response_ms is not None and self.min_median_response_ms < 0:
+            raise StudyError(f"min_median_response_ms is {self.min_median_response_ms}: choose 0 or more, or none.")
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When to stop: at the planned number of raters, or as soon as the evidence of one question is in."""
+
+    rule: Literal["quota", "e-value"] = "quota"
+    alpha: float = 0.05  # (0, 1); an e-value stops at 1 / alpha
+    question: str = ""  # key; the first question where it is empty
+
+    def __post_init__(self) -> None:
+        if self.rule not in ("quota", "e-value"):
+            raise StudyError(f"The stopping rule is {self.rule!r}: choose quota or e-value.")
+        if not 0 < self.alpha < 1:
+            raise StudyError(f"The stopping rule's alpha is {self.alpha}: choose a number between 0 and 1.")
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    name: str
+    arms: tuple[str, ...]  # two or more
+    prompts: tuple[Prompt, ...]
+    stimuli: tuple[Stimulus, ...]  # at least one for each prompt and arm
+    degraded: tuple[Stimulus, ...] = ()  # spoilt copies, their arm is DEGRADED; for gold pairs
+    gold_of: tuple[str, ...] = ()  # sha256 of the intact image of each of `degraded`
+    questions: tuple[Question, ...] = DEFAULT_QUESTIONS
+    seed: int = 0
+    raters_per_pair: int = 3
+    pairs_per_rater: int = 30  # at most so many comparisons, placebos not counted
+    placebos: Placebos = field(default_factory=Placebos)
+    mode: Literal["joint", "separate", "randomised"] = "joint"  # questions on one screen, one pass each, or drawn
+    exclusions: Exclusions = field(default_factory=Exclusions)
+    stopping: Stopping = field(default_factory=Stopping)
+    title: str = "Which image is better?"  # what raters read; the name is never shown to them
+    contact: str = ""  # whom raters may write to
+    completion_url: str = ""  # where a crowd platform wants its raters back
+    open_cap: int | None = None  # raters through the open link; without one, as many as the study needs
+    abandoned_after_minutes: int = 120  # without a request; then the rater's open pairs go to others
+
+    def __post_init__(self) -> None:
+        if problems := list(self._problems()):
+            raise StudyError("\n".join(problems))
+
+    def _problems(self) -> Iterable[str]:
+        yield from self._naming_problems()
+        yield from self._number_problems()
+        yield from self._image_problems()
+
+    def _naming_problems(self) -> Iterable[str]:
+        if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
+            yield f"The study's name is {self.name!r}: use letters, digits, _ and -."
+        if len(self.arms) < 2:
+            yield "A study compares at least two arms."
+        if DEGRADED in self.arms or not all(arm.strip() for arm in self.arms):
+            yield f"An arm has no name, or the reserved name {DEGRADED!r}: choose another."
+        for what, names in (("arm", self.arms), ("prompt", [prompt.text for prompt in self.prompts]),
+                            ("question", [question.key for question in self.questions])):  # fmt: skip
+            for name, count in Counter(names).items():
+                if count > 1:
+                    yield f"The {what} {name!r} is named {count} times: name it once."
+        if not self.questions:
+            yield "A study asks at least one question."
+        for question in self.questions:
+            if not question.key.replace("-", "").replace("_", "").isalnum() or not question.text.strip():
+                yield f"The question {question.key!r} needs a key of letters, digits, _ and -, and a text."
+        if self.stopping.question and self.stopping.question not in {question.key for question in self.questions}:
+            yield f"The stopping rule's question {self.stopping.question!r} is not one of the questions."
+        if self.mode not in ("joint", "separate", "randomised"):
+            yield f"The mode is {self.mode!r}: choose joint, separate or randomised."
+        if self.completion_url and not self.completion_url.startswith("https://"):
+            yield f"The completion URL is {self.completion_url!r}: it must start with https://."
+
+    def _number_problems(self) -> Iterable[str]:
+        for name in ("raters_per_pair", "pairs_per_rater", "abandoned_after_minutes"):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)}: choose a whole number from 1."
+        if self.seed < 0:
+            yield f"The seed is {self.seed}: choose a whole number from 0."
+
+    def _image_problems(self) -> Iterable[str]:
+        if not self.prompts or not all(prompt.text.strip() for prompt in self.prompts):
+            yield "A study needs prompts, and none of them empty."
+        copies = self.copies
+        known = {(prompt.text, arm) for prompt in self.prompts for arm in self.arms}
+        for prompt, arm in copies.keys() - known:
+            yield f"An image belongs to prompt {prompt!r} and arm {arm!r}, which the study does not have."
+        for prompt in self.prompts:
+            counts = {arm: len(copies.get((prompt.text, arm), ())) for arm in self.arms}
+            if len(set(counts.values())) > 1 or 0 in counts.values():
+                listed = ", ".join(f"{arm} {count}" for arm, count in counts.items())
+                yield f"Prompt {prompt.text!r} needs equally many images of each arm; it has: {listed}."
+        if self.placebos.same_arm and copies and max(map(len, copies.values())) < 2:
+            yield "Same-arm pairs need two images of one prompt and arm: add seeds, or set their share to 0."
+        if self.placebos.gold and not self.degraded:
+            yield "Gold pairs need spoilt copies: make the study with `study create`, or set their share to 0."
+        if len(self.gold_of) != len(self.degraded) or set(self.gold_of) - {s.sha256 for s in self.stimuli}:
+            yield "Each spoilt copy needs the hash of its intact image."
+
+    @cached_property
+    def copies(self) -> dict[tuple[str, str], tuple[Stimulus, ...]]:
+        """(prompt, arm) to its images, in order."""
+        found: dict[tuple[str, str], list[Stimulus]] = {}
+        for stimulus in self.stimuli:
+            found.setdefault((stimulus.prompt, stimulus.arm), []).append(stimulus)
+        return {key: tuple(stimuli) for key, stimuli in found.items()}
+
+    @property
+    def arm_pairs(self) -> tuple[tuple[str, str], ...]:
+        return tuple(combinations(self.arms, 2))
+
+    def category(self, prompt: str) -> str:
+        return next(known.category for known in self.prompts if known.text == prompt)
+
+    def to_json(self) -> str:
+        """Canonical: the same spec has the same bytes."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises StudyError where the text is no spec."""
+        parts: dict[str, Any] = {
+            "prompts": lambda rows: tuple(Prompt(**row) for row in rows),
+            "stimuli": lambda rows: tuple(Stimulus(**row) for row in rows),
+            "degraded": lambda rows: tuple(Stimulus(**row) for row in rows),
+            "questions": lambda rows: tuple(Question(**row) for row in rows),
+            "arms": tuple,
+            "gold_of": tuple,
+            "placebos": lambda row: Placebos(**row),
+            "exclusions": lambda row: Exclusions(**row),
+            "stopping": lambda row: Stopping(**row),
+        }
+        try:
+            values = {name: parts.get(name, lambda value: value)(value) for name, value in json.loads(text).items()}
+            return cls(**values)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StudyError(f"This is no study spec: {error}.") from None

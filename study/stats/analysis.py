@@ -1,0 +1,174 @@
+"""Every figure of a study, from its answers."""
+
+from dataclasses import dataclass, is_dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.multitest import multipletests
+
+from study.errors import StudyError
+from study.spec import StudySpec
+from study.stats.agreement import (
+    Agreement,
+    Consistency,
+    Halo,
+    SideBias,
+    agreement,
+    consistency,
+    halo,
+    halo_of_one_screen,
+    side_bias,
+)
+from study.stats.answers import checked, comparisons
+from study.stats.davidson import Ranking, ranking
+from study.stats.evalues import Evidence, evidence
+from study.stats.exclusions import Flow, exclude
+from study.stats.intervals import RESAMPLES, Estimate
+from study.stats.preference import Preference, preference
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Every figure of one question."""
+
+    preferences: tuple[Preference, ...]
+    """Every pair of arms, in the spec's order."""
+    p_holm: tuple[float, ...]
+    """Of each net preference, corrected for the pairs of arms and the questions together (Holm 1979)."""
+    ranking: Ranking | None
+    """Three arms or more."""
+    no_ranking: str
+    """Why there is none."""
+    categories: dict[str, tuple[Preference, ...]]
+    """Every pair of arms within each category of prompts, where there are several."""
+    agreement: Agreement
+    consistency: Consistency
+    side: SideBias
+
+
+@dataclass(frozen=True)
+class Analysis:
+    raters: int
+    answers: int
+    """To comparisons."""
+    questions: dict[str, Answered]
+    """By key, in the spec's order."""
+    halo: dict[str, Halo]
+    """By mode; empty with one question."""
+    halo_of_one_screen: Estimate | None
+    """Joint minus separate; None where one mode was used."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results as the rules of the spec have them, and what they would be without."""
+
+    flow: Flow
+    kept: Analysis
+    everyone: Analysis
+    evidence: dict[str, Evidence]
+    """By question, for two arms, of the raters that count; empty for more arms."""
+
+
+def results(answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resamples: int = RESAMPLES) -> Results:
+    """Every figure of a study. The same tables and spec give the same figures, to the last digit.
+
+    Args:
+        answers: one row for each current answer (`study.export` describes the columns).
+        raters: `rater` and `status`.
+        spec: as it was frozen.
+        resamples: of the bootstrap that checks the intervals.
+
+    Raises:
+        StudyError: an unknown label, an arm or question that the spec does not have, no answers at all.
+    """
+    _check(answers, spec)
+    answers = answers.sort_values(["rater", "position", "question"], kind="stable", ignore_index=True)
+    kept, flow = exclude(answers, spec.exclusions)
+    if kept[kept["kind"] == "comparison"].empty:
+        raise StudyError("The exclusion rules leave no comparison: look at the flow of exclusions with other rules.")
+    done = set(raters.loc[raters["status"] != "active", "rater"].astype(str))
+    live = {}
+    if len(spec.arms) == 2:
+        live = {q.key: evidence(comparisons(kept, q.key), *spec.arms, done) for q in spec.questions}
+    return Results(flow, analyse(kept, spec, resamples), analyse(answers, spec, 0), live)
+
+
+def _check(answers: pd.DataFrame, spec: StudySpec) -> None:
+    compared = checked(answers)[answers["kind"] == "comparison"]
+    if compared.empty:
+        raise StudyError("There are no comparisons to report yet: wait for the first answers.")
+    strange = ({*compared["left"], *compared["right"]} - {*spec.arms}) | (
+        {*answers["question"]} - {q.key for q in spec.questions}
+    )
+    if strange:
+        raise StudyError(f"The spec does not know these arms or questions: {', '.join(sorted(strange))}.")
+
+
+def analyse(answers: pd.DataFrame, spec: StudySpec, resamples: int) -> Analysis:
+    """Every figure, from all these answers."""
+    asked = [q.key for q in spec.questions if (answers["question"] == q.key).any()]
+    rows = {key: _question(answers[answers["question"] == key], spec.arms, resamples) for key in asked}
+    ps = [p.net.p for question in rows.values() for p in question.preferences]
+    corrected = iter(holm(ps))
+    questions = {key: replace(q, p_holm=tuple(next(corrected) for _ in q.preferences)) for key, q in rows.items()}
+    compared = answers[answers["kind"] == "comparison"]
+    return Analysis(compared["rater"].nunique(), len(compared), questions, halo(answers), halo_of_one_screen(answers))
+
+
+def holm(ps: list[float]) -> list[float]:
+    """Holm's correction; a p-value that could not be had stays `nan` and counts for nothing."""
+    values = np.array(ps)
+    known = ~np.isnan(values)
+    if known.any():
+        values[known] = multipletests(values[known], method="holm")[1]
+    return values.tolist()
+
+
+def _question(answers: pd.DataFrame, arms: tuple[str, ...], resamples: int) -> Answered:
+    compared = answers[answers["kind"] == "comparison"]
+    order, problem = None, ""
+    if len(arms) > 2:
+        try:
+            order = ranking(compared, resamples)
+        except StudyError as error:
+            problem = str(error)
+    return Answered(
+        _pairs(compared, arms, resamples),
+        (),
+        order,
+        problem,
+        _categories(compared, arms),
+        agreement(compared),
+        consistency(answers),
+        side_bias(answers),
+    )
+
+
+def _pairs(compared: pd.DataFrame, arms: tuple[str, ...], resamples: int) -> tuple[Preference, ...]:
+    return tuple(preference(compared, arm, other, resamples) for arm, other in combinations(arms, 2))
+
+
+def _categories(compared: pd.DataFrame, arms: tuple[str, ...]) -> dict[str, tuple[Preference, ...]]:
+    if compared["category"].nunique() < 2:
+        return {}
+    return {str(name) or "no category": _pairs(rows, arms, 0) for name, rows in compared.groupby("category")}
+
+
+def plain(value: Any) -> Any:
+    """Results as JSON holds them: dataclasses become dicts, arrays lists, infinite and unknown numbers None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: plain(part) for name, part in vars(value).items()}
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(part) for part in value]
+    if isinstance(value, np.bool_ | bool):
+        return bool(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value

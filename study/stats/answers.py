@@ -1,0 +1,93 @@
+"""What the statistics read: one row for each current answer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from study.errors import StudyError
+
+LABELS = ("left", "tie", "right")
+KINDS = ("comparison", "identical", "same_arm", "repeat", "gold")
+COLUMNS = (
+    "rater", "assignment", "pair", "prompt", "category", "left", "right", "kind", "repeat_of", "question", "answer",
+    "mode", "position", "response_ms", "gold", "image_left", "image_right", "time",
+)  # fmt: skip
+
+
+def checked(answers: pd.DataFrame) -> pd.DataFrame:
+    """The answers, after a look at columns, labels, kinds and doubles.
+
+    Raises:
+        StudyError: a column is missing, a label or a kind is unknown, an assignment has two answers to one question.
+    """
+    missing = [name for name in COLUMNS if name not in answers.columns]
+    if missing:
+        raise StudyError(f"The answers lack the columns {', '.join(missing)}.")
+    _only(answers["answer"], LABELS, "answer")
+    _only(answers["kind"], KINDS, "kind")
+    _only(answers["mode"], ("joint", "separate"), "mode")
+    _only(answers["gold"].fillna(""), ("", *LABELS), "expected answer")
+    doubled = answers.duplicated(["assignment", "question"])
+    if doubled.any():
+        raise StudyError(f"{doubled.sum()} answers are there twice: export the current revision of each only.")
+    return answers
+
+
+def _only(values: pd.Series, known: tuple[str, ...], what: str) -> None:
+    unknown = sorted({str(value) for value in values.unique()} - set(known))
+    if unknown:
+        raise StudyError(f"Unknown {what} {', '.join(map(repr, unknown))}: it must be one of {', '.join(known[-5:])}.")
+
+
+def comparisons(answers: pd.DataFrame, question: str) -> pd.DataFrame:
+    """The answers to one question on two different arms, placebos and second showings left out."""
+    return answers[(answers["kind"] == "comparison") & (answers["question"] == question)]
+
+
+def questions(answers: pd.DataFrame) -> list[str]:
+    """Keys of the questions, in the order of their first answer."""
+    return list(dict.fromkeys(answers["question"]))
+
+
+def arms(answers: pd.DataFrame) -> list[str]:
+    """Names of the arms that were compared, sorted."""
+    compared = answers[answers["kind"] == "comparison"]
+    return sorted({*compared["left"], *compared["right"]})
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Whose answer each of n is: int codes from 0, without gaps, `[n]` each."""
+
+    rater: np.ndarray
+    prompt: np.ndarray
+    cell: np.ndarray
+    """One code for each (rater, prompt)."""
+
+    @property
+    def raters(self) -> int:
+        return int(self.rater.max(initial=-1)) + 1
+
+    @property
+    def prompts(self) -> int:
+        return int(self.prompt.max(initial=-1)) + 1
+
+    @property
+    def smaller(self) -> int:
+        """The number of raters or of prompts, whichever is smaller but not 1."""
+        return min((count for count in (self.raters, self.prompts) if count > 1), default=1)
+
+
+def clusters(answers: pd.DataFrame) -> Clusters:
+    """Codes of the raters and prompts of these answers."""
+    return codes(answers["rater"], answers["prompt"])
+
+
+def codes(raters: Iterable, prompts: Iterable) -> Clusters:
+    """Codes of raters and prompts given by name."""
+    rater = pd.factorize(pd.Series(raters))[0]
+    prompt = pd.factorize(pd.Series(prompts))[0]
+    cell = np.unique(rater * (prompt.max(initial=0) + 1) + prompt, return_inverse=True)[1]
+    return Clusters(rater, prompt, cell)

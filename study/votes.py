@@ -1,0 +1,231 @@
+"""The rater's next pair, and votes that are never lost, never doubled and never overwritten."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from study.db import Database
+from study.models import Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
+from study.raters import Participation
+from study.spec import ANSWERS, Question
+from study.studies import now
+
+MAX_MS = 2**31 - 1  # about 24 days
+
+
+class VoteError(Exception):
+    """A vote that cannot be; the message is for the rater."""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One screen to answer: all questions of a pair, or one of them in separate mode."""
+
+    assignment: str
+    prompt: str
+    left: str  # tokens of the images
+    right: str
+    questions: tuple[Question, ...]
+    answers: Mapping[str, str]  # question to the answer given before; empty on a new screen
+    step: int  # 0.. in the rater's session
+    steps: int
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """What a screen sends back. Times in ms."""
+
+    assignment: str
+    request: str  # drawn by the page; the same again is the same vote
+    answers: Mapping[str, str]
+    response_ms: Mapping[str, int]  # by question, from the moment that voting opened
+    clock: str  # who measured: client or server
+    decode_ms: int | None = None
+    viewport: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9a-fA-F-]{16,40}", self.request):
+            raise VoteError("This page sent an incomplete answer: reload it and answer again.")
+        if any(answer not in ANSWERS for answer in self.answers.values()):
+            raise VoteError("This answer is none of A, B and tie: reload the page and answer again.")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Proof that votes are stored."""
+
+    number: int  # of the last of them in the study's chain, from 1
+    hash: str  # its SHA-256, 64 hexadecimal digits
+
+
+def next_screen(database: Database, rater: Participation) -> Screen | None:
+    """The first screen with an answer missing; None when all are given."""
+    with database.read() as session:
+        screens = _screens(session, rater)
+    return next((screen for screen in screens if len(screen.answers) < len(screen.questions)), None)
+
+
+def last_screen(database: Database, rater: Participation) -> Screen | None:
+    """The screen answered just before the next one, for undo; None before the first."""
+    with database.read() as session:
+        screens = _screens(session, rater)
+        done = [screen for screen in screens if len(screen.answers) == len(screen.questions)]
+    return done[-1] if done else None
+
+
+def cast(database: Database, rater: Participation, ballot: Ballot) -> Receipt:
+    """Stores the answers; returns only after the commit.
+
+    Raises:
+        VoteError: not this rater's pair, not its questions, or not its turn.
+    """
+    with database.write() as session:
+        session.scalars(select(Study.id).where(Study.id == rater.study.id).with_for_update()).one()  # one chain
+        if receipt := _repeated(session, rater, ballot):
+            return receipt
+        screens = _screens(session, rater)
+        screen = _screen_of(screens, ballot)
+        changed = [q.key for q in screen.questions if screen.answers.get(q.key) != ballot.answers[q.key]]
+        moment = now()
+        for question in changed:
+            _append(session, rater, ballot, question, moment)
+        session.flush()
+        _mark(session, rater, screens, screen, moment)
+        return receipt_of(session, rater)
+
+
+def note(database: Database, rater: Participation, name: str, detail: str = "") -> None:
+    """An event: what the rater did besides voting."""
+    with database.write() as session:
+        session.add(Event(study_id=rater.study.id, rater_id=rater.id, name=name, detail=detail, time=now()))
+
+
+def finish(database: Database, rater: Participation) -> None:
+    """For a rater who came back to find every open pair answered by others."""
+    with database.write() as session:
+        session.execute(
+            update(Rater).where(Rater.id == rater.id, Rater.status != "finished")
+            .values(status="finished", finished=now())
+        )  # fmt: skip
+
+
+def last_receipt(database: Database, rater: Participation) -> Receipt:
+    with database.read() as session:
+        return receipt_of(session, rater)
+
+
+def receipt_of(session: Session, rater: Participation) -> Receipt:
+    """Of the rater's latest vote; since each hash covers the one before, of all votes until then."""
+    query = select(Vote).where(Vote.rater_id == rater.id).order_by(Vote.number.desc())
+    vote = session.scalars(query.limit(1)).first()
+    return Receipt(vote.number, vote.hash) if vote else Receipt(0, "")
+
+
+def chain_hash(payload: Mapping[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of a vote, which names the hash of the vote before."""
+    return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str, Any]:
+    """What the hash of a vote covers: the answer, its circumstances, and what was shown."""
+    return {
+        "spec": spec_hash, "number": vote.number, "rater": vote.rater_id, "assignment": vote.assignment_id,
+        "question": vote.question, "answer": vote.answer, "revision": vote.revision, "request": vote.request,
+        "response_ms": vote.response_ms, "clock": vote.clock, "decode_ms": vote.decode_ms, "viewport": vote.viewport,
+        "time": vote.time.isoformat(timespec="microseconds"), "previous": vote.previous, **shown,
+    }  # fmt: skip
+
+
+def shown_query():
+    """Assignments with what they showed: id, pair, kind, and the hashes of both images."""
+    left, right = aliased(StoredStimulus), aliased(StoredStimulus)
+    return (
+        select(StoredAssignment.id, StoredPair.key, StoredAssignment.kind, left.sha256, right.sha256)
+        .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
+        .join(left, left.id == StoredAssignment.left_id)
+        .join(right, right.id == StoredAssignment.right_id)
+    )
+
+
+def shown_of(row: Sequence[Any]) -> dict[str, str]:
+    return dict(zip(("pair", "kind", "left", "right"), row[1:], strict=True))
+
+
+def _screens(session: Session, rater: Participation) -> list[Screen]:
+    """The whole session in order: pairs, or in separate mode a pass over them for each question."""
+    questions = rater.study.spec.questions
+    passes = [questions] if rater.mode == "joint" else [(question,) for question in questions]
+    answers: dict[str, dict[str, str]] = {}
+    votes = select(Vote.assignment_id, Vote.question, Vote.answer).where(Vote.rater_id == rater.id, Vote.is_current)
+    for assignment, question, answer in session.execute(votes):
+        answers.setdefault(assignment, {})[question] = answer
+    shown = session.execute(
+        select(StoredAssignment, StoredPair.prompt).join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
+        .where(StoredAssignment.rater_id == rater.id, ~StoredAssignment.released).order_by(StoredAssignment.position)
+    ).all()  # fmt: skip
+    asked = [(row, prompt, asks) for asks in passes for row, prompt in shown]
+    return [
+        Screen(
+            row.id, prompt, row.left_token, row.right_token, asks,
+            {q.key: answers[row.id][q.key] for q in asks if q.key in answers.get(row.id, {})}, step, len(asked),
+        )
+        for step, (row, prompt, asks) in enumerate(asked)
+    ]  # fmt: skip
+
+
+def _repeated(session: Session, rater: Participation, ballot: Ballot) -> Receipt | None:
+    """The receipt of the same request, where it came before."""
+    query = select(Vote).where(Vote.rater_id == rater.id, Vote.request == ballot.request).order_by(Vote.number)
+    votes = session.scalars(query).all()
+    if not votes:
+        return None
+    if any((v.assignment_id, v.answer) != (ballot.assignment, ballot.answers.get(v.question)) for v in votes):
+        raise VoteError("This answer was sent already, with another choice: reload the page.")
+    return Receipt(votes[-1].number, votes[-1].hash)
+
+
+def _screen_of(screens: Sequence[Screen], ballot: Ballot) -> Screen:
+    for screen in screens:
+        if screen.assignment == ballot.assignment and {q.key for q in screen.questions} == ballot.answers.keys():
+            return screen
+        if len(screen.answers) < len(screen.questions):
+            break
+    raise VoteError("This pair is not yours to answer now: go on from your personal link.")
+
+
+def _append(session: Session, rater: Participation, ballot: Ballot, question: str, moment: datetime) -> None:
+    last = session.scalars(
+        select(Vote).where(Vote.study_id == rater.study.id).order_by(Vote.number.desc()).limit(1)
+    ).first()
+    of_answer = (Vote.assignment_id == ballot.assignment, Vote.question == question)
+    revision = session.scalars(select(func.coalesce(func.max(Vote.revision), 0)).where(*of_answer)).one() + 1
+    session.execute(update(Vote).where(*of_answer, Vote.is_current).values(is_current=False))
+    vote = Vote(
+        study_id=rater.study.id, number=last.number + 1 if last else 1, rater_id=rater.id,
+        assignment_id=ballot.assignment, question=question, answer=ballot.answers[question], revision=revision,
+        is_current=True, request=ballot.request, clock=ballot.clock,
+        response_ms=min(max(ballot.response_ms.get(question, 0), 0), MAX_MS), decode_ms=ballot.decode_ms,
+        viewport=ballot.viewport, time=moment, previous=last.hash if last else "",
+    )  # fmt: skip
+    shown = session.execute(shown_query().where(StoredAssignment.id == ballot.assignment)).one()
+    vote.hash = chain_hash(payload_of(vote, shown_of(shown), rater.study.spec.hash))
+    session.add(vote)
+    session.flush()
+
+
+def _mark(
+    session: Session, rater: Participation, screens: Sequence[Screen], answered: Screen, moment: datetime
+) -> None:
+    """The rater was here, and perhaps is through."""
+    open_screens = [s for s in screens if s.step != answered.step and len(s.answers) < len(s.questions)]
+    row = session.get_one(Rater, rater.id)
+    row.last_seen = moment
+    if row.status != "finished":
+        row.status, row.finished = ("active", None) if open_screens else ("finished", moment)

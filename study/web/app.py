@@ -1,0 +1,96 @@
+"""The application: `/join`, `/invite` and `/r` for raters, to be mounted under any path."""
+
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.routing import get_route_path
+
+from study.errors import StudyError
+from study.raters import EntryError
+from study.settings import Store
+from study.votes import VoteError
+from study.web import entry, images, session
+from study.web.pages import render
+
+HEADERS = {
+    # Crowd platforms and Hugging Face Spaces show the pages in a frame of theirs.
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
+    "form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'self' https://*.mturk.com https://*.prolific.com https://huggingface.co",
+    "Referrer-Policy": "no-referrer",  # a page's address is the rater's key to it
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(store: Store) -> FastAPI:
+    """The pages of every study in the store. Links are relative: mount it where you like."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.store = store
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    app.include_router(entry.router)
+    app.include_router(session.router)
+    app.include_router(images.router)
+    app.middleware("http")(_with_headers)
+    for kind, status in ((EntryError, 403), (VoteError, 409), (StudyError, 400)):
+        app.add_exception_handler(kind, _telling(status))
+    app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(HTTPException, _not_found)
+    app.add_exception_handler(RequestValidationError, _incomplete)
+    return app
+
+
+def serve(store: Store, host: str, port: int) -> None:
+    """Runs until interrupted. Raises StudyError where the address cannot be had."""
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError:
+        raise StudyError(f"Cannot listen on {host}, port {port}: choose another --host or --port.") from None
+    shown = f"[{host}]" if ":" in host else host
+    print(f"The rater's pages are at http://{shown}:{listener.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(create_app(store), log_level="warning", server_header=False, timeout_graceful_shutdown=3)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await call(request)
+    if get_route_path(request.scope).startswith("/static/"):
+        response.headers["Cache-Control"] = "max-age=3600"
+    for name, value in HEADERS.items():
+        if name not in response.headers:
+            response.headers[name] = value
+    return response
+
+
+def _telling(status: int) -> Callable[[Request, Exception], Response]:
+    def tell(request: Request, error: Exception) -> Response:
+        return render(request, "message.html", status, title="This did not work", sentence=str(error))
+
+    return tell
+
+
+def _not_found(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    sentence = "There is nothing at this address." if status == 404 else f"{HTTPStatus(status).phrase}."
+    return render(request, "message.html", status, title="This did not work", sentence=sentence)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    sentence = "Something went wrong on our side. What was stored before is safe: reload the page in a moment."
+    return render(request, "message.html", 500, title="This did not work", sentence=sentence)
+
+
+def _incomplete(request: Request, error: Exception) -> Response:
+    sentence = "The answer was incomplete: go back and answer every question."
+    return render(request, "message.html", 422, title="This did not work", sentence=sentence)

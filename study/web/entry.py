@@ -1,0 +1,73 @@
+"""How raters come in: an open link, a personal invitation, Prolific, Mechanical Turk. Consent comes first."""
+
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+
+from study.raters import Participation, Person, enrol, find_by_token, find_person, personal_token, read_invitation
+from study.studies import StudyInfo
+from study.web.pages import go, render, store_of
+
+router = APIRouter()
+COOKIE = "study_person"
+MAX_ID = 200  # characters
+NO_ASSIGNMENT = "ASSIGNMENT_ID_NOT_AVAILABLE"  # Mechanical Turk shows a preview so
+
+
+@router.get("/join/{token}")
+def join(request: Request, token: str) -> Response:
+    """Consent; platforms name the person in the query."""
+    study = find_by_token(store_of(request).database, token)
+    person = _platform_person(dict(request.query_params)) or _cookie_person(request)
+    return _consent(request, study, person, preview=request.query_params.get("assignmentId") == NO_ASSIGNMENT)
+
+
+@router.post("/join/{token}")
+def joined(
+    request: Request, token: str, platform: Annotated[str, Form()] = "", person: Annotated[str, Form()] = ""
+) -> Response:
+    database = store_of(request).database
+    study = find_by_token(database, token)
+    if platform in ("prolific", "mturk") and 0 < len(person) <= MAX_ID:
+        return _enter(request, enrol(database, study, Person(platform, person)))
+    open_person = _cookie_person(request) or Person("open", secrets.token_urlsafe(16))
+    response = _enter(request, enrol(database, study, open_person))
+    response.set_cookie(COOKIE, open_person.id, max_age=365 * 86400, httponly=True, samesite="lax",
+                        secure=request.url.scheme == "https")  # fmt: skip
+    return response
+
+
+@router.get("/invite/{token}/{invitation}")
+def invited(request: Request, token: str, invitation: str) -> Response:
+    study = find_by_token(store_of(request).database, token)
+    return _consent(request, study, read_invitation(study, invitation))
+
+
+@router.post("/invite/{token}/{invitation}")
+def accepted(request: Request, token: str, invitation: str) -> Response:
+    database = store_of(request).database
+    study = find_by_token(database, token)
+    return _enter(request, enrol(database, study, read_invitation(study, invitation)))
+
+
+def _platform_person(query: dict[str, str]) -> Person | None:
+    for channel, name in (("prolific", "PROLIFIC_PID"), ("mturk", "workerId")):
+        if 0 < len(query.get(name, "")) <= MAX_ID:
+            return Person(channel, query[name])
+    return None
+
+
+def _cookie_person(request: Request) -> Person | None:
+    id = request.cookies.get(COOKIE, "")
+    return Person("open", id) if 0 < len(id) <= MAX_ID else None
+
+
+def _consent(request: Request, study: StudyInfo, person: Person | None, preview: bool = False) -> Response:
+    if person and (known := find_person(store_of(request).database, study, person)):
+        return _enter(request, known)
+    return render(request, "consent.html", study=study, person=person, preview=preview)
+
+
+def _enter(request: Request, participation: Participation) -> Response:
+    return go(request, f"r/{personal_token(participation)}")

@@ -1,0 +1,32 @@
+"""Templates, and what every page needs."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
+from fastapi.templating import Jinja2Templates
+from starlette.routing import get_route_path
+
+from study.settings import Store
+
+TEMPLATES = Jinja2Templates(directory=Path(__file__).parent / "templates")
+TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
+
+
+def store_of(request: Request) -> Store:
+    return request.app.state.store
+
+
+def root(request: Request) -> str:
+    """The way from this page to the application's root: links hold under any mount and behind any proxy."""
+    return "../" * (get_route_path(request.scope).count("/") - 1) or "./"
+
+
+def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    return TEMPLATES.TemplateResponse(request, template, {"root": root(request), **values}, status_code=status)
+
+
+def go(request: Request, path: str) -> Response:
+    """See another page; the browser's reload then sends no form again."""
+    return RedirectResponse(root(request) + path, status_code=303)

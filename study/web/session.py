@@ -1,0 +1,142 @@
+"""One rater's session: instructions, practice, pairs, thanks. The address alone says who it is, on any device."""
+
+import re
+import time
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from study.raters import Participation, find_rater, personal_token, set_practised, welcome_back
+from study.spec import ANSWERS
+from study.votes import (
+    MAX_MS,
+    Ballot,
+    Screen,
+    VoteError,
+    cast,
+    finish,
+    last_receipt,
+    last_screen,
+    next_screen,
+    note,
+)
+from study.web.pages import go, render, store_of
+from study.web.practice import PRACTICE
+
+router = APIRouter()
+
+
+@router.get("/r/{token}")
+def here(request: Request, token: str) -> Response:
+    """Wherever the rater is now."""
+    rater = find_rater(store_of(request).database, token)
+    if rater.practised < 0:
+        return _show(request, rater, "instructions.html", practice=len(PRACTICE))
+    if rater.practised < len(PRACTICE):
+        return _practice(request, rater, "")
+    if rater.status == "abandoned":
+        welcome_back(store_of(request).database, rater)
+    screen = next_screen(store_of(request).database, rater)
+    return _pair(request, rater, screen) if screen else _thanks(request, rater)
+
+
+@router.post("/r/{token}/start")
+def start(request: Request, token: str) -> Response:
+    rater = find_rater(store_of(request).database, token)
+    set_practised(store_of(request).database, rater.id, 0)
+    return go(request, f"r/{token}")
+
+
+@router.post("/r/{token}/practice")
+def practise(request: Request, token: str, answer: Annotated[str, Form()]) -> Response:
+    """Feedback on a practice pair; nothing of it is a vote."""
+    rater = find_rater(store_of(request).database, token)
+    if answer not in ANSWERS:
+        raise VoteError("This answer is none of A, B and tie: go back and choose one.")
+    if not 0 <= rater.practised < len(PRACTICE):
+        return go(request, f"r/{token}")
+    note(store_of(request).database, rater, "practice", f"{rater.practised}: {answer}")
+    return _practice(request, rater, answer)
+
+
+@router.post("/r/{token}/practised")
+def practised(request: Request, token: str, step: Annotated[int, Form()]) -> Response:
+    rater = find_rater(store_of(request).database, token)
+    if step == rater.practised + 1 <= len(PRACTICE):
+        set_practised(store_of(request).database, rater.id, step)
+    return go(request, f"r/{token}")
+
+
+@router.post("/r/{token}/vote")
+async def vote(request: Request, token: str) -> Response:
+    """Stores the answers, then shows the next pair; without all answers, the same pair again."""
+    form = {name: str(value) for name, value in (await request.form()).items()}
+    return await run_in_threadpool(_vote, request, token, form)
+
+
+@router.get("/r/{token}/back")
+def back(request: Request, token: str) -> Response:
+    """The last pair once more, with the answers given; a change is a new revision."""
+    rater = find_rater(store_of(request).database, token)
+    screen = last_screen(store_of(request).database, rater)
+    if screen is None or rater.practised < len(PRACTICE):
+        return go(request, f"r/{token}")
+    note(store_of(request).database, rater, "undo", screen.assignment)
+    return _pair(request, rater, screen)
+
+
+@router.get("/r/{token}/pause")
+def pause(request: Request, token: str) -> Response:
+    rater = find_rater(store_of(request).database, token)
+    return _show(request, rater, "pause.html")
+
+
+def _vote(request: Request, token: str, form: dict[str, str]) -> Response:
+    rater = find_rater(store_of(request).database, token)
+    answers = {q.key: form[f"q-{q.key}"] for q in rater.study.spec.questions if f"q-{q.key}" in form}
+    measured = {key: _whole(form.get(f"ms-{key}", "")) for key in answers}
+    opened = _whole(form.get("opened", ""))
+    waited = min(max(int(time.time() * 1000) - opened, 0), MAX_MS) if opened is not None else 0
+    viewport = form.get("viewport", "")
+    by_script = all(ms is not None for ms in measured.values())
+    ballot = Ballot(
+        assignment=form.get("assignment", ""),
+        request=form.get("request", ""),
+        answers=answers,
+        response_ms={key: waited if ms is None else ms for key, ms in measured.items()},
+        clock="client" if by_script else "server",
+        decode_ms=_whole(form.get("decode", "")),
+        viewport=viewport if re.fullmatch(r"\d{1,6}x\d{1,6}@[\d.]{1,8}", viewport) else "",
+    )
+    cast(store_of(request).database, rater, ballot)
+    return go(request, f"r/{token}")
+
+
+def _whole(text: str) -> int | None:
+    """A count of ms from a form, or None where it is no such thing."""
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+def _show(request: Request, rater: Participation, template: str, **values) -> Response:
+    return render(request, template, study=rater.study, rater=rater, token=personal_token(rater), **values)
+
+
+def _practice(request: Request, rater: Participation, answer: str) -> Response:
+    pair = PRACTICE[rater.practised]
+    return _show(request, rater, "practice.html", pair=pair, step=rater.practised, steps=len(PRACTICE), answer=answer)
+
+
+def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
+    return _show(
+        request, rater, "pair.html", screen=screen, nonce=str(uuid.uuid4()), opened=int(time.time() * 1000),
+        undo=screen.step > 0 and not screen.answers, changing=len(screen.answers) == len(screen.questions),
+    )  # fmt: skip
+
+
+def _thanks(request: Request, rater: Participation) -> Response:
+    if rater.status != "finished":
+        finish(store_of(request).database, rater)
+    receipt = last_receipt(store_of(request).database, rater)
+    return _show(request, rater, "thanks.html", receipt=receipt)

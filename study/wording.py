@@ -1,0 +1,176 @@
+"""Results in words: first for everyone, then for a paper."""
+
+import math
+from dataclasses import dataclass
+
+from study.spec import StudySpec
+from study.stats.analysis import Analysis, Answered, Results
+from study.stats.davidson import Ranking
+from study.stats.intervals import RESAMPLES, Estimate
+from study.stats.preference import Preference
+
+RULES = {
+    "min_gold_pass_rate": "passed fewer than {limit:.0%} of the gold pairs",
+    "min_median_response_ms": "took less than {limit:g} ms for half of the answers",
+    "max_identical_strict": "saw a difference in more than {limit:.0%} of the identical pairs",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one question says."""
+
+    headline: str
+    detail: str
+    sure: str
+    """very sure, sure, fairly sure, not sure."""
+
+
+def percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:.0f}%" if share in (0, 1) else f"{100 * share:.1f}%"
+
+
+def with_interval(e: Estimate, as_percent: bool = True) -> str:
+    """`61.2% (55.0% to 66.9%)`."""
+    if math.isnan(e.value):
+        return "not known"
+    show = percent if as_percent else "{:.2f}".format
+    return f"{show(e.value)} ({show(e.interval.low)} to {show(e.interval.high)})"
+
+
+def p_value(p: float) -> str:
+    return "not known" if math.isnan(p) else "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
+
+
+def certainty(p: float) -> str:
+    limits = ((0.001, "very sure"), (0.01, "sure"), (0.05, "fairly sure"))
+    return next((word for limit, word in limits if p < limit), "not sure")
+
+
+def verdict(question: Answered) -> Verdict:
+    """Of the arms, in the order of the spec."""
+    if question.ranking:
+        return _of_ranking(question.ranking)
+    if len(question.preferences) > 1:
+        return Verdict("No ranking", question.no_ranking, "not sure")
+    return _of_two(question.preferences[0], question.p_holm[0])
+
+
+def _of_two(p: Preference, p_holm: float) -> Verdict:
+    if not p.net.n:
+        return Verdict("No answers yet", "Nobody has compared the two arms on this question.", "not sure")
+    sure = certainty(p_holm)
+    better, worse = (p.arm, p.other) if p.net.value >= 0 else (p.other, p.arm)
+    rate = p.win_rate_ties_half
+    low, high = rate.interval.low, rate.interval.high
+    if p.net.value < 0:
+        low, high = 1 - high, 1 - low
+    value = rate.value if p.net.value >= 0 else 1 - rate.value
+    counts = f"{p.wins} for {p.arm}, {p.losses} for {p.other}, {p.ties} ties"
+    if sure == "not sure":
+        text = (f"Counting a tie as half, {better} wins {percent(value)} of the comparisons, and anything from "
+                f"{percent(low)} to {percent(high)} fits the answers ({counts}; {p_value(p_holm)}).")  # fmt: skip
+        return Verdict("No clear winner", text, sure)
+    text = (f"Counting a tie as half, {better} wins {percent(value)} of the comparisons with {worse} (95% interval "
+            f"{percent(low)} to {percent(high)}; {counts}; {p_value(p_holm)}).")  # fmt: skip
+    return Verdict(f"{better} is preferred", text, sure)
+
+
+def _of_ranking(found: Ranking) -> Verdict:
+    order = list(found.strengths)
+    clear = [d for d in found.differences if d.p_holm < 0.05]
+    first = [d for d in found.differences if d.arm == order[0]]
+    sure = certainty(max((d.p_holm for d in first), default=1.0))
+    head = f"{order[0]} is preferred" if sure != "not sure" else f"No clear winner; {order[0]} leads"
+    unclear = [f"{d.arm} and {d.other}" for d in found.differences if not d.p_holm < 0.05]
+    text = f"From best to worst: {', '.join(order)}. {len(clear)} of {len(found.differences)} differences are clear."
+    if unclear:
+        text += f" Not told apart: {'; '.join(unclear)}."
+    if found.fit.separated:
+        text += " One arm won (or lost) everything, so its distance is only roughly known."
+    return Verdict(head, text, sure)
+
+
+def reason(name: str, limit: float) -> str:
+    """Why a rater was left out, in words."""
+    return RULES[name].format(limit=limit)
+
+
+def halo(analysis: Analysis) -> list[str]:
+    """How far the answers of one rater to several questions are one answer."""
+    lines = []
+    for mode, part in analysis.halo.items():
+        where = "on one screen" if mode == "joint" else "in separate passes"
+        same, alpha = with_interval(part.all_same), with_interval(part.alpha, False)
+        lines.append(f"Asked {where}, a rater gave all questions on a pair the same answer in {same} of the cases; "
+                     f"alpha between the questions is {alpha}.")  # fmt: skip
+    if analysis.halo_of_one_screen:
+        e = analysis.halo_of_one_screen
+        what = "raises" if e.value > 0 else "lowers"
+        sure = "" if 0 not in e.interval else ", which may be chance"
+        lines.append(f"One screen {what} that alpha by {with_interval(e, False)} against separate passes{sure}.")
+    return lines
+
+
+def methods(spec: StudySpec, found: Results) -> list[str]:
+    """Paragraphs for the methods section of a paper."""
+    arms, flow = len(spec.arms), found.flow
+    shares = ", ".join(
+        f"{name} {100 * share:g}%"
+        for name, share in (("identical pairs", spec.placebos.identical), ("same-arm pairs", spec.placebos.same_arm),
+                            ("repeats with exchanged sides", spec.placebos.repeat), ("gold pairs", spec.placebos.gold))
+        if share
+    )  # fmt: skip
+    mode = {"joint": "on one screen", "separate": "in a separate pass each",
+            "randomised": "on one screen or in separate passes, drawn for each rater"}[spec.mode]  # fmt: skip
+    rules = [reason(rule.name, rule.limit) for rule in flow.rules]
+    design = (
+        f"Raters compared images of {arms} arms ({', '.join(spec.arms)}) for {len(spec.prompts)} prompts, two images "
+        f"of one prompt at a time, at most {spec.pairs_per_rater} comparisons each, and answered "
+        f"{len(spec.questions)} question{'s' * (len(spec.questions) > 1)} with left, tie or right, asked {mode}. "
+        f"Arms were not named. Sides were balanced within raters and between pairs of raters; pairs, sides and order "
+        f"come from a seeded plan fixed in advance (seed {spec.seed}; specification {spec.hash[:16]})."
+    )
+    if shares:
+        design += f" In addition to the comparisons raters saw, without knowing which: {shares}."
+    exclusions = (
+        f"{len(flow.raters)} raters gave {flow.answers} answers. By rules fixed in advance, raters were left out who "
+        f"{' or '.join(rules)}: {len(flow.excluded)} raters; {flow.kept_answers} answers of "
+        f"{len(flow.raters) - len(flow.excluded)} raters count."
+        if rules
+        else f"{len(flow.raters)} raters gave {flow.answers} answers; nobody was left out."
+    )
+    return [design, exclusions, _inference(arms), _sources()]
+
+
+def _inference(arms: int) -> str:
+    text = (
+        "Answers of one rater, and answers on one prompt, are not independent. Standard errors are therefore clustered "
+        "by rater and by prompt (two-way sandwich; Cameron, Gelbach & Miller 2011) with Satterthwaite's degrees of "
+        "freedom; 95% intervals of rates are Wilson intervals with the effective sample size that follows from these "
+        "errors (Dean & Pagano 2015). They speak about new raters and new prompts like those of the study. As a check, "
+        f"results.json also has percentile intervals of the crossed (pigeonhole) bootstrap (Owen 2007; {RESAMPLES} "
+        "resamples), which are wider than they need to be. "
+    )
+    if arms > 2:
+        text += (
+            "Arms were ranked by Davidson's (1970) extension of the Bradley-Terry model to ties, with a term for the "
+            "left side, by maximum likelihood; differences of log strengths were tested two-sided with Holm's "
+            "correction over all pairs of arms. "
+        )
+    return text + (
+        "Net preference, (wins - losses) / answers, was tested against 0, two-sided, with Holm's correction over "
+        "questions and pairs of arms."
+    )
+
+
+def _sources() -> str:
+    return (
+        "Agreement between raters is Krippendorff's alpha for nominal labels. Cameron, Gelbach, Miller: Robust "
+        "inference with multiway clustering, JBES 29 (2011). Davidson: On extending the Bradley-Terry model to "
+        "accommodate ties, JASA 65 (1970). Dean, Pagano: Evaluating confidence interval methods for binomial "
+        "proportions in clustered surveys, JSSAM 3 (2015). Holm: A simple sequentially rejective multiple test "
+        "procedure, SJS 6 (1979). Krippendorff: Computing Krippendorff's alpha-reliability (2011). Owen: The "
+        "pigeonhole bootstrap, AOAS 1 (2007). Waudby-Smith, Ramdas: Estimating means of bounded random variables by "
+        "betting, JRSS-B 86 (2024)."
+    )

@@ -1,0 +1,116 @@
+"""Small images, stores on SQLite and on a real PostgreSQL."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
+from sqlalchemy import create_engine, text
+
+from study.images import import_images, sources_from_folders
+from study.settings import Store
+from study.spec import Placebos, StudySpec
+from study.studies import StudyInfo, create_study
+
+POSTGRES_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/local/bin", "/usr/bin")
+
+
+def picture(seed: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
+    image = Image.new("RGB", size, (seed * 37 % 256, seed * 91 % 256, seed * 13 % 256))
+    ImageDraw.Draw(image).ellipse((8 + seed % 9, 8, 40, 44 + seed % 13), fill=(seed * 53 % 256, 200, seed % 256))
+    return image
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory) -> Path:
+    """secretarmone/, secretarmtwo/ with 8 images each, of unlike formats and with metadata, and prompts.txt."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number, (arm, suffix) in enumerate((("secretarmone", "png"), ("secretarmtwo", "webp"))):
+        (folder / arm).mkdir()
+        for i in range(8):
+            file = folder / arm / f"secretfile{i + 1}.{suffix}"
+            if suffix == "png":
+                metadata = PngInfo()
+                metadata.add_text("parameters", "secretmetadata")
+                picture(10 * number + i).save(file, pnginfo=metadata)
+            else:
+                picture(10 * number + i).save(file, lossless=True, exif=b"Exif\0\0secretmetadata")
+    (folder / "prompts.txt").write_text("\n".join(f"a <picture> & number {i}" for i in range(1, 9)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> Iterator[str]:
+    """URL of a private cluster on a socket of its own."""
+    found = [file for folder in POSTGRES_FOLDERS for file in Path("/").glob(f"{folder[1:]}/initdb")]
+    if not found:
+        pytest.skip("PostgreSQL is not installed: these tests ran on SQLite only")
+    as_user = _unprivileged()
+    bin = found[0].resolve().parent
+    folder = Path(subprocess.run([*as_user, "mktemp", "-d", "/tmp/pgXXXXXX"], capture_output=True, text=True,
+                                 check=True, cwd="/tmp").stdout.strip())  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def run(*command: str) -> None:
+        done = subprocess.run([*as_user, *command], cwd="/tmp", capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run(f"{bin}/initdb", "-D", f"{folder}/data", "-U", "study", "-A", "trust", "--no-sync")
+    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off -c full_page_writes=off"
+    run(f"{bin}/pg_ctl", "-D", f"{folder}/data", "-l", f"{folder}/log", "-o", options, "-w", "-t", "120", "start")
+    yield f"postgresql://study@127.0.0.1:{port}/postgres"
+    run(f"{bin}/pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "stop")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unprivileged() -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return []
+    for user in ("postgres", "nobody"):
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            continue
+        return ["runuser", "-u", user, "--"]
+    pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, tmp_path) -> Iterator[Store]:
+    """A fresh store on each database."""
+    if request.param == "sqlite":
+        opened = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
+    else:
+        server = request.getfixturevalue("postgres")
+        name = f"s{uuid.uuid4().hex}"
+        admin = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        admin.dispose()
+        opened = Store.open(tmp_path / "data", server.replace("/postgres", f"/{name}"))
+    yield opened
+    opened.database.engine.dispose()
+
+
+@pytest.fixture
+def make_study(folders) -> Callable[..., StudyInfo]:
+    """Two arms of 8 prompts in any store; keywords are fields of the spec."""
+
+    def make(store: Store, name: str = "toy", **changes) -> StudyInfo:
+        arms = {arm: folders / arm for arm in ("secretarmone", "secretarmtwo")}
+        images = import_images(sources_from_folders(arms, folders / "prompts.txt"), store.library)
+        values = {"raters_per_pair": 2, "pairs_per_rater": 4, "placebos": Placebos(0.25, 0, 0.25, 0.25)}
+        spec = StudySpec(name, images.arms, images.prompts, images.stimuli, images.degraded, images.gold_of,
+                         **(values | changes))  # fmt: skip
+        return create_study(store.database, spec)
+
+    return make

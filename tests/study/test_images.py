@@ -1,0 +1,131 @@
+"""Images of any origin come in whole, alike and bare, or not at all."""
+
+import csv
+import hashlib
+import json
+
+import pytest
+from PIL import Image
+
+from study.errors import StudyError
+from study.images import Library, encode, import_images, load_image, sources_from_folders, sources_from_manifest
+from tests.study.conftest import picture
+
+
+@pytest.fixture
+def library(tmp_path):
+    return Library(tmp_path / "data")
+
+
+def test_images_are_stored_as_bare_png_with_the_same_pixels(folders, library):
+    arms = {arm: folders / arm for arm in ("secretarmone", "secretarmtwo")}
+    imported = import_images(sources_from_folders(arms, folders / "prompts.txt"), library)
+    assert imported.arms == tuple(arms)
+    assert len(imported.stimuli) == 16
+    for stimulus in imported.stimuli:
+        png = library.path(stimulus.sha256).read_bytes()
+        assert hashlib.sha256(png).hexdigest() == stimulus.sha256
+        assert b"secret" not in png
+        stored, original = Image.open(library.path(stimulus.sha256)), Image.open(folders / stimulus.arm / stimulus.file)
+        assert (stored.format, stored.info) == ("PNG", {})
+        assert stored.tobytes() == original.convert("RGB").tobytes()
+
+
+def test_the_spoilt_copies_are_the_same_every_time(folders, library, tmp_path):
+    sources = sources_from_folders({a: folders / a for a in ("secretarmone", "secretarmtwo")}, folders / "prompts.txt")
+    assert import_images(sources, library) == import_images(sources, Library(tmp_path / "other"))
+
+
+def test_every_kind_of_image_becomes_the_same_kind(tmp_path):
+    for mode in ("L", "P", "RGBA", "LA", "CMYK", "1"):
+        file = tmp_path / f"{mode}.{'tif' if mode == 'CMYK' else 'png'}"
+        picture(1).convert(mode).save(file)
+        assert Image.open(tmp_path / file).mode == mode
+        assert load_image(file).mode == "RGB"
+    clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    clear.save(tmp_path / "clear.png")
+    assert load_image(tmp_path / "clear.png").getpixel((0, 0)) == (255, 255, 255)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture(1, (64, 32)).save(tmp_path / "turned.jpg", exif=turned)
+    assert load_image(tmp_path / "turned.jpg").size == (32, 64)
+
+
+def test_the_same_pixels_give_the_same_bytes(tmp_path):
+    picture(3).save(tmp_path / "a.png")
+    picture(3).save(tmp_path / "b.webp", lossless=True)
+    assert encode(load_image(tmp_path / "a.png")) == encode(load_image(tmp_path / "b.webp"))
+
+
+def test_all_problems_are_told_at_once_and_nothing_is_stored(tmp_path, library):
+    for arm, sizes in (("a", (64, 64, 64)), ("b", (64, 32, 64))):
+        (tmp_path / arm).mkdir()
+        for i, size in enumerate(sizes):
+            picture(i, (size, size)).save(tmp_path / arm / f"{i}.png")
+    (tmp_path / "b" / "2.png").write_bytes(b"no image")
+    rows = [{"prompt": f"p{i}", "arm": arm, "file": f"{arm}/{i}.png"} for arm in "ab" for i in range(3)]
+    rows += [{"prompt": "p3", "arm": "a", "file": "a/none.png"}]
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(StudyError) as raised:
+        import_images(sources_from_manifest(manifest), library)
+    told = str(raised.value).splitlines()
+    assert len(told) == 4
+    for words in ("none.png is missing", "2.png cannot be read as an image", "differ in size", "not equally many"):
+        assert any(words in line for line in told)
+    assert not library.folder.exists()
+
+
+def test_folders_are_read_in_the_order_of_their_numbers(tmp_path):
+    (tmp_path / "a").mkdir()
+    for i in (1, 2, 10):
+        picture(i).save(tmp_path / "a" / f"image{i}.png")
+    (tmp_path / "a" / "notes.txt").write_text("no image")
+    (tmp_path / "prompts.txt").write_text("one\ntwo\nten\n")
+    sources = sources_from_folders({"a": tmp_path / "a"}, tmp_path / "prompts.txt")
+    assert [(s.prompt, s.file.name) for s in sources] == [
+        ("one", "image1.png"), ("two", "image2.png"), ("ten", "image10.png"),
+    ]  # fmt: skip
+
+
+def test_folders_that_do_not_fit_say_so_together(tmp_path, folders):
+    (tmp_path / "prompts.txt").write_text("one\ntwo\n")
+    arms = {"a": folders / "secretarmone", "b": tmp_path / "none"}
+    with pytest.raises(StudyError) as raised:
+        sources_from_folders(arms, tmp_path / "prompts.txt")
+    assert "8 images" in str(raised.value)
+    assert "not a folder" in str(raised.value)
+
+
+def test_manifests_of_e2ed2_and_tables_are_read(tmp_path):
+    for arm in "ab":
+        (tmp_path / arm).mkdir()
+        lines = []
+        for seed in range(2):
+            file = tmp_path / arm / f"{seed}.png"
+            picture(seed).save(file)
+            sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+            lines.append({"prompt": "red apple", "model": arm, "steps": 4, "seed": seed, "file": file.name,
+                          "sha256": sha256})  # fmt: skip
+        (tmp_path / arm / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    sources = sources_from_folders({"x": tmp_path / "a", "y": tmp_path / "b"})
+    assert [(s.prompt, s.arm, s.file.name) for s in sources] == [
+        ("red apple", "x", "0.png"), ("red apple", "x", "1.png"),
+        ("red apple", "y", "0.png"), ("red apple", "y", "1.png"),
+    ]  # fmt: skip
+    with open(tmp_path / "table.csv", "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["prompt", "arm", "file", "category"])
+        rows.writerow(["red, red apple", "x", "a/0.png", "fruit"])
+    (source,) = sources_from_manifest(tmp_path / "table.csv")
+    assert (source.prompt, source.category) == ("red, red apple", "fruit")
+    picture(9).save(tmp_path / "a" / "0.png")
+    with pytest.raises(StudyError, match="hash differs"):
+        sources_from_folders({"x": tmp_path / "a", "y": tmp_path / "b"})
+
+
+@pytest.mark.parametrize("content", ["", "[1]\n", "{\n", '{"prompt": "x"}\n'])
+def test_a_broken_manifest_says_so(tmp_path, content):
+    (tmp_path / "m.jsonl").write_text(content)
+    with pytest.raises(StudyError, match=r"m\.jsonl"):
+        sources_from_manifest(tmp_path / "m.jsonl")

@@ -1,0 +1,316 @@
+"""Votes on SQLite and PostgreSQL: never lost, never doubled, never overwritten, never another's."""
+
+import json
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from study.errors import StudyError
+from study.export import RATER_COLUMNS, VOTE_COLUMNS, export_study, read_export, read_tables, verify_export
+from study.models import Base, Rater, StoredAssignment, Vote
+from study.raters import (
+    EntryError,
+    Person,
+    enrol,
+    find_rater,
+    invite,
+    personal_token,
+    read_invitation,
+    set_practised,
+    welcome_back,
+)  # fmt: skip
+from study.settings import Store
+from study.spec import Placebos, Question
+from study.studies import amend_study, close_study, create_study, find_study, now, progress
+from study.votes import VoteError, cast, last_receipt, last_screen, next_screen
+from tests.study.voting import ballot, rater, vote_all
+
+
+def add(store, row):
+    with store.database.write() as session:
+        session.add(row)
+
+
+@pytest.fixture
+def study(store, make_study):
+    return make_study(store)
+
+
+def test_the_migrations_make_the_tables_that_the_models_name(store):
+    with store.database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_a_rater_answers_every_pair_once_and_is_through(store, study):
+    who = rater(store, study)
+    receipts = vote_all(store, who)
+    assert len(receipts) == 7  # 4 comparisons, one placebo of each of three kinds
+    assert [receipt.number for receipt in receipts] == [3 * i for i in range(1, 8)]
+    assert last_receipt(store.database, who) == receipts[-1]
+    tables = read_tables(store.database, study)
+    assert tuple(tables.votes.columns) == VOTE_COLUMNS
+    assert tuple(tables.raters.columns) == RATER_COLUMNS
+    assert len(tables.votes) == 21
+    assert not tables.votes.duplicated(["assignment", "question"]).any()
+    assert list(tables.raters["status"]) == ["finished"]
+
+
+def test_the_same_request_again_gets_the_same_receipt(store, study):
+    who = rater(store, study)
+    vote = ballot(next_screen(store.database, who))
+    first = cast(store.database, who, vote)
+    vote_all(store, who)
+    assert cast(store.database, who, vote) == first
+    assert len(read_tables(store.database, study).revisions) == 21
+    with pytest.raises(VoteError, match="another choice"):
+        cast(store.database, who, replace(vote, answers=dict.fromkeys(vote.answers, "tie")))
+
+
+def test_a_double_click_in_two_tabs_is_one_vote(store, study):
+    who = rater(store, study)
+    screen = next_screen(store.database, who)
+    receipts = {cast(store.database, who, ballot(screen)) for _ in range(4)}
+    assert len(receipts) == 1
+    assert len(read_tables(store.database, study).revisions) == 3
+
+
+def test_a_changed_answer_is_a_new_revision(store, study):
+    who = rater(store, study)
+    screen = next_screen(store.database, who)
+    cast(store.database, who, ballot(screen, "left"))
+    before = last_screen(store.database, who)
+    assert before.assignment == screen.assignment
+    assert set(before.answers.values()) == {"left"}
+    changed = dict.fromkeys(before.answers, "left") | {"overall": "tie"}
+    cast(store.database, who, ballot(before, answers=changed))
+    tables = read_tables(store.database, study)
+    assert [(r["question"], r["answer"], r["revision"]) for r in tables.revisions] == [
+        ("overall", "left", 1), ("aesthetic", "left", 1), ("alignment", "left", 1), ("overall", "tie", 2),
+    ]  # fmt: skip
+    assert dict(zip(tables.votes["question"], tables.votes["answer"], strict=True)) == changed
+    assert next_screen(store.database, who).assignment != screen.assignment
+
+
+def test_a_vote_must_be_ones_own_complete_and_in_turn(store, study):
+    mine, other = rater(store, study, "me"), rater(store, study, "other")
+    screen, theirs = next_screen(store.database, mine), next_screen(store.database, other)
+    with pytest.raises(VoteError, match="not yours"):
+        cast(store.database, mine, ballot(theirs))
+    with pytest.raises(VoteError, match="not yours"):
+        cast(store.database, mine, ballot(screen, answers={"overall": "left"}))
+    with pytest.raises(VoteError, match="not yours"):
+        cast(store.database, mine, ballot(screen, assignment="0" * 16))
+    for changes in ({"answers": {"overall": "both"}}, {"request": "x"}):
+        with pytest.raises(VoteError):
+            ballot(screen, **changes)
+    with store.database.read() as session:
+        later = session.scalars(select(StoredAssignment).where(StoredAssignment.rater_id == mine.id)
+                                .order_by(StoredAssignment.position.desc())).first()  # fmt: skip
+    with pytest.raises(VoteError, match="not yours"):
+        cast(store.database, mine, ballot(replace(screen, assignment=later.id)))
+    assert read_tables(store.database, study).votes.empty
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"answer": "both"}, {"rater_id": "other"}, {"revision": 1}, {"number": 1}, {"clock": "sun"}, {"response_ms": -1},
+     {"question": "overall", "is_current": True}],
+)  # fmt: skip
+def test_the_database_itself_refuses_what_must_not_be(store, study, wrong):
+    who, other = rater(store, study), rater(store, study, "other")
+    cast(store.database, who, ballot(next_screen(store.database, who)))
+    if wrong == {"rater_id": "other"}:
+        wrong = {"rater_id": other.id}
+    with store.database.read() as session:
+        vote = session.scalars(select(Vote).where(Vote.question == "overall")).one()
+        values = {c.name: getattr(vote, c.name) for c in Vote.__table__.columns if c.name != "id"}
+    values |= {"request": "1" * 32, "number": 99, "revision": 2, "is_current": False} | wrong
+    with pytest.raises(IntegrityError):
+        add(store, Vote(**values))
+
+
+def test_separate_mode_asks_one_question_in_each_pass(store, make_study):
+    study = make_study(store, mode="separate")
+    who = rater(store, study)
+    asked = []
+    vote_all(store, who, lambda screen: asked.append((screen.questions[0].key, screen.assignment)) or "right")
+    assert [key for key, _ in asked] == ["overall"] * 7 + ["aesthetic"] * 7 + ["alignment"] * 7
+    votes = read_tables(store.database, study).votes
+    assert sorted(votes["position"]) == list(range(21))
+    assert set(votes["mode"]) == {"separate"}
+
+
+def test_one_person_takes_part_once(store, study):
+    first = rater(store, study)
+    assert rater(store, study).id == first.id
+    with store.database.read() as session:
+        row = session.get(Rater, first.id)
+        values = {c.name: getattr(row, c.name) for c in Rater.__table__.columns}
+    with pytest.raises(IntegrityError):
+        add(store, Rater(**(values | {"id": "x", "number": 77})))
+
+
+def test_personal_links_are_signed(store, study):
+    who = rater(store, study)
+    token = personal_token(who)
+    assert find_rater(store.database, token).id == who.id
+    for forged in (token[:-1], token + "x", who.id, "", f"{who.id}.", "a.b", token.replace(who.id, "0" * 16), "ü.ü"):
+        with pytest.raises(EntryError):
+            find_rater(store.database, forged)
+    assert read_invitation(study, invite(study, "ann")) == Person("invite", "ann")
+    with pytest.raises(EntryError):
+        read_invitation(study, invite(replace(study, secret="other"), "ann"))
+
+
+def test_a_pair_is_handed_out_until_it_has_its_raters(store, study):
+    for i in range(4):  # 8 pairs, 4 a rater, 2 raters a pair
+        vote_all(store, rater(store, study, f"r{i}"))
+    with pytest.raises(EntryError, match="all the raters it needs"):
+        rater(store, study, "late")
+    found = progress(store.database, study)
+    assert (found.pairs, found.pairs_complete, found.raters["finished"]) == (8, 8, 4)
+
+
+def away(store, who, minutes=500):
+    with store.database.write() as session:
+        session.execute(update(Rater).where(Rater.id == who.id).values(last_seen=now() - timedelta(minutes=minutes)))
+
+
+def test_what_an_abandoned_rater_left_goes_to_another_and_their_votes_stay(store, make_study):
+    study = make_study(store, placebos=Placebos(0, 0, 0, 0))
+    lazy = rater(store, study, "lazy")
+    vote_all(store, lazy, limit=1)
+    for i in range(3):
+        vote_all(store, rater(store, study, f"r{i}"))
+    with pytest.raises(EntryError):
+        rater(store, study, "too early")
+    away(store, lazy)
+    heir = rater(store, study, "heir")
+    assert len(vote_all(store, heir)) == 3
+    found = progress(store.database, study)
+    assert (found.pairs_complete, found.raters) == (8, {"active": 0, "finished": 4, "abandoned": 1})
+    votes = read_tables(store.database, study).votes
+    assert len(votes[votes["rater"] == lazy.id]) == 3
+    welcome_back(store.database, lazy)  # to find that the heir has done it all
+    assert next_screen(store.database, lazy) is None
+
+
+def test_an_abandoned_rater_who_comes_back_in_time_goes_on(store, study):
+    who = rater(store, study)
+    vote_all(store, who, limit=2)
+    away(store, who)
+    rater(store, study, "next")
+    token = personal_token(who)
+    assert find_rater(store.database, token).status == "abandoned"
+    welcome_back(store.database, who)
+    assert find_rater(store.database, token).status == "active"
+    assert len(vote_all(store, who)) == 5
+
+
+def test_the_open_link_has_a_cap_and_a_closed_study_takes_nobody(store, make_study):
+    study = make_study(store, open_cap=1)
+    enrol(store.database, study, Person("open", "a"))
+    with pytest.raises(EntryError, match="through this link"):
+        enrol(store.database, study, Person("open", "b"))
+    enrol(store.database, study, Person("prolific", "b"))
+    close_study(store.database, study.name)
+    with pytest.raises(EntryError, match="closed"):
+        enrol(store.database, study, Person("prolific", "c"))
+    assert enrol(store.database, study, Person("prolific", "b")).status == "active"
+
+
+def test_an_amendment_is_a_new_version_with_a_reason(store, study):
+    vote_all(store, rater(store, study))
+    with pytest.raises(StudyError, match="reason"):
+        amend_study(store.database, study.name, " ", seed=1)
+    with pytest.raises(StudyError, match="changes nothing"):
+        amend_study(store.database, study.name, "why not", seed=0)
+    second = amend_study(store.database, study.name, "a typing error", questions=(Question("overall", "Better?"),))
+    assert (second.version, second.reason) == (2, "a typing error")
+    assert find_study(store.database, study.name) == second
+    old = find_study(store.database, study.name, 1)
+    assert old.closed
+    assert old.spec == study.spec
+    assert len(read_tables(store.database, old).votes) == 21
+    assert read_tables(store.database, second).votes.empty
+    with pytest.raises(StudyError, match="already"):
+        create_study(store.database, study.spec)
+
+
+def test_practice_goes_on_where_it_stopped(store, study):
+    who = rater(store, study)
+    for practised in (0, 2, 1):
+        set_practised(store.database, who.id, practised)
+    assert find_rater(store.database, personal_token(who)).practised == 2
+
+
+def test_raters_at_the_same_time_make_one_chain(store, make_study, tmp_path):
+    study = make_study(store, raters_per_pair=4)
+    errors = []
+
+    def vote(i: int) -> None:
+        try:
+            vote_all(store, rater(store, study, f"r{i}"))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=vote, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    export_study(store.database, store.library, study, tmp_path / "out")
+    found = verify_export(tmp_path / "out")
+    assert (found.problems, found.votes) == ((), 8 * 21)
+
+
+def test_an_export_verifies_from_its_files_alone(store, study, tmp_path):
+    who = rater(store, study)
+    vote_all(store, who, lambda screen: "tie")
+    cast(store.database, who, ballot(last_screen(store.database, who), "right"))
+    out = tmp_path / "out"
+    written = export_study(store.database, store.library, study, out)
+    found = verify_export(out)
+    assert found.problems == ()
+    assert (found.revisions, found.votes, found.images) == (24, 21, 24)
+    assert found.head == last_receipt(store.database, who).hash
+    again = read_export(out)
+    pd.testing.assert_frame_equal(again.votes, written.votes)
+    assert all((out / file).is_file() for file in again.votes["image_left"])
+    assert "somebody" not in "".join(f.read_text() for f in out.glob("*.json*"))
+
+
+@pytest.mark.parametrize("spoil", ["answer", "order", "drop", "table", "image", "spec", "arm"])
+def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, spoil):
+    store = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
+    study = make_study(store)
+    vote_all(store, rater(store, study))
+    out = tmp_path / "out"
+    export_study(store.database, store.library, study, out)
+    lines = (out / "revisions.jsonl").read_text().splitlines()
+    votes = pd.read_parquet(out / "votes.parquet")
+    if spoil == "answer":
+        lines[3] = json.dumps(json.loads(lines[3]) | {"answer": "right"})
+    elif spoil == "order":
+        lines[3], lines[4] = lines[4], lines[3]
+    elif spoil == "drop":
+        lines.pop()
+    elif spoil == "table":
+        votes.loc[2, "answer"] = "right"
+    elif spoil == "arm":
+        votes["left"], votes["right"] = votes["right"].copy(), votes["left"].copy()
+    elif spoil == "image":
+        next((out / "images").iterdir()).write_bytes(b"")
+    else:
+        (out / "spec.json").write_text(replace(study.spec, seed=9).to_json())
+    (out / "revisions.jsonl").write_text("\n".join(lines))
+    votes.to_parquet(out / "votes.parquet", index=False)
+    assert verify_export(out).problems

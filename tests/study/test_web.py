@@ -1,0 +1,268 @@
+"""The rater's pages over HTTP: entry, blindness, refusals, mounts; without a script."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from study.export import read_tables
+from study.raters import invite, people
+from study.settings import Store
+from study.studies import close_study
+from study.web import create_app
+from study.web.practice import PRACTICE
+
+SECRETS = ("secretarm", "secretfile", "secretmetadata", "secretstudy", "degraded", ".webp")
+
+
+@pytest.fixture
+def store(tmp_path) -> Iterator[Store]:
+    opened = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
+    yield opened
+    opened.database.engine.dispose()
+
+
+@pytest.fixture
+def study(store, make_study):
+    return make_study(store, "secretstudy", contact="study@example.org")
+
+
+class Browser:
+    """Follows forms and images as a browser without a script does, and keeps all that it was sent."""
+
+    def __init__(self, app, base: str = "http://testserver"):
+        self.client = TestClient(app, base_url=base)
+        self.seen: list[Response] = []
+        self.url = ""
+
+    def get(self, url: str, status: int = 200) -> str:
+        return self._keep(self.client.get(self._resolve(url)), status)
+
+    def submit(self, status: int = 200, **fields: str) -> str:
+        """The page's form, its hidden fields and `fields`."""
+        form = re.search(r"<form[^>]*>.*?</form>", self.page, re.S)[0]
+        action = re.search(r'<form[^>]*action="([^"]*)"', form)
+        hidden = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form))
+        target = self._resolve(action[1]) if action else self.url
+        return self._keep(self.client.post(target, data=hidden | fields), status)
+
+    def link(self, text: str) -> str:
+        return self.get(re.search(rf'<a[^>]*href="([^"]*)"[^>]*>{text}</a>', self.page)[1])
+
+    def images(self) -> list[Response]:
+        found = [self.client.get(self._resolve(url)) for url in re.findall(r'<img src="([^"]*)"', self.page)]
+        self.seen += found
+        return found
+
+    def begin(self, url: str) -> str:
+        """Consent, instructions, practice: up to the first pair."""
+        self.get(url)
+        self.submit()
+        self.submit()
+        for _ in PRACTICE:
+            self.images()
+            self.submit(answer="left")
+            self.submit()
+        return self.page
+
+    def answers(self, answer: str = "left") -> dict[str, str]:
+        return {name: answer for name in re.findall(r'type="radio" name="(q-[^"]*)"', self.page)}
+
+    def vote(self, answer: str = "left", status: int = 200) -> str:
+        return self.submit(status, **self.answers(answer))
+
+    def _resolve(self, url: str) -> str:
+        return str(self.client.base_url.join(self.url).join(url))
+
+    def _keep(self, response: Response, status: int) -> str:
+        assert response.status_code == status, response.text
+        self.seen += [*response.history, response]
+        self.url, self.page = str(response.url), response.text
+        return self.page
+
+
+@pytest.fixture
+def browser(store) -> Browser:
+    return Browser(create_app(store))
+
+
+def test_a_rater_without_a_script_goes_from_consent_to_the_completion_code(browser, store, study):
+    browser.begin(f"/join/{study.token}")
+    for step in range(1, 8):
+        assert f"{step} of 7" in browser.page
+        browser.vote()
+    assert "Thank you" in browser.page
+    ((_, status, code),) = people(store.database, study)
+    assert code in browser.page
+    assert status == "finished"
+    tables = read_tables(store.database, study)
+    assert tables.revisions[-1]["hash"] in browser.page
+    assert {r["clock"] for r in tables.revisions} == {"server"}
+    assert len(tables.votes) == 21
+
+
+def test_nothing_that_a_rater_is_sent_tells_an_arm(browser, store, study):
+    browser.begin(f"/join/{study.token}")
+    while "Thank you" not in browser.page:
+        images = browser.images()
+        assert len({tuple(sorted(i.headers.keys())) for i in images}) == 1
+        assert all(i.content.startswith(b"\x89PNG") for i in images)
+        browser.link("Pause")
+        browser.get(browser.url.removesuffix("/pause"))
+        browser.vote()
+    browser.get("/nothing", 404)
+    hashes = {s.sha256 for s in (*study.spec.stimuli, *study.spec.degraded)} | {study.spec.hash}
+    assert len(browser.seen) > 50
+    for response in browser.seen:
+        sent = b"\n".join(
+            [str(response.url).encode(), str(response.headers).encode(), response.content.lower()]
+        )  # fmt: skip
+        for secret in (*SECRETS, *hashes, str(store.library.folder)):
+            assert secret.encode() not in sent
+        assert not {"etag", "last-modified", "content-disposition"} & {name.lower() for name in response.headers}
+        assert response.headers["cache-control"] == "no-store"
+        chunks = set(re.findall(rb"tEXt|zTXt|iTXt|eXIf|iCCP|tIME|pHYs|gAMA", response.content[:4000]))
+        assert chunks == set() or not response.content.startswith(b"\x89PNG")
+    urls = [str(r.url) for r in browser.seen if "/i/" in str(r.url)]
+    assert len(urls) == len(set(urls)) == 14  # a name of its own for each showing and side, the same image or not
+
+
+def test_pages_ask_no_other_host_and_no_script_but_their_own(browser, study):
+    browser.begin(f"/join/{study.token}")
+    for response in browser.seen:
+        policy = response.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        if "text/html" in response.headers.get("content-type", ""):
+            links = re.findall(r'(?:src|href|action)="([^"]*)"', response.text)
+            assert all(link.startswith(("../", "./")) for link in links), links
+            assert not re.search(r"<script(?! src)|style=| on[a-z]+=", response.text)
+    assert Path("study/web/static/page.js").stat().st_size < 6000
+
+
+def test_the_same_form_twice_is_one_vote(browser, store, study):
+    browser.begin(f"/join/{study.token}")
+    page, url = browser.page, browser.url
+    browser.vote()
+    for _ in range(3):
+        browser.page, browser.url = page, url
+        browser.vote()
+    assert "2 of 7" in browser.page
+    assert len(read_tables(store.database, study).revisions) == 3
+
+
+def test_undo_shows_the_answers_and_stores_a_change_as_a_revision(browser, store, study):
+    browser.begin(f"/join/{study.token}")
+    browser.vote("left")
+    browser.link("Undo")
+    assert browser.page.count(" checked") == 3
+    browser.vote("right")
+    assert "2 of 7" in browser.page
+    assert [r["revision"] for r in read_tables(store.database, study).revisions] == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_personal_link_goes_on_on_another_device(browser, store, study):
+    browser.begin(f"/join/{study.token}")
+    browser.vote()
+    other = Browser(create_app(store))
+    other.get(browser.url)
+    assert "2 of 7" in other.page
+    other.vote()
+    browser.get(browser.url)
+    assert "3 of 7" in browser.page
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/r/forged.token", 403), ("/join/unknown", 403), ("/i/unknown", 404), ("/practice/9/a", 404),
+     ("/practice/0/c", 404), ("/practice/x/a", 422), ("/", 404), ("/static/../app.py", 404)],
+)  # fmt: skip
+def test_what_is_not_there_is_one_sentence(browser, study, path, status):
+    page = browser.get(path, status)
+    assert len(re.findall("<p>", page)) == 1
+    assert "Traceback" not in page
+
+
+def test_a_vote_that_is_not_ones_own_is_refused(browser, store, study):
+    browser.begin(f"/join/{study.token}")
+    other = Browser(create_app(store))
+    other.begin(f"/join/{study.token}")
+    theirs = re.search(r'name="assignment" value="([^"]*)"', other.page)[1]
+    url, page = browser.url, browser.page
+    for status, fields in (
+        (409, {"assignment": theirs} | browser.answers()),
+        (409, {}),
+        (409, browser.answers("both")),
+        (409, {"request": "x"} | browser.answers()),
+        (409, dict(list(browser.answers().items())[:2])),
+    ):
+        browser.url, browser.page = url, page
+        browser.submit(status, **fields)
+        assert len(re.findall("<p>", browser.page)) == 1
+    browser.get(url[:-2], 403)
+    assert read_tables(store.database, study).votes.empty
+
+
+def test_one_browser_one_prolific_id_one_worker_take_part_once(store, study):
+    query = {"prolific": "PROLIFIC_PID=secretpid&STUDY_ID=s&SESSION_ID=t", "mturk": "workerId=w&assignmentId=a&hitId=h"}
+    for entry in ("open", "prolific", "mturk"):
+        url = f"/join/{study.token}?{query.get(entry, '')}"
+        first = Browser(create_app(store))
+        first.get(url)
+        first.submit()
+        again = first if entry == "open" else Browser(create_app(store))
+        again.get(url)
+        assert again.url == first.url
+        assert "secretpid" not in again.url
+        assert "How it works" in again.page
+    assert [person.split(":")[0] for person, _, _ in people(store.database, study)] == ["open", "prolific", "mturk"]
+
+
+def test_a_preview_on_mechanical_turk_enrols_nobody(browser, store, study):
+    page = browser.get(f"/join/{study.token}?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=h")
+    assert "preview" in page
+    assert "<form" not in page
+    assert people(store.database, study) == []
+
+
+def test_an_invitation_is_for_one_person(browser, store, study):
+    link = f"/invite/{study.token}/{invite(study, 'ann')}"
+    browser.get(link)
+    browser.submit()
+    Browser(create_app(store)).get(link)
+    assert [person for person, _, _ in people(store.database, study)] == ["invite:ann"]
+    browser.get(link[:-3], 403)
+
+
+def test_a_closed_study_says_so(browser, store, study):
+    close_study(store.database, study.name)
+    browser.get(f"/join/{study.token}")
+    assert "closed" in browser.submit(403)
+
+
+def test_the_completion_url_is_where_the_platform_wants_its_rater(store, make_study):
+    study = make_study(store, completion_url="https://app.prolific.com/submissions/complete?cc=C0DE")
+    browser = Browser(create_app(store))
+    browser.begin(f"/join/{study.token}?PROLIFIC_PID=p")
+    while "Thank you" not in browser.page:
+        browser.vote()
+    assert 'href="https://app.prolific.com/submissions/complete?cc=C0DE"' in browser.page
+
+
+def test_the_pages_work_under_another_path(store, study):
+    app = FastAPI()
+    app.mount("/study", create_app(store))
+    browser = Browser(app)
+    browser.begin(f"/study/join/{study.token}")
+    assert all(image.status_code == 200 for image in browser.images())
+    browser.vote()
+    browser.link("Undo")
+    browser.vote("right")
+    assert "2 of 7" in browser.page
+    assert browser.client.get("/study/static/style.css").status_code == 200
+    browser.get("/study/r/none", 403)
+    assert browser.client.get(browser._resolve("../static/style.css")).status_code == 200

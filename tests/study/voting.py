@@ -1,0 +1,29 @@
+"""Raters without a browser."""
+
+import uuid
+from collections.abc import Callable
+
+from study.raters import Participation, Person, enrol
+from study.settings import Store
+from study.studies import StudyInfo
+from study.votes import Ballot, Receipt, Screen, cast, next_screen
+
+
+def ballot(screen: Screen, answer: str = "left", **changes) -> Ballot:
+    answers = {question.key: answer for question in screen.questions}
+    values = {"assignment": screen.assignment, "request": str(uuid.uuid4()), "answers": answers,
+              "response_ms": dict.fromkeys(answers, 1234), "clock": "client", "decode_ms": 20,
+              "viewport": "1280x800@2"}  # fmt: skip
+    return Ballot(**(values | changes))
+
+
+def rater(store: Store, study: StudyInfo, name: str = "somebody") -> Participation:
+    return enrol(store.database, study, Person("invite", name))
+
+
+def vote_all(store: Store, who: Participation, choose: Callable[[Screen], str] = lambda screen: "left",
+             limit: int = 10_000) -> list[Receipt]:  # fmt: skip
+    receipts = []
+    while len(receipts) < limit and (screen := next_screen(store.database, who)):
+        receipts.append(cast(store.database, who, ballot(screen, choose(screen))))
+    return receipts
