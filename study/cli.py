@@ -198,12 +198,12 @@ def amend_command(arguments: list[str]) -> None:
         plan: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
 
     named = bool(arguments) and not arguments[0].startswith("-")
-    default = None
+    default: Any = None
     if named:  # the options that are not named keep the study's values
         spec = find_study(Store.open().database, arguments[0]).spec
         known = {f.name for f in fields(Plan)} - {"question"}
         default = Amend(arguments[0], tyro.MISSING, Plan(**{name: getattr(spec, name) for name in known}))
-    options = tyro.cli(Amend, prog="python -m study amend", args=arguments, default=default)
+    options: Any = tyro.cli(Amend, prog="python -m study amend", args=arguments, default=default)
     if not named:
         raise StudyError("Name the study first: python -m study amend NAME --reason ...")
     _describe(amend_study(Store.open().database, options.name, options.reason, **options.plan.changes()))
@@ -274,13 +274,13 @@ def verify_command(arguments: list[str]) -> None:
 
 
 def report_command(arguments: list[str]) -> None:
-    from study.report import main  # ty: ignore[import-not-found]
+    from study.report import main
 
     main(arguments)
 
 
 def simulate_command(arguments: list[str]) -> None:
-    from study.simulate import main  # ty: ignore[import-not-found]
+    from study.simulate import main
 
     main(arguments)
 

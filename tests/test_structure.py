@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OWN = {"app", "e2ed2", "study", "tests", "benchmarks", "tools"}
-DISTRIBUTIONS = {"PIL": "pillow", "sqlalchemy": "SQLAlchemy", "resvg_py": "resvg-py"}
+DISTRIBUTIONS = {"PIL": "pillow", "sqlalchemy": "SQLAlchemy", "resvg_py": "resvg-py",
+                 "torch_fidelity": "torch-fidelity"}  # fmt: skip
 
 
 def imports(*parts: str) -> set[str]:
