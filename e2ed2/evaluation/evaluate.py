@@ -101,8 +101,12 @@ def paint_all(pipeline: E2ED2Pipeline, options: Evaluate, prompts: list[Prompt],
 
 
 def distances(features: Tensor, real: Tensor) -> dict[str, float]:
-    """Frechet distance, KID, precision and recall in the deepest layer of the held-out encoder."""
-    ours, theirs = deepest(features), deepest(real)
+    """Frechet distance, KID, precision and recall in the deepest layer of the held-out encoder.
+
+    In units of the real features' root mean square: KID's polynomial kernel expects numbers about 1.
+    """
+    scale = deepest(real).square().mean().sqrt()
+    ours, theirs = deepest(features) / scale, deepest(real) / scale
     size = min(len(ours), len(theirs), 1000)
     fd = fid_statistics_to_metric(*(fid_features_to_statistics(x.double()) for x in (ours, theirs)), verbose=False)
     kid = kid_features_to_metric(ours, theirs, kid_subset_size=size, **KID)

@@ -36,6 +36,7 @@ def test_a_set_has_no_distance_to_itself_and_more_to_noise_than_to_its_half():
     assert same["precision"] == same["recall"] == 1
     assert same["fd"] < half["fd"] < far["fd"]
     assert far["kid"] > half["kid"]
+    assert distances(7 * (features + 3), 7 * features) == pytest.approx(far, rel=1e-3)  # no unit of the encoder's own
 
 
 def test_copies_have_no_variety_and_the_drawings_themselves_have_all_of_it(encoder, few):
