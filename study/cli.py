@@ -198,7 +198,7 @@ def amend_command(arguments: list[str]) -> None:
         plan: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
 
     named = bool(arguments) and not arguments[0].startswith("-")
-    default: Any = None
+    default: Any = tyro.MISSING
     if named:  # the options that are not named keep the study's values
         spec = find_study(Store.open().database, arguments[0]).spec
         known = {f.name for f in fields(Plan)} - {"question"}

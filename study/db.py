@@ -1,8 +1,9 @@
 """The database: SQLite by default, PostgreSQL by URL; brought up to date when it is opened."""
 
 import os
+import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from alembic import command
@@ -20,6 +21,9 @@ BUSY_TIMEOUT = 30  # s; without one, concurrent writers fail at once
 class Database:
     def __init__(self, engine: Engine):
         self.engine = engine
+        # SQLite's waiters poll, and under load some starve until their timeout; threads that queue here do not.
+        serial = engine.dialect.name == "sqlite"
+        self._turn: AbstractContextManager = threading.Lock() if serial else nullcontext()
 
     @contextmanager
     def read(self) -> Generator[Session]:
@@ -29,7 +33,11 @@ class Database:
     @contextmanager
     def write(self) -> Generator[Session]:
         """One transaction, committed when the block ends. SQLite takes its write lock at the start."""
-        with self.engine.connect().execution_options(writes=True) as connection, Session(connection) as session:
+        with (
+            self._turn,
+            self.engine.connect().execution_options(writes=True) as connection,
+            Session(connection) as session,
+        ):
             yield session
             session.commit()
 

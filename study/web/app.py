@@ -3,22 +3,19 @@
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
-from starlette.exceptions import HTTPException
-from starlette.routing import get_route_path
 
 from study.errors import StudyError
 from study.raters import EntryError
 from study.settings import Store
 from study.votes import VoteError
 from study.web import entry, images, session
-from study.web.pages import render
+from study.web.pages import render, route
 
 HEADERS = {
     # Crowd platforms and Hugging Face Spaces show the pages in a frame of theirs.
@@ -45,7 +42,8 @@ def create_app(store: Store) -> FastAPI:
     for kind, status in ((EntryError, 403), (VoteError, 409), (StudyError, 400)):
         app.add_exception_handler(kind, _telling(status))
     app.add_exception_handler(Exception, _failed)
-    app.add_exception_handler(HTTPException, _not_found)
+    for status in (404, 405):
+        app.add_exception_handler(status, _not_found)
     app.add_exception_handler(RequestValidationError, _incomplete)
     return app
 
@@ -65,7 +63,7 @@ def serve(store: Store, host: str, port: int) -> None:
 
 async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call(request)
-    if get_route_path(request.scope).startswith("/static/"):
+    if route(request).startswith("/static/"):
         response.headers["Cache-Control"] = "max-age=3600"
     for name, value in HEADERS.items():
         if name not in response.headers:
@@ -81,8 +79,8 @@ def _telling(status: int) -> Callable[[Request, Exception], Response]:
 
 
 def _not_found(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    sentence = "There is nothing at this address." if status == 404 else f"{HTTPStatus(status).phrase}."
+    status = getattr(error, "status_code", 404)
+    sentence = "There is nothing at this address: check the link that you were given."
     return render(request, "message.html", status, title="This did not work", sentence=sentence)
 
 

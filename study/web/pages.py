@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
-from starlette.routing import get_route_path
 
 from study.settings import Store
 
@@ -18,9 +17,14 @@ def store_of(request: Request) -> Store:
     return request.app.state.store
 
 
+def route(request: Request) -> str:
+    """The path within this application."""
+    return request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+
+
 def root(request: Request) -> str:
     """The way from this page to the application's root: links hold under any mount and behind any proxy."""
-    return "../" * (get_route_path(request.scope).count("/") - 1) or "./"
+    return "../" * (route(request).count("/") - 1) or "./"
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:

@@ -1,0 +1,191 @@
+"""50 raters vote at once over HTTP on SQLite: every acknowledged vote stored once, latencies, votes a second.
+
+python -m benchmarks.study_load
+"""
+
+import http.client
+import queue
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import numpy as np
+from PIL import Image
+
+from study.export import export_study, read_tables, verify_export
+from study.images import Source, import_images
+from study.settings import Store
+from study.spec import StudySpec
+from study.studies import StudyInfo, create_study
+
+RATERS, PROMPTS = 50, 20
+Answers = dict[tuple[str, str], str]  # (assignment, question) to answer
+
+
+def make_store(folder: Path, raters: int, prompts: int = PROMPTS) -> tuple[Store, StudyInfo]:
+    """A study of two arms in which every rater sees every prompt."""
+    rng = random.Random(0)
+    sources = []
+    for arm in ("one", "two"):
+        for i in range(prompts):
+            file = folder / f"{arm}{i}.png"
+            Image.new("RGB", (128, 128), tuple(rng.randrange(256) for _ in range(3))).save(file)
+            sources.append(Source(f"prompt {i}", arm, file))
+    store = Store.open(folder / "data", f"sqlite:///{folder}/data/study.db")
+    images = import_images(sources, store.library)
+    spec = StudySpec(
+        "load", images.arms, images.prompts, images.stimuli, images.degraded, images.gold_of, raters_per_pair=raters
+    )
+    return store, create_study(store.database, spec)
+
+
+class Server:
+    """`python -m study serve` in a process of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.port = folder, 0
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "study", "serve", "--port", str(self.port)]
+        environment = {"STUDY_DATA": str(self.folder), "PATH": "/usr/bin:/bin"}
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline() if self.process.stdout else ""
+        if not (found := re.search(r":(\d+)$", line.strip())):
+            raise RuntimeError(f"The server did not start: {line}")
+        self.port = int(found[1])
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye, no flush."""
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass
+class Rater:
+    """Follows the forms like a browser without a script, and remembers every vote that was acknowledged."""
+
+    port: Callable[[], int]
+    seed: int
+    acknowledged: Answers = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)  # of each acknowledged vote
+    retries: int = 0
+    connection: http.client.HTTPConnection | None = None
+    url: str = "/"
+    page: str = ""
+
+    def run(self, path: str) -> None:
+        self._request("GET", path)
+        while "Thank you" not in self.page:
+            radios = re.findall(r'type="radio" name="([^"]*)"', self.page)
+            rng = random.Random(f"{self.seed}/{self.url}/{self.page}")
+            self._submit({name: rng.choice(("left", "tie", "right")) for name in sorted(set(radios))})
+
+    def _submit(self, answers: dict[str, str]) -> None:
+        form = re.findall(r"<form.*?</form>", self.page, re.S)[0]
+        action = re.search(r'<form[^>]*action="([^"]*)"', form)
+        hidden = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form))
+        started = time.perf_counter()
+        status = self._send("POST", urljoin(self.url, action[1]) if action else self.url, hidden | answers)
+        if "assignment" in hidden and status == 303:
+            self.seconds.append(time.perf_counter() - started)
+            self.acknowledged |= {(hidden["assignment"], name[2:]): answer for name, answer in answers.items()}
+        self._follow(status)
+
+    def _request(self, method: str, url: str) -> None:
+        self._follow(self._send(method, url, {}))
+
+    def _follow(self, status: int) -> None:
+        while status == 303:
+            status = self._send("GET", urljoin(self.url, self.location), {})
+        if status >= 400:
+            raise RuntimeError(f"{status} at {self.url}: {re.sub('<[^>]*>', ' ', self.page)[-300:]}")
+
+    def _send(self, method: str, url: str, fields: dict[str, str]) -> int:
+        """Again until an answer comes: a browser's user presses reload."""
+        for _ in range(600):
+            try:
+                self.connection = self.connection or http.client.HTTPConnection("127.0.0.1", self.port(), timeout=60)
+                headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": self.cookie}
+                self.connection.request(method, url, urlencode(fields) if method == "POST" else None, headers)
+                response = self.connection.getresponse()
+                body = response.read()
+            except (OSError, http.client.HTTPException):
+                self.connection, self.retries = None, self.retries + 1
+                time.sleep(0.1)  # the server is starting again
+                continue
+            self.cookie = (response.getheader("set-cookie") or self.cookie).split(";")[0]
+            self.location, self.url, self.page = response.getheader("location") or "", urlsplit(url).path, body.decode()
+            return response.status
+        raise RuntimeError("The server is gone.")
+
+    cookie: str = ""
+    location: str = ""
+
+
+def vote_at_once(port: Callable[[], int], study: StudyInfo, count: int) -> list[Rater]:
+    """As many raters as threads. Raises the first error of any of them."""
+    raters = [Rater(port, seed) for seed in range(count)]
+    errors: queue.Queue[Exception] = queue.Queue()
+
+    def run(rater: Rater) -> None:
+        try:
+            rater.run(f"/join/{study.token}?PROLIFIC_PID=rater{rater.seed}")
+        except Exception as error:
+            errors.put(error)
+
+    threads = [threading.Thread(target=run, args=(rater,)) for rater in raters]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if not errors.empty():
+        raise errors.get()
+    return raters
+
+
+def check(store: Store, study: StudyInfo, raters: list[Rater], folder: Path) -> int:
+    """Every acknowledged vote is stored once, and the chain holds; returns their number."""
+    votes = read_tables(store.database, study).votes
+    stored = {
+        (a, q): answer for a, q, answer in zip(votes["assignment"], votes["question"], votes["answer"], strict=True)
+    }
+    acknowledged: Answers = {}
+    for rater in raters:
+        acknowledged |= rater.acknowledged
+    assert len(stored) == len(votes), "an answer is stored twice"
+    assert stored == acknowledged, "an acknowledged vote is lost, or one is stored that nobody gave"
+    export_study(store.database, store.library, study, folder)
+    assert verify_export(folder).problems == ()
+    return len(stored)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        store, study = make_store(folder, RATERS)
+        server = Server(folder / "data")
+        started = time.perf_counter()
+        try:
+            raters = vote_at_once(lambda: server.port, study, RATERS)
+            wall = time.perf_counter() - started
+            votes = check(store, study, raters, folder / "export")
+        finally:
+            server.kill()
+    seconds = np.concatenate([rater.seconds for rater in raters])
+    p50, p95, p99 = np.percentile(seconds, (50, 95, 99)) * 1000
+    print(f"{RATERS} raters at once: {votes} answers in {len(seconds)} screens, each acknowledged one stored once")
+    print(f"{wall:.1f} s in all, {votes / wall:.0f} answers/s, {len(seconds) / wall:.1f} screens/s")
+    print(f"a vote is acknowledged after p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
