@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections import deque
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -18,12 +19,35 @@ from study.errors import StudyError
 BUSY_TIMEOUT = 30  # s; without one, concurrent writers fail at once
 
 
+class Queue:
+    """A lock that is had in the order of asking; threading.Lock lets the quick ones overtake."""
+
+    def __init__(self):
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        ticket = threading.Lock()
+        ticket.acquire()
+        with self._guard:
+            self._waiting.append(ticket)
+            if len(self._waiting) == 1:
+                return
+        ticket.acquire()  # until the one before lets go of it
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            self._waiting.popleft()
+            if self._waiting:
+                self._waiting[0].release()
+
+
 class Database:
     def __init__(self, engine: Engine):
         self.engine = engine
         # SQLite's waiters poll, and under load some starve until their timeout; threads that queue here do not.
         serial = engine.dialect.name == "sqlite"
-        self._turn: AbstractContextManager = threading.Lock() if serial else nullcontext()
+        self._turn: AbstractContextManager = Queue() if serial else nullcontext()
 
     @contextmanager
     def read(self) -> Generator[Session]:

@@ -39,7 +39,7 @@ from study.images import Library
 from study.models import Arm, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote
 from study.spec import StudySpec
 from study.studies import StudyInfo
-from study.votes import chain_hash, payload_of, shown_of, shown_query
+from study.votes import SHOWN, chain_hash, payload_of, shown_of
 
 VOTE_COLUMNS = ("rater", "assignment", "pair", "prompt", "category", "left", "right", "kind", "repeat_of", "question",
                 "answer", "mode", "position", "response_ms", "gold", "image_left", "image_right", "time")  # fmt: skip
@@ -170,7 +170,7 @@ def _iso(time: datetime | None) -> str:
 
 def _revisions(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
     votes = session.scalars(select(Vote).where(Vote.study_id == study.id).order_by(Vote.number)).all()
-    of_study = shown_query().where(StoredPair.study_id == study.id)
+    of_study = SHOWN.where(StoredPair.study_id == study.id)
     shown = {row[0]: shown_of(row) for row in session.execute(of_study)}
     for vote in votes:
         yield payload_of(vote, shown[vote.assignment_id], study.spec.hash) | {"hash": vote.hash}

@@ -94,9 +94,8 @@ def cast(database: Database, rater: Participation, ballot: Ballot) -> Receipt:
         screen = _screen_of(screens, ballot)
         changed = [q.key for q in screen.questions if screen.answers.get(q.key) != ballot.answers[q.key]]
         moment = now()
-        for question in changed:
-            _append(session, rater, ballot, question, moment)
-        session.flush()
+        if changed:
+            _append(session, rater, ballot, changed, moment)
         _mark(session, rater, screens, screen, moment)
         return receipt_of(session, rater)
 
@@ -143,8 +142,7 @@ def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str
     }  # fmt: skip
 
 
-def shown_query():
-    """Assignments with what they showed: id, pair, kind, and the hashes of both images."""
+def _shown():
     left, right = aliased(StoredStimulus), aliased(StoredStimulus)
     return (
         select(StoredAssignment.id, StoredPair.key, StoredAssignment.kind, left.sha256, right.sha256)
@@ -152,6 +150,9 @@ def shown_query():
         .join(left, left.id == StoredAssignment.left_id)
         .join(right, right.id == StoredAssignment.right_id)
     )
+
+
+SHOWN = _shown()  # assignments with what they showed: id, pair, kind, and the hashes of both images
 
 
 def shown_of(row: Sequence[Any]) -> dict[str, str]:
@@ -200,23 +201,27 @@ def _screen_of(screens: Sequence[Screen], ballot: Ballot) -> Screen:
     raise VoteError("This pair is not yours to answer now: go on from your personal link.")
 
 
-def _append(session: Session, rater: Participation, ballot: Ballot, question: str, moment: datetime) -> None:
-    last = session.scalars(
-        select(Vote).where(Vote.study_id == rater.study.id).order_by(Vote.number.desc()).limit(1)
-    ).first()
-    of_answer = (Vote.assignment_id == ballot.assignment, Vote.question == question)
-    revision = session.scalars(select(func.coalesce(func.max(Vote.revision), 0)).where(*of_answer)).one() + 1
-    session.execute(update(Vote).where(*of_answer, Vote.is_current).values(is_current=False))
-    vote = Vote(
-        study_id=rater.study.id, number=last.number + 1 if last else 1, rater_id=rater.id,
-        assignment_id=ballot.assignment, question=question, answer=ballot.answers[question], revision=revision,
-        is_current=True, request=ballot.request, clock=ballot.clock,
-        response_ms=min(max(ballot.response_ms.get(question, 0), 0), MAX_MS), decode_ms=ballot.decode_ms,
-        viewport=ballot.viewport, time=moment, previous=last.hash if last else "",
-    )  # fmt: skip
-    shown = session.execute(shown_query().where(StoredAssignment.id == ballot.assignment)).one()
-    vote.hash = chain_hash(payload_of(vote, shown_of(shown), rater.study.spec.hash))
-    session.add(vote)
+def _append(session: Session, rater: Participation, ballot: Ballot, questions: Sequence[str], moment: datetime) -> None:
+    """New revisions at the end of the chain."""
+    of_pair = (Vote.assignment_id == ballot.assignment, Vote.question.in_(questions))
+    before = select(Vote.question, func.max(Vote.revision)).where(*of_pair).group_by(Vote.question)
+    revisions = {question: revision for question, revision in session.execute(before)}
+    if revisions:
+        session.execute(update(Vote).where(*of_pair, Vote.is_current).values(is_current=False))
+    chain = select(Vote.number, Vote.hash).where(Vote.study_id == rater.study.id).order_by(Vote.number.desc()).limit(1)
+    number, previous = session.execute(chain).first() or (0, "")
+    shown = shown_of(session.execute(SHOWN.where(StoredAssignment.id == ballot.assignment)).one())
+    for question in questions:
+        number += 1
+        vote = Vote(
+            study_id=rater.study.id, number=number, rater_id=rater.id, assignment_id=ballot.assignment,
+            question=question, answer=ballot.answers[question], revision=revisions.get(question, 0) + 1,
+            is_current=True, request=ballot.request, clock=ballot.clock,
+            response_ms=min(max(ballot.response_ms.get(question, 0), 0), MAX_MS), decode_ms=ballot.decode_ms,
+            viewport=ballot.viewport, time=moment, previous=previous,
+        )  # fmt: skip
+        vote.hash = previous = chain_hash(payload_of(vote, shown, rater.study.spec.hash))
+        session.add(vote)
     session.flush()
 
 
