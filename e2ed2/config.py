@@ -29,9 +29,13 @@ class RunConfig:
     codec_from: str = ""
     """A model's folder to take the codec from, where there is no `init`."""
     coarse_from: str = ""
-    """A model's folder to take the coarse path from, where there is no `init`."""
+    """A model's folder to take the coarse path from; by default that of `init`."""
     coarse_lr_share: float = 0.1
     """Learning rate of the coarse path, as a share of the transformer's; 0 keeps it as it is."""
+    time_shift: float = 1.0
+    """Of single-step training: above 1, more of its noise levels are near pure noise."""
+    crop: int = 128
+    """Height and width of the codec's training crops, in pixels."""
     styled_share: float = 0.7
     """Of the captions that name a drawing style, where the data has styles."""
     text_noise: float = 0.1
@@ -55,38 +59,53 @@ class RunConfig:
 
 CODEC = RunConfig(
     objective="codec",
-    trainer=TrainerConfig(steps=1800, batch_size=32, lr=2e-3, warmup=60, preview_every=200, save_every=200),
+    trainer=TrainerConfig(steps=4500, batch_size=16, lr=1.5e-3, warmup=100, preview_every=500, save_every=500),
 )
 COARSE = RunConfig(
     objective="coarse",
     codec_from="runs/codec/model",
     styled_share=0.6,
+    text_noise=0.5,
     loss="l2",
     coarse_lr_share=1.0,
-    trainer=TrainerConfig(steps=5000, batch_size=256, lr=1e-3, log_every=50, preview_every=1000, save_every=1000),
+    trainer=TrainerConfig(
+        steps=8000, batch_size=512, lr=1e-3, warmup=200, log_every=50, preview_every=2000, save_every=2000
+    ),
 )
-DENOISER = RunConfig(codec_from="runs/coarse/model", coarse_from="runs/coarse/model")
-SINGLE_STEP = replace(
-    DENOISER,
+BASE = RunConfig(
     objective="single_step",
-    trainer=TrainerConfig(steps=500, batch_size=64, lr=1e-3, preview_every=250, save_every=100),
+    codec_from="runs/coarse/model",
+    coarse_from="runs/coarse/model",
+    coarse_lr_share=0.0,
+    text_noise=0.5,
+    time_shift=3.0,
+    trainer=TrainerConfig(steps=5000, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
 )
 FINISH = replace(
-    DENOISER,
+    BASE,
     objective="end_to_end",
+    init="runs/base/model",
+    codec_from="",
+    coarse_from="",
     trainer=TrainerConfig(
-        steps=300, batch_size=32, lr=6e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
+        steps=1000, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=250, save_every=250
     ),
 )
 
 PRESETS = {
     "codec": CODEC,
     "coarse": COARSE,
-    "single-step": SINGLE_STEP,
+    "coarse-energy": replace(COARSE, loss="energy", samples=4),
+    "base": BASE,
+    "single-step": replace(FINISH, objective="single_step", trainer=replace(FINISH.trainer, batch_size=64)),
     "l1": replace(FINISH, loss="l1"),
     "l2": replace(FINISH, loss="l2"),
     "lpips": replace(FINISH, loss="lpips"),
     "l2-lpips": replace(FINISH, loss="l2:0.3+lpips"),
     "l2-lpips-gan": replace(FINISH, loss="l2:0.3+lpips+gan:0.05"),
-    "energy": replace(FINISH, loss="energy+lpips:0.3", samples=2),
+    "energy": replace(FINISH, loss="energy+lpips:0.3", samples=2, coarse_from="runs/coarse-energy/model"),
+    "independent": replace(
+        FINISH, loss="l2:0.3+lpips", sampling_steps=(2,), denoiser=DenoiserConfig(sharing="independent", steps=2)
+    ),
+    "shared-twin": replace(FINISH, loss="l2:0.3+lpips", sampling_steps=(2,)),
 }

@@ -26,8 +26,9 @@ def rows(step: int, batch_size: int, count: int, seed: int) -> Tensor:
 class CropBatches:
     """Random square crops with random mirroring, for the codec."""
 
-    def __init__(self, pictures: Pictures, batch_size: int, seed: int, crop: int = 64):
-        self.pictures, self.batch_size, self.seed, self.crop = pictures, batch_size, seed, crop
+    def __init__(self, pictures: Pictures, batch_size: int, seed: int, crop: int):
+        self.pictures, self.batch_size, self.seed = pictures, batch_size, seed
+        self.crop = min(crop, pictures.images.shape[1])
 
     def __call__(self, step: int, process: int = 0, processes: int = 1) -> PictureBatch:
         mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
