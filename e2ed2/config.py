@@ -38,8 +38,8 @@ class RunConfig:
     """Height and width of the codec's training crops, in pixels."""
     styled_share: float = 0.7
     """Of the captions that name a drawing style, where the data has styles."""
-    text_noise: float = 0.1
-    """On the caption embeddings, as a share of their root mean square."""
+    text_noise: float = 0.6
+    """Most noise on the caption embeddings, as a share of their root mean square."""
     data: DataConfig = field(default_factory=DataConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
@@ -65,11 +65,10 @@ COARSE = RunConfig(
     objective="coarse",
     codec_from="runs/codec/model",
     styled_share=0.6,
-    text_noise=0.5,
     loss="l2",
     coarse_lr_share=1.0,
     trainer=TrainerConfig(
-        steps=8000, batch_size=512, lr=1e-3, warmup=200, log_every=50, preview_every=2000, save_every=2000
+        steps=3000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=500, save_every=500
     ),
 )
 BASE = RunConfig(
@@ -77,7 +76,6 @@ BASE = RunConfig(
     codec_from="runs/coarse/model",
     coarse_from="runs/coarse/model",
     coarse_lr_share=0.0,
-    text_noise=0.5,
     time_shift=3.0,
     trainer=TrainerConfig(steps=5000, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
 )
@@ -95,7 +93,7 @@ FINISH = replace(
 PRESETS = {
     "codec": CODEC,
     "coarse": COARSE,
-    "coarse-energy": replace(COARSE, loss="energy", samples=4),
+    "coarse-energy": replace(COARSE, loss="energy", samples=3),
     "base": BASE,
     "single-step": replace(FINISH, objective="single_step", trainer=replace(FINISH.trainer, batch_size=64)),
     "l1": replace(FINISH, loss="l1"),

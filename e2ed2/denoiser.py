@@ -33,7 +33,7 @@ class DenoiserConfig:
     width: int = 192
     depth: int = 4
     heads: int = 3
-    coarse_width: int = 1024
+    coarse_width: int = 2048
     choices: int = 16
     """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
     sharing: Sharing = "shared"
@@ -135,11 +135,11 @@ class Transformer(nn.Module):
         self.position = nn.Parameter(0.02 * torch.randn(grid * grid, width))
         self.time = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
         self.caption = nn.Linear(WIDTH + choices, width)
-        self.condition = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width), nn.SiLU())
+        self.condition = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.words = nn.Linear(WIDTH, width)
-        self.blocks = nn.ModuleList(Block(width, heads, 2 * width) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = _zero(nn.Linear(2 * width, 2 * width))
+        self.modulation = _zero(nn.Linear(width, 2 * width))
         self.out = _zero(nn.Linear(width, channels))
 
     def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, started: Started) -> Tensor:
@@ -160,12 +160,12 @@ class Transformer(nn.Module):
 class Block(nn.Module):
     """Attention over picture and caption tokens, then a feed-forward layer, on the picture tokens."""
 
-    def __init__(self, width: int, heads: int, condition_width: int):
+    def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False)
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = _zero(nn.Linear(condition_width, 6 * width))
+        self.modulation = _zero(nn.Linear(width, 6 * width))
         self.qkv = nn.Linear(width, 3 * width)
         self.word_kv = nn.Linear(width, 2 * width)
         self.proj = nn.Linear(width, width)

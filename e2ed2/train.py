@@ -19,6 +19,7 @@ from e2ed2.data.captions import caption_pool
 from e2ed2.data.pictures import load_pictures
 from e2ed2.denoiser import CoarseToFineDenoiser, independent_copies
 from e2ed2.errors import UserError, full_disk_told
+from e2ed2.flops import update_flops
 from e2ed2.objectives.coarse import CoarseRegression
 from e2ed2.objectives.end_to_end import EndToEnd
 from e2ed2.objectives.objective import DenoiserObjective, Objective
@@ -41,7 +42,7 @@ def train(config: RunConfig, folder: Path) -> bool:
     if finished and trainer.accelerator.is_main_process:
         with full_disk_told(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
             export(objective, batches, folder / "model")
-            write_card(folder / "model", folder, folder.name, config, model, machine())
+            write_card(folder / "model", folder, config, model, machine(), update_flops(objective, batches))
     return finished
 
 

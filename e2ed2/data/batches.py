@@ -96,10 +96,14 @@ class CaptionedBatches:
 
 
 def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> TextEmbedding:
-    """Noise of `amount` times each embedding's root mean square, so that near captions paint near pictures."""
+    """Noise of 0 to `amount` times each embedding's root mean square, so that near captions paint near pictures.
+
+    A strength for each caption: those with little noise keep what is fine in them, such as the style.
+    """
+    strength = amount * torch.rand(len(text), generator=generator)
 
     def noisy(values: Tensor) -> Tensor:
-        scale = amount * values.square().mean(dim=-1, keepdim=True).sqrt()
+        scale = values.square().mean(dim=-1, keepdim=True).sqrt() * strength.view(-1, *[1] * (values.dim() - 1))
         return values + scale * torch.randn(values.shape, generator=generator)
 
     return TextEmbedding(tokens=noisy(text.tokens), mask=text.mask, pooled=noisy(text.pooled))

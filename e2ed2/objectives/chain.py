@@ -26,7 +26,7 @@ def decode_crop(
     top, left = torch.randint(0, grid - size + 1, (2,), generator=generator, device=generator.device).tolist()
     window = latents[..., top : top + size, left : left + size]
     rows, columns = (slice(first * scale, (first + size) * scale) for first in (top, left))
-    return codec.decode(window), images[..., rows, columns]
+    return codec.decode(window).float(), images[..., rows, columns]
 
 
 def decode_preview(codec: Codec, batch: CaptionedBatch, latents: Tensor) -> Tensor:
