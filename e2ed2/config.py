@@ -15,7 +15,8 @@ from e2ed2.trainer import TrainerConfig
 class RunConfig:
     objective: Literal["codec", "coarse", "single_step", "end_to_end"] = "end_to_end"
     loss: str = "l2+lpips"
-    """Terms of the end-to-end loss, each with an optional weight: `l1 l2 lpips gan energy`, as in `l2:0.3+lpips:1`."""
+    """Terms of the end-to-end loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips`, as in
+    `l2:0.3+lpips:1`."""
     sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
     """T is drawn from these at each update."""
     backprop_steps: int | None = None
@@ -49,7 +50,8 @@ class RunConfig:
         weights = parse_loss(self.loss)
         if self.objective == "coarse" and set(weights.weights) not in ({"l2"}, {"energy"}):
             raise UserError("The coarse path trains with --loss l2 or --loss energy.")
-        if self.objective in ("coarse", "end_to_end") and "energy" in weights and self.samples < 2:
+        scored = "energy" in weights or "energy-lpips" in weights
+        if self.objective in ("coarse", "end_to_end") and scored and self.samples < 2:
             raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
         if not self.sampling_steps or min(self.sampling_steps) < 1:
             raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
@@ -93,7 +95,13 @@ FINISH = replace(
 PRESETS = {
     "codec": CODEC,
     "coarse": COARSE,
-    "coarse-energy": replace(COARSE, loss="energy", samples=3),
+    "coarse-energy": replace(
+        COARSE,
+        loss="energy",
+        samples=3,
+        coarse_from="runs/coarse/model",
+        trainer=replace(COARSE.trainer, steps=1200, preview_every=200, save_every=200),
+    ),
     "base": BASE,
     "single-step": replace(FINISH, objective="single_step", trainer=replace(FINISH.trainer, batch_size=64)),
     "l1": replace(FINISH, loss="l1"),
@@ -101,7 +109,13 @@ PRESETS = {
     "lpips": replace(FINISH, loss="lpips"),
     "l2-lpips": replace(FINISH, loss="l2:0.3+lpips"),
     "l2-lpips-gan": replace(FINISH, loss="l2:0.3+lpips+gan:0.05"),
-    "energy": replace(FINISH, loss="energy+lpips:0.3", samples=2, coarse_from="runs/coarse-energy/model"),
+    "energy": replace(
+        FINISH,
+        loss="energy+energy-lpips",
+        samples=2,
+        coarse_from="runs/coarse-energy/model",
+        trainer=replace(FINISH.trainer, batch_size=16),
+    ),
     "independent": replace(
         FINISH, loss="l2:0.3+lpips", sampling_steps=(2,), denoiser=DenoiserConfig(sharing="independent", steps=2)
     ),

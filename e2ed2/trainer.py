@@ -164,8 +164,7 @@ class Trainer:
         return {name: term.detach() for name, term in terms.items()} | {"grad_norm": norm}
 
     def train_adversary(self, adversary: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-        with self.accelerator.autocast():
-            terms = self.accelerator.unwrap_model(self.objective).adversary_terms(generator)
+        terms = self.accelerator.unwrap_model(self.objective).adversary_terms(generator)
         self.adversary_optimizer.zero_grad()
         self.accelerator.backward(total(terms))
         parameters = list(adversary.parameters())

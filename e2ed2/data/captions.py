@@ -20,6 +20,7 @@ from e2ed2.types import TextEmbedding
 PLAIN = ("{}", "a {}", "{} emoji", "a picture of a {}", "the {}", "a cute little {}")
 STYLED = ("{}, {} style", "{} in {} style", "{} {}")
 COMMON = 4  # a keyword that more concepts share says too little to stand alone
+LONG = 40  # characters; a name that has more is a sentence
 MIXES = 6  # draws of several keywords together
 
 
@@ -105,7 +106,7 @@ def caption_texts(pictures: Pictures) -> tuple[list[list[str]], list[list[str]]]
 def name_texts(name: str, keywords: list[str]) -> list[str]:
     """The name in every template, each telling keyword in one."""
     words = [name, *keywords]
-    if name.lower() != name or len(name) > 40:  # somebody's own sentence: leave it as it is
+    if name.lower() != name or len(name) > LONG:  # somebody's own sentence: leave it as it is
         words = [name]
     return [PLAIN[j % len(PLAIN)].format(word) for j, word in enumerate([name] * len(PLAIN) + words)]
 
@@ -113,7 +114,7 @@ def name_texts(name: str, keywords: list[str]) -> list[str]:
 def other_texts(name: str, keywords: list[str], descriptions: list[str]) -> list[str]:
     """Several keywords together, always the same draws for the same thing, and its descriptions twice."""
     draw, texts = random.Random(name), []
-    for _ in range(MIXES if keywords else 0):
+    for _ in range(MIXES if keywords and len(name) <= LONG else 0):
         some = draw.sample(keywords, min(len(keywords), draw.choice((2, 3, 4))))
         texts += [" ".join(some), f"{name} {' '.join(some[:2])}", f"a {some[0]} {name}"]
     return sorted(set(texts)) + [form.format(text) for text in descriptions for form in ("{}", "a {}")]

@@ -40,11 +40,18 @@ class HeldOutEncoder:
         chunks = range(0, len(pictures), CHUNK)
         return torch.cat([self(to_tensor(pictures[i : i + CHUNK])) for i in track(chunks, f"looking at {what}")])
 
+    def distances(self, pairs: list[tuple[np.ndarray, np.ndarray]], what: str = "pairs") -> Tensor:
+        """LPIPS of each pair of uint8 `[H, W, 3]` pictures, `[len(pairs)]`, kept on disk like the features."""
+        digest = hashlib.sha256()
+        for side in (side for pair in pairs for side in pair):
+            digest.update(np.ascontiguousarray(side).data)
+        key = [ENCODER.encode(), SHA256["vgg"].encode(), digest.digest()]
+        return cached("distances", key, lambda: {"distances": self._between(pairs, what)})["distances"]
+
     @torch.no_grad()
-    def distances(self, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Tensor:
-        """LPIPS of each pair of uint8 `[H, W, 3]` pictures, `[len(pairs)]`."""
+    def _between(self, pairs: list[tuple[np.ndarray, np.ndarray]], what: str) -> Tensor:
         parts = []
-        for i in range(0, len(pairs), CHUNK):
+        for i in track(range(0, len(pairs), CHUNK), f"comparing {what}"):
             left, right = (to_tensor(np.stack(side)) for side in zip(*pairs[i : i + CHUNK], strict=True))
             parts.append(self.metric(left, right))
         return torch.cat(parts)

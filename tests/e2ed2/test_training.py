@@ -43,7 +43,12 @@ def stop_after(monkeypatch, updates):
 
 @pytest.mark.parametrize(
     ("objective", "loss", "samples"),
-    [("single_step", "l2", 1), ("end_to_end", "l1", 1), ("end_to_end", "l2+gan", 1), ("end_to_end", "energy", 2)],
+    [
+        ("single_step", "l2", 1),
+        ("end_to_end", "l1", 1),
+        ("end_to_end", "l2+gan", 1),
+        ("end_to_end", "energy+energy-lpips", 2),
+    ],
 )
 def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     run_config, tmp_path, monkeypatch, objective, loss, samples
