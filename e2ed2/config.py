@@ -88,7 +88,7 @@ FINISH = replace(
     codec_from="",
     coarse_from="",
     trainer=TrainerConfig(
-        steps=1000, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=250, save_every=250
+        steps=800, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=200, save_every=200
     ),
 )
 
@@ -103,7 +103,12 @@ PRESETS = {
         trainer=replace(COARSE.trainer, steps=1200, preview_every=200, save_every=200),
     ),
     "base": BASE,
-    "single-step": replace(FINISH, objective="single_step", trainer=replace(FINISH.trainer, batch_size=64)),
+    # As many FLOPs as `l2-lpips`, so that the two compare.
+    "single-step": replace(
+        FINISH,
+        objective="single_step",
+        trainer=replace(BASE.trainer, steps=4026, lr=5e-4, preview_every=1000),
+    ),
     "l1": replace(FINISH, loss="l1"),
     "l2": replace(FINISH, loss="l2"),
     "lpips": replace(FINISH, loss="lpips"),
