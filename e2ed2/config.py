@@ -70,25 +70,15 @@ COARSE = RunConfig(
     loss="l2",
     coarse_lr_share=1.0,
     trainer=TrainerConfig(
-        steps=3000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=500, save_every=500
+        steps=9000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=1000, save_every=1000
     ),
 )
-BASE = RunConfig(
-    objective="single_step",
+FINISH = RunConfig(
     codec_from="runs/coarse/model",
     coarse_from="runs/coarse/model",
     coarse_lr_share=0.0,
-    time_shift=3.0,
-    trainer=TrainerConfig(steps=5000, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
-)
-FINISH = replace(
-    BASE,
-    objective="end_to_end",
-    init="runs/base/model",
-    codec_from="",
-    coarse_from="",
     trainer=TrainerConfig(
-        steps=800, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=200, save_every=200
+        steps=500, batch_size=32, lr=6e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
     ),
 )
 
@@ -102,12 +92,12 @@ PRESETS = {
         coarse_from="runs/coarse/model",
         trainer=replace(COARSE.trainer, steps=1200, preview_every=200, save_every=200),
     ),
-    "base": BASE,
     # As many FLOPs as `l2-lpips`, so that the two compare.
     "single-step": replace(
         FINISH,
         objective="single_step",
-        trainer=replace(BASE.trainer, steps=4026, lr=5e-4, preview_every=1000),
+        time_shift=3.0,
+        trainer=TrainerConfig(steps=2516, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
     ),
     "l1": replace(FINISH, loss="l1"),
     "l2": replace(FINISH, loss="l2"),
