@@ -18,25 +18,49 @@ THEME.set(
 
 CSS = """
 .gradio-container { max-width: 1080px !important; margin: 0 auto !important; }
-#ask { align-items: end; }
-#ask button { min-height: 3rem; }
+.nav-holder nav a, nav.fillable a { color: var(--body-text-color) !important; opacity: 1; }
+.nav-holder nav, nav.fillable { flex-wrap: wrap; justify-content: center !important; gap: .25rem; }
+.ask { align-items: end; }
+.ask button { min-height: 3rem; }
 
 /* Pictures of 128 pixels, enlarged: two in a row, three where there are many and the screen is wide. */
-#pictures .grid-wrap { min-height: 14rem; max-height: none; overflow: visible; }
-#pictures .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); padding: 0; }
-#pictures .grid-container:not(:has(> :nth-child(2))) {
+.pictures .grid-wrap { min-height: 14rem; max-height: none; overflow: visible; }
+.pictures .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); padding: 0; }
+.pictures .grid-container:not(:has(> :nth-child(2))) {
   grid-template-columns: minmax(0, 24rem);
   justify-content: center;
 }
 @media (min-width: 768px) {
-  #pictures .grid-container:has(> :nth-child(5)) { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+  .pictures .grid-container:has(> :nth-child(5)) { grid-template-columns: repeat(4, minmax(0, 1fr)); }
 }
-#pictures .thumbnail-item { aspect-ratio: auto; display: block; }
-#pictures .thumbnail-item img { width: 100%; height: auto; aspect-ratio: 1; }
-#pictures .caption-label { position: static; max-width: none; border: 0; text-align: center; }
+.pictures .thumbnail-item { aspect-ratio: auto; display: block; }
+.pictures .thumbnail-item img { width: 100%; height: auto; aspect-ratio: 1; }
+.pictures .caption-label { position: static; max-width: none; border: 0; text-align: center; }
+#past .grid-container { grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); }
+#past .caption-label { max-width: 100%; font-size: .7rem; }
+
+/* Tables of pictures. */
+table.cells { width: 100%; table-layout: fixed; border-collapse: collapse; border: 0; margin: 0 0 .5rem; }
+table.cells :is(tr, th, td) { border: 0; background: none; padding: .25rem; }
+table.cells th { text-align: left; font-weight: 600; }
+table.cells thead th { text-align: center; font-weight: 400; }
+table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
+.cells img, .cells .empty {
+  display: block; width: 100%; max-width: 12rem; height: auto; aspect-ratio: 1; margin: 0 auto .25rem;
+  border-radius: var(--radius-lg); background: #fff;
+}
+.cells .empty { background: var(--background-fill-secondary); }
+
+/* Two pictures under a slider. */
+.slide { position: relative; max-width: 24rem; margin: 0 auto; aspect-ratio: 1; --at: 50%; }
+.slide img { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; border-radius: var(--radius-lg); }
+.slide img + img { clip-path: inset(0 0 0 var(--at)); }
+.slide::after {
+  content: ""; position: absolute; top: 0; bottom: 0; left: var(--at); border-left: 2px solid var(--primary-700);
+}
+.slide input { position: absolute; z-index: 1; inset: auto 0 .5rem; width: 100%; margin: 0; cursor: ew-resize; }
+.names { display: flex; justify-content: space-between; max-width: 24rem; margin: .25rem auto 0 !important; gap: 1rem; }
 
 @media (max-width: 640px) { footer .divider { display: none !important; } }  /* what it divides is hidden there */
-#hint, #credits { opacity: 0.85; }
-#hint p { font-size: 0.9rem; }
-#credits p { font-size: 0.8rem; }
+.hint p { font-size: .9rem; opacity: .85; }
 """

@@ -1,25 +1,28 @@
-"""All pages in one Blocks."""
+"""All pages in one Blocks, each at its own address."""
+
+from collections.abc import Callable
 
 import gradio as gr
 
-from app.generate_tab import build_generate_tab
+from app.pages.compare import ComparePage
+from app.pages.generate import GeneratePage
+from app.pages.trajectory import TrajectoryPage
 from app.services import Services
 
-INTRO = """# E2ED²
-Type a few words and get small pictures, each painted out of noise in one to four steps.
-The method is [end-to-end diffusion](https://arxiv.org/abs/2412.21044): training runs the very steps that painting runs.
-"""
-CREDITS = (
-    "The models learned from the drawings of Noto Emoji (Apache 2.0), Twemoji (CC BY 4.0), Fluent Emoji (MIT), "
-    "OpenMoji (CC BY-SA 4.0) and EmojiOne (CC BY 4.0)."
-)
+TITLE = "E2ED²: pictures in one to four steps"
+PAGES = (("Compare", "compare", ComparePage), ("Trajectory", "trajectory", TrajectoryPage))
 KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a day
 
 
 def build_ui(services: Services) -> gr.Blocks:
-    with gr.Blocks(title="E2ED²: pictures in one to four steps", analytics_enabled=False,
-                   delete_cache=(3600, KEPT)) as demo:  # fmt: skip
-        gr.Markdown(INTRO)
-        build_generate_tab(services)
-        gr.Markdown(CREDITS, elem_id="credits")
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, KEPT)) as demo:
+        _page(GeneratePage, services, demo)
+    for name, path, page in PAGES:
+        with demo.route(name, path):
+            _page(page, services, demo)
     return demo.queue(max_size=64)
+
+
+def _page(build: Callable[[Services, gr.Blocks], object], services: Services, demo: gr.Blocks) -> None:
+    gr.Navbar(main_page_name="Generate")
+    build(services, demo)
