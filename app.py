@@ -8,7 +8,7 @@ from app.server import serve  # noqa: E402
 from app.services import Services  # noqa: E402
 from app.ui import build_ui  # noqa: E402
 
-demo = build_ui(Services(settings.checkpoints))
+demo = build_ui(Services(settings.checkpoints), lambda: None)
 
 if __name__ == "__main__":
     serve(demo, settings)

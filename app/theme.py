@@ -49,6 +49,7 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
   display: block; width: 100%; max-width: 12rem; height: auto; aspect-ratio: 1; margin: 0 auto .25rem;
   border-radius: var(--radius-lg); background: #fff;
 }
+@media (max-width: 640px) { table.cells :is(td, thead th) { padding: .125rem; font-size: .65rem; } }
 .cells .empty { background: var(--background-fill-secondary); }
 
 /* Two pictures under a slider. */
@@ -58,8 +59,18 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
 .slide::after {
   content: ""; position: absolute; top: 0; bottom: 0; left: var(--at); border-left: 2px solid var(--primary-700);
 }
-.slide input { position: absolute; z-index: 1; inset: auto 0 .5rem; width: 100%; margin: 0; cursor: ew-resize; }
+.slide input { accent-color: var(--primary-600); position: absolute; z-index: 1; inset: auto 0 .5rem; width: 100%; margin: 0; cursor: ew-resize; }
 .names { display: flex; justify-content: space-between; max-width: 24rem; margin: .25rem auto 0 !important; gap: 1rem; }
+
+/* The About page's drawing. */
+.figure { width: 100%; max-width: 44rem; display: block; margin: 0 auto; }
+.figure text { fill: var(--body-text-color); font-size: 13px; text-anchor: middle; }
+.figure .label { text-anchor: start; font-weight: 600; font-size: 15px; }
+.figure rect { fill: var(--background-fill-secondary); stroke: var(--border-color-primary); }
+.figure rect.model { fill: none; stroke: var(--primary-600); stroke-width: 2; }
+.figure path { fill: none; stroke: var(--body-text-color); stroke-width: 1.5; }
+.figure path.back { stroke: var(--primary-600); stroke-dasharray: 5 4; }
+.figure path.head { fill: var(--body-text-color); stroke: none; }
 
 @media (max-width: 640px) { footer .divider { display: none !important; } }  /* what it divides is hidden there */
 .hint p { font-size: .9rem; opacity: .85; }

@@ -1,23 +1,37 @@
 """All pages in one Blocks, each at its own address."""
 
 from collections.abc import Callable
+from functools import partial
 
 import gradio as gr
 
+from app.evaluations import Preferences
+from app.pages.about import AboutPage
 from app.pages.compare import ComparePage
 from app.pages.generate import GeneratePage
+from app.pages.results import ResultsPage
+from app.pages.study import StudyPage
+from app.pages.training import TrainingPage
 from app.pages.trajectory import TrajectoryPage
 from app.services import Services
 
 TITLE = "E2ED²: pictures in one to four steps"
-PAGES = (("Compare", "compare", ComparePage), ("Trajectory", "trajectory", TrajectoryPage))
 KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a day
 
 
-def build_ui(services: Services) -> gr.Blocks:
+def build_ui(services: Services, people: Callable[[], Preferences | None]) -> gr.Blocks:
+    """`people`: what visitors voted so far on the bundled models, if there is a study of them."""
+    pages: dict[str, tuple[str, Callable[[Services, gr.Blocks], object]]] = {
+        "compare": ("Compare", ComparePage),
+        "trajectory": ("Trajectory", TrajectoryPage),
+        "training": ("Training", TrainingPage),
+        "results": ("Results", partial(ResultsPage, people=people)),
+        "take-part": ("Study", StudyPage),
+        "about": ("About", AboutPage),
+    }
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, KEPT)) as demo:
         _page(GeneratePage, services, demo)
-    for name, path, page in PAGES:
+    for path, (name, page) in pages.items():
         with demo.route(name, path):
             _page(page, services, demo)
     return demo.queue(max_size=64)
