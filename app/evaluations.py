@@ -76,12 +76,18 @@ def splits(table: pd.DataFrame) -> list[tuple[str, str]]:
     return [(SPLITS.get(name, name), name) for name in found]
 
 
-def shown(table: pd.DataFrame, split: str | None) -> pd.DataFrame:
-    """One split, rounded; columns without a figure are left out."""
+def shown(table: pd.DataFrame, split: str | None) -> str:
+    """One split as an HTML table; columns without a figure are left out."""
     if table.empty:
-        return table
+        return ""
     part = table[table["split"] == split].drop(columns="split").sort_values(["model", "steps"])
-    return part.dropna(axis=1, how="all").map(lambda value: f"{value:.3g}" if isinstance(value, float) else value)
+    return html_table(part.dropna(axis=1, how="all"))
+
+
+def html_table(table: pd.DataFrame) -> str:
+    """It scrolls by itself on a narrow screen, also by keys."""
+    numbers = table.to_html(index=False, border=0, classes="figures", float_format=lambda value: f"{value:.3g}")
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="Figures">{numbers}</div>'
 
 
 def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> go.Figure | None:
@@ -90,7 +96,7 @@ def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> 
     if part.empty:
         return None
     arrow = "more is better" if MEASURES[measure].better > 0 else "less is better"
-    figure = blank(against, f"{measure}: {arrow}")
+    figure = blank(against, f"{measure}<br>{arrow}")
     for model, rows in part.sort_values("steps").groupby("model"):
         figure.add_scatter(x=rows[against], y=rows[measure], name=str(model), mode="lines+markers", text=rows["steps"],
                            hovertemplate="%{text} steps: %{y:.3g}")  # fmt: skip
@@ -108,11 +114,11 @@ def agreement(table: pd.DataFrame, split: str | None, people: Preferences) -> pd
                 if model in people.net and pd.notna(value)] if len(part) else []  # fmt: skip
         if len(both) >= 3:  # two always agree or disagree wholly
             rows.append((name, spearmanr(*zip(*both, strict=True)).statistic, len(both)))
-    return pd.DataFrame(rows, columns=["figure", "rank correlation", "models"]).round(2)
+    return pd.DataFrame(rows, columns=["figure", "rank correlation", "models"])
 
 
 def preferences_plot(people: Preferences) -> go.Figure:
-    figure = blank("net preference: share of pairs won less share lost", "")
+    figure = blank("net preference", "share of pairs won<br>less share lost")
     ordered = sorted(people.net, key=lambda model: people.net[model])
     figure.add_bar(x=[people.net[model] for model in ordered], y=ordered, orientation="h")
     return figure.update_xaxes(range=[-1, 1]).update_layout(height=120 + 32 * len(ordered))

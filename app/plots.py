@@ -15,15 +15,16 @@ SMOOTH = 5  # logged updates in a running mean
 
 
 def blank(x: str, y: str) -> go.Figure:
-    """Axes with their titles, on whatever background the page has."""
+    """Axes with their titles, on whatever background the page has; `y` stands above, where there is room for it."""
     figure = go.Figure()
     figure.update_layout(
         template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", colorway=COLOURS, height=400,
-        font={"color": GREY, "family": "system-ui, sans-serif"}, margin={"l": 64, "r": 16, "t": 16, "b": 48},
+        font={"color": GREY, "family": "system-ui, sans-serif"}, margin={"l": 48, "r": 16, "t": 64, "b": 48},
+        title={"text": y, "font": {"size": 14}, "x": 0, "xref": "paper", "y": 0.97},
         legend={"orientation": "h", "y": -0.25}, hovermode="closest",
     )  # fmt: skip
     figure.update_xaxes(title=x, gridcolor="rgba(124,135,152,.25)", zeroline=False)
-    figure.update_yaxes(title=y, gridcolor="rgba(124,135,152,.25)", zeroline=False)
+    figure.update_yaxes(gridcolor="rgba(124,135,152,.25)", zeroline=False, automargin=True)
     return figure
 
 

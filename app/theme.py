@@ -62,8 +62,16 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
 .slide input { accent-color: var(--primary-600); position: absolute; z-index: 1; inset: auto 0 .5rem; width: 100%; margin: 0; cursor: ew-resize; }
 .names { display: flex; justify-content: space-between; max-width: 24rem; margin: .25rem auto 0 !important; gap: 1rem; }
 
+/* Tables of figures. */
+.scroll { overflow-x: auto; width: 0; min-width: 100%; }  /* never wider than the page */
+table.figures td:first-child { white-space: nowrap; }
+table.figures { border: 0; border-collapse: collapse; font-size: .85rem; margin: 0; }
+table.figures :is(thead, tbody, tr) { border: 0; }
+table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-color-primary); padding: .4rem .75rem;
+  text-align: left; min-width: 4.5rem; }
+
 /* The About page's drawing. */
-.figure { width: 100%; max-width: 44rem; display: block; margin: 0 auto; }
+.figure { width: 100%; min-width: 34rem; max-width: 44rem; display: block; margin: 0 auto; }
 .figure text { fill: var(--body-text-color); font-size: 13px; text-anchor: middle; }
 .figure .label { text-anchor: start; font-weight: 600; font-size: 15px; }
 .figure rect { fill: var(--background-fill-secondary); stroke: var(--border-color-primary); }

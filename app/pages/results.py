@@ -12,6 +12,7 @@ from app.evaluations import (
     VARIETY,
     Preferences,
     agreement,
+    html_table,
     plot,
     preferences_plot,
     read,
@@ -27,6 +28,9 @@ NOTHING = (
 )
 NO_VOTES = "Nobody has voted on the bundled models yet. Be the first: the Study page leads you there."
 FEW = "With fewer than three models that were both measured and voted on, there is nothing to correlate yet."
+PREDICTS = (
+    "<h3>How well each figure predicts it</h3><p>1: it ranks the models as people do; -1: the other way round.</p>"
+)
 AGAINST = [("steps", "steps"), ("computing", GFLOP), ("time", SECONDS)]
 
 
@@ -52,13 +56,13 @@ class ResultsPage:
         )
         self.variety = gr.Plot(label="Variety", show_label=False)
         gr.Markdown("## All figures")
-        self.table = gr.Dataframe(label="All figures", show_label=False, interactive=False, elem_id="table")
+        self.table = gr.HTML(label="All figures", elem_id="table")
 
     def lay_out_people(self) -> None:
         gr.Markdown("## What people prefer")
         self.votes = gr.Markdown(label="Votes", elem_id="votes")
         self.preferences = gr.Plot(label="What people prefer", show_label=False, visible=False)
-        self.agreement = gr.Dataframe(label="How well each figure predicts it", interactive=False, visible=False)
+        self.agreement = gr.HTML(label="How well each figure predicts it", visible=False)
 
     def wire(self, demo: gr.Blocks) -> None:
         picked = [self.split, self.measure, self.against]
@@ -90,7 +94,11 @@ class ResultsPage:
     def with_people(self, split: str | None) -> tuple[Any, ...]:
         people = self.people()
         if people is None or not people.votes:
-            return NO_VOTES, gr.Plot(visible=False), gr.Dataframe(visible=False)
+            return NO_VOTES, gr.Plot(visible=False), gr.HTML(visible=False)
         agreed = agreement(read(), split, people)
         said = f"{people.votes} answers so far. {FEW if agreed.empty else ''}"
-        return said, gr.Plot(preferences_plot(people), visible=True), gr.Dataframe(agreed, visible=not agreed.empty)
+        return (
+            said,
+            gr.Plot(preferences_plot(people), visible=True),
+            gr.HTML(PREDICTS + html_table(agreed), visible=not agreed.empty),
+        )
