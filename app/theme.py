@@ -39,4 +39,17 @@ CSS = """
 #hint, #credits { opacity: 0.85; }
 #hint p { font-size: 0.9rem; }
 #credits p { font-size: 0.8rem; }
+
+/* The admin's card of a study. */
+.study dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.5rem, 1fr)); gap: .75rem; margin: 1rem 0; }
+.study dt { font-size: .85rem; opacity: .85; }
+.study dd { margin: 0; font-size: 1.35rem; font-weight: 600; }
+.study h2 { margin: 0; font-size: 1.35rem; }
+.study p { margin: .35rem 0; overflow-wrap: anywhere; }
+.study progress { width: 100%; height: .5rem; appearance: none; border: 0; border-radius: 1rem; overflow: hidden; }
+.study progress, .study progress::-webkit-progress-bar { background: var(--border-color-primary); }
+.study progress::-webkit-progress-value { background: var(--primary-600); }
+.study progress::-moz-progress-bar { background: var(--primary-600); }
+.study a { padding: 0 !important; margin: 0 !important; }
+.study .links { display: flex; flex-wrap: wrap; gap: 1rem; }
 """

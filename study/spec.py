@@ -144,6 +144,8 @@ class StudySpec:
         for question in self.questions:
             if not question.key.replace("-", "").replace("_", "").isalnum() or not question.text.strip():
                 yield f"The question {question.key!r} needs a key of letters, digits, _ and -, and a text."
+        if self.stopping.rule == "e-value" and len(self.arms) > 2:
+            yield "Stopping on an e-value is for two arms: compare two, or let the quota stop the study."
         if self.stopping.question and self.stopping.question not in {question.key for question in self.questions}:
             yield f"The stopping rule's question {self.stopping.question!r} is not one of the questions."
         if self.mode not in ("joint", "separate", "randomised"):

@@ -3,16 +3,31 @@
 import secrets
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, HTTPException, Request, Response
 
 from study.raters import Participation, Person, enrol, find_by_token, find_person, personal_token, read_invitation
 from study.studies import StudyInfo
-from study.web.pages import go, render, store_of
+from study.web.pages import go, offer_of, render, store_of
 
 router = APIRouter()
 COOKIE = "study_person"
 MAX_ID = 200  # characters
 NO_ASSIGNMENT = "ASSIGNMENT_ID_NOT_AVAILABLE"  # Mechanical Turk shows a preview so
+
+
+@router.get("/")
+def front(request: Request) -> Response:
+    """The study that this site offers to everybody, where it does; what a link says of the person stays with it."""
+    offer = offer_of(request)
+    if offer is None:
+        raise HTTPException(404)
+    if offer.token:
+        return go(request, f"join/{offer.token}{'?' if request.url.query else ''}{request.url.query}")
+    title = "One moment" if offer.waiting else "No study yet"
+    page = render(request, "message.html", 503 if offer.waiting else 404, title=title, sentence=offer.sentence)
+    if offer.waiting:
+        page.headers["Refresh"] = "2"
+    return page
 
 
 @router.get("/join/{token}")

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from study.raters import Participation, find_rater, personal_token, set_practised, welcome_back
 from study.spec import ANSWERS
+from study.stopping import stop_if_decided
 from study.votes import (
     MAX_MS,
     Ballot,
@@ -22,7 +23,7 @@ from study.votes import (
     next_screen,
     note,
 )
-from study.web.pages import go, render, store_of
+from study.web.pages import go, offer_of, render, store_of
 from study.web.practice import PRACTICE
 
 router = APIRouter()
@@ -138,5 +139,7 @@ def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
 def _thanks(request: Request, rater: Participation) -> Response:
     if rater.status != "finished":
         finish(store_of(request).database, rater)
-    receipt = last_receipt(store_of(request).database, rater)
-    return _show(request, rater, "thanks.html", receipt=receipt)
+    stop_if_decided(store_of(request).database, rater.study)
+    receipt, offer = last_receipt(store_of(request).database, rater), offer_of(request)
+    offered = offer if offer and offer.token == rater.study.token else None
+    return _show(request, rater, "thanks.html", receipt=receipt, offered=offered)
