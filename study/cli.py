@@ -141,8 +141,8 @@ def people_command(arguments: list[str]) -> None:
 
     options = tyro.cli(People, prog="python -m study people", args=arguments)
     store = Store.open()
-    for person, status, code in people(store.database, find_study(store.database, options.name)):
-        print(f"{person}\t{status}\t{code}")
+    for row in people(store.database, find_study(store.database, options.name)):
+        print("\t".join(row).rstrip())
 
 
 def amend_command(arguments: list[str]) -> None:
@@ -207,15 +207,16 @@ def export_command(arguments: list[str]) -> None:
 
 def verify_command(arguments: list[str]) -> None:
     from study.export import export_study, verify_export
+    from study.report import differences
     from study.settings import Store
     from study.studies import find_study
 
     @dataclass(frozen=True)
     class Verify:
-        """Recompute the chain of votes from an export alone: a folder's, or a fresh one of the study."""
+        """Recompute an export, a report's too: the chain of votes, and every figure of results.json beside it."""
 
         name: Name
-        """A study's name, or the folder of an export."""
+        """The folder of a report or an export; or a study's name, for a fresh export of its votes."""
         version: int | None = None
 
     options = tyro.cli(Verify, prog="python -m study verify", args=arguments)
@@ -226,11 +227,15 @@ def verify_command(arguments: list[str]) -> None:
             export_study(
                 store.database, store.library, find_study(store.database, options.name, options.version), folder
             )
-        found = verify_export(folder)
-    if found.problems:
-        raise StudyError("\n".join(found.problems))
+        found, report = verify_export(folder), folder / "results.json"
+        reported = report.is_file()
+        wrong = differences(folder, report) if reported and not found.problems else []
+    if found.problems or wrong:
+        raise StudyError("\n".join((*found.problems, *wrong)))
     print(f"{found.revisions} revisions, {found.votes} answers and {found.images} images are as they were written.")
     print(f"Hash of the last vote: {found.head or 'no vote yet'}")
+    if reported:
+        print("Every figure of results.json follows from the votes.")
 
 
 def report_command(arguments: list[str]) -> None:

@@ -20,7 +20,7 @@ from study.web.pages import Offer, render, route
 HEADERS = {
     # Crowd platforms and Hugging Face Spaces show the pages in a frame of theirs.
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
-    "form-action 'self'; base-uri 'none'; "
+    "form-action 'self' https://www.mturk.com https://workersandbox.mturk.com; base-uri 'none'; "
     "frame-ancestors 'self' https://*.mturk.com https://*.prolific.com https://huggingface.co",
     "Referrer-Policy": "no-referrer",  # a page's address is the rater's key to it
     "X-Content-Type-Options": "nosniff",
