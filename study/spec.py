@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import combinations
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from study.errors import StudyError
@@ -202,6 +203,14 @@ class StudySpec:
     def hash(self) -> str:
         """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Raises StudyError where the file cannot be read, or is no spec."""
+        try:
+            return cls.from_json(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            raise StudyError(f"{file} cannot be read as a text file.") from None
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -42,7 +42,7 @@ class Visit:
 
     def _note(self, request: Request) -> None:
         parts = urlsplit(request.url)
-        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
+        if parts.scheme not in ("data", "blob", "file") and parts.hostname != "127.0.0.1":
             self.outside.append(request.url)
 
     def assert_clean(self) -> None:
