@@ -110,8 +110,8 @@ def agreement(table: pd.DataFrame, split: str | None, people: Preferences) -> pd
     rows = []
     part = table[(table["split"] == split) & (table["steps"] == people.steps)] if len(table) else table
     for name, measure in MEASURES.items():
-        both = [(measure.better * value, people.net[model]) for model, value in zip(part["model"], part[name], strict=True)
-                if model in people.net and pd.notna(value)] if len(part) else []  # fmt: skip
+        figures = zip(part["model"], part[name], strict=True) if len(part) else ()
+        both = [(measure.better * x, people.net[model]) for model, x in figures if model in people.net and pd.notna(x)]
         if len(both) >= 3:  # two always agree or disagree wholly
             rows.append((name, spearmanr(*zip(*both, strict=True)).statistic, len(both)))
     return pd.DataFrame(rows, columns=["figure", "rank correlation", "models"])

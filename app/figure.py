@@ -15,7 +15,8 @@ def chain(y: int, names: tuple[str, ...], models: tuple[str, ...] = ("model",)) 
     return "".join(boxes + arrows)
 
 
-FIGURE = f"""<div class="scroll" tabindex="0" role="region" aria-label="Figure"><svg viewBox="0 0 640 300" role="img" aria-labelledby="figure-title" class="figure">
+FIGURE = f"""<div class="scroll" tabindex="0" role="region" aria-label="Figure">
+<svg viewBox="0 0 640 300" role="img" aria-labelledby="figure-title" class="figure">
 <title id="figure-title">Above: a real picture with noise goes through the model once, and the loss compares the guess
 with the picture. Below: pure noise goes through the model several times, the loss compares only the last picture, and
 the correction flows back through all steps.</title>

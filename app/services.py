@@ -1,15 +1,15 @@
 """What the pages ask for: checked requests, and pictures of them, one at a time."""
 
+import contextlib
 import secrets
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Event
+from threading import Event, Thread
 from typing import TypeGuard
 
 import torch
@@ -59,6 +59,17 @@ class Services:
         self.models = Models(checkpoints, runs)
         self.turns = Turns()
         self._flags: dict[str | None, Event] = {}
+
+    def warm_up(self) -> None:
+        """Load the model that the first visitor will want, and what tells near prompts from far ones."""
+
+        def load() -> None:
+            with contextlib.suppress(UserError):  # whoever asks for it is told
+                if name := self.models.favourite():
+                    self.models.load(name)
+                    self.far("", name)
+
+        Thread(target=load, name="warm up", daemon=True).start()
 
     def plan(self, prompt: object, model: object, steps: object, seed: object, count: object = 1) -> list[Settings]:
         """One entry for each picture, with the seeds seed, seed + 1, ...
@@ -152,7 +163,7 @@ class Services:
         nearest = (own or self.bundled).nearest(prompt)
         return nearest if nearest and nearest[0].similarity < FAR else []
 
-    @contextmanager
+    @contextlib.contextmanager
     def stoppable(self, session: str | None) -> Generator[Event]:
         """A flag that `stop` raises for this visitor; so does the visitor's next request."""
         self.stop(session)

@@ -59,7 +59,10 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
 .slide::after {
   content: ""; position: absolute; top: 0; bottom: 0; left: var(--at); border-left: 2px solid var(--primary-700);
 }
-.slide input { accent-color: var(--primary-600); position: absolute; z-index: 1; inset: auto 0 .5rem; width: 100%; margin: 0; cursor: ew-resize; }
+.slide input {
+  position: absolute; z-index: 1; inset: auto 0 .5rem; width: 100%; margin: 0; cursor: ew-resize;
+  accent-color: var(--primary-600);
+}
 .names { display: flex; justify-content: space-between; max-width: 24rem; margin: .25rem auto 0 !important; gap: 1rem; }
 
 /* Tables of figures. */
@@ -82,4 +85,17 @@ table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-col
 
 @media (max-width: 640px) { footer .divider { display: none !important; } }  /* what it divides is hidden there */
 .hint p { font-size: .9rem; opacity: .85; }
+
+/* The admin's card of a study. */
+.study dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.5rem, 1fr)); gap: .75rem; margin: 1rem 0; }
+.study dt { font-size: .85rem; opacity: .85; }
+.study dd { margin: 0; font-size: 1.35rem; font-weight: 600; }
+.study h2 { margin: 0; font-size: 1.35rem; }
+.study p { margin: .35rem 0; overflow-wrap: anywhere; }
+.study progress { width: 100%; height: .5rem; appearance: none; border: 0; border-radius: 1rem; overflow: hidden; }
+.study progress, .study progress::-webkit-progress-bar { background: var(--border-color-primary); }
+.study progress::-webkit-progress-value { background: var(--primary-600); }
+.study progress::-moz-progress-bar { background: var(--primary-600); }
+.study a { padding: 0 !important; margin: 0 !important; }
+.study .links { display: flex; flex-wrap: wrap; gap: 1rem; }
 """

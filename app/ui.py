@@ -5,7 +5,6 @@ from functools import partial
 
 import gradio as gr
 
-from app.evaluations import Preferences
 from app.pages.about import AboutPage
 from app.pages.compare import ComparePage
 from app.pages.generate import GeneratePage
@@ -13,19 +12,20 @@ from app.pages.results import ResultsPage
 from app.pages.study import StudyPage
 from app.pages.training import TrainingPage
 from app.pages.trajectory import TrajectoryPage
+from app.preferences import preferences
 from app.services import Services
+from app.studies import Studies
 
 TITLE = "E2ED²: pictures in one to four steps"
 KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a day
 
 
-def build_ui(services: Services, people: Callable[[], Preferences | None]) -> gr.Blocks:
-    """`people`: what visitors voted so far on the bundled models, if there is a study of them."""
+def build_ui(services: Services, studies: Studies) -> gr.Blocks:
     pages: dict[str, tuple[str, Callable[[Services, gr.Blocks], object]]] = {
         "compare": ("Compare", ComparePage),
         "trajectory": ("Trajectory", TrajectoryPage),
         "training": ("Training", TrainingPage),
-        "results": ("Results", partial(ResultsPage, people=people)),
+        "results": ("Results", partial(ResultsPage, people=partial(preferences, studies))),
         "take-part": ("Study", StudyPage),
         "about": ("About", AboutPage),
     }

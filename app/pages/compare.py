@@ -63,7 +63,8 @@ class ComparePage:
             outputs=[self.go, self.status], **QUIET,
         )  # fmt: skip
         started.then(
-            self.compare, [self.prompt, self.models, self.seed], results, api_name="compare", preprocess=False, **PAINTING,
+            self.compare, [self.prompt, self.models, self.seed], results, api_name="compare",
+            preprocess=False, **PAINTING,
             api_description="Paint a prompt with several models at every number of steps, all from the noise of one "
             "seed. Returns the table, one line about it, and the table as a PNG file and as a web page.",
         ).then(lambda: gr.Button("Compare", interactive=True), outputs=self.go, **QUIET)  # fmt: skip

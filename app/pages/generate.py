@@ -86,8 +86,8 @@ class GeneratePage:
         with gr.Accordion("Your pictures so far", open=False):
             gr.Markdown("Kept in this browser only. Choose one to use its settings again.", elem_classes="hint")
             self.past = gr.Gallery(
-                show_label=False, label="Your pictures so far", format="png", columns=6, height="auto", interactive=False,
-                allow_preview=False, buttons=[], elem_id="past",
+                show_label=False, label="Your pictures so far", format="png", columns=6, height="auto",
+                interactive=False, allow_preview=False, buttons=[], elem_id="past",
             )  # fmt: skip
             self.forget = gr.Button("Forget them", size="sm")
         self.history = gr.BrowserState([], storage_key="e2ed2-history", secret="e2ed2-history")

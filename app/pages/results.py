@@ -37,8 +37,8 @@ AGAINST = [("steps", "steps"), ("computing", GFLOP), ("time", SECONDS)]
 class ResultsPage:
     def __init__(self, services: Services, demo: gr.Blocks, people: Callable[[], Preferences | None]):
         self.people = people
-        gr.Markdown("# How good are they?\nEvery figure here was measured on this project's own models and drawings, with "
-                    "an encoder that no model was trained against.")  # fmt: skip
+        gr.Markdown("# How good are they?\nEvery figure here was measured on this project's own models and drawings, "
+                    "with an encoder that no model was trained against.")  # fmt: skip
         self.said = gr.Markdown(label="Status")
         with gr.Column() as self.figures:
             self.lay_out_figures()

@@ -16,8 +16,8 @@ from e2ed2.errors import UserError
 OVER = [("updates", "step"), ("time", "seconds")]
 EVERY = 2  # s, between two looks at a training that goes on
 UPLOAD = (
-    f"{FEWEST_PICTURES} to {MOST_PICTURES} pictures; their file names are the captions (`red-apple-1.png`), unless there "
-    "is a `metadata.csv` with the columns file_name and text."
+    f"{FEWEST_PICTURES} to {MOST_PICTURES} pictures; their file names are the captions (`red-apple-1.png`), unless "
+    "there is a `metadata.csv` with the columns file_name and text."
 )
 LONE = "There is no bundled model with a network of its own for each step yet."
 
@@ -25,8 +25,8 @@ LONE = "There is no bundled model with a network of its own for each step yet."
 class TrainingPage:
     def __init__(self, services: Services, demo: gr.Blocks):
         self.services, self.trainings = services, Trainings(services.models)
-        gr.Markdown("# How the models learn\nThe loss of every model in the box while it learned, and a short training of "
-                    "your own.")  # fmt: skip
+        gr.Markdown("# How the models learn\nThe loss of every model in the box while it learned, and a short training "
+                    "of your own.")  # fmt: skip
         self.lay_out_curves()
         self.lay_out_sheets()
         self.lay_out_own()
@@ -53,8 +53,8 @@ class TrainingPage:
         self.when = gr.Markdown(label="Moment")
 
     def lay_out_own(self) -> None:
-        gr.Markdown("## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards you find it on "
-                    "the Generate page.")  # fmt: skip
+        gr.Markdown("## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards you find it "
+                    "on the Generate page.")  # fmt: skip
         with gr.Row():
             self.base = gr.Dropdown(self.services.models.names(), value=self.services.models.favourite(),
                                     label="Start from", min_width=160)  # fmt: skip
@@ -76,8 +76,10 @@ class TrainingPage:
         progress = [self.status, self.start, self.stop, self.go_on, self.timer]
         demo.load(self.open_page, None, [self.chosen, self.run, self.base, *progress], **QUIET)
         self.chosen.change(self.offer_terms, [self.chosen, self.term], self.term, **QUIET)
-        gr.on([self.chosen.change, self.term.change, self.over.change], self.draw, picked, self.plot, **QUIET | {
-            "api_visibility": "public"}, api_name="curves", api_description="A plotly figure of trainings by their names.")  # fmt: skip
+        gr.on(
+            [self.chosen.change, self.term.change, self.over.change], self.draw, picked, self.plot, queue=False,
+            show_progress="hidden", api_name="curves", api_description="A plotly figure of trainings by their names.",
+        )  # fmt: skip
         self.sharing.click(self.choose_sharing, None, self.chosen, **QUIET)
         self.run.change(self.offer_moments, self.run, self.moment, **QUIET)
         gr.on([self.run.change, self.moment.change], self.show_sheet, [self.run, self.moment], [self.sheet, self.when],
@@ -87,8 +89,10 @@ class TrainingPage:
             api_name="train", concurrency_limit=1, show_progress="hidden",
             api_description="Start a short training. Returns a line about it.",
         )  # fmt: skip
-        self.stop.click(self.halt, None, progress, api_name="stop_training", queue=False, show_progress="hidden",
-                        api_description="Stop the training after the update that is being made. Returns a line.")  # fmt: skip
+        self.stop.click(
+            self.halt, None, progress, api_name="stop_training", queue=False, show_progress="hidden",
+            api_description="Stop the training after the update that is being made. Returns a line.",
+        )  # fmt: skip
         self.go_on.click(self.resume, None, progress, **QUIET)
         self.timer.tick(self.look, [*picked, self.run, self.seen], [*progress, self.plot, self.moment, self.seen],
                         show_progress="hidden", api_visibility="private", concurrency_limit=8)  # fmt: skip

@@ -22,8 +22,8 @@ class TrajectoryPage:
     def __init__(self, services: Services, demo: gr.Blocks):
         self.services = services
         gr.Markdown(
-            "# From noise to picture\nA model starts from pure noise and the words. At each step it guesses the finished "
-            "picture, and goes on from a mix of its guess and the noise."
+            "# From noise to picture\nA model starts from pure noise and the words. At each step it guesses the "
+            "finished picture, and goes on from a mix of its guess and the noise."
         )
         self.lay_out_settings()
         self.lay_out_steps()
@@ -49,8 +49,8 @@ class TrajectoryPage:
         self.table = gr.HTML(elem_id="trajectory", label="Steps")
 
     def lay_out_noise(self) -> None:
-        gr.Markdown("## What the noise decides\nThe same words, other noise. Where all pictures look alike, the model has "
-                    "learned to ignore the noise.")  # fmt: skip
+        gr.Markdown("## What the noise decides\nThe same words, other noise. Where all pictures look alike, the model "
+                    "has learned to ignore the noise.")  # fmt: skip
         self.try_seeds = gr.Button(TRY)
         self.seeds = _row_of_pictures("Other noise")
 
@@ -65,12 +65,19 @@ class TrajectoryPage:
     def wire(self, demo: gr.Blocks) -> None:
         demo.load(self.open_page, None, [self.model, self.second], **QUIET)
         common = [self.prompt, self.model, self.steps, self.seed]
-        self.act(self.watch, WATCH, self.show_steps, [self.prompt, self.model, self.second, self.steps, self.seed],
-                 self.table, "trajectory", "Every step of one picture by two models. Returns a table and a line.")  # fmt: skip
-        self.act(self.try_seeds, TRY, self.show_seeds, common, self.seeds, "seeds",
-                 f"{SEEDS} pictures of one prompt from different noise. Returns the pictures and a line.")  # fmt: skip
-        self.act(self.blend, BLEND, self.show_between, [*common, self.other], self.between, "between",
-                 f"{STAGES} pictures on the way from one prompt to another. Returns the pictures and a line.")  # fmt: skip
+        both = [self.prompt, self.model, self.second, self.steps, self.seed]
+        self.act(
+            self.watch, WATCH, self.show_steps, both, self.table, "trajectory",
+            "Every step of one picture by two models. Returns a table and a line.",
+        )  # fmt: skip
+        self.act(
+            self.try_seeds, TRY, self.show_seeds, common, self.seeds, "seeds",
+            f"{SEEDS} pictures of one prompt from different noise. Returns the pictures and a line.",
+        )  # fmt: skip
+        self.act(
+            self.blend, BLEND, self.show_between, [*common, self.other], self.between, "between",
+            f"{STAGES} pictures on the way from one prompt to another. Returns the pictures and a line.",
+        )  # fmt: skip
 
     def act(
         self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
+from app.generate_tab import summary
 from PIL import Image
 
 from app import services as services_module
-from app.generate_tab import summary
 from app.server import serve
 from app.services import ForgedError, Services
 from app.settings import ServerSettings

@@ -1,5 +1,6 @@
 """The rater's pages over HTTP: entry, blindness, refusals, mounts; without a script."""
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,8 @@ class Browser:
         """The page's form, its hidden fields and `fields`."""
         form = re.search(r"<form[^>]*>.*?</form>", self.page, re.S)[0]
         action = re.search(r'<form[^>]*action="([^"]*)"', form)
-        hidden = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form))
+        found = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form)
+        hidden = {name: html.unescape(value) for name, value in found}
         target = self._resolve(action[1]) if action else self.url
         return self._keep(self.client.post(target, data=hidden | fields), status)
 
@@ -96,7 +98,7 @@ def test_a_rater_without_a_script_goes_from_consent_to_the_completion_code(brows
         assert f"{step} of 7" in browser.page
         browser.vote()
     assert "Thank you" in browser.page
-    ((_, status, code),) = people(store.database, study)
+    ((_, status, code, _),) = people(store.database, study)
     assert code in browser.page
     assert status == "finished"
     tables = read_tables(store.database, study)
@@ -219,7 +221,8 @@ def test_one_browser_one_prolific_id_one_worker_take_part_once(store, study):
         assert again.url == first.url
         assert "secretpid" not in again.url
         assert "How it works" in again.page
-    assert [person.split(":")[0] for person, _, _ in people(store.database, study)] == ["open", "prolific", "mturk"]
+    assert [person.split(":")[0] for person, *_ in people(store.database, study)] == ["open", "prolific", "mturk"]
+    assert people(store.database, study)[1][3] == "STUDY_ID=s&SESSION_ID=t"
 
 
 def test_a_preview_on_mechanical_turk_enrols_nobody(browser, store, study):
@@ -229,12 +232,24 @@ def test_a_preview_on_mechanical_turk_enrols_nobody(browser, store, study):
     assert people(store.database, study) == []
 
 
+@pytest.mark.parametrize(
+    ("site", "shown"), [("https://workersandbox.mturk.com", True), ("https://evil.example.org", False)]
+)
+def test_a_worker_hands_the_task_in_where_mechanical_turk_wants_it(browser, store, study, site, shown):
+    browser.begin(f"/join/{study.token}?workerId=w&assignmentId=a7&hitId=h&turkSubmitTo={site}")
+    while "Thank you" not in browser.page:
+        browser.vote()
+    assert (f'action="{site}/mturk/externalSubmit"' in browser.page) is shown
+    assert ('name="assignmentId" value="a7"' in browser.page) is shown
+    assert "evil" not in browser.page
+
+
 def test_an_invitation_is_for_one_person(browser, store, study):
     link = f"/invite/{study.token}/{invite(study, 'ann')}"
     browser.get(link)
     browser.submit()
     Browser(create_app(store)).get(link)
-    assert [person for person, _, _ in people(store.database, study)] == ["invite:ann"]
+    assert [person for person, *_ in people(store.database, study)] == ["invite:ann"]
     browser.get(link[:-3], 403)
 
 
