@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import save_bytes_to_cache, save_file_to_cache
 from PIL import Image, ImageDraw, ImageFont
 
 from app.pngs import data_url, png
@@ -40,6 +41,10 @@ class Table:
 
 
 Source = Callable[[Image.Image], str]
+
+
+def cached_file(file: Path, cache: str) -> str:
+    return f"gradio_api/file={save_file_to_cache(file, cache)}"
 
 
 def cached(cache: str) -> Source:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import sys
+import warnings
 
 import gradio as gr
 import uvicorn
@@ -34,6 +35,7 @@ def build_app(demo: gr.Blocks, studies: Studies, secret: str = "") -> FastAPI:
     app.mount("/study", create_app(studies.store, studies.offer))
     if secret:
         add_admin(app, studies, secret)
+    warnings.filterwarnings("ignore", "SSR mode is not supported")  # it is off
     return gr.mount_gradio_app(
         app, demo, path="/", theme=THEME, css=CSS, ssr_mode=False, run_history=False,
         footer_links=["api", "settings"],
@@ -43,9 +45,7 @@ def build_app(demo: gr.Blocks, studies: Studies, secret: str = "") -> FastAPI:
 def serve(demo: gr.Blocks, services: Services, studies: Studies, settings: ServerSettings) -> None:
     """Runs until interrupted. An address that cannot be had is one sentence and exit code 2."""
     services.warm_up()
-    if os.environ.get(
-        "GRADIO_WATCH_DIRS"
-    ):  # `gradio app.py`: Gradio's own server reloads changed pages; it has no study
+    if "GRADIO_WATCH_DIRS" in os.environ:  # `gradio app.py`: its own server, which has no study, reloads the pages
         demo.launch(server_name=settings.host, server_port=settings.port or None, theme=THEME, css=CSS, ssr_mode=False)
         return
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET

@@ -11,7 +11,14 @@ THEME.set(
     button_primary_background_fill_dark="*primary_700",
     button_primary_background_fill_hover="*primary_800",
     button_primary_background_fill_hover_dark="*primary_600",
+    button_cancel_background_fill="#b91c1c",
+    button_cancel_background_fill_dark="#b91c1c",
+    button_cancel_background_fill_hover="#991b1b",
+    button_cancel_background_fill_hover_dark="#991b1b",
     block_info_text_color="*neutral_500",
+    body_text_color_subdued="*neutral_500",
+    input_placeholder_color="*neutral_500",
+    input_placeholder_color_dark="*neutral_400",
     link_text_color="*primary_700",
     link_text_color_dark="*primary_300",
 )
@@ -51,6 +58,8 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
 }
 @media (max-width: 640px) { table.cells :is(td, thead th) { padding: .125rem; font-size: .65rem; } }
 .cells .empty { background: var(--background-fill-secondary); }
+
+#sheet img { width: 100%; max-width: 100%; margin: 0; border-radius: var(--radius-lg); }
 
 /* Two pictures under a slider. */
 .slide { position: relative; max-width: 24rem; margin: 0 auto; aspect-ratio: 1; --at: 50%; }

@@ -164,4 +164,6 @@ def sentence(state: State) -> str:
 
 def _last_line(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    if lines and lines[-1] == "KeyboardInterrupt":
+        return "it was stopped while it got ready."
     return lines[-1][:300] if lines else "it said nothing."

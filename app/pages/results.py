@@ -50,11 +50,11 @@ class ResultsPage:
             self.split = gr.Dropdown([], label="Asked for", min_width=180)
             self.measure = gr.Dropdown(list(MEASURES), value=next(iter(MEASURES)), label="Figure", min_width=220)
             self.against = gr.Radio(AGAINST, value="steps", label="Against", min_width=180)
-        self.plot = gr.Plot(label="Figure", show_label=False, elem_id="quality")
+        self.plot = gr.Plot(label="Figure", show_label=False, elem_id="quality", visible=False)
         gr.Markdown(
             "## Variety\nFour pictures of one caption that names no style, against six artists' drawings of it."
         )
-        self.variety = gr.Plot(label="Variety", show_label=False)
+        self.variety = gr.Plot(label="Variety", show_label=False, visible=False)
         gr.Markdown("## All figures")
         self.table = gr.HTML(label="All figures", elem_id="table")
 
@@ -89,7 +89,8 @@ class ResultsPage:
         if measure not in MEASURES or against not in [value for _, value in AGAINST]:
             raise gr.Error("measure and against must be what the page offers.", print_exception=False)
         table = read()
-        return plot(table, split, measure, against), plot(table, split, VARIETY, "steps"), shown(table, split)
+        figures = plot(table, split, measure, against), plot(table, split, VARIETY, "steps")
+        return *(gr.Plot(figure, visible=figure is not None) for figure in figures), shown(table, split)
 
     def with_people(self, split: str | None) -> tuple[Any, ...]:
         people = self.people()

@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.cells import cached_file
 from app.pages.wiring import QUIET, told
 from app.plots import curves, terms
 from app.runs import CURVE, Run, find_runs, sharing_pair
@@ -40,7 +41,7 @@ class TrainingPage:
             self.chosen = gr.Dropdown(list(runs), label="Trainings", multiselect=True, scale=3, min_width=280)
             self.term = gr.Dropdown([], label="Value", scale=1, min_width=140)
             self.over = gr.Radio(OVER, value="step", label="Over", scale=1, min_width=160)
-        self.plot = gr.Plot(label="Curves", show_label=False, elem_id="curves")
+        self.plot = gr.Plot(label="Curves", show_label=False, elem_id="curves", visible=False)
         self.sharing = gr.Button("Shared against independent networks", size="sm")
 
     def lay_out_sheets(self) -> None:
@@ -48,12 +49,11 @@ class TrainingPage:
         with gr.Row():
             self.run = gr.Dropdown([], label="Training", scale=1, min_width=200)
             self.moment = gr.Slider(1, 2, 1, step=1, label="Moment", buttons=[], scale=2, min_width=200)
-        self.sheet = gr.Image(format="png", show_label=False, label="Pictures", interactive=False, elem_id="sheet",
-                              buttons=["fullscreen"])  # fmt: skip
+        self.sheet = gr.HTML(label="Pictures", elem_id="sheet")
         self.when = gr.Markdown(label="Moment")
 
     def lay_out_own(self) -> None:
-        gr.Markdown("## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards you find it "
+        gr.Markdown("## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards it is "
                     "on the Generate page.")  # fmt: skip
         with gr.Row():
             self.base = gr.Dropdown(self.services.models.names(), value=self.services.models.favourite(),
@@ -74,7 +74,9 @@ class TrainingPage:
     def wire(self, demo: gr.Blocks) -> None:
         picked = [self.chosen, self.term, self.over]
         progress = [self.status, self.start, self.stop, self.go_on, self.timer]
-        demo.load(self.open_page, None, [self.chosen, self.run, self.base, *progress], **QUIET)
+        demo.load(
+            self.open_page, None, [self.chosen, self.term, self.plot, self.run, self.base, *progress], **QUIET
+        )  # fmt: skip
         self.chosen.change(self.offer_terms, [self.chosen, self.term], self.term, **QUIET)
         gr.on(
             [self.chosen.change, self.term.change, self.over.change], self.draw, picked, self.plot, queue=False,
@@ -106,9 +108,12 @@ class TrainingPage:
         runs, names = find_runs(self.services.models), self.services.models.names()
         bundled = [name for name in runs if name in names][:6]
         shown = [f"runs/own/{going}"] if (going := self.trainings.going()) else bundled
+        offered = terms(self.runs(shown))
         pictured = [name for name, run in runs.items() if run.sheets()]
         return (
             gr.Dropdown(choices=sorted({*runs, *shown}), value=shown),
+            gr.Dropdown(choices=offered, value=next(iter(offered), None)),
+            self.draw(shown, next(iter(offered), None), "step"),
             gr.Dropdown(choices=pictured, value=next((name for name in [*shown, *pictured] if name in pictured), None)),
             gr.Dropdown(choices=names),
             *self.progress(),
@@ -127,7 +132,7 @@ class TrainingPage:
                 gr.Timer(active=False),
             )
         state = self.trainings.state(last)
-        stopped = not (state.going or state.finished or state.trouble)
+        stopped = not (state.going or state.finished)
         buttons = (gr.Button(visible=visible) for visible in (not state.going, state.going, stopped))
         return sentence(state), *buttons, gr.Timer(active=state.going)
 
@@ -140,7 +145,9 @@ class TrainingPage:
 
     def draw(self, names: list[str], term: str | None, over: str) -> Any:
         runs = self.runs(names)
-        return curves(runs, term, over) if runs and term and over in ("step", "seconds") else None
+        if not runs or not term or over not in ("step", "seconds"):
+            return gr.Plot(visible=False)
+        return gr.Plot(curves(runs, term, over), visible=True)
 
     def choose_sharing(self) -> Any:
         pair = sharing_pair(find_runs(self.services.models))
@@ -156,9 +163,11 @@ class TrainingPage:
     def show_sheet(self, name: str | None, moment: int) -> tuple[Any, str]:
         sheets = self.sheets(name)
         if not sheets:
-            return None, ""
+            return "", ""
         file = sheets[min(int(moment), len(sheets)) - 1]
-        return str(file), f"After {int(file.stem)} updates." if file.stem.isdigit() else "At the end."
+        when = f"After {int(file.stem)} updates." if file.stem.isdigit() else "At the end."
+        alt = "Drawings above, the pictures that the model painted of the same captions below"
+        return f'<img src="{cached_file(file, self.sheet.GRADIO_CACHE)}" alt="{alt}">', when
 
     def sheets(self, name: str | None) -> list:
         return [sheet for run in self.runs([name] if name else []) for sheet in run.sheets()]
@@ -191,6 +200,6 @@ class TrainingPage:
         runs = self.runs(names)
         size = sum((one.folder / CURVE).stat().st_size for one in runs)
         fresh = terms(runs)
-        plot = curves(runs, term if term in fresh else fresh[0], over) if size != seen and fresh else gr.skip()
+        plot = self.draw(names, term if term in fresh else next(iter(fresh), None), over) if size != seen else gr.skip()
         moments = gr.Slider(maximum=max(2, count := len(self.sheets(run))), visible=count > 1)
         return *self.progress(), plot, moments, size
