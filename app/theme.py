@@ -12,6 +12,7 @@ THEME.set(
     button_primary_background_fill_hover="*primary_800",
     button_primary_background_fill_hover_dark="*primary_600",
     block_info_text_color="*neutral_500",
+    body_text_color_subdued="*neutral_500",
     link_text_color="*primary_700",
     link_text_color_dark="*primary_300",
 )
@@ -39,6 +40,9 @@ CSS = """
 #hint, #credits { opacity: 0.85; }
 #hint p { font-size: 0.9rem; }
 #credits p { font-size: 0.8rem; }
+
+button[role="tab"][aria-selected="true"] { color: var(--primary-700) !important; }
+.dark button[role="tab"][aria-selected="true"] { color: var(--primary-300) !important; }
 
 /* The admin's card of a study. */
 .study dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.5rem, 1fr)); gap: .75rem; margin: 1rem 0; }
