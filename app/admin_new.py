@@ -32,7 +32,9 @@ def build_new(studies: Studies) -> gr.State:
     created = gr.State("")
     fields: dict[str, Any] = {}
     with gr.Row():
-        fields["name"] = gr.Textbox(label="Name", info="Letters, digits, _ and -. Raters never see it.", max_lines=1)
+        fields["name"] = gr.Textbox(
+            label="Name", info="Letters, digits, _ and -. Raters never see it.", max_lines=1, elem_id="name"
+        )
         fields["title"] = gr.Textbox(Plan.title, label="Title", info="What raters read first.", max_lines=1)
     _pictures(fields, studies)
     _plan(fields)
@@ -60,7 +62,7 @@ def build_new(studies: Studies) -> gr.State:
 
 def _pictures(fields: dict[str, Any], studies: Studies) -> None:
     fields["origin"] = origin = gr.Radio([OURS, ARCHIVE, FOLDER], value=OURS, label="Pictures")
-    fields["prompts"] = gr.Textbox(PROMPTS, label="Prompts", info="One a line.", lines=5)
+    fields["prompts"] = gr.Textbox(PROMPTS, label="Prompts", info="One a line.", lines=5, elem_id="prompts")
     with gr.Group() as ours:
         fields["models"] = gr.CheckboxGroup(list(studies.models), label="Models", value=list(studies.models)[:2])
         fields["steps"] = gr.CheckboxGroup(list(STEPS), label="Steps", value=[STEPS[-1]],
@@ -114,7 +116,7 @@ def _plan(fields: dict[str, Any]) -> None:
                 [("When every pair has its raters", "quota"), ("On the evidence (two arms)", "e-value")],
                 value="quota", label="Stop",
             )  # fmt: skip
-            fields["open_cap"] = gr.Number(None, label="Raters through the open link", info="Empty: no limit.")
+            fields["open_cap"] = gr.Number(0, label="Raters through the open link", info="0: no limit.")
             fields["minutes"] = gr.Number(usual.abandoned_after_minutes, label="A rater is gone after (minutes)")
         with gr.Row():
             fields["contact"] = gr.Textbox(label="Contact", info="Whom raters may write to.", max_lines=1)
@@ -133,7 +135,6 @@ def _wanted(given: dict[str, Any]) -> Pictures:
 
 def _asked(given: dict[str, Any]) -> Plan:
     questions = tuple(line.strip() for line in (given["questions"] or "").splitlines() if line.strip())
-    cap = given["open_cap"]
     return Plan(
         seed=whole(given["seed"], "The seed"),
         raters_per_pair=whole(given["raters_per_pair"], "Raters for each pair"),
@@ -143,7 +144,7 @@ def _asked(given: dict[str, Any]) -> Plan:
         title=(given["title"] or "").strip() or Plan.title,
         contact=(given["contact"] or "").strip(),
         completion_url=(given["completion_url"] or "").strip(),
-        open_cap=None if cap is None else whole(cap, "Raters through the open link"),
+        open_cap=whole(given["open_cap"] or 0, "Raters through the open link") or None,
         abandoned_after_minutes=whole(given["minutes"], "The minutes"),
         placebos=Placebos(**{name: given[name] for name in PLACEBOS}),
         exclusions=Exclusions(given["gold_rate"] or None, given["median_ms"] or None),

@@ -24,7 +24,7 @@ def build_watch(studies: Studies, page: gr.Blocks) -> gr.Dropdown:
             "the names are kept apart from the answers and never exported.",
         )  # fmt: skip
         make = gr.Button("Make links")
-        links = gr.Textbox(label="Links", lines=3, interactive=False, buttons=["copy"], visible=False)
+        links = gr.Textbox(label="Links", lines=3, interactive=False, buttons=["copy"], visible=False, elem_id="links")
     with gr.Row():
         close = gr.Button("Close this study …", size="sm")
         really = gr.Button("Yes, take nobody new", variant="stop", size="sm", visible=False)

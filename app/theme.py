@@ -95,6 +95,9 @@ table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-col
 @media (max-width: 640px) { footer .divider { display: none !important; } }  /* what it divides is hidden there */
 .hint p { font-size: .9rem; opacity: .85; }
 
+button[role="tab"][aria-selected="true"] { color: var(--primary-700) !important; }
+.dark button[role="tab"][aria-selected="true"] { color: var(--primary-300) !important; }
+
 /* The admin's card of a study. */
 .study dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.5rem, 1fr)); gap: .75rem; margin: 1rem 0; }
 .study dt { font-size: .85rem; opacity: .85; }

@@ -192,13 +192,21 @@ def sources_from_folders(arms: Mapping[str, Path], prompts: Path | None = None) 
                 problems.append(f"{folder} (arm {arm!r}) has {len(files)} images, {prompts} has {len(lines)} prompts.")
             sources += [Source(line, arm, file) for line, file in zip(lines, files, strict=False)]
     if problems:
-        raise StudyError("\n".join(problems))
+        raise StudyError("\n".join((*problems, *_unreadable(sources))))
     return sources
 
 
 def sources_from_manifest(manifest: Path) -> list[Source]:
     """A CSV or JSONL file with prompt, arm, file and perhaps category; files are relative to it."""
     return _sources_from_manifest(manifest)
+
+
+def _unreadable(sources: Iterable[Source]) -> Iterable[str]:
+    for source in sources:
+        try:
+            load_image(source.file)
+        except StudyError as error:
+            yield str(error)
 
 
 def _natural(file: Path) -> list[tuple[int, str]]:

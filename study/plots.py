@@ -194,7 +194,8 @@ def evidence(found: dict[str, Evidence], names: dict[str, str], alpha: float, lo
         line={"color": look.quiet, "dash": "dash", "width": 1},
     )  # fmt: skip
     figure.update_xaxes(title_text="raters who finished", rangemode="tozero", dtick=max(1, last // 8))
-    figure.update_yaxes(type="log", title_text="e-value", exponentformat="power", dtick=1)
+    decades = int(np.log10(max(1 / alpha, *(e.highest for e in found.values()))))
+    figure.update_yaxes(type="log", title_text="e-value", exponentformat="power", dtick=max(1, decades // 6))
     return figure
 
 

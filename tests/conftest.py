@@ -13,6 +13,12 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 expect.set_options(timeout=60_000)  # ms; much, since the machine may be training
+# Colours on their way from light to dark are neither.
+STILL = """async () => {
+    await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
+    const moving = document.getAnimations().filter((a) => a.effect.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(moving.map((a) => a.finished));
+}"""
 SERIOUS = ("serious", "critical")
 
 
@@ -53,6 +59,7 @@ class Visit:
         """No serious fault that axe can find, in light and dark."""
         for scheme in ("light", "dark"):
             self.page.emulate_media(color_scheme=scheme)
+            self.page.evaluate(STILL)
             found = Axe().run(self.page).response["violations"]
             serious = [(v["id"], [n["html"] for n in v["nodes"]]) for v in found if v["impact"] in SERIOUS]
             assert serious == [], (scheme, self.page.url)
