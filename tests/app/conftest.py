@@ -65,6 +65,7 @@ def start_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
                     return found[0]
         pytest.fail(f"python app.py ended, or took {START_LIMIT} s, before it printed its address:\n{seen}")
 
+    start.kill = lambda: (processes[-1].kill(), processes[-1].wait())
     yield start
     for process in processes:
         process.terminate()
