@@ -51,9 +51,9 @@ def paint_all(
     yield Progress(shown, summary(jobs, len(made), time.perf_counter() - start), made, files)
 
 
-def download(folder: Path, files: list[str]) -> tuple[str, str]:
-    """A button's label, and the file that it gives."""
-    return ("Download it", files[0]) if len(files) == 1 else ("Download all", write_zip(folder, files))
+def download(folder: Path, files: list[str]) -> str:
+    """The picture's file, or a zip of several."""
+    return files[0] if len(files) == 1 else write_zip(folder, files)
 
 
 def status(number: int, count: int, ahead: int = 0) -> str:

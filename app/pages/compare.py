@@ -67,7 +67,7 @@ class ComparePage:
             preprocess=False, **PAINTING,
             api_description="Paint a prompt with several models at every number of steps, all from the noise of one "
             "seed. Returns the table, one line about it, and the table as a PNG file and as a web page.",
-        ).then(lambda: gr.Button("Compare", interactive=True), outputs=self.go, **QUIET)  # fmt: skip
+        ).then(self.enable, self.cells, [self.go, self.png, self.page], **QUIET)  # fmt: skip
         gr.on(
             [self.left.change, self.right.change, self.cells.change], self.side_by_side,
             [self.left, self.right, self.cells], self.slider, **QUIET,
@@ -94,8 +94,7 @@ class ComparePage:
                 write(Path(folder), png(sheet(prompt, note, tables)), "comparison.png"),
                 write(Path(folder), file_page(prompt, note, tables).encode(), "comparison.html"),
             )
-            buttons = [gr.DownloadButton(value=file, interactive=True) for file in files]
-            yield gr.skip(), note, *buttons, *pair(cells), gr.Group(visible=True), cells
+            yield gr.skip(), note, *files, *pair(cells), gr.Group(visible=True), cells
         if sentences:
             yield gr.skip(), sentences[0], *kept
 
@@ -109,6 +108,10 @@ class ComparePage:
         for name in names or [""]:
             self.services.plan(prompt, name, self.services.models.steps(name)[0] if name else 1, seed)
         return names
+
+    def enable(self, cells: dict[Key, Timed]) -> tuple[Any, ...]:
+        files = (gr.DownloadButton(interactive=bool(cells)) for _ in (self.png, self.page))
+        return gr.Button("Compare", interactive=True), *files
 
     def side_by_side(self, left: str | None, right: str | None, cells: dict[Key, Timed]) -> Any:
         named = {cell_name(key): painted.picture for key, painted in cells.items()}

@@ -9,7 +9,7 @@ import gradio as gr
 
 from app.history import remember, shown
 from app.links import asked, link
-from app.pages.wiring import PAINTING, QUIET, told
+from app.pages.wiring import PAINTING, QUIET, SAYING, told
 from app.painting import download, far_note, paint_all
 from app.services import NO_MODELS, Services, fresh_seed
 from e2ed2.generate import MAX_COUNT, MAX_PROMPT, STEPS
@@ -95,7 +95,7 @@ class GeneratePage:
     def wire(self, demo: gr.Blocks) -> None:
         results = [self.pictures, self.status, self.seed, self.address, self.download, self.made]
         fields = [self.prompt, self.model, self.steps, self.seed, self.randomise, self.count]
-        welcome = demo.load(self.open_page, None, [*fields, self.status], **QUIET).then(
+        welcome = demo.load(self.open_page, None, [*fields, self.status], **SAYING).then(
             self.welcome, [self.prompt, self.model, self.steps, self.seed, self.count, self.inside], results,
             api_visibility="private", preprocess=False, **PAINTING,
         )  # fmt: skip
@@ -111,7 +111,7 @@ class GeneratePage:
         )  # fmt: skip
         painted.then(self.buttons, None, [self.paint, self.stop], **QUIET)
         for done in (welcome, painted):
-            done.then(self.keep, [self.history, self.made], self.history, **QUIET)
+            done.then(self.keep, [self.history, self.made], [self.history, self.download], **QUIET)
         self.stop.click(self.stop_painting, **QUIET)
         self.examples.click(lambda sample: sample[0], self.examples, self.prompt, **QUIET)
         self.model.change(self.suit_model, [self.model, self.steps], [self.steps, self.examples], **QUIET)
@@ -135,9 +135,8 @@ class GeneratePage:
                     yield now.pictures, now.status, first.seed, address, gr.skip(), gr.skip()
                 if not now.files:
                     return
-                label, file = download(Path(folder), now.files)
-                button = gr.DownloadButton(label, value=file, interactive=True)
-                yield now.pictures, now.status, first.seed, address, button, now.made
+                file = download(Path(folder), now.files)
+                yield now.pictures, now.status, first.seed, address, file, now.made
                 if note := far_note(self.services, first):
                     yield gr.skip(), now.status + note, *[gr.skip()] * 4
         if sentences:
@@ -181,10 +180,10 @@ class GeneratePage:
     def stop_painting(self, request: gr.Request) -> None:
         self.services.stop(request.session_hash)
 
-    def keep(self, history: list, made: list) -> list:
+    def keep(self, history: list, made: list) -> tuple[list, Any]:
         for settings, picture in reversed(made):
             history = remember(history, settings, picture)
-        return history
+        return history, gr.DownloadButton(interactive=bool(made))
 
     def use_again(self, history: list, event: gr.SelectData) -> tuple[Any, ...]:
         one = history[event.index]

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from app.cells import cached_file
-from app.pages.wiring import QUIET, told
+from app.pages.wiring import QUIET, SAYING, told
 from app.plots import curves, terms
 from app.runs import CURVE, Run, find_runs, sharing_pair
 from app.services import ForgedError, Services, whole
@@ -82,7 +82,7 @@ class TrainingPage:
             [self.chosen.change, self.term.change, self.over.change], self.draw, picked, self.plot, queue=False,
             show_progress="hidden", api_name="curves", api_description="A plotly figure of trainings by their names.",
         )  # fmt: skip
-        self.sharing.click(self.choose_sharing, None, self.chosen, **QUIET)
+        self.sharing.click(self.choose_sharing, None, self.chosen, **SAYING)
         self.run.change(self.offer_moments, self.run, self.moment, **QUIET)
         gr.on([self.run.change, self.moment.change], self.show_sheet, [self.run, self.moment], [self.sheet, self.when],
               **QUIET)  # fmt: skip
@@ -95,7 +95,7 @@ class TrainingPage:
             self.halt, None, progress, api_name="stop_training", queue=False, show_progress="hidden",
             api_description="Stop the training after the update that is being made. Returns a line.",
         )  # fmt: skip
-        self.go_on.click(self.resume, None, progress, **QUIET)
+        self.go_on.click(self.resume, None, progress, **SAYING)
         self.timer.tick(self.look, [*picked, self.run, self.seen], [*progress, self.plot, self.moment, self.seen],
                         show_progress="hidden", api_visibility="private", concurrency_limit=8)  # fmt: skip
 

@@ -11,6 +11,8 @@ from e2ed2.errors import UserError
 
 # For what only moves things about on the page.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# For what may have something to say: Gradio shows warnings of queued events only.
+SAYING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 # For what paints: visitors take turns picture by picture, so that nobody waits for all of another's. `preprocess=False`
 # goes with it: the services check every value, also those of a hand-made request.
 PAINTING: dict[str, Any] = {"concurrency_limit": 16, "show_progress": "hidden"}

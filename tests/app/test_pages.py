@@ -1,4 +1,4 @@
-"""Every page as a visitor meets it: main path, phone, colours, keyboard, no outside request, no fault that axe finds."""
+"""Every page as a visitor meets it: main path, phone, colours, keyboard, no outside request, no fault for axe."""
 
 import io
 import re
