@@ -6,7 +6,7 @@ DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
 
-.PHONY: setup demo test lint types check bench clean
+.PHONY: setup demo test lint types check check-slow bench clean
 .DELETE_ON_ERROR: # a half-made environment is made again, not used
 
 setup: $(RUNTIME)
@@ -25,6 +25,9 @@ types: $(DEV)
 	$(BIN)/ty check
 
 check: lint types test
+
+check-slow: $(DEV)
+	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest -m slow
 
 bench: $(RUNTIME)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done

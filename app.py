@@ -6,9 +6,10 @@ settings = settings_or_exit()  # before gradio is imported
 
 from app.server import serve  # noqa: E402
 from app.services import Services  # noqa: E402
+from app.studies import studies_or_exit  # noqa: E402
 from app.ui import build_ui  # noqa: E402
 
-demo = build_ui(Services(settings.checkpoints))
-
+services, studies = Services(settings.checkpoints, settings.runs), studies_or_exit(settings)
+demo = build_ui(services, studies)
 if __name__ == "__main__":
-    serve(demo, settings)
+    serve(demo, services, studies, settings)

@@ -1,32 +1,53 @@
 """Serves the pages: what is specific first, the pages at / last."""
 
 import contextlib
+import os
 import socket
 import sys
+import warnings
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse
 
+from app.admin_access import add_admin
+from app.services import Services
 from app.settings import ServerSettings
+from app.studies import Studies
 from app.theme import CSS, THEME
+from study.web import create_app
 
 
-def build_app(demo: gr.Blocks) -> FastAPI:
+def build_app(demo: gr.Blocks, studies: Studies, secret: str = "") -> FastAPI:
+    """The health check, the rater's pages, the admin pages where there is a secret, and the demo."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.get("/study")
+    def bare(request: Request) -> RedirectResponse:
+        """A mount has no page at its bare name; platforms put the person into the query, which must arrive."""
+        return RedirectResponse(f"study/{'?' if request.url.query else ''}{request.url.query}", status_code=307)
+
+    app.mount("/study", create_app(studies.store, studies.offer))
+    if secret:
+        add_admin(app, studies, secret)
+    warnings.filterwarnings("ignore", "SSR mode is not supported")  # it is off
     return gr.mount_gradio_app(
         app, demo, path="/", theme=THEME, css=CSS, ssr_mode=False, run_history=False,
         footer_links=["api", "settings"],
     )  # fmt: skip
 
 
-def serve(demo: gr.Blocks, settings: ServerSettings) -> None:
+def serve(demo: gr.Blocks, services: Services, studies: Studies, settings: ServerSettings) -> None:
     """Runs until interrupted. An address that cannot be had is one sentence and exit code 2."""
+    services.warm_up()
+    if "GRADIO_WATCH_DIRS" in os.environ:  # `gradio app.py`: its own server, which has no study, reloads the pages
+        demo.launch(server_name=settings.host, server_port=settings.port or None, theme=THEME, css=CSS, ssr_mode=False)
+        return
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listener = socket.create_server((settings.host, settings.port), family=family)
@@ -35,6 +56,8 @@ def serve(demo: gr.Blocks, settings: ServerSettings) -> None:
         raise SystemExit(2) from None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"The pages are at http://{host}:{listener.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(build_app(demo), log_level="warning", timeout_graceful_shutdown=3)
+    studies.prepare()
+    app = build_app(demo, studies, settings.admin_secret)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a visitor at home leaves
         uvicorn.Server(config).run(sockets=[listener])

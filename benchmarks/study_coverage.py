@@ -20,7 +20,7 @@ from study.simulate import Simulate, design, planned
 from study.stats.agreement import share
 from study.stats.davidson import fit, mirrored, ranking
 from study.stats.intervals import Estimate
-from study.stats.preference import preference
+from study.stats.preference import against_others, preference
 
 WORLD = World({"A": 0.4, "B": 0.0}, side=0.2, lapse=0.03)
 THREE = replace(WORLD, strengths={"A": 0.5, "B": 0.2, "C": 0.0})
@@ -88,7 +88,8 @@ def truths(world: World) -> dict[str, float]:
         true = {"win rate, decided": won / (won + lost), "win rate, ties half": won + tied / 2,
                 "tie rate": tied, "net preference": won - lost}  # fmt: skip
     else:
-        true = {}
+        won = {a: [truth(world, a, b) for b in arms if a != b] for a in arms}
+        true = {f"{a} against all": float(np.mean([w + t / 2 for w, t, _ in chances])) for a, chances in won.items()}
     ordered = {(a, b): shown(world, arms[a], arms[b]) for a in range(len(arms)) for b in range(len(arms)) if a != b}
     counts = np.zeros((len(arms), len(arms), 3))
     for (a, b), chance in ordered.items():
@@ -112,6 +113,8 @@ def estimates(answers, arms: tuple[str, ...], resamples: int) -> dict[str, Estim
         p = preference(answers, *arms, resamples=resamples)
         found = {"win rate, decided": p.win_rate_decided, "win rate, ties half": p.win_rate_ties_half,
                  "tie rate": p.tie_rate, "net preference": p.net}  # fmt: skip
+    else:
+        found = {f"{arm} against all": against_others(answers, arm) for arm in arms}
     for d in ranking(answers, resamples=resamples).differences:
         a, b = sorted((d.arm, d.other))
         estimate = d.estimate

@@ -1,6 +1,6 @@
 """50 raters vote at once over HTTP on SQLite: every acknowledged vote stored once, latencies, votes a second.
 
-python -m benchmarks.study_load
+python -m benchmarks.study_load [--raters 50] [--think 0]
 """
 
 import http.client
@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import numpy as np
+import tyro
 from PIL import Image
 
 from study.export import export_study, read_tables, verify_export
@@ -26,8 +27,17 @@ from study.settings import Store
 from study.spec import StudySpec
 from study.studies import StudyInfo, create_study
 
-RATERS, PROMPTS = 50, 20
+PROMPTS = 20
 Answers = dict[tuple[str, str], str]  # (assignment, question) to answer
+
+
+@dataclass(frozen=True)
+class Load:
+    """50 raters at once; without thinking, which is the worst that can be, or like people."""
+
+    raters: int = 50
+    think: float = 0.0
+    """Mean seconds before an answer, between half and one and a half of it."""
 
 
 def make_store(folder: Path, raters: int, prompts: int = PROMPTS) -> tuple[Store, StudyInfo]:
@@ -75,6 +85,7 @@ class Rater:
 
     port: Callable[[], int]
     seed: int
+    think: float = 0.0
     acknowledged: Answers = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)  # of each acknowledged vote
     retries: int = 0
@@ -87,6 +98,7 @@ class Rater:
         while "Thank you" not in self.page:
             radios = re.findall(r'type="radio" name="([^"]*)"', self.page)
             rng = random.Random(f"{self.seed}/{self.url}/{self.page}")
+            time.sleep(self.think * rng.uniform(0.5, 1.5))
             self._submit({name: rng.choice(("left", "tie", "right")) for name in sorted(set(radios))})
 
     def _submit(self, answers: dict[str, str]) -> None:
@@ -131,9 +143,9 @@ class Rater:
     location: str = ""
 
 
-def vote_at_once(port: Callable[[], int], study: StudyInfo, count: int) -> list[Rater]:
+def vote_at_once(port: Callable[[], int], study: StudyInfo, count: int, think: float = 0.0) -> list[Rater]:
     """As many raters as threads. Raises the first error of any of them."""
-    raters = [Rater(port, seed) for seed in range(count)]
+    raters = [Rater(port, seed, think) for seed in range(count)]
     errors: queue.Queue[Exception] = queue.Queue()
 
     def run(rater: Rater) -> None:
@@ -169,20 +181,21 @@ def check(store: Store, study: StudyInfo, raters: list[Rater], folder: Path) -> 
 
 
 def main() -> None:
+    options = tyro.cli(Load)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        store, study = make_store(folder, RATERS)
+        store, study = make_store(folder, options.raters)
         server = Server(folder / "data")
         started = time.perf_counter()
         try:
-            raters = vote_at_once(lambda: server.port, study, RATERS)
+            raters = vote_at_once(lambda: server.port, study, options.raters, options.think)
             wall = time.perf_counter() - started
             votes = check(store, study, raters, folder / "export")
         finally:
             server.kill()
     seconds = np.concatenate([rater.seconds for rater in raters])
     p50, p95, p99 = np.percentile(seconds, (50, 95, 99)) * 1000
-    print(f"{RATERS} raters at once: {votes} answers in {len(seconds)} screens, each acknowledged one stored once")
+    print(f"{options.raters} raters at once: {votes} answers in {len(seconds)} screens, each stored once")
     print(f"{wall:.1f} s in all, {votes / wall:.0f} answers/s, {len(seconds) / wall:.1f} screens/s")
     print(f"a vote is acknowledged after p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms")
 

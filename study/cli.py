@@ -5,12 +5,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
 from study.errors import StudyError
-from study.spec import Exclusions, Placebos, Question, Stopping, StudySpec
+from study.plan import Plan
 
 Name = Annotated[str, tyro.conf.Positional]
 
@@ -28,41 +28,10 @@ def main() -> None:
         raise SystemExit(2) from None
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a study asks of its raters."""
-
-    seed: int = 0
-    raters_per_pair: int = 3
-    pairs_per_rater: int = 30
-    """At most so many comparisons; placebos come on top."""
-    mode: Literal["joint", "separate", "randomised"] = "joint"
-    """The questions on one screen, one pass each, or drawn for each rater."""
-    question: tuple[str, ...] = ()
-    """`key=text`, one or several; the three usual ones by default."""
-    title: str = "Which image is better?"
-    """What raters read; they never see the study's name."""
-    contact: str = ""
-    """Whom raters may write to."""
-    completion_url: str = ""
-    """Where a crowd platform wants its raters back."""
-    open_cap: int | None = None
-    """Raters through the open link; without one, as many as the study needs."""
-    abandoned_after_minutes: int = 120
-    """Without a sign of life; then a rater's open pairs go to others."""
-    placebos: Placebos = field(default_factory=Placebos)
-    exclusions: Exclusions = field(default_factory=Exclusions)
-    stopping: Stopping = field(default_factory=Stopping)
-
-    def changes(self) -> dict[str, Any]:
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "question"}
-        return values | ({"questions": _questions(self.question)} if self.question else {})
-
-
 def create_command(arguments: list[str]) -> None:
-    from study.images import import_images, sources_from_folders, sources_from_manifest
+    from study.images import sources_from_folders, sources_from_manifest
+    from study.making import make_study
     from study.settings import Store
-    from study.studies import create_study, list_studies
 
     @dataclass(frozen=True)
     class Create:
@@ -80,20 +49,11 @@ def create_command(arguments: list[str]) -> None:
     options = tyro.cli(Create, prog="python -m study create", args=arguments)
     if bool(options.arms) == bool(options.manifest):
         raise StudyError("Say where the images are: either --arms name=folder ..., or --manifest file.")
-    changes = options.plan.changes()
-    store = Store.open()
-    if options.name in {study.name for study in list_studies(store.database)}:
-        raise StudyError(f"There is a study {options.name!r} already: choose another name, or amend it.")
     if options.manifest:
         sources = sources_from_manifest(options.manifest)
     else:
         sources = sources_from_folders(_folders(options.arms), options.prompts)
-    images = import_images(sources, store.library)
-    spec = StudySpec(
-        name=options.name, arms=images.arms, prompts=images.prompts, stimuli=images.stimuli,
-        degraded=images.degraded, gold_of=images.gold_of, **changes,
-    )  # fmt: skip
-    _describe(create_study(store.database, spec))
+    _describe(make_study(Store.open(), options.name, sources, **options.plan.changes()))
 
 
 def list_command(arguments: list[str]) -> None:
@@ -181,8 +141,8 @@ def people_command(arguments: list[str]) -> None:
 
     options = tyro.cli(People, prog="python -m study people", args=arguments)
     store = Store.open()
-    for person, status, code in people(store.database, find_study(store.database, options.name)):
-        print(f"{person}\t{status}\t{code}")
+    for row in people(store.database, find_study(store.database, options.name)):
+        print("\t".join(row).rstrip())
 
 
 def amend_command(arguments: list[str]) -> None:
@@ -247,15 +207,16 @@ def export_command(arguments: list[str]) -> None:
 
 def verify_command(arguments: list[str]) -> None:
     from study.export import export_study, verify_export
+    from study.report import differences
     from study.settings import Store
     from study.studies import find_study
 
     @dataclass(frozen=True)
     class Verify:
-        """Recompute the chain of votes from an export alone: a folder's, or a fresh one of the study."""
+        """Recompute an export, a report's too: the chain of votes, and every figure of results.json beside it."""
 
         name: Name
-        """A study's name, or the folder of an export."""
+        """The folder of a report or an export; or a study's name, for a fresh export of its votes."""
         version: int | None = None
 
     options = tyro.cli(Verify, prog="python -m study verify", args=arguments)
@@ -266,11 +227,15 @@ def verify_command(arguments: list[str]) -> None:
             export_study(
                 store.database, store.library, find_study(store.database, options.name, options.version), folder
             )
-        found = verify_export(folder)
-    if found.problems:
-        raise StudyError("\n".join(found.problems))
+        found, report = verify_export(folder), folder / "results.json"
+        reported = report.is_file()
+        wrong = differences(folder, report) if reported and not found.problems else []
+    if found.problems or wrong:
+        raise StudyError("\n".join((*found.problems, *wrong)))
     print(f"{found.revisions} revisions, {found.votes} answers and {found.images} images are as they were written.")
     print(f"Hash of the last vote: {found.head or 'no vote yet'}")
+    if reported:
+        print("Every figure of results.json follows from the votes.")
 
 
 def report_command(arguments: list[str]) -> None:
@@ -303,11 +268,6 @@ def _folders(arms: Sequence[str]) -> dict[str, Path]:
     if len({name for name, _, _ in pairs}) < len(pairs):
         raise StudyError("Two arms have the same name: give each its own.")
     return {name: Path(folder) for name, _, folder in pairs}
-
-
-def _questions(texts: Sequence[str]) -> tuple[Question, ...]:
-    pairs = [text.partition("=") for text in texts]
-    return tuple(Question(key.strip(), text.strip()) for key, _, text in pairs)
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

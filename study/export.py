@@ -37,7 +37,7 @@ from study.db import Database
 from study.errors import StudyError
 from study.images import Library
 from study.models import Arm, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote
-from study.spec import StudySpec
+from study.spec import DEGRADED, MODES, StudySpec
 from study.studies import StudyInfo
 from study.votes import SHOWN, chain_hash, payload_of, shown_of
 
@@ -147,6 +147,8 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
     }  # fmt: skip
     columns = ["rater", "pair", "kind", "answer", "response_ms", "image_left", "image_right", "time"]
     arms = {(s.prompt, s.arm, _image(s.sha256)) for s in (*tables.spec.stimuli, *tables.spec.degraded)}
+    pairs = {(r["rater"], r["assignment"]): r["pair"] for r in tables.revisions}
+    categories = {prompt.text: prompt.category for prompt in tables.spec.prompts}
     seen = set()
     for row in tables.votes.to_dict("records"):
         key = (row["assignment"], row["question"])
@@ -155,9 +157,23 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
         shown = {(row["prompt"], row["left"], row["image_left"]), (row["prompt"], row["right"], row["image_right"])}
         if not shown <= arms:
             yield f"Assignment {key[0]} names an arm that its images are not of."
+        if row["category"] != categories.get(row["prompt"]) or not _follows(row, tables.spec, pairs):
+            yield f"Assignment {key[0]} has another category, mode, expected answer or first showing than it had."
         seen.add(key)
     for assignment, question in sorted(written.keys() - seen):
         yield f"The answer to {question!r} of assignment {assignment} is missing from the votes."
+
+
+def _follows(row: Mapping[str, Any], spec: StudySpec, pairs: Mapping[tuple[str, str], str]) -> bool:
+    """What the hashes do not cover of a row, since the spec and the other rows say it."""
+    expected = {"left": row["right"], "right": row["left"]}.get(row["gold"]) if row["kind"] == "gold" else DEGRADED
+    first = pairs.get((row["rater"], row["repeat_of"])) if row["kind"] == "repeat" else row["pair"]
+    return (
+        row["mode"] in (MODES if spec.mode == "randomised" else (spec.mode,))
+        and (row["kind"] == "gold" or row["gold"] == "")
+        and expected == DEGRADED
+        and first == row["pair"]
+    )
 
 
 def _image(sha256: str) -> str:

@@ -173,29 +173,40 @@ def sources_from_folders(arms: Mapping[str, Path], prompts: Path | None = None) 
     Raises:
         StudyError: all problems at once.
     """
-    problems, sources = [], []
-    lines = _prompt_lines(prompts) if prompts else None
+    problems, sources, lines = [], [], None
+    try:
+        lines = _prompt_lines(prompts) if prompts else None
+    except StudyError as error:
+        problems.append(str(error))
     for arm, folder in arms.items():
         if not folder.is_dir():
             problems.append(f"{folder} (arm {arm!r}) is not a folder.")
-        elif lines is None:
+        elif prompts is None:
             try:
                 sources += _sources_from_manifest(folder / "manifest.jsonl", arm)
             except StudyError as error:
                 problems.append(str(error))
-        else:
+        elif lines:
             files = sorted((f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES), key=_natural)
             if len(files) != len(lines):
                 problems.append(f"{folder} (arm {arm!r}) has {len(files)} images, {prompts} has {len(lines)} prompts.")
             sources += [Source(line, arm, file) for line, file in zip(lines, files, strict=False)]
     if problems:
-        raise StudyError("\n".join(problems))
+        raise StudyError("\n".join((*problems, *_unreadable(sources))))
     return sources
 
 
 def sources_from_manifest(manifest: Path) -> list[Source]:
     """A CSV or JSONL file with prompt, arm, file and perhaps category; files are relative to it."""
     return _sources_from_manifest(manifest)
+
+
+def _unreadable(sources: Iterable[Source]) -> Iterable[str]:
+    for source in sources:
+        try:
+            load_image(source.file)
+        except StudyError as error:
+            yield str(error)
 
 
 def _natural(file: Path) -> list[tuple[int, str]]:

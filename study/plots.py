@@ -193,8 +193,9 @@ def evidence(found: dict[str, Evidence], names: dict[str, str], alpha: float, lo
         x=[0, last], y=[1 / alpha] * 2, mode="lines", name=f"enough: {1 / alpha:g}", hoverinfo="skip",
         line={"color": look.quiet, "dash": "dash", "width": 1},
     )  # fmt: skip
-    figure.update_xaxes(title_text="raters who finished", rangemode="tozero")
-    figure.update_yaxes(type="log", title_text="e-value", exponentformat="power", nticks=8)
+    figure.update_xaxes(title_text="raters who finished", rangemode="tozero", dtick=max(1, last // 8))
+    decades = int(np.log10(max(1 / alpha, *(e.highest for e in found.values()))))
+    figure.update_yaxes(type="log", title_text="e-value", exponentformat="power", dtick=max(1, decades // 6))
     return figure
 
 

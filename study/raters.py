@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import parse_qsl
 
 from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from sqlalchemy import func, select, update
@@ -11,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from study.db import Database
 from study.design import Assignment, comparisons, plan, rater_count, rater_mode
-from study.models import Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
+from study.models import Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
 from study.spec import Stimulus
 from study.studies import StudyInfo, answered_comparisons, info, now
 
 INVITATION_DAYS = 90
+ENTERED = "entered"  # the event that keeps what a crowd platform's link said
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is easily taken for another
 
 
@@ -37,6 +39,7 @@ class Participation:
 
     id: str
     study: StudyInfo
+    channel: str
     mode: str
     status: str
     code: str
@@ -217,11 +220,22 @@ def _find_person(session: Session, study: StudyInfo, person: Person) -> Particip
 
 def _participation(session: Session, row: Rater) -> Participation:
     study = session.get_one(Study, row.study_id)
-    return Participation(row.id, info(study, study.name), row.mode, row.status, row.code, row.practised)
+    return Participation(row.id, info(study, study.name), row.channel, row.mode, row.status, row.code, row.practised)
 
 
-def people(database: Database, study: StudyInfo) -> list[tuple[str, str, str]]:
-    """Person, status and completion code of everyone: for paying them, never for an export."""
-    query = select(Rater.person, Rater.status, Rater.code).where(Rater.study_id == study.id).order_by(Rater.number)
+def people(database: Database, study: StudyInfo) -> list[tuple[str, str, str, str]]:
+    """Person, status, completion code and the platform's parameters of everyone: for paying them, never exported."""
+    query = select(Rater).where(Rater.study_id == study.id).order_by(Rater.number)
     with database.read() as session:
-        return [(person, status, code) for person, status, code in session.execute(query)]
+        return [(row.person, row.status, row.code, _entry(session, row.id)) for row in session.scalars(query)]
+
+
+def entry_of(database: Database, rater: Participation) -> dict[str, str]:
+    """The platform's parameters that a rater's link had."""
+    with database.read() as session:
+        return dict(parse_qsl(_entry(session, rater.id)))
+
+
+def _entry(session: Session, rater: str) -> str:
+    query = select(Event.detail).where(Event.rater_id == rater, Event.name == ENTERED).order_by(Event.id.desc())
+    return session.scalars(query.limit(1)).first() or ""

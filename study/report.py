@@ -103,7 +103,11 @@ def recompute(folder: Path) -> dict[str, Any]:
 
 def differences(folder: Path, written: Path) -> list[str]:
     """Figures in a results.json that do not follow from the export; empty where all do."""
-    return list(_differences(recompute(folder), json.loads(written.read_text("utf-8")), ""))
+    try:
+        found = json.loads(written.read_text("utf-8"))
+    except (OSError, ValueError):
+        return [f"{written} cannot be read: make the report again."]
+    return list(_differences(recompute(folder), found, ""))
 
 
 def _differences(expected: Any, found: Any, where: str):

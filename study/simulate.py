@@ -85,7 +85,7 @@ class Simulate:
 
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Simulate, prog="python -m study simulate", args=arguments, config=(tyro.conf.AvoidSubcommands,))
-    spec = StudySpec.from_json(options.spec.read_text("utf-8")) if options.spec else planned(options)
+    spec = StudySpec.read(options.spec) if options.spec else planned(options)
     world = replace(options.world, strengths=strengths(spec.arms, options.win_rate, options.world))
     console = Console()
     if options.raters:

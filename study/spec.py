@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import combinations
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from study.errors import StudyError
@@ -144,6 +145,8 @@ class StudySpec:
         for question in self.questions:
             if not question.key.replace("-", "").replace("_", "").isalnum() or not question.text.strip():
                 yield f"The question {question.key!r} needs a key of letters, digits, _ and -, and a text."
+        if self.stopping.rule == "e-value" and len(self.arms) > 2:
+            yield "Stopping on an e-value is for two arms: compare two, or let the quota stop the study."
         if self.stopping.question and self.stopping.question not in {question.key for question in self.questions}:
             yield f"The stopping rule's question {self.stopping.question!r} is not one of the questions."
         if self.mode not in ("joint", "separate", "randomised"):
@@ -200,6 +203,14 @@ class StudySpec:
     def hash(self) -> str:
         """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Raises StudyError where the file cannot be read, or is no spec."""
+        try:
+            return cls.from_json(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            raise StudyError(f"{file} cannot be read as a text file.") from None
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -94,10 +94,9 @@ def cast(database: Database, rater: Participation, ballot: Ballot) -> Receipt:
         screen = _screen_of(screens, ballot)
         changed = [q.key for q in screen.questions if screen.answers.get(q.key) != ballot.answers[q.key]]
         moment = now()
-        if changed:
-            _append(session, rater, ballot, changed, moment)
+        receipt = _append(session, rater, ballot, changed, moment) if changed else receipt_of(session, rater)
         _mark(session, rater, screens, screen, moment)
-        return receipt_of(session, rater)
+        return receipt
 
 
 def note(database: Database, rater: Participation, name: str, detail: str = "") -> None:
@@ -168,16 +167,17 @@ def _screens(session: Session, rater: Participation) -> list[Screen]:
     for assignment, question, answer in session.execute(votes):
         answers.setdefault(assignment, {})[question] = answer
     shown = session.execute(
-        select(StoredAssignment, StoredPair.prompt).join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
+        select(StoredAssignment.id, StoredAssignment.left_token, StoredAssignment.right_token, StoredPair.prompt)
+        .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
         .where(StoredAssignment.rater_id == rater.id, ~StoredAssignment.released).order_by(StoredAssignment.position)
     ).all()  # fmt: skip
-    asked = [(row, prompt, asks) for asks in passes for row, prompt in shown]
+    asked = [(row, asks) for asks in passes for row in shown]
     return [
         Screen(
-            row.id, prompt, row.left_token, row.right_token, asks,
+            row.id, row.prompt, row.left_token, row.right_token, asks,
             {q.key: answers[row.id][q.key] for q in asks if q.key in answers.get(row.id, {})}, step, len(asked),
         )
-        for step, (row, prompt, asks) in enumerate(asked)
+        for step, (row, asks) in enumerate(asked)
     ]  # fmt: skip
 
 
@@ -201,7 +201,9 @@ def _screen_of(screens: Sequence[Screen], ballot: Ballot) -> Screen:
     raise VoteError("This pair is not yours to answer now: go on from your personal link.")
 
 
-def _append(session: Session, rater: Participation, ballot: Ballot, questions: Sequence[str], moment: datetime) -> None:
+def _append(
+    session: Session, rater: Participation, ballot: Ballot, questions: Sequence[str], moment: datetime
+) -> Receipt:
     """New revisions at the end of the chain."""
     of_pair = (Vote.assignment_id == ballot.assignment, Vote.question.in_(questions))
     before = select(Vote.question, func.max(Vote.revision)).where(*of_pair).group_by(Vote.question)
@@ -223,6 +225,7 @@ def _append(session: Session, rater: Participation, ballot: Ballot, questions: S
         vote.hash = previous = chain_hash(payload_of(vote, shown, rater.study.spec.hash))
         session.add(vote)
     session.flush()
+    return Receipt(number, previous)
 
 
 def _mark(

@@ -66,7 +66,7 @@ def _of_two(p: Preference, p_holm: float) -> Verdict:
     if p.net.value < 0:
         low, high = 1 - high, 1 - low
     value = rate.value if p.net.value >= 0 else 1 - rate.value
-    counts = f"{p.wins} for {p.arm}, {p.losses} for {p.other}, {p.ties} ties"
+    counts = f"{p.wins} for {p.arm}, {p.losses} for {p.other}, {p.ties} tie{'s' * (p.ties != 1)}"
     if sure == "not sure":
         text = (f"Counting a tie as half, {better} wins {percent(value)} of the comparisons, and anything from "
                 f"{percent(low)} to {percent(high)} fits the answers ({counts}; {p_value(p_holm)}).")  # fmt: skip

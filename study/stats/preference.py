@@ -58,6 +58,14 @@ def preference(answers: pd.DataFrame, arm: str, other: str, resamples: int = RES
     )
 
 
+def against_others(answers: pd.DataFrame, arm: str) -> Estimate:
+    """Win rate of `arm` against all other arms together, a tie counting half, from the answers to one question."""
+    other = "\0"  # no arm is called so
+    rows = answers[(answers["left"] == arm) != (answers["right"] == arm)]
+    rows = rows.assign(**{side: rows[side].where(rows[side] == arm, other) for side in ("left", "right")})
+    return preference(rows, arm, other, resamples=0).win_rate_ties_half
+
+
 def outcomes(answers: pd.DataFrame, arm: str, other: str) -> tuple[np.ndarray, Clusters]:
     """+1 where `arm` was preferred to `other`, 0 for a tie, -1 where it lost, `[n]`; and whose answers these are."""
     if answers["question"].nunique() > 1:

@@ -15,12 +15,12 @@ from study.raters import EntryError
 from study.settings import Store
 from study.votes import VoteError
 from study.web import entry, images, session
-from study.web.pages import render, route
+from study.web.pages import Offer, render, route
 
 HEADERS = {
     # Crowd platforms and Hugging Face Spaces show the pages in a frame of theirs.
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
-    "form-action 'self'; base-uri 'none'; "
+    "form-action 'self' https://www.mturk.com https://workersandbox.mturk.com; base-uri 'none'; "
     "frame-ancestors 'self' https://*.mturk.com https://*.prolific.com https://huggingface.co",
     "Referrer-Policy": "no-referrer",  # a page's address is the rater's key to it
     "X-Content-Type-Options": "nosniff",
@@ -30,10 +30,14 @@ HEADERS = {
 }
 
 
-def create_app(store: Store) -> FastAPI:
-    """The pages of every study in the store. Links are relative: mount it where you like."""
+def create_app(store: Store, offer: Callable[[], Offer] | None = None) -> FastAPI:
+    """The pages of every study in the store. Links are relative: mount it where you like.
+
+    Args:
+        offer: what the bare address leads to, asked at each visit; without one it is no page.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.store = store
+    app.state.store, app.state.offer = store, offer
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.include_router(entry.router)
     app.include_router(session.router)

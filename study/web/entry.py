@@ -2,17 +2,45 @@
 
 import secrets
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, HTTPException, Request, Response
 
-from study.raters import Participation, Person, enrol, find_by_token, find_person, personal_token, read_invitation
+from study.raters import (
+    ENTERED,
+    Participation,
+    Person,
+    enrol,
+    find_by_token,
+    find_person,
+    personal_token,
+    read_invitation,
+)
 from study.studies import StudyInfo
-from study.web.pages import go, render, store_of
+from study.votes import note
+from study.web.pages import go, offer_of, render, store_of
 
 router = APIRouter()
 COOKIE = "study_person"
 MAX_ID = 200  # characters
+MAX_ENTRY = 1000
+KEPT = ("STUDY_ID", "SESSION_ID", "assignmentId", "hitId", "turkSubmitTo")  # of the platforms, for paying and returning
 NO_ASSIGNMENT = "ASSIGNMENT_ID_NOT_AVAILABLE"  # Mechanical Turk shows a preview so
+
+
+@router.get("/")
+def front(request: Request) -> Response:
+    """The study that this site offers to everybody, where it does; what a link says of the person stays with it."""
+    offer = offer_of(request)
+    if offer is None:
+        raise HTTPException(404)
+    if offer.token:
+        return go(request, f"join/{offer.token}{'?' if request.url.query else ''}{request.url.query}")
+    title = "One moment" if offer.waiting else "No study yet"
+    page = render(request, "message.html", 503 if offer.waiting else 404, title=title, sentence=offer.sentence)
+    if offer.waiting:
+        page.headers["Refresh"] = "2"
+    return page
 
 
 @router.get("/join/{token}")
@@ -25,12 +53,18 @@ def join(request: Request, token: str) -> Response:
 
 @router.post("/join/{token}")
 def joined(
-    request: Request, token: str, platform: Annotated[str, Form()] = "", person: Annotated[str, Form()] = ""
+    request: Request,
+    token: str,
+    platform: Annotated[str, Form()] = "",
+    person: Annotated[str, Form()] = "",
+    entry: Annotated[str, Form()] = "",
 ) -> Response:
     database = store_of(request).database
     study = find_by_token(database, token)
     if platform in ("prolific", "mturk") and 0 < len(person) <= MAX_ID:
-        return _enter(request, enrol(database, study, Person(platform, person)))
+        rater = enrol(database, study, Person(platform, person))
+        note(database, rater, ENTERED, entry[:MAX_ENTRY])
+        return _enter(request, rater)
     open_person = _cookie_person(request) or Person("open", secrets.token_urlsafe(16))
     response = _enter(request, enrol(database, study, open_person))
     response.set_cookie(COOKIE, open_person.id, max_age=365 * 86400, httponly=True, samesite="lax",
@@ -66,7 +100,8 @@ def _cookie_person(request: Request) -> Person | None:
 def _consent(request: Request, study: StudyInfo, person: Person | None, preview: bool = False) -> Response:
     if person and (known := find_person(store_of(request).database, study, person)):
         return _enter(request, known)
-    return render(request, "consent.html", study=study, person=person, preview=preview)
+    entry = urlencode({name: value for name, value in request.query_params.items() if name in KEPT})
+    return render(request, "consent.html", study=study, person=person, preview=preview, entry=entry)
 
 
 def _enter(request: Request, participation: Participation) -> Response:

@@ -1,5 +1,6 @@
 """Templates, and what every page needs."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,21 @@ from study.settings import Store
 
 TEMPLATES = Jinja2Templates(directory=Path(__file__).parent / "templates")
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the bare address leads to, where the pages are part of a site: a study, or a sentence why there is none."""
+
+    token: str = ""  # of the study
+    sentence: str = ""
+    waiting: bool = False  # the study is being made: look again in a moment
+    home: str = ""  # the site's start page, relative to these pages' root; linked from the last page
+
+
+def offer_of(request: Request) -> Offer | None:
+    make = request.app.state.offer
+    return make() if make else None
 
 
 def store_of(request: Request) -> Store:

@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from study.raters import Participation, find_rater, personal_token, set_practised, welcome_back
+from study.raters import Participation, entry_of, find_rater, personal_token, set_practised, welcome_back
 from study.spec import ANSWERS
+from study.stopping import stop_if_decided
 from study.votes import (
     MAX_MS,
     Ballot,
@@ -22,10 +23,11 @@ from study.votes import (
     next_screen,
     note,
 )
-from study.web.pages import go, render, store_of
+from study.web.pages import go, offer_of, render, store_of
 from study.web.practice import PRACTICE
 
 router = APIRouter()
+TURK_SITES = ("https://www.mturk.com", "https://workersandbox.mturk.com")
 
 
 @router.get("/r/{token}")
@@ -138,5 +140,15 @@ def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
 def _thanks(request: Request, rater: Participation) -> Response:
     if rater.status != "finished":
         finish(store_of(request).database, rater)
-    receipt = last_receipt(store_of(request).database, rater)
-    return _show(request, rater, "thanks.html", receipt=receipt)
+    stop_if_decided(store_of(request).database, rater.study)
+    receipt, offer = last_receipt(store_of(request).database, rater), offer_of(request)
+    offered = offer if offer and offer.token == rater.study.token else None
+    return _show(request, rater, "thanks.html", receipt=receipt, offered=offered, turk=_turk(request, rater))
+
+
+def _turk(request: Request, rater: Participation) -> dict[str, str] | None:
+    """Where Mechanical Turk wants an external question's form: the site that its link named, and the assignment."""
+    entry = entry_of(store_of(request).database, rater) if rater.channel == "mturk" else {}
+    if entry.get("turkSubmitTo") not in TURK_SITES or not entry.get("assignmentId"):
+        return None
+    return {"action": f"{entry['turkSubmitTo']}/mturk/externalSubmit", "assignment": entry["assignmentId"]}

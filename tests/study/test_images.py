@@ -90,10 +90,17 @@ def test_folders_are_read_in_the_order_of_their_numbers(tmp_path):
 
 def test_folders_that_do_not_fit_say_so_together(tmp_path, folders):
     (tmp_path / "prompts.txt").write_text("one\ntwo\n")
-    arms = {"a": folders / "secretarmone", "b": tmp_path / "none"}
+    (tmp_path / "c").mkdir()
+    for i in range(2):
+        (tmp_path / "c" / f"{i}.png").write_bytes(b"no image")
+    arms = {"a": folders / "secretarmone", "b": tmp_path / "none", "c": tmp_path / "c"}
     with pytest.raises(StudyError) as raised:
         sources_from_folders(arms, tmp_path / "prompts.txt")
-    assert "8 images" in str(raised.value)
+    for words in ("8 images", "not a folder", "0.png cannot be read as an image", "1.png cannot be read"):
+        assert words in str(raised.value)
+    with pytest.raises(StudyError) as raised:
+        sources_from_folders(arms, tmp_path / "c" / "0.png" / "none")
+    assert "cannot be read as a text file" in str(raised.value)
     assert "not a folder" in str(raised.value)
 
 

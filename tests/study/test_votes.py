@@ -288,7 +288,10 @@ def test_an_export_verifies_from_its_files_alone(store, study, tmp_path):
     assert "somebody" not in "".join(f.read_text() for f in out.glob("*.json*"))
 
 
-@pytest.mark.parametrize("spoil", ["answer", "order", "drop", "table", "image", "spec", "arm"])
+@pytest.mark.parametrize(
+    "spoil",
+    ["answer", "order", "drop", "table", "image", "spec", "arm", "gold", "mode", "category", "repeat", "prompt"],
+)
 def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, spoil):
     store = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
     study = make_study(store)
@@ -307,6 +310,17 @@ def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, sp
         votes.loc[2, "answer"] = "right"
     elif spoil == "arm":
         votes["left"], votes["right"] = votes["right"].copy(), votes["left"].copy()
+    elif spoil == "gold":
+        votes["gold"] = votes["gold"].replace({"left": "right", "right": "left"})
+    elif spoil == "mode":
+        votes.loc[0, "mode"] = "separate"
+    elif spoil == "category":
+        votes.loc[0, "category"] = "another"
+    elif spoil == "prompt":
+        votes.loc[0, "prompt"] = "another"
+    elif spoil == "repeat":
+        repeats = votes["kind"] == "repeat"
+        votes.loc[repeats, "repeat_of"] = votes.loc[votes["kind"] == "gold", "assignment"].iloc[0]
     elif spoil == "image":
         next((out / "images").iterdir()).write_bytes(b"")
     else:

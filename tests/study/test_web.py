@@ -1,13 +1,19 @@
 """The rater's pages over HTTP: entry, blindness, refusals, mounts; without a script."""
 
+import base64
+import hashlib
+import html
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
+from PIL import Image
 
 from study.export import read_tables
 from study.raters import invite, people
@@ -16,7 +22,7 @@ from study.studies import close_study
 from study.web import create_app
 from study.web.practice import PRACTICE
 
-SECRETS = ("secretarm", "secretfile", "secretmetadata", "secretstudy", "degraded", ".webp")
+SECRETS = ("secretarm", "secretarmone", "secretfile", "secretmetadata", "secretstudy", "degraded", ".webp")
 
 
 @pytest.fixture
@@ -46,7 +52,8 @@ class Browser:
         """The page's form, its hidden fields and `fields`."""
         form = re.search(r"<form[^>]*>.*?</form>", self.page, re.S)[0]
         action = re.search(r'<form[^>]*action="([^"]*)"', form)
-        hidden = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form))
+        found = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form)
+        hidden = {name: html.unescape(value) for name, value in found}
         target = self._resolve(action[1]) if action else self.url
         return self._keep(self.client.post(target, data=hidden | fields), status)
 
@@ -96,7 +103,7 @@ def test_a_rater_without_a_script_goes_from_consent_to_the_completion_code(brows
         assert f"{step} of 7" in browser.page
         browser.vote()
     assert "Thank you" in browser.page
-    ((_, status, code),) = people(store.database, study)
+    ((_, status, code, _),) = people(store.database, study)
     assert code in browser.page
     assert status == "finished"
     tables = read_tables(store.database, study)
@@ -105,30 +112,59 @@ def test_a_rater_without_a_script_goes_from_consent_to_the_completion_code(brows
     assert len(tables.votes) == 21
 
 
-def test_nothing_that_a_rater_is_sent_tells_an_arm(browser, store, study):
+def play(browser: Browser, study) -> list[Response]:
+    """Everything that a rater's browser is sent from consent to thanks, pauses and mistakes among it."""
     browser.begin(f"/join/{study.token}")
     while "Thank you" not in browser.page:
-        images = browser.images()
-        assert len({tuple(sorted(i.headers.keys())) for i in images}) == 1
-        assert all(i.content.startswith(b"\x89PNG") for i in images)
+        browser.images()
         browser.link("Pause")
         browser.get(browser.url.removesuffix("/pause"))
         browser.vote()
     browser.get("/nothing", 404)
-    hashes = {s.sha256 for s in (*study.spec.stimuli, *study.spec.degraded)} | {study.spec.hash}
-    assert len(browser.seen) > 50
-    for response in browser.seen:
-        sent = b"\n".join(
-            [str(response.url).encode(), str(response.headers).encode(), response.content.lower()]
-        )  # fmt: skip
-        for secret in (*SECRETS, *hashes, str(store.library.folder)):
-            assert secret.encode() not in sent
+    return browser.seen
+
+
+def leaks(responses: list[Response], secrets: set[str]) -> set[str]:
+    """Secrets in any address, header, page or image byte, as they are or in base64 or URL encoding."""
+    forms = {form.lower(): secret for secret in secrets for form in (
+        secret.encode(), quote(secret).encode(), base64.b64encode(secret.encode()).rstrip(b"="))}  # fmt: skip
+    sent = [
+        b"\n".join([str(r.url).encode(), str(r.headers).encode(), r.content]).lower() for r in responses
+    ]  # fmt: skip
+    return {secret for form, secret in forms.items() if any(form in part for part in sent)}
+
+
+def secrets_of(store: Store, study, folders: Path) -> set[str]:
+    """Names, paths, and hashes of the originals and of what is stored."""
+    originals = [file.read_bytes() for arm in study.spec.arms for file in (folders / arm).iterdir()]
+    hashes = {hashlib.new(kind, data).hexdigest() for data in originals for kind in ("md5", "sha1", "sha256")}
+    stored = {s.sha256 for s in (*study.spec.stimuli, *study.spec.degraded)}
+    return {*SECRETS, *hashes, *stored, study.spec.hash, study.secret, str(store.library.folder), str(folders)}
+
+
+@pytest.mark.parametrize("mode", ["joint", "separate"])
+def test_nothing_that_a_rater_is_sent_tells_an_arm(browser, store, make_study, folders, mode):
+    study = make_study(store, "secretstudy", mode=mode)
+    seen = play(browser, study)
+    assert len(seen) > 50
+    assert leaks(seen, secrets_of(store, study, folders)) == set()
+    images = [r for r in seen if "/i/" in str(r.url)]
+    assert len({tuple(sorted(i.headers.keys())) for i in images}) == 1
+    for response in seen:
         assert not {"etag", "last-modified", "content-disposition"} & {name.lower() for name in response.headers}
         assert response.headers["cache-control"] == "no-store"
-        chunks = set(re.findall(rb"tEXt|zTXt|iTXt|eXIf|iCCP|tIME|pHYs|gAMA", response.content[:4000]))
-        assert chunks == set() or not response.content.startswith(b"\x89PNG")
-    urls = [str(r.url) for r in browser.seen if "/i/" in str(r.url)]
-    assert len(urls) == len(set(urls)) == 14  # a name of its own for each showing and side, the same image or not
+    for response in images:
+        with Image.open(io.BytesIO(response.content)) as image:
+            assert (image.format, image.mode, image.size, image.info) == ("PNG", "RGB", (64, 64), {})
+        chunks = re.findall(rb"tEXt|zTXt|iTXt|eXIf|iCCP|tIME|pHYs|gAMA", response.content)
+        assert chunks == []
+    assert len({str(r.url) for r in images}) == 14  # a name of its own for each showing and side, the same image or not
+
+
+@pytest.mark.parametrize("planted", ["secretarmone", "c2VjcmV0YXJtb25l", "secretfile3.png"])
+def test_the_search_for_leaks_finds_what_is_planted(browser, store, make_study, folders, planted):
+    study = make_study(store, "secretstudy", title=f"Better? {planted}")
+    assert leaks(play(browser, study), secrets_of(store, study, folders)) & {"secretarm", "secretarmone", "secretfile"}
 
 
 def test_pages_ask_no_other_host_and_no_script_but_their_own(browser, study):
@@ -219,7 +255,8 @@ def test_one_browser_one_prolific_id_one_worker_take_part_once(store, study):
         assert again.url == first.url
         assert "secretpid" not in again.url
         assert "How it works" in again.page
-    assert [person.split(":")[0] for person, _, _ in people(store.database, study)] == ["open", "prolific", "mturk"]
+    assert [person.split(":")[0] for person, *_ in people(store.database, study)] == ["open", "prolific", "mturk"]
+    assert people(store.database, study)[1][3] == "STUDY_ID=s&SESSION_ID=t"
 
 
 def test_a_preview_on_mechanical_turk_enrols_nobody(browser, store, study):
@@ -229,12 +266,24 @@ def test_a_preview_on_mechanical_turk_enrols_nobody(browser, store, study):
     assert people(store.database, study) == []
 
 
+@pytest.mark.parametrize(
+    ("site", "shown"), [("https://workersandbox.mturk.com", True), ("https://evil.example.org", False)]
+)
+def test_a_worker_hands_the_task_in_where_mechanical_turk_wants_it(browser, store, study, site, shown):
+    browser.begin(f"/join/{study.token}?workerId=w&assignmentId=a7&hitId=h&turkSubmitTo={site}")
+    while "Thank you" not in browser.page:
+        browser.vote()
+    assert (f'action="{site}/mturk/externalSubmit"' in browser.page) is shown
+    assert ('name="assignmentId" value="a7"' in browser.page) is shown
+    assert "evil" not in browser.page
+
+
 def test_an_invitation_is_for_one_person(browser, store, study):
     link = f"/invite/{study.token}/{invite(study, 'ann')}"
     browser.get(link)
     browser.submit()
     Browser(create_app(store)).get(link)
-    assert [person for person, _, _ in people(store.database, study)] == ["invite:ann"]
+    assert [person for person, *_ in people(store.database, study)] == ["invite:ann"]
     browser.get(link[:-3], 403)
 
 

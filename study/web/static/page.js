@@ -33,7 +33,7 @@ if (form) {
   const setOpen = (open) => {
     for (const question of questions) question.disabled = !open;
     form.querySelector("button").disabled = !open;
-    form.classList.toggle("waiting", !open);
+    form.dataset.vote = open ? "open" : "waiting";
   };
   const mark = () => {
     const current = questions.length > 1 && questions.find((question) => !chosen(question));

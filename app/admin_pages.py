@@ -1,0 +1,9 @@
+"""The admin's own templates, and those of the rater's pages that they extend."""
+
+from pathlib import Path
+
+from fastapi.templating import Jinja2Templates
+
+from study import web
+
+TEMPLATES = Jinja2Templates(directory=[Path(__file__).parent / "templates", Path(web.__file__).parent / "templates"])

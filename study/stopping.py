@@ -1,0 +1,38 @@
+"""The stopping rule on evidence: a study that has it takes nobody new once its e-value is high enough."""
+
+from sqlalchemy import update
+
+from study.db import Database
+from study.export import read_tables
+from study.models import Event, Study
+from study.studies import StudyInfo, now
+
+
+def stop_if_decided(database: Database, study: StudyInfo) -> bool:
+    """Closes the study, and says why, if its rule is the e-value and the finished raters have reached 1 / alpha.
+
+    Whoever has begun may finish; the report shows the evidence at its highest, which is what the rule speaks of.
+    """
+    if study.spec.stopping.rule != "e-value" or study.closed:
+        return False
+    reached = e_value(database, study)
+    if reached < 1 / study.spec.stopping.alpha:
+        return False
+    with database.write() as session:
+        session.execute(update(Study).where(Study.id == study.id, Study.closed.is_(None)).values(closed=now()))
+        session.add(Event(study_id=study.id, rater_id=None, name="decided", detail=f"{reached:.6g}", time=now()))
+    return True
+
+
+def e_value(database: Database, study: StudyInfo) -> float:
+    """The highest so far, of the rule's question and the raters that count."""
+    from study.stats import evidence, exclude  # takes seconds to import; most studies stop by quota
+    from study.stats.answers import comparisons
+
+    tables = read_tables(database, study)
+    if tables.votes.empty:
+        return 1.0
+    kept, _ = exclude(tables.votes, study.spec.exclusions)
+    question = study.spec.stopping.question or study.spec.questions[0].key
+    finished = set(tables.raters.loc[tables.raters["status"] == "finished", "rater"])
+    return evidence(comparisons(kept, question), *study.spec.arms, finished).highest

@@ -1,0 +1,79 @@
+"""A real browser, for every page."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+expect.set_options(timeout=60_000)  # ms; much, since the machine may be training
+# Colours on their way from light to dark are neither.
+STILL = """async () => {
+    await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
+    const moving = document.getAnimations().filter((a) => a.effect.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(moving.map((a) => a.finished));
+}"""
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = os.environ.get("E2ED2_BROWSER") or next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.fail("No browser found: run `make test`, or set E2ED2_BROWSER to a Chromium.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One visitor's page, and what it asked for and complained about."""
+
+    def __init__(self, page: Page, url: str):
+        self.page = page
+        self.outside: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.goto(url)
+
+    def _note(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob", "file") and parts.hostname != "127.0.0.1":
+            self.outside.append(request.url)
+
+    def assert_clean(self) -> None:
+        assert self.outside == []
+        assert self.complaints == []
+
+    def assert_accessible(self) -> None:
+        """No serious fault that axe can find, in light and dark."""
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.evaluate(STILL)
+            found = Axe().run(self.page).response["violations"]
+            serious = [(v["id"], [n["html"] for n in v["nodes"]]) for v in found if v["impact"] in SERIOUS]
+            assert serious == [], (scheme, self.page.url)
+
+
+@pytest.fixture
+def open_page(browser) -> Iterator[Callable[..., Visit]]:
+    """Opens a URL as a new visitor; keywords describe the screen, as in `browser.new_context`."""
+    contexts = []
+
+    def open_page(url: str, **screen: Any) -> Visit:
+        contexts.append(browser.new_context(**screen))
+        return Visit(contexts[-1].new_page(), url)
+
+    yield open_page
+    for context in contexts:
+        context.close()

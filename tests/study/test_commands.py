@@ -1,0 +1,118 @@
+"""The command line as a runner uses it: a study from folders to a verified report."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from study.cli import COMMANDS, main
+from study.settings import Store
+from study.studies import find_study, list_studies
+from tests.study.voting import rater, vote_all
+
+DOCUMENTS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs a command in a data folder of its own, and returns what it printed; `status` is the exit code to come."""
+    monkeypatch.setenv("STUDY_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+    def run(*words: object, status: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["study", *map(str, words)])
+        if status:
+            with pytest.raises(SystemExit) as exit:
+                main()
+            assert exit.value.code == status
+        else:
+            main()
+        said = capsys.readouterr()
+        return said.err if status else said.out
+
+    return run
+
+
+@pytest.fixture
+def created(run, folders) -> str:
+    arms = [f"{name}={folders / f'secretarm{name}'}" for name in ("one", "two")]
+    return run("create", "--name", "toy", "--arms", *arms, "--prompts", folders / "prompts.txt",
+               "--pairs-per-rater", 8)  # fmt: skip
+
+
+def test_from_folders_to_a_verified_report(run, created, tmp_path):
+    assert "2 arms, 8 prompts, 8 pairs, 3 questions" in created
+    store = Store.open()
+    for i in range(3):
+        vote_all(store, rater(store, find_study(store.database, "toy"), f"ann{i}@example.org"), lambda screen: "left")
+    assert "toy version 1, open" in run("list")
+    assert re.fullmatch(r"http://127.0.0.1:8000/join/[\w-]+\n", run("links", "toy"))
+    (link,) = run("links", "toy", "--invite", "bob", "--url", "https://x.org/study/").splitlines()
+    assert link.startswith("bob https://x.org/study/invite/")
+    assert "3 raters planned; 0 active, 3 finished, 0 abandoned" in run("progress", "toy")
+    assert run("people", "toy").startswith("invite:ann0@example.org\tfinished\t")
+    out = tmp_path / "report"
+    assert run("report", "toy", "--out", out).strip() == str(out / "report.html")
+    assert "Every figure of results.json follows from the votes." in run("verify", out)
+    assert "99 answers" in run("verify", "toy")
+    figures = json.loads((out / "results.json").read_text())
+    figures["results"]["kept"]["answers"] += 1
+    (out / "results.json").write_text(json.dumps(figures))
+    assert "/results/kept/answers" in run("verify", out, status=2)
+    assert "ann0" not in "".join(f.read_text("utf-8", "ignore") for f in out.iterdir() if f.is_file())
+
+
+def test_an_amendment_keeps_what_it_does_not_name_and_closing_closes(run, created):
+    assert "version 2" in run("amend", "toy", "--reason", "more raters", "--raters-per-pair", 5)
+    store = Store.open()
+    first, second = list_studies(store.database)
+    assert (second.spec.raters_per_pair, second.spec.pairs_per_rater, second.reason) == (5, 8, "more raters")
+    assert first.closed
+    assert "toy version 2, open: more raters" in run("list")
+    run("close", "toy")
+    assert "toy version 2, closed" in run("list")
+
+
+def test_a_second_study_of_that_name_is_refused_before_any_work(run, created, folders, tmp_path):
+    rows = [
+        f"a,{arm},{folders / f'secretarm{arm}'}/secretfile1.{end}" for arm, end in (("one", "png"), ("two", "webp"))
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(["prompt,arm,file", *rows]))
+    stored = sorted((tmp_path / "data" / "images").rglob("*"))
+    told = run("create", "--name", "toy", "--manifest", tmp_path / "table.csv", status=2)
+    assert "There is a study 'toy' already" in told
+    assert sorted((tmp_path / "data" / "images").rglob("*")) == stored
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["create", "--name", "x"], "Say where the images are"),
+        (["create", "--name", "x", "--arms", "a"], "name=folder"),
+        (["create", "--name", "x", "--arms", "a=/none", "b=/none"], "is not a folder"),
+        (["create", "--name", "x", "--manifest", "/none.csv"], "cannot be read"),
+        (["progress", "none"], "no study 'none'"),
+        (["report", "none", "--out", "x"], "no study 'none'"),
+        (["verify", "none"], "no study 'none'"),
+        (["amend", "none", "--reason", "x"], "no study 'none'"),
+        (["simulate", "--win-rate", "0.3"], "better arm first"),
+        (["simulate", "--spec", "/none.json"], "cannot be read"),
+        (["serve", "--port", "1", "--host", "203.0.113.1"], "Cannot listen"),
+        (["dance"], "usage: python -m study"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(run, words, told):
+    said = run(*words, status=2)
+    assert told in said
+    assert "Traceback" not in said
+
+
+def test_a_report_without_answers_is_one_sentence(run, created, tmp_path):
+    assert "wait for the first answers" in run("report", "toy", "--out", tmp_path / "out", status=2)
+
+
+def test_every_command_is_documented():
+    text = "".join((DOCUMENTS / name).read_text() for name in ("study.md", "statistics.md"))
+    assert {name for name in COMMANDS if f"python -m study {name}" not in text} == set()

@@ -1,0 +1,177 @@
+"""The rater's pages in a real browser: mouse, keys, a phone, slow images, coming back."""
+
+import re
+import threading
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from playwright.sync_api import Page, Route, expect
+
+from study.export import read_tables
+from study.settings import Store
+from study.web import create_app
+from study.web.practice import PRACTICE
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+
+
+@pytest.fixture
+def store(tmp_path) -> Iterator[Store]:
+    opened = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
+    yield opened
+    opened.database.engine.dispose()
+
+
+@pytest.fixture
+def study(store, make_study):
+    return make_study(store)
+
+
+@pytest.fixture
+def site(store) -> Iterator[str]:
+    """The pages of the store, served from a thread."""
+    server = uvicorn.Server(uvicorn.Config(create_app(store), port=0, log_level="warning"))
+    server.config.load()
+    listener = server.config.bind_socket()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+def open_vote(page: Page, step: str) -> None:
+    """Waits for this pair, and until it may be voted on."""
+    expect(page.locator(".bar")).to_contain_text(step)
+    expect(page.locator('[data-vote="open"]')).to_be_visible()
+
+
+def answer(page: Page, question: int, letter: str, tap: bool = False) -> None:
+    radio = page.locator(".question").nth(question).get_by_role("radio", name=letter, exact=True)
+    radio.tap() if tap else radio.click()
+
+
+def practise(page: Page, tap: bool = False) -> None:
+    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="Practise").click()
+    for step in range(1, len(PRACTICE) + 1):
+        open_vote(page, f"Practice {step} of")
+        answer(page, 0, "A", tap)
+        page.locator(".feedback button").click()
+
+
+def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page, site, study, store):
+    visit = open_page(f"{site}/join/{study.token}", viewport={"width": 1280, "height": 800})
+    page = visit.page
+    practise(page)
+    open_vote(page, "1 of 7")
+    page.get_by_role("button", name="Enlarge image B").click()
+    expect(page.get_by_role("button", name="Enlarge image B")).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Escape")
+    for question, letter in enumerate(("A", "Tie", "B")):
+        answer(page, question, letter)  # the last one sends: one click each is all it takes
+    open_vote(page, "2 of 7")
+    for key in "b2a":
+        page.keyboard.press(key)
+    open_vote(page, "3 of 7")
+    page.keyboard.press("u")
+    open_vote(page, "2 of 7")
+    expect(page.get_by_role("radio", checked=True)).to_have_count(3)
+    page.keyboard.press("t")
+    page.get_by_role("button", name="Save").click()
+    for step in range(3, 8):
+        open_vote(page, f"{step} of 7")
+        for key in "1t3":
+            page.keyboard.press(key)
+    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    expect(page.locator(".code")).to_have_text(re.compile(r"^[A-Z0-9]{8}$"))
+    visit.assert_clean()
+    revisions = read_tables(store.database, study).revisions
+    assert [r["answer"] for r in revisions[:7]] == ["left", "tie", "right", "right", "tie", "left", "tie"]
+    assert len(revisions) == 22
+    assert {r["clock"] for r in revisions} == {"client"}
+    assert {r["viewport"] for r in revisions} == {"1280x800@1"}
+    assert all(r["decode_ms"] is not None for r in revisions)
+
+
+def test_a_phone_votes_by_touch_closes_and_goes_on_elsewhere(open_page, site, study, store):
+    page = open_page(f"{site}/join/{study.token}", **PHONE).page
+    practise(page, tap=True)
+    open_vote(page, "1 of 7")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for image in page.locator(".images img").all():
+        expect(image).to_be_in_viewport(ratio=0.99)
+    for question in range(3):
+        answer(page, question, "B", tap=True)
+    open_vote(page, "2 of 7")
+    answer(page, 0, "A", tap=True)  # begun, not sent
+    page.get_by_role("link", name="Pause").tap()
+    expect(page.locator("[data-personal]")).to_have_text(re.compile(f"^{site}/r/"))
+    link = page.locator("[data-personal]").inner_text()
+    page.context.close()
+    assert len(read_tables(store.database, study).votes) == 3
+    again = open_page(link).page
+    open_vote(again, "2 of 7")
+    expect(again.get_by_role("radio", checked=True)).to_have_count(0)
+    for key in "aaa":
+        again.keyboard.press(key)
+    open_vote(again, "3 of 7")
+    assert len(read_tables(store.database, study).votes) == 6
+
+
+def test_voting_opens_when_both_images_are_there(open_page, site, study, store):
+    page = open_page(f"{site}/join/{study.token}").page
+    asked: list[Route] = []
+    may_come = threading.Event()
+
+    def slow(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 1 or may_come.is_set():
+            route.continue_()
+
+    page.route("**/i/*", slow)
+    practise(page)
+    expect(page.locator("[data-status]")).to_have_text("Loading the images…")
+    expect(page.get_by_role("img", name="Image A", include_hidden=True)).to_have_js_property("naturalWidth", 64)
+    page.keyboard.press("a")
+    expect(page.locator('[data-vote="waiting"]')).to_be_visible()
+    expect(page.get_by_role("radio").first).to_be_disabled()
+    expect(page.get_by_role("radio", checked=True)).to_have_count(0)
+    may_come.set()
+    for route in asked[1:]:
+        route.continue_()
+    open_vote(page, "1 of 7")
+    page.keyboard.press("a")
+    expect(page.get_by_role("radio", checked=True)).to_have_count(1)
+
+
+def test_every_page_is_accessible_in_light_and_dark(open_page, site, study):
+    visit = open_page(f"{site}/join/{study.token}")
+    page = visit.page
+    visit.assert_accessible()
+    page.get_by_role("button", name="I agree").click()
+    visit.assert_accessible()
+    page.get_by_role("button", name="Practise").click()
+    for _ in PRACTICE:
+        expect(page.locator('[data-vote="open"]')).to_be_visible()
+        answer(page, 0, "B")
+        expect(page.locator(".feedback")).to_be_visible()
+        if page.url.endswith("practice"):
+            visit.assert_accessible()
+        page.locator(".feedback button").click()
+    for step in range(1, 8):
+        open_vote(page, f"{step} of 7")
+        if step == 1:
+            visit.assert_accessible()
+        for key in "abt":
+            page.keyboard.press(key)
+    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    visit.assert_accessible()
+    page.get_by_role("link", name="Change my answer").click()
+    open_vote(page, "7 of 7")
+    visit.assert_accessible()
+    page.get_by_role("link", name="Pause").click()
+    visit.assert_accessible()
+    page.goto(f"{site}/r/nobody")
+    visit.assert_accessible()

@@ -1,0 +1,128 @@
+"""The report: its figures follow from the votes alone, its page stands alone, nothing in it can run."""
+
+import json
+import re
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from playwright.sync_api import expect
+
+from study.crowd import World, truth
+from study.errors import StudyError
+from study.report import build, differences, recompute
+from study.spec import Exclusions, StudySpec
+from study.stats import results
+from tests.study.simulated import raters_of, spec_and_images, votes_of, write_export
+
+EVIL = "</script><img src=x onerror=\"document.title='taken'\"><b>"  # the name of an arm
+TWO = World({"ours": 0.8, EVIL: 0.0}, side=0.2, halo=0.3)
+THREE = World({"first": 0.9, "second": 0.3, "third": 0.0})
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Folder of an export of 24 raters, some of them spammers, and its report beside it."""
+    spec, images = spec_and_images(("ours", EVIL))
+    folder = tmp_path_factory.mktemp("two") / "export"
+    write_export(folder, spec, images, votes_of(spec, replace(TWO, spammers=0.2), 24))
+    build(folder, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    spec, images = spec_and_images(("first", "second", "third"), prompts=20)
+    folder = tmp_path_factory.mktemp("three") / "export"
+    write_export(folder, spec, images, votes_of(spec, THREE, 24))
+    build(folder, folder)
+    return folder
+
+
+def record(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_the_report_finds_what_was_planted(two, three):
+    won, tied, _ = truth(TWO, "ours", EVIL)
+    kept = record(two)["results"]["kept"]["questions"]["overall"]
+    (preference,) = kept["preferences"]
+    low, high = preference["win_rate_ties_half"]["interval"].values()
+    assert low < won + tied / 2 < high
+    assert kept["p_holm"][0] < 0.05
+    ranked = record(three)["results"]["kept"]["questions"]["overall"]["ranking"]["strengths"]
+    assert list(ranked) == ["first", "second", "third"]
+
+
+def test_spammers_are_left_out_and_the_flow_adds_up(two):
+    flow = record(two)["results"]["flow"]
+    votes = pd.read_parquet(two / "votes.parquet")
+    assert 0 < len(flow["excluded"]) < 12
+    assert flow["answers"] == len(votes)
+    assert flow["kept_answers"] == (~votes["rater"].isin(flow["excluded"])).sum()
+    page = (two / "report.html").read_text()
+    assert "With and without the rules" in page
+    assert "passed fewer than 50% of the gold pairs" in page
+
+
+def test_every_figure_follows_from_the_export_alone(two, tmp_path):
+    assert differences(two, two / "results.json") == []
+    changed = json.loads((two / "results.json").read_text())
+    changed["results"]["kept"]["questions"]["overall"]["preferences"][0]["wins"] += 1
+    (tmp_path / "results.json").write_text(json.dumps(changed))
+    (told,) = differences(two, tmp_path / "results.json")
+    assert "/results/kept/questions/overall/preferences/0/wins" in told
+
+
+def test_the_order_of_the_rows_changes_no_figure(two):
+    export = StudySpec.from_json((two / "spec.json").read_text())
+    votes = pd.read_parquet(two / "votes.parquet").sample(frac=1, random_state=3)
+    again = results(votes, raters_of(votes), export)
+    assert record(two)["results"]["kept"]["answers"] == again.kept.answers
+    wins = [q.preferences[0].wins for q in again.kept.questions.values()]
+    assert wins == [q["preferences"][0]["wins"] for q in recompute(two)["results"]["kept"]["questions"].values()]
+
+
+def test_the_pictures_are_the_strongest_and_the_most_divided(two):
+    shown = record(two)["pictures"]
+    assert all(len(shown[group]) == 3 for group in ("clearest", "against", "divided"))
+    leans = [(p["wins"] - p["losses"]) / (p["wins"] + p["losses"] + p["ties"] + 2) for p in shown["clearest"]]
+    assert leans == sorted(leans, reverse=True)
+    assert all(p["wins"] > p["losses"] for p in shown["clearest"])
+    assert all(p["wins"] < p["losses"] for p in shown["against"])
+    assert all(p["wins"] and p["losses"] for p in shown["divided"])
+    assert len(re.findall(r'src="data:image/webp;base64,', (two / "report.html").read_text())) == 18
+
+
+def test_the_page_stands_alone_draws_every_chart_and_runs_nothing_that_a_runner_typed(open_page, two):
+    visit = open_page((two / "report.html").as_uri())
+    page = visit.page
+    charts = {"outcomes", "win_rates", "categories", "agreement", "evidence", "progress", "response_times"}
+    for chart in charts:
+        expect(page.locator(f'[data-figure="{chart}"] .main-svg').first).to_be_visible()
+    assert {p.get_attribute("data-figure") for p in page.locator("[data-figure]").all()} == charts
+    expect(page.locator("main")).to_contain_text(EVIL)
+    expect(page).to_have_title("apples: results")
+    expect(page.locator("main b")).to_have_count(0)
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator("html")).to_have_js_property("scrollWidth", 390)
+    visit.assert_clean()
+
+
+@pytest.mark.slow  # axe looks at every path of every chart
+def test_the_page_is_accessible(open_page, three):
+    visit = open_page((three / "report.html").as_uri())
+    expect(visit.page.locator('[data-figure="strengths"] .main-svg').first).to_be_visible()
+    visit.assert_accessible()
+
+
+def test_no_answers_and_rules_that_leave_nobody_are_one_sentence(tmp_path):
+    spec, _ = spec_and_images(("ours", EVIL), prompts=4)
+    votes = votes_of(spec, TWO, 4)
+    with pytest.raises(StudyError, match="wait for the first answers"):
+        results(votes[:0], raters_of(votes), spec)
+    strict = replace(spec, exclusions=Exclusions(min_median_response_ms=1e9))
+    with pytest.raises(StudyError, match=r"all 4 raters so far \(min_median_response_ms by 4"):
+        results(votes, raters_of(votes), strict)
+    with pytest.raises(StudyError, match="no complete export"):
+        recompute(tmp_path)
