@@ -85,12 +85,13 @@ FINISH = RunConfig(
 PRESETS = {
     "codec": CODEC,
     "coarse": COARSE,
+    "coarse-short": replace(COARSE, trainer=replace(COARSE.trainer, steps=3000)),
     "coarse-energy": replace(
         COARSE,
         loss="energy",
         samples=3,
-        coarse_from="runs/coarse/model",
-        trainer=replace(COARSE.trainer, steps=1200, preview_every=200, save_every=200),
+        coarse_from="runs/coarse-short/model",
+        trainer=replace(COARSE.trainer, steps=2400, lr=7e-4, preview_every=400, save_every=400),
     ),
     # As many FLOPs as `l2-lpips`, so that the two compare.
     "single-step": replace(

@@ -58,6 +58,12 @@ def load(model: str, folder: Path = CHECKPOINTS) -> E2ED2Pipeline:
     return E2ED2Pipeline.from_pretrained(known.get(model, Path(model)))
 
 
+def most_steps(pipeline: E2ED2Pipeline) -> int:
+    """Of those that the pages offer, the most that this model takes."""
+    config = pipeline.denoiser.config
+    return STEPS[-1] if config.sharing == "shared" else min(config.steps, STEPS[-1])
+
+
 def paint(
     pipeline: E2ED2Pipeline, settings: Settings, callback: Callable[[TrajectoryStep], None] | None = None
 ) -> Image.Image:

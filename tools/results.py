@@ -7,13 +7,11 @@ python -m tools.results --models l2 energy     # those only; the page is written
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import tyro
 
-from e2ed2.checkpoint import load_denoiser
 from e2ed2.evaluation.evaluate import Evaluate, evaluate, fingerprint
-from e2ed2.generate import CHECKPOINTS, STEPS, available_models
+from e2ed2.generate import STEPS, available_models, load, most_steps
 from tools.results_page import write_page
 
 FOLDER = Path("docs/results")
@@ -42,13 +40,11 @@ def main() -> None:
 
 def plan(name: str, limit: int) -> list[Evaluate]:
     """Every number of steps on `train`; the other splits at the most steps that the model takes."""
-    config: Any = load_denoiser(CHECKPOINTS / name).config
-    steps = [count for count in STEPS if config.sharing == "shared" or count <= config.steps]
-    at = {split: max(steps) for split in OTHER_SPLITS}
+    most = most_steps(load(name))
     quick = Evaluate(model=name, limit=limit, captions=0, nearest=0)
-    wanted = [replace(quick, steps=count, split="train") for count in steps[:-1]]
-    wanted.append(replace(quick, steps=max(steps), split="train", captions=Evaluate.captions, nearest=100))
-    wanted += [replace(quick, steps=count, split=split) for split, count in at.items()]
+    wanted = [replace(quick, steps=count, split="train") for count in STEPS if count < most]
+    wanted.append(replace(quick, steps=most, split="train", captions=Evaluate.captions, nearest=100))
+    wanted += [replace(quick, steps=most, split=split) for split in OTHER_SPLITS]
     if name == BASELINE:
         wanted += [replace(quick, steps=count, split="train") for count in MORE_STEPS]
     return [replace(one, out=FOLDER / f"{name}-{one.steps}-{one.split}.json") for one in wanted]

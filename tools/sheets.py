@@ -10,7 +10,7 @@ import tyro
 from PIL import Image
 
 from e2ed2.evaluation.prompts import prompts_of
-from e2ed2.generate import CHECKPOINTS, Settings, available_models, load, paint
+from e2ed2.generate import CHECKPOINTS, Settings, available_models, load, most_steps, paint
 
 SIDE, COLUMNS = 96, 10
 
@@ -30,8 +30,7 @@ def main() -> None:
     prompts = prompts_of("train", options.count, options.seed)
     for name in options.models:
         pipeline = load(name, options.checkpoints)
-        config = pipeline.denoiser.config
-        steps = 4 if config.sharing == "shared" else config.steps
+        steps = most_steps(pipeline)
         sheet = Image.new("RGB", (SIDE * COLUMNS, SIDE * -(-len(prompts) // COLUMNS)), "white")
         for i, prompt in enumerate(prompts):
             image = paint(pipeline, Settings(prompt.text, name, steps, options.seed + i))
