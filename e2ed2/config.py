@@ -78,7 +78,7 @@ FINISH = RunConfig(
     coarse_from="runs/coarse/model",
     coarse_lr_share=0.0,
     trainer=TrainerConfig(
-        steps=500, batch_size=32, lr=6e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
+        steps=400, batch_size=32, lr=8e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
     ),
 )
 
@@ -98,7 +98,7 @@ PRESETS = {
         FINISH,
         objective="single_step",
         time_shift=3.0,
-        trainer=TrainerConfig(steps=2516, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
+        trainer=TrainerConfig(steps=2013, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
     ),
     "l1": replace(FINISH, loss="l1"),
     "l2": replace(FINISH, loss="l2"),
