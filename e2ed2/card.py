@@ -80,7 +80,7 @@ def write_card(folder: Path, run: Path, config: RunConfig, model: nn.Module, mac
 
 def _start(config: RunConfig) -> str:
     if config.init:
-        return f"`{config.init}`" + (f" with the coarse path of `{config.coarse_from}`" if config.coarse_from else "")
+        return f"`{config.init}`"
     return (
         f"random weights beside the coarse path of `{config.coarse_from}`" if config.coarse_from else "random weights"
     )

@@ -30,7 +30,7 @@ class RunConfig:
     codec_from: str = ""
     """A model's folder to take the codec from, where there is no `init`."""
     coarse_from: str = ""
-    """A model's folder to take the coarse path from; by default that of `init`."""
+    """A model's folder to take the coarse path from, where there is no `init`."""
     coarse_lr_share: float = 0.1
     """Learning rate of the coarse path, as a share of the transformer's; 0 keeps it as it is."""
     time_shift: float = 1.0
