@@ -13,9 +13,11 @@ from app.generate_tab import summary
 from app.server import serve
 from app.services import ForgedError, Services
 from app.settings import ServerSettings
+from app.studies import Studies
 from app.ui import build_ui
 from e2ed2.errors import UserError
 from e2ed2.generate import MAX_SEED, Settings, load
+from study.settings import Store
 
 GOOD = {"prompt": "red apple", "model": "l2", "steps": 4, "seed": 7, "count": 3}
 
@@ -103,11 +105,11 @@ def test_the_summary_in_words():
     assert summary(jobs, 0, 0) == "Stopped before the first picture."
 
 
-def test_an_address_in_use_is_one_sentence(services, capsys):
+def test_an_address_in_use_is_one_sentence(services, capsys, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         settings = ServerSettings(port=busy.getsockname()[1])
         with pytest.raises(SystemExit) as exit:
-            serve(build_ui(services), settings)
+            serve(build_ui(services), Studies(Store.open(tmp_path, f"sqlite:///{tmp_path}/study.db")), settings)
     assert exit.value.code == 2
     said = f"Cannot listen on 127.0.0.1, port {settings.port}: set another HOST or PORT.\n"
     assert capsys.readouterr().err == said
