@@ -6,7 +6,7 @@ DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
 
-.PHONY: setup demo test lint types check check-slow bench clean
+.PHONY: setup demo test lint types check check-slow bench results clean
 .DELETE_ON_ERROR: # a half-made environment is made again, not used
 
 setup: $(RUNTIME)
@@ -31,6 +31,12 @@ check-slow: $(DEV)
 
 bench: $(RUNTIME)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
+
+results: $(RUNTIME)
+	$(BIN)/python -m tools.results
+	$(BIN)/python -m tools.sheets
+	$(BIN)/python -m tools.grid
+	$(BIN)/python -m tools.grid --style "" --prompts "red apple" "cat face" "house" --seeds 1 2 3 4 5 --out docs/unstyled.png
 
 clean:
 	rm -rf $(VENV) .e2ed2-cache .pytest_cache .ruff_cache .hypothesis

@@ -9,6 +9,7 @@ from app.services import Services  # noqa: E402
 from app.studies import studies_or_exit  # noqa: E402
 from app.ui import build_ui  # noqa: E402
 
-demo, studies = build_ui(Services(settings.checkpoints)), studies_or_exit(settings.checkpoints)
+services, studies = Services(settings.checkpoints, settings.runs), studies_or_exit(settings)
+demo = build_ui(services, studies)
 if __name__ == "__main__":
-    serve(demo, studies, settings)
+    serve(demo, services, studies, settings)

@@ -1,8 +1,10 @@
 """Serves the pages: what is specific first, the pages at / last."""
 
 import contextlib
+import os
 import socket
 import sys
+import warnings
 
 import gradio as gr
 import uvicorn
@@ -10,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
 
 from app.admin_access import add_admin
+from app.services import Services
 from app.settings import ServerSettings
 from app.studies import Studies
 from app.theme import CSS, THEME
@@ -32,14 +35,19 @@ def build_app(demo: gr.Blocks, studies: Studies, secret: str = "") -> FastAPI:
     app.mount("/study", create_app(studies.store, studies.offer))
     if secret:
         add_admin(app, studies, secret)
+    warnings.filterwarnings("ignore", "SSR mode is not supported")  # it is off
     return gr.mount_gradio_app(
         app, demo, path="/", theme=THEME, css=CSS, ssr_mode=False, run_history=False,
         footer_links=["api", "settings"],
     )  # fmt: skip
 
 
-def serve(demo: gr.Blocks, studies: Studies, settings: ServerSettings) -> None:
+def serve(demo: gr.Blocks, services: Services, studies: Studies, settings: ServerSettings) -> None:
     """Runs until interrupted. An address that cannot be had is one sentence and exit code 2."""
+    services.warm_up()
+    if "GRADIO_WATCH_DIRS" in os.environ:  # `gradio app.py`: its own server, which has no study, reloads the pages
+        demo.launch(server_name=settings.host, server_port=settings.port or None, theme=THEME, css=CSS, ssr_mode=False)
+        return
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listener = socket.create_server((settings.host, settings.port), family=family)

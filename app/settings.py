@@ -13,6 +13,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["GRADIO_SSR_MODE"] = "False"
 
 
+PERSISTENT = Path("/data")  # of a Hugging Face Space that has one; the rest is lost when it restarts
 MIN_SECRET = 12  # characters
 
 
@@ -21,6 +22,8 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 7860  # 0..65535; 0 takes any free one
     checkpoints: Path | None = None  # the models' folder; None is the bundled one
+    runs: Path = Path("runs")  # trainings
+    study_data: Path | None = None  # votes; None leaves it to the study's own settings
     admin_secret: str = field(default="", repr=False)  # opens the admin pages; without one there are none
 
     def __post_init__(self) -> None:
@@ -33,18 +36,21 @@ class ServerSettings:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """HOST, PORT, E2ED2_CHECKPOINTS, E2ED2_ADMIN_SECRET.
+        """HOST, PORT, E2ED2_CHECKPOINTS, E2ED2_RUNS, E2ED2_ADMIN_SECRET.
 
-        A Hugging Face Space is reached from outside its container.
+        A Hugging Face Space is reached from outside its container, and keeps its state in its persistent folder.
         """
         port = os.environ.get("PORT", "7860")
         if not (port.isascii() and port.isdigit()):
             raise UserError(f"PORT is {port!r}: choose a whole number from 0 to 65535.")
         folder = os.environ.get("E2ED2_CHECKPOINTS")
+        kept = PERSISTENT if "SPACE_ID" in os.environ and os.access(PERSISTENT, os.W_OK) else None
         return cls(
             host=os.environ.get("HOST", "0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1"),
             port=int(port),
             checkpoints=Path(folder) if folder else None,
+            runs=Path(os.environ.get("E2ED2_RUNS") or (kept or Path()) / "runs"),
+            study_data=kept / "study-data" if kept and "STUDY_DATA" not in os.environ else None,
             admin_secret=os.environ.get("E2ED2_ADMIN_SECRET", ""),
         )
 

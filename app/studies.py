@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 from app.painted import Order, Wanted, paint_order
+from app.settings import ServerSettings
 from e2ed2.errors import UserError
 from e2ed2.generate import CHECKPOINTS, available_models
 from study.errors import StudyError
@@ -113,10 +114,10 @@ class Studies:
             print(f"The study of the bundled models could not be made: {error}", file=sys.stderr)
 
 
-def studies_or_exit(checkpoints: Path | None = None) -> Studies:
+def studies_or_exit(settings: ServerSettings) -> Studies:
     """A data folder or a database that cannot be used is one sentence and exit code 2."""
     try:
-        return Studies(Store.open(), checkpoints)
+        return Studies(Store.open(settings.study_data), settings.checkpoints)
     except StudyError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None

@@ -1,25 +1,42 @@
-"""All pages in one Blocks."""
+"""All pages in one Blocks, each at its own address."""
+
+from collections.abc import Callable
+from functools import partial
 
 import gradio as gr
 
-from app.generate_tab import build_generate_tab
+from app.pages.about import AboutPage
+from app.pages.compare import ComparePage
+from app.pages.generate import GeneratePage
+from app.pages.results import ResultsPage
+from app.pages.study import StudyPage
+from app.pages.training import TrainingPage
+from app.pages.trajectory import TrajectoryPage
+from app.preferences import preferences
 from app.services import Services
+from app.studies import Studies
 
-INTRO = """# E2ED²
-Type a few words and get small pictures, each painted out of noise in one to four steps.
-The method is [end-to-end diffusion](https://arxiv.org/abs/2412.21044): training runs the very steps that painting runs.
-"""
-CREDITS = (
-    "The models learned from the drawings of Noto Emoji (Apache 2.0), Twemoji (CC BY 4.0), Fluent Emoji (MIT), "
-    "OpenMoji (CC BY-SA 4.0) and EmojiOne (CC BY 4.0)."
-)
+TITLE = "E2ED²: pictures in one to four steps"
 KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a day
 
 
-def build_ui(services: Services) -> gr.Blocks:
-    with gr.Blocks(title="E2ED²: pictures in one to four steps", analytics_enabled=False,
-                   delete_cache=(3600, KEPT)) as demo:  # fmt: skip
-        gr.Markdown(INTRO)
-        build_generate_tab(services)
-        gr.Markdown(CREDITS, elem_id="credits")
+def build_ui(services: Services, studies: Studies) -> gr.Blocks:
+    pages: dict[str, tuple[str, Callable[[Services, gr.Blocks], object]]] = {
+        "compare": ("Compare", ComparePage),
+        "trajectory": ("Trajectory", TrajectoryPage),
+        "training": ("Training", TrainingPage),
+        "results": ("Results", partial(ResultsPage, people=partial(preferences, studies))),
+        "take-part": ("Study", StudyPage),
+        "about": ("About", AboutPage),
+    }
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, KEPT)) as demo:
+        _page(GeneratePage, services, demo)
+    for path, (name, page) in pages.items():
+        with demo.route(name, path):
+            _page(page, services, demo)
     return demo.queue(max_size=64)
+
+
+def _page(build: Callable[[Services, gr.Blocks], object], services: Services, demo: gr.Blocks) -> None:
+    gr.Navbar(main_page_name="Generate")
+    build(services, demo)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 import tyro
-from torch.utils.flop_counter import FlopCounterMode
 
 from e2ed2.config import PRESETS
+from e2ed2.flops import update_flops
 from e2ed2.objectives.objective import total
 from e2ed2.train import build
 
@@ -48,10 +48,8 @@ def main() -> None:
             optimizer.step()
             optimizer.zero_grad()
 
-        with FlopCounterMode(display=False) as counter:
-            for step in range(options.updates):
-                update(step)
-        work = counter.get_total_flops() / options.updates / size / 1e9
+        update(0)
+        work = update_flops(objective, batches, options.updates) / size / 1e9
         rate, started = matmul_rate(), time.perf_counter()
         for step in range(options.updates):
             update(step)

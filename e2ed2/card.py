@@ -23,6 +23,7 @@ tags: [text-to-image, end-to-end-diffusion]
 | parameters | {parameters:.1f} M trained |
 | updates | {updates} of {batch} pictures: {samples} samples |
 | wall time | {minutes:.0f} min on {machine} |
+| work | {petaflop:.3g} PFLOP, beside what the start cost |
 | last {last} logged updates, mean | {final} |
 | started from | {start} |
 | commit | `{commit}` |
@@ -35,7 +36,7 @@ anything else as the nearest of these. Trained on drawings of Noto Emoji (Apache
 Fluent Emoji (MIT), OpenMoji (CC BY-SA 4.0) and EmojiOne 2.3 (CC BY 4.0): see `THIRD_PARTY_NOTICES.md`.
 """
 WHAT = {
-    "codec": "Images to 8x8x32 latents and back (DC-AE), shared by the models beside it.",
+    "codec": "Images to 8x8x32 latents and back, shared by the models beside it.",
     "coarse": "The coarse path alone, shared by the denoisers beside it.",
     "single_step": "The single-step baseline (Fig. 1a of arXiv 2412.21044), trained from the same coarse path.",
     "end_to_end": "An end-to-end model (Fig. 1b of arXiv 2412.21044): the loss `{loss}` on the final sample, "
@@ -43,19 +44,24 @@ WHAT = {
 }
 
 
-def write_card(folder: Path, run: Path, name: str, config: RunConfig, model: nn.Module, machine: str) -> None:
-    """Put the card, `run.json`, the curve and the last preview of the run into the model's folder."""
+def write_card(folder: Path, run: Path, config: RunConfig, model: nn.Module, machine: str, flops: float) -> None:
+    """Put the card, `run.json`, the curve and the last preview of the run into the model's folder.
+
+    `flops` are those of one update, on each process.
+    """
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     curve = lines[:: max(1, len(lines) // CURVE_POINTS)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in curve))
-    shutil.copy(run / "run.json", folder / "run.json")
+    cost = {"flop": flops * config.trainer.steps, "seconds": lines[-1]["seconds"], "machine": machine}
+    settings = json.loads((run / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(settings | {"cost": cost}, indent=2) + "\n")
     previews = sorted((run / "previews").glob("*.png"))
     if previews:
         shutil.copy(previews[-1], folder / "preview.png")
     last = lines[-10:]
     terms = [key for key in last[-1] if key not in ("step", "seconds")]
     card = TEMPLATE.format(
-        name=name,
+        name=run.name,
         what=WHAT[config.objective].format(loss=config.loss, steps=", ".join(map(str, config.sampling_steps))),
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6,
         updates=config.trainer.steps,
@@ -63,10 +69,11 @@ def write_card(folder: Path, run: Path, name: str, config: RunConfig, model: nn.
         samples=config.trainer.steps * config.trainer.batch_size,
         minutes=last[-1]["seconds"] / 60,
         machine=machine,
+        petaflop=cost["flop"] / 1e15,
         last=len(last),
         final=", ".join(f"{term} {sum(line[term] for line in last) / len(last):.4f}" for term in terms),
         start=_start(config),
-        commit=json.loads((run / "run.json").read_text())["commit"][:12] or "unknown",
+        commit=settings["commit"][:12] or "unknown",
     )
     (folder / "README.md").write_text(card)
 

@@ -126,7 +126,7 @@ def evaluate_command(arguments: list[str]) -> None:
         for name, value in result[group].items():
             table.add_row(f"{group}: {name}", "-" if value is None else f"{value:.4g}")
     for name in ("diversity_ratio", "nearest_training_lpips"):
-        table.add_row(name.replace("_", " "), f"{result[name]:.4g}")
+        table.add_row(name.replace("_", " "), "-" if result[name] is None else f"{result[name]:.4g}")
     Console().print(table)
     print(options.out)
 

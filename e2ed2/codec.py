@@ -18,13 +18,13 @@ AUTOENCODERS = (OWN, "AutoencoderDC", "AutoencoderTiny", "AutoencoderKL")
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """The project's own autoencoder; fully convolutional, so that 64x64 crops train it and 128x128 pictures use it."""
+    """The project's own autoencoder; fully convolutional, so that it trains on crops of any size."""
 
     latent_channels: int = 32
-    widths: tuple[int, ...] = (128, 256, 384)
+    widths: tuple[int, ...] = (96, 192, 256)
     """Channels at 1/4, 1/8, 1/16, ... of the resolution."""
-    encoder_layers: tuple[int, ...] = (1, 2, 1)
-    decoder_layers: tuple[int, ...] = (2, 2, 2)
+    encoder_layers: tuple[int, ...] = (1, 2, 2)
+    decoder_layers: tuple[int, ...] = (2, 3, 3)
 
     def __post_init__(self) -> None:
         if not len(self.widths) == len(self.encoder_layers) == len(self.decoder_layers) > 0:

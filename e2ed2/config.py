@@ -15,7 +15,8 @@ from e2ed2.trainer import TrainerConfig
 class RunConfig:
     objective: Literal["codec", "coarse", "single_step", "end_to_end"] = "end_to_end"
     loss: str = "l2+lpips"
-    """Terms of the end-to-end loss, each with an optional weight: `l1 l2 lpips gan energy`, as in `l2:0.3+lpips:1`."""
+    """Terms of the end-to-end loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips`, as in
+    `l2:0.3+lpips:1`."""
     sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
     """T is drawn from these at each update."""
     backprop_steps: int | None = None
@@ -32,10 +33,14 @@ class RunConfig:
     """A model's folder to take the coarse path from, where there is no `init`."""
     coarse_lr_share: float = 0.1
     """Learning rate of the coarse path, as a share of the transformer's; 0 keeps it as it is."""
+    time_shift: float = 1.0
+    """Of single-step training: above 1, more of its noise levels are near pure noise."""
+    crop: int = 128
+    """Height and width of the codec's training crops, in pixels."""
     styled_share: float = 0.7
     """Of the captions that name a drawing style, where the data has styles."""
-    text_noise: float = 0.1
-    """On the caption embeddings, as a share of their root mean square."""
+    text_noise: float = 0.6
+    """Most noise on the caption embeddings, as a share of their root mean square."""
     data: DataConfig = field(default_factory=DataConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
@@ -45,7 +50,8 @@ class RunConfig:
         weights = parse_loss(self.loss)
         if self.objective == "coarse" and set(weights.weights) not in ({"l2"}, {"energy"}):
             raise UserError("The coarse path trains with --loss l2 or --loss energy.")
-        if self.objective in ("coarse", "end_to_end") and "energy" in weights and self.samples < 2:
+        scored = "energy" in weights or "energy-lpips" in weights
+        if self.objective in ("coarse", "end_to_end") and scored and self.samples < 2:
             raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
         if not self.sampling_steps or min(self.sampling_steps) < 1:
             raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
@@ -55,7 +61,7 @@ class RunConfig:
 
 CODEC = RunConfig(
     objective="codec",
-    trainer=TrainerConfig(steps=1800, batch_size=32, lr=2e-3, warmup=60, preview_every=200, save_every=200),
+    trainer=TrainerConfig(steps=4500, batch_size=16, lr=1.5e-3, warmup=100, preview_every=500, save_every=500),
 )
 COARSE = RunConfig(
     objective="coarse",
@@ -63,30 +69,51 @@ COARSE = RunConfig(
     styled_share=0.6,
     loss="l2",
     coarse_lr_share=1.0,
-    trainer=TrainerConfig(steps=5000, batch_size=256, lr=1e-3, log_every=50, preview_every=1000, save_every=1000),
-)
-DENOISER = RunConfig(codec_from="runs/coarse/model", coarse_from="runs/coarse/model")
-SINGLE_STEP = replace(
-    DENOISER,
-    objective="single_step",
-    trainer=TrainerConfig(steps=500, batch_size=64, lr=1e-3, preview_every=250, save_every=100),
-)
-FINISH = replace(
-    DENOISER,
-    objective="end_to_end",
     trainer=TrainerConfig(
-        steps=300, batch_size=32, lr=6e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
+        steps=9000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=1000, save_every=1000
+    ),
+)
+FINISH = RunConfig(
+    codec_from="runs/coarse/model",
+    coarse_from="runs/coarse/model",
+    coarse_lr_share=0.0,
+    trainer=TrainerConfig(
+        steps=400, batch_size=32, lr=8e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
     ),
 )
 
 PRESETS = {
     "codec": CODEC,
     "coarse": COARSE,
-    "single-step": SINGLE_STEP,
+    "coarse-short": replace(COARSE, trainer=replace(COARSE.trainer, steps=3000)),
+    "coarse-energy": replace(
+        COARSE,
+        loss="energy",
+        samples=3,
+        coarse_from="runs/coarse-short/model",
+        trainer=replace(COARSE.trainer, steps=2400, lr=7e-4, preview_every=400, save_every=400),
+    ),
+    # As many FLOPs as `l2-lpips`, so that the two compare.
+    "single-step": replace(
+        FINISH,
+        objective="single_step",
+        time_shift=3.0,
+        trainer=TrainerConfig(steps=2013, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
+    ),
     "l1": replace(FINISH, loss="l1"),
     "l2": replace(FINISH, loss="l2"),
     "lpips": replace(FINISH, loss="lpips"),
     "l2-lpips": replace(FINISH, loss="l2:0.3+lpips"),
     "l2-lpips-gan": replace(FINISH, loss="l2:0.3+lpips+gan:0.05"),
-    "energy": replace(FINISH, loss="energy+lpips:0.3", samples=2),
+    "energy": replace(
+        FINISH,
+        loss="energy+energy-lpips",
+        samples=2,
+        coarse_from="runs/coarse-energy/model",
+        trainer=replace(FINISH.trainer, batch_size=16),
+    ),
+    "independent": replace(
+        FINISH, loss="l2:0.3+lpips", sampling_steps=(2,), denoiser=DenoiserConfig(sharing="independent", steps=2)
+    ),
+    "shared-twin": replace(FINISH, loss="l2:0.3+lpips", sampling_steps=(2,)),
 }

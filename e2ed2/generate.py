@@ -16,7 +16,8 @@ CHECKPOINTS = Path(__file__).parents[1] / "assets" / "checkpoints"
 MAX_PROMPT = 200  # characters; the text encoder reads about the first 20 words
 MAX_COUNT = 8  # pictures a request
 MAX_SEED = 2**31 - 1
-STEPS = (1, 2, 3, 4)
+STEPS = (1, 2, 3, 4)  # what the pages offer, and what end-to-end models were trained for
+MAX_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Settings:
             raise UserError("The prompt is empty: type what you would like to see, for example “red apple”.")
         if len(self.prompt) > MAX_PROMPT:
             raise UserError(f"The prompt has {len(self.prompt)} characters: use at most {MAX_PROMPT}.")
-        if self.steps not in STEPS:
-            raise UserError(f"{self.steps} steps are not possible: choose 1, 2, 3 or 4.")
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise UserError(f"{self.steps} steps are not possible: choose 1 to {MAX_STEPS}; most models expect 1 to 4.")
         if not 0 <= self.seed <= MAX_SEED:
             raise UserError(f"Seed {self.seed} is out of range: choose a whole number from 0 to {MAX_SEED}.")
 
@@ -55,6 +56,12 @@ def load(model: str, folder: Path = CHECKPOINTS) -> E2ED2Pipeline:
         names = ", ".join(known) or "none yet: train one with `python -m e2ed2 train`"
         raise UserError(f"No model {model!r}: choose one of {names}; or give a model's folder.")
     return E2ED2Pipeline.from_pretrained(known.get(model, Path(model)))
+
+
+def most_steps(pipeline: E2ED2Pipeline) -> int:
+    """Of those that the pages offer, the most that this model takes."""
+    config = pipeline.denoiser.config
+    return STEPS[-1] if config.sharing == "shared" else min(config.steps, STEPS[-1])
 
 
 def paint(

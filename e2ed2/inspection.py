@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from e2ed2.config import RunConfig
+from e2ed2.flops import update_flops
 from e2ed2.generate import load
 from e2ed2.objectives.objective import total
 from e2ed2.sampler import sample
@@ -43,8 +44,7 @@ def describe_run(config: RunConfig, updates: int = 3) -> str:
     def update(step: int) -> None:
         total(objective(batches(step, 0, 1), torch.Generator().manual_seed(step))).backward()
 
-    with FlopCounterMode(display=False) as counter:
-        update(0)
+    flops = update_flops(objective, batches, updates)
     started = time.monotonic()
     for step in range(updates):
         update(step + 1)
@@ -53,7 +53,7 @@ def describe_run(config: RunConfig, updates: int = 3) -> str:
     return (
         json.dumps(asdict(config), indent=2)
         + f"\n{trained / 1e6:.2f} M trained parameters"
-        + f"\n{counter.get_total_flops() / 1e9:.1f} GFLOP an update of {config.trainer.batch_size} pictures"
+        + f"\n{flops / 1e9:.1f} GFLOP an update of {config.trainer.batch_size} pictures"
         + f"\n{config.trainer.batch_size / seconds:.1f} samples/s, "
         + f"about {seconds * config.trainer.steps / 60:.0f} min in all"
     )

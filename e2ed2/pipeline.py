@@ -26,7 +26,7 @@ from e2ed2.errors import UserError
 from e2ed2.sampler import sample
 from e2ed2.schedule import uniform_levels
 from e2ed2.text import TextEncoder
-from e2ed2.types import TrajectoryStep
+from e2ed2.types import TextEmbedding, TrajectoryStep
 
 
 @dataclass
@@ -41,10 +41,11 @@ class E2ED2Pipeline(DiffusionPipeline):
     pipe("red apple", num_inference_steps=4, generator=torch.Generator().manual_seed(7)).images[0]
     """
 
-    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec):
+    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, text_encoder: TextEncoder | None = None):
+        """Pipelines may share a text encoder, which none of them changes."""
         super().__init__()
         self.register_modules(denoiser=denoiser, codec=codec)
-        self.text_encoder = TextEncoder()
+        self.text_encoder = text_encoder or TextEncoder()
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike | None, **_: Any) -> Self:
@@ -81,15 +82,30 @@ class E2ED2Pipeline(DiffusionPipeline):
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         generators = [generator] * len(prompts) if not isinstance(generator, Sequence) else generator
-        levels = uniform_levels(num_inference_steps)
-        config = self.denoiser.config
-        images = []
-        for one, source in zip(prompts, generators, strict=True):
-            z = torch.randn(1, config.channels, config.grid, config.grid, generator=source).to(self.device)
-            text = self.text_encoder([one]).to(self.device)
-            latents = sample(self.denoiser, z, text, levels, callback=callback)
-            images.append(to_image(self.codec.decode(latents)[0]))
+        images = [
+            self.paint(self.text_encoder([one]), num_inference_steps, source, callback)
+            for one, source in zip(prompts, generators, strict=True)
+        ]
         return E2ED2Output(images=images)
+
+    @torch.no_grad()
+    def paint(
+        self,
+        text: TextEmbedding,
+        steps: int,
+        generator: torch.Generator | None = None,
+        callback: Callable[[TrajectoryStep], None] | None = None,
+    ) -> Image.Image:
+        """One picture of one embedded caption, or of a point between two: `e2ed2.text.between`."""
+        config = self.denoiser.config
+        z = torch.randn(1, config.channels, config.grid, config.grid, generator=generator).to(self.device)
+        latents = sample(self.denoiser, z, text.to(self.device), uniform_levels(steps), callback=callback)
+        return self.picture(latents)
+
+    @torch.no_grad()
+    def picture(self, latents: Tensor) -> Image.Image:
+        """Decode latents `[1, C, h, w]`, also those that a step of the sampler shows its callback."""
+        return to_image(self.codec.decode(latents)[0])
 
 
 def to_image(image: Tensor) -> Image.Image:

@@ -46,6 +46,24 @@ def pool(states: Tensor, mask: Tensor) -> Tensor:
     return F.normalize((states * weights).sum(dim=1) / weights.sum(dim=1), dim=-1)
 
 
+def between(a: TextEmbedding, b: TextEmbedding, share: float) -> TextEmbedding:
+    """The point `share` (in [0, 1]) of the way from one caption to another; the ends are the captions themselves.
+
+    In between, words are mixed place by place, and the pooled embeddings go along the straight line, scaled to
+    unit length.
+    """
+    if share in (0, 1):
+        return b if share else a
+    length = max(a.mask.shape[1], b.mask.shape[1])
+    first, second = (F.pad(text.tokens, (0, 0, 0, length - text.mask.shape[1])) for text in (a, b))
+    masks = (F.pad(text.mask, (0, length - text.mask.shape[1])) for text in (a, b))
+    return TextEmbedding(
+        tokens=torch.lerp(first, second, share),
+        mask=torch.logical_or(*masks),
+        pooled=F.normalize(torch.lerp(a.pooled, b.pooled, share), dim=-1),
+    )
+
+
 @cache
 def weights_folder() -> Path:
     """Where the package keeps MiniLM. A repackaged model is trusted by its hash."""

@@ -17,8 +17,9 @@ from e2ed2.config import RunConfig
 from e2ed2.data.batches import CaptionedBatches, CropBatches
 from e2ed2.data.captions import caption_pool
 from e2ed2.data.pictures import load_pictures
-from e2ed2.denoiser import CoarseToFineDenoiser
+from e2ed2.denoiser import CoarseToFineDenoiser, independent_copies
 from e2ed2.errors import UserError, full_disk_told
+from e2ed2.flops import update_flops
 from e2ed2.objectives.coarse import CoarseRegression
 from e2ed2.objectives.end_to_end import EndToEnd
 from e2ed2.objectives.objective import DenoiserObjective, Objective
@@ -41,7 +42,7 @@ def train(config: RunConfig, folder: Path) -> bool:
     if finished and trainer.accelerator.is_main_process:
         with full_disk_told(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
             export(objective, batches, folder / "model")
-            write_card(folder / "model", folder, folder.name, config, model, machine())
+            write_card(folder / "model", folder, config, model, machine(), update_flops(objective, batches))
     return finished
 
 
@@ -63,7 +64,7 @@ def build(config: RunConfig) -> tuple[Objective, Batches]:
     trainer = config.trainer
     if config.objective == "codec":
         codec = load_codec(Path(config.init)) if config.init else config.codec.build()
-        return Reconstruction(codec), CropBatches(pictures, trainer.batch_size, trainer.seed)
+        return Reconstruction(codec), CropBatches(pictures, trainer.batch_size, trainer.seed, config.crop)
     codec = load_codec(Path(config.init or config.codec_from))
     objective = denoiser_objective(config, build_denoiser(config).train(), codec)
     batches = CaptionedBatches(
@@ -83,6 +84,8 @@ def build(config: RunConfig) -> tuple[Objective, Batches]:
 
 def build_denoiser(config: RunConfig) -> CoarseToFineDenoiser:
     denoiser = load_denoiser(Path(config.init)) if config.init else config.denoiser.build()
+    if config.init and config.denoiser.sharing == "independent":
+        denoiser = independent_copies(denoiser, config.denoiser.steps)
     if config.coarse_from and not config.init:
         load_coarse(denoiser, Path(config.coarse_from))
     denoiser.coarse.requires_grad_(config.coarse_lr_share > 0)
@@ -93,7 +96,7 @@ def denoiser_objective(config: RunConfig, denoiser: CoarseToFineDenoiser, codec:
     if config.objective == "coarse":
         return CoarseRegression(denoiser, codec, config.loss, config.samples)
     if config.objective == "single_step":
-        return SingleStep(denoiser, codec)
+        return SingleStep(denoiser, codec, config.time_shift)
     return EndToEnd(
         denoiser, codec, config.loss, config.sampling_steps, config.backprop_steps, config.checkpointed, config.samples
     )

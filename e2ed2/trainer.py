@@ -13,7 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -63,8 +63,8 @@ class TrainerConfig:
     log_every: int = 10
     preview_every: int = 250
     save_every: int = 250
-    mixed_precision: str = "no"
-    """`bf16` or `fp16` on a GPU."""
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
+    """`auto`: bf16 where the hardware multiplies it faster (recent GPUs; CPUs with AMX), else none."""
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch_size, self.log_every, self.preview_every, self.save_every) < 1:
@@ -78,6 +78,15 @@ class TrainerConfig:
             return (step + 1) / self.warmup
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
         return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def precision(config: TrainerConfig) -> str:
+    """What `auto` means on this machine. Without AMX a CPU is slower in bf16 than in float32."""
+    if config.mixed_precision != "auto":
+        return config.mixed_precision
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
+    return "bf16" if torch.cpu.get_capabilities().get("amx_bf16") else "no"
 
 
 class Trainer:
@@ -95,7 +104,7 @@ class Trainer:
         self.config = config
         self.batches = batches
         self.folder = folder
-        self.accelerator = Accelerator(mixed_precision=config.mixed_precision)
+        self.accelerator = Accelerator(mixed_precision=precision(config))
         torch.manual_seed(config.seed)
         groups = groups or [{"params": objective.model.parameters(), "lr": config.lr}]
         self.full_rates = [group["lr"] for group in groups]

@@ -2,7 +2,7 @@
 
 The codec and the coarse path are stored once, for all.
 
-python -m tools.box codec coarse l2 l2-lpips
+python -m tools.box codec coarse l2 l2-lpips independent --curves shared-twin
 """
 
 import filecmp
@@ -26,6 +26,8 @@ SHARED = CHECKPOINTS / "coarse" / WEIGHTS
 class Box:
     names: Annotated[tuple[str, ...], tyro.conf.Positional]
     runs: Path = Path("runs")
+    curves: tuple[str, ...] = ()
+    """Runs of which only settings and curve are kept, to compare others with."""
 
 
 def main() -> None:
@@ -44,6 +46,12 @@ def main() -> None:
         for file in source.iterdir():
             if file.is_file():
                 shutil.copy(file, target)
+        print(target)
+    for name in options.curves:
+        target = CHECKPOINTS / name
+        target.mkdir(exist_ok=True)
+        for file in ("run.json", "metrics.jsonl"):
+            shutil.copy(options.runs / name / "model" / file, target)
         print(target)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 from PIL import Image, ImageDraw, ImageFont
 
-from e2ed2.generate import Settings, available_models, load, paint
+from e2ed2.generate import Settings, available_models, load, most_steps, paint
 
 SIDE, MARGIN, HEAD = 128, 130, 26
 PROMPTS = (
@@ -26,25 +26,29 @@ class Grid:
     """Added to each prompt; empty for none."""
     models: tuple[str, ...] = tuple(available_models())
     steps: tuple[int, ...] = (4,)
-    seed: int = 7
+    """A model that takes no more than fewer paints with those."""
+    seeds: tuple[int, ...] = (7,)
+    """One column each for every prompt."""
 
 
 def main() -> None:
     options = tyro.cli(Grid)
     rows = [(name, steps) for name in options.models for steps in options.steps]
-    sheet = Image.new("RGB", (MARGIN + SIDE * len(options.prompts), HEAD + SIDE * len(rows)), "white")
+    columns = [(prompt, seed) for prompt in options.prompts for seed in options.seeds]
+    sheet = Image.new("RGB", (MARGIN + SIDE * len(columns), HEAD + SIDE * len(rows)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
-    for column, prompt in enumerate(options.prompts):
-        draw.text((MARGIN + SIDE * (column + 0.5), HEAD / 2), prompt[:18], "black", font, anchor="mm")
+    for x, (prompt, _) in enumerate(columns):
+        draw.text((MARGIN + SIDE * (x + 0.5), HEAD / 2), prompt[:18], "black", font, anchor="mm")
     pipelines = {name: load(name) for name in options.models}
-    for row, (name, steps) in enumerate(rows):
+    for y, (name, wanted) in enumerate(rows):
+        steps = min(wanted, most_steps(pipelines[name]))
         label = f"{name}\n{steps} step{'s' * (steps > 1)}"
-        draw.multiline_text((8, HEAD + SIDE * (row + 0.5)), label, "black", font, anchor="lm")
-        for column, prompt in enumerate(options.prompts):
+        draw.multiline_text((8, HEAD + SIDE * (y + 0.5)), label, "black", font, anchor="lm")
+        for x, (prompt, seed) in enumerate(columns):
             text = f"{prompt}, {options.style} style" if options.style else prompt
-            image = paint(pipelines[name], Settings(text, name, steps, options.seed))
-            sheet.paste(image, (MARGIN + SIDE * column, HEAD + SIDE * row))
-    sheet.save(options.out, optimize=True)
+            image = paint(pipelines[name], Settings(text, name, steps, seed))
+            sheet.paste(image, (MARGIN + SIDE * x, HEAD + SIDE * y))
+    sheet.save(options.out, optimize=True, quality=85)
     print(options.out)
 
 

@@ -1,7 +1,11 @@
 """Train the retrieval head that evaluation uses, on real drawings only, and say how well real drawings do.
 
-python -m tools.retrieval_head
+python -m tools.retrieval_head    # writes the head into the box, and docs/results/real.json
 """
+
+import json
+from dataclasses import asdict
+from pathlib import Path
 
 import torch
 
@@ -10,6 +14,8 @@ from e2ed2.evaluation.evaluate import concept_names
 from e2ed2.evaluation.held_out import HeldOutEncoder
 from e2ed2.evaluation.prompts import drawings
 from e2ed2.text import TextEncoder
+
+REAL = Path("docs/results/real.json")
 
 
 def main() -> None:
@@ -24,9 +30,9 @@ def main() -> None:
 
     head = fit_head(*load("train"), vectors)
     save_head(head)
-    for split in ("train", "combo", "concept"):
-        print(f"real drawings, {split}: {align(head, *load(split), vectors)}")
-    print(HEAD)
+    found = {split: asdict(align(head, *load(split), vectors)) for split in ("train", "combo", "concept")}
+    REAL.write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found, indent=2), HEAD, REAL, sep="\n")
 
 
 if __name__ == "__main__":

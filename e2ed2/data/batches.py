@@ -26,8 +26,9 @@ def rows(step: int, batch_size: int, count: int, seed: int) -> Tensor:
 class CropBatches:
     """Random square crops with random mirroring, for the codec."""
 
-    def __init__(self, pictures: Pictures, batch_size: int, seed: int, crop: int = 64):
-        self.pictures, self.batch_size, self.seed, self.crop = pictures, batch_size, seed, crop
+    def __init__(self, pictures: Pictures, batch_size: int, seed: int, crop: int):
+        self.pictures, self.batch_size, self.seed = pictures, batch_size, seed
+        self.crop = min(crop, pictures.images.shape[1])
 
     def __call__(self, step: int, process: int = 0, processes: int = 1) -> PictureBatch:
         mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
@@ -95,10 +96,14 @@ class CaptionedBatches:
 
 
 def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> TextEmbedding:
-    """Noise of `amount` times each embedding's root mean square, so that near captions paint near pictures."""
+    """Noise of 0 to `amount` times each embedding's root mean square, so that near captions paint near pictures.
+
+    A strength for each caption: those with little noise keep what is fine in them, such as the style.
+    """
+    strength = amount * torch.rand(len(text), generator=generator)
 
     def noisy(values: Tensor) -> Tensor:
-        scale = amount * values.square().mean(dim=-1, keepdim=True).sqrt()
+        scale = values.square().mean(dim=-1, keepdim=True).sqrt() * strength.view(-1, *[1] * (values.dim() - 1))
         return values + scale * torch.randn(values.shape, generator=generator)
 
     return TextEmbedding(tokens=noisy(text.tokens), mask=text.mask, pooled=noisy(text.pooled))

@@ -1,13 +1,13 @@
 """Many captions for each picture, and their embeddings, made once and kept on disk.
 
 A model that only ever reads icon names does not know "kitty". So each picture has a pool of captions:
-names and keywords, in several templates, with its drawing style named and without.
+names, keywords, several keywords together and descriptions, with its drawing style named and without.
 """
 
+import random
 from collections import Counter
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor
@@ -20,6 +20,8 @@ from e2ed2.types import TextEmbedding
 PLAIN = ("{}", "a {}", "{} emoji", "a picture of a {}", "the {}", "a cute little {}")
 STYLED = ("{}, {} style", "{} in {} style", "{} {}")
 COMMON = 4  # a keyword that more concepts share says too little to stand alone
+LONG = 40  # characters; a name that has more is a sentence
+MIXES = 6  # draws of several keywords together
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class CaptionPool:
     tokens: Tensor  # [sum of lengths, D] float16 token states, one caption after the other
     offsets: Tensor  # [captions + 1] where each one's tokens start
     pooled: Tensor  # [captions, D] float32, unit length
-    plain: list[np.ndarray]  # for each picture: captions that name no style
-    styled: list[np.ndarray]  # for each picture: captions that name its style; may be empty
+    plain: "Choices"  # for each picture: captions that name no style
+    styled: "Choices"  # for each picture: captions that name its style; may be none
 
     def embedding(self, rows: Tensor, with_words: bool = True) -> TextEmbedding:
         """Embeddings of those captions, padded to the longest; one word each where the words do not matter."""
@@ -45,12 +47,22 @@ class CaptionPool:
 
     def pick(self, pictures: Tensor, styled_share: float, generator: torch.Generator) -> Tensor:
         """One caption for each picture, drawn with `generator`; `styled_share` of them name the style."""
-        named, which = torch.rand(2, len(pictures), generator=generator).tolist()
-        pools = [
-            self.styled[i] if u < styled_share and len(self.styled[i]) else self.plain[i]
-            for i, u in zip(pictures.tolist(), named, strict=True)
-        ]
-        return torch.tensor([int(pool[int(u * len(pool))]) for pool, u in zip(pools, which, strict=True)])
+        named, which = torch.rand(2, len(pictures), generator=generator)
+        styled = (named < styled_share) & (self.styled.counts[pictures] > 0)
+        return torch.where(styled, self.styled.at(pictures, which), self.plain.at(pictures, which))
+
+
+class Choices:
+    """For each picture a list of captions, any of which can be looked up at once for many pictures."""
+
+    def __init__(self, lists: list[list[int]]):
+        self.flat = torch.tensor([row for rows in lists for row in rows] + [0])  # one more: a picture may have none
+        self.counts = torch.tensor([len(rows) for rows in lists])
+        self.starts = self.counts.cumsum(0) - self.counts
+
+    def at(self, pictures: Tensor, which: Tensor) -> Tensor:
+        """The caption at the share `which`, in [0, 1), of each picture's list."""
+        return self.flat[self.starts[pictures] + (which * self.counts[pictures]).long()]
 
 
 def caption_pool(pictures: Pictures) -> CaptionPool:
@@ -64,8 +76,8 @@ def caption_pool(pictures: Pictures) -> CaptionPool:
         tokens=tensors["tokens"],
         offsets=tensors["offsets"],
         pooled=tensors["pooled"],
-        plain=[np.array([index[text] for text in texts]) for texts in plain],
-        styled=[np.array([index[text] for text in texts], dtype=int) for texts in styled],
+        plain=Choices([[index[text] for text in texts] for texts in plain]),
+        styled=Choices([[index[text] for text in texts] for texts in styled]),
     )
 
 
@@ -73,23 +85,39 @@ def caption_texts(pictures: Pictures) -> tuple[list[list[str]], list[list[str]]]
     """For each picture its captions without and with the style's name."""
     concepts = dict(zip(pictures.captions, pictures.keywords, strict=True))
     shared = Counter(keyword for keywords in concepts.values() for keyword in keywords)
+    things: dict[str, tuple[list[str], list[str]]] = {}
     plain, styled = [], []
-    for i, (name, keywords, style) in enumerate(
-        zip(pictures.captions, pictures.keywords, pictures.styles, strict=True)
-    ):
-        words = [word for word in keywords if shared[word] <= COMMON and word != name]
-        names = [name, *words]
-        if name.lower() != name or len(name) > 40:  # somebody's own sentence: leave it as it is
-            names = [name]
-        plain.append([PLAIN[j % len(PLAIN)].format(word) for j, word in enumerate([name] * len(PLAIN) + names)])
+    columns = (pictures.captions, pictures.keywords, pictures.descriptions, pictures.styles)
+    for i, (name, keywords, descriptions, style) in enumerate(zip(*columns, strict=True)):
+        if name not in things:
+            telling = [word for word in keywords if shared[word] <= COMMON and word != name]
+            things[name] = name_texts(name, telling), other_texts(name, keywords, descriptions)
+        named, others = things[name]
+        plain.append(named + others)
         if not style:
             styled.append([])
             continue
-        forms = [template.format(name, style) for template in STYLED]
-        forms += [STYLED[(i + j) % len(STYLED)].format(word, style) for j, word in enumerate(words[:4])]
-        forms += [STYLED[0].format(f"a {name}", style)]
-        styled.append(forms)
+        forms = [template.format(name, style) for template in STYLED] + [STYLED[0].format(f"a {name}", style)]
+        more = named[len(PLAIN) + 1 :] + others
+        styled.append(forms + [STYLED[(i + j) % 2].format(text, style) for j, text in enumerate(more[i % 3 :: 3])])
     return plain, styled
+
+
+def name_texts(name: str, keywords: list[str]) -> list[str]:
+    """The name in every template, each telling keyword in one."""
+    words = [name, *keywords]
+    if name.lower() != name or len(name) > LONG:  # somebody's own sentence: leave it as it is
+        words = [name]
+    return [PLAIN[j % len(PLAIN)].format(word) for j, word in enumerate([name] * len(PLAIN) + words)]
+
+
+def other_texts(name: str, keywords: list[str], descriptions: list[str]) -> list[str]:
+    """Several keywords together, always the same draws for the same thing, and its descriptions twice."""
+    draw, texts = random.Random(name), []
+    for _ in range(MIXES if keywords and len(name) <= LONG else 0):
+        some = draw.sample(keywords, min(len(keywords), draw.choice((2, 3, 4))))
+        texts += [" ".join(some), f"{name} {' '.join(some[:2])}", f"a {some[0]} {name}"]
+    return sorted(set(texts)) + [form.format(text) for text in descriptions for form in ("{}", "a {}")]
 
 
 def embed(captions: list[str]) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Pictures with captions, from the bundled set or anybody's, decoded once into memory."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from e2ed2.errors import UserError
 
 BUNDLED = "emoji"  # a name, so that a run's settings hold wherever the repository lies
 EMOJI = Path(__file__).parents[2] / "assets" / "emoji" / "emoji.parquet"
+WORDS = EMOJI.with_name("words.json")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Pictures:
     captions: list[str]
     keywords: list[list[str]] = field(repr=False)  # other words for the same thing; may be empty
     styles: list[str] = field(repr=False)  # the word that names the drawing style; "" where there is none
+    descriptions: list[list[str]] = field(repr=False)  # sentences about the thing; may be empty
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -73,12 +76,17 @@ def load_pictures(config: DataConfig) -> Pictures:
     if len(table) == 0:
         raise UserError(f"{config.path} holds no picture.")
     images = table.cast_column(config.image_column, datasets.Image(mode="RGB"))[config.image_column]
-    count = len(table)
+    captions, count = list(table[config.caption_column]), len(table)
+    keywords = list(table["keywords"]) if "keywords" in table.column_names else [[]] * count
+    more = json.loads(WORDS.read_text()) if config.path == BUNDLED else {}
     return Pictures(
         images=np.stack([square(image, config.resolution) for image in images]),
-        captions=list(table[config.caption_column]),
-        keywords=list(table["keywords"]) if "keywords" in table.column_names else [[]] * count,
+        captions=captions,
+        keywords=[
+            [*known, *more.get(name, {}).get("keywords", [])] for name, known in zip(captions, keywords, strict=True)
+        ],
         styles=list(table["style"]) if "style" in table.column_names else [""] * count,
+        descriptions=[more.get(name, {}).get("descriptions", []) for name in captions],
     )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from e2ed2.errors import UserError
-from e2ed2.evaluation.held_out import WIDTHS
+from e2ed2.evaluation.held_out import SIZE
 from e2ed2.text import WIDTH
 
 HEAD = Path(__file__).parents[2] / "assets" / "checkpoints" / "retrieval" / "head.safetensors"
@@ -32,15 +32,14 @@ class RetrievalHead(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        size = sum(WIDTHS)
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("std", torch.ones(size))
+        self.register_buffer("mean", torch.zeros(SIZE))
+        self.register_buffer("std", torch.ones(SIZE))
         self.dropout = nn.Dropout(0.3)  # there are fewer pictures than weights
-        self.concept = nn.Linear(size, WIDTH)
-        self.style = nn.Linear(size, len(STYLES))
+        self.concept = nn.Linear(SIZE, WIDTH)
+        self.style = nn.Linear(SIZE, len(STYLES))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """`[B, 1280]` => unit vectors in caption space `[B, 384]`, logits of the styles `[B, 6]`."""
+        """`[B, 5120]` => unit vectors in caption space `[B, 384]`, logits of the styles `[B, 6]`."""
         x = self.dropout((features - self.mean) / self.std)
         return F.normalize(self.concept(x), dim=-1), self.style(x)
 
@@ -56,7 +55,7 @@ def fit_head(
     """Cross-entropy of the right name among all (`names` `[K, 384]`, unit length), and of the right style.
 
     Args:
-        features: `[N, 1280]` of real pictures.
+        features: `[N, 5120]` of real pictures.
         concepts: `[N]` rows of `names`.
         styles: `[N]` positions in `STYLES`.
     """

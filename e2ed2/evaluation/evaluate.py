@@ -46,7 +46,9 @@ class Evaluate:
     seed: int = 0
     """Of the choice of prompts; prompt number i is painted with seed + i."""
     captions: int = 24
-    """Captions without a style for the diversity ratio, four samples each."""
+    """Captions without a style for the diversity ratio, four samples each; 0 leaves the ratio out."""
+    nearest: int = 100
+    """Pictures whose nearest training drawing is looked for; 0 leaves the distance out."""
     out: Path = Path("evaluation.json")
 
 
@@ -64,11 +66,22 @@ def evaluate(options: Evaluate) -> dict[str, Any]:
     real_features = encoder.of(real.images, "the real drawings")
     result = {
         "settings": asdict(options) | {"out": str(options.out)},
-        "choices": {"encoder": ENCODER, "kid": KID, "prc": PRC, "painted": len(pictures), "real": len(real)},
+        "choices": {
+            "encoder": ENCODER,
+            "kid": KID,
+            "prc": PRC,
+            "painted": len(pictures),
+            "real": len(real),
+            "weights": fingerprint(options),
+        },
         "distance": distances(features, real_features),
         "alignment": alignment(features, prompts),
-        "diversity_ratio": variety(encoder, pipeline, options, folder / "variety"),
-        "nearest_training_lpips": nearest_distance(encoder, pictures, features, training.images, training_features),
+        "diversity_ratio": variety(encoder, pipeline, options, folder / "variety") if options.captions else None,
+        "nearest_training_lpips": nearest_distance(
+            encoder, pictures[: options.nearest], features[: options.nearest], training.images, training_features
+        )
+        if options.nearest
+        else None,
         "cost": cost(pipeline, options.steps),
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)

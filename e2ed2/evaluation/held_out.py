@@ -6,30 +6,33 @@ import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor
+from torch.nn import functional as F
 
 from e2ed2.data.cache import cached
 from e2ed2.losses.perceptual import SHA256, PerceptualLoss
 
 LAYERS = (2, 3, 4)  # relu3_3, relu4_3, relu5_3
 WIDTHS = (256, 512, 512)
-ENCODER = "VGG16 of stlpips-pytorch, relu3_3 + relu4_3 + relu5_3, mean over positions, no resize"
+CELLS = 2  # features are means over each quarter of a picture: where a thing is says what it is
+SIZE = sum(WIDTHS) * CELLS**2
+ENCODER = "VGG16 of stlpips-pytorch, relu3_3 + relu4_3 + relu5_3, mean over each quarter, no resize"
 CHUNK = 32
 
 
 class HeldOutEncoder:
-    """Pictures to `[N, 1280]`; the last 512 are those of the deepest layer."""
+    """Pictures to `[N, 5120]`; the last 2048 are those of the deepest layer."""
 
     def __init__(self) -> None:
         self.metric = PerceptualLoss("vgg")
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """`[B, 3, H, W]` in [-1, 1] => features `[B, 1280]`."""
+        """`[B, 3, H, W]` in [-1, 1] => features `[B, 5120]`."""
         layers = self.metric.distance.net(self.metric.distance.scaling_layer(images))
-        return torch.cat([layers[i].mean(dim=(2, 3)) for i in LAYERS], dim=1)
+        return torch.cat([F.adaptive_avg_pool2d(layers[i], CELLS).flatten(1) for i in LAYERS], dim=1)
 
     def of(self, pictures: np.ndarray, what: str = "pictures") -> Tensor:
-        """uint8 `[N, H, W, 3]` => features `[N, 1280]`, kept on disk by the pictures' content."""
+        """uint8 `[N, H, W, 3]` => features `[N, 5120]`, kept on disk by the pictures' content."""
         key = [ENCODER.encode(), SHA256["vgg"].encode(), hashlib.sha256(np.ascontiguousarray(pictures).data).digest()]
         return cached("features", key, lambda: {"features": self._all(pictures, what)})["features"]
 
@@ -37,19 +40,26 @@ class HeldOutEncoder:
         chunks = range(0, len(pictures), CHUNK)
         return torch.cat([self(to_tensor(pictures[i : i + CHUNK])) for i in track(chunks, f"looking at {what}")])
 
+    def distances(self, pairs: list[tuple[np.ndarray, np.ndarray]], what: str = "pairs") -> Tensor:
+        """LPIPS of each pair of uint8 `[H, W, 3]` pictures, `[len(pairs)]`, kept on disk like the features."""
+        digest = hashlib.sha256()
+        for side in (side for pair in pairs for side in pair):
+            digest.update(np.ascontiguousarray(side).data)
+        key = [ENCODER.encode(), SHA256["vgg"].encode(), digest.digest()]
+        return cached("distances", key, lambda: {"distances": self._between(pairs, what)})["distances"]
+
     @torch.no_grad()
-    def distances(self, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Tensor:
-        """LPIPS of each pair of uint8 `[H, W, 3]` pictures, `[len(pairs)]`."""
+    def _between(self, pairs: list[tuple[np.ndarray, np.ndarray]], what: str) -> Tensor:
         parts = []
-        for i in range(0, len(pairs), CHUNK):
+        for i in track(range(0, len(pairs), CHUNK), f"comparing {what}"):
             left, right = (to_tensor(np.stack(side)) for side in zip(*pairs[i : i + CHUNK], strict=True))
             parts.append(self.metric(left, right))
         return torch.cat(parts)
 
 
 def deepest(features: Tensor) -> Tensor:
-    """The deepest layer's part, `[N, 512]`: what the distances between distributions use."""
-    return features[:, -WIDTHS[-1] :]
+    """The deepest layer's mean over the picture, `[N, 512]`: what the distances between distributions use."""
+    return features[:, -WIDTHS[-1] * CELLS**2 :].unflatten(1, (WIDTHS[-1], CELLS**2)).mean(dim=2)
 
 
 def to_tensor(pictures: np.ndarray) -> Tensor:

@@ -17,13 +17,14 @@ def diversity_ratio(encoder: HeldOutEncoder, samples: list[np.ndarray], real: li
         samples: for each caption its samples, uint8 `[m, H, W, 3]`, m >= 2.
         real: for each caption its drawings, uint8 `[k, H, W, 3]`, k >= 2.
     """
-    return _spread(encoder, samples) / _spread(encoder, real)
+    return _spread(encoder, samples, "samples of one caption") / _spread(encoder, real, "drawings of one thing")
 
 
-def _spread(encoder: HeldOutEncoder, groups: list[np.ndarray]) -> float:
+def _spread(encoder: HeldOutEncoder, groups: list[np.ndarray], what: str) -> float:
     """LPIPS between the pictures of a group, its mean over pairs, then over groups."""
-    means = [encoder.distances(list(combinations(group, 2))).mean() for group in groups]
-    return torch.stack(means).mean().item()
+    pairs = [list(combinations(group, 2)) for group in groups]
+    distances = encoder.distances([pair for group in pairs for pair in group], what)
+    return torch.stack([part.mean() for part in distances.split([len(group) for group in pairs])]).mean().item()
 
 
 def nearest_distance(
@@ -32,4 +33,4 @@ def nearest_distance(
     """Mean LPIPS from each picture to the training drawing nearest to it in the encoder's features; 0 = all copied."""
     nearest = (F.normalize(features, dim=1) @ F.normalize(training_features, dim=1).T).argmax(dim=1).tolist()
     pairs = [(picture, training[i]) for picture, i in zip(pictures, nearest, strict=True)]
-    return encoder.distances(pairs).mean().item()
+    return encoder.distances(pairs, "with the nearest drawings").mean().item()

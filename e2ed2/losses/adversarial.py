@@ -10,7 +10,10 @@ from e2ed2.text import WIDTH
 
 
 class Discriminator(nn.Module):
-    """Does this image fit this caption, and was it drawn by a person? A projection discriminator."""
+    """Does this image fit this caption, and was it drawn by a person? A projection discriminator.
+
+    Always in float32: the penalties divide small differences of logits by sigma^2.
+    """
 
     def __init__(self, width: int = 48, stages: int = 4):
         super().__init__()
@@ -26,9 +29,10 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, pooled: Tensor) -> Tensor:
         """Logits `[B]` of images `[B, 3, H, W]` for captions `[B, 384]`."""
-        features = self.features(images).mean(dim=(2, 3))
-        match = (features * self.caption(pooled)).sum(dim=-1)
-        return self.score(features).squeeze(-1) + match
+        with torch.autocast(images.device.type, enabled=False):
+            features = self.features(images).mean(dim=(2, 3))
+            match = (features * self.caption(pooled)).sum(dim=-1)
+            return self.score(features).squeeze(-1) + match
 
 
 def generator_loss(discriminator: nn.Module, fake: Tensor, real: Tensor, pooled: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Losses whose optimum is the distribution of the targets, not their mean."""
 
+from itertools import combinations
+
 from torch import Tensor
 
 
@@ -13,17 +15,25 @@ def energy_score(samples: Tensor, target: Tensor, beta: float = 1.0) -> Tensor:
         samples: `[B, m, ...]`, m >= 2.
         target: `[B, ...]`.
     """
-    count = samples.shape[1]
-    if count < 2:
-        raise ValueError(f"the energy score needs at least 2 samples a caption, not {count}")
     flat, target = samples.flatten(2), target.flatten(1)
     scale = flat.shape[-1] ** 0.5
-    accuracy = _norm(flat - target[:, None], scale, beta).mean()
-    pairs = _norm(flat[:, :, None] - flat[:, None, :], scale, beta)
-    spread = pairs.sum(dim=(1, 2)).mean() / (2 * count * (count - 1))
-    return accuracy - spread
+    left, right = pairs(samples.shape[1])
+    return energy(_norm(flat - target[:, None], scale, beta), _norm(flat[:, left] - flat[:, right], scale, beta))
+
+
+def energy(to_target: Tensor, between: Tensor) -> Tensor:
+    """The score from distances: of samples to their target, and between samples of one caption (each pair once)."""
+    return to_target.mean() - between.mean() / 2
+
+
+def pairs(count: int) -> tuple[list[int], list[int]]:
+    """Every pair of `count` samples once: the first ones' indices and the second ones'."""
+    if count < 2:
+        raise ValueError(f"the energy score needs at least 2 samples a caption, not {count}")
+    left, right = zip(*combinations(range(count), 2), strict=True)
+    return list(left), list(right)
 
 
 def _norm(difference: Tensor, scale: float, beta: float) -> Tensor:
-    # The gradient of a norm is undefined at 0, where each sample meets itself.
+    # The gradient of a norm is undefined at 0.
     return ((difference.square().sum(dim=-1) + 1e-8).sqrt() / scale) ** beta

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from e2ed2.errors import UserError
 
-TERMS = ("l1", "l2", "lpips", "gan", "energy")
+TERMS = ("l1", "l2", "lpips", "gan", "energy", "energy-lpips")
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from torch import Tensor
 from e2ed2.codec import Codec
 from e2ed2.denoiser import CoarseToFineDenoiser
 from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generator_loss
-from e2ed2.losses.distribution import energy_score
+from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
 from e2ed2.losses.terms import parse_loss
-from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like
+from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like, same_crop
 from e2ed2.objectives.objective import DenoiserObjective
 from e2ed2.sampler import sample
 from e2ed2.schedule import uniform_levels
@@ -22,7 +22,7 @@ from e2ed2.types import CaptionedBatch
 class EndToEnd(DenoiserObjective):
     """Pure noise through T steps to a sample, T drawn from `steps` at each update.
 
-    `l1`, `l2` and `energy` compare latents; `lpips` and `gan` compare decoded crops.
+    `l1`, `l2` and `energy` compare latents; `lpips`, `gan` and `energy-lpips` compare decoded pictures.
     """
 
     sees_words = True
@@ -42,7 +42,8 @@ class EndToEnd(DenoiserObjective):
         self.codec = codec.requires_grad_(False)
         self.weights = parse_loss(loss)
         self.steps, self.backprop_steps, self.checkpointed, self.samples = steps, backprop_steps, checkpointed, samples
-        self.perceptual = PerceptualLoss() if "lpips" in self.weights else None
+        perceptual = "lpips" in self.weights or "energy-lpips" in self.weights
+        self.perceptual = PerceptualLoss() if perceptual else None
         if "gan" in self.weights:
             self.adversary = Discriminator()
         self.sees_images = self.perceptual is not None or self.adversary is not None
@@ -73,12 +74,25 @@ class EndToEnd(DenoiserObjective):
         images = batch.images.repeat_interleave(self.samples, dim=0)
         fake, real = decode_crop(self.codec, x0, images, generator)
         if self.perceptual is not None:
-            terms["lpips"] = weights["lpips"] * self.perceptual(fake, real).mean()
+            distance = self.perceptual(fake, real)
+            if "lpips" in weights:
+                terms["lpips"] = weights["lpips"] * distance.mean()
+            if "energy-lpips" in weights:
+                terms["energy-lpips"] = weights["energy-lpips"] * self.perceptual_energy(distance, fake)
         if self.adversary is not None:
             self.adversary.requires_grad_(False)
+            fake, real = same_crop(fake, real, generator)
             terms["gan"] = weights["gan"] * generator_loss(self.adversary, fake, real, text.pooled)
             self.judged = (fake.detach(), real, text.pooled)
         return terms
+
+    def perceptual_energy(self, distance: Tensor, fake: Tensor) -> Tensor:
+        """The energy score in LPIPS's feature space: LPIPS is a squared norm there, so its root is the distance."""
+        assert self.perceptual is not None
+        groups = fake.unflatten(0, (-1, self.samples))
+        left, right = pairs(self.samples)
+        between = self.perceptual(groups[:, left].flatten(0, 1), groups[:, right].flatten(0, 1))
+        return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt())
 
     def adversary_terms(self, generator: torch.Generator) -> dict[str, Tensor]:
         """The discriminator's loss on what the last update painted."""

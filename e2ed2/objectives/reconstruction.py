@@ -12,11 +12,12 @@ from e2ed2.types import PictureBatch
 class Reconstruction(Objective):
     """L1 + LPIPS between pictures and their reconstruction.
 
-    Noise on the latents (a share of each channel's standard deviation) makes the decoder forgive a
-    denoiser's small errors.
+    Noise on the latents, of a strength drawn for each picture from 0 to `latent_noise` times each channel's
+    standard deviation, makes the decoder forgive a denoiser's errors and the encoder leave out what noise
+    would drown (noise-augmented decoding, Zheng et al. 2025).
     """
 
-    def __init__(self, codec: Codec, lpips_weight: float = 0.5, latent_noise: float = 0.1):
+    def __init__(self, codec: Codec, lpips_weight: float = 0.5, latent_noise: float = 0.4):
         super().__init__()
         self.model = codec
         self.perceptual = PerceptualLoss()
@@ -25,9 +26,10 @@ class Reconstruction(Objective):
 
     def forward(self, batch: PictureBatch, generator: torch.Generator) -> dict[str, Tensor]:
         latents = self.model.encode_raw(batch.images)
-        scale = self.latent_noise * latents.detach().std(dim=(0, 2, 3), keepdim=True)
+        spread = latents.detach().float().std(dim=(0, 2, 3), keepdim=True)
+        strength = torch.rand(len(latents), 1, 1, 1, generator=generator, device=latents.device)
         noise = torch.randn(latents.shape, generator=generator, device=latents.device)
-        images = self.model.decode_raw(latents + scale * noise)
+        images = self.model.decode_raw(latents + self.latent_noise * strength * spread * noise).float()
         return {
             "l1": (images - batch.images).abs().mean(),
             "lpips": self.lpips_weight * self.perceptual(images, batch.images).mean(),

@@ -14,14 +14,18 @@ from e2ed2.types import CaptionedBatch
 
 
 class SingleStep(DenoiserObjective):
-    """Mean squared error of the clean estimate at `t ~ U(0, 1)`. The baseline, and the warm start."""
+    """Mean squared error of the clean estimate at a random `t`. The baseline, and the warm start.
+
+    `time_shift` s moves uniform levels towards noise, `s t / (1 + (s - 1) t)` (Esser et al. 2024, eq. 23): a chain
+    of few steps never visits the levels near the data.
+    """
 
     sees_images = False
     sees_words = True
 
-    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, preview_steps: int = 4):
+    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, time_shift: float = 1.0, preview_steps: int = 4):
         super().__init__()
-        self.model, self.preview_steps = denoiser, preview_steps
+        self.model, self.time_shift, self.preview_steps = denoiser, time_shift, preview_steps
         self.codec = codec.requires_grad_(False)
 
     def forward(self, batch: CaptionedBatch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -29,6 +33,7 @@ class SingleStep(DenoiserObjective):
         z = noise_like(x0, generator)
         # t in (0, 1]: at t = 0 there is nothing left to predict.
         t = 1 - torch.rand(len(x0), generator=generator, device=x0.device)
+        t = self.time_shift * t / (1 + (self.time_shift - 1) * t)
         started = self.model.start(z, batch.text)
         return {"l2": l2(self.model(add_noise(x0, z, t), t, batch.text, started), x0)}
 

@@ -35,13 +35,17 @@ def checkpoints(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def start_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
-    """Runs `python app.py` on a free port, with a data folder of its own, and returns its URL."""
+    """Runs `python app.py` on a free port, with data folders of its own, and returns its URL.
+
+    `start.kill()` ends the last one without a warning.
+    """
     processes = []
 
-    def start(**environment: str) -> str:
-        data = {"PORT": "0", "STUDY_DATA": str(tmp_path_factory.mktemp("studies"))}
+    def start(*before: str, **environment: str) -> str:
+        data = {"PORT": "0", "STUDY_DATA": str(tmp_path_factory.mktemp("studies")),
+                "E2ED2_RUNS": str(tmp_path_factory.mktemp("runs"))}  # fmt: skip
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=os.environ | data | environment, text=True,
+            [*(before or [sys.executable]), "app.py"], cwd=ROOT, env=os.environ | data | environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         processes.append(process)
@@ -61,6 +65,7 @@ def start_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
                     return found[0]
         pytest.fail(f"python app.py ended, or took {START_LIMIT} s, before it printed its address:\n{seen}")
 
+    start.kill = lambda: (processes[-1].kill(), processes[-1].wait())
     yield start
     for process in processes:
         process.terminate()

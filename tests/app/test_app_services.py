@@ -3,20 +3,26 @@
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from app import models as models_module
 from app import services as services_module
-from app.generate_tab import summary
+from app import settings as settings_module
+from app.painting import summary
 from app.server import serve
 from app.services import ForgedError, Services
 from app.settings import ServerSettings
 from app.studies import Studies
+from app.turns import Turns
 from app.ui import build_ui
+from e2ed2.checkpoint import load_denoiser, save_model
+from e2ed2.denoiser import DenoiserConfig
 from e2ed2.errors import UserError
-from e2ed2.generate import MAX_SEED, Settings, load
+from e2ed2.generate import MAX_SEED, Settings
 from study.settings import Store
 
 GOOD = {"prompt": "red apple", "model": "l2", "steps": 4, "seed": 7, "count": 3}
@@ -25,6 +31,11 @@ GOOD = {"prompt": "red apple", "model": "l2", "steps": 4, "seed": 7, "count": 3}
 @pytest.fixture
 def services(checkpoints) -> Services:
     return Services(checkpoints)
+
+
+@pytest.fixture
+def studies(checkpoints, tmp_path) -> Studies:
+    return Studies(Store.open(tmp_path), checkpoints)
 
 
 def test_a_plan_has_one_seed_for_each_picture(services):
@@ -53,9 +64,9 @@ def test_visitors_share_a_model_and_take_turns(services, monkeypatch):
     loads, met = [], []
     meeting = threading.Barrier(2)
 
-    def count_load(model, folder):
-        loads.append(model)
-        return load(model, folder)
+    def count_load(folder):
+        loads.append(folder.name)
+        return load_denoiser(folder)
 
     def paint_alone(pipeline, settings):
         try:
@@ -65,7 +76,7 @@ def test_visitors_share_a_model_and_take_turns(services, monkeypatch):
             meeting.reset()
         return Image.new("RGB", (128, 128))
 
-    monkeypatch.setattr(services_module, "load", count_load)
+    monkeypatch.setattr(models_module, "load_denoiser", count_load)
     monkeypatch.setattr(services_module, "paint", paint_alone)
     ready = threading.Barrier(8)
 
@@ -80,19 +91,38 @@ def test_visitors_share_a_model_and_take_turns(services, monkeypatch):
     assert not met
 
 
-def test_stop_ends_this_visitors_pictures_only(services):
-    functions = build_ui(services).fns.values()
+def test_the_first_to_come_is_the_first_served():
+    turns, served = Turns(), []
+
+    def visit(number: int) -> None:
+        with turns.take():
+            served.append(number)
+
+    visitors = [threading.Thread(target=visit, args=[number]) for number in range(6)]
+    with turns.take():
+        for number, visitor in enumerate(visitors, 1):
+            visitor.start()
+            while len(turns) <= number:  # it stands in the queue
+                pass
+    for visitor in visitors:
+        visitor.join()
+    assert served == list(range(6))
+
+
+def test_stop_ends_this_visitors_pictures_only(services, studies):
+    functions = build_ui(services, studies).fns.values()
     generate = next(function.fn for function in functions if function.api_name == "generate")
-    runs = [
-        generate("red apple", "l2", 1, 7, False, 3, request=SimpleNamespace(session_hash=who)) for who in ("me", "you")
-    ]
+    runs = []
+    for who in ("me", "you"):
+        request = SimpleNamespace(session_hash=who, headers={}, url="http://127.0.0.1/")
+        runs.append(generate("red apple", "l2", 1, 7, False, 3, True, request=request))
     for run in runs:
         shown = [next(run)[1] for _ in range(3)]
         assert shown == ["Getting the model ready …", "Painting picture 1 of 3 …", "Painting picture 2 of 3 …"]
     services.stop("me")
-    mine, yours = ([(len(pictures), status) for pictures, status, _ in run][-1] for run in runs)
-    assert mine[0] == 2
-    assert mine[1].startswith("Stopped after 2 of 3 pictures in ")
+    mine, yours = ([(len(pictures), status) for pictures, status, *_ in run][-1] for run in runs)
+    assert mine[0] == 1  # the second one ends with the step that is being made
+    assert mine[1].startswith("Stopped after 1 of 3 pictures in ")
     assert yours[0] == 3
     assert yours[1].endswith("seeds 7, 8, 9.")
 
@@ -105,11 +135,11 @@ def test_the_summary_in_words():
     assert summary(jobs, 0, 0) == "Stopped before the first picture."
 
 
-def test_an_address_in_use_is_one_sentence(services, capsys, tmp_path):
+def test_an_address_in_use_is_one_sentence(services, studies, capsys):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         settings = ServerSettings(port=busy.getsockname()[1])
         with pytest.raises(SystemExit) as exit:
-            serve(build_ui(services), Studies(Store.open(tmp_path, f"sqlite:///{tmp_path}/study.db")), settings)
+            serve(build_ui(services, studies), services, studies, settings)
     assert exit.value.code == 2
     said = f"Cannot listen on 127.0.0.1, port {settings.port}: set another HOST or PORT.\n"
     assert capsys.readouterr().err == said
@@ -121,3 +151,22 @@ def test_a_space_is_reached_from_outside(monkeypatch):
     assert ServerSettings.from_environment() == ServerSettings("127.0.0.1", 7860)
     monkeypatch.setenv("SPACE_ID", "someone/e2ed2")
     assert ServerSettings.from_environment().host == "0.0.0.0"
+    assert ServerSettings.from_environment().runs == Path("runs")
+
+
+def test_a_space_keeps_its_state_where_it_survives(monkeypatch, tmp_path):
+    for name in ("E2ED2_RUNS", "STUDY_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(settings_module, "PERSISTENT", tmp_path)
+    monkeypatch.setenv("SPACE_ID", "someone/e2ed2")
+    settings = ServerSettings.from_environment()
+    assert (settings.runs, settings.study_data) == (tmp_path / "runs", tmp_path / "study-data")
+
+
+def test_a_model_with_a_network_for_each_step_takes_its_own_number_only(tmp_path):
+    config = DenoiserConfig(width=32, depth=1, heads=2, coarse_width=32, sharing="independent", steps=4)
+    save_model(config.build(), tmp_path / "independent" / "denoiser")
+    services = Services(tmp_path)
+    assert services.plan("red apple", "independent", 4, 7)
+    with pytest.raises(UserError, match="independent was made for 4 steps only"):
+        services.plan("red apple", "independent", 2, 7)

@@ -90,7 +90,7 @@ def test_without_models_the_page_says_how_to_train_one(open_page, start_app, tmp
 def test_the_same_seed_gives_the_same_bytes(url, tmp_path):
     def paint(seed: int, count: int) -> list[Path]:
         client = Client(url, verbose=False, download_files=tmp_path)
-        shown, _, used = client.predict("red apple", "l2", 4, seed, False, count, api_name="/generate")
+        shown, _, used, *_ = client.predict("red apple", "l2", 4, seed, False, count, api_name="/generate")
         assert used == seed
         return [Path(entry["image"]) for entry in shown]
 

@@ -56,7 +56,8 @@ def studies(store, checkpoints) -> Studies:
 
 
 def site(studies: Studies, secret: str = "") -> TestClient:
-    return TestClient(build_app(build_ui(Services(studies.checkpoints)), studies, secret), follow_redirects=False)
+    demo = build_ui(Services(studies.checkpoints), studies)
+    return TestClient(build_app(demo, studies, secret), follow_redirects=False)
 
 
 def test_the_ready_study_is_made_once_for_the_same_models(studies, store, checkpoints, tmp_path):

@@ -43,7 +43,7 @@ def test_the_same_settings_give_the_same_bytes_in_another_process(tiny_model, tm
     [
         (["--prompt", ""], "prompt is empty"),
         (["--prompt", "x" * 201], "at most 200"),
-        (["--prompt", "x", "--steps", "9"], "choose 1, 2, 3 or 4"),
+        (["--prompt", "x", "--steps", "51"], "choose 1 to 50"),
         (["--prompt", "x", "--seed", "-1"], "out of range"),
         (["--prompt", "x", "--count", "0"], "at least 1"),
         (["--prompt", "x", "--model", "nothing"], "No model 'nothing'"),

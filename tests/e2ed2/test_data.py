@@ -74,7 +74,7 @@ def test_square_crops_the_middle_and_averages_areas():
 
 def test_pixels_span_minus_one_to_one():
     images = np.stack([np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)])
-    tensor = Pictures(images, ["a", "b"], [[], []], ["", ""]).tensor(torch.tensor([1, 0]))
+    tensor = Pictures(images, ["a", "b"], [[], []], ["", ""], [[], []]).tensor(torch.tensor([1, 0]))
     assert tensor.shape == (2, 3, 2, 2)
     assert (tensor[0] == 1).all()
     assert (tensor[1] == -1).all()
@@ -82,12 +82,14 @@ def test_pixels_span_minus_one_to_one():
 
 @pytest.fixture
 def cats():
-    return Pictures(np.zeros((2, 2, 2, 3), np.uint8), ["cat face", "A photo of my cat."], [["kitty"], []], ["noto", ""])
+    images = np.zeros((2, 2, 2, 3), np.uint8)
+    return Pictures(images, ["cat face", "A photo of my cat."], [["kitty"], []], ["noto", ""], [["it purrs"], []])
 
 
 def test_captions_use_names_keywords_and_styles_but_leave_sentences_alone(cats):
     plain, styled = caption_texts(cats)
     assert any("kitty" in text for text in plain[0])
+    assert {"it purrs", "a it purrs"} <= set(plain[0])
     assert "cat face, noto style" in styled[0]
     assert not any("noto" in text for text in plain[0])
     assert all("A photo of my cat." in text for text in plain[1])

@@ -14,7 +14,7 @@ from e2ed2.data.pictures import DataConfig, load_pictures
 from e2ed2.errors import UserError
 from e2ed2.evaluation.alignment import RetrievalHead, align, fit_head, load_head
 from e2ed2.evaluation.evaluate import Evaluate, distances, evaluate
-from e2ed2.evaluation.held_out import WIDTHS, HeldOutEncoder
+from e2ed2.evaluation.held_out import SIZE, HeldOutEncoder
 from e2ed2.evaluation.prompts import drawings, prompts_of
 from e2ed2.evaluation.variety import diversity_ratio, nearest_distance
 
@@ -30,7 +30,7 @@ def few(parquet):
 
 
 def test_a_set_has_no_distance_to_itself_and_more_to_noise_than_to_its_half():
-    features = torch.randn(200, sum(WIDTHS), generator=torch.Generator().manual_seed(0))
+    features = torch.randn(200, SIZE, generator=torch.Generator().manual_seed(0))
     same, half, far = (distances(x, features) for x in (features, features[:100], features + 3))
     assert abs(same["fd"]) < 1e-3
     assert same["precision"] == same["recall"] == 1
@@ -58,7 +58,7 @@ def test_the_head_learns_which_feature_means_which_name():
     generator = torch.Generator().manual_seed(0)
     names = torch.nn.functional.normalize(torch.randn(8, 384, generator=generator), dim=-1)
     concepts, styles = torch.arange(160) % 8, torch.arange(160) % 6
-    features = torch.randn(160, sum(WIDTHS), generator=generator)
+    features = torch.randn(160, SIZE, generator=generator)
     features[torch.arange(160), concepts] += 8
     features[torch.arange(160), 20 + styles] += 8
     result = align(fit_head(features, concepts, styles, names), features, concepts, styles, names)

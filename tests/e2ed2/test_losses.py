@@ -5,7 +5,7 @@ from torchvision.transforms.functional import gaussian_blur
 from e2ed2.data.pictures import DataConfig, load_pictures
 from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generator_loss
-from e2ed2.losses.distribution import energy_score
+from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
 from e2ed2.losses.terms import parse_loss
@@ -78,6 +78,14 @@ def test_energy_score_prefers_the_distribution_to_its_mean():
 def test_energy_score_needs_two_samples():
     with pytest.raises(ValueError, match="at least 2"):
         energy_score(torch.zeros(1, 1, 3), torch.zeros(1, 3))
+
+
+def test_the_energy_of_distances_is_that_of_their_samples():
+    samples, target = torch.randn(5, 3, 7), torch.randn(5, 7)
+    left, right = pairs(3)
+    to_target = (samples - target[:, None]).norm(dim=-1) / 7**0.5
+    between = (samples[:, left] - samples[:, right]).norm(dim=-1) / 7**0.5
+    assert energy(to_target, between).item() == pytest.approx(energy_score(samples, target).item(), abs=1e-4)
 
 
 def test_discriminator_learns_to_tell_noise_from_black():

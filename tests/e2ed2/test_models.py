@@ -10,12 +10,13 @@ from safetensors.torch import load_file, save_file
 from e2ed2 import E2ED2Pipeline
 from e2ed2.checkpoint import WEIGHTS, coarse_of, load_coarse, load_codec, load_denoiser
 from e2ed2.codec import Codec
-from e2ed2.denoiser import DenoiserConfig
+from e2ed2.denoiser import DenoiserConfig, independent_copies
 from e2ed2.errors import UserError
 from e2ed2.generate import CHECKPOINTS, available_models
 from e2ed2.sampler import sample
 from e2ed2.schedule import uniform_levels
 from e2ed2.text import TextEncoder
+from e2ed2.types import TextEmbedding
 
 from .conftest import TINY_DENOISER
 
@@ -147,3 +148,29 @@ def test_a_coarse_path_comes_from_a_model_or_from_the_box(tiny_model, tmp_path):
         assert all(torch.equal(denoiser.state_dict()[name], expected[name]) for name in expected)
     with pytest.raises(UserError, match="No coarse path"):
         load_coarse(TINY_DENOISER.build(), tmp_path / "nowhere")
+
+
+def test_independent_copies_start_as_the_shared_transformer(tiny_model, text):
+    shared = load_denoiser(tiny_model)
+    copies = independent_copies(shared, 2)
+    z = torch.randn(3, 4, 8, 8, generator=noise(3)[0])
+    levels = uniform_levels(2)
+    assert torch.equal(sample(copies, z, text, levels), sample(shared, z, text, levels))
+    with torch.no_grad():
+        copies.transformers[1].out.bias += 1
+    assert not torch.equal(sample(copies, z, text, levels), sample(shared, z, text, levels))
+    with pytest.raises(UserError, match="already"):
+        independent_copies(copies, 2)
+
+
+def test_hidden_words_change_nothing(tiny_model, text):
+    denoiser = load_denoiser(tiny_model)
+    with torch.no_grad():  # the output layer starts at zero
+        for block in denoiser.transformers[0].blocks:
+            block.modulation.bias += 0.5
+        denoiser.transformers[0].out.weight += 0.1
+    z = torch.randn(3, 4, 8, 8, generator=noise(3)[0])
+    other = TextEmbedding(text.tokens + 5 * ~text.mask[..., None], text.mask, text.pooled)
+    assert torch.allclose(sample(denoiser, z, text, (1, 0)), sample(denoiser, z, other, (1, 0)), atol=1e-5)
+    shown = TextEmbedding(text.tokens + 5 * text.mask[..., None], text.mask, text.pooled)
+    assert not torch.allclose(sample(denoiser, z, text, (1, 0)), sample(denoiser, z, shown, (1, 0)), atol=1e-3)

@@ -16,7 +16,7 @@ from e2ed2.data.batches import rows
 from e2ed2.data.pictures import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.train import train
-from e2ed2.trainer import Trainer, TrainerConfig
+from e2ed2.trainer import Trainer, TrainerConfig, precision
 
 from .conftest import TINY_CODEC, TINY_DENOISER
 
@@ -43,7 +43,12 @@ def stop_after(monkeypatch, updates):
 
 @pytest.mark.parametrize(
     ("objective", "loss", "samples"),
-    [("single_step", "l2", 1), ("end_to_end", "l1", 1), ("end_to_end", "l2+gan", 1), ("end_to_end", "energy", 2)],
+    [
+        ("single_step", "l2", 1),
+        ("end_to_end", "l1", 1),
+        ("end_to_end", "l2+gan", 1),
+        ("end_to_end", "energy+energy-lpips", 2),
+    ],
 )
 def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     run_config, tmp_path, monkeypatch, objective, loss, samples
@@ -126,7 +131,8 @@ def test_batches_that_straddle_an_epoch_are_full():
 
 
 def test_every_preset_is_valid_and_reachable():
-    assert {"codec", "coarse", "single-step", "l2", "l2-lpips", "l2-lpips-gan"} <= set(PRESETS)
+    assert {"codec", "coarse", "single-step", "l1", "l2", "lpips", "l2-lpips", "l2-lpips-gan", "energy",
+            "independent"} <= set(PRESETS)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -154,6 +160,28 @@ def test_independent_steps_have_parameters_of_their_own(run_config, tmp_path):
     assert train(replace(run_config, init=str(start), sampling_steps=(2,)), tmp_path / "run")
     after = weights(tmp_path / "run")
     assert not torch.equal(after["transformers.0.out.weight"], after["transformers.1.out.weight"])
+
+
+def test_independent_steps_can_start_as_one_shared_transformer(run_config, tmp_path):
+    config = replace(run_config, sampling_steps=(2,), denoiser=replace(TINY_DENOISER, sharing="independent", steps=2))
+    assert train(config, tmp_path)
+    after = weights(tmp_path)
+    assert not torch.equal(after["transformers.0.out.weight"], after["transformers.1.out.weight"])
+
+
+def test_auto_precision_is_bf16_only_where_the_hardware_multiplies_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for capable, expected in ((True, "bf16"), (False, "no")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda capable=capable: {"amx_bf16": capable})
+        assert precision(TrainerConfig()) == expected
+        assert precision(TrainerConfig(mixed_precision="no")) == "no"
+
+
+def test_the_card_says_what_the_training_cost(run_config, tmp_path):
+    assert train(run_config, tmp_path)
+    cost = json.loads((tmp_path / "model" / "run.json").read_text())["cost"]
+    assert cost["flop"] > 0
+    assert f"{cost['flop'] / 1e15:.3g} PFLOP" in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):

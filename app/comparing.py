@@ -1,0 +1,51 @@
+"""One prompt, one noise: every model at every number of steps."""
+
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from typing import Any
+
+import pyarrow.parquet as pq
+from PIL import Image
+
+from app.cells import Cell, Row, Table
+from app.services import Services, Timed
+from app.words import counted
+from e2ed2.data.concepts import without_style
+from e2ed2.data.pictures import EMOJI
+from e2ed2.generate import STEPS, Settings
+
+COLUMNS = tuple(counted(steps, "step") for steps in STEPS)
+SURE = 0.85  # similarity from which a drawing is shown as one of the prompt
+
+
+Key = tuple[str, int]  # model and steps
+
+
+def compare(services: Services, prompt: str, models: list[str], seed: int) -> Iterator[dict[Key, Timed]]:
+    """All cells painted so far, after each row."""
+    cells: dict[Key, Timed] = {}
+    for model in models:
+        for steps in services.models.steps(model):
+            cells[model, steps] = services.timed(Settings(prompt, model, steps, seed))
+        yield cells
+
+
+def table_of(models: list[str], cells: Mapping[Key, Timed]) -> Table:
+    def cell(model: str, steps: int) -> Cell:
+        painted = cells.get((model, steps))
+        return Cell(painted.picture, f"{painted.seconds:.2f} s") if painted else Cell(None)
+
+    return Table(COLUMNS, tuple(Row(model, tuple(cell(model, steps) for steps in STEPS)) for model in models))
+
+
+def drawings_of(services: Services, prompt: str) -> list[Table]:
+    """What the artists of the bundled set drew for the prompt, the style that it names first; empty if nothing."""
+    nearest = services.bundled.nearest(prompt, 1)
+    if not nearest or nearest[0].similarity < SURE:
+        return []
+    name = nearest[0].name
+    found: list[Any] = pq.read_table(EMOJI, columns=["image", "style"], filters=[("caption", "=", name)]).to_pylist()
+    named = prompt.lower().removeprefix(without_style(prompt))
+    found.sort(key=lambda one: (one["style"] not in named, one["style"]))
+    cells = tuple(Cell(Image.open(BytesIO(one["image"]["bytes"])).convert("RGB")) for one in found)
+    return [Table(tuple(one["style"] for one in found), (Row(f"“{name}” by the artists", cells),))]

@@ -1,0 +1,26 @@
+"""A page's address that says all settings, and back."""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import gradio as gr
+
+FIELDS = ("prompt", "model", "steps", "seed", "count")
+
+
+def link(request: gr.Request, page: str = "", **values: object) -> str:
+    """The address of a page of this site with these settings, as the visitor's browser sees the site."""
+    seen = urlsplit(request.headers.get("referer") or str(request.url))
+    folder = seen.path.rpartition("/")[0] if "gradio_api" not in seen.path else ""
+    return urlunsplit((seen.scheme, seen.netloc, f"{folder}/{page}", urlencode(values), ""))
+
+
+def asked(query: Mapping[str, str]) -> dict[str, str | int | None]:
+    """The settings in an address: numbers where they should be; None, which no plan takes, where they are not."""
+    return {
+        name: value if name in ("prompt", "model") else _number(value) for name in FIELDS if (value := query.get(name))
+    }
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None

@@ -1,0 +1,105 @@
+"""The Results page: figures without people, and with them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from app.evaluations import (
+    GFLOP,
+    MEASURES,
+    SECONDS,
+    VARIETY,
+    Preferences,
+    agreement,
+    html_table,
+    plot,
+    preferences_plot,
+    read,
+    shown,
+    splits,
+)
+from app.pages.wiring import QUIET
+from app.services import Services
+
+NOTHING = (
+    "No model has been measured yet. `python -m e2ed2 evaluate --model NAME --steps 4 --split combo --out "
+    "docs/results/NAME-4-combo.json` measures one; this page then shows it."
+)
+NO_VOTES = "Nobody has voted on the bundled models yet. Be the first: the Study page leads you there."
+FEW = "With fewer than three models that were both measured and voted on, there is nothing to correlate yet."
+PREDICTS = (
+    "<h3>How well each figure predicts it</h3><p>1: it ranks the models as people do; -1: the other way round.</p>"
+)
+AGAINST = [("steps", "steps"), ("computing", GFLOP), ("time", SECONDS)]
+
+
+class ResultsPage:
+    def __init__(self, services: Services, demo: gr.Blocks, people: Callable[[], Preferences | None]):
+        self.people = people
+        gr.Markdown("# How good are they?\nEvery figure here was measured on this project's own models and drawings, "
+                    "with an encoder that no model was trained against.")  # fmt: skip
+        self.said = gr.Markdown(label="Status")
+        with gr.Column() as self.figures:
+            self.lay_out_figures()
+        self.lay_out_people()
+        self.wire(demo)
+
+    def lay_out_figures(self) -> None:
+        with gr.Row():
+            self.split = gr.Dropdown([], label="Asked for", min_width=180)
+            self.measure = gr.Dropdown(list(MEASURES), value=next(iter(MEASURES)), label="Figure", min_width=220)
+            self.against = gr.Radio(AGAINST, value="steps", label="Against", min_width=180)
+        self.plot = gr.Plot(label="Figure", show_label=False, elem_id="quality", visible=False)
+        gr.Markdown(
+            "## Variety\nFour pictures of one caption that names no style, against six artists' drawings of it."
+        )
+        self.variety = gr.Plot(label="Variety", show_label=False, visible=False)
+        gr.Markdown("## All figures")
+        self.table = gr.HTML(label="All figures", elem_id="table")
+
+    def lay_out_people(self) -> None:
+        gr.Markdown("## What people prefer")
+        self.votes = gr.Markdown(label="Votes", elem_id="votes")
+        self.preferences = gr.Plot(label="What people prefer", show_label=False, visible=False)
+        self.agreement = gr.HTML(label="How well each figure predicts it", visible=False)
+
+    def wire(self, demo: gr.Blocks) -> None:
+        picked = [self.split, self.measure, self.against]
+        drawn = [self.plot, self.variety, self.table]
+        people = [self.votes, self.preferences, self.agreement]
+        demo.load(self.open_page, None, [self.said, self.figures, self.split, *drawn, *people], **QUIET)
+        gr.on([one.change for one in picked], self.draw, picked, drawn, queue=False, show_progress="hidden",
+              api_name="results", api_description="Plots and the table of one kind of prompts.")  # fmt: skip
+        self.split.change(self.with_people, self.split, people, **QUIET)
+
+    def open_page(self) -> tuple[Any, ...]:
+        table = read()
+        offered = splits(table)
+        split = "combo" if "combo" in [value for _, value in offered] else next((value for _, value in offered), None)
+        return (
+            "" if offered else NOTHING,
+            gr.Column(visible=bool(offered)),
+            gr.Dropdown(choices=offered, value=split),
+            *self.draw(split, next(iter(MEASURES)), "steps"),
+            *self.with_people(split),
+        )
+
+    def draw(self, split: str | None, measure: str, against: str) -> tuple[Any, ...]:
+        if measure not in MEASURES or against not in [value for _, value in AGAINST]:
+            raise gr.Error("measure and against must be what the page offers.", print_exception=False)
+        table = read()
+        figures = plot(table, split, measure, against), plot(table, split, VARIETY, "steps")
+        return *(gr.Plot(figure, visible=figure is not None) for figure in figures), shown(table, split)
+
+    def with_people(self, split: str | None) -> tuple[Any, ...]:
+        people = self.people()
+        if people is None or not people.votes:
+            return NO_VOTES, gr.Plot(visible=False), gr.HTML(visible=False)
+        agreed = agreement(read(), split, people)
+        said = f"{people.votes} answers so far. {FEW if agreed.empty else ''}"
+        return (
+            said,
+            gr.Plot(preferences_plot(people), visible=True),
+            gr.HTML(PREDICTS + html_table(agreed), visible=not agreed.empty),
+        )

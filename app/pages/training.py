@@ -1,0 +1,205 @@
+"""The Training page: how the models learned, and a short training of one's own."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.cells import cached_file
+from app.pages.wiring import QUIET, SAYING, told
+from app.plots import curves, terms
+from app.runs import CURVE, Run, find_runs, sharing_pair
+from app.services import ForgedError, Services, whole
+from app.training import FEWEST, LOSSES, MOST, Order, Trainings, sentence
+from app.uploads import FEWEST as FEWEST_PICTURES
+from app.uploads import MOST as MOST_PICTURES
+from e2ed2.errors import UserError
+
+OVER = [("updates", "step"), ("time", "seconds")]
+EVERY = 2  # s, between two looks at a training that goes on
+UPLOAD = (
+    f"{FEWEST_PICTURES} to {MOST_PICTURES} pictures; their file names are the captions (`red-apple-1.png`), unless "
+    "there is a `metadata.csv` with the columns file_name and text."
+)
+LONE = "There is no bundled model with a network of its own for each step yet."
+
+
+class TrainingPage:
+    def __init__(self, services: Services, demo: gr.Blocks):
+        self.services, self.trainings = services, Trainings(services.models)
+        gr.Markdown("# How the models learn\nThe loss of every model in the box while it learned, and a short training "
+                    "of your own.")  # fmt: skip
+        self.lay_out_curves()
+        self.lay_out_sheets()
+        self.lay_out_own()
+        self.timer = gr.Timer(EVERY, active=False)
+        self.seen = gr.State(0)  # size of the curves on the page: unchanged, they are not drawn again
+        self.wire(demo)
+
+    def lay_out_curves(self) -> None:
+        runs = find_runs(self.services.models)
+        with gr.Row():
+            self.chosen = gr.Dropdown(list(runs), label="Trainings", multiselect=True, scale=3, min_width=280)
+            self.term = gr.Dropdown([], label="Value", scale=1, min_width=140)
+            self.over = gr.Radio(OVER, value="step", label="Over", scale=1, min_width=160)
+        self.plot = gr.Plot(label="Curves", show_label=False, elem_id="curves", visible=False)
+        self.sharing = gr.Button("Shared against independent networks", size="sm")
+
+    def lay_out_sheets(self) -> None:
+        gr.Markdown("## What it painted meanwhile\nDrawings above, the model's pictures of the same captions below.")
+        with gr.Row():
+            self.run = gr.Dropdown([], label="Training", scale=1, min_width=200)
+            self.moment = gr.Slider(1, 2, 1, step=1, label="Moment", buttons=[], scale=2, min_width=200)
+        self.sheet = gr.HTML(label="Pictures", elem_id="sheet")
+        self.when = gr.Markdown(label="Moment")
+
+    def lay_out_own(self) -> None:
+        gr.Markdown("## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards it is "
+                    "on the Generate page.")  # fmt: skip
+        with gr.Row():
+            self.base = gr.Dropdown(self.services.models.names(), value=self.services.models.favourite(),
+                                    label="Start from", min_width=160)  # fmt: skip
+            self.loss = gr.Dropdown([(f"{name}: {loss}", name) for name, loss in LOSSES.items()], value="l2-lpips",
+                                    label="Loss", min_width=160)  # fmt: skip
+            self.updates = gr.Slider(FEWEST, MOST, 50, step=10, label="Updates, of 16 pictures each", buttons=[],
+                                     min_width=200)  # fmt: skip
+        with gr.Accordion("Use pictures of your own instead of the bundled drawings", open=False):
+            gr.Markdown(UPLOAD, elem_classes="hint")
+            self.files = gr.File(file_count="multiple", file_types=["image", ".csv"], label="Your pictures", height=160)
+        with gr.Row():
+            self.start = gr.Button("Start training", variant="primary")
+            self.stop = gr.Button("Stop and save", variant="stop", visible=False)
+            self.go_on = gr.Button("Go on", visible=False)
+        self.status = gr.Markdown(label="Status", elem_id="training-status")
+
+    def wire(self, demo: gr.Blocks) -> None:
+        picked = [self.chosen, self.term, self.over]
+        progress = [self.status, self.start, self.stop, self.go_on, self.timer]
+        demo.load(
+            self.open_page, None, [self.chosen, self.term, self.plot, self.run, self.base, *progress], **QUIET
+        )  # fmt: skip
+        self.chosen.change(self.offer_terms, [self.chosen, self.term], self.term, **QUIET)
+        gr.on(
+            [self.chosen.change, self.term.change, self.over.change], self.draw, picked, self.plot, queue=False,
+            show_progress="hidden", api_name="curves", api_description="A plotly figure of trainings by their names.",
+        )  # fmt: skip
+        self.sharing.click(self.choose_sharing, None, self.chosen, **SAYING)
+        self.run.change(self.offer_moments, self.run, self.moment, **QUIET)
+        gr.on([self.run.change, self.moment.change], self.show_sheet, [self.run, self.moment], [self.sheet, self.when],
+              **QUIET)  # fmt: skip
+        self.start.click(
+            self.begin, [self.base, self.loss, self.updates, self.files, self.chosen], [*progress, self.chosen],
+            api_name="train", concurrency_limit=1, show_progress="hidden",
+            api_description="Start a short training. Returns a line about it.",
+        )  # fmt: skip
+        self.stop.click(
+            self.halt, None, progress, api_name="stop_training", queue=False, show_progress="hidden",
+            api_description="Stop the training after the update that is being made. Returns a line.",
+        )  # fmt: skip
+        self.go_on.click(self.resume, None, progress, **SAYING)
+        self.timer.tick(self.look, [*picked, self.run, self.seen], [*progress, self.plot, self.moment, self.seen],
+                        show_progress="hidden", api_visibility="private", concurrency_limit=8)  # fmt: skip
+
+    def runs(self, names: list[str] | None) -> list[Run]:
+        """Of these names, those that there are; the training that goes on may have no curve yet."""
+        known = find_runs(self.services.models)
+        return [known[name] for name in names or [] if name in known]
+
+    def open_page(self) -> tuple[Any, ...]:
+        runs, names = find_runs(self.services.models), self.services.models.names()
+        bundled = [name for name in runs if name in names][:6]
+        shown = [f"runs/own/{going}"] if (going := self.trainings.going()) else bundled
+        offered = terms(self.runs(shown))
+        pictured = [name for name, run in runs.items() if run.sheets()]
+        return (
+            gr.Dropdown(choices=sorted({*runs, *shown}), value=shown),
+            gr.Dropdown(choices=offered, value=next(iter(offered), None)),
+            self.draw(shown, next(iter(offered), None), "step"),
+            gr.Dropdown(choices=pictured, value=next((name for name in [*shown, *pictured] if name in pictured), None)),
+            gr.Dropdown(choices=names),
+            *self.progress(),
+        )
+
+    def progress(self) -> tuple[Any, ...]:
+        """The line, the three buttons, and whether to look again."""
+        names = self.trainings.names()
+        last = self.trainings.going() or max(names, key=self.age, default=None)
+        if last is None:
+            return (
+                "",
+                gr.Button(visible=True),
+                gr.Button(visible=False),
+                gr.Button(visible=False),
+                gr.Timer(active=False),
+            )
+        state = self.trainings.state(last)
+        stopped = not (state.going or state.finished)
+        buttons = (gr.Button(visible=visible) for visible in (not state.going, state.going, stopped))
+        return sentence(state), *buttons, gr.Timer(active=state.going)
+
+    def age(self, name: str) -> float:
+        return (self.trainings.folder / name / "log.txt").stat().st_mtime
+
+    def offer_terms(self, names: list[str], term: str | None) -> Any:
+        offered = terms(self.runs(names))
+        return gr.Dropdown(choices=offered, value=term if term in offered else next(iter(offered), None))
+
+    def draw(self, names: list[str], term: str | None, over: str) -> Any:
+        runs = self.runs(names)
+        if not runs or not term or over not in ("step", "seconds"):
+            return gr.Plot(visible=False)
+        return gr.Plot(curves(runs, term, over), visible=True)
+
+    def choose_sharing(self) -> Any:
+        pair = sharing_pair(find_runs(self.services.models))
+        if len(pair) < 2:
+            gr.Info(LONE)
+            return gr.skip()
+        return pair
+
+    def offer_moments(self, name: str | None) -> Any:
+        count = len(self.sheets(name))
+        return gr.Slider(maximum=max(2, count), value=max(1, count), visible=count > 1)
+
+    def show_sheet(self, name: str | None, moment: int) -> tuple[Any, str]:
+        sheets = self.sheets(name)
+        if not sheets:
+            return "", ""
+        file = sheets[min(int(moment), len(sheets)) - 1]
+        when = f"After {int(file.stem)} updates." if file.stem.isdigit() else "At the end."
+        alt = "Drawings above, the pictures that the model painted of the same captions below"
+        return f'<img src="{cached_file(file, self.sheet.GRADIO_CACHE)}" alt="{alt}">', when
+
+    def sheets(self, name: str | None) -> list:
+        return [sheet for run in self.runs([name] if name else []) for sheet in run.sheets()]
+
+    def begin(self, base, loss, updates, files, chosen) -> tuple[Any, ...]:
+        with told() as sentences:
+            if loss not in LOSSES or not whole(updates, FEWEST, MOST):
+                raise ForgedError(f"loss must be one of {', '.join(LOSSES)}, and updates from {FEWEST} to {MOST}.")
+            order = Order(self.services.known(base), loss, int(updates), tuple(files or ()))
+            name = f"runs/own/{self.trainings.start(order)}"
+            return *self.progress(), gr.Dropdown(choices=sorted({*find_runs(self.services.models), name}), value=[name])
+        return sentences[0], *[gr.skip()] * 5
+
+    def halt(self) -> tuple[Any, ...]:
+        self.trainings.stop()
+        _, *rest = self.progress()
+        return "It stops after the update that is being made, and saves.", *rest
+
+    def resume(self) -> tuple[Any, ...]:
+        with told() as sentences:
+            names = self.trainings.names()
+            if not names:
+                raise UserError("There is no training to go on with.")
+            self.trainings.go_on(max(names, key=self.age))
+            return self.progress()
+        return sentences[0], *[gr.skip()] * 4
+
+    def look(self, names, term, over, run, seen) -> tuple[Any, ...]:
+        """At the training that goes on; what has not changed stays as it is."""
+        runs = self.runs(names)
+        size = sum((one.folder / CURVE).stat().st_size for one in runs)
+        fresh = terms(runs)
+        plot = self.draw(names, term if term in fresh else next(iter(fresh), None), over) if size != seen else gr.skip()
+        moments = gr.Slider(maximum=max(2, count := len(self.sheets(run))), visible=count > 1)
+        return *self.progress(), plot, moments, size

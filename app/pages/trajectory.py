@@ -1,0 +1,132 @@
+"""The Trajectory page: how a picture comes out of noise, and what noise and caption each decide."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from app.cells import cached, page_tables
+from app.pages.wiring import PAINTING, QUIET, busy, told
+from app.services import NO_MODELS, ForgedError, Services
+from app.trajectories import SEEDS, STAGES, blend_cells, seed_cells, steps_table
+from e2ed2.generate import MAX_PROMPT, STEPS
+
+PROMPT, OTHER, SEED = "red apple, noto style", "sunflower, noto style", 7
+WATCH = "Watch"
+TRY = f"Try {SEEDS} seeds"
+BLEND = "Go from one to the other"
+
+
+class TrajectoryPage:
+    def __init__(self, services: Services, demo: gr.Blocks):
+        self.services = services
+        gr.Markdown(
+            "# From noise to picture\nA model starts from pure noise and the words. At each step it guesses the "
+            "finished picture, and goes on from a mix of its guess and the noise."
+        )
+        self.lay_out_settings()
+        self.lay_out_steps()
+        self.lay_out_noise()
+        self.lay_out_caption()
+        self.wire(demo)
+
+    def lay_out_settings(self) -> None:
+        names, first = self.services.models.names(), self.services.models.favourite()
+        with gr.Row(elem_classes="ask"):
+            self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=3, min_width=280, max_length=MAX_PROMPT)
+            self.steps = gr.Slider(STEPS[0], STEPS[-1], STEPS[-1], step=1, label="Steps", buttons=[], min_width=160)
+            self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
+        with gr.Row():
+            self.model = gr.Dropdown(names, value=first, label="Model", min_width=160)
+            self.second = gr.Dropdown(names, value=next((name for name in reversed(names) if name != first), first),
+                                      label="Second model, to compare", min_width=160)  # fmt: skip
+        self.status = gr.Markdown("" if names else NO_MODELS, label="Status", elem_id="status")
+
+    def lay_out_steps(self) -> None:
+        gr.Markdown("## Step by step\nThe upper row is what the model is shown, the lower row its guess.")
+        self.watch = gr.Button(WATCH, variant="primary")
+        self.table = gr.HTML(elem_id="trajectory", label="Steps")
+
+    def lay_out_noise(self) -> None:
+        gr.Markdown("## What the noise decides\nThe same words, other noise. Where all pictures look alike, the model "
+                    "has learned to ignore the noise.")  # fmt: skip
+        self.try_seeds = gr.Button(TRY)
+        self.seeds = _row_of_pictures("Other noise")
+
+    def lay_out_caption(self) -> None:
+        gr.Markdown("## What the words decide\nThe same noise, and captions between two prompts.")
+        with gr.Row(elem_classes="ask"):
+            self.other = gr.Textbox(OTHER, label="The other prompt", max_lines=1, scale=3, min_width=280,
+                                    max_length=MAX_PROMPT)  # fmt: skip
+            self.blend = gr.Button(BLEND, scale=1, min_width=200)
+        self.between = _row_of_pictures("Between two prompts")
+
+    def wire(self, demo: gr.Blocks) -> None:
+        demo.load(self.open_page, None, [self.model, self.second], **QUIET)
+        common = [self.prompt, self.model, self.steps, self.seed]
+        both = [self.prompt, self.model, self.second, self.steps, self.seed]
+        self.act(
+            self.watch, WATCH, self.show_steps, both, self.table, "trajectory",
+            "Every step of one picture by two models. Returns a table and a line.",
+        )  # fmt: skip
+        self.act(
+            self.try_seeds, TRY, self.show_seeds, common, self.seeds, "seeds",
+            f"{SEEDS} pictures of one prompt from different noise. Returns the pictures and a line.",
+        )  # fmt: skip
+        self.act(
+            self.blend, BLEND, self.show_between, [*common, self.other], self.between, "between",
+            f"{STAGES} pictures on the way from one prompt to another. Returns the pictures and a line.",
+        )  # fmt: skip
+
+    def act(
+        self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str
+    ) -> None:
+        """Show that the button was pressed, paint, and give the button back."""
+        pressed = button.click(lambda: busy("Painting …"), None, button, **QUIET)
+        done = pressed.then(act, inputs, [output, self.status], preprocess=False, api_name=name,
+                            api_description=description, **PAINTING)  # fmt: skip
+        done.then(lambda: gr.Button(label, interactive=True), None, button, **QUIET)
+
+    def open_page(self) -> tuple[Any, Any]:
+        choices = gr.Dropdown(choices=self.services.models.names())
+        return choices, choices
+
+    def show_steps(self, prompt, model, second, steps, seed) -> Iterator[tuple[Any, Any]]:
+        with told() as sentences:
+            tables = []
+            for name in dict.fromkeys((self.services.known(model), self.services.known(second))):
+                job = self.services.plan(prompt, name, steps, seed)[0]
+                tables.append(steps_table(self.services, job))
+                yield page_tables(tables, cached(self.table.GRADIO_CACHE)), ""
+        if sentences:
+            yield gr.skip(), sentences[0]
+
+    def show_seeds(self, prompt, model, steps, seed) -> Iterator[tuple[Any, Any]]:
+        with told() as sentences:
+            pictures = []
+            for cell in seed_cells(self.services, self.services.plan(prompt, model, steps, seed, SEEDS)):
+                pictures.append(cell)
+                yield pictures, ""
+        if sentences:
+            yield gr.skip(), sentences[0]
+
+    def show_between(self, prompt, model, steps, seed, other) -> Iterator[tuple[Any, Any]]:
+        with told() as sentences:
+            job = self.services.plan(prompt, model, steps, seed)[0]
+            if not isinstance(other, str):
+                raise ForgedError("other must be text.")
+            replace(job, prompt=other)  # its sentences
+            pictures = []
+            for cell in blend_cells(self.services, job, other):
+                pictures.append(cell)
+                yield pictures, ""
+        if sentences:
+            yield gr.skip(), sentences[0]
+
+
+def _row_of_pictures(label: str) -> gr.Gallery:
+    return gr.Gallery(
+        label=label, show_label=False, format="png", columns=4, height="auto", object_fit="contain", interactive=False,
+        buttons=["fullscreen"], elem_classes="pictures",
+    )  # fmt: skip

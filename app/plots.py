@@ -1,0 +1,50 @@
+"""Plotly figures in the look of the pages, light and dark."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import cycle
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.runs import Run
+
+GREY = "#7c8798"  # reads on white and on black
+COLOURS = ("#0d9488", "#d97706", "#6366f1", "#dc2626", "#65a30d", "#c026d3", "#0284c7", "#92400e")
+SMOOTH = 5  # logged updates in a running mean
+
+
+def blank(x: str, y: str) -> go.Figure:
+    """Axes with their titles, on whatever background the page has; `y` stands above, where there is room for it."""
+    figure = go.Figure()
+    figure.update_layout(
+        template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", colorway=COLOURS, height=400,
+        font={"color": GREY, "family": "system-ui, sans-serif"}, margin={"l": 48, "r": 16, "t": 64, "b": 48},
+        title={"text": y, "font": {"size": 14}, "x": 0, "xref": "paper", "y": 0.97},
+        legend={"orientation": "h", "y": -0.25}, hovermode="closest",
+    )  # fmt: skip
+    figure.update_xaxes(title=x, gridcolor="rgba(124,135,152,.25)", zeroline=False)
+    figure.update_yaxes(gridcolor="rgba(124,135,152,.25)", zeroline=False, automargin=True)
+    return figure
+
+
+def terms(runs: Sequence[Run]) -> list[str]:
+    """Everything that they logged; what most of them have comes first, the gradient's norm last."""
+    logged = Counter(term for run in runs for term in {key for line in run.lines() for key in line})
+    names = set(logged) - {"step", "seconds"}
+    return sorted(names, key=lambda name: (name == "grad_norm", -logged[name], name))
+
+
+def curves(runs: Sequence[Run], term: str, over: str) -> go.Figure:
+    """A term of the loss over `step` or `seconds`: running means, the values themselves faint behind."""
+    figure = blank({"step": "updates", "seconds": "minutes of training"}[over], term)
+    for run, colour in zip(runs, cycle(COLOURS), strict=False):
+        table = pd.DataFrame([line for line in run.lines() if term in line])
+        if table.empty:
+            continue
+        x = table[over] / 60 if over == "seconds" else table[over]
+        mean = table[term].rolling(SMOOTH, min_periods=1).mean()
+        figure.add_scatter(x=x, y=table[term], line={"color": colour, "width": 1}, opacity=0.3, showlegend=False,
+                           hoverinfo="skip")  # fmt: skip
+        figure.add_scatter(x=x, y=mean, name=run.name, line={"color": colour, "width": 2})
+    return figure

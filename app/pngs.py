@@ -1,0 +1,46 @@
+"""Pictures as files: PNG bytes with their settings, names, a zip of several."""
+
+import base64
+import zipfile
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from e2ed2.generate import Settings, png_info
+
+
+def png(image: Image.Image, settings: Settings | None = None) -> bytes:
+    """The same picture and settings give the same bytes."""
+    file = BytesIO()
+    image.save(file, "PNG", pnginfo=png_info(settings) if settings else None)
+    return file.getvalue()
+
+
+def file_name(settings: Settings) -> str:
+    """Says what the picture is: `red-apple_l2_4-steps_seed-7.png`."""
+    words = "-".join("".join(c if c.isalnum() else " " for c in settings.prompt.lower()).split())[:40] or "picture"
+    steps = f"{settings.steps}-step{'s' * (settings.steps > 1)}"
+    return f"{words}_{settings.model.replace('/', '-')}_{steps}_seed-{settings.seed}.png"
+
+
+def write(folder: Path, data: bytes, name: str) -> str:
+    (folder / name).write_bytes(data)
+    return str(folder / name)
+
+
+def write_zip(folder: Path, files: Sequence[str], name: str = "pictures.zip") -> str:
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        for file in files:
+            archive.write(file, Path(file).name)
+    return str(folder / name)
+
+
+def data_url(image: Image.Image, side: int | None = None) -> str:
+    small = image.resize((side, side), Image.Resampling.BOX) if side else image
+    return f"data:image/png;base64,{base64.b64encode(png(small)).decode()}"
+
+
+def from_data_url(url: str) -> Image.Image:
+    return Image.open(BytesIO(base64.b64decode(url.partition(",")[2])))

@@ -1,0 +1,56 @@
+"""What the pictures of a set are of: is a prompt near any of it, and near what?"""
+
+import re
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+import torch
+
+from e2ed2.data.cache import cached
+from e2ed2.data.pictures import EMOJI
+from e2ed2.text import SHA256, WIDTH, TextEncoder
+
+STYLED = re.compile(r"(,| in)? (noto|twemoji|flat|fluent|openmoji|emojione)( style)?$")
+
+
+@dataclass(frozen=True)
+class Near:
+    """A known thing, and how near a prompt is to it or to one of its keywords."""
+
+    name: str
+    similarity: float  # cosine of the embeddings, in [-1, 1]
+
+
+class Concepts:
+    """Names and keywords of known things, embedded once and kept on disk."""
+
+    def __init__(self, words: dict[str, str], encoder: TextEncoder):
+        """`words`: each name or keyword, and the name of the thing that it is for."""
+        self.words, self.encoder = words, encoder
+        key = [f"concepts {SHA256}".encode(), *(f"\n{word}".encode() for word in words)]
+        self.pooled = cached("concepts", key, lambda: {"pooled": self._embed(list(words))})["pooled"]
+
+    def _embed(self, words: list[str]) -> torch.Tensor:
+        parts = [self.encoder(words[i : i + 256]).pooled for i in range(0, len(words), 256)]
+        return torch.cat(parts) if parts else torch.empty(0, WIDTH)
+
+    def nearest(self, prompt: str, count: int = 3) -> list[Near]:
+        """The nearest `count` things, the nearest first; a drawing style at the prompt's end does not matter."""
+        likeness = (self.pooled @ self.encoder([without_style(prompt)]).pooled[0]).tolist()
+        best: dict[str, float] = {}
+        for name, similarity in zip(self.words.values(), likeness, strict=True):
+            best[name] = max(similarity, best.get(name, -1.0))
+        return [Near(name, best[name]) for name in sorted(best, key=lambda name: -best[name])[:count]]
+
+
+def without_style(prompt: str) -> str:
+    """`red apple, noto style` => `red apple`."""
+    return STYLED.sub("", prompt.strip().lower()) or prompt
+
+
+def bundled_words() -> dict[str, str]:
+    """Names and keywords of what the bundled models were trained on; a name goes before a keyword of another thing."""
+    table = pq.read_table(EMOJI, columns=["caption", "keywords"], filters=[("split", "=", "train")]).to_pydict()
+    names = dict(sorted(zip(table["caption"], table["keywords"], strict=True)))
+    words = {keyword: name for name, keywords in reversed(names.items()) for keyword in keywords}
+    return words | {name: name for name in names}

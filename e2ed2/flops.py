@@ -1,0 +1,22 @@
+"""What a training costs, counted and not timed."""
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from e2ed2.objectives.objective import Objective, total
+from e2ed2.trainer import Batches
+
+
+def update_flops(objective: Objective, batches: Batches, updates: int = 8) -> float:
+    """Floating-point operations of one update, backward pass and adversary included.
+
+    A mean over `updates`, since the number of steps T may be drawn at each. Gradients are dropped again.
+    """
+    with FlopCounterMode(display=False) as counter:
+        for step in range(updates):
+            generator = torch.Generator(next(objective.parameters()).device).manual_seed(step)
+            total(objective(batches(step, 0, 1), generator)).backward()
+            if objective.adversary is not None:
+                total(objective.adversary_terms(generator)).backward()
+    objective.zero_grad()
+    return counter.get_total_flops() / updates

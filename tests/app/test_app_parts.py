@@ -1,0 +1,188 @@
+"""What the pages are made of, one by one: links, history, tables, uploads, curves, evaluations."""
+
+import csv
+import json
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from app.cells import Cell, Row, Table, file_page, sheet, slider
+from app.evaluations import Preferences, agreement, plot, read, shown, splits
+from app.history import LENGTH, remember
+from app.history import shown as pictures_of
+from app.links import asked
+from app.models import Models
+from app.pngs import data_url, from_data_url, png
+from app.runs import find_runs, sharing_pair
+from app.uploads import FEWEST, take
+from e2ed2.data.concepts import Concepts, without_style
+from e2ed2.errors import UserError
+from e2ed2.generate import Settings
+from e2ed2.text import TextEncoder, between
+
+RED = Image.new("RGB", (8, 8), "red")
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def encoder() -> TextEncoder:
+    return TextEncoder()
+
+
+def test_an_address_gives_numbers_or_what_no_plan_takes():
+    assert asked({"prompt": "a b", "steps": "3", "seed": "many", "other": "x"}) == {
+        "prompt": "a b", "steps": 3, "seed": None,
+    }  # fmt: skip
+
+
+def test_history_keeps_the_newest_once():
+    history = []
+    for seed in (*range(LENGTH + 3), 5):
+        history = remember(history, Settings("red apple", "l2", 4, seed), RED)
+    assert [one["seed"] for one in history][:2] == [5, LENGTH + 2]
+    assert len(history) == LENGTH
+    assert json.loads(json.dumps(history)) == history
+    assert pictures_of(history)[0][0].getpixel((3, 3)) == (255, 0, 0)
+
+
+def test_a_picture_survives_its_address():
+    assert from_data_url(data_url(RED)).tobytes() == RED.tobytes()
+
+
+def test_a_prompt_is_never_markup():
+    table = Table((EVIL,), (Row(EVIL, (Cell(RED, EVIL),)),))
+    for page in (file_page(EVIL, EVIL, [table]), slider((EVIL, RED), (EVIL, RED), data_url)):
+        assert "<script" not in page
+        assert "&lt;script" in page
+
+
+def test_a_sheet_shows_every_picture_at_its_place():
+    blue = Image.new("RGB", (8, 8), "blue")
+    image = sheet("title", "note", [Table(("a", "b"), (Row("row", (Cell(RED), Cell(blue))),))], side=64)
+    colours = [image.crop((12 + i * 76, 0, 76 + i * 76, image.height)).getcolors(1 << 20) for i in range(2)]
+    assert (64 * 64, (255, 0, 0)) in colours[0]
+    assert (64 * 64, (0, 0, 255)) in colours[1]
+
+
+def test_near_and_far_prompts(encoder):
+    concepts = Concepts({"red apple": "red apple", "fruit": "red apple", "sunflower": "sunflower"}, encoder)
+    nearest = concepts.nearest("a shiny apple, noto style", 2)
+    assert [one.name for one in nearest] == ["red apple", "sunflower"]
+    assert concepts.nearest("red apple", 1)[0].similarity == pytest.approx(1, abs=1e-5)
+    assert nearest[0].similarity > 0.5 > concepts.nearest("linear algebra", 1)[0].similarity
+    assert without_style("Red Apple in openmoji style") == "red apple"
+
+
+def test_the_ends_between_two_captions_are_the_captions(encoder):
+    a, b = encoder(["red apple"]), encoder(["a big sunflower in a vase"])
+    assert between(a, b, 0) is a
+    assert between(a, b, 1) is b
+    middle = between(a, b, 0.5)
+    assert middle.pooled.norm().item() == pytest.approx(1, abs=1e-5)
+    assert (middle.pooled @ a.pooled.T).item() == pytest.approx((middle.pooled @ b.pooled.T).item(), abs=1e-5)
+    assert middle.mask.sum() == b.mask.sum()
+
+
+@pytest.fixture
+def upload(tmp_path):
+    """A folder of pictures, as a browser sends it."""
+    for number in range(FEWEST):
+        RED.save(tmp_path / f"red-apple_{number}.png")
+    return [str(path) for path in sorted(tmp_path.glob("*.png"))]
+
+
+def captions(folder) -> set[str]:
+    with open(folder / "metadata.csv", newline="") as file:
+        return {row["text"] for row in csv.DictReader(file)}
+
+
+def test_file_names_are_captions(upload, tmp_path):
+    take(upload, tmp_path / "data")
+    assert captions(tmp_path / "data") == {"red apple"}
+    assert len(list((tmp_path / "data").glob("*.png"))) == FEWEST
+
+
+def test_a_table_of_captions_goes_before_file_names(upload, tmp_path):
+    table = tmp_path / "metadata.csv"
+    table.write_text("file_name,text\n" + "".join(f"red-apple_{n}.png,a fruit\n" for n in range(FEWEST)))
+    take([*upload, str(table)], tmp_path / "data")
+    assert captions(tmp_path / "data") == {"a fruit"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [("file,text\n", "needs the columns"), ("file_name,text\nred-apple_0.png,x\n", "no caption for red-apple_1.png")],
+)
+def test_captions_that_do_not_fit(upload, tmp_path, rows, sentence):
+    table = tmp_path / "metadata.csv"
+    table.write_text(rows)
+    with pytest.raises(UserError, match=sentence):
+        take([*upload, str(table)], tmp_path / "data")
+
+
+def test_uploads_that_are_no_pictures(upload, tmp_path):
+    with pytest.raises(UserError, match=f"choose {FEWEST} to"):
+        take(upload[:3], tmp_path / "data")
+    (tmp_path / "red-apple_0.png").write_text("no picture")
+    with pytest.raises(UserError, match=r"red-apple_0\.png is not a picture"):
+        take(upload, tmp_path / "data")
+
+
+def run(folder, sharing: str, loss: str = "l2") -> None:
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text('{"step": 1, "seconds": 2, "l2": 0.5}\n{"step": 2, "sec')
+    config = {"objective": "end_to_end", "loss": loss, "denoiser": {"sharing": sharing}}
+    (folder / "run.json").write_text(json.dumps({"config": config}))
+
+
+def test_runs_are_found_and_a_line_being_written_is_left_out(tmp_path):
+    for name, sharing, loss in (("l2", "shared", "l2"), ("l1", "shared", "l1"), ("independent", "independent", "l2")):
+        run(tmp_path / "box" / name, sharing, loss)
+    run(tmp_path / "runs" / "own" / "mine", "shared")
+    runs = find_runs(Models(tmp_path / "box", tmp_path / "runs"))
+    assert list(runs) == ["independent", "l1", "l2", "runs/own/mine"]
+    assert runs["runs/own/mine"].lines() == [{"step": 1, "seconds": 2, "l2": 0.5}]
+    assert sharing_pair(runs) == ["independent", "l2"]
+
+
+@pytest.fixture
+def evaluations(tmp_path) -> pd.DataFrame:
+    """Three models; the lower the distance, the better the alignment; a broken file and a file of something else."""
+    for rank, model in enumerate(("l1", "l2", "energy")):
+        for steps in (1, 4):
+            data = {
+                "settings": {"model": model, "steps": steps, "split": "combo"}, "choices": {"painted": 299},
+                "distance": {"fd": 10.0 - rank}, "alignment": {"top1": 0.1 + rank / 10, "style": None},
+                "cost": {"gflop": float(steps), "seconds": 0.1},
+            }  # fmt: skip
+            (tmp_path / f"{model}-{steps}.json").write_text(json.dumps(data))
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "other.json").write_text("[]")
+    return read(tmp_path)
+
+
+def test_evaluations_become_a_table_and_a_line_for_each_model(evaluations, tmp_path):
+    assert len(evaluations) == 6
+    assert splits(evaluations) == [("known things in a style not seen", "combo")]
+    assert "right style" not in shown(evaluations, "combo")  # nobody measured it
+    figure = plot(evaluations, "combo", "distance to real drawings (FD)", "steps")
+    assert {trace.name: tuple(trace.y) for trace in figure.data} == {"l1": (10, 10), "l2": (9, 9), "energy": (8, 8)}
+    assert plot(evaluations, "combo", "recall", "steps") is None
+    assert read(tmp_path / "nowhere").empty
+
+
+def test_how_well_a_figure_predicts_the_votes(evaluations):
+    people = Preferences({"l1": -0.5, "l2": 0.0, "energy": 0.5}, votes=30)
+    table = agreement(evaluations, "combo", people).set_index("figure")
+    assert table["rank correlation"].to_dict() == {
+        "distance to real drawings (FD)": pytest.approx(1), "right thing, first guess": pytest.approx(1),
+    }  # fmt: skip
+    turned = agreement(evaluations, "combo", Preferences({"l1": 0.5, "l2": 0.0, "energy": -0.5}, votes=30))
+    assert list(turned["rank correlation"]) == pytest.approx([-1, -1])
+    assert agreement(evaluations, "combo", Preferences({"l1": 0.1, "l2": 0.0}, votes=3)).empty  # two say nothing
+
+
+def test_a_png_is_the_same_bytes_each_time():
+    settings = Settings("red apple", "l2", 4, 7)
+    assert png(RED, settings) == png(RED, settings) != png(RED)

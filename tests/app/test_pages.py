@@ -1,0 +1,223 @@
+"""Every page as a visitor meets it: main path, phone, colours, keyboard, no outside request, no fault for axe."""
+
+import io
+import re
+import sys
+import zipfile
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from gradio_client import Client
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+PAGES = ("", "compare", "trajectory", "training", "results", "take-part", "about")
+PHONE = {"width": 390, "height": 844}
+
+
+def painted(page: Page, count: int = 1) -> None:
+    expect(page.locator("#status")).to_contain_text("1 picture in" if count == 1 else f"{count} pictures in")
+
+
+def first_file(page: Page) -> bytes:
+    return page.request.get(page.locator("#pictures .grid-container img").first.get_attribute("src")).body()
+
+
+def test_every_page_fits_a_phone_and_has_no_serious_fault(open_page, url):
+    visit = open_page(url, viewport=PHONE)
+    for path in PAGES:
+        visit.page.goto(f"{url}/{path}")
+        expect(visit.page.get_by_role("heading", level=1)).to_be_visible()
+        if not path:
+            painted(visit.page)
+        assert visit.page.evaluate("document.documentElement.scrollWidth") == 390, path
+        visit.assert_accessible()
+    visit.assert_clean()
+
+
+def test_the_bar_leads_to_every_page(open_page, url):
+    page = open_page(url).page
+    for name in ("Compare", "Trajectory", "Training", "Results", "Study", "About", "Generate"):
+        page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
+        expect(page.locator("nav a.active")).to_have_text(name)
+    page.get_by_role("navigation").get_by_role("link", name="Study", exact=True).click()
+    page.get_by_role("link", name="Begin").click()
+    expect(page).to_have_url(re.compile("/study/"))
+
+
+def test_a_link_paints_the_same_bytes(open_page, url):
+    visit = open_page(url)
+    page = visit.page
+    painted(page)  # the picture that greets a visitor
+    page.get_by_label("Prompt", exact=True).fill("a cat & a dog, 100%")
+    page.get_by_label("Prompt", exact=True).press("Enter")
+    expect(page.locator("#address textarea, #address input")).to_have_value(re.compile("cat"))
+    painted(page)
+    address, picture = page.locator("#address textarea, #address input").input_value(), first_file(page)
+    assert parse_qs(urlsplit(address).query)["prompt"] == ["a cat & a dog, 100%"]
+    other = open_page(address)
+    painted(other.page)
+    expect(other.page.get_by_label("Prompt", exact=True)).to_have_value("a cat & a dog, 100%")
+    assert first_file(other.page) == picture
+    visit.assert_clean()
+    other.assert_clean()
+
+
+def test_a_link_that_asks_for_the_impossible_says_so(open_page, url):
+    visit = open_page(f"{url}/?prompt=red+apple&model=nowhere&steps=77&seed=-3")
+    expect(visit.page.get_by_test_id("toast-body").first).to_contain_text("model that is not here")
+    expect(visit.page.get_by_label("Prompt", exact=True)).to_have_value("red apple")
+
+
+def test_settings_come_back_from_the_history(open_page, url):
+    page = open_page(f"{url}/?prompt=sunflower&model=l2&steps=2&seed=5").page
+    painted(page)
+    page.get_by_label("Prompt", exact=True).fill("something else")
+    page.get_by_role("button", name="Your pictures so far").click()
+    page.reload()  # this browser keeps them
+    painted(page)
+    page.get_by_label("Prompt", exact=True).fill("something else")
+    page.get_by_role("button", name="Your pictures so far").click()
+    page.locator("#past button.thumbnail-item").first.click()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("sunflower")
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("5")
+    expect(page.get_by_label("New random seed each time")).not_to_be_checked()
+
+
+def test_all_pictures_in_one_zip(url):
+    *_, file = Client(url, verbose=False).predict("red apple", "l2", 2, 7, False, 3, api_name="/generate")
+    with zipfile.ZipFile(file) as archive:
+        assert archive.namelist() == [f"red-apple_l2_2-steps_seed-{seed}.png" for seed in (7, 8, 9)]
+        assert Image.open(io.BytesIO(archive.read(archive.namelist()[0]))).info["seed"] == "7"
+
+
+def test_a_visitor_may_keep_the_settings_out_of_the_file(url):
+    *_, file = Client(url, verbose=False).predict("red apple", "l2", 2, 7, False, 1, False, api_name="/generate")
+    assert Image.open(file).info == {}
+
+
+def test_compare_two_models_by_the_keyboard(open_page, url):
+    visit = open_page(f"{url}/compare")
+    page = visit.page
+    page.get_by_label("Prompt", exact=True).fill("red apple, noto style")
+    page.get_by_label("Prompt", exact=True).press("Enter")
+    expect(page.locator("#status")).to_contain_text("the time is of one picture")
+    expect(page.locator("#grid img")).to_have_count(2 * 4 + 6)  # both models at every number of steps; six artists
+    expect(page.locator("#grid")).to_contain_text(re.compile(r"\d\.\d\d s"))
+    slider = page.get_by_label("How much of the left picture is seen")
+    slider.press("ArrowRight")
+    expect(slider).to_have_value("51")
+    expect(page.locator(".slide")).to_have_attribute("style", re.compile("51%"))
+    expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as a web page").click()
+    html = download.value.path().read_text()
+    assert html.count("data:image/png") == 14
+    assert "Seed 7" in html
+    visit.assert_clean()
+    visit.assert_accessible()
+
+
+def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):
+    visit = open_page(f"{url}/trajectory")
+    page = visit.page
+    page.get_by_role("button", name="Watch").click()
+    expect(page.locator("#trajectory img")).to_have_count(2 * 2 * 4)
+    expect(page.locator("#trajectory")).to_contain_text("75% noise")
+    page.get_by_role("button", name="Try 8 seeds").click()
+    expect(page.get_by_text("seed 14")).to_be_visible()
+    page.get_by_role("button", name="Go from one to the other").click()
+    expect(page.get_by_text("83% of the way")).to_be_visible()
+    expect(page.get_by_role("button", name="Go from one to the other")).to_be_enabled()
+    visit.assert_clean()
+    visit.assert_accessible()
+
+
+def test_the_ends_between_two_prompts_are_their_own_pictures(url):
+    client = Client(url, verbose=False)
+    between, _ = client.predict("red apple", "l2", 2, 7, "sunflower", api_name="/between")
+    for prompt, entry in (("red apple", between[0]), ("sunflower", between[-1])):
+        *_, file = client.predict(prompt, "l2", 2, 7, False, 1, api_name="/generate")
+        assert Image.open(entry["image"]).tobytes() == Image.open(file).tobytes()
+
+
+def test_two_visitors_at_once_each_get_their_own(open_page, url):
+    pages = [open_page(f"{url}/?prompt={word}&model=l2&steps=4&seed=3&count=4").page for word in ("cat", "rocket")]
+    for page in pages:
+        painted(page, 4)
+    first, second = (first_file(page) for page in pages)
+    assert Image.open(io.BytesIO(first)).info["prompt"] == "cat"
+    assert Image.open(io.BytesIO(second)).info["prompt"] == "rocket"
+
+
+def test_stop_leaves_what_is_there(open_page, url):
+    page = open_page(url).page
+    painted(page)
+    field = page.get_by_label("number input for Number of pictures")
+    field.fill("8")
+    field.blur()
+    page.get_by_role("button", name="Paint").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.locator("#status")).to_contain_text("Stopped")
+    expect(page.get_by_role("button", name="Paint")).to_be_visible()
+
+
+def test_the_pages_come_back_after_a_kill(start_app, checkpoints, open_page, tmp_path):
+    port = str(httpx.URL(start_app(E2ED2_CHECKPOINTS=str(checkpoints))).port)
+    page = open_page(f"http://127.0.0.1:{port}").page
+    painted(page)
+    start_app.kill()
+    url = start_app(E2ED2_CHECKPOINTS=str(checkpoints), PORT=port)
+    page.goto(url)
+    painted(page)
+    page.get_by_role("button", name="Your pictures so far").click()
+    expect(page.locator("#past button.thumbnail-item")).to_have_count(1)
+
+
+@pytest.mark.slow
+def test_a_training_from_the_page_appears_in_generate(start_app, checkpoints, open_page, tmp_path):
+    for number in range(12):
+        Image.new("RGB", (32, 32), (200, 20 * number, 0)).save(tmp_path / f"red-square_{number}.png")
+    url = start_app(E2ED2_CHECKPOINTS=str(checkpoints))
+    visit = open_page(f"{url}/training")
+    page = visit.page
+    page.get_by_role("button", name="Use pictures of your own").click()
+    page.locator("input[type=file]").set_input_files(sorted(tmp_path.glob("*.png")))
+    expect(page.get_by_text("red-square_11")).to_be_visible()
+    page.get_by_label("number input for Updates").fill("10")
+    page.get_by_label("number input for Updates").blur()
+    page.get_by_role("button", name="Start training").click()
+    expect(page.locator("#training-status")).to_contain_text("is finished", timeout=240_000)
+    page.goto(url)
+    page.get_by_label("own/l2-lpips-l2-lpips-1").check()
+    expect(page.get_by_role("button", name="red square")).to_be_visible()  # examples of what it learned from
+    page.get_by_label("Prompt", exact=True).fill("red square")
+    page.get_by_label("Prompt", exact=True).press("Enter")
+    expect(page.locator("#address textarea, #address input")).to_have_value(re.compile("own%2F"))
+    painted(page)
+    visit.assert_clean()
+
+
+@pytest.mark.slow
+def test_a_training_stops_and_goes_on_also_after_a_kill(start_app, checkpoints, tmp_path):
+    for number in range(12):
+        Image.new("RGB", (32, 32), (200, 20 * number, 0)).save(tmp_path / f"red-square_{number}.png")
+    runs = tmp_path / "runs"
+    files = [{"path": str(path), "meta": {"_type": "gradio.FileData"}} for path in sorted(tmp_path.glob("*.png"))]
+    client = Client(start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_RUNS=str(runs)), verbose=False)
+    said, *_ = client.predict("l2", "l2", 300, files, [], api_name="/train")
+    assert "getting ready" in said
+    start_app.kill()
+    client = Client(start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_RUNS=str(runs)), verbose=False)
+    said, *_ = client.predict("l2", "l2", 10, files, [], api_name="/train")
+    assert "is going on" in said  # the training outlived the server, which found it again
+    said, *_ = client.predict(api_name="/stop_training")
+    assert "It stops" in said
+
+
+@pytest.mark.slow
+def test_reload_mode_serves_the_pages(start_app, checkpoints):
+    code = "import sys; from gradio.cli.commands.reload import run; sys.argv[0] = 'gradio'; run()"
+    url = start_app(sys.executable, "-c", code, E2ED2_CHECKPOINTS=str(checkpoints), PORT="7899")
+    assert httpx.get(f"{url}/compare").status_code == 200

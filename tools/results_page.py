@@ -1,0 +1,100 @@
+"""docs/results.md: tables of the evaluation's JSON files, and what they say about the paper's claims."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from e2ed2.generate import CHECKPOINTS
+
+BASELINE = "single-step"
+Result = dict[str, Any]
+HEAD = """# Results
+
+Written by `make results` from the JSON files in `docs/results`; [evaluation.md](evaluation.md) says what each figure
+means. The models are the bundled ones. FD, KID, precision and recall compare with the training drawings, on captions of
+training drawings with their style named ({painted} pictures a figure): compare them with each other only.
+"""
+
+
+def write_page(results: list[Result], real: dict[str, Any], file: Path) -> Path:
+    of = {(r["settings"]["model"], r["settings"]["steps"], r["settings"]["split"]): r for r in results}
+    names = sorted({model for model, _, _ in of})
+    most = {name: max(s for model, s, split in of if model == name and split == "combo") for name in names}
+    parts = [
+        HEAD.format(painted=max(r["choices"]["painted"] for r in results)),
+        "## Every model at its most steps\n",
+        overview(of, names, most),
+        "## What visitors ask for, what was never drawn in that style, what was never drawn\n",
+        alignment_table(of, names, most, real),
+        "## Quality against steps\n",
+        "FD (smaller is better); in brackets the share of pictures whose thing is found first.\n",
+        by_steps(of, names),
+        "## What each cost to train\n",
+        costs(names),
+        "## Pictures\n",
+        *(f"- [{name}](sheets/{name}.jpg): a hundred captions of training drawings, not chosen" for name in names),
+    ]
+    file.write_text("\n".join(parts) + "\n")
+    return file
+
+
+def overview(of: dict, names: list[str], most: dict[str, int]) -> str:
+    rows = []
+    for name in names:
+        result = of[name, most[name], "train"]
+        distance, cost = result["distance"], result["cost"]
+        rows.append(
+            [name, most[name], *(f"{distance[key]:.4g}" for key in ("fd", "kid", "precision", "recall")),
+             _number(result["diversity_ratio"], 2), _number(result["nearest_training_lpips"], 3),
+             f"{cost['gflop']:.2f}", f"{1000 * cost['seconds']:.0f}"]
+        )  # fmt: skip
+    columns = ["model", "steps", "FD", "KID", "precision", "recall", "diversity ratio", "nearest drawing", "GFLOP",
+               "ms a picture"]  # fmt: skip
+    return table(columns, rows)
+
+
+def alignment_table(of: dict, names: list[str], most: dict[str, int], real: dict[str, Any]) -> str:
+    splits = ("train", "combo", "concept", "visitor")
+    columns = ["pictures", *(f"{split} {key}" for split in splits for key in ("top-1", "top-5")), "style (train)"]
+    rows = [["real drawings", *_alignment(real, splits), _number(real["train"]["style"], 2)]]
+    for name in names:
+        found = {split: of[name, most[name], split]["alignment"] for split in splits if (name, most[name], split) in of}
+        rows.append([name, *_alignment(found, splits), _number(found["train"]["style"], 2)])
+    return table(columns, rows)
+
+
+def _alignment(found: dict[str, Any], splits: tuple[str, ...]) -> list[str]:
+    return [_number(found.get(split, {}).get(key), 2) for split in splits for key in ("top1", "top5")]
+
+
+def by_steps(of: dict, names: list[str]) -> str:
+    counts = sorted({steps for _, steps, split in of if split == "train"})
+    rows = []
+    for name in names:
+        cells = []
+        for steps in counts:
+            result = of.get((name, steps, "train"))
+            cells.append(f"{result['distance']['fd']:.3f} ({result['alignment']['top1']:.2f})" if result else "")
+        rows.append([name, *cells])
+    return table(["model", *(f"{steps} step{'s' * (steps > 1)}" for steps in counts)], rows)
+
+
+def costs(names: list[str]) -> str:
+    rows = []
+    for name in names:
+        run = json.loads((CHECKPOINTS / name / "run.json").read_text())
+        trainer, cost = run["config"]["trainer"], run["cost"]
+        samples = trainer["steps"] * trainer["batch_size"]
+        loss = run["config"]["loss"] if run["config"]["objective"] == "end_to_end" else "of one step"
+        rows.append([name, loss, f"{samples:,}", f"{cost['flop'] / 1e15:.2f}", f"{cost['seconds'] / 60:.0f}"])
+    note = "\nBeside the codec, the coarse path and the common start (`base`): see [training.md](training.md).\n"
+    return table(["model", "loss", "samples", "PFLOP", "minutes"], rows) + note
+
+
+def table(columns: list[str], rows: list[list[Any]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
