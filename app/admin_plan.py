@@ -41,14 +41,24 @@ def create(studies: Studies, name: str, pictures: Pictures, asked: Plan) -> Iter
     """
     check_name(studies.store, name)
     with tempfile.TemporaryDirectory() as temporary:
-        sources: list[Source] = []
-        for step in _sources(studies, pictures, Path(temporary)):
-            if isinstance(step, str):
-                yield step
-            else:
-                sources.append(step)
-        yield f"Storing {len(sources)} pictures …"
-        yield make_study(studies.store, name, sources, **asked.changes())
+        try:
+            yield from _made(studies, name, pictures, asked, Path(temporary))
+        except StudyError as error:  # the runner knows nothing of our temporary files
+            text = str(error).replace(f"{temporary}/prompts.txt", "the list of prompts")
+            raise StudyError(text.replace(f"{temporary}/unpacked/", "")) from None
+    if pictures.origin == ARCHIVE and pictures.archive:
+        os.unlink(pictures.archive)  # Gradio's cache is one for all its pages
+
+
+def _made(studies: Studies, name: str, pictures: Pictures, asked: Plan, temporary: Path) -> Iterator[str | StudyInfo]:
+    sources: list[Source] = []
+    for step in _sources(studies, pictures, temporary):
+        if isinstance(step, str):
+            yield step
+        else:
+            sources.append(step)
+    yield f"Storing {len(sources)} pictures …"
+    yield make_study(studies.store, name, sources, **asked.changes())
 
 
 def _sources(studies: Studies, pictures: Pictures, temporary: Path) -> Iterator[str | Source]:
@@ -78,10 +88,9 @@ def _folder(pictures: Pictures, unpacked: Path) -> Path:
         return Path(pictures.folder.strip()).expanduser()
     if not pictures.archive:
         raise StudyError("Choose a zip file with the pictures first.")
-    try:
-        return unpack(Path(pictures.archive), unpacked)
-    finally:
-        os.unlink(pictures.archive)  # Gradio's cache is one for all its pages
+    if not Path(pictures.archive).is_file():
+        raise StudyError("Choose the zip file again: the server keeps an upload until its study is made.")
+    return unpack(Path(pictures.archive), unpacked)
 
 
 def summary(study: StudyInfo) -> str:

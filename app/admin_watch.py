@@ -34,10 +34,13 @@ def build_watch(studies: Studies, page: gr.Blocks) -> gr.Dropdown:
         study = studies.named(name) if name else None
         return _card(studies, study, _site(request)) if study else EMPTY
 
-    def first(name: str | None) -> Any:
+    def renew(name: str | None, before: list[tuple[str, str]]) -> tuple[Any, Any]:
+        """Studies that are new since the last look; the choice stays, or is the newest where there was none."""
         names = studies.names()
-        known = [value for _, value in names]
-        return gr.Dropdown(choices=names, value=name if name in known else next(iter(known), None))
+        if names == before:
+            return gr.skip(), gr.skip()
+        values = [value for _, value in names]
+        return gr.Dropdown(choices=names, value=name if name in values else next(iter(values), None)), names
 
     def invited(name: str | None, people: str, request: gr.Request) -> Any:
         study, wanted = studies.named(name) if name else None, [p.strip() for p in people.splitlines() if p.strip()]
@@ -55,9 +58,11 @@ def build_watch(studies: Studies, page: gr.Blocks) -> gr.Dropdown:
             gr.Warning(str(error))
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    page.load(first, chosen, chosen, **quiet).then(watch, chosen, shown, **quiet)
+    listed = gr.State([])
+    look = ([chosen, listed], [chosen, listed])
+    page.load(renew, *look, **quiet).then(watch, chosen, shown, **quiet)
     chosen.change(watch, chosen, shown, **quiet)
-    gr.Timer(EVERY).tick(watch, chosen, shown, **quiet)
+    gr.Timer(EVERY).tick(renew, *look, **quiet).then(watch, chosen, shown, **quiet)
     make.click(invited, [chosen, labels], links, **quiet)
     buttons = [close, really, keep]
     close.click(lambda: _asking(True), outputs=buttons, **quiet)

@@ -197,7 +197,7 @@ def _page(export: Export, found: Results) -> str:
     }  # fmt: skip
     texts = {q.key: q.text for q in export.spec.questions}
     return environment.get_template("report.html").render(
-        spec=export.spec, found=found, texts=texts, folder=export.folder, reason=wording.reason,
+        spec=export.spec, found=found, texts=texts, folder=export.folder,
         verdicts={key: wording.verdict(q) for key, q in found.kept.questions.items()},
         halo=wording.halo(found.kept), methods=wording.methods(export.spec, found),
         times=_quantiles(_kept(export, found)["response_ms"]), pictures=_pictures(export, found),

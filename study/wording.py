@@ -9,12 +9,6 @@ from study.stats.davidson import Ranking
 from study.stats.intervals import RESAMPLES, Estimate
 from study.stats.preference import Preference
 
-RULES = {
-    "min_gold_pass_rate": "passed fewer than {limit:.0%} of the gold pairs",
-    "min_median_response_ms": "took less than {limit:g} ms for half of the answers",
-    "max_identical_strict": "saw a difference in more than {limit:.0%} of the identical pairs",
-}
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -91,11 +85,6 @@ def _of_ranking(found: Ranking) -> Verdict:
     return Verdict(head, text, sure)
 
 
-def reason(name: str, limit: float) -> str:
-    """Why a rater was left out, in words."""
-    return RULES[name].format(limit=limit)
-
-
 def halo(analysis: Analysis) -> list[str]:
     """How far the answers of one rater to several questions are one answer."""
     lines = []
@@ -123,7 +112,7 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
     )  # fmt: skip
     mode = {"joint": "on one screen", "separate": "in a separate pass each",
             "randomised": "on one screen or in separate passes, drawn for each rater"}[spec.mode]  # fmt: skip
-    rules = [reason(rule.name, rule.limit) for rule in flow.rules]
+    rules = [rule.words for rule in flow.rules]
     design = (
         f"Raters compared images of {arms} arms ({', '.join(spec.arms)}) for {len(spec.prompts)} prompts, two images "
         f"of one prompt at a time, at most {spec.pairs_per_rater} comparisons each, and answered "

@@ -88,8 +88,8 @@ def results(answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resamp
     answers = answers.sort_values(["rater", "position", "question"], kind="stable", ignore_index=True)
     kept, flow = exclude(answers, spec.exclusions)
     if kept[kept["kind"] == "comparison"].empty:
-        broken = ", ".join(f"{rule.name} by {len(rule.broken_by)}" for rule in flow.rules if rule.broken_by)
-        raise StudyError(f"The rules leave out all {len(flow.raters)} raters so far ({broken}): wait for more raters.")
+        broken = "; ".join(f"{len(rule.broken_by)} {rule.words}" for rule in flow.rules if rule.broken_by)
+        raise StudyError(f"The rules leave out every rater so far ({broken}): wait for more raters.")
     done = set(raters.loc[raters["status"] != "active", "rater"].astype(str))
     live = {}
     if len(spec.arms) == 2:

@@ -7,6 +7,12 @@ import pandas as pd
 
 from study.spec import Exclusions
 
+RULES = {
+    "min_gold_pass_rate": "passed fewer than {limit:.0%} of the gold pairs",
+    "min_median_response_ms": "took less than {limit:g} ms for half of the answers",
+    "max_identical_strict": "saw a difference in more than {limit:.0%} of the identical pairs",
+}
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -15,6 +21,11 @@ class Rule:
     limit: float
     broken_by: tuple[str, ...]
     """Raters, sorted; one rater may break several rules."""
+
+    @property
+    def words(self) -> str:
+        """What raters who broke it did."""
+        return RULES[self.name].format(limit=self.limit)
 
 
 @dataclass(frozen=True)
