@@ -4,6 +4,7 @@ import io
 import re
 import sys
 import zipfile
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -12,6 +13,7 @@ from gradio_client import Client
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+README = Path(__file__).parents[2] / "README.md"
 PAGES = ("", "compare", "trajectory", "training", "results", "take-part", "about")
 PHONE = {"width": 390, "height": 844}
 
@@ -177,6 +179,16 @@ def test_the_pages_come_back_after_a_kill(start_app, checkpoints, open_page, tmp
     painted(page)
     page.get_by_role("button", name="Your pictures so far").click()
     expect(page.locator("#past button.thumbnail-item")).to_have_count(1)
+
+
+def test_the_readme_s_examples_run(url):
+    block = next(one for one in README.read_text().split("```python\n") if one.startswith("from gradio_client"))
+    code = block.partition("```")[0].replace("http://127.0.0.1:7860", url)
+    found: dict = {}
+    exec(code, found)
+    assert found["seed"] == 7
+    assert len(found["pictures"]) == 7
+    assert found["html"].endswith(".html")
 
 
 @pytest.mark.slow
