@@ -6,7 +6,7 @@ DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
 
-.PHONY: setup demo test lint types check check-slow bench results clean
+.PHONY: setup demo test lint types check check-slow screenshots bench results clean
 .DELETE_ON_ERROR: # a half-made environment is made again, not used
 
 setup: $(RUNTIME)
@@ -28,6 +28,9 @@ check: lint types test
 
 check-slow: $(DEV)
 	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest -m slow
+
+screenshots: $(DEV) # of every page, into screenshots/
+	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest tests/app/screenshots.py
 
 bench: $(RUNTIME)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done

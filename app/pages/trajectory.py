@@ -83,7 +83,7 @@ class TrajectoryPage:
         self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str
     ) -> None:
         """Show that the button was pressed, paint, and give the button back."""
-        pressed = button.click(lambda: busy("Painting …"), None, button, **QUIET)
+        pressed = button.click(lambda: (busy("Painting …"), gr.update(visible=True)), None, [button, output], **QUIET)
         done = pressed.then(act, inputs, [output, self.status], preprocess=False, api_name=name,
                             api_description=description, **PAINTING)  # fmt: skip
         done.then(lambda: gr.Button(label, interactive=True), None, button, **QUIET)
@@ -128,5 +128,5 @@ class TrajectoryPage:
 def _row_of_pictures(label: str) -> gr.Gallery:
     return gr.Gallery(
         label=label, show_label=False, format="png", columns=4, height="auto", object_fit="contain", interactive=False,
-        buttons=["fullscreen"], elem_classes="pictures",
+        buttons=["fullscreen"], elem_classes="pictures", visible=False,
     )  # fmt: skip

@@ -4,6 +4,7 @@ import io
 import re
 import sys
 import zipfile
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -12,12 +13,17 @@ from gradio_client import Client
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+README = Path(__file__).parents[2] / "README.md"
 PAGES = ("", "compare", "trajectory", "training", "results", "take-part", "about")
 PHONE = {"width": 390, "height": 844}
 
 
 def painted(page: Page, count: int = 1) -> None:
     expect(page.locator("#status")).to_contain_text("1 picture in" if count == 1 else f"{count} pictures in")
+
+
+def prompt(page: Page):
+    return page.get_by_label("Prompt").first
 
 
 def first_file(page: Page) -> bytes:
@@ -50,15 +56,15 @@ def test_a_link_paints_the_same_bytes(open_page, url):
     visit = open_page(url)
     page = visit.page
     painted(page)  # the picture that greets a visitor
-    page.get_by_label("Prompt", exact=True).fill("a cat & a dog, 100%")
-    page.get_by_label("Prompt", exact=True).press("Enter")
+    prompt(page).fill("a cat & a dog, 100%")
+    prompt(page).press("Enter")
     expect(page.locator("#address textarea, #address input")).to_have_value(re.compile("cat"))
     painted(page)
     address, picture = page.locator("#address textarea, #address input").input_value(), first_file(page)
     assert parse_qs(urlsplit(address).query)["prompt"] == ["a cat & a dog, 100%"]
     other = open_page(address)
     painted(other.page)
-    expect(other.page.get_by_label("Prompt", exact=True)).to_have_value("a cat & a dog, 100%")
+    expect(prompt(other.page)).to_have_value("a cat & a dog, 100%")
     assert first_file(other.page) == picture
     visit.assert_clean()
     other.assert_clean()
@@ -67,20 +73,20 @@ def test_a_link_paints_the_same_bytes(open_page, url):
 def test_a_link_that_asks_for_the_impossible_says_so(open_page, url):
     visit = open_page(f"{url}/?prompt=red+apple&model=nowhere&steps=77&seed=-3")
     expect(visit.page.get_by_test_id("toast-body").first).to_contain_text("model that is not here")
-    expect(visit.page.get_by_label("Prompt", exact=True)).to_have_value("red apple")
+    expect(prompt(visit.page)).to_have_value("red apple")
 
 
 def test_settings_come_back_from_the_history(open_page, url):
     page = open_page(f"{url}/?prompt=sunflower&model=l2&steps=2&seed=5").page
     painted(page)
-    page.get_by_label("Prompt", exact=True).fill("something else")
+    prompt(page).fill("something else")
     page.get_by_role("button", name="Your pictures so far").click()
     page.reload()  # this browser keeps them
     painted(page)
-    page.get_by_label("Prompt", exact=True).fill("something else")
+    prompt(page).fill("something else")
     page.get_by_role("button", name="Your pictures so far").click()
     page.locator("#past button.thumbnail-item").first.click()
-    expect(page.get_by_label("Prompt", exact=True)).to_have_value("sunflower")
+    expect(prompt(page)).to_have_value("sunflower")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("5")
     expect(page.get_by_label("New random seed each time")).not_to_be_checked()
 
@@ -100,8 +106,8 @@ def test_a_visitor_may_keep_the_settings_out_of_the_file(url):
 def test_compare_two_models_by_the_keyboard(open_page, url):
     visit = open_page(f"{url}/compare")
     page = visit.page
-    page.get_by_label("Prompt", exact=True).fill("red apple, noto style")
-    page.get_by_label("Prompt", exact=True).press("Enter")
+    prompt(page).fill("red apple, noto style")
+    prompt(page).press("Enter")
     expect(page.locator("#status")).to_contain_text("the time is of one picture")
     expect(page.locator("#grid img")).to_have_count(2 * 4 + 6)  # both models at every number of steps; six artists
     expect(page.locator("#grid")).to_contain_text(re.compile(r"\d\.\d\d s"))
@@ -175,6 +181,16 @@ def test_the_pages_come_back_after_a_kill(start_app, checkpoints, open_page, tmp
     expect(page.locator("#past button.thumbnail-item")).to_have_count(1)
 
 
+def test_the_readme_s_examples_run(url):
+    block = next(one for one in README.read_text().split("```python\n") if one.startswith("from gradio_client"))
+    code = block.partition("```")[0].replace("http://127.0.0.1:7860", url)
+    found: dict = {}
+    exec(code, found)
+    assert found["seed"] == 7
+    assert len(found["pictures"]) == 7
+    assert found["html"].endswith(".html")
+
+
 @pytest.mark.slow
 def test_a_training_from_the_page_appears_in_generate(start_app, checkpoints, open_page, tmp_path):
     for number in range(12):
@@ -192,8 +208,8 @@ def test_a_training_from_the_page_appears_in_generate(start_app, checkpoints, op
     page.goto(url)
     page.get_by_label("own/l2-lpips-l2-lpips-1").check()
     expect(page.get_by_role("button", name="red square")).to_be_visible()  # examples of what it learned from
-    page.get_by_label("Prompt", exact=True).fill("red square")
-    page.get_by_label("Prompt", exact=True).press("Enter")
+    prompt(page).fill("red square")
+    prompt(page).press("Enter")
     expect(page.locator("#address textarea, #address input")).to_have_value(re.compile("own%2F"))
     painted(page)
     visit.assert_clean()
