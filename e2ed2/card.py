@@ -38,7 +38,7 @@ Fluent Emoji (MIT), OpenMoji (CC BY-SA 4.0) and EmojiOne 2.3 (CC BY 4.0): see `T
 WHAT = {
     "codec": "Images to 8x8x32 latents and back, shared by the models beside it.",
     "coarse": "The coarse path alone, shared by the denoisers beside it.",
-    "single_step": "The single-step baseline (Fig. 1a of arXiv 2412.21044), trained from the same coarse path.",
+    "single_step": "The single-step baseline (Fig. 1a of arXiv 2412.21044), and the start of the end-to-end ones.",
     "end_to_end": "An end-to-end model (Fig. 1b of arXiv 2412.21044): the loss `{loss}` on the final sample, "
     "through all steps; T drawn from {steps} at each update.",
 }
@@ -80,7 +80,7 @@ def write_card(folder: Path, run: Path, config: RunConfig, model: nn.Module, mac
 
 def _start(config: RunConfig) -> str:
     if config.init:
-        return f"`{config.init}`"
+        return f"`{config.init}`" + (f" with the coarse path of `{config.coarse_from}`" if config.coarse_from else "")
     return (
         f"random weights beside the coarse path of `{config.coarse_from}`" if config.coarse_from else "random weights"
     )

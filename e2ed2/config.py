@@ -30,7 +30,7 @@ class RunConfig:
     codec_from: str = ""
     """A model's folder to take the codec from, where there is no `init`."""
     coarse_from: str = ""
-    """A model's folder to take the coarse path from, where there is no `init`."""
+    """A model's folder to take the coarse path from, instead of that of `init`."""
     coarse_lr_share: float = 0.1
     """Learning rate of the coarse path, as a share of the transformer's; 0 keeps it as it is."""
     time_shift: float = 1.0
@@ -70,36 +70,36 @@ COARSE = RunConfig(
     loss="l2",
     coarse_lr_share=1.0,
     trainer=TrainerConfig(
-        steps=9000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=1000, save_every=1000
+        steps=3000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=500, save_every=500
     ),
 )
-FINISH = RunConfig(
+SINGLE_STEP = RunConfig(
+    objective="single_step",
     codec_from="runs/coarse/model",
     coarse_from="runs/coarse/model",
     coarse_lr_share=0.0,
+    time_shift=3.0,
+    trainer=TrainerConfig(steps=5000, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
+)
+FINISH = RunConfig(
+    init="runs/single-step/model",
+    coarse_lr_share=0.0,
     trainer=TrainerConfig(
-        steps=400, batch_size=32, lr=8e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=100
+        steps=800, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=200, save_every=200
     ),
 )
 
 PRESETS = {
     "codec": CODEC,
     "coarse": COARSE,
-    "coarse-short": replace(COARSE, trainer=replace(COARSE.trainer, steps=3000)),
     "coarse-energy": replace(
         COARSE,
         loss="energy",
         samples=3,
-        coarse_from="runs/coarse-short/model",
+        coarse_from="runs/coarse/model",
         trainer=replace(COARSE.trainer, steps=2400, lr=7e-4, preview_every=400, save_every=400),
     ),
-    # As many FLOPs as `l2-lpips`, so that the two compare.
-    "single-step": replace(
-        FINISH,
-        objective="single_step",
-        time_shift=3.0,
-        trainer=TrainerConfig(steps=2013, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
-    ),
+    "single-step": SINGLE_STEP,
     "l1": replace(FINISH, loss="l1"),
     "l2": replace(FINISH, loss="l2"),
     "lpips": replace(FINISH, loss="lpips"),

@@ -87,9 +87,10 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
 
 def independent_copies(denoiser: CoarseToFineDenoiser, steps: int) -> CoarseToFineDenoiser:
     """A denoiser with a transformer for each step; all start as the one that `denoiser` shares between steps."""
-    if denoiser.config.sharing != "shared":
+    config: Any = denoiser.config
+    if config.sharing != "shared":
         raise UserError("The model to start from has independent steps already: start from one that shares them.")
-    copies: Any = CoarseToFineDenoiser.from_config(denoiser.config | {"sharing": "independent", "steps": steps})
+    copies: Any = CoarseToFineDenoiser.from_config(config | {"sharing": "independent", "steps": steps})
     copies.coarse.load_state_dict(denoiser.coarse.state_dict())
     for transformer in copies.transformers:
         transformer.load_state_dict(denoiser.transformers[0].state_dict())

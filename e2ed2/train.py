@@ -86,7 +86,7 @@ def build_denoiser(config: RunConfig) -> CoarseToFineDenoiser:
     denoiser = load_denoiser(Path(config.init)) if config.init else config.denoiser.build()
     if config.init and config.denoiser.sharing == "independent":
         denoiser = independent_copies(denoiser, config.denoiser.steps)
-    if config.coarse_from and not config.init:
+    if config.coarse_from:
         load_coarse(denoiser, Path(config.coarse_from))
     denoiser.coarse.requires_grad_(config.coarse_lr_share > 0)
     return denoiser
