@@ -130,7 +130,8 @@ class Trainings:
         part = max(1, order.updates // 5)
         data = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION] if order.files else []
         return [
-            "train", order.loss, "--init", str(self.models.folders()[order.base]), "--coarse-from", "", "--out", str(run), *data,
+            "train", order.loss, "--init", str(self.models.folders()[order.base]), "--coarse-from", "",
+            "--out", str(run), *data,
             "--sampling-steps", *map(str, self.models.steps(order.base)), "--trainer.steps", str(order.updates),
             "--trainer.batch-size", "16", "--trainer.lr", "3e-4", "--trainer.warmup", "5", "--trainer.ema-decay", "0.9",
             "--trainer.log-every", "1", "--trainer.preview-every", str(part), "--trainer.save-every", str(part),
