@@ -33,7 +33,11 @@ def load_model(kind: type[Model], folder: Path) -> Model:
     if not (folder / "config.json").is_file():
         raise UserError(f"No {kind.__name__} at {folder}: train one with `python -m e2ed2 train`, or mend the path.")
     with damage_told(folder):
-        return kind.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True).eval()
+        # Saving memory while loading would give other threads' new modules no weights at all (a global patch).
+        model: Any = kind.from_pretrained(
+            folder, torch_dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False
+        )
+        return model.eval()
 
 
 def load_denoiser(folder: Path) -> CoarseToFineDenoiser:
