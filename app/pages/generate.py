@@ -143,8 +143,8 @@ class GeneratePage:
             yield gr.skip(), sentences[0], *[gr.skip()] * 4
 
     def welcome(self, prompt, model, steps, seed, count, inside, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """The pictures that the address asks for, or one to begin with."""
-        if self.services.models.names():
+        """The pictures that the address asks for, or one to begin with, unless the visitor was quicker."""
+        if self.services.models.names() and self.services.painting(request.session_hash) is None:
             yield from self.generate(prompt, model, steps, seed, False, count, inside, request)
 
     def open_page(self, request: gr.Request) -> tuple[Any, ...]:
@@ -152,15 +152,15 @@ class GeneratePage:
         model, known = wanted.get("model"), models.names()
         if model and model not in known:
             gr.Warning("The link asks for a model that is not here, so another one is chosen.")
-        chosen = model if model in known else models.favourite()
-        return (
-            wanted.get("prompt", EXAMPLES[0]),
-            gr.Radio(choices=models.choices(), value=chosen),
-            wanted.get("steps", models.steps(str(chosen))[-1] if chosen else STEPS[-1]),
-            wanted.get("seed", WELCOME_SEED),
-            "seed" not in wanted,
-            wanted.get("count", 1),
-            "" if known else NO_MODELS,
+        radio = {"value": model} if model in known else {}
+        return (  # what no link asks for stays as it is: the visitor may be typing already
+            wanted.get("prompt", gr.skip()),
+            gr.Radio(choices=models.choices(), **radio),
+            wanted.get("steps", gr.skip()),
+            wanted.get("seed", gr.skip()),
+            False if "seed" in wanted else gr.skip(),
+            wanted.get("count", gr.skip()),
+            gr.skip() if known else NO_MODELS,
         )
 
     def suit_model(self, model: str | None, steps: int) -> tuple[Any, Any]:
