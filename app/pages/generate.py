@@ -95,7 +95,7 @@ class GeneratePage:
     def wire(self, demo: gr.Blocks) -> None:
         results = [self.pictures, self.status, self.seed, self.address, self.download, self.made]
         fields = [self.prompt, self.model, self.steps, self.seed, self.randomise, self.count]
-        welcome = demo.load(self.open_page, None, [*fields, self.status], **SAYING).then(
+        welcome = demo.load(self.open_page, None, fields, **SAYING).then(
             self.welcome, [self.prompt, self.model, self.steps, self.seed, self.count, self.inside], results,
             api_visibility="private", preprocess=False, **PAINTING,
         )  # fmt: skip
@@ -144,7 +144,9 @@ class GeneratePage:
 
     def welcome(self, prompt, model, steps, seed, count, inside, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """The pictures that the address asks for, or one to begin with, unless the visitor was quicker."""
-        if self.services.models.names() and self.services.painting(request.session_hash) is None:
+        if not self.services.models.names():
+            yield gr.skip(), NO_MODELS, *[gr.skip()] * 4
+        elif self.services.painting(request.session_hash) is None:
             yield from self.generate(prompt, model, steps, seed, False, count, inside, request)
 
     def open_page(self, request: gr.Request) -> tuple[Any, ...]:
@@ -160,7 +162,6 @@ class GeneratePage:
             wanted.get("seed", gr.skip()),
             False if "seed" in wanted else gr.skip(),
             wanted.get("count", gr.skip()),
-            gr.skip() if known else NO_MODELS,
         )
 
     def suit_model(self, model: str | None, steps: int) -> tuple[Any, Any]:
