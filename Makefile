@@ -39,7 +39,7 @@ results: $(RUNTIME)
 	$(BIN)/python -m tools.results
 	$(BIN)/python -m tools.sheets
 	$(BIN)/python -m tools.grid
-	$(BIN)/python -m tools.grid --style "" --prompts "red apple" "cat face" "house" --seeds 1 2 3 4 5 --out docs/unstyled.png
+	$(BIN)/python -m tools.grid --style "" --prompts "red apple" "cat face" "house" --seeds 1 2 3 4 5 --out docs/unstyled.jpg
 
 clean:
 	rm -rf $(VENV) .e2ed2-cache .pytest_cache .ruff_cache .hypothesis

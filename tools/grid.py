@@ -1,6 +1,6 @@
 """The README's picture: the bundled models (rows) on common prompts (columns), all from the same noise.
 
-python -m tools.grid --out docs/grid.png
+python -m tools.grid --out docs/grid.jpg
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ PROMPTS = (
 
 @dataclass(frozen=True)
 class Grid:
-    out: Path = Path("docs/grid.png")
+    out: Path = Path("docs/grid.jpg")
     prompts: tuple[str, ...] = PROMPTS
     style: str = "noto"
     """Added to each prompt; empty for none."""
