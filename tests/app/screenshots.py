@@ -31,11 +31,16 @@ def training(page: Page) -> None:
     expect(page.locator("#curves .main-svg").first).to_be_visible(timeout=SLOW)
 
 
+def results(page: Page) -> None:
+    expect(page.locator("#quality .main-svg").first).to_be_visible(timeout=SLOW)
+    expect(page.locator("#votes")).not_to_be_empty(timeout=SLOW)
+
+
 def heading(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
-PAGES = {"": generate, "compare": compare, "trajectory": trajectory, "training": training, "results": heading,
+PAGES = {"": generate, "compare": compare, "trajectory": trajectory, "training": training, "results": results,
          "take-part": heading, "about": heading}  # fmt: skip
 
 
