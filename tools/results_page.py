@@ -56,7 +56,7 @@ def verdict(of: dict, names: list[str], most: dict[str, int]) -> str:
             f"- `{BASELINE}` at {steps} steps: FD {theirs:.1f}, so `{best}` has {ours[best] / theirs:.2f} times it."
         )
     lines.append(
-        "- Not at equal work: the end-to-end models start from `single-step`, so their cost comes on top of its (below)."
+        "- Not at equal work: the end-to-end models start from `single-step`, so their cost (below) adds to its."
         " Whether more single-step training would have done as well, this cannot tell."
     )
     return "\n".join(lines) + "\n"
@@ -111,7 +111,7 @@ def costs(names: list[str]) -> str:
         samples = trainer["steps"] * trainer["batch_size"]
         loss = run["config"]["loss"] if run["config"]["objective"] == "end_to_end" else "of one step"
         rows.append([name, loss, f"{samples:,}", f"{cost['flop'] / 1e15:.2f}", f"{cost['seconds'] / 60:.0f}"])
-    note = "\nBeside the codec and the coarse path, and for all but `single-step` beside that one: see [training.md](training.md).\n"
+    note = "\nBeside the codec, the coarse path and, for the others, `single-step`: see [training.md](training.md).\n"
     return table(["model", "loss", "samples", "PFLOP", "minutes"], rows) + note
 
 

@@ -154,7 +154,7 @@ class GeneratePage:
         model, known = wanted.get("model"), models.names()
         if model and model not in known:
             gr.Warning("The link asks for a model that is not here, so another one is chosen.")
-        radio = {"value": model} if model in known else {}
+        radio: dict[str, Any] = {"value": model} if model in known else {}
         return (  # what no link asks for stays as it is: the visitor may be typing already
             wanted.get("prompt", gr.skip()),
             gr.Radio(choices=models.choices(), **radio),
