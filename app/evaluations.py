@@ -86,7 +86,9 @@ def shown(table: pd.DataFrame, split: str | None) -> str:
 
 def html_table(table: pd.DataFrame) -> str:
     """It scrolls by itself on a narrow screen, also by keys."""
-    numbers = table.to_html(index=False, border=0, classes="figures", float_format=lambda value: f"{value:.3g}")
+    numbers = table.to_html(
+        index=False, border=0, classes="figures", na_rep="", float_format=lambda value: f"{value:.3g}"
+    )
     return f'<div class="scroll" tabindex="0" role="region" aria-label="Figures">{numbers}</div>'
 
 
@@ -101,7 +103,8 @@ def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> 
         figure.add_scatter(x=rows[against], y=rows[measure], name=str(model), mode="lines+markers", text=rows["steps"],
                            hovertemplate="%{text} steps: %{y:.3g}")  # fmt: skip
     if against == "steps":
-        figure.update_xaxes(dtick=1)
+        counts = sorted({str(int(count)) for count in part["steps"]}, key=int)  # evenly spaced: 50 is far from 4
+        figure.update_xaxes(type="category", categoryorder="array", categoryarray=counts)
     return figure
 
 

@@ -76,7 +76,7 @@ class ResultsPage:
     def open_page(self) -> tuple[Any, ...]:
         table = read()
         offered = splits(table)
-        split = "combo" if "combo" in [value for _, value in offered] else next((value for _, value in offered), None)
+        split = "train" if "train" in [value for _, value in offered] else next((value for _, value in offered), None)
         return (
             "" if offered else NOTHING,
             gr.Column(visible=bool(offered)),
