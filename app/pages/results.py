@@ -54,7 +54,7 @@ class ResultsPage:
         gr.Markdown(
             "## Variety\nFour pictures of one caption that names no style, against six artists' drawings of it."
         )
-        self.variety = gr.Plot(label="Variety", show_label=False, visible=False)
+        self.variety = gr.Plot(label="Variety", show_label=False, elem_id="variety", visible=False)
         gr.Markdown("## All figures")
         self.table = gr.HTML(label="All figures", elem_id="table")
 

@@ -37,8 +37,10 @@ def test_every_page_fits_a_phone_and_has_no_serious_fault(open_page, url):
         expect(visit.page.get_by_role("heading", level=1)).to_be_visible()
         if not path:
             painted(visit.page)
+            expect(visit.page.get_by_role("button", name="Download", exact=True)).to_be_enabled()
         if path == "results":  # Gradio's placeholder of a plot that is not there yet is a fault for axe
-            expect(visit.page.locator("#quality .main-svg").first).to_be_visible()
+            for plot in ("#quality", "#variety"):
+                expect(visit.page.locator(f"{plot} .main-svg").first).to_be_visible()
         assert visit.page.evaluate("document.documentElement.scrollWidth") == 390, path
         visit.assert_accessible()
     visit.assert_clean()
