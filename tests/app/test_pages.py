@@ -173,6 +173,7 @@ def test_stop_leaves_what_is_there(open_page, url):
     expect(page.get_by_role("button", name="Paint")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_pages_come_back_after_a_kill(start_app, checkpoints, open_page, tmp_path):
     port = str(httpx.URL(start_app(E2ED2_CHECKPOINTS=str(checkpoints))).port)
     page = open_page(f"http://127.0.0.1:{port}").page
