@@ -84,21 +84,30 @@ def _unprivileged() -> list[str]:
     pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path) -> Iterator[Store]:
-    """A fresh store on each database."""
-    if request.param == "sqlite":
-        opened = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
-    else:
-        server = request.getfixturevalue("postgres")
-        name = f"s{uuid.uuid4().hex}"
-        admin = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        admin.dispose()
-        opened = Store.open(tmp_path / "data", server.replace("/postgres", f"/{name}"))
+@pytest.fixture
+def sqlite_store(tmp_path) -> Iterator[Store]:
+    """A fresh store; files whose subject is not the database take it as their `store`."""
+    opened = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
     yield opened
     opened.database.engine.dispose()
+
+
+@pytest.fixture
+def postgres_store(postgres, tmp_path) -> Iterator[Store]:
+    name = f"s{uuid.uuid4().hex}"
+    admin = create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    admin.dispose()
+    opened = Store.open(tmp_path / "data", postgres.replace("/postgres", f"/{name}"))
+    yield opened
+    opened.database.engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request) -> Store:
+    """A fresh store on each database."""
+    return request.getfixturevalue(f"{request.param}_store")
 
 
 @pytest.fixture

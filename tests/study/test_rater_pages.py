@@ -17,10 +17,8 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 
 @pytest.fixture
-def store(tmp_path) -> Iterator[Store]:
-    opened = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
-    yield opened
-    opened.database.engine.dispose()
+def store(sqlite_store) -> Store:
+    return sqlite_store
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import hashlib
 import html
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,10 +25,8 @@ SECRETS = ("secretarm", "secretarmone", "secretfile", "secretmetadata", "secrets
 
 
 @pytest.fixture
-def store(tmp_path) -> Iterator[Store]:
-    opened = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
-    yield opened
-    opened.database.engine.dispose()
+def store(sqlite_store) -> Store:
+    return sqlite_store
 
 
 @pytest.fixture
