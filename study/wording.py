@@ -75,13 +75,13 @@ def _of_ranking(found: Ranking) -> Verdict:
     clear = [d for d in found.differences if d.p_holm < 0.05]
     first = [d for d in found.differences if d.arm == order[0]]
     sure = certainty(max((d.p_holm for d in first), default=1.0))
-    head = f"{order[0]} is preferred" if sure != "not sure" else f"No clear winner; {order[0]} leads"
+    head = f"{order[0]} is preferred" if sure != "not sure" else "No clear winner"
     unclear = [f"{d.arm} and {d.other}" for d in found.differences if not d.p_holm < 0.05]
     text = f"From best to worst: {', '.join(order)}. {len(clear)} of {len(found.differences)} differences are clear."
     if unclear:
         text += f" Not told apart: {'; '.join(unclear)}."
     if found.fit.separated:
-        text += " One arm won (or lost) everything, so its distance is only roughly known."
+        text += " An arm, or a side, won everything it could, so the distances are only roughly known."
     return Verdict(head, text, sure)
 
 

@@ -14,11 +14,12 @@ from study.errors import StudyError
 from study.spec import Exclusions
 from study.stats import checked, evidence, exclude, preference, ranking
 from study.stats.agreement import consistency, halo, halo_of_one_screen, krippendorff, side_bias
-from study.stats.analysis import holm, plain
+from study.stats.analysis import Answered, holm, plain
 from study.stats.answers import codes
 from study.stats.davidson import fit
 from study.stats.evalues import wealth
 from study.stats.intervals import bounded, covariance, pigeonhole
+from study.wording import verdict
 
 FLIP = {"left": "right", "right": "left", "tie": "tie"}
 
@@ -419,3 +420,13 @@ def test_strength_differences_are_log_odds_of_decided_answers():
     counts[0, 1], counts[1, 0] = (73, 10, 27), (27, 10, 73)
     found = fit(counts, ("a", "b"))
     assert expit(found.strengths[0] - found.strengths[1]) == pytest.approx(0.73)
+
+
+def test_arms_that_the_answers_do_not_tell_apart_have_no_leader():
+    """Everybody took the left side: the arms are even, and what won everything is a side."""
+    sides = [("r", f"p{i}", *("ab", "ba")[i % 2], "left") for i in range(4)]
+    question = Answered((), (), ranking(table(sides), 0), "", {}, agreement=None, consistency=None, side=None)
+    assert question.ranking.strengths["a"].value == pytest.approx(question.ranking.strengths["b"].value, abs=1e-6)
+    told = verdict(question)
+    assert told.headline == "No clear winner"
+    assert "or a side" in told.detail
