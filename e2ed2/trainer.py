@@ -64,7 +64,7 @@ class TrainerConfig:
     preview_every: int = 250
     save_every: int = 250
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
-    """`auto`: bf16 where the hardware multiplies it faster (recent GPUs; CPUs with AMX), else none."""
+    """`auto`: bf16 where the hardware multiplies it faster (recent GPUs; CPUs with AMX or AVX-512's bf16), else none."""
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch_size, self.log_every, self.preview_every, self.save_every) < 1:
@@ -81,12 +81,13 @@ class TrainerConfig:
 
 
 def precision(config: TrainerConfig) -> str:
-    """What `auto` means on this machine. Without AMX a CPU is slower in bf16 than in float32."""
+    """What `auto` means on this machine. A CPU without bf16 products is slower in bf16 than in float32."""
     if config.mixed_precision != "auto":
         return config.mixed_precision
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
-    return "bf16" if torch.cpu.get_capabilities().get("amx_bf16") else "no"
+    can = torch.cpu.get_capabilities()
+    return "bf16" if can.get("amx_bf16") or can.get("avx512_bf16") else "no"
 
 
 class Trainer:
