@@ -100,6 +100,13 @@ PRESETS = {
         trainer=replace(COARSE.trainer, steps=2400, lr=7e-4, preview_every=400, save_every=400),
     ),
     "single-step": SINGLE_STEP,
+    "single-step-long": replace(
+        SINGLE_STEP,
+        init="runs/single-step/model",
+        codec_from="",
+        coarse_from="",
+        trainer=replace(SINGLE_STEP.trainer, lr=FINISH.trainer.lr),
+    ),
     "l1": replace(FINISH, loss="l1"),
     "l2": replace(FINISH, loss="l2"),
     "lpips": replace(FINISH, loss="lpips"),

@@ -20,6 +20,7 @@ from e2ed2.text import WIDTH
 from e2ed2.types import TextEmbedding
 
 Sharing = Literal["shared", "independent"]
+Choice = Literal["normal", "one-hot"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class DenoiserConfig:
     coarse_width: int = 2048
     choices: int = 16
     """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
+    choice: Choice = "normal"
+    """Those numbers as they are, standard normal, or `one-hot`, the largest alone: artists do not blend."""
     sharing: Sharing = "shared"
     """One transformer for every step, or one for each (Fig. 4)."""
     steps: int = 1
@@ -56,15 +59,15 @@ class Started:
     """What the caption and the initial noise decide."""
 
     coarse: Tensor  # [B, C, h, w] the coarse picture
-    choice: Tensor  # [B, choices] standard normal
+    choice: Tensor  # [B, choices] of unit variance
 
 
 class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self, channels: int, grid: int, width: int, depth: int, heads: int, coarse_width: int,
-                 choices: int, sharing: Sharing, steps: int):  # fmt: skip
+                 choices: int, sharing: Sharing, steps: int, choice: Choice = "normal"):  # fmt: skip
         super().__init__()
-        self.coarse = CoarsePath(channels, grid, coarse_width, choices)
+        self.coarse = CoarsePath(channels, grid, coarse_width, choices, choice)
         count = steps if sharing == "independent" else 1
         self.transformers = nn.ModuleList(
             Transformer(channels, grid, width, depth, heads, choices) for _ in range(count)
@@ -102,13 +105,13 @@ class CoarsePath(nn.Module):
 
     directions: Tensor
 
-    def __init__(self, channels: int, grid: int, width: int, choices: int):
+    def __init__(self, channels: int, grid: int, width: int, choices: int, choice: Choice):
         super().__init__()
         size = channels * grid * grid
         # An orthonormal projection of white noise is white noise: w ~ N(0, I).
         directions = torch.randn(size, choices, generator=torch.Generator().manual_seed(0))
         self.register_buffer("directions", torch.linalg.qr(directions).Q.contiguous())
-        self.choices, self.shape = choices, (channels, grid, grid)
+        self.choices, self.choice, self.shape = choices, choice, (channels, grid, grid)
         self.layers = nn.Sequential(
             nn.Linear(WIDTH + choices, width), nn.GELU(), nn.LayerNorm(width),
             nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width),
@@ -116,7 +119,14 @@ class CoarsePath(nn.Module):
         )  # fmt: skip
 
     def choose(self, z: Tensor) -> Tensor:
-        return z.flatten(1) @ self.directions
+        """The choice `w` of initial noise `[B, C, h, w]`."""
+        return self.choice_of(z.flatten(1) @ self.directions)
+
+    def choice_of(self, normal: Tensor) -> Tensor:
+        """The choice that standard normal numbers `[B, choices]` mean."""
+        if self.choice == "normal":
+            return normal
+        return F.one_hot(normal.argmax(dim=-1), self.choices).to(normal.dtype) * math.sqrt(self.choices)
 
     def forward(self, choice: Tensor, text: TextEmbedding) -> Tensor:
         # Unit length over 384 numbers is small: scale them to unit variance.

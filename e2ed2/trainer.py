@@ -64,7 +64,7 @@ class TrainerConfig:
     preview_every: int = 250
     save_every: int = 250
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
-    """`auto`: bf16 where the hardware multiplies it faster (recent GPUs; CPUs with AMX or AVX-512's bf16), else none."""
+    """`auto`: bf16 where the hardware multiplies it faster (recent GPUs; CPUs with AMX or AVX-512 BF16), else none."""
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch_size, self.log_every, self.preview_every, self.save_every) < 1:

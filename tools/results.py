@@ -12,11 +12,10 @@ import tyro
 
 from e2ed2.evaluation.evaluate import Evaluate, evaluate, fingerprint
 from e2ed2.generate import STEPS, available_models, load, most_steps
-from tools.results_page import write_page
+from tools.results_page import BASELINES, write_page
 
 FOLDER = Path("docs/results")
-BASELINE = "single-step"
-MORE_STEPS = (8, 50)  # of the baseline only
+MORE_STEPS = (8, 50)  # of the single-step baselines only
 OTHER_SPLITS = ("combo", "concept", "visitor")
 
 
@@ -35,7 +34,8 @@ def main() -> None:
                 print(f"{wanted.model}, {wanted.steps} steps, {wanted.split}", flush=True)
                 evaluate(wanted)
     files = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*-*-*.json"))]
-    print(write_page(files, json.loads((FOLDER / "real.json").read_text()), Path("docs/results.md")))
+    real, same_work = (json.loads((FOLDER / name).read_text()) for name in ("real.json", "equal_work.json"))
+    print(write_page(files, real, same_work, Path("docs/results.md")))
 
 
 def plan(name: str, limit: int) -> list[Evaluate]:
@@ -45,7 +45,7 @@ def plan(name: str, limit: int) -> list[Evaluate]:
     wanted = [replace(quick, steps=count, split="train") for count in STEPS if count < most]
     wanted.append(replace(quick, steps=most, split="train", captions=Evaluate.captions, nearest=100))
     wanted += [replace(quick, steps=most, split=split) for split in OTHER_SPLITS]
-    if name == BASELINE:
+    if name in BASELINES:
         wanted += [replace(quick, steps=count, split="train") for count in MORE_STEPS]
     return [replace(one, out=FOLDER / f"{name}-{one.steps}-{one.split}.json") for one in wanted]
 

@@ -1,12 +1,22 @@
 """docs/results.md: tables of the evaluation's JSON files, and what they say about the paper's claims."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import ttest_1samp
+
 from e2ed2.generate import CHECKPOINTS
 
-BASELINE = "single-step"
+BASELINES = {
+    "single-step": "the start of the end-to-end models, so at less work than theirs",
+    "single-step-long": "trained on from there for at least the work of any end-to-end finish",
+}
+EQUAL_WORK_HEAD = """The claim: for the same work, training end to end gives better pictures in few steps than training
+single steps. A small transformer (`python -m tools.equal_work`) on the bundled codec and coarse path; work is counted
+in floating-point operations.
+"""
 Result = dict[str, Any]
 HEAD = """# Results
 
@@ -16,7 +26,7 @@ training drawings with their style named ({painted} pictures a figure): compare 
 """
 
 
-def write_page(results: list[Result], real: dict[str, Any], file: Path) -> Path:
+def write_page(results: list[Result], real: dict[str, Any], same_work: dict[str, Any], file: Path) -> Path:
     of = {(r["settings"]["model"], r["settings"]["steps"], r["settings"]["split"]): r for r in results}
     names = sorted(model for model, _, split in of if split == "combo")
     most = {name: max(s for model, s, split in of if model == name and split == "combo") for name in names}
@@ -28,6 +38,9 @@ def write_page(results: list[Result], real: dict[str, Any], file: Path) -> Path:
         alignment_table(of, names, most, real),
         "## Does the end-to-end training help?\n",
         verdict(of, names, most),
+        "## At equal work, over seeds (Fig. 1)\n",
+        EQUAL_WORK_HEAD,
+        equal_work(same_work),
         "## Quality against steps\n",
         "FD (smaller is better); in brackets the share of pictures whose thing is found first.\n",
         by_steps(of, names),
@@ -41,25 +54,63 @@ def write_page(results: list[Result], real: dict[str, Any], file: Path) -> Path:
 
 
 def verdict(of: dict, names: list[str], most: dict[str, int]) -> str:
-    """The best end-to-end model against the baseline, in plain words."""
+    """The best end-to-end model against the baselines, in plain words."""
     fd = {key: result["distance"]["fd"] for key, result in of.items() if key[2] == "train"}
-    ours = {name: fd[name, most[name], "train"] for name in names if name != BASELINE}
-    if BASELINE not in names or not ours:
-        return f"`{BASELINE}` and an end-to-end model are to be measured first.\n"
+    ours = {name: fd[name, most[name], "train"] for name in names if name not in BASELINES}
+    baselines = [name for name in names if name in BASELINES]
+    if not baselines or not ours:
+        return "A single-step and an end-to-end model are to be measured first.\n"
     best = min(ours, key=ours.__getitem__)
     lines = [
         f"- Of the end-to-end models `{best}` is nearest to the drawings: FD {ours[best]:.1f} at {most[best]} steps."
     ]
-    for steps in sorted(steps for name, steps, _ in fd if name == BASELINE):
-        theirs = fd[BASELINE, steps, "train"]
+    for baseline in baselines:
+        counts = sorted(steps for name, steps, _ in fd if name == baseline)
+        figures = (f"{fd[baseline, steps, 'train']:.1f} at {steps}" for steps in counts)
+        shares = (f"{ours[best] / fd[baseline, steps, 'train']:.2f} at {steps}" for steps in counts)
         lines.append(
-            f"- `{BASELINE}` at {steps} steps: FD {theirs:.1f}, so `{best}` has {ours[best] / theirs:.2f} times it."
+            f"- `{baseline}` ({BASELINES[baseline]}): FD {', '.join(figures)} steps."
+            f" `{best}` has {', '.join(shares)} times that."
         )
-    lines.append(
-        "- Not at equal work: the end-to-end models start from `single-step`, so their cost (below) adds to its."
-        " Whether more single-step training would have done as well, this cannot tell."
-    )
     return "\n".join(lines) + "\n"
+
+
+def equal_work(found: dict[str, Any]) -> str:
+    """Fig. 1 at a reduced size: both trainings from the same start for the same work, over seeds."""
+    parts = []
+    for loss, result in found.items():
+        arms = result["arms"]
+        counts = list(arms["single-step"])
+        rows = [[name, *(_spread(figures[steps]["fd"]) for steps in counts)] for name, figures in arms.items()]
+        parts.append(f"End to end with the loss `{loss}`, {_work(result)}. FD, mean over seeds and 95% interval:\n")
+        parts.append(table(["training", *(f"{steps} step{'s' * (steps != '1')}" for steps in counts)], rows))
+        parts += [f"- {_paired(arms, steps)}" for steps in counts]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _work(result: dict[str, Any]) -> str:
+    flop, seeds = result["flop"], len(result["settings"]["seeds"])
+    return (
+        f"{seeds} seeds, a start of {flop['start'] / 1e12:.0f} TFLOP,"
+        f" then {flop['end-to-end'] / 1e12:.0f} end to end or {flop['single-step'] / 1e12:.0f} single-step"
+    )
+
+
+def _spread(figure: dict[str, Any]) -> str:
+    return f"{figure['mean']:.1f} ± {figure['half_width']:.1f}"
+
+
+def _paired(arms: dict[str, Any], steps: str) -> str:
+    """Does the paper's claim hold at this number of steps? Both arms of a seed share their start."""
+    ours, theirs = (arms[name][steps]["fd"]["values"] for name in ("end-to-end", "single-step"))
+    logs = [math.log(a / b) for a, b in zip(ours, theirs, strict=True)]
+    test = ttest_1samp(logs, 0)
+    low, high = (math.exp(x) for x in test.confidence_interval())
+    said = "the claim holds" if high < 1 else "the claim does not hold" if low > 1 else "it cannot be told"
+    ratio = math.exp(sum(logs) / len(logs))
+    taken = f"{steps} step{'s' * (steps != '1')}"
+    return f"{taken}: end to end has {ratio:.2f} times the FD ({low:.2f} to {high:.2f}): {said}."
 
 
 def overview(of: dict, names: list[str], most: dict[str, int]) -> str:

@@ -32,9 +32,9 @@ class CoarseRegression(DenoiserObjective):
 
     def forward(self, batch: CaptionedBatch, generator: torch.Generator) -> dict[str, Tensor]:
         count = len(batch.latents)
-        choices = self.model.coarse.choices
-        choice = torch.randn(count * self.samples, choices, generator=generator, device=batch.latents.device)
-        coarse = self.model.coarse(choice, batch.text.repeat(self.samples)).unflatten(0, (count, self.samples))
+        path = self.model.coarse
+        normal = torch.randn(count * self.samples, path.choices, generator=generator, device=batch.latents.device)
+        coarse = path(path.choice_of(normal), batch.text.repeat(self.samples)).unflatten(0, (count, self.samples))
         if "energy" in self.weights:
             return {"energy": self.weights["energy"] * energy_score(coarse, batch.latents)}
         return {"l2": self.weights["l2"] * l2(coarse, batch.latents[:, None])}

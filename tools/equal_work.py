@@ -1,0 +1,114 @@
+"""Fig. 1 of the paper on our data: single-step against end-to-end training at equal, counted work, over several seeds.
+
+A small transformer on the bundled codec and coarse path is trained single-step; from there one copy goes on so, the
+other end to end, for the same number of floating-point operations.
+
+python -m tools.equal_work                        # goes on where it stopped; writes docs/results/equal_work.json
+python -m tools.equal_work --loss l2:0.3+lpips
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import tyro
+from scipy.stats import t as student
+
+from e2ed2.config import FINISH, SINGLE_STEP, RunConfig
+from e2ed2.denoiser import DenoiserConfig
+from e2ed2.evaluation.evaluate import Evaluate, evaluate
+from e2ed2.generate import CHECKPOINTS
+from e2ed2.train import train
+
+OUT = Path("docs/results/equal_work.json")
+STEPS = (1, 2, 3, 4, 50)
+SMALL = DenoiserConfig(width=96, depth=2)
+COARSE = str(CHECKPOINTS / "coarse")
+
+
+@dataclass(frozen=True)
+class EqualWork:
+    loss: str = "l2"
+    """Of the end-to-end training."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    start_updates: int = 2000
+    finish_updates: int = 1000
+    """End to end; as many single-step ones as cost the same."""
+    limit: int = 150
+    """Prompts for each figure."""
+    runs: Path = Path("runs/equal-work")
+
+
+def main() -> None:
+    options = tyro.cli(EqualWork)
+    arms: dict[str, list[dict[int, dict[str, float]]]] = {"single-step": [], "end-to-end": []}
+    work = {}
+    for seed in options.seeds:
+        folders, work = train_both(options, seed)
+        for name, folder in folders.items():
+            arms[name].append({steps: measured(options, folder, steps) for steps in STEPS})
+    found = json.loads(OUT.read_text()) if OUT.is_file() else {}
+    settings = asdict(options) | {"runs": str(options.runs)}
+    found[options.loss] = {"settings": settings, "flop": work, "arms": {k: summary(v) for k, v in arms.items()}}
+    OUT.write_text(json.dumps(found, indent=2) + "\n")
+    print(OUT)
+
+
+def train_both(options: EqualWork, seed: int) -> tuple[dict[str, Path], dict[str, float]]:
+    """The two models' folders, and the work of each part."""
+    start, start_flop = trained(start_config(options, seed), options.runs / f"start-{seed}")
+    ours, ours_flop = trained(finish_config(options, seed, start), options.runs / f"{options.loss}-{seed}")
+    updates = matched_updates(ours_flop, start_flop / options.start_updates)
+    again = replace(start_config(options, seed, updates), init=str(start), codec_from="", coarse_from="")
+    again = replace(again, trainer=replace(again.trainer, lr=FINISH.trainer.lr))
+    theirs, theirs_flop = trained(again, options.runs / f"single-step-{options.loss}-{seed}")
+    flop = {"start": start_flop, "end-to-end": ours_flop, "single-step": theirs_flop}
+    return {"single-step": theirs, "end-to-end": ours}, flop
+
+
+def start_config(options: EqualWork, seed: int, updates: int = 0) -> RunConfig:
+    trainer = replace(SINGLE_STEP.trainer, steps=updates or options.start_updates, seed=seed)
+    return replace(SINGLE_STEP, codec_from=COARSE, coarse_from=COARSE, denoiser=SMALL, trainer=trainer)
+
+
+def finish_config(options: EqualWork, seed: int, start: Path) -> RunConfig:
+    trainer = replace(FINISH.trainer, steps=options.finish_updates, seed=seed)
+    return replace(FINISH, loss=options.loss, init=str(start), trainer=trainer)
+
+
+def trained(config: RunConfig, folder: Path) -> tuple[Path, float]:
+    """The finished model's folder, and the floating-point operations it cost."""
+    model = folder / "model"
+    if not (model / "README.md").is_file() and not train(config, folder):
+        raise SystemExit(130)
+    return model, json.loads((model / "run.json").read_text())["cost"]["flop"]
+
+
+def matched_updates(flop: float, of_one: float) -> int:
+    """Updates of a kind that together cost no less than `flop`."""
+    return -int(-flop // of_one)
+
+
+def measured(options: EqualWork, folder: Path, steps: int) -> dict[str, float]:
+    out = folder.parent / f"evaluation-{steps}.json"
+    wanted = Evaluate(str(folder), steps, "train", options.limit, captions=0, nearest=0, out=out)
+    result = json.loads(out.read_text()) if out.is_file() else evaluate(wanted)
+    return {"fd": result["distance"]["fd"], "kid": result["distance"]["kid"], "top1": result["alignment"]["top1"]}
+
+
+def summary(seeds: list[dict[int, dict[str, float]]]) -> dict[int, dict[str, Any]]:
+    """For each number of steps and figure: every seed's value, the mean, and its 95% interval (Student's t)."""
+    return {
+        steps: {name: interval([seed[steps][name] for seed in seeds]) for name in seeds[0][steps]} for steps in seeds[0]
+    }
+
+
+def interval(values: list[float]) -> dict[str, Any]:
+    half = student.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    return {"values": values, "mean": mean(values), "half_width": half}
+
+
+if __name__ == "__main__":
+    main()
