@@ -24,7 +24,8 @@ class RunConfig:
     checkpointed: bool = False
     """Recompute each step in the backward pass: less memory, more time."""
     samples: int = 1
-    """Pictures for each caption of a batch; the energy score needs at least 2."""
+    """Pictures for each caption of a batch. The energy score needs at least 2; of the coarse path's, the one nearest to
+    the drawing learns."""
     init: str = ""
     """A model's folder to start from; its denoiser, and its codec too."""
     codec_from: str = ""
@@ -48,10 +49,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         weights = parse_loss(self.loss)
-        if self.objective == "coarse" and set(weights.weights) not in ({"l2"}, {"energy"}):
-            raise UserError("The coarse path trains with --loss l2 or --loss energy.")
         scored = "energy" in weights or "energy-lpips" in weights
-        if self.objective in ("coarse", "end_to_end") and scored and self.samples < 2:
+        if self.objective == "end_to_end" and scored and self.samples < 2:
             raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
         if not self.sampling_steps or min(self.sampling_steps) < 1:
             raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
@@ -67,7 +66,6 @@ COARSE = RunConfig(
     objective="coarse",
     codec_from="runs/codec/model",
     styled_share=0.6,
-    loss="l2",
     coarse_lr_share=1.0,
     trainer=TrainerConfig(
         steps=3000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=500, save_every=500
@@ -92,12 +90,12 @@ FINISH = RunConfig(
 PRESETS = {
     "codec": CODEC,
     "coarse": COARSE,
-    "coarse-energy": replace(
+    "coarse-choices": replace(
         COARSE,
-        loss="energy",
-        samples=3,
+        samples=6,
         coarse_from="runs/coarse/model",
-        trainer=replace(COARSE.trainer, steps=2400, lr=7e-4, preview_every=400, save_every=400),
+        denoiser=DenoiserConfig(choice="one-hot"),
+        trainer=replace(COARSE.trainer, steps=2000, batch_size=256, lr=7e-4, preview_every=250, save_every=250),
     ),
     "single-step": SINGLE_STEP,
     "single-step-long": replace(
@@ -116,7 +114,8 @@ PRESETS = {
         FINISH,
         loss="energy+energy-lpips",
         samples=2,
-        coarse_from="runs/coarse-energy/model",
+        coarse_from="runs/coarse-choices/model",
+        denoiser=DenoiserConfig(choice="one-hot"),
         trainer=replace(FINISH.trainer, batch_size=16),
     ),
     "independent": replace(

@@ -73,6 +73,11 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
             Transformer(channels, grid, width, depth, heads, choices) for _ in range(count)
         )
 
+    def choose_one(self) -> None:
+        """From now on the global choice is one of several, not a blend of them."""
+        self.coarse.choice = "one-hot"
+        self.register_to_config(choice="one-hot")
+
     def start(self, z: Tensor, text: TextEmbedding) -> Started:
         choice = self.coarse.choose(z)
         return Started(coarse=self.coarse(choice, text), choice=choice)

@@ -86,6 +86,8 @@ def build_denoiser(config: RunConfig) -> CoarseToFineDenoiser:
     denoiser = load_denoiser(Path(config.init)) if config.init else config.denoiser.build()
     if config.init and config.denoiser.sharing == "independent":
         denoiser = independent_copies(denoiser, config.denoiser.steps)
+    if config.init and config.denoiser.choice == "one-hot":
+        denoiser.choose_one()
     if config.coarse_from:
         load_coarse(denoiser, Path(config.coarse_from))
     denoiser.coarse.requires_grad_(config.coarse_lr_share > 0)
@@ -94,7 +96,7 @@ def build_denoiser(config: RunConfig) -> CoarseToFineDenoiser:
 
 def denoiser_objective(config: RunConfig, denoiser: CoarseToFineDenoiser, codec: Codec) -> DenoiserObjective:
     if config.objective == "coarse":
-        return CoarseRegression(denoiser, codec, config.loss, config.samples)
+        return CoarseRegression(denoiser, codec, config.samples)
     if config.objective == "single_step":
         return SingleStep(denoiser, codec, config.time_shift)
     return EndToEnd(

@@ -8,7 +8,7 @@ from diffusers import AutoencoderTiny
 from safetensors.torch import load_file, save_file
 
 from e2ed2 import E2ED2Pipeline
-from e2ed2.checkpoint import WEIGHTS, coarse_of, load_coarse, load_codec, load_denoiser
+from e2ed2.checkpoint import WEIGHTS, coarse_of, load_coarse, load_codec, load_denoiser, save_model
 from e2ed2.codec import Codec
 from e2ed2.denoiser import DenoiserConfig, independent_copies
 from e2ed2.errors import UserError
@@ -36,6 +36,22 @@ def test_the_choice_read_off_white_noise_is_white(text):
     choice = TINY_DENOISER.build().coarse.choose(torch.randn(4000, 4, 8, 8, generator=noise(0)[0]))
     assert torch.allclose(choice.T.cov(), torch.eye(4), atol=0.1)
     assert choice.mean(dim=0).abs().max() < 0.1
+
+
+def test_a_one_hot_choice_is_one_of_several_equally_likely_ones_and_of_unit_size():
+    denoiser = TINY_DENOISER.build()
+    denoiser.choose_one()
+    choice = denoiser.coarse.choose(torch.randn(4000, 4, 8, 8, generator=noise(0)[0]))
+    assert ((choice > 0).sum(dim=1) == 1).all()
+    assert torch.allclose((choice > 0).float().mean(dim=0), torch.full((4,), 0.25), atol=0.03)
+    assert choice.square().mean().item() == pytest.approx(1)
+
+
+def test_a_one_hot_choice_is_kept_with_the_weights(tmp_path):
+    denoiser = TINY_DENOISER.build()
+    denoiser.choose_one()
+    save_model(denoiser, tmp_path / "denoiser")
+    assert load_denoiser(tmp_path).coarse.choice == "one-hot"
 
 
 def test_padding_of_a_caption_changes_nothing(text):

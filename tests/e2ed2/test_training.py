@@ -11,12 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from e2ed2.checkpoint import load_codec
 from e2ed2.config import PRESETS, RunConfig
 from e2ed2.data.batches import rows
 from e2ed2.data.pictures import DataConfig
 from e2ed2.errors import UserError
+from e2ed2.objectives.coarse import CoarseRegression
 from e2ed2.train import train
 from e2ed2.trainer import Trainer, TrainerConfig, precision
+from e2ed2.types import CaptionedBatch
 
 from .conftest import TINY_CODEC, TINY_DENOISER
 
@@ -71,6 +74,25 @@ def test_end_to_end_training_lowers_its_loss(run_config, tmp_path):
     losses = [line["l2"] for line in metrics(tmp_path)]
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
     assert list((tmp_path / "previews").glob("*.png"))
+
+
+@pytest.mark.parametrize(("samples", "apart"), [(1, False), (4, True)])
+def test_the_nearest_of_several_choices_learns_so_that_choices_tell_drawings_apart(samples, apart, tiny_model, text):
+    """One caption, two drawings: one choice learns their mean, several learn both."""
+    torch.manual_seed(0)
+    denoiser = replace(TINY_DENOISER, choice="one-hot").build()
+    objective = CoarseRegression(denoiser, load_codec(tiny_model), samples)
+    light, dark = torch.ones(1, 4, 8, 8), -torch.ones(1, 4, 8, 8)
+    batch = CaptionedBatch(images=torch.empty(0), text=text[:1].repeat(16), latents=torch.cat([light, dark] * 8))
+    optimizer = torch.optim.Adam(denoiser.coarse.parameters(), lr=1e-2)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(100):
+        optimizer.zero_grad()
+        objective(batch, generator)["l2"].backward()
+        optimizer.step()
+    with torch.no_grad():
+        painted = denoiser.coarse(2.0 * torch.eye(4), text[:1].repeat(4)).mean(dim=(1, 2, 3))
+    assert ((painted.max() > 0.7) and (painted.min() < -0.7)).item() is apart
 
 
 def test_coarse_training_leaves_the_transformer_alone(run_config, tiny_model, tmp_path):
