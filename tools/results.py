@@ -12,7 +12,8 @@ import tyro
 
 from e2ed2.evaluation.evaluate import Evaluate, evaluate, fingerprint
 from e2ed2.generate import STEPS, available_models, load, most_steps
-from tools.results_page import BASELINES, write_page
+from tools.claims import BASELINES
+from tools.results_page import write_page
 
 FOLDER = Path("docs/results")
 MORE_STEPS = (8, 50)  # of the single-step baselines only

@@ -1,9 +1,12 @@
-"""Single-step against end to end for the same work: how much work, and what the figures allow to say."""
+"""What the figures allow to say about the paper's claims."""
+
+import json
+import random
 
 import pytest
 
+from tools.claims import equal_work, losses, sharing
 from tools.equal_work import interval, matched_updates, summary
-from tools.results_page import equal_work
 
 
 def found(ours: list[float], theirs: list[float]) -> dict:
@@ -42,3 +45,26 @@ def test_the_page_claims_no_more_than_the_seeds_show(ours, theirs, said):
     page = equal_work(found(ours, theirs))
     assert said in page
     assert "3 seeds" in page
+
+
+def test_losses_are_compared_along_the_papers_ladder():
+    fd = {("l1", 4): 80.0, ("l2", 4): 70.0, ("l2-lpips", 4): 60.0, ("l2-lpips-gan", 4): 65.0}
+    page = losses(fd, dict.fromkeys(("l1", "l2", "l2-lpips", "l2-lpips-gan"), 4))
+    assert "`l2-lpips` has better FD than `l2`: 60.0 against 70.0" in page
+    assert "`l2-lpips-gan` has worse FD than `l2-lpips`" in page
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"), [(0.9, "holds here"), (1.1, "does not hold here"), (1.0, "cannot be told")]
+)
+def test_shared_and_independent_steps_are_compared_on_the_same_updates(factor, said, tmp_path):
+    for name, scale in (("independent", factor), ("shared", 1.0)):
+        (tmp_path / name).mkdir()
+        noise = random.Random(name)
+        lines = [
+            {"step": step, "l2": scale * (1 + 0.01 * noise.random()), "lpips": scale * (1 + 0.01 * noise.random())}
+            for step in range(10, 810, 10)
+        ]
+        (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = sharing(tmp_path / "independent", tmp_path / "shared")
+    assert page.count(said) == 2

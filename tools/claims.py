@@ -1,0 +1,129 @@
+"""What the figures say about the paper's claims, in plain sentences: each holds, does not, or cannot be told."""
+
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import ttest_1samp
+
+from tools.tables import table
+
+BASELINES = {
+    "single-step": "the start of the end-to-end models, so at less work than theirs",
+    "single-step-long": "trained on from there for at least the work of any end-to-end finish",
+}
+EQUAL_WORK = """At equal work, over seeds. The claim: for the same work, training end to end gives better pictures in few
+steps than training single steps. A small transformer (`python -m tools.equal_work`) on the bundled codec and coarse
+path; work is counted in floating-point operations.
+"""
+LADDER = ("l1", "l2", "l2-lpips", "l2-lpips-gan")
+Distances = dict[tuple[str, int], float]  # model and number of steps => FD on training captions
+
+
+def verdict(fd: Distances, names: list[str], most: dict[str, int]) -> str:
+    """The best end-to-end model against the baselines."""
+    ours = {name: fd[name, most[name]] for name in names if name not in BASELINES}
+    baselines = [name for name in names if name in BASELINES]
+    if not baselines or not ours:
+        return "A single-step and an end-to-end model are to be measured first.\n"
+    best = min(ours, key=ours.__getitem__)
+    lines = [
+        f"- Of the end-to-end models `{best}` is nearest to the drawings: FD {ours[best]:.1f} at {most[best]} steps."
+    ]
+    for baseline in baselines:
+        counts = sorted(steps for name, steps in fd if name == baseline)
+        figures = (f"{fd[baseline, steps]:.1f} at {steps}" for steps in counts)
+        shares = (f"{ours[best] / fd[baseline, steps]:.2f} at {steps}" for steps in counts)
+        lines.append(
+            f"- `{baseline}` ({BASELINES[baseline]}): FD {', '.join(figures)} steps."
+            f" `{best}` has {', '.join(shares)} times that."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def equal_work(found: dict[str, Any]) -> str:
+    """Both trainings at a reduced size, from the same start for the same work, over seeds."""
+    parts = [EQUAL_WORK]
+    for loss, result in found.items():
+        arms = result["arms"]
+        counts = list(arms["single-step"])
+        rows = [[name, *(_spread(figures[steps]["fd"]) for steps in counts)] for name, figures in arms.items()]
+        parts.append(f"End to end with the loss `{loss}`, {_work(result)}. FD, mean over seeds and 95% interval:\n")
+        parts.append(table(["training", *(f"{steps} step{'s' * (steps != '1')}" for steps in counts)], rows))
+        parts += [f"- {_paired(arms, steps)}" for steps in counts]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _work(result: dict[str, Any]) -> str:
+    flop, seeds = result["flop"], len(result["settings"]["seeds"])
+    return (
+        f"{seeds} seeds, a start of {flop['start'] / 1e12:.0f} TFLOP,"
+        f" then {flop['end-to-end'] / 1e12:.0f} end to end or {flop['single-step'] / 1e12:.0f} single-step"
+    )
+
+
+def _spread(figure: dict[str, Any]) -> str:
+    return f"{figure['mean']:.1f} ± {figure['half_width']:.1f}"
+
+
+def _paired(arms: dict[str, Any], steps: str) -> str:
+    """Does the paper's claim hold at this number of steps? Both arms of a seed share their start."""
+    ours, theirs = (arms[name][steps]["fd"]["values"] for name in ("end-to-end", "single-step"))
+    logs = [math.log(a / b) for a, b in zip(ours, theirs, strict=True)]
+    ratio, low, high = ratio_of(logs)
+    taken = f"{steps} step{'s' * (steps != '1')}"
+    return f"{taken}: end to end has {ratio:.2f} times the FD ({low:.2f} to {high:.2f}): {judged(low, high)}."
+
+
+def losses(fd: Distances, most: dict[str, int]) -> str:
+    """The paper's order of losses against ours, by FD."""
+    found = {name: fd[name, most[name]] for name in LADDER if name in most}
+    if len(found) < 2:
+        return "Two models of different losses are to be measured first.\n"
+    lines = [
+        "The claim: perceptual and adversarial terms beside the squared error give better pictures. One training each,"
+        " so a small difference says nothing.\n"
+    ]
+    for less, more in pairwise(found):
+        said = "better" if found[more] < found[less] else "worse"
+        lines.append(f"- `{more}` has {said} FD than `{less}`: {found[more]:.1f} against {found[less]:.1f}.")
+    return "\n".join(lines) + "\n"
+
+
+def sharing(independent: Path, shared: Path) -> str:
+    """The losses of the last quarter of two trainings on the same pictures and noise, independent steps or shared."""
+    if not (independent / "metrics.jsonl").is_file() or not (shared / "metrics.jsonl").is_file():
+        return "Both trainings are to be finished first.\n"
+    ours, theirs = (curve(folder) for folder in (independent, shared))
+    lines = [
+        "The claim: independent step parameters reach a lower loss than shared ones for the same number of updates.\n"
+    ]
+    for term in ("l2", "lpips"):
+        logged = sorted(ours.keys() & theirs.keys())
+        last = logged[len(logged) * 3 // 4 :]
+        logs = [math.log(ours[step][term] / theirs[step][term]) for step in last]
+        ratio, low, high = ratio_of(logs)
+        lines.append(
+            f"- `{term}` of independent steps is {ratio:.3f} times that of shared ones over the last {len(last)} logged"
+            f" updates ({low:.3f} to {high:.3f}, one seed): {judged(low, high)}."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def curve(folder: Path) -> dict[int, dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: line for line in lines}
+
+
+def ratio_of(logs: list[float]) -> tuple[float, float, float]:
+    """Geometric mean of paired ratios from their logarithms, and its 95% interval (Student's t)."""
+    low, high = ttest_1samp(logs, 0).confidence_interval()
+    return math.exp(sum(logs) / len(logs)), math.exp(low), math.exp(high)
+
+
+def judged(low: float, high: float) -> str:
+    """Of a ratio that the claim says is below 1."""
+    return "the claim holds here" if high < 1 else "the claim does not hold here" if low > 1 else "it cannot be told"
