@@ -14,8 +14,8 @@ BASELINES = {
     "single-step": "the start of the end-to-end models, so at less work than theirs",
     "single-step-long": "trained on from there for at least the work of any end-to-end finish",
 }
-EQUAL_WORK = """At equal work, over seeds. The claim: for the same work, training end to end gives better pictures in few
-steps than training single steps. A small transformer (`python -m tools.equal_work`) on the bundled codec and coarse
+EQUAL_WORK = """At equal work, over seeds. The claim: for the same work, training end to end gives better pictures in
+few steps than training single steps. A small transformer (`python -m tools.equal_work`) on the bundled codec and coarse
 path; work is counted in floating-point operations.
 """
 LADDER = ("l1", "l2", "l2-lpips", "l2-lpips-gan")
