@@ -36,6 +36,7 @@ bench: $(RUNTIME)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 results: $(RUNTIME)
+	$(BIN)/python -m tools.ceiling
 	$(BIN)/python -m tools.results
 	$(BIN)/python -m tools.sheets
 	$(BIN)/python -m tools.grid

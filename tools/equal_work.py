@@ -93,7 +93,7 @@ def matched_updates(flop: float, of_one: float) -> int:
 
 def measured(options: EqualWork, folder: Path, steps: int) -> dict[str, float]:
     out = folder.parent / f"evaluation-{steps}.json"
-    wanted = Evaluate(str(folder), steps, "train", options.limit, captions=0, nearest=0, out=out)
+    wanted = Evaluate(str(folder), steps=steps, split="train", limit=options.limit, captions=0, nearest=0, out=out)
     result = json.loads(out.read_text()) if out.is_file() else evaluate(wanted)
     return {"fd": result["distance"]["fd"], "kid": result["distance"]["kid"], "top1": result["alignment"]["top1"]}
 

@@ -1,7 +1,8 @@
 """Evaluate the bundled models and write docs/results.md from the JSON files and the sample sheets.
 
-python -m tools.results                        # what is missing or was made by other weights; Ctrl-C is safe
-python -m tools.results --models l2 energy     # those only; the page is written from all files that are there
+python -m tools.results                         # what is missing or was made by other weights; Ctrl-C is safe
+python -m tools.results --models l2 energy      # those only; the page is written from all files that are there
+python -m tools.results --models runs/single-step-long/model    # a run that is not in the box
 """
 
 import json
@@ -13,7 +14,7 @@ import tyro
 from e2ed2.evaluation.evaluate import Evaluate, evaluate, fingerprint
 from e2ed2.generate import STEPS, available_models, load, most_steps
 from tools.claims import BASELINES
-from tools.results_page import write_page
+from tools.results_page import Found, write_page
 
 FOLDER = Path("docs/results")
 MORE_STEPS = (8, 50)  # of the single-step baselines only
@@ -34,29 +35,31 @@ def main() -> None:
             if not up_to_date(wanted):
                 print(f"{wanted.model}, {wanted.steps} steps, {wanted.split}", flush=True)
                 evaluate(wanted)
-    files = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*-*-*.json"))]
-    real, same_work = (json.loads((FOLDER / name).read_text()) for name in ("real.json", "equal_work.json"))
-    print(write_page(files, real, same_work, Path("docs/results.md")))
+    models = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*-*-*.json"))]
+    others = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("real", "ceiling", "equal_work"))
+    print(write_page(Found(models, *others), Path("docs/results.md")))
 
 
 def plan(name: str, limit: int) -> list[Evaluate]:
-    """Every number of steps on `train`; the other splits at the most steps that the model takes."""
+    """Every number of steps on `train`; of bundled models, the other splits at the most steps that each takes."""
+    bundled = name in available_models()
+    label = name if bundled else Path(name).parent.name
     most = most_steps(load(name))
-    quick = Evaluate(model=name, limit=limit, captions=0, nearest=0)
+    quick = Evaluate(model=name, label=label, limit=limit, captions=0, nearest=0)
     wanted = [replace(quick, steps=count, split="train") for count in STEPS if count < most]
     wanted.append(replace(quick, steps=most, split="train", captions=Evaluate.captions, nearest=100))
-    wanted += [replace(quick, steps=most, split=split) for split in OTHER_SPLITS]
-    if name in BASELINES:
+    wanted += [replace(quick, steps=most, split=split) for split in OTHER_SPLITS if bundled]
+    if label in BASELINES:
         wanted += [replace(quick, steps=count, split="train") for count in MORE_STEPS]
-    return [replace(one, out=FOLDER / f"{name}-{one.steps}-{one.split}.json") for one in wanted]
+    return [replace(one, out=FOLDER / f"{label}-{one.steps}-{one.split}.json") for one in wanted]
 
 
 def up_to_date(wanted: Evaluate) -> bool:
     if not wanted.out.is_file():
         return False
     found = json.loads(wanted.out.read_text())
-    settings = {name: value for name, value in vars(wanted).items() if name != "out"}
-    same = all(found["settings"].get(name) == value for name, value in settings.items())
+    decisive = ("steps", "split", "limit", "seed", "captions", "nearest")
+    same = all(found["settings"].get(name) == getattr(wanted, name) for name in decisive)
     return same and found["choices"]["weights"] == fingerprint(wanted)
 
 

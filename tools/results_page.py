@@ -1,10 +1,11 @@
 """docs/results.md: tables of the evaluation's JSON files, and what they say about the paper's claims."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2ed2.generate import CHECKPOINTS
+from e2ed2.generate import CHECKPOINTS, STEPS
 from tools.claims import equal_work, losses, sharing, verdict
 from tools.tables import number, table
 
@@ -12,25 +13,41 @@ Result = dict[str, Any]
 HEAD = """# Results
 
 Written by `make results` from the JSON files in `docs/results`; [evaluation.md](evaluation.md) says what each figure
-means. The models are the bundled ones. FD, KID, precision and recall compare with the training drawings, on captions of
-training drawings with their style named ({painted} pictures a figure): compare them with each other only.
+means. The models are the bundled ones, and `single-step-long`, of which the box has only the curve. FD, KID, precision
+and recall compare with the training drawings, on captions of training drawings with their style named ({painted}
+pictures a figure): compare them with each other only.
+"""
+CEILING = """The first two rows are as many real drawings, as they are and through the codec: no model on it can be
+expected to do better, and the FD of so few pictures is not zero even then.
 """
 
 
-def write_page(results: list[Result], real: dict[str, Any], same_work: dict[str, Any], file: Path) -> Path:
-    of = {(r["settings"]["model"], r["settings"]["steps"], r["settings"]["split"]): r for r in results}
-    names = sorted(model for model, _, split in of if split == "combo")
-    most = {name: max(s for model, s, split in of if model == name and split == "combo") for name in names}
+@dataclass(frozen=True)
+class Found:
+    """Everything that was measured, as the JSON files have it."""
+
+    models: list[Result]
+    real: dict[str, Any]  # real drawings, all of each split
+    ceiling: dict[str, Any]  # as many real drawings as each model painted, as they are and through the codec
+    equal_work: dict[str, Any]
+
+
+def write_page(found: Found, file: Path) -> Path:
+    of = {(r["settings"]["model"], r["settings"]["steps"], r["settings"]["split"]): r for r in found.models}
+    names = sorted({model for model, _, split in of if split == "train"})
+    most = {name: max(s for model, s, _ in of if model == name and s <= STEPS[-1]) for name in names}
     fd = {(model, steps): r["distance"]["fd"] for (model, steps, split), r in of.items() if split == "train"}
+    boxed = [name for name in names if (CHECKPOINTS / name / "denoiser").is_dir()]
     parts = [
-        HEAD.format(painted=max(r["choices"]["painted"] for r in results)),
+        HEAD.format(painted=max(r["choices"]["painted"] for r in found.models)),
         "## Every model at its most steps\n",
-        overview(of, names, most),
+        overview(of, names, most, found.ceiling),
+        CEILING,
         "## What visitors ask for, what was never drawn in that style, what was never drawn\n",
-        alignment_table(of, names, most, real),
+        alignment_table(of, names, most, found),
         "## Does the end-to-end training help? (Fig. 1)\n",
         verdict(fd, names, most),
-        equal_work(same_work),
+        equal_work(found.equal_work),
         "## Which loss? (Fig. 3)\n",
         losses(fd, most),
         "## Shared or independent steps? (Fig. 4)\n",
@@ -41,19 +58,19 @@ def write_page(results: list[Result], real: dict[str, Any], same_work: dict[str,
         "## What each cost to train\n",
         costs(names),
         "## Pictures\n",
-        *(f"- [{name}](sheets/{name}.jpg): a hundred captions of training drawings, not chosen" for name in names),
+        *(f"- [{name}](sheets/{name}.jpg): a hundred captions of training drawings, not chosen" for name in boxed),
     ]
     file.write_text("\n".join(parts) + "\n")
     return file
 
 
-def overview(of: dict, names: list[str], most: dict[str, int]) -> str:
-    rows = []
+def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str, Any]) -> str:
+    rows = [[name, "", *_distance(figures["train"]), *[""] * 4] for name, figures in ceiling["pictures"].items()]
     for name in names:
         result = of[name, most[name], "train"]
-        distance, cost = result["distance"], result["cost"]
+        cost = result["cost"]
         rows.append(
-            [name, most[name], *(f"{distance[key]:.4g}" for key in ("fd", "kid", "precision", "recall")),
+            [name, most[name], *_distance(result),
              number(result["diversity_ratio"], 2), number(result["nearest_training_lpips"], 3),
              f"{cost['gflop']:.2f}", f"{1000 * cost['seconds']:.0f}"]
         )  # fmt: skip
@@ -62,13 +79,19 @@ def overview(of: dict, names: list[str], most: dict[str, int]) -> str:
     return table(columns, rows)
 
 
-def alignment_table(of: dict, names: list[str], most: dict[str, int], real: dict[str, Any]) -> str:
+def _distance(result: Result) -> list[str]:
+    return [f"{result['distance'][key]:.4g}" for key in ("fd", "kid", "precision", "recall")]
+
+
+def alignment_table(of: dict, names: list[str], most: dict[str, int], found: Found) -> str:
     splits = ("train", "combo", "concept", "visitor")
     columns = ["pictures", *(f"{split} {key}" for split in splits for key in ("top-1", "top-5")), "style (train)"]
-    rows = [["real drawings", *_alignment(real, splits), number(real["train"]["style"], 2)]]
+    decoded = {split: figures["alignment"] for split, figures in found.ceiling["pictures"]["through the codec"].items()}
+    pictures = {"real drawings, all": found.real, "through the codec": decoded}
     for name in names:
-        found = {split: of[name, most[name], split]["alignment"] for split in splits if (name, most[name], split) in of}
-        rows.append([name, *_alignment(found, splits), number(found["train"]["style"], 2)])
+        keys = {split: (name, most[name], split) for split in splits}
+        pictures[name] = {split: of[key]["alignment"] for split, key in keys.items() if key in of}
+    rows = [[name, *_alignment(by, splits), number(by["train"]["style"], 2)] for name, by in pictures.items()]
     return table(columns, rows)
 
 

@@ -38,6 +38,8 @@ class Evaluate:
 
     model: str
     """A bundled model's name, or a model's folder."""
+    label: str = ""
+    """What the file calls the model; as above where empty."""
     steps: int = 4
     split: str = "combo"
     """`train`, `combo` (a seen thing in an unseen style), `concept` (an unseen thing) or `visitor` (own words)."""
@@ -65,7 +67,7 @@ def evaluate(options: Evaluate) -> dict[str, Any]:
     real = drawings("combo") if options.split == "combo" else training
     real_features = encoder.of(real.images, "the real drawings")
     result = {
-        "settings": asdict(options) | {"out": str(options.out)},
+        "settings": asdict(options) | {"model": options.label or options.model, "out": str(options.out)},
         "choices": {
             "encoder": ENCODER,
             "kid": KID,
