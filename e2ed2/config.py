@@ -95,7 +95,7 @@ PRESETS = {
         samples=6,
         coarse_from="runs/coarse/model",
         denoiser=DenoiserConfig(choice="one-hot"),
-        trainer=replace(COARSE.trainer, steps=2000, batch_size=256, lr=7e-4, preview_every=250, save_every=250),
+        trainer=replace(COARSE.trainer, steps=1200, batch_size=256, lr=7e-4, preview_every=200, save_every=200),
     ),
     "single-step": SINGLE_STEP,
     "single-step-long": replace(

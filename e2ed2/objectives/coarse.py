@@ -11,11 +11,15 @@ from e2ed2.objectives.objective import DenoiserObjective
 from e2ed2.types import CaptionedBatch
 
 
+OBEYING = 4
+
+
 class CoarseRegression(DenoiserObjective):
     """Squared error of the coarse picture against the latents, for the nearest of several global choices.
 
     With one choice a caption that names no style paints the mean of its drawings. With several, only the nearest
-    learns (implicit maximum likelihood, Li and Malik 2018), so that choices come to mean artists.
+    learns (implicit maximum likelihood, Li and Malik 2018), so that choices come to mean artists. One caption in
+    `OBEYING` takes its choice as it comes: else a choice that seldom wins would not learn to obey a named style.
     """
 
     sees_images = False
@@ -37,10 +41,12 @@ class CoarseRegression(DenoiserObjective):
 
     @torch.no_grad()
     def nearest(self, choices: Tensor, batch: CaptionedBatch) -> Tensor:
-        """Of each caption's `samples` choices, `[B * samples, choices]`, the one that paints nearest to the target."""
+        """Of each caption's `samples` choices, `[B * samples, choices]`, the one that learns."""
         painted = self.model.coarse(choices, batch.text.repeat(self.samples)).unflatten(0, (-1, self.samples))
         distance = (painted - batch.latents[:, None]).square().flatten(2).mean(dim=2)
-        return choices.unflatten(0, (-1, self.samples))[torch.arange(len(distance)), distance.argmin(dim=1)]
+        winner = distance.argmin(dim=1)
+        winner[::OBEYING] = 0
+        return choices.unflatten(0, (-1, self.samples))[torch.arange(len(winner)), winner]
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:
