@@ -10,7 +10,6 @@ from e2ed2.objectives.chain import decode_preview, noise_like
 from e2ed2.objectives.objective import DenoiserObjective
 from e2ed2.types import CaptionedBatch
 
-
 OBEYING = 4
 
 
