@@ -83,7 +83,9 @@ def test_the_nearest_of_several_choices_learns_so_that_choices_tell_drawings_apa
     denoiser = replace(TINY_DENOISER, choice="one-hot").build()
     objective = CoarseRegression(denoiser, load_codec(tiny_model), samples)
     light, dark = torch.ones(1, 4, 8, 8), -torch.ones(1, 4, 8, 8)
-    batch = CaptionedBatch(images=torch.empty(0), text=text[:1].repeat(16), latents=torch.cat([light, dark] * 8))
+    batch = CaptionedBatch(
+        images=torch.empty(0), text=text[:1].repeat(16), latents=torch.cat([light, dark] * 4 + [dark, light] * 4)
+    )
     optimizer = torch.optim.Adam(denoiser.coarse.parameters(), lr=1e-2)
     generator = torch.Generator().manual_seed(0)
     for _ in range(100):
@@ -92,7 +94,7 @@ def test_the_nearest_of_several_choices_learns_so_that_choices_tell_drawings_apa
         optimizer.step()
     with torch.no_grad():
         painted = denoiser.coarse(2.0 * torch.eye(4), text[:1].repeat(4)).mean(dim=(1, 2, 3))
-    assert ((painted.max() > 0.7) and (painted.min() < -0.7)).item() is apart
+    assert (painted.max() - painted.min() > 1.2).item() is apart
 
 
 def test_coarse_training_leaves_the_transformer_alone(run_config, tiny_model, tmp_path):
