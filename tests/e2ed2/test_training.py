@@ -94,7 +94,7 @@ def test_the_nearest_of_several_choices_learns_so_that_choices_tell_drawings_apa
         optimizer.step()
     with torch.no_grad():
         painted = denoiser.coarse(2.0 * torch.eye(4), text[:1].repeat(4)).mean(dim=(1, 2, 3))
-    assert (painted.max() - painted.min() > 1.2).item() is apart
+    assert (painted.max() - painted.min() > 0.8).item() is apart
 
 
 def test_coarse_training_leaves_the_transformer_alone(run_config, tiny_model, tmp_path):
