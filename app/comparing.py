@@ -1,6 +1,7 @@
 """One prompt, one noise: every model at every number of steps."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -19,6 +20,19 @@ SURE = 0.85  # similarity from which a drawing is shown as one of the prompt
 
 
 Key = tuple[str, int]  # model and steps
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A grid that a visitor looks at."""
+
+    prompt: str
+    seed: int
+    cells: Mapping[str, Image.Image]  # by `cell_name`
+
+
+def cell_name(key: Key) -> str:
+    return f"{key[0]}, {counted(key[1], 'step')}"
 
 
 def compare(services: Services, prompt: str, models: list[str], seed: int) -> Iterator[dict[Key, Timed]]:

@@ -3,9 +3,12 @@
 import hashlib
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+
+from PIL import Image
 
 from app.painted import Order, Wanted, paint_order
 from app.settings import ServerSettings
@@ -20,6 +23,7 @@ from study.stats import exclude
 from study.stats.answers import comparisons
 from study.stats.preference import against_others
 from study.studies import StudyInfo, list_studies
+from study.visitors import Chosen, open_pair, tally
 from study.web import Offer
 
 READY = "bundled-models"
@@ -88,6 +92,18 @@ class Studies:
     def vote_link(self) -> str:
         """Where a visitor votes on the ready study, relative to the site's root; "" while there is none."""
         return f"study/join/{self._ready.token}" if self._ready else ""
+
+    def pair_link(self, prompt: str, pictures: Mapping[str, Image.Image], back: str) -> str:
+        """Where a visitor votes on two pictures, relative to the site's root; `back` is relative to the rater's pages.
+
+        Raises:
+            StudyError: the two are not a pair, or there is no room for another.
+        """
+        return f"study/join/{open_pair(self.store, prompt, pictures, back).token}"
+
+    def chosen(self) -> list[Chosen]:
+        """What visitors said, on the whole, of pairs that they chose themselves."""
+        return tally(self.store.database)
 
     def names(self) -> list[tuple[str, str]]:
         """Every version of every study, newest first: what a person reads, and what `named` takes."""

@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.services import ForgedError
 from e2ed2.errors import UserError
+from study.errors import StudyError
 
 # For what only moves things about on the page.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -29,7 +30,7 @@ def told() -> Generator[list[str]]:
         yield sentences
     except ForgedError as error:
         raise gr.Error(str(error), print_exception=False) from error
-    except UserError as error:
+    except (UserError, StudyError) as error:
         gr.Warning(str(error))
         sentences.append(str(error))
 

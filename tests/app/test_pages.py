@@ -129,6 +129,32 @@ def test_compare_two_models_by_the_keyboard(open_page, url):
     visit.assert_accessible()
 
 
+def test_a_vote_on_this_very_pair_and_the_way_back(open_page, url):
+    visit = open_page(f"{url}/compare?prompt=sunflower&seed=9")  # the address asks for the grid
+    page = visit.page
+    expect(page.locator("#status")).to_contain_text("Seed 9")
+    page.get_by_role("button", name="Vote on this pair").click()
+    expect(page).to_have_url(re.compile("/study/r/"))
+    expect(page.get_by_role("heading", name="sunflower")).to_be_visible()
+    assert not re.search(r"l2|\d step", page.content())
+    for number in range(3):
+        page.get_by_role("radio", name="Tie").nth(number).click()
+    expect(page.get_by_text("l2, 1 step")).to_be_visible()
+    expect(page.get_by_text("l2-lpips, 4 steps")).to_be_visible()
+    visit.assert_accessible()
+    page.get_by_role("link", name="Back to the comparison").click()
+    expect(page.locator("#status")).to_contain_text("Seed 9")
+    expect(prompt(page)).to_have_value("sunflower")
+    page.get_by_label("Right").click()
+    page.get_by_role("option", name="l2, 1 step").click()
+    page.get_by_role("button", name="Vote on this pair").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose two pictures")
+    expect(page.get_by_role("button", name="Vote on this pair")).to_be_enabled()
+    page.goto(f"{url}/results")
+    expect(page.locator("#chosen")).to_contain_text("l2-lpips, 4 steps")
+    visit.assert_clean()
+
+
 def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):
     visit = open_page(f"{url}/trajectory")
     page = visit.page
