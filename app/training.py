@@ -19,9 +19,12 @@ from app.uploads import CAPTION, take
 from app.words import counted
 from e2ed2.config import PRESETS
 from e2ed2.errors import UserError
+from e2ed2.generate import STEPS
 
-LOSSES = {name: preset.loss for name, preset in PRESETS.items() if preset.objective == "end_to_end"}
+# Any number of steps: a training of one's own takes those of the model that it starts from.
+LOSSES = {name: p.loss for name, p in PRESETS.items() if p.objective == "end_to_end" and p.sampling_steps == STEPS}
 FEWEST, MOST = 10, 300  # updates
+SHOWN_EVERY = 10  # updates
 KEPT = 20  # trainings
 NICENESS = 10  # the pages come first
 
@@ -127,14 +130,14 @@ class Trainings:
         return next(name for name in (f"{stem}-{n}" for n in range(1, KEPT + 2)) if not (self.folder / name).exists())
 
     def _command(self, order: Order, run: Path) -> list[str]:
-        part = max(1, order.updates // 5)
-        data = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION] if order.files else []
+        own = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION]
         return [
             "train", order.loss, "--init", str(self.models.folders()[order.base]), "--coarse-from", "",
-            "--out", str(run), *data,
+            "--out", str(run), *(own if order.files else ["--no-precompute"]),
             "--sampling-steps", *map(str, self.models.steps(order.base)), "--trainer.steps", str(order.updates),
             "--trainer.batch-size", "16", "--trainer.lr", "3e-4", "--trainer.warmup", "5", "--trainer.ema-decay", "0.9",
-            "--trainer.log-every", "1", "--trainer.preview-every", str(part), "--trainer.save-every", str(part),
+            "--trainer.log-every", "1", "--trainer.preview-every", str(SHOWN_EVERY),
+            "--trainer.save-every", str(order.updates // 5),
         ]  # fmt: skip
 
     def _launch(self, name: str) -> None:
@@ -159,7 +162,7 @@ def sentence(state: State) -> str:
     if not state.going:
         return f"{state.name} was stopped after {state.done} of {counted(state.updates, 'update')}; it can go on."
     if not state.done:
-        return f"{state.name} is getting ready: it reads the pictures and their captions, which can take minutes."
+        return f"{state.name} is getting ready: the first pictures come in about a minute."
     return f"{state.name}: {state.done} of {counted(state.updates, 'update')} done."
 
 
