@@ -59,7 +59,7 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
 @media (max-width: 640px) { table.cells :is(td, thead th) { padding: .125rem; font-size: .65rem; } }
 .cells .empty { background: var(--background-fill-secondary); }
 
-#sheet img { width: 100%; max-width: 100%; margin: 0; border-radius: var(--radius-lg); }
+.sheet img { width: 100%; max-width: 100%; margin: 0; border-radius: var(--radius-lg); }
 
 /* Two pictures under a slider. */
 .slide { position: relative; max-width: 24rem; margin: 0 auto; aspect-ratio: 1; --at: 50%; }

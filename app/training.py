@@ -24,7 +24,7 @@ from e2ed2.generate import STEPS
 # Any number of steps: a training of one's own takes those of the model that it starts from.
 LOSSES = {name: p.loss for name, p in PRESETS.items() if p.objective == "end_to_end" and p.sampling_steps == STEPS}
 FEWEST, MOST = 10, 300  # updates
-SHOWN_EVERY = 10  # updates
+SHOWN_EVERY = 10  # updates at most between two looks at what it paints
 KEPT = 20  # trainings
 NICENESS = 10  # the pages come first
 
@@ -48,6 +48,7 @@ class State:
     updates: int  # in all
     going: bool
     finished: bool
+    sheet: Path | None = None  # what it painted last, below the drawings that it was to paint
     trouble: str = ""  # what it said before it died
 
 
@@ -99,12 +100,13 @@ class Trainings:
     def state(self, name: str) -> State:
         run = self.folder / name
         lines = Run(name, run).lines() if (run / CURVE).is_file() else []
+        sheets = Run(name, run).sheets()
         going, finished = self.going() == name, (run / "model" / "README.md").is_file()
         done = int(lines[-1]["step"]) if lines else 0
         updates = json.loads((run / "order.json").read_text())["updates"]
         saved = any((run / "checkpoints").glob("*"))
         trouble = "" if going or finished or saved else _last_line(run / "log.txt")
-        return State(name, done, updates, going, finished, trouble)
+        return State(name, done, updates, going, finished, sheets[-1] if sheets else None, trouble)
 
     @property
     def _note(self) -> Path:
@@ -136,7 +138,7 @@ class Trainings:
             "--out", str(run), *(own if order.files else ["--no-precompute"]),
             "--sampling-steps", *map(str, self.models.steps(order.base)), "--trainer.steps", str(order.updates),
             "--trainer.batch-size", "16", "--trainer.lr", "3e-4", "--trainer.warmup", "5", "--trainer.ema-decay", "0.9",
-            "--trainer.log-every", "1", "--trainer.preview-every", str(SHOWN_EVERY),
+            "--trainer.log-every", "1", "--trainer.preview-every", str(min(SHOWN_EVERY, order.updates // 10)),
             "--trainer.save-every", str(order.updates // 5),
         ]  # fmt: skip
 
@@ -158,7 +160,7 @@ def sentence(state: State) -> str:
     if state.trouble:
         return f"{state.name} ended before it could save: {state.trouble}"
     if state.finished:
-        return f"{state.name} is finished: choose {OWN}/{state.name} on the Generate page."
+        return f"{state.name} is finished: it is on the Generate page as {OWN}/{state.name}."
     if not state.going:
         return f"{state.name} was stopped after {state.done} of {counted(state.updates, 'update')}; it can go on."
     if not state.done:

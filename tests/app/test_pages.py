@@ -236,13 +236,32 @@ def test_a_training_from_the_page_appears_in_generate(start_app, checkpoints, op
     page.get_by_label("number input for Updates").blur()
     page.get_by_role("button", name="Start training").click()
     expect(page.locator("#training-status")).to_contain_text("is finished", timeout=240_000)
-    page.goto(url)
-    page.get_by_label("own/l2-lpips-l2-lpips-1").check()
+    page.get_by_role("link", name="Paint with it").click()
+    expect(page.get_by_label("own/l2-lpips-l2-lpips-1")).to_be_checked()
     expect(page.get_by_role("button", name="red square")).to_be_visible()  # examples of what it learned from
     prompt(page).fill("red square")
     prompt(page).press("Enter")
     expect(page.locator("#address textarea, #address input")).to_have_value(re.compile("own%2F"))
     painted(page)
+    visit.assert_clean()
+
+
+@pytest.mark.slow
+def test_a_training_on_the_bundled_drawings_shows_pictures_and_embeds_no_more_than_it_needs(
+    start_app, checkpoints, open_page, tmp_path
+):
+    runs = tmp_path / "runs"
+    visit = open_page(f"{start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_RUNS=str(runs))}/training")
+    page = visit.page
+    page.get_by_label("number input for Updates").fill("10")
+    page.get_by_label("number input for Updates").blur()
+    page.get_by_role("button", name="Start training").click()
+    expect(page.locator("#latest img")).to_be_visible(timeout=240_000)
+    expect(page.locator("#training-status")).to_contain_text("is finished", timeout=240_000)
+    page.get_by_role("link", name="Paint with it").click()
+    expect(page.get_by_label("own/l2-lpips-l2-lpips-1")).to_be_checked()
+    painted(page)
+    assert "embedding captions" not in next(runs.glob("own/*/log.txt")).read_text()
     visit.assert_clean()
 
 
