@@ -283,7 +283,17 @@ def test_a_training_stops_and_goes_on_also_after_a_kill(start_app, checkpoints, 
 
 
 @pytest.mark.slow
-def test_reload_mode_serves_the_pages(start_app, checkpoints):
+def test_reload_mode_serves_the_whole_site(start_app, checkpoints, open_page):
     code = "import sys; from gradio.cli.commands.reload import run; sys.argv[0] = 'gradio'; run()"
-    url = start_app(sys.executable, "-c", code, E2ED2_CHECKPOINTS=str(checkpoints), PORT="7899")
-    assert httpx.get(f"{url}/compare").status_code == 200
+    secret = "a-secret-of-the-tests"
+    where = {"E2ED2_CHECKPOINTS": str(checkpoints), "PORT": "7899", "E2ED2_ADMIN_SECRET": secret}
+    url = start_app(sys.executable, "-c", code, **where)
+    assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
+    visit = open_page(f"{url}/take-part")
+    visit.page.get_by_role("link", name="Begin").click()
+    expect(visit.page.get_by_role("button", name="I agree and take part")).to_be_visible()
+    visit.page.goto(f"{url}/admin")
+    visit.page.get_by_label("Secret").fill(secret)
+    visit.page.get_by_role("button", name="Sign in").click()
+    expect(visit.page.locator(".study")).to_contain_text("bundled-models")
+    assert visit.outside == []
