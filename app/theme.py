@@ -83,7 +83,10 @@ table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-col
   text-align: left; min-width: 4.5rem; }
 
 /* The About page's drawing. */
-.figure { width: 100%; min-width: 34rem; max-width: 44rem; display: block; margin: 0 auto; }
+.figure { width: 100%; max-width: 44rem; display: block; margin: 0 auto; }
+.figure.tip { position: absolute; width: 0; }
+.figure.tall { display: none; max-width: 24rem; }
+@media (max-width: 640px) { .figure.wide { display: none; } .figure.tall { display: block; } }
 .figure text { fill: var(--body-text-color); font-size: 13px; text-anchor: middle; }
 .figure .label { text-anchor: start; font-weight: 600; font-size: 15px; }
 .figure rect { fill: var(--background-fill-secondary); stroke: var(--border-color-primary); }

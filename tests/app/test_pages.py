@@ -46,6 +46,17 @@ def test_every_page_fits_a_phone_and_has_no_serious_fault(open_page, url):
     visit.assert_clean()
 
 
+@pytest.mark.parametrize(("width", "shape"), [(390, "tall"), (1280, "wide")])
+def test_the_drawing_is_seen_whole(open_page, url, width, shape):
+    page = open_page(f"{url}/about", viewport={"width": width, "height": 844}).page
+    drawing = page.locator(f".figure.{shape}")
+    expect(drawing).to_be_visible()
+    expect(page.locator(".figure.wide:visible, .figure.tall:visible")).to_have_count(1)
+    sides = drawing.evaluate("d => [d, ...d.querySelectorAll('text')].map(e => e.getBoundingClientRect())"
+                             ".map(r => [r.left, r.right])")  # fmt: skip
+    assert all(0 <= left < right <= width for left, right in sides)
+
+
 def test_the_bar_leads_to_every_page(open_page, url):
     page = open_page(url).page
     for name in ("Compare", "Trajectory", "Training", "Results", "Study", "About", "Generate"):
