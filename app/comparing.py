@@ -45,9 +45,13 @@ def compare(services: Services, prompt: str, models: list[str], seed: int) -> It
 
 
 def table_of(models: list[str], cells: Mapping[Key, Timed]) -> Table:
+    """Rows are painted whole: what a painted one lacks, its model was not made for."""
+    begun = {model for model, _ in cells}
+
     def cell(model: str, steps: int) -> Cell:
-        painted = cells.get((model, steps))
-        return Cell(painted.picture, f"{painted.seconds:.2f} s") if painted else Cell(None)
+        if painted := cells.get((model, steps)):
+            return Cell(painted.picture, f"{painted.seconds:.2f} s")
+        return Cell(None, "not made for this" if model in begun else "")
 
     return Table(COLUMNS, tuple(Row(model, tuple(cell(model, steps) for steps in STEPS)) for model in models))
 

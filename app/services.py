@@ -109,13 +109,18 @@ class Services:
             start = time.perf_counter()
             return Timed(paint(pipeline, settings), time.perf_counter() - start)
 
-    def emerge(self, settings: Settings, stopped: Event) -> Iterator[Image.Image]:
+    def emerge(self, settings: Settings, stopped: Event) -> Iterator[Image.Image | int]:
         """The picture as it comes into being: each step's estimate, the last of which is the picture.
 
-        Ends early once `stopped` is set.
+        Before that, how many pictures of other visitors come first. Ends early once `stopped` is set.
         """
         pipeline = self.models.load(settings.model)
-        seen: SimpleQueue[Image.Image | None] = SimpleQueue()
+        seen: SimpleQueue[Image.Image | int | None] = SimpleQueue()
+
+        def wait(ahead: int) -> None:
+            if stopped.is_set():
+                raise StoppedError
+            seen.put(ahead)
 
         def show(step: TrajectoryStep) -> None:
             if stopped.is_set():
@@ -125,7 +130,7 @@ class Services:
 
         def work() -> None:
             try:
-                with self.turns.take():
+                with self.turns.take(wait):
                     seen.put(paint(pipeline, settings, show))
             except StoppedError:
                 pass

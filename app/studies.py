@@ -10,10 +10,11 @@ from threading import Thread
 
 from PIL import Image
 
+from app.models import Models
 from app.painted import Order, Wanted, paint_order
 from app.settings import ServerSettings
 from e2ed2.errors import UserError
-from e2ed2.generate import CHECKPOINTS, available_models
+from e2ed2.generate import CHECKPOINTS, STEPS, available_models
 from study.errors import StudyError
 from study.export import read_tables
 from study.making import make_study
@@ -140,8 +141,9 @@ def studies_or_exit(settings: ServerSettings) -> Studies:
 
 
 def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
-    """The study of these very models: found, or painted. None with fewer than two models."""
-    models = tuple(available_models(checkpoints))
+    """The study of these very models: found, or painted. None with fewer than two that take its number of steps."""
+    known = Models(checkpoints)
+    models = tuple(name for name in known.names() if STEPS[-1] in known.steps(name))
     if len(models) < 2:
         return None
     name = f"{READY}-{fingerprint(checkpoints)}"
@@ -149,7 +151,7 @@ def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
     if known:
         return known[-1]
     with tempfile.TemporaryDirectory() as folder:
-        sources = list(paint_order(Order(models, (4,), PROMPTS), Path(folder), checkpoints))
+        sources = list(paint_order(Order(models, STEPS[-1:], PROMPTS), Path(folder), checkpoints))
         return make_study(
             store, name, sources, raters_per_pair=100, pairs_per_rater=9, placebos=Placebos(0.1, 0.0, 0.1, 0.1),
             title="Which picture is better?",

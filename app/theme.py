@@ -96,6 +96,11 @@ table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-col
 .figure path.head { fill: var(--body-text-color); stroke: none; }
 
 @media (max-width: 640px) { footer .divider { display: none !important; } }  /* what it divides is hidden there */
+/* A place in the queue is bold. */
+#status:has(strong) {
+  padding: .75rem 1rem; border-radius: var(--radius-lg); border-left: 4px solid var(--primary-600);
+  background: var(--background-fill-secondary);
+}
 .hint p { font-size: .9rem; opacity: .85; }
 
 button[role="tab"][aria-selected="true"] { color: var(--primary-700) !important; }

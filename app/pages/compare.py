@@ -13,6 +13,7 @@ from app.cells import SLIDE, cached, file_page, page_tables, sheet, slider
 from app.comparing import Compared, Key, cell_name, compare, drawings_of, table_of
 from app.links import asked
 from app.pages.wiring import PAINTING, QUIET, SAYING, busy, told
+from app.painting import IN_TURN
 from app.pngs import png, write
 from app.services import NO_MODELS, ForgedError, Services, Timed, fresh_seed
 from app.words import counted
@@ -113,7 +114,7 @@ class ComparePage:
             cells: dict[Key, Timed] = {}
             for number, cells in enumerate(compare(self.services, prompt, names, int(seed)), 1):
                 tables = [*drawn, table_of(names, cells)]
-                said = f"{counted(number, 'model')} of {len(names)} …"
+                said = f"{counted(number, 'model')} of {len(names)}{IN_TURN if len(self.services.turns) else ''} …"
                 yield page_tables(tables, source), said, *kept
             note = f"Seed {int(seed)}; the time is of one picture on this machine."
             files = (

@@ -51,11 +51,11 @@ class GeneratePage:
         )
 
     def lay_out_pictures(self) -> None:
+        self.status = gr.Markdown(label="Status", elem_id="status")
         self.pictures = gr.Gallery(
             label="Pictures", show_label=False, format="png", columns=2, height="auto", object_fit="contain",
             interactive=False, buttons=["download", "fullscreen"], elem_id="pictures", elem_classes="pictures",
         )  # fmt: skip
-        self.status = gr.Markdown(label="Status", elem_id="status")
         with gr.Row(elem_classes="ask"):
             self.address = gr.Textbox(
                 label="Link that paints these again", buttons=["copy"], interactive=False, max_lines=1, scale=3,
@@ -154,11 +154,12 @@ class GeneratePage:
         model, known = wanted.get("model"), models.names()
         if model and model not in known:
             gr.Warning("The link asks for a model that is not here, so another one is chosen.")
+        possible = models.steps(model) if model in known else STEPS
         radio: dict[str, Any] = {"value": model} if model in known else {}
         return (  # what no link asks for stays as it is: the visitor may be typing already
             wanted.get("prompt", gr.skip()),
             gr.Radio(choices=models.choices(), **radio),
-            wanted.get("steps", gr.skip()),
+            wanted.get("steps", gr.skip() if len(possible) > 1 else possible[0]),
             wanted.get("seed", gr.skip()),
             False if "seed" in wanted else gr.skip(),
             wanted.get("count", gr.skip()),

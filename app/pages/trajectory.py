@@ -64,6 +64,8 @@ class TrajectoryPage:
 
     def wire(self, demo: gr.Blocks) -> None:
         demo.load(self.open_page, None, [self.model, self.second], **QUIET)
+        chosen = [self.model, self.second]
+        gr.on([one.change for one in chosen], self.suit_models, [*chosen, self.steps], self.steps, **QUIET)
         common = [self.prompt, self.model, self.steps, self.seed]
         both = [self.prompt, self.model, self.second, self.steps, self.seed]
         self.act(
@@ -91,6 +93,13 @@ class TrajectoryPage:
     def open_page(self) -> tuple[Any, Any]:
         choices = gr.Dropdown(choices=self.services.models.names())
         return choices, choices
+
+    def suit_models(self, model: str | None, second: str | None, steps: int) -> Any:
+        """Only the steps that both models were made for."""
+        models = self.services.models
+        sets = [models.steps(name) for name in (model, second) if name in models.names()]
+        possible = [step for step in STEPS if all(step in one for one in sets)] or STEPS
+        return gr.Slider(value=steps if steps in possible else possible[-1], interactive=len(possible) > 1)
 
     def show_steps(self, prompt, model, second, steps, seed) -> Iterator[tuple[Any, Any]]:
         with told() as sentences:

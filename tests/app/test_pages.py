@@ -181,6 +181,27 @@ def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):
     visit.assert_accessible()
 
 
+def test_a_model_of_two_steps_on_every_page(open_page, start_app, with_independent):
+    url = start_app(E2ED2_CHECKPOINTS=str(with_independent))
+    visit = open_page(f"{url}/?model=independent&seed=7")
+    page = visit.page
+    painted(page)
+    expect(page.get_by_label("number input for Steps")).to_have_value("2")
+    expect(page.get_by_label("number input for Steps")).to_be_disabled()
+    page.get_by_label("l2: squared error", exact=True).check()
+    expect(page.get_by_label("number input for Steps")).to_be_enabled()
+    page.goto(f"{url}/compare?prompt=sunflower")
+    expect(page.locator("#status")).to_contain_text("the time is of one picture")
+    expect(page.locator("#grid tbody", has_text="independent").get_by_text("not made for this")).to_have_count(3)
+    page.goto(f"{url}/trajectory")
+    page.get_by_label("Model", exact=True).click()
+    page.get_by_role("option", name="independent").click()
+    expect(page.get_by_label("number input for Steps")).to_have_value("2")
+    page.get_by_role("button", name="Watch").click()
+    expect(page.locator("#trajectory img")).to_have_count(2 * 2 * 2)
+    visit.assert_clean()
+
+
 def test_the_ends_between_two_prompts_are_their_own_pictures(url):
     client = Client(url, verbose=False)
     between, _ = client.predict("red apple", "l2", 2, 7, "sunflower", api_name="/between")
