@@ -23,6 +23,7 @@ from e2ed2.generate import MAX_COUNT, MAX_SEED, STEPS, Settings, paint
 from e2ed2.text import between
 from e2ed2.types import TrajectoryStep
 
+FRESH_SEEDS = 1_000_000  # six digits at most: easy to read out and to type again
 NO_MODELS = "There is no model to paint with yet: train one with `python -m e2ed2 train`, then load this page again."
 # Of 100 descriptions in visitors' own words, 4 are farther than this from every name and keyword; of 16 prompts about
 # something else ("linear algebra", "my grandmother"), 10 are.
@@ -189,8 +190,7 @@ class Services:
 
 
 def fresh_seed() -> int:
-    """Six digits at most: easy to read out and to type again."""
-    return secrets.randbelow(1_000_000)
+    return secrets.randbelow(FRESH_SEEDS)
 
 
 def whole(value: object, low: int, high: int) -> TypeGuard[int | float]:

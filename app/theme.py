@@ -96,6 +96,10 @@ table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-col
 .figure path.head { fill: var(--body-text-color); stroke: none; }
 
 @media (max-width: 640px) { footer .divider { display: none !important; } }  /* what it divides is hidden there */
+/* Pressed, a button darkens at once and fades back while the server thinks. */
+.gradio-container button { transition: filter .6s; }
+.gradio-container button:active { filter: brightness(.85); transition: none; }
+
 /* A place in the queue is bold. */
 #status:has(strong) {
   padding: .75rem 1rem; border-radius: var(--radius-lg); border-left: 4px solid var(--primary-600);

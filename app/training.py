@@ -47,6 +47,7 @@ class State:
     done: int  # updates
     updates: int  # in all
     going: bool
+    stopping: bool  # it is still going on, until it has saved
     finished: bool
     sheet: Path | None = None  # what it painted last, below the drawings that it was to paint
     trouble: str = ""  # what it said before it died
@@ -56,6 +57,7 @@ class Trainings:
     def __init__(self, models: Models):
         self.models, self.folder = models, models.runs / OWN
         self._process: subprocess.Popen | None = None
+        self._stopping: str | None = None
         self._lock = Lock()
 
     def start(self, order: Order) -> str:
@@ -89,6 +91,7 @@ class Trainings:
         """Saves after the update that is being made."""
         if process := self._alive():
             process.send_signal(signal.SIGINT)
+            self._stopping = self.going()
 
     def going(self) -> str | None:
         """The name of the training that is going on."""
@@ -106,7 +109,8 @@ class Trainings:
         updates = json.loads((run / "order.json").read_text())["updates"]
         saved = any((run / "checkpoints").glob("*"))
         trouble = "" if going or finished or saved else _last_line(run / "log.txt")
-        return State(name, done, updates, going, finished, sheets[-1] if sheets else None, trouble)
+        stopping = going and self._stopping == name
+        return State(name, done, updates, going, stopping, finished, sheets[-1] if sheets else None, trouble)
 
     @property
     def _note(self) -> Path:
@@ -149,6 +153,7 @@ class Trainings:
                 [sys.executable, "-m", "e2ed2", *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
+        self._stopping = None
         atexit.register(self.stop)
         process = psutil.Process(self._process.pid)
         process.nice(NICENESS)
@@ -159,6 +164,8 @@ def sentence(state: State) -> str:
     """For a visitor."""
     if state.trouble:
         return f"{state.name} ended before it could save: {state.trouble}"
+    if state.stopping:
+        return f"{state.name} stops and saves after the update that is being made."
     if state.finished:
         return f"{state.name} is finished: it is on the Generate page as {OWN}/{state.name}."
     if not state.going:

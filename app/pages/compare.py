@@ -12,10 +12,10 @@ from PIL import Image
 from app.cells import SLIDE, cached, file_page, page_tables, sheet, slider
 from app.comparing import Compared, Key, cell_name, compare, drawings_of, table_of
 from app.links import asked
-from app.pages.wiring import PAINTING, QUIET, SAYING, busy, told
+from app.pages.wiring import PAINTING, QUIET, SAYING, at_once, busy, told
 from app.painting import IN_TURN
 from app.pngs import png, write
-from app.services import NO_MODELS, ForgedError, Services, Timed, fresh_seed
+from app.services import FRESH_SEEDS, NO_MODELS, ForgedError, Services, Timed
 from app.words import counted
 from e2ed2.generate import MAX_PROMPT
 
@@ -24,6 +24,7 @@ VOTE = (
     "Three questions, without the names; once you have answered you are told which picture is whose. Your answers are "
     "kept under a random number, with the size of your window."
 )
+OTHER_SEED = f"() => Math.floor({FRESH_SEEDS} * Math.random())"
 # The address is empty where the pair cannot be voted on.
 TO_BALLOT = """(address) => {
     if (!address) return;
@@ -77,10 +78,10 @@ class ComparePage:
         welcome = demo.load(self.open_page, None, [self.prompt, self.seed, self.models, self.status], **QUIET).then(
             self.welcome, asked_for, results, api_visibility="private", preprocess=False, **PAINTING
         )
-        self.other.click(fresh_seed, None, self.seed, **QUIET)
+        self.other.click(None, None, self.seed, js=OTHER_SEED, **QUIET)
         started = gr.on(
-            [self.go.click, self.prompt.submit], lambda: (busy("Painting …"), "Getting the models ready …"),
-            outputs=[self.go, self.status], **QUIET,
+            [self.go.click, self.prompt.submit], outputs=[self.go, self.status],
+            **at_once(busy("Painting …"), "Getting the models ready …"),
         )  # fmt: skip
         painted = started.then(
             self.compare, asked_for, results, api_name="compare",
@@ -92,7 +93,7 @@ class ComparePage:
             done.then(self.enable, self.compared, [self.go, self.png, self.page], **QUIET)
         pair = [self.left, self.right, self.compared]
         gr.on([one.change for one in pair], self.side_by_side, pair, self.slider, **QUIET)
-        chosen = self.vote.click(lambda: busy("Opening the pair …"), None, self.vote, **QUIET)
+        chosen = self.vote.click(outputs=self.vote, **at_once(busy("Opening the pair …")))
         chosen.then(self.open_ballot, pair, [self.ballot, self.vote], **SAYING).then(None, self.ballot, js=TO_BALLOT)
 
     def open_page(self, request: gr.Request) -> tuple[Any, ...]:

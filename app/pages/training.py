@@ -1,5 +1,6 @@
 """The Training page: how the models learned, and a short training of one's own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -8,7 +9,7 @@ import gradio as gr
 
 from app.cells import cached_file
 from app.models import OWN
-from app.pages.wiring import QUIET, SAYING, told
+from app.pages.wiring import QUIET, SAYING, at_once, busy, told
 from app.plots import curves, terms
 from app.runs import CURVE, Run, find_runs, sharing_pair
 from app.services import ForgedError, Services, whole
@@ -17,6 +18,7 @@ from app.uploads import FEWEST as FEWEST_PICTURES
 from app.uploads import MOST as MOST_PICTURES
 from e2ed2.errors import UserError
 
+START, STOP, GO_ON = "Start training", "Stop and save", "Go on"
 OVER = [("updates", "step"), ("time", "seconds")]
 EVERY = 2  # s, between two looks at a training that goes on
 UPLOAD = (
@@ -76,9 +78,9 @@ class TrainingPage:
             gr.Markdown(UPLOAD, elem_classes="hint")
             self.files = gr.File(file_count="multiple", file_types=["image", ".csv"], label="Your pictures", height=160)
         with gr.Row():
-            self.start = gr.Button("Start training", variant="primary")
-            self.stop = gr.Button("Stop and save", variant="stop", visible=False)
-            self.go_on = gr.Button("Go on", visible=False)
+            self.start = gr.Button(START, variant="primary")
+            self.stop = gr.Button(STOP, variant="stop", visible=False)
+            self.go_on = gr.Button(GO_ON, visible=False)
             self.paint = gr.Button("Paint with it", visible=False)
         self.status = gr.Markdown(label="Status", elem_id="training-status")
         self.latest = gr.HTML(label="What it paints now", elem_id="latest", elem_classes="sheet")
@@ -98,16 +100,16 @@ class TrainingPage:
         self.run.change(self.offer_moments, self.run, self.moment, **QUIET)
         gr.on([self.run.change, self.moment.change], self.show_sheet, [self.run, self.moment], [self.sheet, self.when],
               **QUIET)  # fmt: skip
-        self.start.click(
+        self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
             self.begin, [self.base, self.loss, self.updates, self.files, self.chosen], [*progress, self.chosen],
             api_name="train", concurrency_limit=1, show_progress="hidden",
             api_description="Start a short training. Returns a line about it.",
         )  # fmt: skip
-        self.stop.click(
+        self.stop.click(outputs=self.stop, **at_once(busy("Stopping …"))).then(
             self.halt, None, progress, api_name="stop_training", queue=False, show_progress="hidden",
             api_description="Stop the training after the update that is being made. Returns a line.",
         )  # fmt: skip
-        self.go_on.click(self.resume, None, progress, **SAYING)
+        self.go_on.click(outputs=self.go_on, **at_once(busy("Starting …"))).then(self.resume, None, progress, **SAYING)
         watched = [*progress, self.term, self.plot, self.moment, self.seen]
         self.timer.tick(self.look, [*picked, self.run, self.seen], watched, show_progress="hidden",
                         api_visibility="private", concurrency_limit=8)  # fmt: skip
@@ -137,13 +139,13 @@ class TrainingPage:
         names = self.trainings.names()
         last = self.trainings.going() or max(names, key=self.age, default=None)
         if last is None:
-            start, *others = (gr.Button(visible=visible) for visible in (True, False, False, False))
-            return "", "", start, *others, gr.Timer(active=False)
+            return "", "", *buttons(START), gr.Button(visible=False), gr.Timer(active=False)
         state = self.trainings.state(last)
-        stopped = not (state.going or state.finished)
-        buttons = (gr.Button(visible=visible) for visible in (not state.going, state.going, stopped))
+        offered = (START,) if state.finished else (START, GO_ON)
+        if state.going:
+            offered = () if state.stopping else (STOP,)
         paint = gr.Button(visible=state.finished, link=f"./?{urlencode({'model': f'{OWN}/{state.name}'})}")
-        return sentence(state), self.picture(state.sheet), *buttons, paint, gr.Timer(active=state.going)
+        return sentence(state), self.picture(state.sheet), *buttons(*offered), paint, gr.Timer(active=state.going)
 
     def picture(self, sheet: Path | None) -> str:
         alt = "Drawings above, the pictures that the model painted of the same captions below"
@@ -191,12 +193,11 @@ class TrainingPage:
             order = Order(self.services.known(base), loss, int(updates), tuple(files or ()))
             name = f"runs/own/{self.trainings.start(order)}"
             return *self.progress(), gr.Dropdown(choices=sorted({*find_runs(self.services.models), name}), value=[name])
-        return sentences[0], *[gr.skip()] * 7
+        return sentences[0], *self.progress()[1:], gr.skip()
 
     def halt(self) -> tuple[Any, ...]:
         self.trainings.stop()
-        _, *rest = self.progress()
-        return "It stops after the update that is being made, and saves.", *rest
+        return self.progress()
 
     def resume(self) -> tuple[Any, ...]:
         with told() as sentences:
@@ -205,7 +206,7 @@ class TrainingPage:
                 raise UserError("There is no training to go on with.")
             self.trainings.go_on(max(names, key=self.age))
             return self.progress()
-        return sentences[0], *[gr.skip()] * 6
+        return sentences[0], *self.progress()[1:]
 
     def look(self, names, term, over, run, seen) -> tuple[Any, ...]:
         """At the training that goes on; what has not changed stays as it is."""
@@ -218,3 +219,8 @@ class TrainingPage:
             drawn = gr.Dropdown(choices=fresh, value=term), self.draw(names, term, over)
         moments = gr.Slider(maximum=max(2, count := len(self.sheets(run))), visible=count > 1)
         return *self.progress(), *drawn, moments, size
+
+
+def buttons(*offered: str) -> Iterator[gr.Button]:
+    """Start, stop and go on, none of them pressed; those that are offered can be seen."""
+    return (gr.Button(label, visible=label in offered, interactive=True) for label in (START, STOP, GO_ON))

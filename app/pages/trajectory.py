@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.cells import cached, page_tables
-from app.pages.wiring import PAINTING, QUIET, busy, told
+from app.pages.wiring import PAINTING, QUIET, at_once, busy, told
 from app.services import NO_MODELS, ForgedError, Services
 from app.trajectories import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.generate import MAX_PROMPT, STEPS
@@ -85,7 +85,7 @@ class TrajectoryPage:
         self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str
     ) -> None:
         """Show that the button was pressed, paint, and give the button back."""
-        pressed = button.click(lambda: (busy("Painting …"), gr.update(visible=True)), None, [button, output], **QUIET)
+        pressed = button.click(outputs=[button, output], **at_once(busy("Painting …"), gr.update(visible=True)))
         done = pressed.then(act, inputs, [output, self.status], preprocess=False, api_name=name,
                             api_description=description, **PAINTING)  # fmt: skip
         done.then(lambda: gr.Button(label, interactive=True), None, button, **QUIET)

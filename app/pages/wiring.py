@@ -1,5 +1,6 @@
 """How every page answers a visitor."""
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +36,12 @@ def told() -> Generator[list[str]]:
         sentences.append(str(error))
 
 
-def busy(label: str) -> Any:
+def at_once(*answers: Any) -> dict[str, Any]:
+    """Of an event: the browser itself gives its outputs these values or updates, however busy the server is."""
+    shown = json.dumps(answers[0] if len(answers) == 1 else answers)
+    return QUIET | {"fn": None, "js": f"() => ({shown})"}
+
+
+def busy(label: str) -> dict[str, Any]:
     """A button that has been pressed."""
-    return gr.Button(label, interactive=False)
+    return gr.update(value=label, interactive=False)

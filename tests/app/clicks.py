@@ -16,16 +16,20 @@ from playwright.sync_api import Page, expect
 SLOW = 300_000  # ms
 WATCH = """() => { window.answered = new Promise((done) => addEventListener("click", () => {
     const clicked = performance.now();
-    const seen = (node) => (node.nodeType === 1 ? node : node.parentElement)
-        ?.checkVisibility({ opacityProperty: true, visibilityProperty: true });
-    const shown = (change) => seen(change.target) && [...change.addedNodes, ...change.removedNodes].every(
-        (node) => node.nodeType !== 1 || !node.isConnected || seen(node));
-    new MutationObserver((changes, watching) => {
-        if (!changes.some(shown)) return;
+    const fields = () => [...document.querySelectorAll("input, textarea")].map((e) => e.value + e.checked).join();
+    const before = fields();
+    let seen = false;
+    const shown = (node) => (node.nodeType === 1 ? node : node.parentElement)?.checkVisibility({
+        opacityProperty: true, visibilityProperty: true });
+    const watching = new MutationObserver((changes) => { seen ||= changes.some((change) => shown(change.target)); });
+    watching.observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+    const look = () => {
+        const waited = performance.now() - clicked;
+        if (!seen && fields() === before && waited < 5000) return requestAnimationFrame(look);
         watching.disconnect();
-        requestAnimationFrame(() => setTimeout(() => done(performance.now() - clicked)));
-    }).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
-    setTimeout(() => done(-1), 5000);
+        requestAnimationFrame(() => setTimeout(() => done(waited < 5000 ? performance.now() - clicked : -1)));
+    };
+    requestAnimationFrame(look);
 }, { capture: true, once: true })); }"""
 
 
@@ -48,7 +52,8 @@ def there(page: Page) -> None:
 
 
 PAGES = {
-    "": (painted, ["Paint", "a castle on a hill", "Your pictures so far", "New random seed each time", "l2: squared error"]),
+    "": (painted, ["Paint", "a castle on a hill", "Your pictures so far", "New random seed each time",
+                   "l2: squared error"]),
     "compare": (there, ["Compare", "Other noise"]),
     "compare?prompt=sunflower&seed=3": (compared, ["Compare", "Vote on this pair", "Left"]),
     "trajectory": (there, ["Watch", "Try 8 seeds", "Go from one to the other"]),
