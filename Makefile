@@ -6,7 +6,7 @@ DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
 
-.PHONY: setup demo test lint types check check-slow screenshots bench results clean
+.PHONY: setup demo test lint types check check-slow screenshots clicks bench results clean
 .DELETE_ON_ERROR: # a half-made environment is made again, not used
 
 setup: $(RUNTIME)
@@ -31,6 +31,9 @@ check-slow: $(DEV)
 
 screenshots: $(DEV) # of every page, into screenshots/
 	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest tests/app/screenshots.py
+
+clicks: $(DEV) # how soon every button answers
+	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest tests/app/clicks.py
 
 bench: $(RUNTIME)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done

@@ -1,6 +1,7 @@
 """One prompt, one noise: every model at every number of steps."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -21,6 +22,19 @@ SURE = 0.85  # similarity from which a drawing is shown as one of the prompt
 Key = tuple[str, int]  # model and steps
 
 
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A grid that a visitor looks at."""
+
+    prompt: str
+    seed: int
+    cells: Mapping[str, Image.Image]  # by `cell_name`
+
+
+def cell_name(key: Key) -> str:
+    return f"{key[0]}, {counted(key[1], 'step')}"
+
+
 def compare(services: Services, prompt: str, models: list[str], seed: int) -> Iterator[dict[Key, Timed]]:
     """All cells painted so far, after each row."""
     cells: dict[Key, Timed] = {}
@@ -31,9 +45,13 @@ def compare(services: Services, prompt: str, models: list[str], seed: int) -> It
 
 
 def table_of(models: list[str], cells: Mapping[Key, Timed]) -> Table:
+    """Rows are painted whole: what a painted one lacks, its model was not made for."""
+    begun = {model for model, _ in cells}
+
     def cell(model: str, steps: int) -> Cell:
-        painted = cells.get((model, steps))
-        return Cell(painted.picture, f"{painted.seconds:.2f} s") if painted else Cell(None)
+        if painted := cells.get((model, steps)):
+            return Cell(painted.picture, f"{painted.seconds:.2f} s")
+        return Cell(None, "not made for this" if model in begun else "")
 
     return Table(COLUMNS, tuple(Row(model, tuple(cell(model, steps) for steps in STEPS)) for model in models))
 

@@ -1,7 +1,7 @@
 """Evaluation files as one table, their plots, and how they agree with what people prefer."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from scipy.stats import spearmanr
 
 from app.plots import blank
+from study.visitors import Chosen
 
 FOLDER = Path(__file__).parents[1] / "docs" / "results"
 SPLITS = {
@@ -118,6 +119,15 @@ def agreement(table: pd.DataFrame, split: str | None, people: Preferences) -> pd
         if len(both) >= 3:  # two always agree or disagree wholly
             rows.append((name, spearmanr(*zip(*both, strict=True)).statistic, len(both)))
     return pd.DataFrame(rows, columns=["figure", "rank correlation", "models"])
+
+
+def chosen_table(chosen: Sequence[Chosen]) -> str:
+    """The better of the two first."""
+    ordered = [one if one.wins >= one.losses else one.turned() for one in chosen]
+    rows = [(one.arm, one.other, one.wins, one.ties, one.losses) for one in ordered]
+    return html_table(
+        pd.DataFrame(rows, columns=["one", "the other", "the one is better", "tie", "the other is better"])
+    )
 
 
 def preferences_plot(people: Preferences) -> go.Figure:

@@ -1,34 +1,72 @@
-"""The About page's drawing: where the loss looks in single-step and in end-to-end training."""
+"""The About page's drawing: where the loss looks in single-step and in end-to-end training; on a phone it stands."""
 
-BOX = '<rect x="{x}" y="{y}" width="92" height="48" rx="8" class="{kind}"/><text x="{tx}" y="{ty}">{text}</text>'
-ARROW = '<path d="M{x} {y} h28" marker-end="url(#tip)"/>'
+WIDTH, HEIGHT, GAP = 92, 48, 32  # of a box, and from one to the next
+STEP, TALL_STEP = WIDTH + GAP, HEIGHT + GAP
+SINGLE = ("noisy picture", "model", "guess", "loss")
+END_TO_END = ("pure noise", "model", "model", "picture", "loss")
+TITLE = """Single-step: a real picture with noise goes through the model once, and the loss compares the guess with the
+picture. End to end: pure noise goes through the model several times, the loss compares only the last picture, and the
+correction flows back through all steps."""
 
 
-def box(x: int, y: int, text: str, kind: str = "value") -> str:
-    return BOX.format(x=x, y=y, text=text, kind=kind, tx=x + 46, ty=y + 29)
+def box(x: int, y: int, text: str) -> str:
+    kind = "model" if text == "model" else "value"
+    return (
+        f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="8" class="{kind}"/>'
+        f'<text x="{x + WIDTH // 2}" y="{y + 29}">{text}</text>'
+    )
 
 
-def chain(y: int, names: tuple[str, ...], models: tuple[str, ...] = ("model",)) -> str:
+def arrow(path: str, kind: str = "") -> str:
+    return f'<path d="{path}" class="{kind}" marker-end="url(#tip)"/>'
+
+
+def across(y: int, names: tuple[str, ...]) -> str:
     """Boxes from left to right, with arrows between."""
-    boxes = [box(10 + 124 * i, y, name, "model" if name in models else "value") for i, name in enumerate(names)]
-    arrows = [ARROW.format(x=103 + 124 * i, y=y + 24) for i in range(len(names) - 1)]
+    boxes = [box(10 + STEP * i, y, name) for i, name in enumerate(names)]
+    arrows = [arrow(f"M{11 + WIDTH + STEP * i} {y + HEIGHT // 2} h{GAP - 4}") for i in range(len(names) - 1)]
     return "".join(boxes + arrows)
 
 
-FIGURE = f"""<div class="scroll" tabindex="0" role="region" aria-label="Figure">
-<svg viewBox="0 0 640 300" role="img" aria-labelledby="figure-title" class="figure">
-<title id="figure-title">Above: a real picture with noise goes through the model once, and the loss compares the guess
-with the picture. Below: pure noise goes through the model several times, the loss compares only the last picture, and
-the correction flows back through all steps.</title>
-<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
-<path d="M0 0 L8 4 L0 8 z" class="head"/></marker></defs>
-<text x="10" y="20" class="label">One step at a time</text>
-{chain(34, ("noisy picture", "model", "guess", "loss"))}
-<path d="M428 88 v16 H180 v-16" class="back" marker-end="url(#tip)"/>
-<text x="304" y="122" class="note">the correction reaches one step</text>
+def down(x: int, names: tuple[str, ...]) -> str:
+    """Boxes from top to bottom, with arrows between."""
+    boxes = [box(x, 34 + TALL_STEP * i, name) for i, name in enumerate(names)]
+    arrows = [arrow(f"M{x + WIDTH // 2} {35 + HEIGHT + TALL_STEP * i} v{GAP - 4}") for i in range(len(names) - 1)]
+    return "".join(boxes + arrows)
+
+
+def back_up(x: int, row: int, to: int) -> str:
+    """Right of a column, from one row to one further up."""
+    start, end = (34 + TALL_STEP * i + HEIGHT // 2 for i in (row, to))
+    return arrow(f"M{x + WIDTH} {start} h20 V{end} h-18", "back")
+
+
+def drawing(kind: str, size: str, content: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {size}" role="img" aria-labelledby="figure-{kind}" class="figure {kind}">'
+        f'<title id="figure-{kind}">{TITLE}</title>{content}</svg>'
+    )
+
+
+WIDE = f"""<text x="10" y="20" class="label">One step at a time</text>
+{across(34, SINGLE)}
+{arrow("M428 88 v16 H180 v-16", "back")}
+<text x="304" y="122">the correction reaches one step</text>
 <text x="10" y="168" class="label">End to end</text>
-{chain(182, ("pure noise", "model", "model", "picture", "loss"))}
-<path d="M552 236 v26 H304 v-26" class="back" marker-end="url(#tip)"/>
-<path d="M304 262 H180 v-26" class="back" marker-end="url(#tip)"/>
-<text x="366" y="284" class="note">the correction flows back through all steps</text>
-</svg></div>"""
+{across(182, END_TO_END)}
+{arrow("M552 236 v26 H304 v-26", "back")}
+{arrow("M304 262 H180 v-26", "back")}
+<text x="366" y="284">the correction flows back through all steps</text>"""
+TALL = f"""<text x="10" y="20" class="label">One step at a time</text>
+{down(24, SINGLE)}
+{back_up(24, 3, 1)}
+<text x="80" y="344">the correction</text><text x="80" y="362">reaches one step</text>
+<text x="196" y="20" class="label">End to end</text>
+{down(196, END_TO_END)}
+{back_up(196, 4, 2)}
+{back_up(196, 2, 1)}
+<text x="250" y="424">the correction flows</text><text x="250" y="442">back through all steps</text>"""
+TIP = """<svg width="0" height="0" aria-hidden="true" class="figure tip"><defs>
+<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
+<path d="M0 0 L8 4 L0 8 z" class="head"/></marker></defs></svg>"""
+FIGURE = TIP + drawing("wide", "640 300", WIDE) + drawing("tall", "340 456", TALL)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.models import Models
+from app.words import counted
 from e2ed2.generate import CHECKPOINTS, STEPS, Settings, available_models, load, paint
 from study.errors import StudyError
 from study.images import Source
@@ -60,6 +62,10 @@ def paint_order(order: Order, folder: Path, checkpoints: Path | None = None) -> 
     unknown = [model for model in order.models if model not in available_models(checkpoints)]
     if unknown:
         raise StudyError(f"There is no model {unknown[0]!r}: choose from those on the page.")
+    for model in order.models:
+        *_, made = possible = Models(checkpoints).steps(model)
+        if not set(order.steps) <= set(possible):
+            raise StudyError(f"{model} was made for {counted(made, 'step')} only: choose that, or leave it out.")
     number = 0
     for model in order.models:
         pipeline = load(model, checkpoints)

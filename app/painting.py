@@ -13,6 +13,8 @@ from app.services import Services
 from app.words import counted, list_of
 from e2ed2.generate import Settings
 
+IN_TURN = ", in turn with other visitors"
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -37,13 +39,16 @@ def paint_all(
     for number, job in enumerate(jobs, 1):
         if stopped.is_set():
             break
-        yield Progress(shown, status(number, len(jobs), len(services.turns)), made, files)
+        yield Progress(shown, status(number, len(jobs)), made, files)
         estimates = []
-        for estimate in services.emerge(job, stopped):
-            estimates.append(estimate)
+        for seen in services.emerge(job, stopped):
+            if isinstance(seen, int):
+                yield Progress(shown, status(number, len(jobs), seen), made, files)
+                continue
+            estimates.append(seen)
             if len(estimates) < job.steps:
-                now = [*shown, (estimate, f"step {len(estimates)} of {job.steps}")]
-                yield Progress(now, status(number, len(jobs)), made, files)
+                now = [*shown, (seen, f"step {len(estimates)} of {job.steps}")]
+                yield Progress(now, status(number, len(jobs), shared=len(services.turns) > 1), made, files)
         if len(estimates) == job.steps:
             files.append(write(folder, png(estimates[-1], job if inside else None), file_name(job)))
             made.append((job, estimates[-1]))
@@ -56,10 +61,12 @@ def download(folder: Path, files: list[str]) -> str:
     return files[0] if len(files) == 1 else write_zip(folder, files)
 
 
-def status(number: int, count: int, ahead: int = 0) -> str:
-    if ahead:
-        return f"Picture {number} of {count} comes after {counted(ahead, 'picture')} of other visitors …"
-    return f"Painting picture {number} of {count} …"
+def status(number: int, count: int, ahead: int = 0, shared: bool = False) -> str:
+    """A visitor's place in the queue, in bold; once pictures come, turns are short and need no count."""
+    if ahead and number == 1:
+        first = "picture of another visitor comes" if ahead == 1 else "pictures of other visitors come"
+        return f"**Waiting for your turn:** {ahead} {first} first. {'● ' * ahead}○"
+    return f"Painting picture {number} of {count}{IN_TURN if ahead or shared else ''} …"
 
 
 def summary(jobs: list[Settings], done: int, seconds: float) -> str:

@@ -36,15 +36,15 @@ def terms(runs: Sequence[Run]) -> list[str]:
 
 
 def curves(runs: Sequence[Run], term: str, over: str) -> go.Figure:
-    """A term of the loss over `step` or `seconds`: running means, the values themselves faint behind."""
+    """A term of the loss, unweighted, over `step` or `seconds`: running means, the values themselves faint behind."""
     figure = blank({"step": "updates", "seconds": "minutes of training"}[over], term)
     for run, colour in zip(runs, cycle(COLOURS), strict=False):
-        table = pd.DataFrame([line for line in run.lines() if term in line])
+        table = pd.DataFrame(run.curve(term, over), columns=["x", "y"])
         if table.empty:
             continue
-        x = table[over] / 60 if over == "seconds" else table[over]
-        mean = table[term].rolling(SMOOTH, min_periods=1).mean()
-        figure.add_scatter(x=x, y=table[term], line={"color": colour, "width": 1}, opacity=0.3, showlegend=False,
-                           hoverinfo="skip")  # fmt: skip
-        figure.add_scatter(x=x, y=mean, name=run.name, line={"color": colour, "width": 2})
+        x = table["x"] / 60 if over == "seconds" else table["x"]
+        mean = table["y"].rolling(SMOOTH, min_periods=1).mean()
+        figure.add_scatter(x=x, y=table["y"], mode="lines", line={"color": colour, "width": 1}, opacity=0.3,
+                           showlegend=False, hoverinfo="skip")  # fmt: skip
+        figure.add_scatter(x=x, y=mean, name=run.name, mode="lines", line={"color": colour, "width": 2})
     return figure

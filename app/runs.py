@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from app.models import Models
+from e2ed2.losses.terms import parse_loss
+from e2ed2.objectives.reconstruction import LPIPS_WEIGHT
 
 CURVE = "metrics.jsonl"
 
@@ -26,6 +28,17 @@ class Run:
             except ValueError:
                 break
         return lines
+
+    def curve(self, term: str, over: str) -> list[tuple[float, float]]:
+        """`over`, and the term without its weight in the sum, so that the curves of different losses compare."""
+        weight = self.weights().get(term, 1.0)
+        return [(line[over], line[term] / weight) for line in self.lines() if term in line]
+
+    def weights(self) -> dict[str, float]:
+        config = self.config()
+        if config.get("objective") == "codec":
+            return {"lpips": LPIPS_WEIGHT}
+        return parse_loss(config["loss"]).weights if "loss" in config else {}
 
     def config(self) -> dict[str, Any]:
         file = self.folder / "run.json"

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import warnings
+from typing import Any
 
 import gradio as gr
 import uvicorn
@@ -18,9 +19,18 @@ from app.studies import Studies
 from app.theme import CSS, THEME
 from study.web import create_app
 
+LOOK: dict[str, Any] = {"theme": THEME, "css": CSS, "ssr_mode": False, "run_history": False,
+                        "footer_links": ["api", "settings"]}  # fmt: skip
+
 
 def build_app(demo: gr.Blocks, studies: Studies, secret: str = "") -> FastAPI:
-    """The health check, the rater's pages, the admin pages where there is a secret, and the demo."""
+    """Everything: what `build_site` has, and the demo."""
+    warnings.filterwarnings("ignore", "SSR mode is not supported")  # it is off
+    return gr.mount_gradio_app(build_site(studies, secret), demo, path="/", **LOOK)
+
+
+def build_site(studies: Studies, secret: str = "") -> FastAPI:
+    """The health check, the rater's pages, and the admin pages where there is a secret."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/healthz")
@@ -35,18 +45,14 @@ def build_app(demo: gr.Blocks, studies: Studies, secret: str = "") -> FastAPI:
     app.mount("/study", create_app(studies.store, studies.offer))
     if secret:
         add_admin(app, studies, secret)
-    warnings.filterwarnings("ignore", "SSR mode is not supported")  # it is off
-    return gr.mount_gradio_app(
-        app, demo, path="/", theme=THEME, css=CSS, ssr_mode=False, run_history=False,
-        footer_links=["api", "settings"],
-    )  # fmt: skip
+    return app
 
 
 def serve(demo: gr.Blocks, services: Services, studies: Studies, settings: ServerSettings) -> None:
     """Runs until interrupted. An address that cannot be had is one sentence and exit code 2."""
     services.warm_up()
-    if "GRADIO_WATCH_DIRS" in os.environ:  # `gradio app.py`: its own server, which has no study, reloads the pages
-        demo.launch(server_name=settings.host, server_port=settings.port or None, theme=THEME, css=CSS, ssr_mode=False)
+    if "GRADIO_WATCH_DIRS" in os.environ:
+        reload(demo, studies, settings)
         return
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
@@ -61,3 +67,12 @@ def serve(demo: gr.Blocks, services: Services, studies: Studies, settings: Serve
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a visitor at home leaves
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def reload(demo: gr.Blocks, studies: Studies, settings: ServerSettings) -> None:
+    """`gradio app.py`: its own server, which shows changed code at once; what the site has besides goes before it."""
+    studies.prepare()
+    site = build_site(studies, settings.admin_secret)
+    parts = {"routes": site.routes, "exception_handlers": site.exception_handlers,
+             "lifespan": site.router.lifespan_context}  # fmt: skip
+    demo.launch(server_name=settings.host, server_port=settings.port or None, app_kwargs=parts, **LOOK)

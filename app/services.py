@@ -23,6 +23,7 @@ from e2ed2.generate import MAX_COUNT, MAX_SEED, STEPS, Settings, paint
 from e2ed2.text import between
 from e2ed2.types import TrajectoryStep
 
+FRESH_SEEDS = 1_000_000  # six digits at most: easy to read out and to type again
 NO_MODELS = "There is no model to paint with yet: train one with `python -m e2ed2 train`, then load this page again."
 # Of 100 descriptions in visitors' own words, 4 are farther than this from every name and keyword; of 16 prompts about
 # something else ("linear algebra", "my grandmother"), 10 are.
@@ -109,13 +110,18 @@ class Services:
             start = time.perf_counter()
             return Timed(paint(pipeline, settings), time.perf_counter() - start)
 
-    def emerge(self, settings: Settings, stopped: Event) -> Iterator[Image.Image]:
+    def emerge(self, settings: Settings, stopped: Event) -> Iterator[Image.Image | int]:
         """The picture as it comes into being: each step's estimate, the last of which is the picture.
 
-        Ends early once `stopped` is set.
+        Before that, how many pictures of other visitors come first. Ends early once `stopped` is set.
         """
         pipeline = self.models.load(settings.model)
-        seen: SimpleQueue[Image.Image | None] = SimpleQueue()
+        seen: SimpleQueue[Image.Image | int | None] = SimpleQueue()
+
+        def wait(ahead: int) -> None:
+            if stopped.is_set():
+                raise StoppedError
+            seen.put(ahead)
 
         def show(step: TrajectoryStep) -> None:
             if stopped.is_set():
@@ -125,7 +131,7 @@ class Services:
 
         def work() -> None:
             try:
-                with self.turns.take():
+                with self.turns.take(wait):
                     seen.put(paint(pipeline, settings, show))
             except StoppedError:
                 pass
@@ -184,8 +190,7 @@ class Services:
 
 
 def fresh_seed() -> int:
-    """Six digits at most: easy to read out and to type again."""
-    return secrets.randbelow(1_000_000)
+    return secrets.randbelow(FRESH_SEEDS)
 
 
 def whole(value: object, low: int, high: int) -> TypeGuard[int | float]:

@@ -3,14 +3,18 @@
 import hashlib
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
+from PIL import Image
+
+from app.models import Models
 from app.painted import Order, Wanted, paint_order
 from app.settings import ServerSettings
 from e2ed2.errors import UserError
-from e2ed2.generate import CHECKPOINTS, available_models
+from e2ed2.generate import CHECKPOINTS, STEPS, available_models
 from study.errors import StudyError
 from study.export import read_tables
 from study.making import make_study
@@ -20,6 +24,7 @@ from study.stats import exclude
 from study.stats.answers import comparisons
 from study.stats.preference import against_others
 from study.studies import StudyInfo, list_studies
+from study.visitors import Chosen, open_pair, tally
 from study.web import Offer
 
 READY = "bundled-models"
@@ -89,6 +94,18 @@ class Studies:
         """Where a visitor votes on the ready study, relative to the site's root; "" while there is none."""
         return f"study/join/{self._ready.token}" if self._ready else ""
 
+    def pair_link(self, prompt: str, pictures: Mapping[str, Image.Image], back: str) -> str:
+        """Where a visitor votes on two pictures, relative to the site's root; `back` is relative to the rater's pages.
+
+        Raises:
+            StudyError: the two are not a pair, or there is no room for another.
+        """
+        return f"study/join/{open_pair(self.store, prompt, pictures, back).token}"
+
+    def chosen(self) -> list[Chosen]:
+        """What visitors said, on the whole, of pairs that they chose themselves."""
+        return tally(self.store.database)
+
     def names(self) -> list[tuple[str, str]]:
         """Every version of every study, newest first: what a person reads, and what `named` takes."""
         studies = sorted(list_studies(self.store.database), key=lambda study: -study.id)
@@ -124,8 +141,9 @@ def studies_or_exit(settings: ServerSettings) -> Studies:
 
 
 def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
-    """The study of these very models: found, or painted. None with fewer than two models."""
-    models = tuple(available_models(checkpoints))
+    """The study of these very models: found, or painted. None with fewer than two that take its number of steps."""
+    known = Models(checkpoints)
+    models = tuple(name for name in known.names() if STEPS[-1] in known.steps(name))
     if len(models) < 2:
         return None
     name = f"{READY}-{fingerprint(checkpoints)}"
@@ -133,7 +151,7 @@ def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
     if known:
         return known[-1]
     with tempfile.TemporaryDirectory() as folder:
-        sources = list(paint_order(Order(models, (4,), PROMPTS), Path(folder), checkpoints))
+        sources = list(paint_order(Order(models, STEPS[-1:], PROMPTS), Path(folder), checkpoints))
         return make_study(
             store, name, sources, raters_per_pair=100, pairs_per_rater=9, placebos=Placebos(0.1, 0.0, 0.1, 0.1),
             title="Which picture is better?",

@@ -59,7 +59,7 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
 @media (max-width: 640px) { table.cells :is(td, thead th) { padding: .125rem; font-size: .65rem; } }
 .cells .empty { background: var(--background-fill-secondary); }
 
-#sheet img { width: 100%; max-width: 100%; margin: 0; border-radius: var(--radius-lg); }
+.sheet img { width: 100%; max-width: 100%; margin: 0; border-radius: var(--radius-lg); }
 
 /* Two pictures under a slider. */
 .slide { position: relative; max-width: 24rem; margin: 0 auto; aspect-ratio: 1; --at: 50%; }
@@ -83,7 +83,10 @@ table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-col
   text-align: left; min-width: 4.5rem; }
 
 /* The About page's drawing. */
-.figure { width: 100%; min-width: 34rem; max-width: 44rem; display: block; margin: 0 auto; }
+.figure { width: 100%; max-width: 44rem; display: block; margin: 0 auto; }
+.figure.tip { position: absolute; width: 0; }
+.figure.tall { display: none; max-width: 24rem; }
+@media (max-width: 640px) { .figure.wide { display: none; } .figure.tall { display: block; } }
 .figure text { fill: var(--body-text-color); font-size: 13px; text-anchor: middle; }
 .figure .label { text-anchor: start; font-weight: 600; font-size: 15px; }
 .figure rect { fill: var(--background-fill-secondary); stroke: var(--border-color-primary); }
@@ -93,6 +96,15 @@ table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-col
 .figure path.head { fill: var(--body-text-color); stroke: none; }
 
 @media (max-width: 640px) { footer .divider { display: none !important; } }  /* what it divides is hidden there */
+/* Pressed, a button darkens at once and fades back while the server thinks. */
+.gradio-container button { transition: filter .6s; }
+.gradio-container button:active { filter: brightness(.85); transition: none; }
+
+/* A place in the queue is bold. */
+#status:has(strong) {
+  padding: .75rem 1rem; border-radius: var(--radius-lg); border-left: 4px solid var(--primary-600);
+  background: var(--background-fill-secondary);
+}
 .hint p { font-size: .9rem; opacity: .85; }
 
 button[role="tab"][aria-selected="true"] { color: var(--primary-700) !important; }

@@ -19,9 +19,12 @@ from app.uploads import CAPTION, take
 from app.words import counted
 from e2ed2.config import PRESETS
 from e2ed2.errors import UserError
+from e2ed2.generate import STEPS
 
-LOSSES = {name: preset.loss for name, preset in PRESETS.items() if preset.objective == "end_to_end"}
+# Any number of steps: a training of one's own takes those of the model that it starts from.
+LOSSES = {name: p.loss for name, p in PRESETS.items() if p.objective == "end_to_end" and p.sampling_steps == STEPS}
 FEWEST, MOST = 10, 300  # updates
+SHOWN_EVERY = 10  # updates at most between two looks at what it paints
 KEPT = 20  # trainings
 NICENESS = 10  # the pages come first
 
@@ -44,7 +47,9 @@ class State:
     done: int  # updates
     updates: int  # in all
     going: bool
+    stopping: bool  # it is still going on, until it has saved
     finished: bool
+    sheet: Path | None = None  # what it painted last, below the drawings that it was to paint
     trouble: str = ""  # what it said before it died
 
 
@@ -52,6 +57,7 @@ class Trainings:
     def __init__(self, models: Models):
         self.models, self.folder = models, models.runs / OWN
         self._process: subprocess.Popen | None = None
+        self._stopping: str | None = None
         self._lock = Lock()
 
     def start(self, order: Order) -> str:
@@ -85,6 +91,7 @@ class Trainings:
         """Saves after the update that is being made."""
         if process := self._alive():
             process.send_signal(signal.SIGINT)
+            self._stopping = self.going()
 
     def going(self) -> str | None:
         """The name of the training that is going on."""
@@ -96,12 +103,14 @@ class Trainings:
     def state(self, name: str) -> State:
         run = self.folder / name
         lines = Run(name, run).lines() if (run / CURVE).is_file() else []
+        sheets = Run(name, run).sheets()
         going, finished = self.going() == name, (run / "model" / "README.md").is_file()
         done = int(lines[-1]["step"]) if lines else 0
         updates = json.loads((run / "order.json").read_text())["updates"]
         saved = any((run / "checkpoints").glob("*"))
         trouble = "" if going or finished or saved else _last_line(run / "log.txt")
-        return State(name, done, updates, going, finished, trouble)
+        stopping = going and self._stopping == name
+        return State(name, done, updates, going, stopping, finished, sheets[-1] if sheets else None, trouble)
 
     @property
     def _note(self) -> Path:
@@ -127,14 +136,14 @@ class Trainings:
         return next(name for name in (f"{stem}-{n}" for n in range(1, KEPT + 2)) if not (self.folder / name).exists())
 
     def _command(self, order: Order, run: Path) -> list[str]:
-        part = max(1, order.updates // 5)
-        data = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION] if order.files else []
+        own = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION]
         return [
             "train", order.loss, "--init", str(self.models.folders()[order.base]), "--coarse-from", "",
-            "--out", str(run), *data,
+            "--out", str(run), *(own if order.files else ["--no-precompute"]),
             "--sampling-steps", *map(str, self.models.steps(order.base)), "--trainer.steps", str(order.updates),
             "--trainer.batch-size", "16", "--trainer.lr", "3e-4", "--trainer.warmup", "5", "--trainer.ema-decay", "0.9",
-            "--trainer.log-every", "1", "--trainer.preview-every", str(part), "--trainer.save-every", str(part),
+            "--trainer.log-every", "1", "--trainer.preview-every", str(min(SHOWN_EVERY, order.updates // 10)),
+            "--trainer.save-every", str(order.updates // 5),
         ]  # fmt: skip
 
     def _launch(self, name: str) -> None:
@@ -144,6 +153,7 @@ class Trainings:
                 [sys.executable, "-m", "e2ed2", *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
+        self._stopping = None
         atexit.register(self.stop)
         process = psutil.Process(self._process.pid)
         process.nice(NICENESS)
@@ -154,12 +164,14 @@ def sentence(state: State) -> str:
     """For a visitor."""
     if state.trouble:
         return f"{state.name} ended before it could save: {state.trouble}"
+    if state.stopping:
+        return f"{state.name} stops and saves after the update that is being made."
     if state.finished:
-        return f"{state.name} is finished: choose {OWN}/{state.name} on the Generate page."
+        return f"{state.name} is finished: it is on the Generate page as {OWN}/{state.name}."
     if not state.going:
         return f"{state.name} was stopped after {state.done} of {counted(state.updates, 'update')}; it can go on."
     if not state.done:
-        return f"{state.name} is getting ready: it reads the pictures and their captions, which can take minutes."
+        return f"{state.name} is getting ready: the first pictures come in about a minute."
     return f"{state.name}: {state.done} of {counted(state.updates, 'update')} done."
 
 

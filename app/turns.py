@@ -1,32 +1,33 @@
 """One device, many visitors: a queue in which the first to come is the first served."""
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from threading import Event, Lock
+from threading import Condition
 
 
 class Turns:
     def __init__(self) -> None:
-        self._queue: deque[Event] = deque()  # the first one is at work
-        self._lock = Lock()
+        self._queue: deque[object] = deque()  # the first one is at work
+        self._moved = Condition()
 
     def __len__(self) -> int:
         """How many are at work or wait."""
         return len(self._queue)
 
     @contextmanager
-    def take(self) -> Generator[None]:
-        mine = Event()
-        with self._lock:
-            if not self._queue:
-                mine.set()
+    def take(self, ahead: Callable[[int], None] = lambda count: None) -> Generator[None]:
+        """Waits; `ahead` is told how many come first, whenever that changes. What it raises ends the waiting."""
+        mine = object()
+        with self._moved:
             self._queue.append(mine)
-        mine.wait()
         try:
+            with self._moved:
+                while count := self._queue.index(mine):
+                    ahead(count)
+                    self._moved.wait()
             yield
         finally:
-            with self._lock:
-                self._queue.popleft()
-                if self._queue:
-                    self._queue[0].set()
+            with self._moved:
+                self._queue.remove(mine)
+                self._moved.notify_all()

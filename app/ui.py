@@ -22,10 +22,10 @@ KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a da
 
 def build_ui(services: Services, studies: Studies) -> gr.Blocks:
     pages: dict[str, tuple[str, Callable[[Services, gr.Blocks], object]]] = {
-        "compare": ("Compare", ComparePage),
+        "compare": ("Compare", partial(ComparePage, pair_link=studies.pair_link)),
         "trajectory": ("Trajectory", TrajectoryPage),
         "training": ("Training", TrainingPage),
-        "results": ("Results", partial(ResultsPage, people=partial(preferences, studies))),
+        "results": ("Results", partial(ResultsPage, people=partial(preferences, studies), chosen=studies.chosen)),
         "take-part": ("Study", StudyPage),
         "about": ("About", AboutPage),
     }

@@ -42,6 +42,9 @@ class RunConfig:
     """Of the captions that name a drawing style, where the data has styles."""
     text_noise: float = 0.6
     """Most noise on the caption embeddings, as a share of their root mean square."""
+    precompute: bool = True
+    """Embed all captions and encode all pictures first, and keep both on disk; otherwise those of each batch when it
+    comes, which starts at once and suits a short training."""
     data: DataConfig = field(default_factory=DataConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ def claim(folder: Path, config: RunConfig) -> None:
     file = folder / "run.json"
     resolved = json.loads(json.dumps(asdict(config)))
     if file.is_file() and (folder / "checkpoints").is_dir():  # a run that never saved claims nothing
-        if json.loads(file.read_text())["config"] != resolved:
+        usual = {one.name: one.default for one in fields(config)}  # of what is younger than the run
+        if usual | json.loads(file.read_text())["config"] != resolved:
             raise UserError(f"{folder} holds a run with other settings: choose another --out, or delete it.")
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +70,7 @@ def build(config: RunConfig) -> tuple[Objective, Batches]:
     objective = denoiser_objective(config, build_denoiser(config).train(), codec)
     batches = CaptionedBatches(
         pictures,
-        caption_pool(pictures),
+        caption_pool(pictures, config.precompute),
         codec,
         trainer.batch_size,
         trainer.seed,
@@ -78,6 +79,7 @@ def build(config: RunConfig) -> tuple[Objective, Batches]:
         with_images=objective.sees_images,
         with_words=objective.sees_words,
         device="cuda" if torch.cuda.is_available() else "cpu",
+        precompute=config.precompute,
     )
     return objective, batches
 

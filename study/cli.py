@@ -64,8 +64,11 @@ def list_command(arguments: list[str]) -> None:
     class List:
         """Name the studies."""
 
-    tyro.cli(List, prog="python -m study list", args=arguments)
-    for study in list_studies(Store.open().database):
+        visitors: bool = False
+        """The pairs that visitors chose, instead of the designed studies."""
+
+    options = tyro.cli(List, prog="python -m study list", args=arguments)
+    for study in list_studies(Store.open().database, options.visitors):
         state = "closed" if study.closed else "open"
         print(f"{study.name} version {study.version}, {state}{f': {study.reason}' if study.reason else ''}")
 

@@ -18,6 +18,7 @@ Mode = Literal["joint", "separate"]
 ANSWERS: tuple[Answer, ...] = ("left", "tie", "right")
 KINDS: tuple[Kind, ...] = ("comparison", "identical", "same_arm", "repeat", "gold")
 MODES: tuple[Mode, ...] = ("joint", "separate")
+VISITORS = "visitors-"  # begins the name of a study of one pair that a visitor chose, and of no other
 DEGRADED = "degraded"  # the arm of the spoilt copies in gold pairs; no arm of a study may be called so
 
 
@@ -115,7 +116,7 @@ class StudySpec:
     stopping: Stopping = field(default_factory=Stopping)
     title: str = "Which image is better?"  # what raters read; the name is never shown to them
     contact: str = ""  # whom raters may write to
-    completion_url: str = ""  # where a crowd platform wants its raters back
+    completion_url: str = ""  # where a crowd platform wants its raters back; ../ for a page of the same site
     open_cap: int | None = None  # raters through the open link; without one, as many as the study needs
     abandoned_after_minutes: int = 120  # without a request; then the rater's open pairs go to others
 
@@ -131,6 +132,8 @@ class StudySpec:
     def _naming_problems(self) -> Iterable[str]:
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
             yield f"The study's name is {self.name!r}: use letters, digits, _ and -."
+        if self.by_visitor and len(self.stimuli) != 2:
+            yield f"Names that begin with {VISITORS!r} are kept for pairs that visitors choose: choose another."
         if len(self.arms) < 2:
             yield "A study compares at least two arms."
         if DEGRADED in self.arms or not all(arm.strip() for arm in self.arms):
@@ -151,7 +154,7 @@ class StudySpec:
             yield f"The stopping rule's question {self.stopping.question!r} is not one of the questions."
         if self.mode not in ("joint", "separate", "randomised"):
             yield f"The mode is {self.mode!r}: choose joint, separate or randomised."
-        if self.completion_url and not self.completion_url.startswith("https://"):
+        if self.completion_url and not self.completion_url.startswith(("https://", "../")):
             yield f"The completion URL is {self.completion_url!r}: it must start with https://."
 
     def _number_problems(self) -> Iterable[str]:
@@ -179,6 +182,11 @@ class StudySpec:
             yield "Gold pairs need spoilt copies: make the study with `study create`, or set their share to 0."
         if len(self.gold_of) != len(self.degraded) or set(self.gold_of) - {s.sha256 for s in self.stimuli}:
             yield "Each spoilt copy needs the hash of its intact image."
+
+    @property
+    def by_visitor(self) -> bool:
+        """One pair that a visitor chose, having seen it with its names: apart from every designed study."""
+        return self.name.startswith(VISITORS)
 
     @cached_property
     def copies(self) -> dict[tuple[str, str], tuple[Stimulus, ...]]:

@@ -15,7 +15,7 @@ from study.db import Database
 from study.design import comparisons, rater_count
 from study.errors import StudyError
 from study.models import Arm, Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
-from study.spec import DEGRADED, StudySpec
+from study.spec import DEGRADED, VISITORS, StudySpec
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,12 @@ def find_study(database: Database, name: str, version: int | None = None) -> Stu
         return info(session.scalars(query).first(), name)
 
 
-def list_studies(database: Database) -> Sequence[StudyInfo]:
-    """Every version, by name and number."""
+def list_studies(database: Database, by_visitors: bool = False) -> Sequence[StudyInfo]:
+    """Every version of the designed studies, by name and number; or the pairs that visitors chose."""
+    chosen = Study.name.startswith(VISITORS, autoescape=True)
+    query = select(Study).where(chosen if by_visitors else ~chosen).order_by(Study.name, Study.version)
     with database.read() as session:
-        return [info(row, row.name) for row in session.scalars(select(Study).order_by(Study.name, Study.version))]
+        return [info(row, row.name) for row in session.scalars(query)]
 
 
 def progress(database: Database, study: StudyInfo) -> Progress:

@@ -1,28 +1,44 @@
 """The Compare page: one prompt, one noise, every model at every number of steps."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
+from PIL import Image
 
 from app.cells import SLIDE, cached, file_page, page_tables, sheet, slider
-from app.comparing import Key, compare, drawings_of, table_of
+from app.comparing import Compared, Key, cell_name, compare, drawings_of, table_of
 from app.links import asked
-from app.pages.wiring import PAINTING, QUIET, busy, told
+from app.pages.wiring import PAINTING, QUIET, SAYING, at_once, busy, told
+from app.painting import IN_TURN
 from app.pngs import png, write
-from app.services import NO_MODELS, ForgedError, Services, Timed, fresh_seed
+from app.services import FRESH_SEEDS, NO_MODELS, ForgedError, Services, Timed
 from app.words import counted
 from e2ed2.generate import MAX_PROMPT
 
 PROMPT, SEED = "red apple, noto style", 7
+VOTE = (
+    "Three questions, without the names; once you have answered you are told which picture is whose. Your answers are "
+    "kept under a random number, with the size of your window."
+)
+OTHER_SEED = f"() => Math.floor({FRESH_SEEDS} * Math.random())"
+# The address is empty where the pair cannot be voted on.
+TO_BALLOT = """(address) => {
+    if (!address) return;
+    const form = Object.assign(document.createElement("form"), { method: "post", action: address });
+    document.body.append(form);
+    form.submit();
+}"""
+PairLink = Callable[[str, Mapping[str, Image.Image], str], str]  # prompt, pictures by name, the way back
 EMPTY = "<p class='hint'>The pictures come here: a row for each model, a column for each number of steps.</p>"
 
 
 class ComparePage:
-    def __init__(self, services: Services, demo: gr.Blocks):
-        self.services = services
+    def __init__(self, services: Services, demo: gr.Blocks, pair_link: PairLink):
+        self.services, self.pair_link = services, pair_link
         gr.Markdown("# The same noise, every model\nWhat do the models make of one prompt, and what do more steps add?")
         self.lay_out_question()
         self.grid = gr.HTML(EMPTY, elem_id="grid", label="Pictures")
@@ -31,7 +47,8 @@ class ComparePage:
             self.png = gr.DownloadButton("Download as PNG", interactive=False, min_width=160)
             self.page = gr.DownloadButton("Download as a web page", interactive=False, min_width=160)
         self.lay_out_pair()
-        self.cells = gr.State({})
+        self.compared = gr.State(None)  # what the grid shows
+        self.ballot = gr.Textbox(visible=False)  # the address of the pair to vote on
         self.wire(demo)
 
     def lay_out_question(self) -> None:
@@ -50,33 +67,44 @@ class ComparePage:
                 with gr.Column(min_width=240, scale=1):
                     self.left = gr.Dropdown([], label="Left")
                     self.right = gr.Dropdown([], label="Right")
-                    self.vote = gr.Button("Vote on pairs like this", link="take-part")
+                    self.vote = gr.Button("Vote on this pair")
+                    gr.Markdown(VOTE, elem_classes="hint")
                 with gr.Column(min_width=300, scale=2):
                     self.slider = gr.HTML(elem_id="slider", label="Left and right", js_on_load=SLIDE)
 
     def wire(self, demo: gr.Blocks) -> None:
-        results = [self.grid, self.status, self.png, self.page, self.left, self.right, self.pair, self.cells]
-        demo.load(self.open_page, None, [self.prompt, self.seed, self.models, self.status], **QUIET)
-        self.other.click(fresh_seed, None, self.seed, **QUIET)
+        results = [self.grid, self.status, self.png, self.page, self.left, self.right, self.pair, self.compared]
+        asked_for = [self.prompt, self.models, self.seed]
+        welcome = demo.load(self.open_page, None, [self.prompt, self.seed, self.models, self.status], **QUIET).then(
+            self.welcome, asked_for, results, api_visibility="private", preprocess=False, **PAINTING
+        )
+        self.other.click(None, None, self.seed, js=OTHER_SEED, **QUIET)
         started = gr.on(
-            [self.go.click, self.prompt.submit], lambda: (busy("Painting …"), "Getting the models ready …"),
-            outputs=[self.go, self.status], **QUIET,
+            [self.go.click, self.prompt.submit], outputs=[self.go, self.status],
+            **at_once(busy("Painting …"), "Getting the models ready …"),
         )  # fmt: skip
-        started.then(
-            self.compare, [self.prompt, self.models, self.seed], results, api_name="compare",
+        painted = started.then(
+            self.compare, asked_for, results, api_name="compare",
             preprocess=False, **PAINTING,
             api_description="Paint a prompt with several models at every number of steps, all from the noise of one "
             "seed. Returns the table, one line about it, and the table as a PNG file and as a web page.",
-        ).then(self.enable, self.cells, [self.go, self.png, self.page], **QUIET)  # fmt: skip
-        gr.on(
-            [self.left.change, self.right.change, self.cells.change], self.side_by_side,
-            [self.left, self.right, self.cells], self.slider, **QUIET,
         )  # fmt: skip
+        for done in (welcome, painted):
+            done.then(self.enable, self.compared, [self.go, self.png, self.page], **QUIET)
+        pair = [self.left, self.right, self.compared]
+        gr.on([one.change for one in pair], self.side_by_side, pair, self.slider, **QUIET)
+        chosen = self.vote.click(outputs=self.vote, **at_once(busy("Opening the pair …")))
+        chosen.then(self.open_ballot, pair, [self.ballot, self.vote], **SAYING).then(None, self.ballot, js=TO_BALLOT)
 
     def open_page(self, request: gr.Request) -> tuple[Any, ...]:
         wanted, names = asked(request.query_params), self.services.models.names()
         models = gr.CheckboxGroup(choices=names, value=names)
         return wanted.get("prompt", PROMPT), wanted.get("seed", SEED), models, "" if names else NO_MODELS
+
+    def welcome(self, prompt, models, seed, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """The grid that the address asks for."""
+        if "prompt" in request.query_params and self.services.models.names():
+            yield from self.compare(prompt, models, seed)
 
     def compare(self, prompt, models, seed) -> Iterator[tuple[Any, ...]]:
         """Row by row; the files and the pair at the end."""
@@ -87,14 +115,15 @@ class ComparePage:
             cells: dict[Key, Timed] = {}
             for number, cells in enumerate(compare(self.services, prompt, names, int(seed)), 1):
                 tables = [*drawn, table_of(names, cells)]
-                said = f"{counted(number, 'model')} of {len(names)} …"
+                said = f"{counted(number, 'model')} of {len(names)}{IN_TURN if len(self.services.turns) else ''} …"
                 yield page_tables(tables, source), said, *kept
             note = f"Seed {int(seed)}; the time is of one picture on this machine."
             files = (
                 write(Path(folder), png(sheet(prompt, note, tables)), "comparison.png"),
                 write(Path(folder), file_page(prompt, note, tables).encode(), "comparison.html"),
             )
-            yield gr.skip(), note, *files, *pair(cells), gr.Group(visible=True), cells
+            compared = Compared(prompt, int(seed), {cell_name(key): one.picture for key, one in cells.items()})
+            yield gr.skip(), note, *files, *pair(list(compared.cells)), gr.Column(visible=True), compared
         if sentences:
             yield gr.skip(), sentences[0], *kept
 
@@ -109,22 +138,25 @@ class ComparePage:
             self.services.plan(prompt, name, self.services.models.steps(name)[0] if name else 1, seed)
         return names
 
-    def enable(self, cells: dict[Key, Timed]) -> tuple[Any, ...]:
-        files = (gr.DownloadButton(interactive=bool(cells)) for _ in (self.png, self.page))
+    def enable(self, compared: Compared | None) -> tuple[Any, ...]:
+        files = (gr.DownloadButton(interactive=compared is not None) for _ in (self.png, self.page))
         return gr.Button("Compare", interactive=True), *files
 
-    def side_by_side(self, left: str | None, right: str | None, cells: dict[Key, Timed]) -> Any:
-        named = {cell_name(key): painted.picture for key, painted in cells.items()}
-        if left not in named or right not in named:
+    def side_by_side(self, left: str, right: str, compared: Compared | None) -> Any:
+        cells = compared.cells if compared else dict[str, Image.Image]()
+        if left not in cells or right not in cells:
             return gr.skip()
-        return slider((left, named[left]), (right, named[right]), cached(self.slider.GRADIO_CACHE))
+        return slider((left, cells[left]), (right, cells[right]), cached(self.slider.GRADIO_CACHE))
+
+    def open_ballot(self, left: str, right: str, compared: Compared) -> tuple[str, Any]:
+        """The address where this very pair is voted on; the button as it was."""
+        button = gr.Button("Vote on this pair", interactive=True)
+        with told():
+            back = f"../compare?{urlencode({'prompt': compared.prompt, 'seed': compared.seed})}"
+            return self.pair_link(compared.prompt, {name: compared.cells[name] for name in (left, right)}, back), button
+        return "", button
 
 
-def pair(cells: dict[Key, Timed]) -> tuple[Any, Any]:
+def pair(names: list[str]) -> tuple[Any, Any]:
     """The first model's quickest picture beside the last model's most thorough one."""
-    names = [cell_name(key) for key in cells]
     return gr.Dropdown(choices=names, value=names[0]), gr.Dropdown(choices=names, value=names[-1])
-
-
-def cell_name(key: Key) -> str:
-    return f"{key[0]}, {counted(key[1], 'step')}"

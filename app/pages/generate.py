@@ -9,7 +9,7 @@ import gradio as gr
 
 from app.history import remember, shown
 from app.links import asked, link
-from app.pages.wiring import PAINTING, QUIET, SAYING, told
+from app.pages.wiring import PAINTING, QUIET, SAYING, at_once, told
 from app.painting import download, far_note, paint_all
 from app.services import NO_MODELS, Services, fresh_seed
 from e2ed2.generate import MAX_COUNT, MAX_PROMPT, STEPS
@@ -51,11 +51,11 @@ class GeneratePage:
         )
 
     def lay_out_pictures(self) -> None:
+        self.status = gr.Markdown(label="Status", elem_id="status")
         self.pictures = gr.Gallery(
             label="Pictures", show_label=False, format="png", columns=2, height="auto", object_fit="contain",
             interactive=False, buttons=["download", "fullscreen"], elem_id="pictures", elem_classes="pictures",
         )  # fmt: skip
-        self.status = gr.Markdown(label="Status", elem_id="status")
         with gr.Row(elem_classes="ask"):
             self.address = gr.Textbox(
                 label="Link that paints these again", buttons=["copy"], interactive=False, max_lines=1, scale=3,
@@ -100,9 +100,8 @@ class GeneratePage:
             api_visibility="private", preprocess=False, **PAINTING,
         )  # fmt: skip
         started = gr.on(
-            [self.paint.click, self.prompt.submit],
-            lambda: (gr.Button(visible=False), gr.Button(visible=True), "Starting …"),
-            outputs=[self.paint, self.stop, self.status], **QUIET,
+            [self.paint.click, self.prompt.submit], outputs=[self.paint, self.stop, self.status],
+            **at_once(gr.update(visible=False), gr.update(visible=True), "Starting …"),
         )  # fmt: skip
         painted = started.then(
             self.generate, [*fields, self.inside], results, api_name="generate", preprocess=False, **PAINTING,
@@ -112,12 +111,13 @@ class GeneratePage:
         painted.then(self.buttons, None, [self.paint, self.stop], **QUIET)
         for done in (welcome, painted):
             done.then(self.keep, [self.history, self.made], [self.history, self.download], **QUIET)
+        self.stop.click(outputs=self.status, **at_once("Stopping …"))
         self.stop.click(self.stop_painting, **QUIET)
         self.examples.click(lambda sample: sample[0], self.examples, self.prompt, **QUIET)
         self.model.change(self.suit_model, [self.model, self.steps], [self.steps, self.examples], **QUIET)
         gr.on([demo.load, self.history.change], shown, self.history, self.past, **QUIET)
         self.past.select(self.use_again, self.history, fields[:-1], **QUIET)
-        self.forget.click(lambda: ([], []), None, [self.history, self.past], **QUIET)
+        self.forget.click(outputs=[self.history, self.past], **at_once([], []))
 
     def generate(
         self, prompt, model, steps, seed, randomise, count, inside, request: gr.Request
@@ -154,11 +154,12 @@ class GeneratePage:
         model, known = wanted.get("model"), models.names()
         if model and model not in known:
             gr.Warning("The link asks for a model that is not here, so another one is chosen.")
+        possible = models.steps(model) if model in known else STEPS
         radio: dict[str, Any] = {"value": model} if model in known else {}
         return (  # what no link asks for stays as it is: the visitor may be typing already
             wanted.get("prompt", gr.skip()),
             gr.Radio(choices=models.choices(), **radio),
-            wanted.get("steps", gr.skip()),
+            wanted.get("steps", gr.skip() if len(possible) > 1 else possible[0]),
             wanted.get("seed", gr.skip()),
             False if "seed" in wanted else gr.skip(),
             wanted.get("count", gr.skip()),

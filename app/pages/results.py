@@ -1,6 +1,6 @@
 """The Results page: figures without people, and with them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,6 +12,7 @@ from app.evaluations import (
     VARIETY,
     Preferences,
     agreement,
+    chosen_table,
     html_table,
     plot,
     preferences_plot,
@@ -21,6 +22,7 @@ from app.evaluations import (
 )
 from app.pages.wiring import QUIET
 from app.services import Services
+from study.visitors import Chosen
 
 NOTHING = (
     "No model has been measured yet. `python -m e2ed2 evaluate --model NAME --steps 4 --split combo --out "
@@ -28,6 +30,10 @@ NOTHING = (
 )
 NO_VOTES = "Nobody has voted on the bundled models yet. Be the first: the Study page leads you there."
 FEW = "With fewer than three models that were both measured and voted on, there is nothing to correlate yet."
+CHOSEN = (
+    "<h3>Pairs that visitors chose</h3><p>On the Compare page, having seen the names: no random sample and no blind "
+    "test, so these are counts and nothing more. They are in no other figure.</p>"
+)
 PREDICTS = (
     "<h3>How well each figure predicts it</h3><p>1: it ranks the models as people do; -1: the other way round.</p>"
 )
@@ -35,8 +41,14 @@ AGAINST = [("steps", "steps"), ("computing", GFLOP), ("time", SECONDS)]
 
 
 class ResultsPage:
-    def __init__(self, services: Services, demo: gr.Blocks, people: Callable[[], Preferences | None]):
-        self.people = people
+    def __init__(
+        self,
+        services: Services,
+        demo: gr.Blocks,
+        people: Callable[[], Preferences | None],
+        chosen: Callable[[], Sequence[Chosen]],
+    ):
+        self.people, self.chosen = people, chosen
         gr.Markdown("# How good are they?\nEvery figure here was measured on this project's own models and drawings, "
                     "with an encoder that no model was trained against.")  # fmt: skip
         self.said = gr.Markdown(label="Status")
@@ -64,17 +76,20 @@ class ResultsPage:
         self.preferences = gr.Plot(label="What people prefer", show_label=False, visible=False)
         self.agreement = gr.HTML(label="How well each figure predicts it", visible=False)
 
+        self.pairs = gr.HTML(label="Pairs that visitors chose", elem_id="chosen", visible=False)
+
     def wire(self, demo: gr.Blocks) -> None:
         picked = [self.split, self.measure, self.against]
         drawn = [self.plot, self.variety, self.table]
         people = [self.votes, self.preferences, self.agreement]
-        demo.load(self.open_page, None, [self.said, self.figures, self.split, *drawn, *people], **QUIET)
+        opened = [self.said, self.figures, self.split, *drawn, *people, self.pairs]
+        demo.load(self.open_page, None, opened, **QUIET)
         gr.on([one.change for one in picked], self.draw, picked, drawn, queue=False, show_progress="hidden",
               api_name="results", api_description="Plots and the table of one kind of prompts.")  # fmt: skip
         self.split.change(self.with_people, self.split, people, **QUIET)
 
     def open_page(self) -> tuple[Any, ...]:
-        table = read()
+        table, chosen = read(), self.chosen()
         offered = splits(table)
         split = "train" if "train" in [value for _, value in offered] else next((value for _, value in offered), None)
         return (
@@ -83,6 +98,7 @@ class ResultsPage:
             gr.Dropdown(choices=offered, value=split),
             *self.draw(split, next(iter(MEASURES)), "steps"),
             *self.with_people(split),
+            gr.HTML(CHOSEN + chosen_table(chosen), visible=bool(chosen)),
         )
 
     def draw(self, split: str | None, measure: str, against: str) -> tuple[Any, ...]:

@@ -20,4 +20,4 @@ class StudyPage:
     def __init__(self, services: Services, demo: gr.Blocks):
         gr.Markdown(TEXT)
         gr.Button("Begin", variant="primary", link="study/", size="lg")
-        gr.Markdown("What came out so far is on the [Results](results) page.")
+        gr.Button("What came out so far", link="results")

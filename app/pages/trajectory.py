@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.cells import cached, page_tables
-from app.pages.wiring import PAINTING, QUIET, busy, told
+from app.pages.wiring import PAINTING, QUIET, at_once, busy, told
 from app.services import NO_MODELS, ForgedError, Services
 from app.trajectories import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.generate import MAX_PROMPT, STEPS
@@ -64,6 +64,8 @@ class TrajectoryPage:
 
     def wire(self, demo: gr.Blocks) -> None:
         demo.load(self.open_page, None, [self.model, self.second], **QUIET)
+        chosen = [self.model, self.second]
+        gr.on([one.change for one in chosen], self.suit_models, [*chosen, self.steps], self.steps, **QUIET)
         common = [self.prompt, self.model, self.steps, self.seed]
         both = [self.prompt, self.model, self.second, self.steps, self.seed]
         self.act(
@@ -83,7 +85,7 @@ class TrajectoryPage:
         self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str
     ) -> None:
         """Show that the button was pressed, paint, and give the button back."""
-        pressed = button.click(lambda: (busy("Painting …"), gr.update(visible=True)), None, [button, output], **QUIET)
+        pressed = button.click(outputs=[button, output], **at_once(busy("Painting …"), gr.update(visible=True)))
         done = pressed.then(act, inputs, [output, self.status], preprocess=False, api_name=name,
                             api_description=description, **PAINTING)  # fmt: skip
         done.then(lambda: gr.Button(label, interactive=True), None, button, **QUIET)
@@ -91,6 +93,13 @@ class TrajectoryPage:
     def open_page(self) -> tuple[Any, Any]:
         choices = gr.Dropdown(choices=self.services.models.names())
         return choices, choices
+
+    def suit_models(self, model: str | None, second: str | None, steps: int) -> Any:
+        """Only the steps that both models were made for."""
+        models = self.services.models
+        sets = [models.steps(name) for name in (model, second) if name in models.names()]
+        possible = [step for step in STEPS if all(step in one for one in sets)] or STEPS
+        return gr.Slider(value=steps if steps in possible else possible[-1], interactive=len(possible) > 1)
 
     def show_steps(self, prompt, model, second, steps, seed) -> Iterator[tuple[Any, Any]]:
         with told() as sentences:

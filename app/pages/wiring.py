@@ -1,5 +1,6 @@
 """How every page answers a visitor."""
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,7 @@ import gradio as gr
 
 from app.services import ForgedError
 from e2ed2.errors import UserError
+from study.errors import StudyError
 
 # For what only moves things about on the page.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -29,11 +31,17 @@ def told() -> Generator[list[str]]:
         yield sentences
     except ForgedError as error:
         raise gr.Error(str(error), print_exception=False) from error
-    except UserError as error:
+    except (UserError, StudyError) as error:
         gr.Warning(str(error))
         sentences.append(str(error))
 
 
-def busy(label: str) -> Any:
+def at_once(*answers: Any) -> dict[str, Any]:
+    """Of an event: the browser itself gives its outputs these values or updates, however busy the server is."""
+    shown = json.dumps(answers[0] if len(answers) == 1 else answers)
+    return QUIET | {"fn": None, "js": f"() => ({shown})"}
+
+
+def busy(label: str) -> dict[str, Any]:
     """A button that has been pressed."""
-    return gr.Button(label, interactive=False)
+    return gr.update(value=label, interactive=False)

@@ -63,11 +63,14 @@ class CaptionedBatches:
         with_images: bool = True,
         with_words: bool = True,
         device: torch.device | str = "cpu",
+        precompute: bool = True,
     ):
+        """`precompute`: encode every picture now, and keep that on disk."""
         self.pictures, self.pool, self.batch_size, self.seed = pictures, pool, batch_size, seed
         self.styled_share, self.text_noise = styled_share, text_noise
         self.with_images, self.with_words, self.device = with_images, with_words, device
-        self.latents = encode_all(codec, pictures, device)
+        self.codec = codec.to(device).eval()
+        self.latents = encode_all(codec, pictures, device) if precompute else None
 
     def __call__(self, step: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
         mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
@@ -91,8 +94,12 @@ class CaptionedBatches:
         return CaptionedBatch(
             images=self.pictures.tensor(picked if with_images else picked[:0]).to(self.device),
             text=blur(text, text_noise, generator).to(self.device),
-            latents=self.latents[picked].to(self.device),
+            latents=self.encode(picked) if self.latents is None else self.latents[picked].to(self.device),
         )
+
+    @torch.no_grad()
+    def encode(self, picked: Tensor) -> Tensor:
+        return self.codec.encode(self.pictures.tensor(picked).to(self.device))
 
 
 def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> TextEmbedding:
@@ -111,7 +118,6 @@ def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> Text
 
 def encode_all(codec: Codec, pictures: Pictures, device: torch.device | str, chunk: int = 64) -> Tensor:
     """Latents of every picture, `[N, C, h, w]`, on the CPU; made once for each codec and set."""
-    codec = codec.to(device).eval()
 
     @torch.no_grad()
     def encode() -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Many captions for each picture, and their embeddings, made once and kept on disk.
+"""Many captions for each picture, and their embeddings: made once and kept on disk, or when a batch has them.
 
 A model that only ever reads icon names does not know "kitty". So each picture has a pool of captions:
 names, keywords, several keywords together and descriptions, with its drawing style named and without.
@@ -7,6 +7,7 @@ names, keywords, several keywords together and descriptions, with its drawing st
 import random
 from collections import Counter
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from rich.progress import track
@@ -24,19 +25,21 @@ LONG = 40  # characters; a name that has more is a sentence
 MIXES = 6  # draws of several keywords together
 
 
-@dataclass(frozen=True)
-class CaptionPool:
-    """Every caption, embedded, and which of them fit each picture."""
+class Embeddings(Protocol):
+    def __call__(self, rows: Tensor, with_words: bool = True) -> TextEmbedding:
+        """Embeddings of those captions, padded to the longest; one word each where the words do not matter."""
+        ...
 
-    captions: list[str]
+
+@dataclass(frozen=True)
+class Precomputed:
+    """Embeddings of every caption."""
+
     tokens: Tensor  # [sum of lengths, D] float16 token states, one caption after the other
     offsets: Tensor  # [captions + 1] where each one's tokens start
     pooled: Tensor  # [captions, D] float32, unit length
-    plain: "Choices"  # for each picture: captions that name no style
-    styled: "Choices"  # for each picture: captions that name its style; may be none
 
-    def embedding(self, rows: Tensor, with_words: bool = True) -> TextEmbedding:
-        """Embeddings of those captions, padded to the longest; one word each where the words do not matter."""
+    def __call__(self, rows: Tensor, with_words: bool = True) -> TextEmbedding:
         starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
         if not with_words:
             lengths = torch.ones_like(lengths)
@@ -44,6 +47,27 @@ class CaptionPool:
         mask = positions < lengths[:, None]
         tokens = self.tokens[(starts[:, None] + positions).clamp(max=len(self.tokens) - 1)].float()
         return TextEmbedding(tokens=tokens * mask[..., None], mask=mask, pooled=self.pooled[rows])
+
+
+class OnDemand:
+    """Captions are embedded when a batch has them."""
+
+    def __init__(self, captions: list[str]):
+        self.captions, self.encoder = captions, TextEncoder()
+
+    def __call__(self, rows: Tensor, with_words: bool = True) -> TextEmbedding:
+        text = self.encoder([self.captions[row] for row in rows.tolist()])
+        return text if with_words else TextEmbedding(text.tokens[:, :1], text.mask[:, :1], text.pooled)
+
+
+@dataclass(frozen=True)
+class CaptionPool:
+    """Every caption, and which of them fit each picture."""
+
+    captions: list[str]
+    embedding: Embeddings
+    plain: "Choices"  # for each picture: captions that name no style
+    styled: "Choices"  # for each picture: captions that name its style; may be none
 
     def pick(self, pictures: Tensor, styled_share: float, generator: torch.Generator) -> Tensor:
         """One caption for each picture, drawn with `generator`; `styled_share` of them name the style."""
@@ -65,20 +89,22 @@ class Choices:
         return self.flat[self.starts[pictures] + (which * self.counts[pictures]).long()]
 
 
-def caption_pool(pictures: Pictures) -> CaptionPool:
+def caption_pool(pictures: Pictures, precompute: bool = True) -> CaptionPool:
+    """`precompute`: embed every caption now, and keep that on disk."""
     plain, styled = caption_texts(pictures)
     captions = sorted({caption for texts in plain + styled for caption in texts})
     index = {caption: i for i, caption in enumerate(captions)}
-    key = [f"{MAX_TOKENS} {SHA256}".encode(), *(f"\n{caption}".encode() for caption in captions)]
-    tensors = cached("captions", key, lambda: embed(captions))
     return CaptionPool(
         captions=captions,
-        tokens=tensors["tokens"],
-        offsets=tensors["offsets"],
-        pooled=tensors["pooled"],
+        embedding=precomputed(captions) if precompute else OnDemand(captions),
         plain=Choices([[index[text] for text in texts] for texts in plain]),
         styled=Choices([[index[text] for text in texts] for texts in styled]),
     )
+
+
+def precomputed(captions: list[str]) -> Precomputed:
+    key = [f"{MAX_TOKENS} {SHA256}".encode(), *(f"\n{caption}".encode() for caption in captions)]
+    return Precomputed(**cached("captions", key, lambda: embed(captions)))
 
 
 def caption_texts(pictures: Pictures) -> tuple[list[list[str]], list[list[str]]]:

@@ -8,6 +8,8 @@ from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.objectives.objective import Objective
 from e2ed2.types import PictureBatch
 
+LPIPS_WEIGHT = 0.5
+
 
 class Reconstruction(Objective):
     """L1 + LPIPS between pictures and their reconstruction.
@@ -17,7 +19,7 @@ class Reconstruction(Objective):
     would drown (noise-augmented decoding, Zheng et al. 2025).
     """
 
-    def __init__(self, codec: Codec, lpips_weight: float = 0.5, latent_noise: float = 0.4):
+    def __init__(self, codec: Codec, lpips_weight: float = LPIPS_WEIGHT, latent_noise: float = 0.4):
         super().__init__()
         self.model = codec
         self.perceptual = PerceptualLoss()

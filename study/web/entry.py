@@ -15,10 +15,12 @@ from study.raters import (
     find_person,
     personal_token,
     read_invitation,
+    set_practised,
 )
 from study.studies import StudyInfo
 from study.votes import note
 from study.web.pages import go, offer_of, render, store_of
+from study.web.practice import PRACTICE
 
 router = APIRouter()
 COOKIE = "study_person"
@@ -66,7 +68,10 @@ def joined(
         note(database, rater, ENTERED, entry[:MAX_ENTRY])
         return _enter(request, rater)
     open_person = _cookie_person(request) or Person("open", secrets.token_urlsafe(16))
-    response = _enter(request, enrol(database, study, open_person))
+    rater = enrol(database, study, open_person)
+    if study.spec.by_visitor:
+        set_practised(database, rater.id, len(PRACTICE))  # one pair needs no practice
+    response = _enter(request, rater)
     response.set_cookie(COOKIE, open_person.id, max_age=365 * 86400, httponly=True, samesite="lax",
                         secure=request.url.scheme == "https")  # fmt: skip
     return response

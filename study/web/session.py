@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from study.raters import Participation, entry_of, find_rater, personal_token, set_practised, welcome_back
 from study.spec import ANSWERS
 from study.stopping import stop_if_decided
+from study.visitors import reveal
 from study.votes import (
     MAX_MS,
     Ballot,
@@ -83,7 +84,7 @@ def back(request: Request, token: str) -> Response:
     """The last pair once more, with the answers given; a change is a new revision."""
     rater = find_rater(store_of(request).database, token)
     screen = last_screen(store_of(request).database, rater)
-    if screen is None or rater.practised < len(PRACTICE):
+    if screen is None or rater.practised < len(PRACTICE) or rater.study.spec.by_visitor:
         return go(request, f"r/{token}")
     note(store_of(request).database, rater, "undo", screen.assignment)
     return _pair(request, rater, screen)
@@ -140,6 +141,8 @@ def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
 def _thanks(request: Request, rater: Participation) -> Response:
     if rater.status != "finished":
         finish(store_of(request).database, rater)
+    if told := reveal(store_of(request).database, rater):
+        return _show(request, rater, "reveal.html", told=told)
     stop_if_decided(store_of(request).database, rater.study)
     receipt, offer = last_receipt(store_of(request).database, rater), offer_of(request)
     offered = offer if offer and offer.token == rater.study.token else None

@@ -4,6 +4,8 @@ import contextlib
 import os
 import queue
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -34,6 +36,15 @@ def checkpoints(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def with_independent(checkpoints, tmp_path_factory) -> Path:
+    """And one with a network for each of its two steps."""
+    folder = shutil.copytree(checkpoints, tmp_path_factory.mktemp("more") / "checkpoints")
+    config = DenoiserConfig(width=32, depth=1, heads=2, coarse_width=32, sharing="independent", steps=2)
+    save_model(config.build(), folder / "independent" / "denoiser")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def start_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
     """Runs `python app.py` on a free port, with data folders of its own, and returns its URL.
 
@@ -46,7 +57,7 @@ def start_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
                 "E2ED2_RUNS": str(tmp_path_factory.mktemp("runs"))}  # fmt: skip
         process = subprocess.Popen(
             [*(before or [sys.executable]), "app.py"], cwd=ROOT, env=os.environ | data | environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         processes.append(process)
         lines: queue.Queue[str] = queue.Queue()
@@ -68,7 +79,8 @@ def start_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
     start.kill = lambda: (processes[-1].kill(), processes[-1].wait())
     yield start
     for process in processes:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # reload mode's server is a child's child
         process.wait()
 
 

@@ -13,8 +13,9 @@ from app.history import LENGTH, remember
 from app.history import shown as pictures_of
 from app.links import asked
 from app.models import Models
+from app.plots import curves
 from app.pngs import data_url, from_data_url, png
-from app.runs import find_runs, sharing_pair
+from app.runs import Run, find_runs, sharing_pair
 from app.uploads import FEWEST, take
 from e2ed2.data.concepts import Concepts, without_style
 from e2ed2.errors import UserError
@@ -144,6 +145,17 @@ def test_runs_are_found_and_a_line_being_written_is_left_out(tmp_path):
     assert list(runs) == ["independent", "l1", "l2", "runs/own/mine"]
     assert runs["runs/own/mine"].lines() == [{"step": 1, "seconds": 2, "l2": 0.5}]
     assert sharing_pair(runs) == ["independent", "l2"]
+
+
+def test_curves_are_drawn_without_the_weights(tmp_path):
+    for name, loss in (("plain", "l2"), ("weighted", "l2:0.25+lpips")):
+        run(tmp_path / name, "shared", loss)
+    plain, weighted = Run("plain", tmp_path / "plain"), Run("weighted", tmp_path / "weighted")
+    assert plain.curve("l2", "step") == [(1, 0.5)]
+    assert weighted.curve("l2", "step") == [(1, 2.0)]
+    assert weighted.curve("lpips", "step") == []  # it logged none
+    bold = [trace for trace in curves([plain, weighted], "l2", "seconds").data if trace.name]
+    assert [(trace.name, tuple(trace.y)) for trace in bold] == [("plain", (0.5,)), ("weighted", (2.0,))]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,15 +13,14 @@ from PIL import Image
 from app import models as models_module
 from app import services as services_module
 from app import settings as settings_module
-from app.painting import summary
+from app.painting import status, summary
 from app.server import serve
 from app.services import ForgedError, Services
 from app.settings import ServerSettings
 from app.studies import Studies
 from app.turns import Turns
 from app.ui import build_ui
-from e2ed2.checkpoint import load_denoiser, save_model
-from e2ed2.denoiser import DenoiserConfig
+from e2ed2.checkpoint import load_denoiser
 from e2ed2.errors import UserError
 from e2ed2.generate import MAX_SEED, Settings
 from study.settings import Store
@@ -109,6 +109,30 @@ def test_the_first_to_come_is_the_first_served():
     assert served == list(range(6))
 
 
+def test_a_visitor_sees_the_place_in_the_queue_and_may_leave_it(services):
+    job, stopped, left = Settings("red apple", "l2", 2, 7), threading.Event(), threading.Event()
+    services.models.load("l2")
+    with ExitStack() as before:
+        before.enter_context(services.turns.take())
+        waiting = services.emerge(job, left)
+        assert next(waiting) == 1
+        second = services.emerge(job, stopped)
+        assert next(second) == 2
+        left.set()
+    assert list(waiting) == []  # gave the place up
+    assert [type(seen) for seen in second][-2:] == [Image.Image] * 2
+    assert len(services.turns) == 0
+
+
+def test_the_place_in_the_queue_in_words():
+    assert status(1, 8, ahead=2) == "**Waiting for your turn:** 2 pictures of other visitors come first. ● ● ○"
+    assert status(1, 8, ahead=1) == "**Waiting for your turn:** 1 picture of another visitor comes first. ● ○"
+    assert (
+        status(2, 8, ahead=1) == status(2, 8, shared=True) == "Painting picture 2 of 8, in turn with other visitors …"
+    )
+    assert status(2, 8) == "Painting picture 2 of 8 …"
+
+
 def test_stop_ends_this_visitors_pictures_only(services, studies):
     functions = build_ui(services, studies).fns.values()
     generate = next(function.fn for function in functions if function.api_name == "generate")
@@ -163,10 +187,8 @@ def test_a_space_keeps_its_state_where_it_survives(monkeypatch, tmp_path):
     assert (settings.runs, settings.study_data) == (tmp_path / "runs", tmp_path / "study-data")
 
 
-def test_a_model_with_a_network_for_each_step_takes_its_own_number_only(tmp_path):
-    config = DenoiserConfig(width=32, depth=1, heads=2, coarse_width=32, sharing="independent", steps=4)
-    save_model(config.build(), tmp_path / "independent" / "denoiser")
-    services = Services(tmp_path)
-    assert services.plan("red apple", "independent", 4, 7)
-    with pytest.raises(UserError, match="independent was made for 4 steps only"):
-        services.plan("red apple", "independent", 2, 7)
+def test_a_model_with_a_network_for_each_step_takes_its_own_number_only(with_independent):
+    services = Services(with_independent)
+    assert services.plan("red apple", "independent", 2, 7)
+    with pytest.raises(UserError, match="independent was made for 2 steps only"):
+        services.plan("red apple", "independent", 4, 7)

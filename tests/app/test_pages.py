@@ -46,6 +46,17 @@ def test_every_page_fits_a_phone_and_has_no_serious_fault(open_page, url):
     visit.assert_clean()
 
 
+@pytest.mark.parametrize(("width", "shape"), [(390, "tall"), (1280, "wide")])
+def test_the_drawing_is_seen_whole(open_page, url, width, shape):
+    page = open_page(f"{url}/about", viewport={"width": width, "height": 844}).page
+    drawing = page.locator(f".figure.{shape}")
+    expect(drawing).to_be_visible()
+    expect(page.locator(".figure.wide:visible, .figure.tall:visible")).to_have_count(1)
+    sides = drawing.evaluate("d => [d, ...d.querySelectorAll('text')].map(e => e.getBoundingClientRect())"
+                             ".map(r => [r.left, r.right])")  # fmt: skip
+    assert all(0 <= left < right <= width for left, right in sides)
+
+
 def test_the_bar_leads_to_every_page(open_page, url):
     page = open_page(url).page
     for name in ("Compare", "Trajectory", "Training", "Results", "Study", "About", "Generate"):
@@ -129,6 +140,32 @@ def test_compare_two_models_by_the_keyboard(open_page, url):
     visit.assert_accessible()
 
 
+def test_a_vote_on_this_very_pair_and_the_way_back(open_page, url):
+    visit = open_page(f"{url}/compare?prompt=sunflower&seed=9")  # the address asks for the grid
+    page = visit.page
+    expect(page.locator("#status")).to_contain_text("Seed 9")
+    page.get_by_role("button", name="Vote on this pair").click()
+    expect(page).to_have_url(re.compile("/study/r/"))
+    expect(page.get_by_role("heading", name="sunflower")).to_be_visible()
+    assert not re.search(r"l2|\d step", page.content())
+    for number in range(3):
+        page.get_by_role("radio", name="Tie").nth(number).click()
+    expect(page.get_by_text("l2, 1 step")).to_be_visible()
+    expect(page.get_by_text("l2-lpips, 4 steps")).to_be_visible()
+    visit.assert_accessible()
+    page.get_by_role("link", name="Back to the comparison").click()
+    expect(page.locator("#status")).to_contain_text("Seed 9")
+    expect(prompt(page)).to_have_value("sunflower")
+    page.get_by_label("Right").click()
+    page.get_by_role("option", name="l2, 1 step").click()
+    page.get_by_role("button", name="Vote on this pair").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose two pictures")
+    expect(page.get_by_role("button", name="Vote on this pair")).to_be_enabled()
+    page.goto(f"{url}/results")
+    expect(page.locator("#chosen")).to_contain_text("l2-lpips, 4 steps")
+    visit.assert_clean()
+
+
 def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):
     visit = open_page(f"{url}/trajectory")
     page = visit.page
@@ -142,6 +179,27 @@ def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):
     expect(page.get_by_role("button", name="Go from one to the other")).to_be_enabled()
     visit.assert_clean()
     visit.assert_accessible()
+
+
+def test_a_model_of_two_steps_on_every_page(open_page, start_app, with_independent):
+    url = start_app(E2ED2_CHECKPOINTS=str(with_independent))
+    visit = open_page(f"{url}/?model=independent&seed=7")
+    page = visit.page
+    painted(page)
+    expect(page.get_by_label("number input for Steps")).to_have_value("2")
+    expect(page.get_by_label("number input for Steps")).to_be_disabled()
+    page.get_by_label("l2: squared error", exact=True).check()
+    expect(page.get_by_label("number input for Steps")).to_be_enabled()
+    page.goto(f"{url}/compare?prompt=sunflower")
+    expect(page.locator("#status")).to_contain_text("the time is of one picture")
+    expect(page.locator("#grid tbody", has_text="independent").get_by_text("not made for this")).to_have_count(3)
+    page.goto(f"{url}/trajectory")
+    page.get_by_label("Model", exact=True).click()
+    page.get_by_role("option", name="independent").click()
+    expect(page.get_by_label("number input for Steps")).to_have_value("2")
+    page.get_by_role("button", name="Watch").click()
+    expect(page.locator("#trajectory img")).to_have_count(2 * 2 * 2)
+    visit.assert_clean()
 
 
 def test_the_ends_between_two_prompts_are_their_own_pictures(url):
@@ -210,13 +268,32 @@ def test_a_training_from_the_page_appears_in_generate(start_app, checkpoints, op
     page.get_by_label("number input for Updates").blur()
     page.get_by_role("button", name="Start training").click()
     expect(page.locator("#training-status")).to_contain_text("is finished", timeout=240_000)
-    page.goto(url)
-    page.get_by_label("own/l2-lpips-l2-lpips-1").check()
+    page.get_by_role("link", name="Paint with it").click()
+    expect(page.get_by_label("own/l2-lpips-l2-lpips-1")).to_be_checked()
     expect(page.get_by_role("button", name="red square")).to_be_visible()  # examples of what it learned from
     prompt(page).fill("red square")
     prompt(page).press("Enter")
     expect(page.locator("#address textarea, #address input")).to_have_value(re.compile("own%2F"))
     painted(page)
+    visit.assert_clean()
+
+
+@pytest.mark.slow
+def test_a_training_on_the_bundled_drawings_shows_pictures_and_embeds_no_more_than_it_needs(
+    start_app, checkpoints, open_page, tmp_path
+):
+    runs = tmp_path / "runs"
+    visit = open_page(f"{start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_RUNS=str(runs))}/training")
+    page = visit.page
+    page.get_by_label("number input for Updates").fill("10")
+    page.get_by_label("number input for Updates").blur()
+    page.get_by_role("button", name="Start training").click()
+    expect(page.locator("#latest img")).to_be_visible(timeout=240_000)
+    expect(page.locator("#training-status")).to_contain_text("is finished", timeout=240_000)
+    page.get_by_role("link", name="Paint with it").click()
+    expect(page.get_by_label("own/l2-lpips-l2-lpips-1")).to_be_checked()
+    painted(page)
+    assert "embedding captions" not in next(runs.glob("own/*/log.txt")).read_text()
     visit.assert_clean()
 
 
@@ -234,11 +311,21 @@ def test_a_training_stops_and_goes_on_also_after_a_kill(start_app, checkpoints, 
     said, *_ = client.predict("l2", "l2", 10, files, [], api_name="/train")
     assert "is going on" in said  # the training outlived the server, which found it again
     said, *_ = client.predict(api_name="/stop_training")
-    assert "It stops" in said
+    assert "stops and saves" in said
 
 
 @pytest.mark.slow
-def test_reload_mode_serves_the_pages(start_app, checkpoints):
+def test_reload_mode_serves_the_whole_site(start_app, checkpoints, open_page):
     code = "import sys; from gradio.cli.commands.reload import run; sys.argv[0] = 'gradio'; run()"
-    url = start_app(sys.executable, "-c", code, E2ED2_CHECKPOINTS=str(checkpoints), PORT="7899")
-    assert httpx.get(f"{url}/compare").status_code == 200
+    secret = "a-secret-of-the-tests"
+    where = {"E2ED2_CHECKPOINTS": str(checkpoints), "PORT": "7899", "E2ED2_ADMIN_SECRET": secret}
+    url = start_app(sys.executable, "-c", code, **where)
+    assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
+    visit = open_page(f"{url}/take-part")
+    visit.page.get_by_role("link", name="Begin").click()
+    expect(visit.page.get_by_role("button", name="I agree and take part")).to_be_visible()
+    visit.page.goto(f"{url}/admin")
+    visit.page.get_by_label("Secret").fill(secret)
+    visit.page.get_by_role("button", name="Sign in").click()
+    expect(visit.page.locator(".study")).to_contain_text("bundled-models")
+    assert visit.outside == []

@@ -146,6 +146,16 @@ def test_a_model_that_is_gone_is_one_sentence(checkpoints, tmp_path):
         next(paint_order(Order(**ORDER | {"models": ("l2", "l9")}), tmp_path, checkpoints))
 
 
+def test_a_model_of_two_steps_is_in_no_study_of_four(with_independent, store, tmp_path):
+    studies = Studies(store, with_independent)
+    studies.prepare().join()
+    assert studies.found()
+    assert all(study.spec.arms == ("l2", "l2-lpips") for study in list_studies(store.database))
+    order = Order(**ORDER | {"models": ("l2", "independent"), "steps": (4,)})
+    with pytest.raises(StudyError, match="independent was made for 2 steps only"):
+        next(paint_order(order, tmp_path, with_independent))
+
+
 def test_the_bare_address_leads_to_the_ready_study_and_keeps_the_query(store, checkpoints, studies):
     early = site(Studies(store, checkpoints)).get("/study/")
     assert early.status_code == 503

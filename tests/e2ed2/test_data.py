@@ -107,6 +107,17 @@ def test_caption_embeddings_come_back_from_the_cache_unchanged(cats, tmp_path, m
     assert (a.tokens[~a.mask] == 0).all()
 
 
+def test_embeddings_on_demand_are_the_precomputed_ones(cats, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = caption_pool(cats), caption_pool(cats, precompute=False)
+    chosen = torch.tensor([3, 0, 5])
+    for with_words in (True, False):
+        a, b = first.embedding(chosen, with_words), second.embedding(chosen, with_words)
+        assert torch.equal(a.mask, b.mask)
+        assert torch.allclose(a.tokens, b.tokens, atol=1e-2)  # those on disk are in half precision
+        assert torch.allclose(a.pooled, b.pooled, atol=1e-5)
+
+
 def test_the_bundled_set_goes_by_a_name_that_holds_on_every_machine():
     assert DataConfig().path == "emoji"
     assert len(load_pictures(DataConfig(split="concept", resolution=16))) > 100

@@ -68,6 +68,27 @@ def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     assert drop(metrics(tmp_path / "whole")) == drop(metrics(tmp_path / "halves"))
 
 
+def test_nothing_precomputed_trains_alike_and_keeps_nothing_on_disk(run_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for precompute in (False, True):
+        assert not (tmp_path / ".e2ed2-cache").exists()
+        assert train(replace(run_config, precompute=precompute), tmp_path / str(precompute))
+    one, other = ([line["l2"] for line in metrics(tmp_path / str(p))] for p in (False, True))
+    assert one == pytest.approx(other, rel=1e-2)
+
+
+def test_a_run_from_before_a_setting_goes_on(run_config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        assert not train(run_config, tmp_path)
+    written = json.loads((tmp_path / "run.json").read_text())
+    del written["config"]["precompute"]
+    (tmp_path / "run.json").write_text(json.dumps(written))
+    assert train(run_config, tmp_path)
+    with pytest.raises(UserError, match="other settings"):
+        train(replace(run_config, precompute=False), tmp_path)
+
+
 def test_end_to_end_training_lowers_its_loss(run_config, tmp_path):
     trainer = replace(run_config.trainer, steps=40, batch_size=16, lr=1e-2, preview_every=40)
     assert train(replace(run_config, coarse_lr_share=1.0, trainer=trainer), tmp_path)
