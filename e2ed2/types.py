@@ -47,6 +47,7 @@ class CaptionedBatch:
     images: Tensor  # [B, 3, H, W] in [-1, 1]; [0, 3, H, W] for an objective that sees latents only
     latents: Tensor  # [B, C, h, w] of the same pictures
     text: TextEmbedding  # B captions
+    named: Tensor  # [B] bool: those that name the drawing's style, and so leave less open
 
 
 Batch = PictureBatch | CaptionedBatch

@@ -90,11 +90,13 @@ class CaptionedBatches:
         generator: torch.Generator,
         with_images: bool = True,
     ) -> CaptionedBatch:
-        text = self.pool.embedding(self.pool.pick(picked, styled_share, generator), self.with_words)
+        captions, named = self.pool.pick(picked, styled_share, generator)
+        text = self.pool.embedding(captions, self.with_words)
         return CaptionedBatch(
             images=self.pictures.tensor(picked if with_images else picked[:0]).to(self.device),
             text=blur(text, text_noise, generator).to(self.device),
             latents=self.encode(picked) if self.latents is None else self.latents[picked].to(self.device),
+            named=named.to(self.device),
         )
 
     @torch.no_grad()

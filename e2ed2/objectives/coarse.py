@@ -8,17 +8,15 @@ from e2ed2.denoiser import CoarseToFineDenoiser
 from e2ed2.losses.pixel import l2
 from e2ed2.objectives.chain import decode_preview, noise_like
 from e2ed2.objectives.objective import DenoiserObjective
-from e2ed2.types import CaptionedBatch
-
-OBEYING = 4
+from e2ed2.types import CaptionedBatch, TextEmbedding
 
 
 class CoarseRegression(DenoiserObjective):
     """Squared error of the coarse picture against the latents, for the nearest of several global choices.
 
     With one choice a caption that names no style paints the mean of its drawings. With several, only the nearest
-    learns (implicit maximum likelihood, Li and Malik 2018), so that choices come to mean artists. One caption in
-    `OBEYING` takes its choice as it comes: else a choice that seldom wins would not learn to obey a named style.
+    learns (implicit maximum likelihood, Li and Malik 2018), so that choices come to mean artists. A caption that names
+    its style takes its choice as it comes: every choice is to obey.
     """
 
     sees_images = False
@@ -31,21 +29,20 @@ class CoarseRegression(DenoiserObjective):
         self.codec = codec.requires_grad_(False)
 
     def forward(self, batch: CaptionedBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        path, count = self.model.coarse, len(batch.latents)
-        normal = torch.randn(count * self.samples, path.choices, generator=generator, device=batch.latents.device)
-        choices = path.choice_of(normal)
-        if self.samples > 1:
-            choices = self.nearest(choices, batch)
-        return {"l2": l2(path(choices, batch.text), batch.latents)}
+        path, x0 = self.model.coarse, batch.latents
+        normal = torch.randn(len(x0) * self.samples, path.choices, generator=generator, device=x0.device)
+        choices = path.choice_of(normal).unflatten(0, (len(x0), self.samples))
+        choice, free = choices[:, 0].clone(), ~batch.named
+        if self.samples > 1 and free.any():
+            choice[free] = self.nearest(choices[free], batch.text[free], x0[free])
+        return {"l2": l2(path(choice, batch.text), x0)}
 
     @torch.no_grad()
-    def nearest(self, choices: Tensor, batch: CaptionedBatch) -> Tensor:
-        """Of each caption's `samples` choices, `[B * samples, choices]`, the one that learns."""
-        painted = self.model.coarse(choices, batch.text.repeat(self.samples)).unflatten(0, (-1, self.samples))
-        distance = (painted - batch.latents[:, None]).square().flatten(2).mean(dim=2)
-        winner = distance.argmin(dim=1)
-        winner[::OBEYING] = 0
-        return choices.unflatten(0, (-1, self.samples))[torch.arange(len(winner)), winner]
+    def nearest(self, choices: Tensor, text: TextEmbedding, x0: Tensor) -> Tensor:
+        """Of each caption's choices, `[B, m, choices]`, the one that paints nearest to `x0`: `[B, choices]`."""
+        painted = self.model.coarse(choices.flatten(0, 1), text.repeat(self.samples)).unflatten(0, (len(x0), -1))
+        distance = (painted - x0[:, None]).square().flatten(2).mean(dim=2)
+        return choices[torch.arange(len(x0)), distance.argmin(dim=1)]
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:
