@@ -98,7 +98,7 @@ PRESETS = {
         samples=6,
         coarse_from="runs/coarse/model",
         denoiser=DenoiserConfig(choice="one-hot"),
-        trainer=replace(COARSE.trainer, steps=1200, batch_size=256, lr=7e-4, preview_every=200, save_every=200),
+        trainer=replace(COARSE.trainer, steps=2400, batch_size=256, lr=7e-4, preview_every=400, save_every=400),
     ),
     "single-step": SINGLE_STEP,
     "single-step-long": replace(
