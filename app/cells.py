@@ -38,6 +38,7 @@ class Row:
 class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    turned: bool = False  # on a wide screen its rows stand side by side
 
 
 Source = Callable[[Image.Image], str]
@@ -64,7 +65,8 @@ def file_page(title: str, note: str, tables: Sequence[Table]) -> str:
 def _table(table: Table, source: Source) -> str:
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
     body = "".join(_row(row, table.columns, source) for row in table.rows)
-    return f'<table class="cells"><thead><tr>{head}</tr></thead>{body}</table>'
+    turned = f' turned" style="--cells: {len(table.columns)}; --rows: {len(table.rows)}' if table.turned else ""
+    return f'<table class="cells{turned}"><thead><tr>{head}</tr></thead>{body}</table>'
 
 
 def _row(row: Row, columns: Sequence[str], source: Source) -> str:

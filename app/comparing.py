@@ -46,14 +46,15 @@ def compare(services: Services, prompt: str, models: list[str], seed: int) -> It
 
 def table_of(models: list[str], cells: Mapping[Key, Timed]) -> Table:
     """Rows are painted whole: what a painted one lacks, its model was not made for."""
-    begun = {model for model, _ in cells}
+    made = {model: [steps for one, steps in cells if one == model] for model in models}
 
     def cell(model: str, steps: int) -> Cell:
         if painted := cells.get((model, steps)):
             return Cell(painted.picture, f"{painted.seconds:.2f} s")
-        return Cell(None, "not made for this" if model in begun else "")
+        return Cell(None, f"{counted(made[model][0], 'step')} only" if made[model] else "")
 
-    return Table(COLUMNS, tuple(Row(model, tuple(cell(model, steps) for steps in STEPS)) for model in models))
+    rows = tuple(Row(model, tuple(cell(model, steps) for steps in STEPS)) for model in models)
+    return Table(COLUMNS, rows, turned=len(rows) > len(COLUMNS))
 
 
 def drawings_of(services: Services, prompt: str) -> list[Table]:

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy.stats import spearmanr
 
-from app.plots import blank
+from app.plots import GREY, blank, colour_of
 from study.visitors import Chosen
 
 FOLDER = Path(__file__).parents[1] / "docs" / "results"
@@ -102,11 +102,25 @@ def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> 
     figure = blank(against, f"{measure}<br>{arrow}")
     for model, rows in part.sort_values("steps").groupby("model"):
         figure.add_scatter(x=rows[against], y=rows[measure], name=str(model), mode="lines+markers", text=rows["steps"],
+                           line={"color": colour_of(str(model))},
                            hovertemplate="%{text} steps: %{y:.3g}")  # fmt: skip
     if against == "steps":
         counts = sorted({str(int(count)) for count in part["steps"]}, key=int)  # evenly spaced: 50 is far from 4
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=counts)
     return figure
+
+
+def variety_plot(table: pd.DataFrame, split: str | None) -> go.Figure | None:
+    """A bar for each model at the most steps that were measured."""
+    part = table[table["split"] == split].dropna(subset=[VARIETY]) if len(table) else table
+    if part.empty:
+        return None
+    most = part.sort_values("steps").groupby("model").tail(1).sort_values(VARIETY)
+    figure = blank("1: as varied as the artists", "variety")
+    figure.add_bar(x=most[VARIETY], y=most["model"], orientation="h", text=most[VARIETY].map("{:.2f}".format),
+                   marker_color=[colour_of(model) for model in most["model"]])  # fmt: skip
+    figure.add_vline(x=1, line={"color": GREY, "dash": "dot"})
+    return figure.update_yaxes(ticksuffix="  ").update_layout(height=160 + 32 * len(most), margin_b=64)
 
 
 def agreement(table: pd.DataFrame, split: str | None, people: Preferences) -> pd.DataFrame:
@@ -134,7 +148,9 @@ def preferences_plot(people: Preferences) -> go.Figure:
     figure = blank("net preference", "share of pairs won<br>less share lost")
     ordered = sorted(people.net, key=lambda model: people.net[model])
     figure.add_bar(x=[people.net[model] for model in ordered], y=ordered, orientation="h")
-    return figure.update_xaxes(range=[-1, 1]).update_layout(height=120 + 32 * len(ordered))
+    return (
+        figure.update_xaxes(range=[-1, 1]).update_yaxes(ticksuffix="  ").update_layout(height=120 + 32 * len(ordered))
+    )
 
 
 def _at(data: Any, path: tuple[str, ...]) -> float | None:

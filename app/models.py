@@ -13,14 +13,14 @@ from e2ed2.pipeline import E2ED2Pipeline
 from e2ed2.text import TextEncoder
 
 DESCRIPTIONS = {
-    "energy": "keeps variety: energy score, then perceptual",
-    "independent": "a network of its own for each step",
+    "energy": "likeness and variety",
+    "independent": "a network for each step",
     "l1": "absolute error",
     "l2": "squared error",
-    "l2-lpips": "squared error + how alike it looks",
-    "l2-lpips-gan": "squared error + how alike it looks + a critic",
-    "lpips": "how alike it looks",
-    "single-step": "the baseline, taught one step at a time",
+    "l2-lpips": "squared error, likeness",
+    "l2-lpips-gan": "the same and a critic",
+    "lpips": "likeness to the eye",
+    "single-step": "taught single steps only",
 }
 FAVOURITES = ("l2-lpips", "energy", "l2-lpips-gan")
 OWN = "own"  # a visitor's finished training is the model `own/<name>`

@@ -2,16 +2,23 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import cycle
+from zlib import crc32
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.models import DESCRIPTIONS
 from app.runs import Run
 
 GREY = "#7c8798"  # reads on white and on black
 COLOURS = ("#0d9488", "#d97706", "#6366f1", "#dc2626", "#65a30d", "#c026d3", "#0284c7", "#92400e")
 SMOOTH = 5  # logged updates in a running mean
+
+
+def colour_of(model: str) -> str:
+    """The same on every page."""
+    names = list(DESCRIPTIONS)
+    return COLOURS[(names.index(model) if model in names else crc32(model.encode())) % len(COLOURS)]
 
 
 def blank(x: str, y: str) -> go.Figure:
@@ -20,7 +27,7 @@ def blank(x: str, y: str) -> go.Figure:
     figure.update_layout(
         template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", colorway=COLOURS, height=400,
         font={"color": GREY, "family": "system-ui, sans-serif"}, margin={"l": 48, "r": 16, "t": 64, "b": 48},
-        title={"text": y, "font": {"size": 14}, "x": 0, "xref": "paper", "y": 0.97},
+        title={"text": y, "font": {"size": 14}, "x": 0, "xref": "paper", "y": 0.95, "yanchor": "top"},
         legend={"orientation": "h", "y": -0.25}, hovermode="closest",
     )  # fmt: skip
     figure.update_xaxes(title=x, gridcolor="rgba(124,135,152,.25)", zeroline=False)
@@ -38,7 +45,8 @@ def terms(runs: Sequence[Run]) -> list[str]:
 def curves(runs: Sequence[Run], term: str, over: str) -> go.Figure:
     """A term of the loss, unweighted, over `step` or `seconds`: running means, the values themselves faint behind."""
     figure = blank({"step": "updates", "seconds": "minutes of training"}[over], term)
-    for run, colour in zip(runs, cycle(COLOURS), strict=False):
+    for run in runs:
+        colour = colour_of(run.name)
         table = pd.DataFrame(run.curve(term, over), columns=["x", "y"])
         if table.empty:
             continue

@@ -28,7 +28,7 @@ CSS = """
 .nav-holder nav a, nav.fillable a { color: var(--body-text-color) !important; opacity: 1; }
 .nav-holder nav, nav.fillable { flex-wrap: wrap; justify-content: center !important; gap: .25rem; }
 .ask { align-items: end; }
-.ask button { min-height: 3rem; }
+.ask button:not(.icon-button) { min-height: 3rem; }
 
 /* Pictures of 128 pixels, enlarged: two in a row, three where there are many and the screen is wide. */
 .pictures .grid-wrap { min-height: 14rem; max-height: none; overflow: visible; }
@@ -46,6 +46,8 @@ CSS = """
 #past .grid-container { grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); }
 #past .caption-label { max-width: 100%; font-size: .7rem; }
 
+#model label { width: 100%; }
+
 /* Tables of pictures. */
 table.cells { width: 100%; table-layout: fixed; border-collapse: collapse; border: 0; margin: 0 0 .5rem; }
 table.cells :is(tr, th, td) { border: 0; background: none; padding: .25rem; }
@@ -58,6 +60,17 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
 }
 @media (max-width: 640px) { table.cells :is(td, thead th) { padding: .125rem; font-size: .65rem; } }
 .cells .empty { background: var(--background-fill-secondary); }
+.cells:has(thead th:nth-child(5)) img { max-width: 7rem; }  /* drawings of six artists */
+@media (min-width: 900px) {
+  table.cells.turned {
+    display: grid; grid-auto-flow: column; align-items: start;
+    grid-template: repeat(calc(var(--cells) + 1), auto) / 4rem repeat(var(--rows), minmax(0, 1fr));
+  }
+  .turned :is(thead, tbody, tr) { display: contents; }
+  .turned th { text-align: center !important; overflow-wrap: anywhere; }
+  .turned thead th { align-self: center; text-align: left !important; }
+  .turned thead th:first-child { grid-row: 2; }
+}
 
 .sheet img { width: 100%; max-width: 100%; margin: 0; border-radius: var(--radius-lg); }
 
@@ -79,8 +92,9 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
 table.figures td:first-child { white-space: nowrap; }
 table.figures { border: 0; border-collapse: collapse; font-size: .85rem; margin: 0; }
 table.figures :is(thead, tbody, tr) { border: 0; }
-table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-color-primary); padding: .4rem .75rem;
-  text-align: left; min-width: 4.5rem; }
+table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-color-primary); padding: .4rem .35rem;
+  text-align: left; min-width: 3.25rem; }
+table.figures th { font-size: .8rem; overflow-wrap: normal; vertical-align: bottom; }
 
 /* The About page's drawing. */
 .figure { width: 100%; max-width: 44rem; display: block; margin: 0 auto; }
@@ -95,7 +109,10 @@ table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-col
 .figure path.back { stroke: var(--primary-600); stroke-dasharray: 5 4; }
 .figure path.head { fill: var(--body-text-color); stroke: none; }
 
-@media (max-width: 640px) { footer .divider { display: none !important; } }  /* what it divides is hidden there */
+/* On a phone one link is left, and nothing to divide. */
+.gradio-container footer { gap: 1rem; }
+.gradio-container footer .divider { display: none !important; }
+
 /* Pressed, a button darkens at once and fades back while the server thinks. */
 .gradio-container button { transition: filter .6s; }
 .gradio-container button:active { filter: brightness(.85); transition: none; }

@@ -35,8 +35,9 @@ class Revealed:
     left: str  # arms
     right: str
 
-    def named(self, answer: str) -> str:
-        return {"left": f"A, {self.left}", "right": f"B, {self.right}"}.get(answer, "no difference that matters")
+    def said(self, answer: str) -> str:
+        chosen = {"left": f"You chose A, {self.left}.", "right": f"You chose B, {self.right}."}
+        return chosen.get(answer, "You saw no difference that matters.")
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from e2ed2.generate import MAX_PROMPT
 
 PROMPT, SEED = "red apple, noto style", 7
 VOTE = (
-    "Three questions, without the names; once you have answered you are told which picture is whose. Your answers are "
-    "kept under a random number, with the size of your window."
+    "Three questions, without the names; once you have answered you are told which picture is whose. By voting you "
+    "agree that your answers are kept under a random number, with the size of your window and the time that you took, "
+    "and perhaps published so. One cookie remembers that you voted."
 )
 OTHER_SEED = f"() => Math.floor({FRESH_SEEDS} * Math.random())"
 # The address is empty where the pair cannot be voted on.
@@ -41,8 +42,8 @@ class ComparePage:
         self.services, self.pair_link = services, pair_link
         gr.Markdown("# The same noise, every model\nWhat do the models make of one prompt, and what do more steps add?")
         self.lay_out_question()
-        self.grid = gr.HTML(EMPTY, elem_id="grid", label="Pictures")
         self.status = gr.Markdown(label="Status", elem_id="status")
+        self.grid = gr.HTML(EMPTY, elem_id="grid", label="Pictures")
         with gr.Row():
             self.png = gr.DownloadButton("Download as PNG", interactive=False, min_width=160)
             self.page = gr.DownloadButton("Download as a web page", interactive=False, min_width=160)

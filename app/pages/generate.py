@@ -67,7 +67,7 @@ class GeneratePage:
     def lay_out_settings(self) -> None:
         self.model = gr.Radio(
             self.services.models.choices(), value=self.services.models.favourite(), label="Model",
-            info="They differ in what they were taught to get right.",
+            info="They differ in what they were taught to get right.", elem_id="model",
         )  # fmt: skip
         self.steps = gr.Slider(
             STEPS[0], STEPS[-1], value=STEPS[-1], step=1, label="Steps", buttons=[],

@@ -9,7 +9,6 @@ from app.evaluations import (
     GFLOP,
     MEASURES,
     SECONDS,
-    VARIETY,
     Preferences,
     agreement,
     chosen_table,
@@ -19,6 +18,7 @@ from app.evaluations import (
     read,
     shown,
     splits,
+    variety_plot,
 )
 from app.pages.wiring import QUIET
 from app.services import Services
@@ -59,9 +59,11 @@ class ResultsPage:
 
     def lay_out_figures(self) -> None:
         with gr.Row():
-            self.split = gr.Dropdown([], label="Asked for", min_width=180)
-            self.measure = gr.Dropdown(list(MEASURES), value=next(iter(MEASURES)), label="Figure", min_width=220)
-            self.against = gr.Radio(AGAINST, value="steps", label="Against", min_width=180)
+            self.split = gr.Dropdown([], label="Asked for", min_width=180, scale=2)
+            self.measure = gr.Dropdown(
+                list(MEASURES), value=next(iter(MEASURES)), label="Figure", min_width=220, scale=3
+            )
+            self.against = gr.Radio(AGAINST, value="steps", label="Against", min_width=240, scale=3)
         self.plot = gr.Plot(label="Figure", show_label=False, elem_id="quality", visible=False)
         gr.Markdown(
             "## Variety\nFour pictures of one caption that names no style, against six artists' drawings of it."
@@ -105,7 +107,7 @@ class ResultsPage:
         if measure not in MEASURES or against not in [value for _, value in AGAINST]:
             raise gr.Error("measure and against must be what the page offers.", print_exception=False)
         table = read()
-        figures = plot(table, split, measure, against), plot(table, split, VARIETY, "steps")
+        figures = plot(table, split, measure, against), variety_plot(table, split)
         return *(gr.Plot(figure, visible=figure is not None) for figure in figures), shown(table, split)
 
     def with_people(self, split: str | None) -> tuple[Any, ...]:

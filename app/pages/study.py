@@ -19,5 +19,6 @@ better.
 class StudyPage:
     def __init__(self, services: Services, demo: gr.Blocks):
         gr.Markdown(TEXT)
-        gr.Button("Begin", variant="primary", link="study/", size="lg")
-        gr.Button("What came out so far", link="results")
+        with gr.Row():
+            gr.Button("Begin", variant="primary", link="study/", size="lg")
+            gr.Button("What came out so far", link="results", size="lg")

@@ -48,13 +48,15 @@ class TrainingPage:
     def lay_out_curves(self) -> None:
         runs = find_runs(self.services.models)
         with gr.Row():
-            self.chosen = gr.Dropdown(list(runs), label="Trainings", multiselect=True, scale=3, min_width=280)
-            self.term = gr.Dropdown([], label="Value", scale=1, min_width=140)
-            self.over = gr.Radio(OVER, value="step", label="Over", scale=1, min_width=220)
+            self.chosen = gr.Dropdown(list(runs), label="Trainings", multiselect=True, scale=4, min_width=280)
+            self.term = gr.Dropdown([], label="Value", scale=2, min_width=140)
+            self.over = gr.Radio(OVER, value="step", label="Over", scale=2, min_width=220)
         self.plot = gr.Plot(label="Curves", show_label=False, elem_id="curves", visible=False)
         with gr.Row():
-            gr.Markdown(UNWEIGHTED, elem_classes="hint")
-            self.sharing = gr.Button("Shared against independent networks", size="sm", scale=0, min_width=280)
+            with gr.Column(scale=3, min_width=280):
+                gr.Markdown(UNWEIGHTED, elem_classes="hint")
+            with gr.Column(scale=1, min_width=280):
+                self.sharing = gr.Button("Shared against independent networks", size="sm")
 
     def lay_out_sheets(self) -> None:
         gr.Markdown("## What it painted meanwhile\nDrawings above, the model's pictures of the same captions below.")
@@ -69,9 +71,9 @@ class TrainingPage:
                     "on the Generate page.")  # fmt: skip
         with gr.Row():
             self.base = gr.Dropdown(self.services.models.names(), value=self.services.models.favourite(),
-                                    label="Start from", min_width=160)  # fmt: skip
+                                    label="Start from", min_width=220)  # fmt: skip
             self.loss = gr.Dropdown([(f"{name}: {loss}", name) for name, loss in LOSSES.items()], value="l2-lpips",
-                                    label="Loss", min_width=160)  # fmt: skip
+                                    label="Loss", min_width=220)  # fmt: skip
             self.updates = gr.Slider(FEWEST, MOST, 50, step=10, label="Updates, of 16 pictures each", buttons=[],
                                      min_width=200)  # fmt: skip
         with gr.Accordion("Use pictures of your own instead of the bundled drawings", open=False):

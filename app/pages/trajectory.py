@@ -13,6 +13,9 @@ from app.trajectories import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.generate import MAX_PROMPT, STEPS
 
 PROMPT, OTHER, SEED = "red apple, noto style", "sunflower, noto style", 7
+NOISE = """## What the noise decides
+The same words, other noise. Leave the style out of the prompt, and there is something to decide; where all pictures
+still look alike, the model ignores the noise."""
 WATCH = "Watch"
 TRY = f"Try {SEEDS} seeds"
 BLEND = "Go from one to the other"
@@ -49,8 +52,7 @@ class TrajectoryPage:
         self.table = gr.HTML(elem_id="trajectory", label="Steps")
 
     def lay_out_noise(self) -> None:
-        gr.Markdown("## What the noise decides\nThe same words, other noise. Where all pictures look alike, the model "
-                    "has learned to ignore the noise.")  # fmt: skip
+        gr.Markdown(NOISE)
         self.try_seeds = gr.Button(TRY)
         self.seeds = _row_of_pictures("Other noise")
 

@@ -34,7 +34,7 @@ WATCH = """() => { window.answered = new Promise((done) => addEventListener("cli
 
 
 def painted(page: Page) -> None:
-    expect(page.locator("#status")).to_contain_text("picture in", timeout=SLOW)
+    expect(page.locator("#status")).to_contain_text("8 pictures in", timeout=SLOW)
     expect(page.get_by_role("button", name="Download", exact=True)).to_be_enabled(timeout=SLOW)
 
 
@@ -52,8 +52,8 @@ def there(page: Page) -> None:
 
 
 PAGES = {
-    "": (painted, ["Paint", "a castle on a hill", "Your pictures so far", "New random seed each time",
-                   "l2: squared error"]),
+    "?prompt=rocket&count=8&seed=1": (painted, ["Paint", "a castle on a hill", "Your pictures so far",
+                                                "New random seed each time", "l2: squared error"]),
     "compare": (there, ["Compare", "Other noise"]),
     "compare?prompt=sunflower&seed=3": (compared, ["Compare", "Vote on this pair", "Left"]),
     "trajectory": (there, ["Watch", "Try 8 seeds", "Go from one to the other"]),
@@ -89,6 +89,7 @@ def painting(url: str) -> Iterator[None]:
 def answer(page: Page, name: str) -> float:
     """Milliseconds from the click to what is seen of it."""
     wanted = page.get_by_label(name, exact=True).or_(page.get_by_role("button", name=name))
+    expect(wanted.first).to_be_visible(timeout=SLOW)
     page.evaluate(WATCH)
     wanted.first.click()
     return page.evaluate("window.answered")
@@ -101,7 +102,7 @@ def measure(box: str, open_page, kind: str) -> list[tuple[str, str, str, float]]
             page = open_page(f"{box}/{path}").page
             ready(page)
             found.append((kind, path, name, answer(page, name)))
-            if (following := FOLLOWING.get(name)) and page.get_by_role("button", name=following).is_visible():
+            if following := FOLLOWING.get(name):
                 found.append((kind, path, following, answer(page, following)))
             page.context.close()
     return found

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from app.cells import Cell, Row, Table, file_page, sheet, slider
-from app.evaluations import Preferences, agreement, plot, read, shown, splits
+from app.cells import Cell, Row, Table, file_page, page_tables, sheet, slider
+from app.comparing import table_of
+from app.evaluations import VARIETY, Preferences, agreement, plot, read, shown, splits, variety_plot
 from app.history import LENGTH, remember
 from app.history import shown as pictures_of
 from app.links import asked
@@ -181,7 +182,22 @@ def test_evaluations_become_a_table_and_a_line_for_each_model(evaluations, tmp_p
     figure = plot(evaluations, "combo", "distance to real drawings (FD)", "steps")
     assert {trace.name: tuple(trace.y) for trace in figure.data} == {"l1": (10, 10), "l2": (9, 9), "energy": (8, 8)}
     assert plot(evaluations, "combo", "recall", "steps") is None
+    assert variety_plot(evaluations, "combo") is None  # nobody measured it
     assert read(tmp_path / "nowhere").empty
+
+
+def test_variety_is_a_bar_for_each_model_at_its_most_steps(evaluations):
+    evaluations[VARIETY] = [0.1 * number for number in range(6)]
+    (bars,) = variety_plot(evaluations, "combo").data
+    assert dict(zip(bars.y, bars.x, strict=True)) == {"energy": 0.1, "l1": pytest.approx(0.3), "l2": 0.5}
+    assert len(set(bars.marker.color)) == 3
+
+
+def test_a_table_stands_on_its_side_when_it_has_many_models():
+    models = [str(number) for number in range(5)]
+    few, many = (page_tables([table_of(names, {})], data_url) for names in (models[:4], models))
+    assert "turned" not in few
+    assert "--cells: 4; --rows: 5" in many
 
 
 def test_how_well_a_figure_predicts_the_votes(evaluations):

@@ -192,7 +192,7 @@ def test_a_model_of_two_steps_on_every_page(open_page, start_app, with_independe
     expect(page.get_by_label("number input for Steps")).to_be_enabled()
     page.goto(f"{url}/compare?prompt=sunflower")
     expect(page.locator("#status")).to_contain_text("the time is of one picture")
-    expect(page.locator("#grid tbody", has_text="independent").get_by_text("not made for this")).to_have_count(3)
+    expect(page.locator("#grid tbody", has_text="independent").get_by_text("2 steps only")).to_have_count(3)
     page.goto(f"{url}/trajectory")
     page.get_by_label("Model", exact=True).click()
     page.get_by_role("option", name="independent").click()
