@@ -13,9 +13,8 @@ Result = dict[str, Any]
 HEAD = """# Results
 
 Written by `make results` from the JSON files in `docs/results`; [evaluation.md](evaluation.md) says what each figure
-means. The models are the bundled ones, and `single-step-long`, of which the box has only the curve. FD, KID, precision
-and recall compare with the training drawings, on captions of training drawings with their style named ({painted}
-pictures a figure): compare them with each other only.
+means. The models are the bundled ones{others}. FD, KID, precision and recall compare with the training drawings, on
+captions of training drawings with their style named ({painted} pictures a figure): compare them with each other only.
 """
 CEILING = """The first two rows are as many real drawings, as they are and through the codec: no model on it can be
 expected to do better, and the FD of so few pictures is not zero even then.
@@ -39,7 +38,10 @@ def write_page(found: Found, file: Path) -> Path:
     fd = {(model, steps): r["distance"]["fd"] for (model, steps, split), r in of.items() if split == "train"}
     boxed = [name for name in names if (CHECKPOINTS / name / "denoiser").is_dir()]
     parts = [
-        HEAD.format(painted=max(r["choices"]["painted"] for r in found.models)),
+        HEAD.format(
+            others="".join(f", and `{name}`, which is not in the box" for name in names if name not in boxed),
+            painted=max(r["choices"]["painted"] for r in found.models),
+        ),
         "## Every model at its most steps\n",
         overview(of, names, most, found.ceiling),
         CEILING,
@@ -114,6 +116,8 @@ def by_steps(of: dict, names: list[str]) -> str:
 def costs(names: list[str]) -> str:
     rows = []
     for name in names:
+        if not (CHECKPOINTS / name / "run.json").is_file():
+            continue  # neither weights nor curve are in the box
         run = json.loads((CHECKPOINTS / name / "run.json").read_text())
         trainer, cost = run["config"]["trainer"], run["cost"]
         samples = trainer["steps"] * trainer["batch_size"]
