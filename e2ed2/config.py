@@ -26,6 +26,8 @@ class RunConfig:
     samples: int = 1
     """Pictures for each caption of a batch. The energy score needs at least 2; of the coarse path's, the one nearest to
     the drawing learns."""
+    repulsion: float = 1.0
+    """Of the energy score: how much distance between samples counts. Below 1 they spread less than the model errs."""
     init: str = ""
     """A model's folder to start from; its denoiser, and its codec too."""
     codec_from: str = ""
@@ -117,6 +119,7 @@ PRESETS = {
         FINISH,
         loss="energy+energy-lpips",
         samples=2,
+        repulsion=0.5,
         coarse_from="runs/coarse-choices/model",
         denoiser=DenoiserConfig(choice="one-hot"),
         trainer=replace(FINISH.trainer, batch_size=16),

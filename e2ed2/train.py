@@ -102,7 +102,14 @@ def denoiser_objective(config: RunConfig, denoiser: CoarseToFineDenoiser, codec:
     if config.objective == "single_step":
         return SingleStep(denoiser, codec, config.time_shift)
     return EndToEnd(
-        denoiser, codec, config.loss, config.sampling_steps, config.backprop_steps, config.checkpointed, config.samples
+        denoiser,
+        codec,
+        config.loss,
+        config.sampling_steps,
+        config.backprop_steps,
+        config.checkpointed,
+        config.samples,
+        config.repulsion,
     )
 
 

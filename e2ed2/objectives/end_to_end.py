@@ -36,12 +36,14 @@ class EndToEnd(DenoiserObjective):
         backprop_steps: int | None = None,
         checkpointed: bool = False,
         samples: int = 1,
+        repulsion: float = 1.0,
     ):
         super().__init__()
         self.model = denoiser
         self.codec = codec.requires_grad_(False)
         self.weights = parse_loss(loss)
-        self.steps, self.backprop_steps, self.checkpointed, self.samples = steps, backprop_steps, checkpointed, samples
+        self.steps, self.backprop_steps, self.checkpointed = steps, backprop_steps, checkpointed
+        self.samples, self.repulsion = samples, repulsion
         perceptual = "lpips" in self.weights or "energy-lpips" in self.weights
         self.perceptual = PerceptualLoss() if perceptual else None
         if "gan" in self.weights:
@@ -68,7 +70,8 @@ class EndToEnd(DenoiserObjective):
         if "l2" in weights:
             terms["l2"] = weights["l2"] * l2(x0, target)
         if "energy" in weights:
-            terms["energy"] = weights["energy"] * energy_score(x0.unflatten(0, (-1, self.samples)), batch.latents)
+            groups = x0.unflatten(0, (-1, self.samples))
+            terms["energy"] = weights["energy"] * energy_score(groups, batch.latents, repulsion=self.repulsion)
         if not self.sees_images:
             return terms
         images = batch.images.repeat_interleave(self.samples, dim=0)
@@ -92,7 +95,7 @@ class EndToEnd(DenoiserObjective):
         groups = fake.unflatten(0, (-1, self.samples))
         left, right = pairs(self.samples)
         between = self.perceptual(groups[:, left].flatten(0, 1), groups[:, right].flatten(0, 1))
-        return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt())
+        return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt(), self.repulsion)
 
     def adversary_terms(self, generator: torch.Generator) -> dict[str, Tensor]:
         """The discriminator's loss on what the last update painted."""
