@@ -90,8 +90,8 @@ class Trainings:
     def stop(self) -> None:
         """Saves after the update that is being made."""
         if process := self._alive():
-            process.send_signal(signal.SIGINT)
             self._stopping = self.going()
+            process.send_signal(signal.SIGINT)
 
     def going(self) -> str | None:
         """The name of the training that is going on."""
@@ -165,7 +165,7 @@ def sentence(state: State) -> str:
     if state.trouble:
         return f"{state.name} ended before it could save: {state.trouble}"
     if state.stopping:
-        return f"{state.name} stops and saves after the update that is being made."
+        return f"{state.name} stops after the update that is being made, and saves."
     if state.finished:
         return f"{state.name} is finished: it is on the Generate page as {OWN}/{state.name}."
     if not state.going:

@@ -18,6 +18,7 @@ from app.uploads import FEWEST as FEWEST_PICTURES
 from app.uploads import MOST as MOST_PICTURES
 from e2ed2.errors import UserError
 
+SHARING = "Shared against independent networks"
 START, STOP, GO_ON = "Start training", "Stop and save", "Go on"
 OVER = [("updates", "step"), ("time", "seconds")]
 EVERY = 2  # s, between two looks at a training that goes on
@@ -56,7 +57,7 @@ class TrainingPage:
             with gr.Column(scale=3, min_width=280):
                 gr.Markdown(UNWEIGHTED, elem_classes="hint")
             with gr.Column(scale=1, min_width=280):
-                self.sharing = gr.Button("Shared against independent networks", size="sm")
+                self.sharing = gr.Button(SHARING, size="sm")
 
     def lay_out_sheets(self) -> None:
         gr.Markdown("## What it painted meanwhile\nDrawings above, the model's pictures of the same captions below.")
@@ -98,7 +99,9 @@ class TrainingPage:
             [self.chosen.change, self.term.change, self.over.change], self.draw, picked, self.plot, queue=False,
             show_progress="hidden", api_name="curves", api_description="A plotly figure of trainings by their names.",
         )  # fmt: skip
-        self.sharing.click(self.choose_sharing, None, self.chosen, **SAYING)
+        self.sharing.click(outputs=self.sharing, **at_once(busy("Looking …"))).then(
+            self.choose_sharing, None, [self.chosen, self.sharing], **SAYING
+        )
         self.run.change(self.offer_moments, self.run, self.moment, **QUIET)
         gr.on([self.run.change, self.moment.change], self.show_sheet, [self.run, self.moment], [self.sheet, self.when],
               **QUIET)  # fmt: skip
@@ -166,12 +169,11 @@ class TrainingPage:
             return gr.Plot(visible=False)
         return gr.Plot(curves(runs, term, over), visible=True)
 
-    def choose_sharing(self) -> Any:
+    def choose_sharing(self) -> tuple[Any, Any]:
         pair = sharing_pair(find_runs(self.services.models))
         if len(pair) < 2:
             gr.Info(LONE)
-            return gr.skip()
-        return pair
+        return pair if len(pair) > 1 else gr.skip(), gr.Button(SHARING, interactive=True)
 
     def offer_moments(self, name: str | None) -> Any:
         count = len(self.sheets(name))
@@ -199,7 +201,8 @@ class TrainingPage:
 
     def halt(self) -> tuple[Any, ...]:
         self.trainings.stop()
-        return self.progress()
+        _, *rest = self.progress()
+        return "It stops after the update that is being made, and saves.", *rest
 
     def resume(self) -> tuple[Any, ...]:
         with told() as sentences:

@@ -1,8 +1,8 @@
 """How soon every button answers, in a real browser with the bundled models: `make clicks` prints a table.
 
-The answer is the first visible change of the page after the click: a label, a disabled button, a result. It is timed
-from the click's event to the frame that shows it, once on a quiet server and once while another visitor has pictures
-painted. Ways to other pages and downloads are the browser's own to show, and left out.
+The answer is the first visible change of the page after the press: a label, a disabled button, a result. It is timed
+from the pointer's going down to the frame that shows it, once on a quiet server and once while another visitor has
+pictures painted. Ways to other pages and downloads are the browser's own to show, and left out.
 """
 
 import threading
@@ -14,7 +14,7 @@ from gradio_client import Client
 from playwright.sync_api import Page, expect
 
 SLOW = 300_000  # ms
-WATCH = """() => { window.answered = new Promise((done) => addEventListener("click", () => {
+WATCH = """() => { window.answered = new Promise((done) => addEventListener("pointerdown", () => {
     const clicked = performance.now();
     const fields = () => [...document.querySelectorAll("input, textarea")].map((e) => e.value + e.checked).join();
     const before = fields();
@@ -87,7 +87,7 @@ def painting(url: str) -> Iterator[None]:
 
 
 def answer(page: Page, name: str) -> float:
-    """Milliseconds from the click to what is seen of it."""
+    """Milliseconds from the press to what is seen of it."""
     wanted = page.get_by_label(name, exact=True).or_(page.get_by_role("button", name=name))
     expect(wanted.first).to_be_visible(timeout=SLOW)
     page.evaluate(WATCH)
