@@ -75,6 +75,23 @@ def test_energy_score_prefers_the_distribution_to_its_mean():
     assert right < mean - 0.2
 
 
+@pytest.mark.parametrize(("repulsion", "best"), [(1.0, 1.0), (0.5, 0.38)])
+def test_less_repulsion_wants_samples_nearer_together_than_the_targets(repulsion, best):
+    """Targets with a standard deviation of 1 about the known mean, in many dimensions."""
+    generator = torch.Generator().manual_seed(0)
+    targets, noise = torch.randn(256, 256, generator=generator), torch.randn(256, 4, 256, generator=generator)
+    spreads = torch.arange(0, 1.5, 0.02)
+    scores = torch.stack([energy_score(spread * noise, targets, repulsion=repulsion) for spread in spreads])
+    assert spreads[scores.argmin()].item() == pytest.approx(best, abs=0.05)
+
+
+def test_less_repulsion_still_prefers_modes_to_their_middle():
+    modes = 3 * torch.eye(6)[torch.randint(0, 6, (4000, 5), generator=torch.Generator().manual_seed(0))]
+    samples, targets = modes[:, :4], modes[:, 4]
+    middle = torch.full_like(samples, 0.5)
+    assert energy_score(samples, targets, repulsion=0.5) < energy_score(middle, targets, repulsion=0.5)
+
+
 def test_energy_score_needs_two_samples():
     with pytest.raises(ValueError, match="at least 2"):
         energy_score(torch.zeros(1, 1, 3), torch.zeros(1, 3))
