@@ -22,7 +22,7 @@ DESCRIPTIONS = {
     "lpips": "likeness to the eye",
     "single-step": "taught single steps only",
 }
-FAVOURITES = ("l2-lpips", "energy", "l2-lpips-gan")
+FAVOURITES = ("energy", "l2-lpips-gan", "l2-lpips")
 OWN = "own"  # a visitor's finished training is the model `own/<name>`
 
 
