@@ -45,6 +45,8 @@ def verdict(fd: Distances, names: list[str], most: dict[str, int]) -> str:
 
 def equal_work(found: dict[str, Any]) -> str:
     """Both trainings at a reduced size, from the same start for the same work, over seeds."""
+    if not found:
+        return "At equal work, over seeds: run `python -m tools.equal_work` first.\n"
     parts = [EQUAL_WORK]
     for loss, result in found.items():
         arms = result["arms"]

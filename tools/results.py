@@ -14,6 +14,7 @@ import tyro
 from e2ed2.evaluation.evaluate import Evaluate, evaluate, fingerprint
 from e2ed2.generate import STEPS, available_models, load, most_steps
 from tools.claims import BASELINES
+from tools.equal_work import OUT as EQUAL_WORK
 from tools.results_page import Found, write_page
 
 FOLDER = Path("docs/results")
@@ -36,8 +37,9 @@ def main() -> None:
                 print(f"{wanted.model}, {wanted.steps} steps, {wanted.split}", flush=True)
                 evaluate(wanted)
     models = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*-*-*.json"))]
-    others = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("real", "ceiling", "equal_work"))
-    print(write_page(Found(models, *others), Path("docs/results.md")))
+    real, ceiling = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("real", "ceiling"))
+    same_work = json.loads(EQUAL_WORK.read_text()) if EQUAL_WORK.is_file() else {}
+    print(write_page(Found(models, real, ceiling, same_work), Path("docs/results.md")))
 
 
 def plan(name: str, limit: int) -> list[Evaluate]:
