@@ -19,7 +19,7 @@ from app.services import FRESH_SEEDS, NO_MODELS, ForgedError, Services, Timed
 from app.words import counted
 from e2ed2.generate import MAX_PROMPT
 
-PROMPT, SEED = "red apple, noto style", 7
+PROMPT, SEED = "cat face", 4  # without a style, models differ
 VOTE = (
     "Three questions, without the names; once you have answered you are told which picture is whose. By voting you "
     "agree that your answers are kept under a random number, with the size of your window and the time that you took, "

@@ -12,7 +12,7 @@ from app.services import NO_MODELS, ForgedError, Services
 from app.trajectories import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.generate import MAX_PROMPT, STEPS
 
-PROMPT, OTHER, SEED = "red apple, noto style", "sunflower, noto style", 7
+PROMPT, OTHER, SEED = "cat face", "sunflower, noto style", 4
 NOISE = """## What the noise decides
 The same words, other noise. Leave the style out of the prompt, and there is something to decide; where all pictures
 still look alike, the model ignores the noise."""

@@ -21,7 +21,7 @@ def compare(page: Page) -> None:
 
 
 def trajectory(page: Page) -> None:
-    for name, seen in (("Watch", "25% noise"), ("Try 8 seeds", "seed 14"), ("Go from one", "83% of the way")):
+    for name, seen in (("Watch", "25% noise"), ("Try 8 seeds", "seed 11"), ("Go from one", "83% of the way")):
         page.get_by_role("button", name=name).click()
         expect(page.get_by_text(seen).last).to_be_visible(timeout=SLOW)
 
