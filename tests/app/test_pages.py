@@ -173,7 +173,7 @@ def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):
     expect(page.locator("#trajectory img")).to_have_count(2 * 2 * 4)
     expect(page.locator("#trajectory")).to_contain_text("75% noise")
     page.get_by_role("button", name="Try 8 seeds").click()
-    expect(page.get_by_text("seed 14")).to_be_visible()
+    expect(page.get_by_text("seed 11")).to_be_visible()
     page.get_by_role("button", name="Go from one to the other").click()
     expect(page.get_by_text("83% of the way")).to_be_visible()
     expect(page.get_by_role("button", name="Go from one to the other")).to_be_enabled()
