@@ -13,6 +13,8 @@ from gradio_client import Client
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from app.pages.compare import SEED
+
 README = Path(__file__).parents[2] / "README.md"
 PAGES = ("", "compare", "trajectory", "training", "results", "take-part", "about")
 PHONE = {"width": 390, "height": 844}
@@ -135,7 +137,7 @@ def test_compare_two_models_by_the_keyboard(open_page, url):
         page.get_by_role("button", name="Download as a web page").click()
     html = download.value.path().read_text()
     assert html.count("data:image/png") == 14
-    assert "Seed 7" in html
+    assert f"Seed {SEED}" in html
     visit.assert_clean()
     visit.assert_accessible()
 
