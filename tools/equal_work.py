@@ -8,6 +8,7 @@ python -m tools.equal_work --loss l2:0.3+lpips
 """
 
 import json
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -43,6 +44,8 @@ class EqualWork:
 
 def main() -> None:
     options = tyro.cli(EqualWork)
+    if len(options.seeds) < 2:
+        sys.exit("An interval needs at least two seeds: add one to --seeds.")
     arms: dict[str, list[dict[int, dict[str, float]]]] = {"single-step": [], "end-to-end": []}
     work = {}
     for seed in options.seeds:
@@ -106,7 +109,7 @@ def summary(seeds: list[dict[int, dict[str, float]]]) -> dict[int, dict[str, Any
 
 
 def interval(values: list[float]) -> dict[str, Any]:
-    half = student.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    half = student.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
     return {"values": values, "mean": mean(values), "half_width": half}
 
 

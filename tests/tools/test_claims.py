@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tools.claims import equal_work, losses, sharing
-from tools.equal_work import interval, matched_updates, summary
+from tools.equal_work import interval, main, matched_updates, summary
 
 
 def found(ours: list[float], theirs: list[float]) -> dict:
@@ -30,7 +30,12 @@ def test_the_interval_is_that_of_students_t():
     spread = interval([1.0, 2.0, 3.0])
     assert spread["mean"] == 2.0
     assert spread["half_width"] == pytest.approx(2.484, abs=1e-3)  # 4.3027 / sqrt(3)
-    assert interval([1.0])["half_width"] is None
+
+
+def test_one_seed_is_refused_before_any_training(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["equal_work", "--seeds", "0"])
+    with pytest.raises(SystemExit, match="at least two seeds"):
+        main()
 
 
 @pytest.mark.parametrize(
