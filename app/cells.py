@@ -1,7 +1,7 @@
 """Tables of pictures: as a part of a page, as a page of its own, as one picture; and two pictures under a slider."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
@@ -20,6 +20,15 @@ img {{ width: 100%; max-width: 12rem; height: auto; }}
 """
 # `element` and `trigger` are Gradio's.
 SLIDE = "element.addEventListener('input', e => e.target.parentNode.style.setProperty('--at', e.target.value + '%'))"
+CHOOSE = """element.addEventListener('click', e => {
+    const chosen = e.target.closest('button');
+    if (!chosen) return;
+    chosen.ariaPressed = 'true';
+    trigger('select', { name: chosen.value });
+})"""
+MARK = """(...names) => document.querySelectorAll('.cells button').forEach((one) => {
+    one.ariaPressed = String(names.includes(one.value));
+})"""
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     turned: bool = False  # on a wide screen its rows stand side by side
+    choosable: bool = False  # on a page of ours its pictures are buttons: see `CHOOSE` and `MARK`
 
 
 Source = Callable[[Image.Image], str]
@@ -59,29 +69,31 @@ def page_tables(tables: Sequence[Table], source: Source) -> str:
 
 def file_page(title: str, note: str, tables: Sequence[Table]) -> str:
     """A page that holds everything in itself."""
-    return PAGE.format(title=escape(title), note=escape(note), tables=page_tables(tables, data_url))
+    still = [replace(one, choosable=False) for one in tables]
+    return PAGE.format(title=escape(title), note=escape(note), tables=page_tables(still, data_url))
 
 
 def _table(table: Table, source: Source) -> str:
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
-    body = "".join(_row(row, table.columns, source) for row in table.rows)
+    body = "".join(_row(row, table, source) for row in table.rows)
     turned = f' turned" style="--cells: {len(table.columns)}; --rows: {len(table.rows)}' if table.turned else ""
     return f'<table class="cells{turned}"><thead><tr>{head}</tr></thead>{body}</table>'
 
 
-def _row(row: Row, columns: Sequence[str], source: Source) -> str:
+def _row(row: Row, table: Table, source: Source) -> str:
     cells = "".join(
-        f"<td>{_picture(cell, f'{row.name}, {column}', source)}<div>{escape(cell.caption)}</div></td>"
-        for cell, column in zip(row.cells, columns, strict=True)
+        f"<td>{_picture(cell, f'{row.name}, {column}', table.choosable, source)}<div>{escape(cell.caption)}</div></td>"
+        for cell, column in zip(row.cells, table.columns, strict=True)
     )
-    name = f'<tr><th colspan="{len(columns)}" scope="rowgroup">{escape(row.name)}</th></tr>'
+    name = f'<tr><th colspan="{len(table.columns)}" scope="rowgroup">{escape(row.name)}</th></tr>'
     return f"<tbody>{name}<tr>{cells}</tr></tbody>"
 
 
-def _picture(cell: Cell, name: str, source: Source) -> str:
+def _picture(cell: Cell, name: str, choosable: bool, source: Source) -> str:
     if cell.picture is None:
         return '<div class="empty"></div>'
-    return f'<img src="{source(cell.picture)}" alt="{escape(name)}" width="128" height="128">'
+    picture = f'<img src="{source(cell.picture)}" alt="{escape(name)}" width="128" height="128">'
+    return f'<button value="{escape(name)}" aria-pressed="false">{picture}</button>' if choosable else picture
 
 
 def slider(left: tuple[str, Image.Image], right: tuple[str, Image.Image], source: Source) -> str:

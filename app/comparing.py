@@ -54,7 +54,7 @@ def table_of(models: list[str], cells: Mapping[Key, Timed]) -> Table:
         return Cell(None, f"{counted(made[model][0], 'step')} only" if made[model] else "")
 
     rows = tuple(Row(model, tuple(cell(model, steps) for steps in STEPS)) for model in models)
-    return Table(COLUMNS, rows, turned=len(rows) > len(COLUMNS))
+    return Table(COLUMNS, rows, turned=len(rows) > len(COLUMNS), choosable=all(made.values()))
 
 
 def drawings_of(services: Services, prompt: str) -> list[Table]:

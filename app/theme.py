@@ -59,6 +59,10 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
   border-radius: var(--radius-lg); background: #fff;
 }
 @media (max-width: 640px) { table.cells :is(td, thead th) { padding: .125rem; font-size: .65rem; } }
+.cells button { display: block; width: 100%; max-width: 12rem; margin: 0 auto .25rem; padding: 0; cursor: pointer; }
+.cells button img { margin: 0; }
+.cells button:is(:hover, :focus-visible) { outline: 2px solid var(--primary-400); border-radius: var(--radius-lg); }
+.cells button[aria-pressed="true"] { outline: 3px solid var(--primary-600); border-radius: var(--radius-lg); }
 .cells .empty { background: var(--background-fill-secondary); }
 .cells:has(thead th:nth-child(5)) img { max-width: 7rem; }  /* drawings of six artists */
 @media (min-width: 900px) {

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import gradio as gr
 from PIL import Image
 
-from app.cells import SLIDE, cached, file_page, page_tables, sheet, slider
+from app.cells import CHOOSE, MARK, SLIDE, cached, file_page, page_tables, sheet, slider
 from app.comparing import Compared, Key, cell_name, compare, drawings_of, table_of
 from app.links import asked
 from app.pages.wiring import PAINTING, QUIET, SAYING, at_once, busy, told
@@ -43,7 +43,7 @@ class ComparePage:
         gr.Markdown("# The same noise, every model\nWhat do the models make of one prompt, and what do more steps add?")
         self.lay_out_question()
         self.status = gr.Markdown(label="Status", elem_id="status")
-        self.grid = gr.HTML(EMPTY, elem_id="grid", label="Pictures")
+        self.grid = gr.HTML(EMPTY, elem_id="grid", label="Pictures", js_on_load=CHOOSE)
         with gr.Row():
             self.png = gr.DownloadButton("Download as PNG", interactive=False, min_width=160)
             self.page = gr.DownloadButton("Download as a web page", interactive=False, min_width=160)
@@ -63,7 +63,8 @@ class ComparePage:
 
     def lay_out_pair(self) -> None:
         with gr.Column(visible=False) as self.pair:
-            gr.Markdown("## Two of them, closely\nDrag across the picture, or use the arrow keys.")
+            gr.Markdown("## Two of them, closely\nPress pictures above to choose them. Drag across the picture here, "
+                        "or use the arrow keys.")  # fmt: skip
             with gr.Row():
                 with gr.Column(min_width=240, scale=1):
                     self.left = gr.Dropdown([], label="Left")
@@ -93,7 +94,10 @@ class ComparePage:
         for done in (welcome, painted):
             done.then(self.enable, self.compared, [self.go, self.png, self.page], **QUIET)
         pair = [self.left, self.right, self.compared]
-        gr.on([one.change for one in pair], self.side_by_side, pair, self.slider, **QUIET)
+        self.grid.select(self.choose, pair, pair[:2], **QUIET)
+        changed = [one.change for one in pair]
+        gr.on(changed, self.side_by_side, pair, self.slider, **QUIET)
+        gr.on(changed, None, pair[:2], js=MARK, **QUIET)
         chosen = self.vote.click(outputs=self.vote, **at_once(busy("Opening the pair …")))
         chosen.then(self.open_ballot, pair, [self.ballot, self.vote], **SAYING).then(None, self.ballot, js=TO_BALLOT)
 
@@ -142,6 +146,12 @@ class ComparePage:
     def enable(self, compared: Compared | None) -> tuple[Any, ...]:
         files = (gr.DownloadButton(interactive=compared is not None) for _ in (self.png, self.page))
         return gr.Button("Compare", interactive=True), *files
+
+    def choose(self, left: str, right: str, compared: Compared | None, pressed: gr.EventData) -> tuple[str, str]:
+        """The two pictures that were pressed last."""
+        name = pressed.name
+        known = compared is not None and name in compared.cells
+        return (right, name) if known and name not in (left, right) else (left, right)
 
     def side_by_side(self, left: str, right: str, compared: Compared | None) -> Any:
         cells = compared.cells if compared else dict[str, Image.Image]()

@@ -133,10 +133,16 @@ def test_compare_two_models_by_the_keyboard(open_page, url):
     expect(slider).to_have_value("51")
     expect(page.locator(".slide")).to_have_attribute("style", re.compile("51%"))
     expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
+    for name in ("l2, 2 steps", "l2-lpips, 3 steps"):  # the two pressed last are under the slider
+        page.get_by_role("button", name=name).press("Enter")
+        expect(page.locator("#slider img").last).to_have_attribute("alt", name)
+    expect(page.locator("#slider img").first).to_have_attribute("alt", "l2, 2 steps")
+    expect(page.locator("#grid [aria-pressed=true] img")).to_have_count(2)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as a web page").click()
     html = download.value.path().read_text()
     assert html.count("data:image/png") == 14
+    assert "<button" not in html
     assert f"Seed {SEED}" in html
     visit.assert_clean()
     visit.assert_accessible()
