@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def train_command(arguments: list[str]) -> None:
-    from e2ed2.config import PRESETS
+    from e2ed2.config import PRESETS, RunConfig
     from e2ed2.train import train
 
     presets = {name: (preset.loss if preset.objective == "end_to_end" else preset.objective, preset)
@@ -40,6 +40,8 @@ def train_command(arguments: list[str]) -> None:
     config = tyro.extras.overridable_config_cli(
         presets, prog="python -m e2ed2 train", args=[word for word in arguments if word != "--dry-run"]
     )
+    if config.objective != "end_to_end" and config.loss != RunConfig.loss:
+        raise UserError(f"A training of kind {config.objective} has a loss of its own: leave --loss out.")
     if dry_run:
         from e2ed2.inspection import describe_run
 

@@ -8,6 +8,9 @@ import sys
 import pytest
 from PIL import Image
 
+from e2ed2.cli import train_command
+from e2ed2.errors import UserError
+
 
 def run(*arguments, code=0):
     done = subprocess.run([sys.executable, "-m", "e2ed2", *map(str, arguments)], capture_output=True, text=True)
@@ -66,6 +69,12 @@ def test_train_dry_run_prints_the_plan_and_writes_nothing(run_config, tmp_path):
 
 def test_train_refuses_an_unknown_loss(run_config):
     assert "Unknown loss 'l3'" in run("train", "l2", "--loss", "l3", code=2).stderr
+
+
+@pytest.mark.parametrize("name", ["codec", "coarse", "single-step"])
+def test_train_refuses_a_loss_where_it_would_mean_nothing(name):
+    with pytest.raises(UserError, match="leave --loss out"):
+        train_command([name, "--loss", "l1", "--dry-run"])
 
 
 def test_inspect_counts_parameters_and_flops(tiny_model):
