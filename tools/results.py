@@ -3,6 +3,7 @@
 python -m tools.results                         # what is missing or was made by other weights; Ctrl-C is safe
 python -m tools.results --models l2 energy      # those only; the page is written from all files that are there
 python -m tools.results --models runs/single-step-long/model    # a run that is not in the box
+python -m tools.results --times                 # how long a picture takes, of all models in the box, on this machine
 """
 
 import json
@@ -10,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
+from rich.progress import track
 
-from e2ed2.evaluation.evaluate import Evaluate, evaluate, fingerprint
+from e2ed2.evaluation.evaluate import Evaluate, cost, evaluate, fingerprint
 from e2ed2.generate import STEPS, available_models, load, most_steps
 from tools.claims import BASELINES
 from tools.equal_work import OUT as EQUAL_WORK
@@ -27,19 +29,36 @@ class Results:
     models: tuple[str, ...] = tuple(available_models())
     limit: int = 300
     """Prompts for each figure."""
+    times: bool = False
+    """Nothing is measured but how long a picture takes: all in one go, so that they can be compared."""
 
 
 def main() -> None:
     options = tyro.cli(Results)
+    if options.times:
+        measure_times()
+    else:
+        measure(options)
+    models = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*-*-*.json"))]
+    real, ceiling = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("real", "ceiling"))
+    same_work = json.loads(EQUAL_WORK.read_text()) if EQUAL_WORK.is_file() else {}
+    print(write_page(Found(models, real, ceiling, same_work), Path("docs/results.md")))
+
+
+def measure(options: Results) -> None:
     for name in options.models:
         for wanted in plan(name, options.limit):
             if not up_to_date(wanted):
                 print(f"{wanted.model}, {wanted.steps} steps, {wanted.split}", flush=True)
                 evaluate(wanted)
-    models = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*-*-*.json"))]
-    real, ceiling = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("real", "ceiling"))
-    same_work = json.loads(EQUAL_WORK.read_text()) if EQUAL_WORK.is_file() else {}
-    print(write_page(Found(models, real, ceiling, same_work), Path("docs/results.md")))
+
+
+def measure_times() -> None:
+    for file in track(sorted(FOLDER.glob("*-*-*.json")), "painting"):
+        found = json.loads(file.read_text())
+        if found["settings"]["model"] in available_models():
+            found["cost"] = cost(load(found["settings"]["model"]), found["settings"]["steps"])
+            file.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def plan(name: str, limit: int) -> list[Evaluate]:

@@ -17,8 +17,8 @@ means. The models are the bundled ones{others}. FD, KID, precision and recall co
 captions of training drawings with their style named ({painted} pictures a figure): compare them with each other only.
 """
 CEILING = """The first two rows are as many real drawings, as they are and through the codec: no model on it can be
-expected to do better, and the FD of so few pictures is not zero even then. Rows may have been measured on different
-machines: compare GFLOP rather than milliseconds.
+expected to do better, and the FD of so few pictures is not zero even then. The times were measured in one go, on two
+cores of one machine (`python -m tools.results --times`), but for a model that is not in the box.
 """
 
 

@@ -71,6 +71,8 @@ class ResultsPage:
         self.variety = gr.Plot(label="Variety", show_label=False, elem_id="variety", visible=False)
         gr.Markdown("## All figures")
         self.table = gr.HTML(label="All figures", elem_id="table")
+        gr.Markdown("Seconds are those of the one machine, with two cores, that measured all; yours has others.",
+                    elem_classes="hint")  # fmt: skip
 
     def lay_out_people(self) -> None:
         gr.Markdown("## What people prefer")

@@ -87,8 +87,9 @@ class TrajectoryPage:
         self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str
     ) -> None:
         """Show that the button was pressed, paint, and give the button back."""
-        pressed = button.click(outputs=[button, output], **at_once(busy("Painting …"), gr.update(visible=True)))
-        done = pressed.then(act, inputs, [output, self.status], preprocess=False, api_name=name,
+        pressed = button.click(outputs=button, **at_once(busy("Painting …")))
+        room = pressed.then(outputs=output, **at_once(gr.update(visible=True)))
+        done = room.then(act, inputs, [output, self.status], preprocess=False, api_name=name,
                             api_description=description, **PAINTING)  # fmt: skip
         done.then(lambda: gr.Button(label, interactive=True), None, button, **QUIET)
 
