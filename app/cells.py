@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from gradio.processing_utils import save_bytes_to_cache, save_file_to_cache
+from gradio.processing_utils import save_file_to_cache
 from PIL import Image, ImageDraw, ImageFont
 
-from app.pngs import data_url, png
+from app.pngs import data_url, png, write
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>
 body {{ font-family: system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }}
@@ -60,7 +61,16 @@ def cached_file(file: Path, cache: str) -> str:
 
 def cached(cache: str) -> Source:
     """For a page of ours: the pictures are files in Gradio's cache."""
-    return lambda picture: f"gradio_api/file={save_bytes_to_cache(png(picture), 'picture.png', cache)}"
+    return lambda picture: f"gradio_api/file={kept(picture, cache)}"
+
+
+def kept(picture: Image.Image, cache: str) -> str:
+    """A file in Gradio's cache, written once and whole.
+
+    What is given to Gradio as a picture it writes anew at every update, while a browser may be reading it.
+    """
+    with TemporaryDirectory() as folder:
+        return save_file_to_cache(write(Path(folder), png(picture), "picture.png"), cache)
 
 
 def page_tables(tables: Sequence[Table], source: Source) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.cells import kept
 from app.history import remember, shown
 from app.links import asked, link
 from app.pages.wiring import PAINTING, QUIET, SAYING, at_once, told
@@ -115,7 +116,7 @@ class GeneratePage:
         self.stop.click(self.stop_painting, **QUIET)
         self.examples.click(lambda sample: sample[0], self.examples, self.prompt, **QUIET)
         self.model.change(self.suit_model, [self.model, self.steps], [self.steps, self.examples], **QUIET)
-        gr.on([demo.load, self.history.change], shown, self.history, self.past, **QUIET)
+        gr.on([demo.load, self.history.change], self.show_past, self.history, self.past, **QUIET)
         self.past.select(self.use_again, self.history, fields[:-1], **QUIET)
         self.forget.click(outputs=[self.history, self.past], **at_once([], []))
 
@@ -186,6 +187,9 @@ class GeneratePage:
         for settings, picture in reversed(made):
             history = remember(history, settings, picture)
         return history, gr.DownloadButton(interactive=bool(made))
+
+    def show_past(self, history: list) -> list[tuple[str, str]]:
+        return [(kept(picture, self.past.GRADIO_CACHE), words) for picture, words in shown(history)]
 
     def use_again(self, history: list, event: gr.SelectData) -> tuple[Any, ...]:
         one = history[event.index]

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.cells import cached, page_tables
+from app.cells import cached, kept, page_tables
 from app.pages.wiring import PAINTING, QUIET, at_once, busy, told
 from app.services import NO_MODELS, ForgedError, Services
 from app.trajectories import SEEDS, STAGES, blend_cells, seed_cells, steps_table
@@ -117,8 +117,8 @@ class TrajectoryPage:
     def show_seeds(self, prompt, model, steps, seed) -> Iterator[tuple[Any, Any]]:
         with told() as sentences:
             pictures = []
-            for cell in seed_cells(self.services, self.services.plan(prompt, model, steps, seed, SEEDS)):
-                pictures.append(cell)
+            for picture, words in seed_cells(self.services, self.services.plan(prompt, model, steps, seed, SEEDS)):
+                pictures.append((kept(picture, self.seeds.GRADIO_CACHE), words))
                 yield pictures, ""
         if sentences:
             yield gr.skip(), sentences[0]
@@ -130,8 +130,8 @@ class TrajectoryPage:
                 raise ForgedError("other must be text.")
             replace(job, prompt=other)  # its sentences
             pictures = []
-            for cell in blend_cells(self.services, job, other):
-                pictures.append(cell)
+            for picture, words in blend_cells(self.services, job, other):
+                pictures.append((kept(picture, self.between.GRADIO_CACHE), words))
                 yield pictures, ""
         if sentences:
             yield gr.skip(), sentences[0]

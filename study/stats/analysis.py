@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from study.errors import StudyError
 from study.spec import StudySpec
@@ -25,7 +24,7 @@ from study.stats.answers import checked, comparisons
 from study.stats.davidson import Ranking, ranking
 from study.stats.evalues import Evidence, evidence
 from study.stats.exclusions import Flow, exclude
-from study.stats.intervals import RESAMPLES, Estimate
+from study.stats.intervals import RESAMPLES, Estimate, holm
 from study.stats.preference import Preference, preference
 
 
@@ -117,15 +116,6 @@ def analyse(answers: pd.DataFrame, spec: StudySpec, resamples: int) -> Analysis:
     questions = {key: replace(q, p_holm=tuple(next(corrected) for _ in q.preferences)) for key, q in rows.items()}
     compared = answers[answers["kind"] == "comparison"]
     return Analysis(compared["rater"].nunique(), len(compared), questions, halo(answers), halo_of_one_screen(answers))
-
-
-def holm(ps: list[float]) -> list[float]:
-    """Holm's correction; a p-value that could not be had stays `nan` and counts for nothing."""
-    values = np.array(ps)
-    known = ~np.isnan(values)
-    if known.any():
-        values[known] = multipletests(values[known], method="holm")[1]
-    return values.tolist()
 
 
 def _question(answers: pd.DataFrame, arms: tuple[str, ...], resamples: int) -> Answered:

@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.sparse.csgraph import connected_components
-from statsmodels.stats.multitest import multipletests
 
 from study.errors import StudyError
 from study.stats.answers import LABELS, Clusters, clusters
-from study.stats.intervals import RESAMPLES, Estimate, covariance, percentiles, pigeonhole, unbounded
+from study.stats.intervals import RESAMPLES, Estimate, covariance, holm, percentiles, pigeonhole, unbounded
 
 PSEUDO = 0.5  # answers of each kind for each compared pair, where the likelihood has no maximum (Haldane 1956)
 RIDGE = 1e-2  # keeps a resample finite in which an arm lost every answer: a normal prior of 10 log odds
@@ -254,11 +253,11 @@ def _named(model: Fit, estimates: list[Estimate]) -> Ranking:
     strengths = dict(zip(model.arms, estimates[:k], strict=True))
     pairs = list(combinations(range(k), 2))
     between = estimates[k : k + len(pairs)]
-    holm = multipletests([1.0 if np.isnan(e.p) else e.p for e in between], method="holm")[1]
+    corrected = holm([1.0 if np.isnan(e.p) else e.p for e in between])
     differences = []
-    for (a, b), estimate, p in zip(pairs, between, holm, strict=True):
+    for (a, b), estimate, p in zip(pairs, between, corrected, strict=True):
         first, second, shown = (a, b, estimate) if estimate.value >= 0 else (b, a, mirrored(estimate))
-        differences.append(Difference(model.arms[first], model.arms[second], shown, float(p)))
+        differences.append(Difference(model.arms[first], model.arms[second], shown, p))
     rest = estimates[k + len(pairs) :]
     order = sorted(strengths, key=lambda arm: -strengths[arm].value)
     differences.sort(key=lambda d: (order.index(d.arm), order.index(d.other)))

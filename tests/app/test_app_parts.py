@@ -2,12 +2,13 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from PIL import Image
 
-from app.cells import Cell, Row, Table, file_page, page_tables, sheet, slider
+from app.cells import Cell, Row, Table, file_page, kept, page_tables, sheet, slider
 from app.comparing import table_of
 from app.evaluations import VARIETY, Preferences, agreement, plot, read, shown, splits, variety_plot
 from app.history import LENGTH, remember
@@ -65,6 +66,14 @@ def test_a_sheet_shows_every_picture_at_its_place():
     colours = [image.crop((12 + i * 76, 0, 76 + i * 76, image.height)).getcolors(1 << 20) for i in range(2)]
     assert (64 * 64, (255, 0, 0)) in colours[0]
     assert (64 * 64, (0, 0, 255)) in colours[1]
+
+
+def test_a_picture_that_a_browser_may_be_reading_is_not_written_again(tmp_path):
+    file = Path(kept(RED, str(tmp_path)))
+    assert file.read_bytes() == png(RED)
+    file.write_bytes(b"as it was")
+    assert kept(RED.copy(), str(tmp_path)) == str(file)
+    assert file.read_bytes() == b"as it was"
 
 
 def test_near_and_far_prompts(encoder):

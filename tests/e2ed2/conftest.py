@@ -1,9 +1,12 @@
 """Tiny real parts: a codec of a few thousand weights, a denoiser to match, the bundled pictures at 32x32."""
 
+import sys
+
 import pytest
 import torch
 
 from e2ed2.checkpoint import save_model
+from e2ed2.cli import main
 from e2ed2.codec import CodecConfig
 from e2ed2.config import RunConfig
 from e2ed2.data.pictures import EMOJI, DataConfig
@@ -58,3 +61,21 @@ def text():
     mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] * 2 + [False] * 3])
     pooled = torch.nn.functional.normalize(torch.randn(3, WIDTH, generator=generator), dim=-1)
     return TextEmbedding(tokens * mask[..., None], mask, pooled)
+
+
+@pytest.fixture
+def called(monkeypatch, capsys):
+    """`python -m e2ed2 ...` within this process: a function of the arguments that gives what was printed."""
+
+    def call(*arguments, code=0):
+        monkeypatch.setattr(sys, "argv", ["e2ed2", *map(str, arguments)])
+        try:
+            main()
+            left = 0
+        except SystemExit as stopped:
+            left = stopped.code
+        printed = capsys.readouterr()
+        assert left == code, printed.err
+        return printed
+
+    return call

@@ -249,7 +249,7 @@ def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
     assert list((tmp_path / "run" / "checkpoints").glob("*/model.safetensors"))
 
 
-@pytest.mark.parametrize("loss", ["l2", "l2+gan"])
+@pytest.mark.parametrize("loss", [pytest.param("l2", marks=pytest.mark.slow), "l2+gan"])
 def test_two_processes_train_one_model(run_config, tmp_path, loss):
     """As `accelerate launch` runs them; each sees its own pictures, and the gradients are averaged."""
     options = {

@@ -8,17 +8,18 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from study.errors import StudyError
 from study.spec import Exclusions
 from study.stats import checked, evidence, exclude, preference, ranking
 from study.stats.agreement import consistency, halo, halo_of_one_screen, krippendorff, side_bias
-from study.stats.analysis import Answered, holm, plain
+from study.stats.analysis import Answered, plain
 from study.stats.answers import codes
 from study.stats.davidson import fit
 from study.stats.evalues import wealth
-from study.stats.intervals import bounded, covariance, pigeonhole
+from study.stats.intervals import bounded, covariance, holm, pigeonhole
 from study.wording import verdict
 
 FLIP = {"left": "right", "right": "left", "tie": "tie"}
@@ -301,6 +302,12 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert np.isnan(holm([0.01, float("nan")])[1])
     assert holm([0.01, float("nan")])[0] == pytest.approx(0.01)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@settings(max_examples=10, deadline=None)
+def test_holm_is_that_of_statsmodels(ps):
+    assert holm(ps) == multipletests(ps, method="holm")[1].tolist()
 
 
 # How far the answers can be trusted
