@@ -1,6 +1,7 @@
 """Tensors that are dear to make and cheap to keep, on disk under a key of what they were made from."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def cached(kind: str, parts: list[bytes], make: Callable[[], dict[str, Tensor]])
             file.unlink()
     tensors = make()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
+    partial = file.with_suffix(f".{os.getpid()}.partial")  # another process may be making the same
     save_file(tensors, partial)
     partial.rename(file)
     return tensors
