@@ -64,7 +64,7 @@ def _pictures(fields: dict[str, Any], studies: Studies) -> None:
     fields["origin"] = origin = gr.Radio([OURS, ARCHIVE, FOLDER], value=OURS, label="Pictures")
     fields["prompts"] = gr.Textbox(PROMPTS, label="Prompts", info="One a line.", lines=5, elem_id="prompts")
     with gr.Group() as ours:
-        fields["models"] = gr.CheckboxGroup(list(studies.models), label="Models", value=list(studies.models)[:2])
+        fields["models"] = gr.CheckboxGroup(list(studies.models), label="Models", value=list(studies.usual_models))
         fields["steps"] = gr.CheckboxGroup(list(STEPS), label="Steps", value=[STEPS[-1]],
                                            info="Each model with each number of steps is an arm.")  # fmt: skip
         with gr.Row():

@@ -110,9 +110,9 @@ def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> 
     return figure
 
 
-def variety_plot(table: pd.DataFrame, split: str | None) -> go.Figure | None:
-    """A bar for each model at the most steps that were measured."""
-    part = table[table["split"] == split].dropna(subset=[VARIETY]) if len(table) else table
+def variety_plot(table: pd.DataFrame) -> go.Figure | None:
+    """A bar for each model at the most steps that were measured; its captions are those of no split."""
+    part = table.dropna(subset=[VARIETY]) if len(table) else table
     if part.empty:
         return None
     most = part.sort_values("steps").groupby("model").tail(1).sort_values(VARIETY)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from threading import Lock
 
+from app.words import counted
 from e2ed2.checkpoint import load_codec, load_denoiser
 from e2ed2.codec import Codec
 from e2ed2.data.pictures import BUNDLED
@@ -22,6 +23,7 @@ DESCRIPTIONS = {
     "lpips": "likeness to the eye",
     "single-step": "taught single steps only",
 }
+NAMES = "What each compared in training: l1 absolute error, l2 squared error, lpips likeness to the eye, gan a critic."
 FAVOURITES = ("energy", "l2-lpips-gan", "l2-lpips")
 OWN = "own"  # a visitor's finished training is the model `own/<name>`
 
@@ -57,6 +59,15 @@ class Models:
         """The step counts that the model was made for."""
         config = json.loads((self.folders()[name] / "denoiser" / "config.json").read_text())
         return (config["steps"],) if config.get("sharing") == "independent" else STEPS
+
+    def of_steps(self, count: int) -> tuple[str, ...]:
+        """The models that can take so many steps."""
+        return tuple(name for name in self.names() if count in self.steps(name))
+
+    def only(self, name: str) -> str:
+        """Said where a model takes one number of steps; empty for one that takes any."""
+        possible = self.steps(name)
+        return "" if len(possible) > 1 else f"{name} was made for {counted(possible[0], 'step')} only."
 
     def captions(self, name: str) -> list[str] | None:
         """Of the pictures that a visitor's model learned from; None where these are the bundled ones."""

@@ -75,6 +75,7 @@ class Studies:
     def __init__(self, store: Store, checkpoints: Path | None = None):
         self.store, self.checkpoints = store, checkpoints or CHECKPOINTS
         self.models = tuple(available_models(self.checkpoints))
+        self.usual_models = Models(self.checkpoints).of_steps(STEPS[-1])[:2]
         self._ready: StudyInfo | None = None
         self._why_not = PAINTING
 
@@ -142,8 +143,7 @@ def studies_or_exit(settings: ServerSettings) -> Studies:
 
 def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
     """The study of these very models: found, or painted. None with fewer than two that take its number of steps."""
-    known = Models(checkpoints)
-    models = tuple(name for name in known.names() if STEPS[-1] in known.steps(name))
+    models = Models(checkpoints).of_steps(STEPS[-1])
     if len(models) < 2:
         return None
     name = f"{READY}-{fingerprint(checkpoints)}"

@@ -18,6 +18,7 @@ from app.runs import CURVE, Run
 from app.uploads import CAPTION, take
 from app.words import counted
 from e2ed2.config import PRESETS
+from e2ed2.denoiser import DenoiserConfig
 from e2ed2.errors import UserError
 from e2ed2.generate import STEPS
 
@@ -57,6 +58,7 @@ class Trainings:
     def __init__(self, models: Models):
         self.models, self.folder = models, models.runs / OWN
         self._process: subprocess.Popen | None = None
+        self._launched: str | None = None
         self._stopping: str | None = None
         self._lock = Lock()
 
@@ -108,9 +110,14 @@ class Trainings:
         done = int(lines[-1]["step"]) if lines else 0
         updates = json.loads((run / "order.json").read_text())["updates"]
         saved = any((run / "checkpoints").glob("*"))
-        trouble = "" if going or finished or saved else _last_line(run / "log.txt")
+        broken = not going and not finished and (not saved or self._failed(name))
         stopping = going and self._stopping == name
-        return State(name, done, updates, going, stopping, finished, sheets[-1] if sheets else None, trouble)
+        return State(name, done, updates, going, stopping, finished, sheets[-1] if sheets else None,
+                     _last_line(run / "log.txt") if broken else "")  # fmt: skip
+
+    def _failed(self, name: str) -> bool:
+        """By itself, so that going on would fail again; known of the training that these pages began last."""
+        return name == self._launched and self._process is not None and self._process.poll() in (1, 2)
 
     @property
     def _note(self) -> Path:
@@ -139,6 +146,7 @@ class Trainings:
         own = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION]
         return [
             "train", order.loss, "--init", str(self.models.folders()[order.base]), "--coarse-from", "",
+            "--denoiser.choice", DenoiserConfig.choice,  # no other than the model that it starts from has
             "--out", str(run), *(own if order.files else ["--no-precompute"]),
             "--sampling-steps", *map(str, self.models.steps(order.base)), "--trainer.steps", str(order.updates),
             "--trainer.batch-size", "16", "--trainer.lr", "3e-4", "--trainer.warmup", "5", "--trainer.ema-decay", "0.9",
@@ -153,7 +161,7 @@ class Trainings:
                 [sys.executable, "-m", "e2ed2", *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
-        self._stopping = None
+        self._launched, self._stopping = name, None
         atexit.register(self.stop)
         process = psutil.Process(self._process.pid)
         process.nice(NICENESS)
@@ -163,7 +171,7 @@ class Trainings:
 def sentence(state: State) -> str:
     """For a visitor."""
     if state.trouble:
-        return f"{state.name} ended before it could save: {state.trouble}"
+        return f"{state.name} ended by itself after {counted(state.done, 'update')}: {state.trouble}"
     if state.stopping:
         return f"{state.name} stops after the update that is being made, and saves."
     if state.finished:

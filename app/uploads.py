@@ -32,7 +32,8 @@ def take(files: Sequence[str], folder: Path) -> None:
     captions = _captions(tables[0]) if tables else {path.name: _words(path) for path in pictures}
     missing = [path.name for path in pictures if not captions.get(path.name, "").strip()]
     if missing:
-        raise UserError(f"{TABLE} has no caption for {missing[0]}: add a row for it.")
+        better = "add a row for it" if tables else "name it after what it shows"
+        raise UserError(f"{TABLE if tables else 'The name'} has no caption for {missing[0]}: {better}.")
     folder.mkdir(parents=True)
     rows = [(_copy(path, folder, number), captions[path.name].strip()) for number, path in enumerate(pictures)]
     with open(folder / TABLE, "w", newline="") as file:

@@ -12,11 +12,13 @@ from PIL import Image
 from app.cells import CHOOSE, MARK, SLIDE, cached, file_page, page_tables, sheet, slider
 from app.comparing import Compared, Key, cell_name, compare, drawings_of, table_of
 from app.links import asked
+from app.models import NAMES
 from app.pages.wiring import PAINTING, QUIET, SAYING, at_once, busy, told
 from app.painting import IN_TURN
 from app.pngs import png, write
 from app.services import FRESH_SEEDS, NO_MODELS, ForgedError, Services, Timed
 from app.words import counted
+from e2ed2.errors import UserError
 from e2ed2.generate import MAX_PROMPT
 
 PROMPT, SEED = "cat face", 4  # without a style, models differ
@@ -59,7 +61,7 @@ class ComparePage:
             self.other = gr.Button("Other noise", scale=1, min_width=110)
             self.go = gr.Button("Compare", variant="primary", scale=1, min_width=110)
         names = self.services.models.names()
-        self.models = gr.CheckboxGroup(names, value=names, label="Models")
+        self.models = gr.CheckboxGroup(names, value=names, label="Models", info=NAMES)
 
     def lay_out_pair(self) -> None:
         with gr.Column(visible=False) as self.pair:
@@ -128,17 +130,17 @@ class ComparePage:
                 write(Path(folder), file_page(prompt, note, tables).encode(), "comparison.html"),
             )
             compared = Compared(prompt, int(seed), {cell_name(key): one.picture for key, one in cells.items()})
-            yield gr.skip(), note, *files, *pair(list(compared.cells)), gr.Column(visible=True), compared
+            yield gr.skip(), note, *files, *pair(list(cells)), gr.Column(visible=True), compared
         if sentences:
             yield gr.skip(), sentences[0], *kept
 
     def check(self, prompt: object, models: object, seed: object) -> list[str]:
-        """The models' names. Raises UserError or ForgedError: see `Services.plan`."""
+        """The models' names. Raises UserError or ForgedError: no model, or see `Services.plan`."""
         if not isinstance(models, list):
             raise ForgedError("models must be a list of names.")
-        names = [
-            self.services.known(model) for model in dict.fromkeys(map(str, models or self.services.models.names()))
-        ]
+        if not models and self.services.models.names():
+            raise UserError("Tick at least one model.")
+        names = [self.services.known(model) for model in dict.fromkeys(map(str, models))]
         for name in names or [""]:
             self.services.plan(prompt, name, self.services.models.steps(name)[0] if name else 1, seed)
         return names
@@ -168,6 +170,7 @@ class ComparePage:
         return "", button
 
 
-def pair(names: list[str]) -> tuple[Any, Any]:
-    """The first model's quickest picture beside the last model's most thorough one."""
-    return gr.Dropdown(choices=names, value=names[0]), gr.Dropdown(choices=names, value=names[-1])
+def pair(cells: list[Key]) -> tuple[Any, Any]:
+    """The first model beside the last, each at its most steps."""
+    names, first = [cell_name(key) for key in cells], max(key for key in cells if key[0] == cells[0][0])
+    return gr.Dropdown(choices=names, value=cell_name(first)), gr.Dropdown(choices=names, value=names[-1])

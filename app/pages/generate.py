@@ -22,6 +22,7 @@ HINT = (
     "The models know about 1,000 things that have an emoji, in six drawing styles: noto, twemoji, flat, fluent, "
     "openmoji and emojione. Name a style for a clear picture."
 )
+STEPS_INFO = "How often the model goes over a picture; fewer is faster."
 
 
 class GeneratePage:
@@ -72,7 +73,7 @@ class GeneratePage:
         )  # fmt: skip
         self.steps = gr.Slider(
             STEPS[0], STEPS[-1], value=STEPS[-1], step=1, label="Steps", buttons=[],
-            info="How often the model goes over a picture; fewer is faster.",
+            info=STEPS_INFO,
         )  # fmt: skip
         self.count = gr.Slider(1, MAX_COUNT, value=1, step=1, label="Number of pictures", buttons=[])
         with gr.Group():
@@ -174,7 +175,9 @@ class GeneratePage:
         captions = self.services.models.captions(model)
         step = steps if steps in possible else possible[-1]
         samples = EXAMPLES if captions is None else captions[: len(EXAMPLES)]
-        return gr.Slider(value=step, interactive=len(possible) > 1), gr.Dataset(samples=[[text] for text in samples])
+        only = self.services.models.only(model)
+        slider = gr.Slider(value=step, interactive=not only, info=only or STEPS_INFO)
+        return slider, gr.Dataset(samples=[[text] for text in samples])
 
     def buttons(self, request: gr.Request) -> tuple[Any, Any]:
         busy = self.services.painting(request.session_hash) is not None

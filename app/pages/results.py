@@ -109,7 +109,7 @@ class ResultsPage:
         if measure not in MEASURES or against not in [value for _, value in AGAINST]:
             raise gr.Error("measure and against must be what the page offers.", print_exception=False)
         table = read()
-        figures = plot(table, split, measure, against), variety_plot(table, split)
+        figures = plot(table, split, measure, against), variety_plot(table)
         return *(gr.Plot(figure, visible=figure is not None) for figure in figures), shown(table, split)
 
     def with_people(self, split: str | None) -> tuple[Any, ...]:

@@ -69,9 +69,10 @@ class TrainingPage:
 
     def lay_out_own(self) -> None:
         gr.Markdown("## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards it is "
-                    "on the Generate page.")  # fmt: skip
+                    "on the Generate page. All who visit these pages see the training and its pictures, and "
+                    "can stop it.")  # fmt: skip
         with gr.Row():
-            self.base = gr.Dropdown(self.services.models.names(), value=self.services.models.favourite(),
+            self.base = gr.Dropdown(self.services.models.choices(), value=self.services.models.favourite(),
                                     label="Start from", min_width=220)  # fmt: skip
             self.loss = gr.Dropdown([(f"{name}: {loss}", name) for name, loss in LOSSES.items()], value="l2-lpips",
                                     label="Loss", min_width=220)  # fmt: skip
@@ -135,7 +136,7 @@ class TrainingPage:
             gr.Dropdown(choices=offered, value=next(iter(offered), None)),
             self.draw(shown, next(iter(offered), None), "step"),
             gr.Dropdown(choices=pictured, value=next((name for name in [*shown, *pictured] if name in pictured), None)),
-            gr.Dropdown(choices=names),
+            gr.Dropdown(choices=self.services.models.choices()),
             *self.progress(),
         )
 

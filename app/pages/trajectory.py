@@ -35,15 +35,16 @@ class TrajectoryPage:
         self.wire(demo)
 
     def lay_out_settings(self) -> None:
-        names, first = self.services.models.names(), self.services.models.favourite()
+        models = self.services.models
+        names, first = models.names(), models.favourite()
         with gr.Row(elem_classes="ask"):
             self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=3, min_width=280, max_length=MAX_PROMPT)
             self.steps = gr.Slider(STEPS[0], STEPS[-1], STEPS[-1], step=1, label="Steps", buttons=[], min_width=160)
             self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
         with gr.Row():
-            self.model = gr.Dropdown(names, value=first, label="Model", min_width=160)
-            self.second = gr.Dropdown(names, value=next((name for name in reversed(names) if name != first), first),
-                                      label="Second model, to compare", min_width=160)  # fmt: skip
+            self.model = gr.Dropdown(models.choices(), value=first, label="Model", min_width=160)
+            second = next((name for name in reversed(names) if name != first), first)
+            self.second = gr.Dropdown(models.choices(), value=second, label="Second model, to compare", min_width=160)
         self.status = gr.Markdown("" if names else NO_MODELS, label="Status", elem_id="status")
 
     def lay_out_steps(self) -> None:
@@ -94,15 +95,16 @@ class TrajectoryPage:
         done.then(lambda: gr.Button(label, interactive=True), None, button, **QUIET)
 
     def open_page(self) -> tuple[Any, Any]:
-        choices = gr.Dropdown(choices=self.services.models.names())
+        choices = gr.Dropdown(choices=self.services.models.choices())
         return choices, choices
 
     def suit_models(self, model: str | None, second: str | None, steps: int) -> Any:
         """Only the steps that both models were made for."""
         models = self.services.models
-        sets = [models.steps(name) for name in (model, second) if name in models.names()]
-        possible = [step for step in STEPS if all(step in one for one in sets)] or STEPS
-        return gr.Slider(value=steps if steps in possible else possible[-1], interactive=len(possible) > 1)
+        chosen = [name for name in (model, second) if name in models.names()]
+        possible = [step for step in STEPS if all(step in models.steps(name) for name in chosen)] or STEPS
+        only = next(filter(None, map(models.only, chosen)), None)
+        return gr.Slider(value=steps if steps in possible else possible[-1], interactive=not only, info=only)
 
     def show_steps(self, prompt, model, second, steps, seed) -> Iterator[tuple[Any, Any]]:
         with told() as sentences:

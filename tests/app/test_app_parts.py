@@ -15,6 +15,7 @@ from app.history import LENGTH, remember
 from app.history import shown as pictures_of
 from app.links import asked
 from app.models import Models
+from app.pages.compare import pair
 from app.plots import curves
 from app.pngs import data_url, from_data_url, png
 from app.runs import Run, find_runs, sharing_pair
@@ -132,6 +133,11 @@ def test_captions_that_do_not_fit(upload, tmp_path, rows, sentence):
         take([*upload, str(table)], tmp_path / "data")
 
 
+def test_a_number_is_no_caption(upload, tmp_path):
+    with pytest.raises(UserError, match=r"no caption for 1\.png: name it after what it shows"):
+        take([str(Path(file).rename(tmp_path / f"{n}.png")) for n, file in enumerate(upload, 1)], tmp_path / "data")
+
+
 def test_uploads_that_are_no_pictures(upload, tmp_path):
     with pytest.raises(UserError, match=f"choose {FEWEST} to"):
         take(upload[:3], tmp_path / "data")
@@ -191,15 +197,20 @@ def test_evaluations_become_a_table_and_a_line_for_each_model(evaluations, tmp_p
     figure = plot(evaluations, "combo", "distance to real drawings (FD)", "steps")
     assert {trace.name: tuple(trace.y) for trace in figure.data} == {"l1": (10, 10), "l2": (9, 9), "energy": (8, 8)}
     assert plot(evaluations, "combo", "recall", "steps") is None
-    assert variety_plot(evaluations, "combo") is None  # nobody measured it
+    assert variety_plot(evaluations) is None  # nobody measured it
     assert read(tmp_path / "nowhere").empty
 
 
 def test_variety_is_a_bar_for_each_model_at_its_most_steps(evaluations):
     evaluations[VARIETY] = [0.1 * number for number in range(6)]
-    (bars,) = variety_plot(evaluations, "combo").data
+    (bars,) = variety_plot(evaluations).data
     assert dict(zip(bars.y, bars.x, strict=True)) == {"energy": 0.1, "l1": pytest.approx(0.3), "l2": 0.5}
     assert len(set(bars.marker.color)) == 3
+
+
+def test_the_first_pair_is_of_two_models_at_their_most_steps():
+    left, right = pair([("energy", 1), ("energy", 4), ("independent", 2), ("l2", 1), ("l2", 4)])
+    assert (left.value, right.value) == ("energy, 4 steps", "l2, 4 steps")
 
 
 def test_a_table_stands_on_its_side_when_it_has_many_models():

@@ -1,7 +1,10 @@
 """What stands behind the page, with no browser."""
 
+import json
 import socket
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,11 +16,13 @@ from PIL import Image
 from app import models as models_module
 from app import services as services_module
 from app import settings as settings_module
+from app.models import Models
 from app.painting import status, summary
 from app.server import serve
 from app.services import ForgedError, Services
 from app.settings import ServerSettings
 from app.studies import Studies
+from app.training import Trainings, sentence
 from app.turns import Turns
 from app.ui import build_ui
 from e2ed2.checkpoint import load_denoiser
@@ -48,6 +53,26 @@ def test_a_plan_has_one_seed_for_each_picture(services):
 def test_a_visitor_can_mend_this(services, mistake):
     with pytest.raises(UserError):
         services.plan(**GOOD | mistake)
+
+
+def test_a_new_study_begins_with_models_that_take_as_many_steps(with_independent, tmp_path):
+    assert Studies(Store.open(tmp_path), with_independent).usual_models == ("l2", "l2-lpips")
+
+
+def test_a_training_that_fails_after_it_saved_says_why(checkpoints, tmp_path, monkeypatch):
+    failing = tmp_path / "python"
+    failing.write_text("#!/bin/sh\necho 'No room is left.'\nexit 2\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(failing))
+    trainings = Trainings(Models(checkpoints, tmp_path))
+    run = tmp_path / "own" / "mine"
+    (run / "checkpoints" / "000010").mkdir(parents=True)
+    (run / "order.json").write_text(json.dumps({"updates": 50, "command": []}))
+    assert trainings.state("mine").trouble == ""
+    trainings.go_on("mine")
+    while trainings.going():
+        time.sleep(0.1)
+    assert "No room is left." in sentence(trainings.state("mine"))
 
 
 @pytest.mark.parametrize(

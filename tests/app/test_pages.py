@@ -205,6 +205,7 @@ def test_a_model_of_two_steps_on_every_page(open_page, start_app, with_independe
     page.get_by_label("Model", exact=True).click()
     page.get_by_role("option", name="independent").click()
     expect(page.get_by_label("number input for Steps")).to_have_value("2")
+    expect(page.get_by_text("independent was made for 2 steps only.")).to_be_visible()
     page.get_by_role("button", name="Watch").click()
     expect(page.locator("#trajectory img")).to_have_count(2 * 2 * 2)
     visit.assert_clean()
