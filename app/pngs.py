@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from e2ed2.generate import Settings, png_info
+from e2ed2.generate import Settings, png_info, slug
 
 
 def png(image: Image.Image, settings: Settings | None = None) -> bytes:
@@ -20,9 +20,8 @@ def png(image: Image.Image, settings: Settings | None = None) -> bytes:
 
 def file_name(settings: Settings) -> str:
     """Says what the picture is: `red-apple_l2_4-steps_seed-7.png`."""
-    words = "-".join("".join(c if c.isalnum() else " " for c in settings.prompt.lower()).split())[:40] or "picture"
     steps = f"{settings.steps}-step{'s' * (settings.steps > 1)}"
-    return f"{words}_{settings.model.replace('/', '-')}_{steps}_seed-{settings.seed}.png"
+    return f"{slug(settings.prompt)}_{settings.model.replace('/', '-')}_{steps}_seed-{settings.seed}.png"
 
 
 def write(folder: Path, data: bytes, name: str) -> str:

@@ -91,10 +91,6 @@ class Studies:
             return Offer(self._ready.token, home="../")
         return Offer(sentence=self._why_not, waiting=self._why_not == PAINTING, home="../")
 
-    def vote_link(self) -> str:
-        """Where a visitor votes on the ready study, relative to the site's root; "" while there is none."""
-        return f"study/join/{self._ready.token}" if self._ready else ""
-
     def pair_link(self, prompt: str, pictures: Mapping[str, Image.Image], back: str) -> str:
         """Where a visitor votes on two pictures, relative to the site's root; `back` is relative to the rater's pages.
 

@@ -6,43 +6,49 @@ import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
-from e2ed2.errors import UserError
+from e2ed2.errors import UserError, mistake_told
 
 
+@mistake_told()
 def main() -> None:
-    """Run the command; a user's mistake is one sentence and exit code 2."""
     commands = {"train": train_command, "sample": sample_command, "inspect": inspect_command,
                 "evaluate": evaluate_command, "data": data_command}  # fmt: skip
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in commands:
         print("usage: python -m e2ed2 {train,sample,inspect,evaluate,data} ...   (each with --help)", file=sys.stderr)
         raise SystemExit(0 if name in ("-h", "--help") else 2)
-    try:
-        commands[name](sys.argv[2:])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from None
+    commands[name](sys.argv[2:])
 
 
 def train_command(arguments: list[str]) -> None:
     from e2ed2.config import PRESETS, RunConfig
     from e2ed2.train import train
 
-    presets = {name: (preset.loss if preset.objective == "end_to_end" else preset.objective, preset)
-               for name, preset in PRESETS.items()}  # fmt: skip
-    name = next((word for word in arguments if word in presets), "run")
-    out, arguments = _take_out(arguments, Path("runs") / name)
-    dry_run = "--dry-run" in arguments
-    config = tyro.extras.overridable_config_cli(
-        presets, prog="python -m e2ed2 train", args=[word for word in arguments if word != "--dry-run"]
+    @dataclass(frozen=True)
+    class Train:
+        config: Annotated[RunConfig, tyro.conf.arg(name="")]
+        out: Path
+        """The run's folder; the same command goes on there."""
+        dry_run: bool = False
+        """Say what the run would be, and write nothing."""
+
+    presets = {name: (preset.loss if preset.objective == "end_to_end" else preset.objective,
+                      Train(preset, Path("runs") / name)) for name, preset in PRESETS.items()}  # fmt: skip
+    options = tyro.extras.overridable_config_cli(
+        presets,
+        prog="python -m e2ed2 train",
+        description="Train a model: a preset, then what is to differ, with --out FOLDER (runs/PRESET by default) and "
+        "--dry-run, which says what the run would be and writes nothing. Each preset has its own --help.",
+        args=arguments,
     )
+    config, out = options.config, options.out
     if config.objective != "end_to_end" and config.loss != RunConfig.loss:
         raise UserError(f"A training of kind {config.objective} has a loss of its own: leave --loss out.")
-    if dry_run:
+    if options.dry_run:
         from e2ed2.inspection import describe_run
 
         print(describe_run(config))
@@ -51,16 +57,6 @@ def train_command(arguments: list[str]) -> None:
     else:
         print("Stopped and saved: the same command goes on.")
         raise SystemExit(130)
-
-
-def _take_out(arguments: list[str], default: Path) -> tuple[Path, list[str]]:
-    """`--out FOLDER`, and the other arguments."""
-    if "--out" not in arguments:
-        return default, arguments
-    at = arguments.index("--out")
-    if at + 1 == len(arguments):
-        raise UserError("--out needs a folder.")
-    return Path(arguments[at + 1]), arguments[:at] + arguments[at + 2 :]
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ class Sample:
 
 
 def sample_command(arguments: list[str]) -> None:
-    from e2ed2.generate import Settings, load, paint, png_info
+    from e2ed2.generate import Settings, load, paint, png_info, slug
 
     options = tyro.cli(Sample, prog="python -m e2ed2 sample", args=arguments)
     if options.count < 1:
@@ -88,19 +84,24 @@ def sample_command(arguments: list[str]) -> None:
     jobs = [replace(settings, seed=options.seed + i) for settings in first for i in range(options.count)]
     pipeline = load(options.model)
     options.out.mkdir(parents=True, exist_ok=True)
-    with open(options.out / "manifest.jsonl", "a") as manifest:
-        for settings in jobs:
-            image = paint(pipeline, settings)
-            key = hashlib.sha256(json.dumps(asdict(settings)).encode()).hexdigest()[:12]
-            file = options.out / f"{_slug(settings.prompt)}-{settings.seed}-{key}.png"
-            image.save(file, pnginfo=png_info(settings))
-            sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-            manifest.write(json.dumps(asdict(settings) | {"file": file.name, "sha256": sha256}) + "\n")
-            print(file)
+    for settings in jobs:
+        image = paint(pipeline, settings)
+        key = hashlib.sha256(json.dumps(asdict(settings)).encode()).hexdigest()[:12]
+        file = options.out / f"{slug(settings.prompt)}-{settings.seed}-{key}.png"
+        image.save(file, pnginfo=png_info(settings))
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        _record(options.out / "manifest.jsonl", asdict(settings) | {"file": file.name, "sha256": sha256})
+        print(file)
 
 
-def _slug(prompt: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in prompt.lower()).split())[:40] or "picture"
+def _record(manifest: Path, row: dict[str, Any]) -> None:
+    """Write the row in place of the one of the same file; the manifest is whole at any moment."""
+    same = f'"file": {json.dumps(row["file"])}, '
+    others = manifest.read_text().splitlines() if manifest.is_file() else []
+    lines = [*(line for line in others if same not in line), json.dumps(row)]
+    partial = manifest.with_suffix(".partial")
+    partial.write_text("".join(f"{line}\n" for line in lines))
+    partial.replace(manifest)
 
 
 def inspect_command(arguments: list[str]) -> None:

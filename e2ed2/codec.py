@@ -68,6 +68,11 @@ class Codec(ModelMixin, ConfigMixin):
     def decode_raw(self, latents: Tensor) -> Tensor:
         return self.autoencoder.decode(latents.contiguous(memory_format=torch.channels_last)).sample
 
+    @property
+    def factor(self) -> int:
+        """Pixels of the side of one latent."""
+        return self.decode_raw(self.mean[None, :, None, None]).shape[-1]
+
     @torch.no_grad()
     def measure(self, batches: list[Tensor]) -> None:
         """Set mean and std per channel to those of the batches' latents."""

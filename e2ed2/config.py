@@ -57,6 +57,10 @@ class RunConfig:
         scored = "energy" in weights or "energy-lpips" in weights
         if self.objective == "end_to_end" and scored and self.samples < 2:
             raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
+        if self.samples < 1:
+            raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
+        if self.backprop_steps is not None and self.backprop_steps < 1:
+            raise UserError("backprop-steps must be at least 1; leave it out for the gradient through all steps.")
         if not self.sampling_steps or min(self.sampling_steps) < 1:
             raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
         if self.objective in ("coarse", "single_step", "end_to_end") and not (self.init or self.codec_from):

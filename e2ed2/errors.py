@@ -1,6 +1,7 @@
 """The one exception a user can cause."""
 
 import errno
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,16 @@ from pathlib import Path
 
 class UserError(Exception):
     """A mistake that the user can mend; its message is one sentence that says how."""
+
+
+@contextmanager
+def mistake_told() -> Generator[None]:
+    """Of a command: a user's mistake is one sentence and exit code 2."""
+    try:
+        yield
+    except UserError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -71,6 +71,11 @@ def paint(
     return pipeline(settings.prompt.strip(), settings.steps, generator, callback).images[0]
 
 
+def slug(prompt: str) -> str:
+    """For a file's name: `A red apple!` => `a-red-apple`."""
+    return "-".join("".join(c if c.isalnum() else " " for c in prompt.lower()).split())[:40] or "picture"
+
+
 def png_info(settings: Settings) -> PngInfo:
     """The settings as PNG text chunks."""
     info = PngInfo()

@@ -13,7 +13,7 @@ from e2ed2.types import TextEmbedding, TrajectoryStep
 
 
 class Denoiser(Protocol):
-    """`f(x_t, t, c)`: predicts the clean sample x_0 (DESIGN: x0-prediction)."""
+    """`f(x_t, t, c)`: predicts the clean sample x_0, not the noise or a velocity."""
 
     def start(self, z: Tensor, text: TextEmbedding) -> object:
         """What depends on the caption and the initial noise only; computed once, used in every step."""

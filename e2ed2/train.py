@@ -50,14 +50,22 @@ def claim(folder: Path, config: RunConfig) -> None:
     """Write the resolved config, commit and seed into the folder, or check that it is this run's."""
     file = folder / "run.json"
     resolved = json.loads(json.dumps(asdict(config)))
-    if file.is_file() and (folder / "checkpoints").is_dir():  # a run that never saved claims nothing
+    saved = (folder / "checkpoints").is_dir() or (folder / "model").is_dir()
+    if file.is_file() and saved:  # a run that never saved claims nothing
         usual = {one.name: one.default for one in fields(config)}  # of what is younger than the run
         if usual | json.loads(file.read_text())["config"] != resolved:
-            raise UserError(f"{folder} holds a run with other settings: choose another --out, or delete it.")
+            raise UserError(f"{folder} holds a run with other settings: choose another folder, or delete it.")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    file.write_text(json.dumps({"config": resolved, "commit": commit, "torch": torch.__version__}, indent=2) + "\n")
+    file.write_text(json.dumps({"config": resolved, "commit": commit(), "torch": torch.__version__}, indent=2) + "\n")
+
+
+def commit() -> str:
+    """Empty outside a repository, and without git."""
+    try:
+        return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
 
 
 def build(config: RunConfig) -> tuple[Objective, Batches]:
@@ -65,9 +73,12 @@ def build(config: RunConfig) -> tuple[Objective, Batches]:
     trainer = config.trainer
     if config.objective == "codec":
         codec = load_codec(Path(config.init)) if config.init else config.codec.build()
+        check_multiples(config, codec.factor)
         return Reconstruction(codec), CropBatches(pictures, trainer.batch_size, trainer.seed, config.crop)
     codec = load_codec(Path(config.init or config.codec_from))
-    objective = denoiser_objective(config, build_denoiser(config).train(), codec)
+    denoiser = build_denoiser(config)
+    check_resolution(config, denoiser, codec)
+    objective = denoiser_objective(config, denoiser.train(), codec)
     batches = CaptionedBatches(
         pictures,
         caption_pool(pictures, config.precompute),
@@ -82,6 +93,24 @@ def build(config: RunConfig) -> tuple[Objective, Batches]:
         precompute=config.precompute,
     )
     return objective, batches
+
+
+def check_multiples(config: RunConfig, factor: int) -> None:
+    """A codec takes pictures and crops of whole latents."""
+    if config.data.resolution % factor or min(config.crop, config.data.resolution) % factor:
+        raise UserError(
+            f"The codec makes one latent of {factor} by {factor} pixels: choose multiples of {factor} for "
+            "--data.resolution and --crop."
+        )
+
+
+def check_resolution(config: RunConfig, denoiser: CoarseToFineDenoiser, codec: Codec) -> None:
+    grid, factor = denoiser.config["grid"], codec.factor
+    if config.data.resolution != grid * factor:
+        raise UserError(
+            f"A resolution of {config.data.resolution} does not fit the denoiser's {grid} by {grid} latents of "
+            f"{factor} by {factor} pixels: choose --data.resolution {grid * factor}."
+        )
 
 
 def build_denoiser(config: RunConfig) -> CoarseToFineDenoiser:

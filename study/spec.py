@@ -161,6 +161,8 @@ class StudySpec:
         for name in ("raters_per_pair", "pairs_per_rater", "abandoned_after_minutes"):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)}: choose a whole number from 1."
+        if self.open_cap is not None and self.open_cap < 0:
+            yield f"open_cap is {self.open_cap}: choose a whole number from 0, or none."
         if self.seed < 0:
             yield f"The seed is {self.seed}: choose a whole number from 0."
 

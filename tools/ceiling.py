@@ -6,7 +6,6 @@ python -m tools.ceiling
 """
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,11 @@ import tyro
 from e2ed2.checkpoint import load_codec
 from e2ed2.codec import Codec
 from e2ed2.data.pictures import Pictures
-from e2ed2.evaluation.alignment import STYLES, align, load_head
-from e2ed2.evaluation.evaluate import concept_names, distances
+from e2ed2.evaluation.evaluate import alignment, distances
 from e2ed2.evaluation.held_out import HeldOutEncoder
-from e2ed2.evaluation.prompts import drawings
+from e2ed2.evaluation.prompts import chosen, drawings, prompts_of
 from e2ed2.generate import CHECKPOINTS
 from e2ed2.pipeline import to_image
-from e2ed2.text import TextEncoder
 
 OUT = Path("docs/results/ceiling.json")
 SPLITS = ("train", "combo")
@@ -35,11 +32,11 @@ def main(limit: int = 150, seed: int = 0) -> None:
     found: dict[str, dict[str, Any]] = {"real drawings": {}, "through the codec": {}}
     for split in SPLITS:
         pictures = drawings(split)
-        rows = np.random.default_rng(seed).permutation(len(pictures))[:limit]
+        rows, prompts = chosen(len(pictures), limit, seed), prompts_of(split, limit, seed)
         real = encoder.of(pictures.images, f"drawings of split {split}")
         decoded = encoder.of(through(codec, pictures, rows), "decoded drawings")
         for name, features in (("real drawings", real[rows]), ("through the codec", decoded)):
-            found[name][split] = {"distance": distances(features, real), "alignment": aligned(features, pictures, rows)}
+            found[name][split] = {"distance": distances(features, real), "alignment": alignment(features, prompts)}
     OUT.write_text(json.dumps({"limit": limit, "seed": seed, "pictures": found}, indent=2) + "\n")
     print(OUT)
 
@@ -49,13 +46,6 @@ def through(codec: Codec, pictures: Pictures, rows: np.ndarray) -> np.ndarray:
     """Encoded and decoded, uint8 `[len(rows), H, W, 3]`."""
     images = (pictures.tensor(torch.tensor([row])) for row in rows)
     return np.stack([np.asarray(to_image(codec.decode(codec.encode(image))[0])) for image in images])
-
-
-def aligned(features: torch.Tensor, pictures: Pictures, rows: np.ndarray) -> dict[str, float | None]:
-    names = concept_names()
-    concepts = torch.tensor([names.index(pictures.captions[row]) for row in rows])
-    styles = torch.tensor([STYLES.index(pictures.styles[row]) for row in rows])
-    return asdict(align(load_head(), features, concepts, styles, TextEncoder()(names).pooled))
 
 
 if __name__ == "__main__":

@@ -101,7 +101,9 @@ def sharing(independent: Path, shared: Path) -> str:
         return "Both trainings are to be finished first.\n"
     ours, theirs = (curve(folder) for folder in (independent, shared))
     lines = [
-        "The claim: independent step parameters reach a lower loss than shared ones for the same number of updates.\n"
+        "The claim: independent step parameters reach a lower loss than shared ones for the same number of updates."
+        " One pair of trainings on the same pictures and noise: the intervals are of how updates differ, not of how"
+        " another pair of trainings would.\n"
     ]
     for term in ("l2", "lpips"):
         logged = sorted(ours.keys() & theirs.keys())
@@ -110,7 +112,7 @@ def sharing(independent: Path, shared: Path) -> str:
         ratio, low, high = ratio_of(logs)
         lines.append(
             f"- `{term}` of independent steps is {ratio:.3f} times that of shared ones over the last {len(last)} logged"
-            f" updates ({low:.3f} to {high:.3f}, one seed): {judged(low, high)}."
+            f" updates ({low:.3f} to {high:.3f}): in this pair {judged(low, high)}."
         )
     return "\n".join(lines) + "\n"
 

@@ -19,9 +19,10 @@ from scipy.stats import t as student
 
 from e2ed2.config import FINISH, SINGLE_STEP, RunConfig
 from e2ed2.denoiser import DenoiserConfig
-from e2ed2.evaluation.evaluate import Evaluate, evaluate
+from e2ed2.errors import mistake_told
+from e2ed2.evaluation.evaluate import Evaluate, check_limit, evaluate
 from e2ed2.generate import CHECKPOINTS
-from e2ed2.train import train
+from e2ed2.train import claim, train
 
 OUT = Path("docs/results/equal_work.json")
 STEPS = (1, 2, 3, 4, 50)
@@ -41,7 +42,11 @@ class EqualWork:
     """Prompts for each figure."""
     runs: Path = Path("runs/equal-work")
 
+    def __post_init__(self) -> None:
+        check_limit(self.limit)
 
+
+@mistake_told()
 def main() -> None:
     options = tyro.cli(EqualWork)
     if len(options.seeds) < 2:
@@ -83,6 +88,7 @@ def finish_config(options: EqualWork, seed: int, start: Path) -> RunConfig:
 
 def trained(config: RunConfig, folder: Path) -> tuple[Path, float]:
     """The finished model's folder, and the floating-point operations it cost."""
+    claim(folder, config)
     model = folder / "model"
     if not (model / "README.md").is_file() and not train(config, folder):
         raise SystemExit(130)
@@ -97,7 +103,9 @@ def matched_updates(flop: float, of_one: float) -> int:
 def measured(options: EqualWork, folder: Path, steps: int) -> dict[str, float]:
     out = folder.parent / f"evaluation-{steps}.json"
     wanted = Evaluate(str(folder), steps=steps, split="train", limit=options.limit, captions=0, nearest=0, out=out)
-    result = json.loads(out.read_text()) if out.is_file() else evaluate(wanted)
+    result = json.loads(out.read_text()) if out.is_file() else {}
+    if not result or result["settings"]["limit"] != options.limit:
+        result = evaluate(wanted)
     return {"fd": result["distance"]["fd"], "kid": result["distance"]["kid"], "top1": result["alignment"]["top1"]}
 
 

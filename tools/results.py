@@ -27,7 +27,7 @@ OTHER_SPLITS = ("combo", "concept", "visitor")
 @dataclass(frozen=True)
 class Results:
     models: tuple[str, ...] = tuple(available_models())
-    limit: int = 300
+    limit: int = 150
     """Prompts for each figure."""
     times: bool = False
     """Nothing is measured but how long a picture takes: all in one go, so that they can be compared."""

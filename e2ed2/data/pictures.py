@@ -1,6 +1,9 @@
 """Pictures with captions, from the bundled set or anybody's, decoded once into memory."""
 
 import json
+import tarfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
+from datasets.exceptions import DatasetsError
 from PIL import Image
 from torch import Tensor
 
@@ -52,16 +56,22 @@ class Pictures:
 
     def tensor(self, rows: Tensor) -> Tensor:
         """Those rows as `[B, 3, H, W]` in [-1, 1]."""
-        return torch.from_numpy(self.images[rows.numpy()]).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        return to_tensor(self.images[rows.numpy()])
+
+
+def to_tensor(images: np.ndarray) -> Tensor:
+    """uint8 `[B, H, W, 3]` as `[B, 3, H, W]` in [-1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def load_pictures(config: DataConfig) -> Pictures:
     """Read and decode every picture of the split: N * H * W * 3 bytes of memory.
 
     Raises:
-        UserError: nothing at the path, no such column, or no picture in the split.
+        UserError: nothing readable at the path, no such column, or no picture in the split.
     """
-    table = open_table(config.path)
+    with rejection_told(config.path):
+        table = open_table(config.path)
     for column in (config.image_column, config.caption_column):
         if column not in table.column_names:
             raise UserError(
@@ -75,12 +85,14 @@ def load_pictures(config: DataConfig) -> Pictures:
             raise UserError(f"No picture has split {config.split!r}: choose one of {', '.join(sorted(set(splits)))}.")
     if len(table) == 0:
         raise UserError(f"{config.path} holds no picture.")
-    images = table.cast_column(config.image_column, datasets.Image(mode="RGB"))[config.image_column]
+    with rejection_told(config.path):
+        images = table.cast_column(config.image_column, datasets.Image(mode="RGB"))[config.image_column]
+        squares = np.stack([square(image, config.resolution) for image in images])
     captions, count = list(table[config.caption_column]), len(table)
     keywords = list(table["keywords"]) if "keywords" in table.column_names else [[]] * count
     more = json.loads(WORDS.read_text()) if config.path == BUNDLED else {}
     return Pictures(
-        images=np.stack([square(image, config.resolution) for image in images]),
+        images=squares,
         captions=captions,
         keywords=[
             [*known, *more.get(name, {}).get("keywords", [])] for name, known in zip(captions, keywords, strict=True)
@@ -102,6 +114,19 @@ def open_table(path: str) -> datasets.Dataset:
     raise UserError(
         f"No pictures at {path}: give a folder with metadata.csv or .jsonl, a .parquet file, or .tar shards."
     )
+
+
+@contextmanager
+def rejection_told(path: str) -> Generator[None]:
+    """What `datasets` makes of an empty folder, a table without file names, a damaged file."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, tarfile.TarError, DatasetsError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise UserError(
+            f"{path} cannot be read ({reason}): give a folder of pictures with metadata.csv or .jsonl, whose column "
+            "file_name names each, a .parquet file, or .tar shards."
+        ) from error
 
 
 def _load(kind: str, **where: Any) -> datasets.Dataset:

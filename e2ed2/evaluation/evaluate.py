@@ -19,6 +19,7 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from e2ed2.checkpoint import WEIGHTS
+from e2ed2.errors import UserError
 from e2ed2.evaluation.alignment import STYLES, align, load_head
 from e2ed2.evaluation.held_out import ENCODER, HeldOutEncoder, deepest
 from e2ed2.evaluation.prompts import Prompt, drawings, prompts_of
@@ -52,6 +53,16 @@ class Evaluate:
     nearest: int = 100
     """Pictures whose nearest training drawing is looked for; 0 leaves the distance out."""
     out: Path = Path("evaluation.json")
+
+    def __post_init__(self) -> None:
+        check_limit(self.limit)
+
+
+def check_limit(limit: int) -> None:
+    """Each picture needs so many others as neighbours."""
+    fewest = PRC["prc_neighborhood"] + 1
+    if limit < fewest:
+        raise UserError(f"A limit of {limit} is too small for precision and recall: choose at least {fewest}.")
 
 
 def evaluate(options: Evaluate) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from e2ed2.data.cache import cached
+from e2ed2.data.pictures import to_tensor
 from e2ed2.losses.perceptual import SHA256, PerceptualLoss
 
 LAYERS = (2, 3, 4)  # relu3_3, relu4_3, relu5_3
@@ -60,7 +61,3 @@ class HeldOutEncoder:
 def deepest(features: Tensor) -> Tensor:
     """The deepest layer's mean over the picture, `[N, 512]`: what the distances between distributions use."""
     return features[:, -WIDTHS[-1] * CELLS**2 :].unflatten(1, (WIDTHS[-1], CELLS**2)).mean(dim=2)
-
-
-def to_tensor(pictures: np.ndarray) -> Tensor:
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)

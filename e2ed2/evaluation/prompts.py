@@ -36,8 +36,12 @@ def prompts_of(split: str, limit: int, seed: int = 0) -> list[Prompt]:
             Prompt(f"{name}, {style} style", name, style)
             for name, style in zip(pictures.captions, pictures.styles, strict=True)
         ]
-    order = np.random.default_rng(seed).permutation(len(prompts))[:limit]
-    return [prompts[i] for i in order]
+    return [prompts[i] for i in chosen(len(prompts), limit, seed)]
+
+
+def chosen(count: int, limit: int, seed: int) -> np.ndarray:
+    """At most `limit` of `count` rows."""
+    return np.random.default_rng(seed).permutation(count)[:limit]
 
 
 @cache

@@ -66,12 +66,12 @@ def test_the_ready_study_is_made_once_for_the_same_models(studies, store, checkp
     assert len(made.spec.stimuli) == 2 * len(made.spec.prompts)
     again = Studies(store, checkpoints)
     again.prepare().join()
-    assert again.vote_link() == studies.vote_link() == f"study/join/{made.token}"
+    assert again.offer().token == studies.offer().token == made.token
     others = shutil.copytree(checkpoints, tmp_path / "others")
     shutil.copytree(others / "l2", others / "l1")
     retrained = Studies(store, others)
     retrained.prepare().join()
-    assert retrained.vote_link() != studies.vote_link()
+    assert retrained.offer().token != studies.offer().token
     assert len(list_studies(store.database)) == 2
 
 
@@ -82,7 +82,7 @@ def test_with_one_model_there_is_a_sentence_and_no_study(store, checkpoints, tmp
     page = site(studies).get("/study/")
     assert page.status_code == 404
     assert "at least two models" in page.text
-    assert (studies.vote_link(), studies.found()) == ("", None)
+    assert (studies.offer().token, studies.found()) == ("", None)
 
 
 def test_a_study_that_cannot_be_painted_is_told_in_the_log_and_on_the_page(store, checkpoints, tmp_path, capsys):
@@ -165,10 +165,9 @@ def test_the_bare_address_leads_to_the_ready_study_and_keeps_the_query(store, ch
     bare = client.get("/study?PROLIFIC_PID=x&SESSION_ID=a%26b")
     assert bare.headers["location"] == "study/?PROLIFIC_PID=x&SESSION_ID=a%26b"
     front = client.get("/" + bare.headers["location"])
-    assert (
-        front.headers["location"] == f"./join/{studies.vote_link().rpartition('/')[2]}?PROLIFIC_PID=x&SESSION_ID=a%26b"
-    )
-    assert "I agree and take part" in client.get("/" + studies.vote_link()).text
+    token = studies.offer().token
+    assert front.headers["location"] == f"./join/{token}?PROLIFIC_PID=x&SESSION_ID=a%26b"
+    assert "I agree and take part" in client.get(f"/study/join/{token}").text
 
 
 def test_without_a_secret_there_are_no_admin_pages(studies):

@@ -8,6 +8,8 @@ import sys
 import pytest
 from PIL import Image
 
+from e2ed2 import generate
+
 
 def run(*arguments, code=0):
     """In a process of its own, which takes seconds to begin."""
@@ -30,6 +32,40 @@ def test_sample_writes_pictures_that_carry_their_settings_and_a_manifest(called,
         settings = Image.open(file).text
         assert settings["prompt"] == entry["prompt"]
         assert settings["seed"] == str(entry["seed"])
+
+
+def test_a_picture_painted_again_replaces_its_row_and_no_other(called, tiny_model, tmp_path):
+    manifest = tmp_path / "manifest.jsonl"
+    paint = ["sample", "--model", tiny_model, "--steps", 1, "--out", tmp_path, "--prompt"]
+    called(*paint, "rote Äpfel", "cat")
+    apples, cat = manifest.read_text().splitlines()
+    manifest.write_text("\n".join([apples.replace('"sha256": "', '"sha256": "old'), cat]) + "\n")
+    called(*paint, "rote Äpfel")
+    assert sorted(manifest.read_text().splitlines()) == sorted([apples, cat])
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "manifest.jsonl", *(json.loads(row)["file"] for row in (apples, cat)),
+    }  # fmt: skip
+
+
+def test_an_interrupted_run_keeps_the_rows_of_the_pictures_that_are_there(called, tiny_model, tmp_path, monkeypatch):
+    command = ["sample", "--model", tiny_model, "--steps", 1, "--out", tmp_path, "--count", 3, "--prompt", "cat"]
+    called(*command)
+    whole, original = (tmp_path / "manifest.jsonl").read_text(), generate.paint
+
+    def stop_at_the_second(pipeline, settings):
+        if settings.seed == 1:
+            raise KeyboardInterrupt
+        return original(pipeline, settings)
+
+    monkeypatch.setattr(generate, "paint", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        called(*command)
+    assert sorted((tmp_path / "manifest.jsonl").read_text().splitlines()) == sorted(whole.splitlines())
+
+
+def test_a_slug_is_words_of_a_file_name():
+    assert generate.slug("A red apple, on/under a tree!") == "a-red-apple-on-under-a-tree"
+    assert generate.slug("?!") == "picture"
 
 
 def test_the_same_settings_give_the_same_bytes_in_another_process(tiny_model, tmp_path):
@@ -63,6 +99,36 @@ def test_train_dry_run_prints_the_plan_and_writes_nothing(called, run_config, tm
                   "--data.path", run_config.data.path, "--data.resolution", 32).out  # fmt: skip
     assert all(word in said for word in ("trained parameters", "GFLOP an update", "samples/s", '"loss": "l2"'))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["l2", "--help"]])
+def test_the_help_of_train_names_its_folder_and_the_dry_run(called, arguments):
+    said = called("train", *arguments).out
+    assert "--out" in said
+    assert "--dry-run" in said
+
+
+def test_train_takes_its_folder_with_an_equals_sign(called, run_config, tmp_path):
+    called("train", "l2", f"--out={tmp_path / 'run'}", "--init", run_config.init, "--data.path", run_config.data.path,
+           "--data.resolution", 32, "--trainer.steps", 1, "--trainer.batch-size", 2)  # fmt: skip
+    assert (tmp_path / "run" / "model" / "README.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data.resolution", "64"], "choose --data.resolution 32"),
+        (["--backprop-steps", "0"], "at least 1"),
+        (["--samples", "0"], "at least 1"),
+        (["--data.path", "{empty}"], "give a folder of pictures"),
+    ],
+)
+def test_train_says_in_one_sentence_what_is_wrong(called, run_config, tmp_path, arguments, words):
+    given = [argument.format(empty=tmp_path) for argument in arguments]
+    data = [] if "--data.path" in given else ["--data.path", run_config.data.path]
+    said = called("train", "l2", "--dry-run", "--init", run_config.init, *data, *given, code=2).err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
 
 
 def test_train_refuses_an_unknown_loss(called):

@@ -56,6 +56,24 @@ def test_webdataset_shards(tmp_path):
     assert sorted(load_pictures(config).captions) == ["a lime thing", "a red thing"]
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"notes.txt": b"no picture"},
+        {"metadata.csv": b"name,caption\na.png,a cat\n", "a.png": png("red")},
+        {"metadata.jsonl": b'{"file_name": "b.png", "caption": "a cat"}\n', "a.png": png("red")},
+        {"metadata.jsonl": b'{"file_name": "a.png", "caption": "a cat"}\n', "a.png": b"damaged"},
+        {"000.tar": b"damaged"},
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(tmp_path, files):
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(UserError, match=r"^[^\n]*cannot be read [^\n]*: give a folder of pictures[^\n]*$"):
+        load_pictures(DataConfig(path=str(tmp_path), resolution=16))
+
+
 def test_a_missing_column_is_named(parquet):
     with pytest.raises(UserError, match=r"no column 'text'.*--data.caption-column"):
         load_pictures(DataConfig(path=str(parquet), caption_column="text"))

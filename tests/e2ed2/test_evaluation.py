@@ -13,7 +13,7 @@ from e2ed2.errors import UserError
 from e2ed2.evaluation.alignment import RetrievalHead, align, fit_head, load_head
 from e2ed2.evaluation.evaluate import Evaluate, distances, evaluate
 from e2ed2.evaluation.held_out import SIZE, HeldOutEncoder
-from e2ed2.evaluation.prompts import drawings, prompts_of
+from e2ed2.evaluation.prompts import chosen, drawings, prompts_of
 from e2ed2.evaluation.variety import diversity_ratio, nearest_distance
 
 
@@ -115,6 +115,17 @@ def test_evaluation_is_deterministic_and_goes_on_where_it_stopped(tiny_model, fe
     written = json.loads((tmp_path / "a.json").read_text())
     assert written["choices"]["painted"] == 4
     assert written["cost"]["gflop"] > 0
+
+
+def test_prompts_are_of_the_drawings_that_the_seed_chooses():
+    real = drawings("combo")
+    assert [prompt.concept for prompt in prompts_of("combo", 9, seed=3)] == [
+        real.captions[row] for row in chosen(len(real), 9, seed=3)
+    ]
+
+
+def test_too_few_prompts_are_refused_before_any_is_painted(called):
+    assert "at least 4" in called("evaluate", "--model", "l2", "--limit", 3, code=2).err
 
 
 def test_the_command_says_what_is_wrong_in_one_sentence(called):

@@ -17,7 +17,7 @@ from e2ed2.data.batches import rows
 from e2ed2.data.pictures import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.objectives.coarse import CoarseRegression
-from e2ed2.train import train
+from e2ed2.train import claim, train
 from e2ed2.trainer import Trainer, TrainerConfig, precision
 from e2ed2.types import CaptionedBatch
 
@@ -157,6 +157,27 @@ def test_a_folder_holds_one_run(run_config, tmp_path):
     train(run_config, tmp_path)
     with pytest.raises(UserError, match="other settings"):
         train(replace(run_config, loss="l1"), tmp_path)
+
+
+def test_a_finished_run_holds_its_folder_without_its_checkpoints_too(run_config, tmp_path):
+    claim(tmp_path, run_config)
+    (tmp_path / "model").mkdir()
+    claim(tmp_path, run_config)
+    with pytest.raises(UserError, match="other settings"):
+        claim(tmp_path, replace(run_config, loss="l1"))
+
+
+def test_without_git_the_commit_is_empty(run_config, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    claim(tmp_path, run_config)
+    assert json.loads((tmp_path / "run.json").read_text())["commit"] == ""
+
+
+@pytest.mark.parametrize(("resolution", "crop"), [(34, 32), (32, 18)])
+def test_a_codec_learns_on_whole_latents(run_config, tmp_path, resolution, crop):
+    data = replace(run_config.data, resolution=resolution)
+    with pytest.raises(UserError, match="choose multiples of 4"):
+        train(replace(run_config, objective="codec", data=data, crop=crop), tmp_path)
 
 
 def test_a_damaged_checkpoint_is_one_sentence(run_config, tmp_path, monkeypatch):

@@ -138,6 +138,7 @@ def test_leftover_pairs_are_shown_instead_of_the_block():
         ({"questions": (Question("a b", "x"),)}, "needs a key"),
         ({"raters_per_pair": 0}, "whole number from 1"),
         ({"seed": -1}, "whole number from 0"),
+        ({"open_cap": -1}, "open_cap is -1: choose a whole number from 0"),
         ({"mode": "both"}, "choose joint"),
         ({"placebos": Placebos(same_arm=0.1)}, "two images of one prompt"),
         ({"degraded": (), "gold_of": ()}, "spoilt copies"),

@@ -1,0 +1,60 @@
+"""A comparison that goes on uses only what its own settings made."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from e2ed2.errors import UserError
+from e2ed2.train import claim
+from tools import equal_work
+from tools.equal_work import EqualWork, finish_config, main, measured, start_config, trained
+
+FIGURES = {"distance": {"fd": 1.0, "kid": 0.1}, "alignment": {"top1": 0.5}}
+
+
+def finished(config, folder):
+    claim(folder, config)
+    (folder / "model").mkdir()
+    (folder / "model" / "README.md").touch()
+    (folder / "model" / "run.json").write_text(json.dumps({"cost": {"flop": 7.0}}))
+    return folder
+
+
+def test_a_finished_training_is_taken_where_its_settings_are_the_same(tmp_path):
+    options = EqualWork(runs=tmp_path)
+    start = finished(start_config(options, 0), tmp_path / "start-0")
+    for other in (options, replace(options, loss="l2:0.3+lpips"), replace(options, finish_updates=5)):
+        assert trained(start_config(other, 0), start) == (start / "model", 7.0)
+    ours = finished(finish_config(options, 0, start), tmp_path / "l2-0")
+    with pytest.raises(UserError, match="other settings"):
+        trained(finish_config(replace(options, finish_updates=5), 0, start), ours)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["--start-updates", "5"], "other settings"), (["--limit", "3"], "at least 4")]
+)
+def test_a_mistake_is_one_sentence(tmp_path, monkeypatch, capsys, arguments, words):
+    finished(start_config(EqualWork(), 0), tmp_path / "start-0")
+    monkeypatch.setattr("sys.argv", ["equal_work", "--runs", str(tmp_path), *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_another_limit_measures_again(tmp_path, monkeypatch):
+    asked = []
+
+    def evaluate(options):
+        asked.append(options.limit)
+        result = FIGURES | {"settings": {"limit": options.limit}}
+        options.out.write_text(json.dumps(result))
+        return result
+
+    monkeypatch.setattr(equal_work, "evaluate", evaluate)
+    for limit in (150, 150, 20, 20):
+        assert measured(EqualWork(limit=limit), tmp_path / "model", 4) == {"fd": 1.0, "kid": 0.1, "top1": 0.5}
+    assert asked == [150, 20]
