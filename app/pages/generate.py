@@ -11,7 +11,7 @@ from app.cells import kept
 from app.history import remember, shown
 from app.links import asked, link
 from app.pages.wiring import PAINTING, QUIET, SAYING, at_once, told
-from app.painting import download, far_note, paint_all
+from app.painting import Progress, download, far_note, paint_all
 from app.services import NO_MODELS, Services, fresh_seed
 from e2ed2.generate import MAX_COUNT, MAX_PROMPT, STEPS
 
@@ -134,15 +134,19 @@ class GeneratePage:
                 for now in paint_all(self.services, jobs, bool(inside), stopped, Path(folder)):
                     if self.services.painting(request.session_hash) is not stopped:
                         return  # the visitor has asked for something else
-                    yield now.pictures, now.status, first.seed, address, gr.skip(), gr.skip()
+                    yield self.shown(now), now.status, first.seed, address, gr.skip(), gr.skip()
                 if not now.files:
                     return
                 file = download(Path(folder), now.files)
-                yield now.pictures, now.status, first.seed, address, file, now.made
+                yield self.shown(now), now.status, first.seed, address, file, now.made
                 if note := far_note(self.services, first):
                     yield gr.skip(), now.status + note, *[gr.skip()] * 4
         if sentences:
             yield gr.skip(), sentences[0], *[gr.skip()] * 4
+
+    def shown(self, now: Progress) -> list[tuple[str, str]]:
+        cache = self.pictures.GRADIO_CACHE
+        return [(one if isinstance(one, str) else kept(one, cache), words) for one, words in now.pictures]
 
     def welcome(self, prompt, model, steps, seed, count, inside, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """The pictures that the address asks for, or one to begin with, unless the visitor was quicker."""

@@ -28,6 +28,7 @@ def set_count(page: Page, count: int) -> None:
 def test_enter_paints_pictures_and_shows_their_seeds(open_page, url):
     visit = open_page(url)
     page = visit.page
+    expect(page.locator("#status")).to_contain_text("1 picture in")  # the one that welcomes
     page.get_by_label("Prompt").fill("red apple")
     set_count(page, 2)
     page.get_by_label("Prompt").press("Enter")
