@@ -13,6 +13,7 @@ from pathlib import Path
 import tyro
 from rich.progress import track
 
+from e2ed2.errors import mistake_told
 from e2ed2.evaluation.evaluate import Evaluate, cost, evaluate, fingerprint
 from e2ed2.generate import STEPS, available_models, load, most_steps
 from tools.claims import BASELINES
@@ -33,6 +34,7 @@ class Results:
     """Nothing is measured but how long a picture takes: all in one go, so that they can be compared."""
 
 
+@mistake_told()
 def main() -> None:
     options = tyro.cli(Results)
     if options.times:
