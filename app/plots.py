@@ -12,13 +12,16 @@ from app.runs import Run
 
 GREY = "#7c8798"  # reads on white and on black
 COLOURS = ("#0d9488", "#d97706", "#6366f1", "#dc2626", "#65a30d", "#c026d3", "#0284c7", "#92400e")
+OTHER_COLOURS = ("#64748b", "#ec4899", "#a16207")  # of what is not in the box
 SMOOTH = 5  # logged updates in a running mean
 
 
 def colour_of(model: str) -> str:
     """The same on every page."""
     names = list(DESCRIPTIONS)
-    return COLOURS[(names.index(model) if model in names else crc32(model.encode())) % len(COLOURS)]
+    if model in names:
+        return COLOURS[names.index(model)]
+    return OTHER_COLOURS[crc32(model.encode()) % len(OTHER_COLOURS)]
 
 
 def blank(x: str, y: str) -> go.Figure:

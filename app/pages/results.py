@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
+import pandas as pd
 
 from app.evaluations import (
     GFLOP,
@@ -22,6 +23,7 @@ from app.evaluations import (
 )
 from app.pages.wiring import QUIET
 from app.services import Services
+from app.words import list_of
 from study.visitors import Chosen
 
 NOTHING = (
@@ -48,7 +50,7 @@ class ResultsPage:
         people: Callable[[], Preferences | None],
         chosen: Callable[[], Sequence[Chosen]],
     ):
-        self.people, self.chosen = people, chosen
+        self.models, self.people, self.chosen = services.models, people, chosen
         gr.Markdown("# How good are they?\nEvery figure here was measured on this project's own models and drawings, "
                     "with an encoder that no model was trained against.")  # fmt: skip
         self.said = gr.Markdown(label="Status")
@@ -97,13 +99,17 @@ class ResultsPage:
         offered = splits(table)
         split = "train" if "train" in [value for _, value in offered] else next((value for _, value in offered), None)
         return (
-            "" if offered else NOTHING,
+            self.absent(table) if offered else NOTHING,
             gr.Column(visible=bool(offered)),
             gr.Dropdown(choices=offered, value=split),
             *self.draw(split, next(iter(MEASURES)), "steps"),
             *self.with_people(split),
             gr.HTML(CHOSEN + chosen_table(chosen), visible=bool(chosen)),
         )
+
+    def absent(self, table: pd.DataFrame) -> str:
+        names = sorted(set(table["model"]) - set(self.models.names()))
+        return f"Measured, but not among the models here: {list_of(names, 'and')}." if names else ""
 
     def draw(self, split: str | None, measure: str, against: str) -> tuple[Any, ...]:
         if measure not in MEASURES or against not in [value for _, value in AGAINST]:
