@@ -68,11 +68,11 @@ def test_a_slug_is_words_of_a_file_name():
     assert generate.slug("?!") == "picture"
 
 
-def test_the_same_settings_give_the_same_bytes_in_another_process(tiny_model, tmp_path):
-    for name in ("a", "b"):
-        run("sample", "--prompt", "red apple", "--model", tiny_model, "--out", tmp_path / name)
-    first, second = (json.loads((tmp_path / name / "manifest.jsonl").read_text()) for name in ("a", "b"))
-    assert first == second
+def test_the_same_settings_give_the_same_bytes_in_another_process(called, tiny_model, tmp_path):
+    for command, name in ((called, "here"), (run, "there")):
+        command("sample", "--prompt", "red apple", "--model", tiny_model, "--out", tmp_path / name)
+    here, there = (json.loads((tmp_path / name / "manifest.jsonl").read_text()) for name in ("here", "there"))
+    assert here == there
 
 
 @pytest.mark.parametrize(
