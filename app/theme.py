@@ -96,7 +96,7 @@ table.cells td { text-align: center; font-size: .85rem; vertical-align: top; }
 table.figures td:first-child { white-space: nowrap; }
 table.figures { border: 0; border-collapse: collapse; font-size: .85rem; margin: 0; }
 table.figures :is(thead, tbody, tr) { border: 0; }
-table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-color-primary); padding: .4rem .35rem;
+table.figures :is(th, td) { border: 0; border-bottom: 1px solid var(--border-color-primary); padding: .4rem .25rem;
   text-align: left; min-width: 3.25rem; }
 table.figures th { font-size: .8rem; overflow-wrap: normal; vertical-align: bottom; }
 

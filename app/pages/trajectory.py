@@ -42,9 +42,9 @@ class TrajectoryPage:
             self.steps = gr.Slider(STEPS[0], STEPS[-1], STEPS[-1], step=1, label="Steps", buttons=[], min_width=160)
             self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
         with gr.Row():
-            self.model = gr.Dropdown(models.choices(), value=first, label="Model", min_width=160)
+            self.model = gr.Dropdown(models.choices(), value=first, label="Model", min_width=240)
             second = next((name for name in reversed(names) if name != first), first)
-            self.second = gr.Dropdown(models.choices(), value=second, label="Second model, to compare", min_width=160)
+            self.second = gr.Dropdown(models.choices(), value=second, label="Second model, to compare", min_width=240)
         self.status = gr.Markdown("" if names else NO_MODELS, label="Status", elem_id="status")
 
     def lay_out_steps(self) -> None:
