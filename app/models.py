@@ -21,7 +21,7 @@ DESCRIPTIONS = {
     "l2-lpips": "squared error, likeness",
     "l2-lpips-gan": "the same and a critic",
     "lpips": "likeness to the eye",
-    "single-step": "taught single steps only",
+    "single-step": "single steps only",
 }
 NAMES = "What each compared in training: l1 absolute error, l2 squared error, lpips likeness to the eye, gan a critic."
 FAVOURITES = ("energy", "l2-lpips-gan", "l2-lpips")
