@@ -98,8 +98,8 @@ class GeneratePage:
         results = [self.pictures, self.status, self.seed, self.address, self.download, self.made]
         fields = [self.prompt, self.model, self.steps, self.seed, self.randomise, self.count]
         welcome = demo.load(self.open_page, None, fields, **SAYING).then(
-            self.welcome, [self.prompt, self.model, self.steps, self.seed, self.count, self.inside], results,
-            api_visibility="private", preprocess=False, **PAINTING,
+            self.welcome, [self.prompt, self.model, self.steps, self.seed, self.count, self.inside, self.status],
+            results, api_visibility="private", preprocess=False, **PAINTING,
         )  # fmt: skip
         started = gr.on(
             [self.paint.click, self.prompt.submit], outputs=[self.paint, self.stop, self.status],
@@ -110,8 +110,8 @@ class GeneratePage:
             api_description="Paint pictures of a prompt. Returns the pictures, one line about them, the first seed, a "
             "link that paints them again, and the picture's file, or a zip of several.",
         )  # fmt: skip
-        painted.then(self.buttons, None, [self.paint, self.stop], **QUIET)
         for done in (welcome, painted):
+            done.then(self.buttons, None, [self.paint, self.stop], **QUIET)
             done.then(self.keep, [self.history, self.made], [self.history, self.download], **QUIET)
         self.stop.click(outputs=self.status, **at_once("Stopping …"))
         self.stop.click(self.stop_painting, **QUIET)
@@ -148,11 +148,13 @@ class GeneratePage:
         cache = self.pictures.GRADIO_CACHE
         return [(one if isinstance(one, str) else kept(one, cache), words) for one, words in now.pictures]
 
-    def welcome(self, prompt, model, steps, seed, count, inside, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def welcome(
+        self, prompt, model, steps, seed, count, inside, status, request: gr.Request
+    ) -> Iterator[tuple[Any, ...]]:
         """The pictures that the address asks for, or one to begin with, unless the visitor was quicker."""
         if not self.services.models.names():
             yield gr.skip(), NO_MODELS, *[gr.skip()] * 4
-        elif self.services.painting(request.session_hash) is None:
+        elif not status and self.services.painting(request.session_hash) is None:
             yield from self.generate(prompt, model, steps, seed, False, count, inside, request)
 
     def open_page(self, request: gr.Request) -> tuple[Any, ...]:
