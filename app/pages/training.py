@@ -149,7 +149,7 @@ class TrainingPage:
         state = self.trainings.state(last)
         offered = (START,) if state.finished else (START, GO_ON)
         if state.going:
-            offered = () if state.stopping else (STOP,)
+            offered = () if state.stopping or state.finished else (STOP,)
         paint = gr.Button(visible=state.finished, link=f"./?{urlencode({'model': f'{OWN}/{state.name}'})}")
         return sentence(state), self.picture(state.sheet), *buttons(*offered), paint, gr.Timer(active=state.going)
 
