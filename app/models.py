@@ -61,8 +61,8 @@ class Models:
         return (config["steps"],) if config.get("sharing") == "independent" else STEPS
 
     def of_steps(self, count: int) -> tuple[str, ...]:
-        """The models that can take so many steps."""
-        return tuple(name for name in self.names() if count in self.steps(name))
+        """The bundled models that can take so many steps."""
+        return tuple(name for name in available_models(self.checkpoints) if count in self.steps(name))
 
     def only(self, name: str) -> str:
         """Said where a model takes one number of steps; empty for one that takes any."""

@@ -1,6 +1,7 @@
 """What stands behind the page, with no browser."""
 
 import json
+import shutil
 import socket
 import sys
 import threading
@@ -56,6 +57,13 @@ def test_a_visitor_can_mend_this(services, mistake):
 
 def test_a_new_study_begins_with_models_that_take_as_many_steps(with_independent, tmp_path):
     assert Studies(Store.open(tmp_path), with_independent).usual_models == ("l2", "l2-lpips")
+
+
+def test_a_visitors_model_is_in_no_study_of_the_bundled_ones(checkpoints, tmp_path):
+    shutil.copytree(checkpoints / "l2", tmp_path / "own" / "mine" / "model")
+    models = Models(checkpoints, tmp_path)
+    assert "own/mine" in models.names()
+    assert models.of_steps(4) == ("l2", "l2-lpips")
 
 
 def test_a_training_that_fails_after_it_saved_says_why(checkpoints, tmp_path, monkeypatch):
