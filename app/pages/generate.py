@@ -134,17 +134,17 @@ class GeneratePage:
                 for now in paint_all(self.services, jobs, bool(inside), stopped, Path(folder)):
                     if self.services.painting(request.session_hash) is not stopped:
                         return  # the visitor has asked for something else
-                    yield self.shown(now), now.status, first.seed, address, gr.skip(), gr.skip()
+                    yield self.files_of(now), now.status, first.seed, address, gr.skip(), gr.skip()
                 if not now.files:
                     return
                 file = download(Path(folder), now.files)
-                yield self.shown(now), now.status, first.seed, address, file, now.made
+                yield self.files_of(now), now.status, first.seed, address, file, now.made
                 if note := far_note(self.services, first):
                     yield gr.skip(), now.status + note, *[gr.skip()] * 4
         if sentences:
             yield gr.skip(), sentences[0], *[gr.skip()] * 4
 
-    def shown(self, now: Progress) -> list[tuple[str, str]]:
+    def files_of(self, now: Progress) -> list[tuple[str, str]]:
         cache = self.pictures.GRADIO_CACHE
         return [(one if isinstance(one, str) else kept(one, cache), words) for one, words in now.pictures]
 
