@@ -55,8 +55,14 @@ def add_admin(app: FastAPI, studies: Studies, secret: str) -> None:
             return _login(request, wrong=True)
         response = RedirectResponse("./", status_code=303)
         # Lax: no other site's form can act in the runner's name.
-        response.set_cookie(COOKIE, signer.sign("runner").decode(), max_age=HOURS * 3600, httponly=True, samesite="lax",
-                            secure=request.url.scheme == "https")  # fmt: skip
+        response.set_cookie(
+            COOKIE,
+            signer.sign("runner").decode(),
+            max_age=HOURS * 3600,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
         return response
 
     @app.get("/admin/report/{name}/{version}", dependencies=[Depends(member)])
@@ -73,9 +79,17 @@ def add_admin(app: FastAPI, studies: Studies, secret: str) -> None:
         return TEMPLATES.TemplateResponse(request, "message.html", values, status_code=409)
 
     gr.mount_gradio_app(
-        app, build_admin(studies), path="/admin", auth_dependency=visitor, theme=THEME, css=CSS, ssr_mode=False,
-        run_history=False, footer_links=["settings"], max_file_size=MAX_UPLOAD,
-    )  # fmt: skip
+        app,
+        build_admin(studies),
+        path="/admin",
+        auth_dependency=visitor,
+        theme=THEME,
+        css=CSS,
+        ssr_mode=False,
+        run_history=False,
+        footer_links=["settings"],
+        max_file_size=MAX_UPLOAD,
+    )
 
 
 def _login(request: Request, wrong: bool) -> Response:

@@ -30,5 +30,9 @@ def export_zip(store: Store, name: str, version: int) -> FileResponse:
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(part for part in Path(folder).rglob("*") if part.is_file()):
                 archive.write(file, f"{name}-{version}/{file.relative_to(folder)}")
-    return FileResponse(packed, filename=f"{name}-{version}.zip", headers={"Cache-Control": "no-store"},
-                        background=BackgroundTask(packed.unlink))  # fmt: skip
+    return FileResponse(
+        packed,
+        filename=f"{name}-{version}.zip",
+        headers={"Cache-Control": "no-store"},
+        background=BackgroundTask(packed.unlink),
+    )

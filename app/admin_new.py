@@ -54,9 +54,14 @@ def build_new(studies: Studies) -> gr.State:
             yield "\n".join(f"- {line}" for line in str(error).splitlines()), gr.skip()
 
     button.click(
-        make, {*fields.values()}, [status, created], concurrency_limit=1, api_visibility="private",
-        show_progress="minimal", show_progress_on=button,
-    )  # fmt: skip
+        make,
+        {*fields.values()},
+        [status, created],
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="minimal",
+        show_progress_on=button,
+    )
     return created
 
 
@@ -65,8 +70,9 @@ def _pictures(fields: dict[str, Any], studies: Studies) -> None:
     fields["prompts"] = gr.Textbox(PROMPTS, label="Prompts", info="One a line.", lines=5, elem_id="prompts")
     with gr.Group() as ours:
         fields["models"] = gr.CheckboxGroup(list(studies.models), label="Models", value=list(studies.usual_models))
-        fields["steps"] = gr.CheckboxGroup(list(STEPS), label="Steps", value=[STEPS[-1]],
-                                           info="Each model with each number of steps is an arm.")  # fmt: skip
+        fields["steps"] = gr.CheckboxGroup(
+            list(STEPS), label="Steps", value=[STEPS[-1]], info="Each model with each number of steps is an arm."
+        )
         with gr.Row():
             fields["copies"] = gr.Number(1, label="Pictures for each prompt and arm", precision=0)
             fields["seed"] = gr.Number(0, label="Seed", precision=0, info="The same for every arm.")
@@ -78,13 +84,20 @@ def _pictures(fields: dict[str, Any], studies: Studies) -> None:
 
     def choose(value: str) -> tuple[Any, ...]:
         prompts = gr.Textbox(value=PROMPTS if value == OURS else "")
-        return (prompts, *(gr.update(visible=value == name) for name in (OURS, ARCHIVE, FOLDER)),
-                gr.Markdown(visible=value != OURS))  # fmt: skip
+        return (
+            prompts,
+            *(gr.update(visible=value == name) for name in (OURS, ARCHIVE, FOLDER)),
+            gr.Markdown(visible=value != OURS),
+        )
 
     origin.change(
-        choose, origin, [fields["prompts"], ours, archive, folder, hint], show_progress="hidden", queue=False,
+        choose,
+        origin,
+        [fields["prompts"], ours, archive, folder, hint],
+        show_progress="hidden",
+        queue=False,
         api_visibility="private",
-    )  # fmt: skip
+    )
 
 
 def _plan(fields: dict[str, Any]) -> None:
@@ -95,13 +108,20 @@ def _plan(fields: dict[str, Any]) -> None:
             usual.pairs_per_rater, label="Pairs for each rater", precision=0, info="At most; a few checks come on top."
         )
     fields["questions"] = gr.Textbox(
-        "\n".join(f"{q.key}={q.text}" for q in DEFAULT_QUESTIONS), label="Questions", lines=3,
+        "\n".join(f"{q.key}={q.text}" for q in DEFAULT_QUESTIONS),
+        label="Questions",
+        lines=3,
         info="One a line: a short key for the tables, =, and what raters read.",
-    )  # fmt: skip
+    )
     fields["mode"] = gr.Radio(
-        [("All questions on one screen", "joint"), ("One pass over the pairs for each question", "separate"),
-         ("Drawn for each rater", "randomised")], value=usual.mode, label="How the questions are asked",
-    )  # fmt: skip
+        [
+            ("All questions on one screen", "joint"),
+            ("One pass over the pairs for each question", "separate"),
+            ("Drawn for each rater", "randomised"),
+        ],
+        value=usual.mode,
+        label="How the questions are asked",
+    )
     with gr.Accordion("Checks, exclusions, stopping, crowd platforms", open=False):
         gr.Markdown("Pairs that check the raters, as shares of the comparisons:")
         with gr.Row():
@@ -114,8 +134,9 @@ def _plan(fields: dict[str, Any]) -> None:
         with gr.Row():
             fields["rule"] = gr.Radio(
                 [("When every pair has its raters", "quota"), ("On the evidence (two arms)", "e-value")],
-                value="quota", label="Stop",
-            )  # fmt: skip
+                value="quota",
+                label="Stop",
+            )
             fields["open_cap"] = gr.Number(0, label="Raters through the open link", info="0: no limit.")
             fields["minutes"] = gr.Number(usual.abandoned_after_minutes, label="A rater is gone after (minutes)")
         with gr.Row():
@@ -127,10 +148,15 @@ def _plan(fields: dict[str, Any]) -> None:
 
 def _wanted(given: dict[str, Any]) -> Pictures:
     return Pictures(
-        given["origin"], given["prompts"] or "", given["models"], [int(s) for s in given["steps"]],
-        whole(given["copies"], "Pictures for each prompt"), whole(given["seed"], "The seed"), given["archive"],
+        given["origin"],
+        given["prompts"] or "",
+        given["models"],
+        [int(s) for s in given["steps"]],
+        whole(given["copies"], "Pictures for each prompt"),
+        whole(given["seed"], "The seed"),
+        given["archive"],
         given["folder"] or "",
-    )  # fmt: skip
+    )
 
 
 def _asked(given: dict[str, Any]) -> Plan:

@@ -65,9 +65,12 @@ def _sources(studies: Studies, pictures: Pictures, temporary: Path) -> Iterator[
     lines = [line.strip() for line in pictures.prompts.splitlines() if line.strip()]
     if pictures.origin == OURS:
         order = Order(
-            tuple(pictures.models), tuple(sorted(pictures.steps)), tuple(Wanted(line, line) for line in lines),
-            pictures.copies, pictures.seed,
-        )  # fmt: skip
+            tuple(pictures.models),
+            tuple(sorted(pictures.steps)),
+            tuple(Wanted(line, line) for line in lines),
+            pictures.copies,
+            pictures.seed,
+        )
         yield "Getting the first model ready …"
         for number, source in enumerate(paint_order(order, temporary, studies.checkpoints), 1):
             yield source

@@ -20,9 +20,11 @@ def build_watch(studies: Studies, page: gr.Blocks) -> gr.Dropdown:
     shown = gr.HTML(EMPTY, elem_id="study", label="Progress")
     with gr.Accordion("Personal invitations", open=False):
         labels = gr.Textbox(
-            label="People", lines=3, info="One a line, for example e-mail addresses. Each gets a link of their own; "
+            label="People",
+            lines=3,
+            info="One a line, for example e-mail addresses. Each gets a link of their own; "
             "the names are kept apart from the answers and never exported.",
-        )  # fmt: skip
+        )
         make = gr.Button("Make links")
         links = gr.Textbox(label="Links", lines=3, interactive=False, buttons=["copy"], visible=False, elem_id="links")
     with gr.Row():

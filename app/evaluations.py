@@ -101,9 +101,15 @@ def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> 
     arrow = "more is better" if MEASURES[measure].better > 0 else "less is better"
     figure = blank(against, f"{measure}<br>{arrow}")
     for model, rows in part.sort_values("steps").groupby("model"):
-        figure.add_scatter(x=rows[against], y=rows[measure], name=str(model), mode="lines+markers", text=rows["steps"],
-                           line={"color": colour_of(str(model))},
-                           hovertemplate="%{text} steps: %{y:.3g}")  # fmt: skip
+        figure.add_scatter(
+            x=rows[against],
+            y=rows[measure],
+            name=str(model),
+            mode="lines+markers",
+            text=rows["steps"],
+            line={"color": colour_of(str(model))},
+            hovertemplate="%{text} steps: %{y:.3g}",
+        )
     if against == "steps":
         counts = sorted({str(int(count)) for count in part["steps"]}, key=int)  # evenly spaced: 50 is far from 4
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=counts)
@@ -117,8 +123,13 @@ def variety_plot(table: pd.DataFrame) -> go.Figure | None:
         return None
     most = part.sort_values("steps").groupby("model").tail(1).sort_values(VARIETY)
     figure = blank("1: as varied as the artists", "variety")
-    figure.add_bar(x=most[VARIETY], y=most["model"], orientation="h", text=most[VARIETY].map("{:.2f}".format),
-                   marker_color=[colour_of(model) for model in most["model"]])  # fmt: skip
+    figure.add_bar(
+        x=most[VARIETY],
+        y=most["model"],
+        orientation="h",
+        text=most[VARIETY].map("{:.2f}".format),
+        marker_color=[colour_of(model) for model in most["model"]],
+    )
     figure.add_vline(x=1, line={"color": GREY, "dash": "dot"})
     return figure.update_yaxes(ticksuffix="  ").update_layout(height=160 + 32 * len(most), margin_b=64)
 

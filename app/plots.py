@@ -28,11 +28,17 @@ def blank(x: str, y: str) -> go.Figure:
     """Axes with their titles, on whatever background the page has; `y` stands above, where there is room for it."""
     figure = go.Figure()
     figure.update_layout(
-        template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", colorway=COLOURS, height=400,
-        font={"color": GREY, "family": "system-ui, sans-serif"}, margin={"l": 48, "r": 16, "t": 64, "b": 48},
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        colorway=COLOURS,
+        height=400,
+        font={"color": GREY, "family": "system-ui, sans-serif"},
+        margin={"l": 48, "r": 16, "t": 64, "b": 48},
         title={"text": y, "font": {"size": 14}, "x": 0, "xref": "paper", "y": 0.95, "yanchor": "top"},
-        legend={"orientation": "h", "y": -0.25}, hovermode="closest",
-    )  # fmt: skip
+        legend={"orientation": "h", "y": -0.25},
+        hovermode="closest",
+    )
     figure.update_xaxes(title=x, gridcolor="rgba(124,135,152,.25)", zeroline=False)
     figure.update_yaxes(gridcolor="rgba(124,135,152,.25)", zeroline=False, automargin=True)
     return figure
@@ -55,7 +61,14 @@ def curves(runs: Sequence[Run], term: str, over: str) -> go.Figure:
             continue
         x = table["x"] / 60 if over == "seconds" else table["x"]
         mean = table["y"].rolling(SMOOTH, min_periods=1).mean()
-        figure.add_scatter(x=x, y=table["y"], mode="lines", line={"color": colour, "width": 1}, opacity=0.3,
-                           showlegend=False, hoverinfo="skip")  # fmt: skip
+        figure.add_scatter(
+            x=x,
+            y=table["y"],
+            mode="lines",
+            line={"color": colour, "width": 1},
+            opacity=0.3,
+            showlegend=False,
+            hoverinfo="skip",
+        )
         figure.add_scatter(x=x, y=mean, name=run.name, mode="lines", line={"color": colour, "width": 2})
     return figure

@@ -19,8 +19,13 @@ from app.studies import Studies
 from app.theme import CSS, THEME
 from study.web import create_app
 
-LOOK: dict[str, Any] = {"theme": THEME, "css": CSS, "ssr_mode": False, "run_history": False,
-                        "footer_links": ["api", "settings"]}  # fmt: skip
+LOOK: dict[str, Any] = {
+    "theme": THEME,
+    "css": CSS,
+    "ssr_mode": False,
+    "run_history": False,
+    "footer_links": ["api", "settings"],
+}
 
 
 def build_app(demo: gr.Blocks, studies: Studies, secret: str = "") -> FastAPI:
@@ -73,6 +78,9 @@ def reload(demo: gr.Blocks, studies: Studies, settings: ServerSettings) -> None:
     """`gradio app.py`: its own server, which shows changed code at once; what the site has besides goes before it."""
     studies.prepare()
     site = build_site(studies, settings.admin_secret)
-    parts = {"routes": site.routes, "exception_handlers": site.exception_handlers,
-             "lifespan": site.router.lifespan_context}  # fmt: skip
+    parts = {
+        "routes": site.routes,
+        "exception_handlers": site.exception_handlers,
+        "lifespan": site.router.lifespan_context,
+    }
     demo.launch(server_name=settings.host, server_port=settings.port or None, app_kwargs=parts, **LOOK)

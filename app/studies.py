@@ -149,9 +149,14 @@ def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
     with tempfile.TemporaryDirectory() as folder:
         sources = list(paint_order(Order(models, STEPS[-1:], PROMPTS), Path(folder), checkpoints))
         return make_study(
-            store, name, sources, raters_per_pair=100, pairs_per_rater=9, placebos=Placebos(0.1, 0.0, 0.1, 0.1),
+            store,
+            name,
+            sources,
+            raters_per_pair=100,
+            pairs_per_rater=9,
+            placebos=Placebos(0.1, 0.0, 0.1, 0.1),
             title="Which picture is better?",
-        )  # fmt: skip
+        )
 
 
 def fingerprint(checkpoints: Path) -> str:

@@ -112,8 +112,16 @@ class Trainings:
         saved = any((run / "checkpoints").glob("*"))
         broken = not going and not finished and (not saved or self._failed(name))
         stopping = going and self._stopping == name
-        return State(name, done, updates, going, stopping, finished, sheets[-1] if sheets else None,
-                     _last_line(run / "log.txt") if broken else "")  # fmt: skip
+        return State(
+            name,
+            done,
+            updates,
+            going,
+            stopping,
+            finished,
+            sheets[-1] if sheets else None,
+            _last_line(run / "log.txt") if broken else "",
+        )
 
     def _failed(self, name: str) -> bool:
         """By itself, so that going on would fail again; known of the training that these pages began last."""
@@ -145,22 +153,47 @@ class Trainings:
     def _command(self, order: Order, run: Path) -> list[str]:
         own = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION]
         return [
-            "train", order.loss, "--init", str(self.models.folders()[order.base]), "--coarse-from", "",
-            "--denoiser.choice", DenoiserConfig.choice,  # no other than the model that it starts from has
-            "--out", str(run), *(own if order.files else ["--no-precompute"]),
-            "--sampling-steps", *map(str, self.models.steps(order.base)), "--trainer.steps", str(order.updates),
-            "--trainer.batch-size", "16", "--trainer.lr", "3e-4", "--trainer.warmup", "5", "--trainer.ema-decay", "0.9",
-            "--trainer.log-every", "1", "--trainer.preview-every", str(min(SHOWN_EVERY, order.updates // 10)),
-            "--trainer.save-every", str(order.updates // 5),
-        ]  # fmt: skip
+            "train",
+            order.loss,
+            "--init",
+            str(self.models.folders()[order.base]),
+            "--coarse-from",
+            "",
+            "--denoiser.choice",
+            DenoiserConfig.choice,  # no other than the model that it starts from has
+            "--out",
+            str(run),
+            *(own if order.files else ["--no-precompute"]),
+            "--sampling-steps",
+            *map(str, self.models.steps(order.base)),
+            "--trainer.steps",
+            str(order.updates),
+            "--trainer.batch-size",
+            "16",
+            "--trainer.lr",
+            "3e-4",
+            "--trainer.warmup",
+            "5",
+            "--trainer.ema-decay",
+            "0.9",
+            "--trainer.log-every",
+            "1",
+            "--trainer.preview-every",
+            str(min(SHOWN_EVERY, order.updates // 10)),
+            "--trainer.save-every",
+            str(order.updates // 5),
+        ]
 
     def _launch(self, name: str) -> None:
         command = json.loads((self.folder / name / "order.json").read_text())["command"]
         with open(self.folder / name / "log.txt", "w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "e2ed2", *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [sys.executable, "-m", "e2ed2", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         self._launched, self._stopping = name, None
         atexit.register(self.stop)
         process = psutil.Process(self._process.pid)

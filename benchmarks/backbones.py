@@ -32,14 +32,28 @@ def main() -> None:
     text = TextEmbedding(torch.randn(BATCH, 10, 384), torch.ones(BATCH, 10, dtype=torch.bool), torch.randn(BATCH, 384))
     ours = DenoiserConfig().build()
     pixart: Any = PixArtTransformer2DModel(
-        num_attention_heads=6, attention_head_dim=32, in_channels=32, out_channels=32, num_layers=4, sample_size=8,
-        patch_size=1, cross_attention_dim=192, caption_channels=384, use_additional_conditions=False,
-    )  # fmt: skip
+        num_attention_heads=6,
+        attention_head_dim=32,
+        in_channels=32,
+        out_channels=32,
+        num_layers=4,
+        sample_size=8,
+        patch_size=1,
+        cross_attention_dim=192,
+        caption_channels=384,
+        use_additional_conditions=False,
+    )
     unet: Any = UNet2DConditionModel(
-        sample_size=8, in_channels=32, out_channels=32, block_out_channels=(192, 256), layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=384, attention_head_dim=32,
-    )  # fmt: skip
+        sample_size=8,
+        in_channels=32,
+        out_channels=32,
+        block_out_channels=(192, 256),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=384,
+        attention_head_dim=32,
+    )
     candidates: dict[str, tuple[Any, Callable[[], Tensor]]] = {
         "ours (coarse path and transformer)": (ours, lambda: ours(z, t, text, ours.start(z, text))),
         "PixArtTransformer2DModel": (

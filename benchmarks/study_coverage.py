@@ -85,8 +85,12 @@ def truths(world: World) -> dict[str, float]:
     arms = tuple(world.strengths)
     if len(arms) == 2:
         won, tied, lost = truth(world, *arms)
-        true = {"win rate, decided": won / (won + lost), "win rate, ties half": won + tied / 2,
-                "tie rate": tied, "net preference": won - lost}  # fmt: skip
+        true = {
+            "win rate, decided": won / (won + lost),
+            "win rate, ties half": won + tied / 2,
+            "tie rate": tied,
+            "net preference": won - lost,
+        }
     else:
         won = {a: [truth(world, a, b) for b in arms if a != b] for a in arms}
         true = {f"{a} against all": float(np.mean([w + t / 2 for w, t, _ in chances])) for a, chances in won.items()}
@@ -111,8 +115,12 @@ def estimates(answers, arms: tuple[str, ...], resamples: int) -> dict[str, Estim
     found = {}
     if len(arms) == 2:
         p = preference(answers, *arms, resamples=resamples)
-        found = {"win rate, decided": p.win_rate_decided, "win rate, ties half": p.win_rate_ties_half,
-                 "tie rate": p.tie_rate, "net preference": p.net}  # fmt: skip
+        found = {
+            "win rate, decided": p.win_rate_decided,
+            "win rate, ties half": p.win_rate_ties_half,
+            "tie rate": p.tie_rate,
+            "net preference": p.net,
+        }
     else:
         found = {f"{arm} against all": against_others(answers, arm) for arm in arms}
     for d in ranking(answers, resamples=resamples).differences:

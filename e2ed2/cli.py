@@ -15,8 +15,13 @@ from e2ed2.errors import UserError, mistake_told
 
 @mistake_told()
 def main() -> None:
-    commands = {"train": train_command, "sample": sample_command, "inspect": inspect_command,
-                "evaluate": evaluate_command, "data": data_command}  # fmt: skip
+    commands = {
+        "train": train_command,
+        "sample": sample_command,
+        "inspect": inspect_command,
+        "evaluate": evaluate_command,
+        "data": data_command,
+    }
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in commands:
         print("usage: python -m e2ed2 {train,sample,inspect,evaluate,data} ...   (each with --help)", file=sys.stderr)
@@ -36,8 +41,13 @@ def train_command(arguments: list[str]) -> None:
         dry_run: bool = False
         """Say what the run would be, and write nothing."""
 
-    presets = {name: (preset.loss if preset.objective == "end_to_end" else preset.objective,
-                      Train(preset, Path("runs") / name)) for name, preset in PRESETS.items()}  # fmt: skip
+    presets = {
+        name: (
+            preset.loss if preset.objective == "end_to_end" else preset.objective,
+            Train(preset, Path("runs") / name),
+        )
+        for name, preset in PRESETS.items()
+    }
     options = tyro.extras.overridable_config_cli(
         presets,
         prog="python -m e2ed2 train",

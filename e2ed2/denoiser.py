@@ -64,8 +64,19 @@ class Started:
 
 class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
     @register_to_config
-    def __init__(self, channels: int, grid: int, width: int, depth: int, heads: int, coarse_width: int,
-                 choices: int, sharing: Sharing, steps: int, choice: Choice = "normal"):  # fmt: skip
+    def __init__(
+        self,
+        channels: int,
+        grid: int,
+        width: int,
+        depth: int,
+        heads: int,
+        coarse_width: int,
+        choices: int,
+        sharing: Sharing,
+        steps: int,
+        choice: Choice = "normal",
+    ):
         super().__init__()
         self.coarse = CoarsePath(channels, grid, coarse_width, choices, choice)
         count = steps if sharing == "independent" else 1
@@ -118,10 +129,14 @@ class CoarsePath(nn.Module):
         self.register_buffer("directions", torch.linalg.qr(directions).Q.contiguous())
         self.choices, self.choice, self.shape = choices, choice, (channels, grid, grid)
         self.layers = nn.Sequential(
-            nn.Linear(WIDTH + choices, width), nn.GELU(), nn.LayerNorm(width),
-            nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width),
+            nn.Linear(WIDTH + choices, width),
+            nn.GELU(),
+            nn.LayerNorm(width),
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.LayerNorm(width),
             nn.Linear(width, size),
-        )  # fmt: skip
+        )
 
     def choose(self, z: Tensor) -> Tensor:
         """The choice `w` of initial noise `[B, C, h, w]`."""

@@ -241,8 +241,13 @@ class Trainer:
     @contextmanager
     def progress(self) -> Generator[Any]:
         """Yields a function that takes an update's metrics; shows a bar and appends to `metrics.jsonl`."""
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-                   TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         self.folder.mkdir(parents=True, exist_ok=True)
         started, first, before = time.monotonic(), self.step, self.seconds_before()
         with (

@@ -257,8 +257,10 @@ def _describe(study: Any) -> None:
     from study.design import comparisons, plan, rater_count
 
     spec = study.spec
-    print(f"Study {study.name} version {study.version}: {len(spec.arms)} arms, {len(spec.prompts)} prompts, "
-          f"{len(comparisons(spec))} pairs, {len(spec.questions)} questions")  # fmt: skip
+    print(
+        f"Study {study.name} version {study.version}: {len(spec.arms)} arms, {len(spec.prompts)} prompts, "
+        f"{len(comparisons(spec))} pairs, {len(spec.questions)} questions"
+    )
     print(f"{rater_count(spec)} raters see about {len(plan(spec, 0))} pairs each")
     print(f"Spec: {spec.hash}")
     print(f"Next: python -m study serve, and hand out what python -m study links {study.name} prints")
@@ -274,7 +276,16 @@ def _folders(arms: Sequence[str]) -> dict[str, Path]:
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "create": create_command, "list": list_command, "links": links_command, "serve": serve_command,
-    "progress": progress_command, "people": people_command, "amend": amend_command, "close": close_command,
-    "export": export_command, "verify": verify_command, "report": report_command, "simulate": simulate_command,
-}  # fmt: skip
+    "create": create_command,
+    "list": list_command,
+    "links": links_command,
+    "serve": serve_command,
+    "progress": progress_command,
+    "people": people_command,
+    "amend": amend_command,
+    "close": close_command,
+    "export": export_command,
+    "verify": verify_command,
+    "report": report_command,
+    "simulate": simulate_command,
+}

@@ -95,8 +95,12 @@ def _engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection, _) -> None:
         connection.isolation_level = None  # transactions begin below, not when the driver thinks fit
-        for setting in ("journal_mode=WAL", f"busy_timeout={BUSY_TIMEOUT * 1000}", "foreign_keys=ON",
-                        "synchronous=FULL"):  # fmt: skip
+        for setting in (
+            "journal_mode=WAL",
+            f"busy_timeout={BUSY_TIMEOUT * 1000}",
+            "foreign_keys=ON",
+            "synchronous=FULL",
+        ):
             connection.execute(f"PRAGMA {setting}")
 
     @event.listens_for(engine, "begin")

@@ -41,8 +41,26 @@ from study.spec import DEGRADED, MODES, StudySpec
 from study.studies import StudyInfo
 from study.votes import SHOWN, chain_hash, payload_of, shown_of
 
-VOTE_COLUMNS = ("rater", "assignment", "pair", "prompt", "category", "left", "right", "kind", "repeat_of", "question",
-                "answer", "mode", "position", "response_ms", "gold", "image_left", "image_right", "time")  # fmt: skip
+VOTE_COLUMNS = (
+    "rater",
+    "assignment",
+    "pair",
+    "prompt",
+    "category",
+    "left",
+    "right",
+    "kind",
+    "repeat_of",
+    "question",
+    "answer",
+    "mode",
+    "position",
+    "response_ms",
+    "gold",
+    "image_left",
+    "image_right",
+    "time",
+)
 RATER_COLUMNS = ("rater", "mode", "status", "started", "finished", "channel")
 
 
@@ -141,10 +159,18 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
     """The vote table must say what the latest revisions say."""
     latest = {(r["assignment"], r["question"]): r for r in tables.revisions}
     written = {
-        key: (r["rater"], r["pair"], r["kind"], r["answer"], float(r["response_ms"]), _image(r["left"]),
-              _image(r["right"]), r["time"])
+        key: (
+            r["rater"],
+            r["pair"],
+            r["kind"],
+            r["answer"],
+            float(r["response_ms"]),
+            _image(r["left"]),
+            _image(r["right"]),
+            r["time"],
+        )
         for key, r in latest.items()
-    }  # fmt: skip
+    }
     columns = ["rater", "pair", "kind", "answer", "response_ms", "image_left", "image_right", "time"]
     arms = {(s.prompt, s.arm, _image(s.sha256)) for s in (*tables.spec.stimuli, *tables.spec.degraded)}
     pairs = {(r["rater"], r["assignment"]): r["pair"] for r in tables.revisions}
@@ -213,7 +239,22 @@ def _vote_rows(session: Session, study: StudyInfo) -> Iterable[tuple]:
     for vote, rater, shown, pair, of_left, of_right in session.execute(query):
         past = passes[vote.question] * lengths[rater.id] if rater.mode == "separate" else 0
         yield (
-            rater.id, shown.id, pair.key, pair.prompt, of_left.category, arms[of_left.arm_id], arms[of_right.arm_id],
-            shown.kind, shown.repeat_of or "", vote.question, vote.answer, rater.mode, past + shown.position,
-            float(vote.response_ms), shown.gold, _image(of_left.sha256), _image(of_right.sha256), _iso(vote.time),
-        )  # fmt: skip
+            rater.id,
+            shown.id,
+            pair.key,
+            pair.prompt,
+            of_left.category,
+            arms[of_left.arm_id],
+            arms[of_right.arm_id],
+            shown.kind,
+            shown.repeat_of or "",
+            vote.question,
+            vote.answer,
+            rater.mode,
+            past + shown.position,
+            float(vote.response_ms),
+            shown.gold,
+            _image(of_left.sha256),
+            _image(of_right.sha256),
+            _iso(vote.time),
+        )

@@ -24,9 +24,14 @@ def make_study(store: Store, name: str, sources: Sequence[Source], **changes: An
     check_name(store, name)
     images = import_images(sources, store.library)
     spec = StudySpec(
-        name=name, arms=images.arms, prompts=images.prompts, stimuli=images.stimuli,
-        degraded=images.degraded, gold_of=images.gold_of, **changes,
-    )  # fmt: skip
+        name=name,
+        arms=images.arms,
+        prompts=images.prompts,
+        stimuli=images.stimuli,
+        degraded=images.degraded,
+        gold_of=images.gold_of,
+        **changes,
+    )
     return create_study(store.database, spec)
 
 
@@ -60,8 +65,10 @@ def sources_in(folder: Path, prompts: Path | None = None) -> list[Source]:
             return sources_from_manifest(manifest)
     arms = {part.name: part for part in inner if part.is_dir()}
     if len(arms) < 2:
-        raise StudyError("Give each arm a folder of its own with its images, or add a manifest.csv with the columns "
-                         "prompt, arm, file.")  # fmt: skip
+        raise StudyError(
+            "Give each arm a folder of its own with its images, or add a manifest.csv with the columns "
+            "prompt, arm, file."
+        )
     lines = prompts or folder / "prompts.txt"
     return sources_from_folders(arms, lines if lines.is_file() else None)
 

@@ -157,18 +157,25 @@ class Vote(Base):
 
     __tablename__ = "vote"
     __table_args__ = (
-        ForeignKeyConstraint(["assignment_id", "rater_id"], ["assignment.id", "assignment.rater_id"],
-                             name="fk_vote_own_assignment"),
+        ForeignKeyConstraint(
+            ["assignment_id", "rater_id"], ["assignment.id", "assignment.rater_id"], name="fk_vote_own_assignment"
+        ),
         UniqueConstraint("study_id", "number"),
         UniqueConstraint("assignment_id", "question", "revision"),
         UniqueConstraint("rater_id", "request", "question"),
-        Index("uq_vote_current", "assignment_id", "question", unique=True,
-              sqlite_where=text("is_current"), postgresql_where=text("is_current")),
+        Index(
+            "uq_vote_current",
+            "assignment_id",
+            "question",
+            unique=True,
+            sqlite_where=text("is_current"),
+            postgresql_where=text("is_current"),
+        ),
         one_of("answer", ANSWERS),
         one_of("clock", CLOCKS),
         CheckConstraint("response_ms >= 0", name="response_ms"),
         CheckConstraint("revision >= 1", name="revision"),
-    )  # fmt: skip
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))

@@ -37,8 +37,14 @@ LOOKS = {"light": LIGHT, "dark": DARK}
 
 def _figure(look: Look, rows: int = 0, height: int = 320, **layout) -> go.Figure:
     figure = go.Figure()
-    axis = {"gridcolor": look.grid, "zerolinecolor": look.grid, "linecolor": look.grid, "automargin": True,
-            "fixedrange": True, "title": {"standoff": 8}}  # fmt: skip
+    axis = {
+        "gridcolor": look.grid,
+        "zerolinecolor": look.grid,
+        "linecolor": look.grid,
+        "automargin": True,
+        "fixedrange": True,
+        "title": {"standoff": 8},
+    }
     figure.update_layout(
         height=rows * ROW + 110 if rows else height,
         paper_bgcolor="rgba(0,0,0,0)",
@@ -73,12 +79,20 @@ def outcomes(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figure
         counts = np.array([getattr(p, field) for _, p in bars])
         shares = 100 * counts / np.array([p.wins + p.ties + p.losses for _, p in bars])
         figure.add_bar(
-            x=shares, y=labels, orientation="h", name=name, marker_color=colour, customdata=counts, cliponaxis=False,
-            text=[f"{share:.0f}%" if share >= 8 else "" for share in shares], textposition="inside",
-            insidetextanchor="middle", textangle=0,
+            x=shares,
+            y=labels,
+            orientation="h",
+            name=name,
+            marker_color=colour,
+            customdata=counts,
+            cliponaxis=False,
+            text=[f"{share:.0f}%" if share >= 8 else "" for share in shares],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
             textfont_color=look.text if name == "tie" else ("white" if look is LIGHT else "#0f172a"),
             hovertemplate="%{y}<br>" + name + ": %{x:.1f}% (%{customdata} answers)<extra></extra>",
-        )  # fmt: skip
+        )
     figure.update_xaxes(range=[0, 100], **PERCENT, showgrid=False)
     figure.update_yaxes(autorange="reversed")
     return figure
@@ -150,14 +164,18 @@ def response_times(answers: pd.DataFrame, limit_ms: float | None, look: Look) ->
     figure = _figure(look, showlegend=False, bargap=0.05)
     middle = 10 ** ((edges[1:] + edges[:-1]) / 2)
     figure.add_bar(
-        x=np.log10(middle), y=counts, marker_color=look.series[0], customdata=middle,
+        x=np.log10(middle),
+        y=counts,
+        marker_color=look.series[0],
+        customdata=middle,
         hovertemplate="about %{customdata:.2g} s: %{y} answers<extra></extra>",
-    )  # fmt: skip
+    )
     if limit_ms:
         figure.add_vline(
-            x=float(np.log10(limit_ms / 1000)), line={"color": look.series[1], "dash": "dash"},
+            x=float(np.log10(limit_ms / 1000)),
+            line={"color": look.series[1], "dash": "dash"},
             annotation={"text": "limit", "font": {"color": look.series[1]}},
-        )  # fmt: skip
+        )
     marks = np.array([0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000])
     marks = marks[(marks >= 10 ** edges[0]) & (marks <= 10 ** edges[-1])]
     figure.update_xaxes(
@@ -173,9 +191,12 @@ def progress(answers: pd.DataFrame, look: Look) -> go.Figure:
     keep = np.unique(np.linspace(0, len(times) - 1, 400).astype(int))
     figure = _figure(look, showlegend=False)
     figure.add_scatter(
-        x=times.iloc[keep], y=keep + 1, mode="lines", line={"color": look.series[0], "shape": "hv", "width": 2},
+        x=times.iloc[keep],
+        y=keep + 1,
+        mode="lines",
+        line={"color": look.series[0], "shape": "hv", "width": 2},
         hovertemplate="%{x|%d %b %H:%M}: %{y} answers<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_yaxes(title_text="answers", rangemode="tozero")
     return figure
 
@@ -185,14 +206,22 @@ def evidence(found: dict[str, Evidence], names: dict[str, str], alpha: float, lo
     figure = _figure(look)
     for key, e in found.items():
         figure.add_scatter(
-            x=np.arange(len(e.path) + 1), y=(1.0, *e.path), mode="lines", name=names[key], line={"width": 2},
+            x=np.arange(len(e.path) + 1),
+            y=(1.0, *e.path),
+            mode="lines",
+            name=names[key],
+            line={"width": 2},
             hovertemplate="%{x} raters: %{y:.3g}<extra>" + names[key] + "</extra>",
-        )  # fmt: skip
+        )
     last = max(len(e.path) for e in found.values())
     figure.add_scatter(
-        x=[0, last], y=[1 / alpha] * 2, mode="lines", name=f"enough: {1 / alpha:g}", hoverinfo="skip",
+        x=[0, last],
+        y=[1 / alpha] * 2,
+        mode="lines",
+        name=f"enough: {1 / alpha:g}",
+        hoverinfo="skip",
         line={"color": look.quiet, "dash": "dash", "width": 1},
-    )  # fmt: skip
+    )
     figure.update_xaxes(title_text="raters who finished", rangemode="tozero", dtick=max(1, last // 8))
     decades = int(np.log10(max(1 / alpha, *(e.highest for e in found.values()))))
     figure.update_yaxes(type="log", title_text="e-value", exponentformat="power", dtick=max(1, decades // 6))
@@ -209,9 +238,15 @@ def _offset(i: int, count: int) -> float:
 
 
 def _intervals(
-    figure: go.Figure, rows: Iterable[tuple[str, Estimate]], look: Look, name: str, colour: str,
-    percent: bool = False, offset: float = 0.0, order: list[str] | None = None,
-) -> None:  # fmt: skip
+    figure: go.Figure,
+    rows: Iterable[tuple[str, Estimate]],
+    look: Look,
+    name: str,
+    colour: str,
+    percent: bool = False,
+    offset: float = 0.0,
+    order: list[str] | None = None,
+) -> None:
     """Dots with whiskers. Unknown figures leave their row empty."""
     rows = list(rows)
     scale, unit = (100, "%") if percent else (1, "")
@@ -223,14 +258,26 @@ def _intervals(
     )
     digits = ".1f" if percent else ".2f"
     figure.add_scatter(
-        x=value, y=[i + offset for i, _, _ in known], mode="markers", name=name,
+        x=value,
+        y=[i + offset for i, _, _ in known],
+        mode="markers",
+        name=name,
         marker={"size": 10, "color": colour},
-        error_x={"type": "data", "symmetric": False, "array": high - value, "arrayminus": value - low,
-                 "color": colour, "thickness": 2, "width": 5},
-        customdata=[f"{label}: {v:{digits}}{unit} ({a:{digits}} to {b:{digits}}), {e.n} answers"
-                    for (_, label, e), v, a, b in zip(known, value, low, high, strict=True)],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": high - value,
+            "arrayminus": value - low,
+            "color": colour,
+            "thickness": 2,
+            "width": 5,
+        },
+        customdata=[
+            f"{label}: {v:{digits}}{unit} ({a:{digits}} to {b:{digits}}), {e.n} answers"
+            for (_, label, e), v, a, b in zip(known, value, low, high, strict=True)
+        ],
         hovertemplate="%{customdata}<extra>" + name + "</extra>",
-    )  # fmt: skip
+    )
     _rows(figure, labels)
 
 

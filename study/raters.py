@@ -108,10 +108,18 @@ def enrol(database: Database, study: StudyInfo, person: Person) -> Participation
         _check_cap(session, study, person)
         assignments = _handed_out(session, study, number)
         rater = Rater(
-            id=secrets.token_hex(8), study_id=study.id, number=number, person=f"{person.channel}:{person.id}",
-            channel=person.channel, mode=rater_mode(study.spec, number), status="active", practised=-1,
-            code="".join(secrets.choice(CODE_LETTERS) for _ in range(8)), started=now(), last_seen=now(),
-        )  # fmt: skip
+            id=secrets.token_hex(8),
+            study_id=study.id,
+            number=number,
+            person=f"{person.channel}:{person.id}",
+            channel=person.channel,
+            mode=rater_mode(study.spec, number),
+            status="active",
+            practised=-1,
+            code="".join(secrets.choice(CODE_LETTERS) for _ in range(8)),
+            started=now(),
+            last_seen=now(),
+        )
         session.add(rater)
         session.flush()
         _store(session, study, rater.id, assignments)
@@ -122,9 +130,10 @@ def set_practised(database: Database, rater: str, practised: int) -> None:
     """Never backwards, whichever of two tabs asks last."""
     with database.write() as session:
         session.execute(
-            update(Rater).where(Rater.id == rater, Rater.practised < practised)
+            update(Rater)
+            .where(Rater.id == rater, Rater.practised < practised)
             .values(practised=practised, last_seen=now())
-        )  # fmt: skip
+        )
 
 
 def welcome_back(database: Database, participation: Participation) -> None:
@@ -132,23 +141,28 @@ def welcome_back(database: Database, participation: Participation) -> None:
     study = participation.study
     with database.write() as session:
         session.scalars(select(Study.id).where(Study.id == study.id).with_for_update()).one()
-        full = {key for key, count in answered_comparisons(session, study, held=True).items()
-                if count >= study.spec.raters_per_pair}  # fmt: skip
+        full = {
+            key
+            for key, count in answered_comparisons(session, study, held=True).items()
+            if count >= study.spec.raters_per_pair
+        }
         voted = select(Vote.assignment_id).where(Vote.rater_id == participation.id)
         released = (
-            select(StoredAssignment.id).join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
+            select(StoredAssignment.id)
+            .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
             .where(StoredAssignment.rater_id == participation.id, StoredPair.key.in_(full))
             .where(StoredAssignment.kind.in_(("comparison", "repeat")), StoredAssignment.id.not_in(voted))
-        )  # fmt: skip
+        )
         session.execute(
             update(StoredAssignment)
             .where(StoredAssignment.id.in_(list(session.scalars(released))))
             .values(released=True)
         )
         session.execute(
-            update(Rater).where(Rater.id == participation.id, Rater.status == "abandoned")
+            update(Rater)
+            .where(Rater.id == participation.id, Rater.status == "abandoned")
             .values(status="active", last_seen=now())
-        )  # fmt: skip
+        )
 
 
 def _abandoning(study: StudyInfo, moment: datetime):
@@ -193,13 +207,21 @@ def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence
 
     session.add_all(
         StoredAssignment(
-            id=names[a.position], rater_id=rater, pair_id=pairs[a.pair], position=a.position, kind=a.kind, gold=a.gold,
+            id=names[a.position],
+            rater_id=rater,
+            pair_id=pairs[a.pair],
+            position=a.position,
+            kind=a.kind,
+            gold=a.gold,
             repeat_of=None if a.repeat_of is None else names[a.repeat_of],
-            left_id=stimulus(a.left), right_id=stimulus(a.right), released=False,
-            left_token=secrets.token_urlsafe(16), right_token=secrets.token_urlsafe(16),
+            left_id=stimulus(a.left),
+            right_id=stimulus(a.right),
+            released=False,
+            left_token=secrets.token_urlsafe(16),
+            right_token=secrets.token_urlsafe(16),
         )
         for a in sorted(assignments, key=lambda a: a.repeat_of is not None)
-    )  # fmt: skip
+    )
     session.flush()
 
 

@@ -193,16 +193,25 @@ def _lean(p: Pictures) -> float:
 def _page(export: Export, found: Results) -> str:
     environment = Environment(loader=PackageLoader("study"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {
-        "percent": wording.percent, "interval": wording.with_interval, "p": wording.p_value, "picture": _data_uri,
-    }  # fmt: skip
+        "percent": wording.percent,
+        "interval": wording.with_interval,
+        "p": wording.p_value,
+        "picture": _data_uri,
+    }
     texts = {q.key: q.text for q in export.spec.questions}
     return environment.get_template("report.html").render(
-        spec=export.spec, found=found, texts=texts, folder=export.folder,
+        spec=export.spec,
+        found=found,
+        texts=texts,
+        folder=export.folder,
         verdicts={key: wording.verdict(q) for key, q in found.kept.questions.items()},
-        halo=wording.halo(found.kept), methods=wording.methods(export.spec, found),
-        times=_quantiles(_kept(export, found)["response_ms"]), pictures=_pictures(export, found),
-        figures=_figures(export, found), plotly=get_plotlyjs(),
-    )  # fmt: skip
+        halo=wording.halo(found.kept),
+        methods=wording.methods(export.spec, found),
+        times=_quantiles(_kept(export, found)["response_ms"]),
+        pictures=_pictures(export, found),
+        figures=_figures(export, found),
+        plotly=get_plotlyjs(),
+    )
 
 
 def _figures(export: Export, found: Results) -> str:

@@ -110,10 +110,16 @@ def planned(options: Simulate) -> StudySpec:
         for copy in range(options.images_per_prompt)
     )
     return StudySpec(
-        "simulated", arms, prompts, stimuli, questions=(Question("overall", "Which is better?"),), seed=options.seed,
-        placebos=Placebos(0, 0, 0, 0), pairs_per_rater=options.pairs_per_rater,
+        "simulated",
+        arms,
+        prompts,
+        stimuli,
+        questions=(Question("overall", "Which is better?"),),
+        seed=options.seed,
+        placebos=Placebos(0, 0, 0, 0),
+        pairs_per_rater=options.pairs_per_rater,
         raters_per_pair=options.raters_per_pair,
-    )  # fmt: skip
+    )
 
 
 def strengths(arms: tuple[str, ...], win_rates: tuple[float, ...], world: World) -> dict[str, float]:
@@ -139,10 +145,38 @@ def design(spec: StudySpec, raters: int) -> pd.DataFrame:
         mode = rater_mode(spec, index)
         for a in plan(spec, index):
             first = "" if a.repeat_of is None else f"{index}-{a.repeat_of}"
-            rows.append((f"rater{index:04}", f"{index}-{a.position}", a.pair, a.prompt, a.left.arm, a.right.arm,
-                         a.kind, first, mode, a.position, a.gold, a.left.sha256, a.right.sha256))  # fmt: skip
-    columns = ["rater", "assignment", "pair", "prompt", "left", "right", "kind", "repeat_of", "mode", "position",
-               "gold", "image_left", "image_right"]  # fmt: skip
+            rows.append(
+                (
+                    f"rater{index:04}",
+                    f"{index}-{a.position}",
+                    a.pair,
+                    a.prompt,
+                    a.left.arm,
+                    a.right.arm,
+                    a.kind,
+                    first,
+                    mode,
+                    a.position,
+                    a.gold,
+                    a.left.sha256,
+                    a.right.sha256,
+                )
+            )
+    columns = [
+        "rater",
+        "assignment",
+        "pair",
+        "prompt",
+        "left",
+        "right",
+        "kind",
+        "repeat_of",
+        "mode",
+        "position",
+        "gold",
+        "image_left",
+        "image_right",
+    ]
     table = pd.DataFrame(rows, columns=columns)
     categories = {prompt.text: prompt.category for prompt in spec.prompts}
     table = table.assign(category=table["prompt"].map(categories), time="")
@@ -164,9 +198,15 @@ def simulate(
     net = [float(p[0] - p[2]) for p in won]
     better, worse = (found[..., 0] < 0.05) & (found[..., 1] > 0), (found[..., 0] < 0.05) & (found[..., 1] < 0)
     return Power(
-        raters, len(shown), studies, spec.arms, tuple(net), tuple(map(float, better.mean(0))),
-        tuple(map(float, found[..., 2].mean(0))), float(worse.any(1).mean()),
-    )  # fmt: skip
+        raters,
+        len(shown),
+        studies,
+        spec.arms,
+        tuple(net),
+        tuple(map(float, better.mean(0))),
+        tuple(map(float, found[..., 2].mean(0))),
+        float(worse.any(1).mean()),
+    )
 
 
 def _one_study(answers: pd.DataFrame, arms: tuple[str, ...]) -> list[tuple[float, float, float]]:

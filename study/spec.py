@@ -138,8 +138,11 @@ class StudySpec:
             yield "A study compares at least two arms."
         if DEGRADED in self.arms or not all(arm.strip() for arm in self.arms):
             yield f"An arm has no name, or the reserved name {DEGRADED!r}: choose another."
-        for what, names in (("arm", self.arms), ("prompt", [prompt.text for prompt in self.prompts]),
-                            ("question", [question.key for question in self.questions])):  # fmt: skip
+        for what, names in (
+            ("arm", self.arms),
+            ("prompt", [prompt.text for prompt in self.prompts]),
+            ("question", [question.key for question in self.questions]),
+        ):
             for name, count in Counter(names).items():
                 if count > 1:
                     yield f"The {what} {name!r} is named {count} times: name it once."

@@ -114,9 +114,7 @@ def progress(database: Database, study: StudyInfo) -> Progress:
 
 def answered_comparisons(session: Session, study: StudyInfo, held: bool = False) -> dict[str, int]:
     """Pair id to its raters who answered every question; with `held`, also those who are about to."""
-    votes = (
-        select(func.count()).where(Vote.assignment_id == StoredAssignment.id, Vote.is_current).scalar_subquery()
-    )  # fmt: skip
+    votes = select(func.count()).where(Vote.assignment_id == StoredAssignment.id, Vote.is_current).scalar_subquery()
     counted = votes == len(study.spec.questions)
     query = (
         select(StoredPair.key, func.count())
@@ -150,18 +148,31 @@ def _spec(text: str) -> StudySpec:
 
 def _insert(session: Session, spec: StudySpec, version: int, reason: str) -> StudyInfo:
     row = Study(
-        name=spec.name, version=version, spec=spec.to_json(), spec_hash=spec.hash, reason=reason,
-        token=secrets.token_urlsafe(12), secret=secrets.token_urlsafe(32), created=now(), closed=None,
-    )  # fmt: skip
+        name=spec.name,
+        version=version,
+        spec=spec.to_json(),
+        spec_hash=spec.hash,
+        reason=reason,
+        token=secrets.token_urlsafe(12),
+        secret=secrets.token_urlsafe(32),
+        created=now(),
+        closed=None,
+    )
     session.add(row)
     session.flush()
     arms = {name: Arm(study_id=row.id, name=name) for name in (*spec.arms, DEGRADED)}
     session.add_all(arms.values())
     session.flush()
     session.add_all(
-        StoredStimulus(study_id=row.id, arm_id=arms[s.arm].id, prompt=s.prompt, category=spec.category(s.prompt),
-                       file=s.file, sha256=s.sha256)
+        StoredStimulus(
+            study_id=row.id,
+            arm_id=arms[s.arm].id,
+            prompt=s.prompt,
+            category=spec.category(s.prompt),
+            file=s.file,
+            sha256=s.sha256,
+        )
         for s in (*spec.stimuli, *spec.degraded)
-    )  # fmt: skip
+    )
     session.flush()
     return info(row, spec.name)

@@ -70,12 +70,18 @@ def open_pair(store: Store, prompt: str, pictures: Mapping[str, Image.Image], ba
     if len(known) >= MOST_PAIRS:
         raise StudyError("Visitors have chosen so many pairs that there is no room for another.")
     spec = StudySpec(
-        name=name, arms=tuple(images), prompts=(Prompt(prompt),),
+        name=name,
+        arms=tuple(images),
+        prompts=(Prompt(prompt),),
         stimuli=tuple(Stimulus(prompt, arm, "", sha256) for arm, sha256 in images.items()),
         seed=int(digest[16:24], 16),  # so that the sides differ from pair to pair, not only from rater to rater
-        raters_per_pair=MOST_RATERS, pairs_per_rater=1, placebos=Placebos(0, 0, 0, 0),
-        exclusions=Exclusions(None, None, None), title="Which picture is better?", completion_url=back,
-    )  # fmt: skip
+        raters_per_pair=MOST_RATERS,
+        pairs_per_rater=1,
+        placebos=Placebos(0, 0, 0, 0),
+        exclusions=Exclusions(None, None, None),
+        title="Which picture is better?",
+        completion_url=back,
+    )
     try:
         return create_study(store.database, spec)
     except StudyError:  # somebody chose it in this moment
@@ -92,10 +98,12 @@ def reveal(database: Database, rater: Participation) -> Revealed | None:
     query = (
         select(arm.name, other.name)
         .select_from(StoredAssignment)
-        .join(left, left.id == StoredAssignment.left_id).join(arm, arm.id == left.arm_id)
-        .join(right, right.id == StoredAssignment.right_id).join(other, other.id == right.arm_id)
+        .join(left, left.id == StoredAssignment.left_id)
+        .join(arm, arm.id == left.arm_id)
+        .join(right, right.id == StoredAssignment.right_id)
+        .join(other, other.id == right.arm_id)
         .where(StoredAssignment.id == screen.assignment)
-    )  # fmt: skip
+    )
     with database.read() as session:
         return Revealed(screen, *session.execute(query).one())
 
@@ -109,11 +117,13 @@ def tally(database: Database, question: str = DEFAULT_QUESTIONS[0].key) -> list[
         .select_from(Vote)
         .join(Study, Study.id == Vote.study_id)
         .join(StoredAssignment, StoredAssignment.id == Vote.assignment_id)
-        .join(left, left.id == StoredAssignment.left_id).join(arm, arm.id == left.arm_id)
-        .join(right, right.id == StoredAssignment.right_id).join(other, other.id == right.arm_id)
+        .join(left, left.id == StoredAssignment.left_id)
+        .join(arm, arm.id == left.arm_id)
+        .join(right, right.id == StoredAssignment.right_id)
+        .join(other, other.id == right.arm_id)
         .where(Study.name.startswith(VISITORS, autoescape=True), Vote.is_current, Vote.question == question)
         .group_by(arm.name, other.name, Vote.answer)
-    )  # fmt: skip
+    )
     counts: Counter[tuple[str, str, str]] = Counter()
     with database.read() as session:
         for of_left, of_right, answer, count in session.execute(query):

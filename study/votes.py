@@ -111,9 +111,10 @@ def finish(database: Database, rater: Participation) -> None:
     """For a rater who came back to find every open pair answered by others."""
     with database.write() as session:
         session.execute(
-            update(Rater).where(Rater.id == rater.id, Rater.status != "finished")
+            update(Rater)
+            .where(Rater.id == rater.id, Rater.status != "finished")
             .values(status="finished", finished=now())
-        )  # fmt: skip
+        )
 
 
 def last_receipt(database: Database, rater: Participation) -> Receipt:
@@ -136,11 +137,22 @@ def chain_hash(payload: Mapping[str, Any]) -> str:
 def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str, Any]:
     """What the hash of a vote covers: the answer, its circumstances, and what was shown."""
     return {
-        "spec": spec_hash, "number": vote.number, "rater": vote.rater_id, "assignment": vote.assignment_id,
-        "question": vote.question, "answer": vote.answer, "revision": vote.revision, "request": vote.request,
-        "response_ms": vote.response_ms, "clock": vote.clock, "decode_ms": vote.decode_ms, "viewport": vote.viewport,
-        "time": vote.time.isoformat(timespec="microseconds"), "previous": vote.previous, **shown,
-    }  # fmt: skip
+        "spec": spec_hash,
+        "number": vote.number,
+        "rater": vote.rater_id,
+        "assignment": vote.assignment_id,
+        "question": vote.question,
+        "answer": vote.answer,
+        "revision": vote.revision,
+        "request": vote.request,
+        "response_ms": vote.response_ms,
+        "clock": vote.clock,
+        "decode_ms": vote.decode_ms,
+        "viewport": vote.viewport,
+        "time": vote.time.isoformat(timespec="microseconds"),
+        "previous": vote.previous,
+        **shown,
+    }
 
 
 def _shown():
@@ -171,16 +183,23 @@ def _screens(session: Session, rater: Participation) -> list[Screen]:
     shown = session.execute(
         select(StoredAssignment.id, StoredAssignment.left_token, StoredAssignment.right_token, StoredPair.prompt)
         .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
-        .where(StoredAssignment.rater_id == rater.id, ~StoredAssignment.released).order_by(StoredAssignment.position)
-    ).all()  # fmt: skip
+        .where(StoredAssignment.rater_id == rater.id, ~StoredAssignment.released)
+        .order_by(StoredAssignment.position)
+    ).all()
     asked = [(row, asks) for asks in passes for row in shown]
     return [
         Screen(
-            row.id, row.prompt, row.left_token, row.right_token, asks,
-            {q.key: answers[row.id][q.key] for q in asks if q.key in answers.get(row.id, {})}, step, len(asked),
+            row.id,
+            row.prompt,
+            row.left_token,
+            row.right_token,
+            asks,
+            {q.key: answers[row.id][q.key] for q in asks if q.key in answers.get(row.id, {})},
+            step,
+            len(asked),
         )
         for step, (row, asks) in enumerate(asked)
-    ]  # fmt: skip
+    ]
 
 
 def _repeated(session: Session, rater: Participation, ballot: Ballot) -> Receipt | None:
@@ -218,12 +237,22 @@ def _append(
     for question in questions:
         number += 1
         vote = Vote(
-            study_id=rater.study.id, number=number, rater_id=rater.id, assignment_id=ballot.assignment,
-            question=question, answer=ballot.answers[question], revision=revisions.get(question, 0) + 1,
-            is_current=True, request=ballot.request, clock=ballot.clock,
-            response_ms=min(max(ballot.response_ms.get(question, 0), 0), MAX_MS), decode_ms=ballot.decode_ms,
-            viewport=ballot.viewport, time=moment, previous=previous,
-        )  # fmt: skip
+            study_id=rater.study.id,
+            number=number,
+            rater_id=rater.id,
+            assignment_id=ballot.assignment,
+            question=question,
+            answer=ballot.answers[question],
+            revision=revisions.get(question, 0) + 1,
+            is_current=True,
+            request=ballot.request,
+            clock=ballot.clock,
+            response_ms=min(max(ballot.response_ms.get(question, 0), 0), MAX_MS),
+            decode_ms=ballot.decode_ms,
+            viewport=ballot.viewport,
+            time=moment,
+            previous=previous,
+        )
         vote.hash = previous = chain_hash(payload_of(vote, shown, rater.study.spec.hash))
         session.add(vote)
     session.flush()

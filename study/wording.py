@@ -62,11 +62,15 @@ def _of_two(p: Preference, p_holm: float) -> Verdict:
     value = rate.value if p.net.value >= 0 else 1 - rate.value
     counts = f"{p.wins} for {p.arm}, {p.losses} for {p.other}, {p.ties} tie{'s' * (p.ties != 1)}"
     if sure == "not sure":
-        text = (f"Counting a tie as half, {better} wins {percent(value)} of the comparisons, and anything from "
-                f"{percent(low)} to {percent(high)} fits the answers ({counts}; {p_value(p_holm)}).")  # fmt: skip
+        text = (
+            f"Counting a tie as half, {better} wins {percent(value)} of the comparisons, and anything from "
+            f"{percent(low)} to {percent(high)} fits the answers ({counts}; {p_value(p_holm)})."
+        )
         return Verdict("No clear winner", text, sure)
-    text = (f"Counting a tie as half, {better} wins {percent(value)} of the comparisons with {worse} (95% interval "
-            f"{percent(low)} to {percent(high)}; {counts}; {p_value(p_holm)}).")  # fmt: skip
+    text = (
+        f"Counting a tie as half, {better} wins {percent(value)} of the comparisons with {worse} (95% interval "
+        f"{percent(low)} to {percent(high)}; {counts}; {p_value(p_holm)})."
+    )
     return Verdict(f"{better} is preferred", text, sure)
 
 
@@ -91,8 +95,10 @@ def halo(analysis: Analysis) -> list[str]:
     for mode, part in analysis.halo.items():
         where = "on one screen" if mode == "joint" else "in separate passes"
         same, alpha = with_interval(part.all_same), with_interval(part.alpha, False)
-        lines.append(f"Asked {where}, a rater gave all questions on a pair the same answer in {same} of the cases; "
-                     f"alpha between the questions is {alpha}.")  # fmt: skip
+        lines.append(
+            f"Asked {where}, a rater gave all questions on a pair the same answer in {same} of the cases; "
+            f"alpha between the questions is {alpha}."
+        )
     if analysis.halo_of_one_screen:
         e = analysis.halo_of_one_screen
         what = "raises" if e.value > 0 else "lowers"
@@ -106,12 +112,19 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
     arms, flow = len(spec.arms), found.flow
     shares = ", ".join(
         f"{name} {100 * share:g}%"
-        for name, share in (("identical pairs", spec.placebos.identical), ("same-arm pairs", spec.placebos.same_arm),
-                            ("repeats with exchanged sides", spec.placebos.repeat), ("gold pairs", spec.placebos.gold))
+        for name, share in (
+            ("identical pairs", spec.placebos.identical),
+            ("same-arm pairs", spec.placebos.same_arm),
+            ("repeats with exchanged sides", spec.placebos.repeat),
+            ("gold pairs", spec.placebos.gold),
+        )
         if share
-    )  # fmt: skip
-    mode = {"joint": "on one screen", "separate": "in a separate pass each",
-            "randomised": "on one screen or in separate passes, drawn for each rater"}[spec.mode]  # fmt: skip
+    )
+    mode = {
+        "joint": "on one screen",
+        "separate": "in a separate pass each",
+        "randomised": "on one screen or in separate passes, drawn for each rater",
+    }[spec.mode]
     rules = [rule.words for rule in flow.rules]
     design = (
         f"Raters compared images of {arms} arms ({', '.join(spec.arms)}) for {len(spec.prompts)} prompts, two images "

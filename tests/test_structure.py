@@ -10,8 +10,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OWN = {"app", "e2ed2", "study", "tests", "benchmarks", "tools"}
-DISTRIBUTIONS = {"PIL": "pillow", "sqlalchemy": "SQLAlchemy", "resvg_py": "resvg-py",
-                 "torch_fidelity": "torch-fidelity", "axe_playwright_python": "axe-playwright-python"}  # fmt: skip
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "sqlalchemy": "SQLAlchemy",
+    "resvg_py": "resvg-py",
+    "torch_fidelity": "torch-fidelity",
+    "axe_playwright_python": "axe-playwright-python",
+}
 
 
 def imports(*parts: str) -> set[str]:

@@ -13,9 +13,23 @@ from e2ed2.generate import Settings, available_models, load, most_steps, paint
 
 SIDE, MARGIN, HEAD = 128, 130, 26
 PROMPTS = (
-    "red apple", "cat face", "grinning face", "house", "red heart", "sunflower", "fire", "automobile",
-    "pizza", "dog face", "rocket", "robot", "panda", "rainbow", "guitar", "strawberry",
-)  # fmt: skip
+    "red apple",
+    "cat face",
+    "grinning face",
+    "house",
+    "red heart",
+    "sunflower",
+    "fire",
+    "automobile",
+    "pizza",
+    "dog face",
+    "rocket",
+    "robot",
+    "panda",
+    "rainbow",
+    "guitar",
+    "strawberry",
+)
 
 
 @dataclass(frozen=True)

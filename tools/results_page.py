@@ -73,12 +73,28 @@ def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str
         result = of[name, most[name], "train"]
         cost = result["cost"]
         rows.append(
-            [name, most[name], *_distance(result),
-             number(result["diversity_ratio"], 2), number(result["nearest_training_lpips"], 3),
-             f"{cost['gflop']:.2f}", f"{1000 * cost['seconds']:.0f}"]
-        )  # fmt: skip
-    columns = ["model", "steps", "FD", "KID", "precision", "recall", "diversity ratio", "nearest drawing", "GFLOP",
-               "ms a picture"]  # fmt: skip
+            [
+                name,
+                most[name],
+                *_distance(result),
+                number(result["diversity_ratio"], 2),
+                number(result["nearest_training_lpips"], 3),
+                f"{cost['gflop']:.2f}",
+                f"{1000 * cost['seconds']:.0f}",
+            ]
+        )
+    columns = [
+        "model",
+        "steps",
+        "FD",
+        "KID",
+        "precision",
+        "recall",
+        "diversity ratio",
+        "nearest drawing",
+        "GFLOP",
+        "ms a picture",
+    ]
     return table(columns, rows)
 
 

@@ -65,8 +65,10 @@ class ComparePage:
 
     def lay_out_pair(self) -> None:
         with gr.Column(visible=False) as self.pair:
-            gr.Markdown("## Two of them, closely\nPress pictures above to choose them. Drag across the picture here, "
-                        "or use the arrow keys.")  # fmt: skip
+            gr.Markdown(
+                "## Two of them, closely\nPress pictures above to choose them. Drag across the picture here, "
+                "or use the arrow keys."
+            )
             with gr.Row():
                 with gr.Column(min_width=240, scale=1):
                     self.left = gr.Dropdown([], label="Left")
@@ -84,15 +86,20 @@ class ComparePage:
         )
         self.other.click(None, None, self.seed, js=OTHER_SEED, **QUIET)
         started = gr.on(
-            [self.go.click, self.prompt.submit], outputs=[self.go, self.status],
+            [self.go.click, self.prompt.submit],
+            outputs=[self.go, self.status],
             **at_once(busy("Painting …"), "Getting the models ready …"),
-        )  # fmt: skip
+        )
         painted = started.then(
-            self.compare, asked_for, results, api_name="compare",
-            preprocess=False, **PAINTING,
+            self.compare,
+            asked_for,
+            results,
+            api_name="compare",
+            preprocess=False,
+            **PAINTING,
             api_description="Paint a prompt with several models at every number of steps, all from the noise of one "
             "seed. Returns the table, one line about it, and the table as a PNG file and as a web page.",
-        )  # fmt: skip
+        )
         for done in (welcome, painted):
             done.then(self.enable, self.compared, [self.go, self.png, self.page], **QUIET)
         pair = [self.left, self.right, self.compared]

@@ -15,8 +15,14 @@ from app.painting import Progress, download, far_note, paint_all
 from app.services import NO_MODELS, Services, fresh_seed
 from e2ed2.generate import MAX_COUNT, MAX_PROMPT, STEPS
 
-EXAMPLES = ["red apple, noto style", "cat face, fluent style", "sunflower", "rocket", "a castle on a hill",
-            "pizza, openmoji style"]  # fmt: skip
+EXAMPLES = [
+    "red apple, noto style",
+    "cat face, fluent style",
+    "sunflower",
+    "rocket",
+    "a castle on a hill",
+    "pizza, openmoji style",
+]
 WELCOME_SEED = 7
 HINT = (
     "The models know about 1,000 things that have an emoji, in six drawing styles: noto, twemoji, flat, fluent, "
@@ -43,9 +49,14 @@ class GeneratePage:
     def lay_out_question(self) -> None:
         with gr.Row(elem_classes="ask"):
             self.prompt = gr.Textbox(
-                EXAMPLES[0], label="Prompt", placeholder="For example: red apple, noto style", max_lines=1, scale=5,
-                min_width=280, info=f"What would you like to see? A few words, at most {MAX_PROMPT} characters.",
-            )  # fmt: skip
+                EXAMPLES[0],
+                label="Prompt",
+                placeholder="For example: red apple, noto style",
+                max_lines=1,
+                scale=5,
+                min_width=280,
+                info=f"What would you like to see? A few words, at most {MAX_PROMPT} characters.",
+            )
             self.paint = gr.Button("Paint", variant="primary", scale=1, min_width=110)
             self.stop = gr.Button("Stop", variant="stop", scale=1, min_width=110, visible=False)
         self.examples = gr.Dataset(
@@ -55,26 +66,47 @@ class GeneratePage:
     def lay_out_pictures(self) -> None:
         self.status = gr.Markdown(label="Status", elem_id="status")
         self.pictures = gr.Gallery(
-            label="Pictures", show_label=False, format="png", columns=2, height="auto", object_fit="contain",
-            interactive=False, buttons=["download", "fullscreen"], elem_id="pictures", elem_classes="pictures",
-        )  # fmt: skip
+            label="Pictures",
+            show_label=False,
+            format="png",
+            columns=2,
+            height="auto",
+            object_fit="contain",
+            interactive=False,
+            buttons=["download", "fullscreen"],
+            elem_id="pictures",
+            elem_classes="pictures",
+        )
         with gr.Row(elem_classes="ask"):
             self.address = gr.Textbox(
-                label="Link that paints these again", buttons=["copy"], interactive=False, max_lines=1, scale=3,
-                min_width=220, elem_id="address",
-            )  # fmt: skip
+                label="Link that paints these again",
+                buttons=["copy"],
+                interactive=False,
+                max_lines=1,
+                scale=3,
+                min_width=220,
+                elem_id="address",
+            )
             self.download = gr.DownloadButton("Download", scale=1, min_width=130, interactive=False)
         self.made = gr.State([])
 
     def lay_out_settings(self) -> None:
         self.model = gr.Radio(
-            self.services.models.choices(), value=self.services.models.favourite(), label="Model",
-            info="They differ in what they were taught to get right.", elem_id="model",
-        )  # fmt: skip
+            self.services.models.choices(),
+            value=self.services.models.favourite(),
+            label="Model",
+            info="They differ in what they were taught to get right.",
+            elem_id="model",
+        )
         self.steps = gr.Slider(
-            STEPS[0], STEPS[-1], value=STEPS[-1], step=1, label="Steps", buttons=[],
+            STEPS[0],
+            STEPS[-1],
+            value=STEPS[-1],
+            step=1,
+            label="Steps",
+            buttons=[],
             info=STEPS_INFO,
-        )  # fmt: skip
+        )
         self.count = gr.Slider(1, MAX_COUNT, value=1, step=1, label="Number of pictures", buttons=[])
         with gr.Group():
             self.seed = gr.Number(
@@ -88,9 +120,16 @@ class GeneratePage:
         with gr.Accordion("Your pictures so far", open=False):
             gr.Markdown("Kept in this browser only. Choose one to use its settings again.", elem_classes="hint")
             self.past = gr.Gallery(
-                show_label=False, label="Your pictures so far", format="png", columns=6, height="auto",
-                interactive=False, allow_preview=False, buttons=[], elem_id="past",
-            )  # fmt: skip
+                show_label=False,
+                label="Your pictures so far",
+                format="png",
+                columns=6,
+                height="auto",
+                interactive=False,
+                allow_preview=False,
+                buttons=[],
+                elem_id="past",
+            )
             self.forget = gr.Button("Forget them", size="sm")
         self.history = gr.BrowserState([], storage_key="e2ed2-history", secret="e2ed2-history")
 
@@ -98,18 +137,28 @@ class GeneratePage:
         results = [self.pictures, self.status, self.seed, self.address, self.download, self.made]
         fields = [self.prompt, self.model, self.steps, self.seed, self.randomise, self.count]
         welcome = demo.load(self.open_page, None, fields, **SAYING).then(
-            self.welcome, [self.prompt, self.model, self.steps, self.seed, self.count, self.inside, self.status],
-            results, api_visibility="private", preprocess=False, **PAINTING,
-        )  # fmt: skip
+            self.welcome,
+            [self.prompt, self.model, self.steps, self.seed, self.count, self.inside, self.status],
+            results,
+            api_visibility="private",
+            preprocess=False,
+            **PAINTING,
+        )
         started = gr.on(
-            [self.paint.click, self.prompt.submit], outputs=[self.paint, self.stop, self.status],
+            [self.paint.click, self.prompt.submit],
+            outputs=[self.paint, self.stop, self.status],
             **at_once(gr.update(visible=False), gr.update(visible=True), "Starting …"),
-        )  # fmt: skip
+        )
         painted = started.then(
-            self.generate, [*fields, self.inside], results, api_name="generate", preprocess=False, **PAINTING,
+            self.generate,
+            [*fields, self.inside],
+            results,
+            api_name="generate",
+            preprocess=False,
+            **PAINTING,
             api_description="Paint pictures of a prompt. Returns the pictures, one line about them, the first seed, a "
             "link that paints them again, and the picture's file, or a zip of several.",
-        )  # fmt: skip
+        )
         for done in (welcome, painted):
             done.then(self.buttons, None, [self.paint, self.stop], **QUIET)
             done.then(self.keep, [self.history, self.made], [self.history, self.download], **QUIET)

@@ -51,8 +51,10 @@ class ResultsPage:
         chosen: Callable[[], Sequence[Chosen]],
     ):
         self.models, self.people, self.chosen = services.models, people, chosen
-        gr.Markdown("# How good are they?\nEvery figure here was measured on this project's own models and drawings, "
-                    "with an encoder that no model was trained against.")  # fmt: skip
+        gr.Markdown(
+            "# How good are they?\nEvery figure here was measured on this project's own models and drawings, "
+            "with an encoder that no model was trained against."
+        )
         self.said = gr.Markdown(label="Status")
         with gr.Column() as self.figures:
             self.lay_out_figures()
@@ -73,8 +75,10 @@ class ResultsPage:
         self.variety = gr.Plot(label="Variety", show_label=False, elem_id="variety", visible=False)
         gr.Markdown("## All figures")
         self.table = gr.HTML(label="All figures", elem_id="table")
-        gr.Markdown("Seconds are those of the one machine, with two cores, that measured all; yours has others.",
-                    elem_classes="hint")  # fmt: skip
+        gr.Markdown(
+            "Seconds are those of the one machine, with two cores, that measured all; yours has others.",
+            elem_classes="hint",
+        )
 
     def lay_out_people(self) -> None:
         gr.Markdown("## What people prefer")
@@ -90,8 +94,16 @@ class ResultsPage:
         people = [self.votes, self.preferences, self.agreement]
         opened = [self.said, self.figures, self.split, *drawn, *people, self.pairs]
         demo.load(self.open_page, None, opened, **QUIET)
-        gr.on([one.change for one in picked], self.draw, picked, drawn, queue=False, show_progress="hidden",
-              api_name="results", api_description="Plots and the table of one kind of prompts.")  # fmt: skip
+        gr.on(
+            [one.change for one in picked],
+            self.draw,
+            picked,
+            drawn,
+            queue=False,
+            show_progress="hidden",
+            api_name="results",
+            api_description="Plots and the table of one kind of prompts.",
+        )
         self.split.change(self.with_people, self.split, people, **QUIET)
 
     def open_page(self) -> tuple[Any, ...]:

@@ -37,8 +37,10 @@ LONE = "There is no bundled model with a network of its own for each step yet."
 class TrainingPage:
     def __init__(self, services: Services, demo: gr.Blocks):
         self.services, self.trainings = services, Trainings(services.models)
-        gr.Markdown("# How the models learn\nThe loss of every model in the box while it learned, and a short training "
-                    "of your own, further down.")  # fmt: skip
+        gr.Markdown(
+            "# How the models learn\nThe loss of every model in the box while it learned, and a short training "
+            "of your own, further down."
+        )
         self.lay_out_curves()
         self.lay_out_sheets()
         self.lay_out_own()
@@ -68,16 +70,27 @@ class TrainingPage:
         self.when = gr.Markdown(label="Moment")
 
     def lay_out_own(self) -> None:
-        gr.Markdown("## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards it is "
-                    "on the Generate page. All who visit these pages see the training and its pictures, and "
-                    "can stop it.")  # fmt: skip
+        gr.Markdown(
+            "## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards it is "
+            "on the Generate page. All who visit these pages see the training and its pictures, and "
+            "can stop it."
+        )
         with gr.Row():
-            self.base = gr.Dropdown(self.services.models.choices(), value=self.services.models.favourite(),
-                                    label="Start from", min_width=220)  # fmt: skip
-            self.loss = gr.Dropdown([(f"{name}: {loss}", name) for name, loss in LOSSES.items()], value="l2-lpips",
-                                    label="Loss", min_width=220)  # fmt: skip
-            self.updates = gr.Slider(FEWEST, MOST, 50, step=10, label="Updates, of 16 pictures each", buttons=[],
-                                     min_width=200)  # fmt: skip
+            self.base = gr.Dropdown(
+                self.services.models.choices(),
+                value=self.services.models.favourite(),
+                label="Start from",
+                min_width=220,
+            )
+            self.loss = gr.Dropdown(
+                [(f"{name}: {loss}", name) for name, loss in LOSSES.items()],
+                value="l2-lpips",
+                label="Loss",
+                min_width=220,
+            )
+            self.updates = gr.Slider(
+                FEWEST, MOST, 50, step=10, label="Updates, of 16 pictures each", buttons=[], min_width=200
+            )
         with gr.Accordion("Use pictures of your own instead of the bundled drawings", open=False):
             gr.Markdown(UPLOAD, elem_classes="hint")
             self.files = gr.File(file_count="multiple", file_types=["image", ".csv"], label="Your pictures", height=160)
@@ -92,33 +105,57 @@ class TrainingPage:
     def wire(self, demo: gr.Blocks) -> None:
         picked = [self.chosen, self.term, self.over]
         progress = [self.status, self.latest, self.start, self.stop, self.go_on, self.paint, self.timer]
-        demo.load(
-            self.open_page, None, [self.chosen, self.term, self.plot, self.run, self.base, *progress], **QUIET
-        )  # fmt: skip
+        demo.load(self.open_page, None, [self.chosen, self.term, self.plot, self.run, self.base, *progress], **QUIET)
         self.chosen.change(self.offer_terms, [self.chosen, self.term], self.term, **QUIET)
         gr.on(
-            [self.chosen.change, self.term.change, self.over.change], self.draw, picked, self.plot, queue=False,
-            show_progress="hidden", api_name="curves", api_description="A plotly figure of trainings by their names.",
-        )  # fmt: skip
+            [self.chosen.change, self.term.change, self.over.change],
+            self.draw,
+            picked,
+            self.plot,
+            queue=False,
+            show_progress="hidden",
+            api_name="curves",
+            api_description="A plotly figure of trainings by their names.",
+        )
         self.sharing.click(outputs=self.sharing, **at_once(busy("Looking …"))).then(
             self.choose_sharing, None, [self.chosen, self.sharing], **SAYING
         )
         self.run.change(self.offer_moments, self.run, self.moment, **QUIET)
-        gr.on([self.run.change, self.moment.change], self.show_sheet, [self.run, self.moment], [self.sheet, self.when],
-              **QUIET)  # fmt: skip
+        gr.on(
+            [self.run.change, self.moment.change],
+            self.show_sheet,
+            [self.run, self.moment],
+            [self.sheet, self.when],
+            **QUIET,
+        )
         self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
-            self.begin, [self.base, self.loss, self.updates, self.files, self.chosen], [*progress, self.chosen],
-            api_name="train", concurrency_limit=1, show_progress="hidden",
+            self.begin,
+            [self.base, self.loss, self.updates, self.files, self.chosen],
+            [*progress, self.chosen],
+            api_name="train",
+            concurrency_limit=1,
+            show_progress="hidden",
             api_description="Start a short training. Returns a line about it.",
-        )  # fmt: skip
+        )
         self.stop.click(outputs=self.stop, **at_once(busy("Stopping …"))).then(
-            self.halt, None, progress, api_name="stop_training", queue=False, show_progress="hidden",
+            self.halt,
+            None,
+            progress,
+            api_name="stop_training",
+            queue=False,
+            show_progress="hidden",
             api_description="Stop the training after the update that is being made. Returns a line.",
-        )  # fmt: skip
+        )
         self.go_on.click(outputs=self.go_on, **at_once(busy("Starting …"))).then(self.resume, None, progress, **SAYING)
         watched = [*progress, self.term, self.plot, self.moment, self.seen]
-        self.timer.tick(self.look, [*picked, self.run, self.seen], watched, show_progress="hidden",
-                        api_visibility="private", concurrency_limit=8)  # fmt: skip
+        self.timer.tick(
+            self.look,
+            [*picked, self.run, self.seen],
+            watched,
+            show_progress="hidden",
+            api_visibility="private",
+            concurrency_limit=8,
+        )
 
     def runs(self, names: list[str] | None) -> list[Run]:
         """Of these names, those that there are; the training that goes on may have no curve yet."""

@@ -60,8 +60,9 @@ class TrajectoryPage:
     def lay_out_caption(self) -> None:
         gr.Markdown("## What the words decide\nThe same noise, and captions between two prompts.")
         with gr.Row(elem_classes="ask"):
-            self.other = gr.Textbox(OTHER, label="The other prompt", max_lines=1, scale=3, min_width=280,
-                                    max_length=MAX_PROMPT)  # fmt: skip
+            self.other = gr.Textbox(
+                OTHER, label="The other prompt", max_lines=1, scale=3, min_width=280, max_length=MAX_PROMPT
+            )
             self.blend = gr.Button(BLEND, scale=1, min_width=200)
         self.between = _row_of_pictures("Between two prompts")
 
@@ -72,17 +73,32 @@ class TrajectoryPage:
         common = [self.prompt, self.model, self.steps, self.seed]
         both = [self.prompt, self.model, self.second, self.steps, self.seed]
         self.act(
-            self.watch, WATCH, self.show_steps, both, self.table, "trajectory",
+            self.watch,
+            WATCH,
+            self.show_steps,
+            both,
+            self.table,
+            "trajectory",
             "Every step of one picture by two models. Returns a table and a line.",
-        )  # fmt: skip
+        )
         self.act(
-            self.try_seeds, TRY, self.show_seeds, common, self.seeds, "seeds",
+            self.try_seeds,
+            TRY,
+            self.show_seeds,
+            common,
+            self.seeds,
+            "seeds",
             f"{SEEDS} pictures of one prompt from different noise. Returns the pictures and a line.",
-        )  # fmt: skip
+        )
         self.act(
-            self.blend, BLEND, self.show_between, [*common, self.other], self.between, "between",
+            self.blend,
+            BLEND,
+            self.show_between,
+            [*common, self.other],
+            self.between,
+            "between",
             f"{STAGES} pictures on the way from one prompt to another. Returns the pictures and a line.",
-        )  # fmt: skip
+        )
 
     def act(
         self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str
@@ -90,8 +106,9 @@ class TrajectoryPage:
         """Show that the button was pressed, paint, and give the button back."""
         pressed = button.click(outputs=button, **at_once(busy("Painting …")))
         room = pressed.then(outputs=output, **at_once(gr.update(visible=True)))
-        done = room.then(act, inputs, [output, self.status], preprocess=False, api_name=name,
-                            api_description=description, **PAINTING)  # fmt: skip
+        done = room.then(
+            act, inputs, [output, self.status], preprocess=False, api_name=name, api_description=description, **PAINTING
+        )
         done.then(lambda: gr.Button(label, interactive=True), None, button, **QUIET)
 
     def open_page(self) -> tuple[Any, Any]:
@@ -141,6 +158,14 @@ class TrajectoryPage:
 
 def _row_of_pictures(label: str) -> gr.Gallery:
     return gr.Gallery(
-        label=label, show_label=False, format="png", columns=4, height="auto", object_fit="contain", interactive=False,
-        buttons=["fullscreen"], elem_classes="pictures", visible=False,
-    )  # fmt: skip
+        label=label,
+        show_label=False,
+        format="png",
+        columns=4,
+        height="auto",
+        object_fit="contain",
+        interactive=False,
+        buttons=["fullscreen"],
+        elem_classes="pictures",
+        visible=False,
+    )

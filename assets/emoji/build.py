@@ -45,8 +45,13 @@ FORMER_NAMES = {"enraged-face": "pouting-face"}
 
 GROUPS = {"smileys-emotion", "animals-nature", "food-drink", "travel-places", "activities", "objects"}
 EXTRA_SUBGROUPS = {
-    "hand-fingers-open", "hand-fingers-partial", "hand-fingers-closed", "hands", "body-parts", "geometric",
-}  # fmt: skip
+    "hand-fingers-open",
+    "hand-fingers-partial",
+    "hand-fingers-closed",
+    "hands",
+    "body-parts",
+    "geometric",
+}
 DROPPED_SUBGROUPS = {"transport-sign"}
 # Directions, letters, clocks and near copies: pictures that a caption cannot tell apart.
 DROPPED = re.compile(

@@ -28,8 +28,15 @@ from e2ed2.generate import Settings, available_models, load, paint
 from e2ed2.pipeline import E2ED2Pipeline
 from e2ed2.text import TextEncoder
 
-KID = {"kid_subsets": 50, "kid_kernel": "poly", "kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None,
-       "kid_kernel_poly_coef0": 1, "rng_seed": 2020, "verbose": False}  # fmt: skip
+KID = {
+    "kid_subsets": 50,
+    "kid_kernel": "poly",
+    "kid_kernel_poly_degree": 3,
+    "kid_kernel_poly_gamma": None,
+    "kid_kernel_poly_coef0": 1,
+    "rng_seed": 2020,
+    "verbose": False,
+}
 PRC = {"prc_neighborhood": 3, "prc_batch_size": 10_000, "save_cpu_ram": False, "verbose": False}
 
 

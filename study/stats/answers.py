@@ -11,9 +11,25 @@ from study.errors import StudyError
 LABELS = ("left", "tie", "right")
 KINDS = ("comparison", "identical", "same_arm", "repeat", "gold")
 COLUMNS = (
-    "rater", "assignment", "pair", "prompt", "category", "left", "right", "kind", "repeat_of", "question", "answer",
-    "mode", "position", "response_ms", "gold", "image_left", "image_right", "time",
-)  # fmt: skip
+    "rater",
+    "assignment",
+    "pair",
+    "prompt",
+    "category",
+    "left",
+    "right",
+    "kind",
+    "repeat_of",
+    "question",
+    "answer",
+    "mode",
+    "position",
+    "response_ms",
+    "gold",
+    "image_left",
+    "image_right",
+    "time",
+)
 
 
 def checked(answers: pd.DataFrame) -> pd.DataFrame:

@@ -60,11 +60,13 @@ def exclude(answers: pd.DataFrame, rules: Exclusions) -> tuple[pd.DataFrame, Flo
 def _behaviour(answers: pd.DataFrame) -> pd.DataFrame:
     """By rater: share of gold pairs passed, of identical pairs not called a tie (`nan` without any), median ms."""
     gold, same = answers["kind"] == "gold", answers["kind"] == "identical"
-    marks = pd.DataFrame({
-        "rater": answers["rater"],
-        "gold": np.where(gold, answers["answer"] == answers["gold"], np.nan),
-        "strict": np.where(same, answers["answer"] != "tie", np.nan),
-    })  # fmt: skip
+    marks = pd.DataFrame(
+        {
+            "rater": answers["rater"],
+            "gold": np.where(gold, answers["answer"] == answers["gold"], np.nan),
+            "strict": np.where(same, answers["answer"] != "tie", np.nan),
+        }
+    )
     means = marks.groupby("rater")[["gold", "strict"]].mean()
     return means.assign(response=answers.groupby("rater")["response_ms"].median())
 

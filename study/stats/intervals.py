@@ -119,9 +119,14 @@ def unbounded(value: float, variance: float, df: float, n: int, null: float = 0.
 
 
 def bounded(
-    value: float, variance: float, df: float, clusters: Clusters, low: float = 0.0, high: float = 1.0,
+    value: float,
+    variance: float,
+    df: float,
+    clusters: Clusters,
+    low: float = 0.0,
+    high: float = 1.0,
     null: float | None = None,
-) -> Estimate:  # fmt: skip
+) -> Estimate:
     """A mean of values between `low` and `high`, such as a win rate (0, 1) or a net preference (-1, 1).
 
     Where all answers are alike their variance says nothing; the effective sample is then the number of raters or of

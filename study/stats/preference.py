@@ -78,9 +78,13 @@ def outcomes(answers: pd.DataFrame, arm: str, other: str) -> tuple[np.ndarray, C
 
 
 def _ratio(
-    top: np.ndarray, bottom: np.ndarray, who: Clusters, weights: np.ndarray | None, low: float = 0.0,
+    top: np.ndarray,
+    bottom: np.ndarray,
+    who: Clusters,
+    weights: np.ndarray | None,
+    low: float = 0.0,
     null: float | None = None,
-) -> Estimate:  # fmt: skip
+) -> Estimate:
     """sum(top) / sum(bottom), by its influence (top - value bottom) / sum(bottom)."""
     top, bottom = top.astype(np.float32), bottom.astype(np.float32)
     total = float(bottom.sum())

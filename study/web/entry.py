@@ -72,8 +72,9 @@ def joined(
     if study.spec.by_visitor:
         set_practised(database, rater.id, len(PRACTICE))  # one pair needs no practice
     response = _enter(request, rater)
-    response.set_cookie(COOKIE, open_person.id, max_age=365 * 86400, httponly=True, samesite="lax",
-                        secure=request.url.scheme == "https")  # fmt: skip
+    response.set_cookie(
+        COOKIE, open_person.id, max_age=365 * 86400, httponly=True, samesite="lax", secure=request.url.scheme == "https"
+    )
     return response
 
 

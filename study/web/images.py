@@ -16,10 +16,13 @@ def image(request: Request, token: str) -> Response:
     shown = StoredAssignment
     query = (
         select(StoredStimulus.sha256)
-        .join(shown, ((shown.left_id == StoredStimulus.id) & (shown.left_token == token))
-              | ((shown.right_id == StoredStimulus.id) & (shown.right_token == token)))
+        .join(
+            shown,
+            ((shown.left_id == StoredStimulus.id) & (shown.left_token == token))
+            | ((shown.right_id == StoredStimulus.id) & (shown.right_token == token)),
+        )
         .limit(1)
-    )  # fmt: skip
+    )
     with store_of(request).database.read() as session:
         sha256 = session.scalars(query).first()
     if sha256 is None:

@@ -54,5 +54,8 @@ def _blue_square(draw: ImageDraw.ImageDraw) -> None:
 
 
 DRAWINGS: dict[str, Callable[[ImageDraw.ImageDraw], None]] = {
-    "ball": _ball, "blurred": _ball, "star": _star, "blue-square": _blue_square,
-}  # fmt: skip
+    "ball": _ball,
+    "blurred": _ball,
+    "star": _star,
+    "blue-square": _blue_square,
+}

@@ -133,9 +133,15 @@ def _practice(request: Request, rater: Participation, answer: str) -> Response:
 
 def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
     return _show(
-        request, rater, "pair.html", screen=screen, nonce=str(uuid.uuid4()), opened=int(time.time() * 1000),
-        undo=screen.step > 0 and not screen.answers, changing=len(screen.answers) == len(screen.questions),
-    )  # fmt: skip
+        request,
+        rater,
+        "pair.html",
+        screen=screen,
+        nonce=str(uuid.uuid4()),
+        opened=int(time.time() * 1000),
+        undo=screen.step > 0 and not screen.answers,
+        changing=len(screen.answers) == len(screen.questions),
+    )
 
 
 def _thanks(request: Request, rater: Participation) -> Response:

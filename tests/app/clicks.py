@@ -52,15 +52,24 @@ def there(page: Page) -> None:
 
 
 PAGES = {
-    "?prompt=rocket&count=8&seed=1": (painted, ["Paint", "a castle on a hill", "Your pictures so far",
-                                                "New random seed each time", "l2: squared error"]),
+    "?prompt=rocket&count=8&seed=1": (
+        painted,
+        ["Paint", "a castle on a hill", "Your pictures so far", "New random seed each time", "l2: squared error"],
+    ),
     "compare": (there, ["Compare", "Other noise"]),
     "compare?prompt=sunflower&seed=3": (compared, ["Compare", "energy, 1 step", "Vote on this pair", "Left"]),
     "trajectory": (there, ["Watch", "Try 8 seeds", "Go from one to the other"]),
-    "training": (drawn, ["Shared against independent networks", "time", "Start training",
-                         "Use pictures of your own instead of the bundled drawings"]),
+    "training": (
+        drawn,
+        [
+            "Shared against independent networks",
+            "time",
+            "Start training",
+            "Use pictures of your own instead of the bundled drawings",
+        ],
+    ),
     "results": (drawn, ["computing", "Asked for"]),
-}  # fmt: skip
+}
 FOLLOWING = {"Paint": "Stop", "Your pictures so far": "Forget them", "Start training": "Stop and save"}
 
 

@@ -53,12 +53,20 @@ def start_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
     processes = []
 
     def start(*before: str, **environment: str) -> str:
-        data = {"PORT": "0", "STUDY_DATA": str(tmp_path_factory.mktemp("studies")),
-                "E2ED2_RUNS": str(tmp_path_factory.mktemp("runs"))}  # fmt: skip
+        data = {
+            "PORT": "0",
+            "STUDY_DATA": str(tmp_path_factory.mktemp("studies")),
+            "E2ED2_RUNS": str(tmp_path_factory.mktemp("runs")),
+        }
         process = subprocess.Popen(
-            [*(before or [sys.executable]), "app.py"], cwd=ROOT, env=os.environ | data | environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            [*(before or [sys.executable]), "app.py"],
+            cwd=ROOT,
+            env=os.environ | data | environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         processes.append(process)
         lines: queue.Queue[str] = queue.Queue()
 

@@ -40,8 +40,15 @@ def heading(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
-PAGES = {"": generate, "compare": compare, "trajectory": trajectory, "training": training, "results": results,
-         "take-part": heading, "about": heading}  # fmt: skip
+PAGES = {
+    "": generate,
+    "compare": compare,
+    "trajectory": trajectory,
+    "training": training,
+    "results": results,
+    "take-part": heading,
+    "about": heading,
+}
 
 
 @pytest.fixture(scope="session")

@@ -57,9 +57,12 @@ def test_what_is_wrong_is_told_in_the_runners_own_words(studies, tmp_path, promp
 
 @pytest.mark.parametrize(
     ("pictures", "words"),
-    [(Pictures(ARCHIVE, ""), "Choose a zip file"), (Pictures(FOLDER, "", folder=" "), "Write the path"),
-     (Pictures(FOLDER, "", folder="/none"), "not a folder")],
-)  # fmt: skip
+    [
+        (Pictures(ARCHIVE, ""), "Choose a zip file"),
+        (Pictures(FOLDER, "", folder=" "), "Write the path"),
+        (Pictures(FOLDER, "", folder="/none"), "not a folder"),
+    ],
+)
 def test_a_field_that_was_forgotten_is_named(studies, pictures, words):
     with pytest.raises(StudyError, match=words):
         list(create(studies, "x", pictures, Plan()))

@@ -36,8 +36,10 @@ def encoder() -> TextEncoder:
 
 def test_an_address_gives_numbers_or_what_no_plan_takes():
     assert asked({"prompt": "a b", "steps": "3", "seed": "many", "other": "x"}) == {
-        "prompt": "a b", "steps": 3, "seed": None,
-    }  # fmt: skip
+        "prompt": "a b",
+        "steps": 3,
+        "seed": None,
+    }
 
 
 def test_history_keeps_the_newest_once():
@@ -180,10 +182,12 @@ def evaluations(tmp_path) -> pd.DataFrame:
     for rank, model in enumerate(("l1", "l2", "energy")):
         for steps in (1, 4):
             data = {
-                "settings": {"model": model, "steps": steps, "split": "combo"}, "choices": {"painted": 299},
-                "distance": {"fd": 10.0 - rank}, "alignment": {"top1": 0.1 + rank / 10, "style": None},
+                "settings": {"model": model, "steps": steps, "split": "combo"},
+                "choices": {"painted": 299},
+                "distance": {"fd": 10.0 - rank},
+                "alignment": {"top1": 0.1 + rank / 10, "style": None},
                 "cost": {"gflop": float(steps), "seconds": 0.1},
-            }  # fmt: skip
+            }
             (tmp_path / f"{model}-{steps}.json").write_text(json.dumps(data))
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "other.json").write_text("[]")
@@ -224,8 +228,9 @@ def test_how_well_a_figure_predicts_the_votes(evaluations):
     people = Preferences({"l1": -0.5, "l2": 0.0, "energy": 0.5}, votes=30)
     table = agreement(evaluations, "combo", people).set_index("figure")
     assert table["rank correlation"].to_dict() == {
-        "distance to real drawings (FD)": pytest.approx(1), "right thing, first guess": pytest.approx(1),
-    }  # fmt: skip
+        "distance to real drawings (FD)": pytest.approx(1),
+        "right thing, first guess": pytest.approx(1),
+    }
     turned = agreement(evaluations, "combo", Preferences({"l1": 0.5, "l2": 0.0, "energy": -0.5}, votes=30))
     assert list(turned["rank correlation"]) == pytest.approx([-1, -1])
     assert agreement(evaluations, "combo", Preferences({"l1": 0.1, "l2": 0.0}, votes=3)).empty  # two say nothing

@@ -54,8 +54,9 @@ def test_the_drawing_is_seen_whole(open_page, url, width, shape):
     drawing = page.locator(f".figure.{shape}")
     expect(drawing).to_be_visible()
     expect(page.locator(".figure.wide:visible, .figure.tall:visible")).to_have_count(1)
-    sides = drawing.evaluate("d => [d, ...d.querySelectorAll('text')].map(e => e.getBoundingClientRect())"
-                             ".map(r => [r.left, r.right])")  # fmt: skip
+    sides = drawing.evaluate(
+        "d => [d, ...d.querySelectorAll('text')].map(e => e.getBoundingClientRect()).map(r => [r.left, r.right])"
+    )
     assert all(0 <= left < right <= width for left, right in sides)
 
 

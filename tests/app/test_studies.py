@@ -132,10 +132,17 @@ def test_every_arm_is_painted_from_the_same_noise_and_named(checkpoints, tmp_pat
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"models": ("l2",)}, "two arms"), ({"steps": ()}, "two arms"), ({"steps": (1, 9)}, "from 1 to 4"),
-     ({"prompts": ()}, "at least one prompt"), ({"prompts": ORDER["prompts"] * 2}, "twice"),
-     ({"copies": 0}, "at least 1"), ({"copies": 5000}, "at most"), ({"prompts": (Wanted("x", "a" * 201),)}, "200")],
-)  # fmt: skip
+    [
+        ({"models": ("l2",)}, "two arms"),
+        ({"steps": ()}, "two arms"),
+        ({"steps": (1, 9)}, "from 1 to 4"),
+        ({"prompts": ()}, "at least one prompt"),
+        ({"prompts": ORDER["prompts"] * 2}, "twice"),
+        ({"copies": 0}, "at least 1"),
+        ({"copies": 5000}, "at most"),
+        ({"prompts": (Wanted("x", "a" * 201),)}, "200"),
+    ],
+)
 def test_an_order_that_cannot_be_says_why(changes, words):
     with pytest.raises((StudyError, UserError), match=words):
         Order(**ORDER | changes)

@@ -20,12 +20,29 @@ def run(*arguments, code=0):
 
 
 def test_sample_writes_pictures_that_carry_their_settings_and_a_manifest(called, tiny_model, tmp_path):
-    called("sample", "--prompt", "red apple", "cat", "--model", tiny_model, "--steps", 2, "--seed", 7, "--count", 2,
-           "--out", tmp_path)  # fmt: skip
+    called(
+        "sample",
+        "--prompt",
+        "red apple",
+        "cat",
+        "--model",
+        tiny_model,
+        "--steps",
+        2,
+        "--seed",
+        7,
+        "--count",
+        2,
+        "--out",
+        tmp_path,
+    )
     entries = [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]
     assert [(e["prompt"], e["seed"], e["steps"]) for e in entries] == [
-        ("red apple", 7, 2), ("red apple", 8, 2), ("cat", 7, 2), ("cat", 8, 2),
-    ]  # fmt: skip
+        ("red apple", 7, 2),
+        ("red apple", 8, 2),
+        ("cat", 7, 2),
+        ("cat", 8, 2),
+    ]
     for entry in entries:
         file = tmp_path / entry["file"]
         assert hashlib.sha256(file.read_bytes()).hexdigest() == entry["sha256"]
@@ -43,8 +60,9 @@ def test_a_picture_painted_again_replaces_its_row_and_no_other(called, tiny_mode
     called(*paint, "rote Äpfel")
     assert sorted(manifest.read_text().splitlines()) == sorted([apples, cat])
     assert {file.name for file in tmp_path.iterdir()} == {
-        "manifest.jsonl", *(json.loads(row)["file"] for row in (apples, cat)),
-    }  # fmt: skip
+        "manifest.jsonl",
+        *(json.loads(row)["file"] for row in (apples, cat)),
+    }
 
 
 def test_an_interrupted_run_keeps_the_rows_of_the_pictures_that_are_there(called, tiny_model, tmp_path, monkeypatch):
@@ -95,8 +113,19 @@ def test_sample_says_in_one_sentence_what_is_wrong(called, tiny_model, tmp_path,
 
 
 def test_train_dry_run_prints_the_plan_and_writes_nothing(called, run_config, tmp_path):
-    said = called("train", "l2", "--dry-run", "--out", tmp_path / "run", "--init", run_config.init,
-                  "--data.path", run_config.data.path, "--data.resolution", 32).out  # fmt: skip
+    said = called(
+        "train",
+        "l2",
+        "--dry-run",
+        "--out",
+        tmp_path / "run",
+        "--init",
+        run_config.init,
+        "--data.path",
+        run_config.data.path,
+        "--data.resolution",
+        32,
+    ).out
     assert all(word in said for word in ("trained parameters", "GFLOP an update", "samples/s", '"loss": "l2"'))
     assert not (tmp_path / "run").exists()
 
@@ -109,8 +138,21 @@ def test_the_help_of_train_names_its_folder_and_the_dry_run(called, arguments):
 
 
 def test_train_takes_its_folder_with_an_equals_sign(called, run_config, tmp_path):
-    called("train", "l2", f"--out={tmp_path / 'run'}", "--init", run_config.init, "--data.path", run_config.data.path,
-           "--data.resolution", 32, "--trainer.steps", 1, "--trainer.batch-size", 2)  # fmt: skip
+    called(
+        "train",
+        "l2",
+        f"--out={tmp_path / 'run'}",
+        "--init",
+        run_config.init,
+        "--data.path",
+        run_config.data.path,
+        "--data.resolution",
+        32,
+        "--trainer.steps",
+        1,
+        "--trainer.batch-size",
+        2,
+    )
     assert (tmp_path / "run" / "model" / "README.md").is_file()
 
 

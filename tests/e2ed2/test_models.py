@@ -65,8 +65,9 @@ def test_padding_of_a_caption_changes_nothing(text):
 
 
 def test_independent_steps_cannot_take_more_steps_than_they_have(text):
-    config = DenoiserConfig(channels=4, grid=8, width=16, depth=1, heads=2, coarse_width=32, choices=4,
-                            sharing="independent", steps=2)  # fmt: skip
+    config = DenoiserConfig(
+        channels=4, grid=8, width=16, depth=1, heads=2, coarse_width=32, choices=4, sharing="independent", steps=2
+    )
     with pytest.raises(UserError, match="2 independent steps"):
         sample(config.build(), torch.randn(3, 4, 8, 8), text, uniform_levels(3))
 
@@ -82,8 +83,13 @@ def test_measured_latents_have_zero_mean_and_unit_variance(tiny_model):
 
 
 def test_stable_diffusions_tiny_autoencoder_serves_as_a_codec(tmp_path):
-    options = {"encoder_block_out_channels": [8, 8], "decoder_block_out_channels": [8, 8],
-               "num_encoder_blocks": [1, 1], "num_decoder_blocks": [1, 1], "latent_channels": 4}  # fmt: skip
+    options = {
+        "encoder_block_out_channels": [8, 8],
+        "decoder_block_out_channels": [8, 8],
+        "num_encoder_blocks": [1, 1],
+        "num_decoder_blocks": [1, 1],
+        "latent_channels": 4,
+    }
     codec = Codec("AutoencoderTiny", options, latent_channels=4)
     assert isinstance(codec.autoencoder, AutoencoderTiny)
     images = torch.zeros(1, 3, 16, 16)

@@ -200,8 +200,18 @@ def test_batches_that_straddle_an_epoch_are_full():
 
 
 def test_every_preset_is_valid_and_reachable():
-    assert {"codec", "coarse", "single-step", "l1", "l2", "lpips", "l2-lpips", "l2-lpips-gan", "energy",
-            "independent"} <= set(PRESETS)  # fmt: skip
+    assert {
+        "codec",
+        "coarse",
+        "single-step",
+        "l1",
+        "l2",
+        "lpips",
+        "l2-lpips",
+        "l2-lpips-gan",
+        "energy",
+        "independent",
+    } <= set(PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -254,9 +264,24 @@ def test_the_card_says_what_the_training_cost(run_config, tmp_path):
 
 
 def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
-    arguments = ["train", "l2", "--out", str(tmp_path / "run"), "--init", run_config.init,
-                 "--data.path", run_config.data.path, "--data.resolution", "32", "--sampling-steps", "1",
-                 "--trainer.steps", "100000", "--trainer.batch-size", "2"]  # fmt: skip
+    arguments = [
+        "train",
+        "l2",
+        "--out",
+        str(tmp_path / "run"),
+        "--init",
+        run_config.init,
+        "--data.path",
+        run_config.data.path,
+        "--data.resolution",
+        "32",
+        "--sampling-steps",
+        "1",
+        "--trainer.steps",
+        "100000",
+        "--trainer.batch-size",
+        "2",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "e2ed2", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -274,13 +299,32 @@ def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
 def test_two_processes_train_one_model(run_config, tmp_path, loss):
     """As `accelerate launch` runs them; each sees its own pictures, and the gradients are averaged."""
     options = {
-        "--init": run_config.init, "--data.path": run_config.data.path, "--data.resolution": "32", "--loss": loss,
-        "--trainer.steps": "2", "--trainer.batch-size": "2", "--trainer.log-every": "1", "--trainer.warmup": "1",
+        "--init": run_config.init,
+        "--data.path": run_config.data.path,
+        "--data.resolution": "32",
+        "--loss": loss,
+        "--trainer.steps": "2",
+        "--trainer.batch-size": "2",
+        "--trainer.log-every": "1",
+        "--trainer.warmup": "1",
         "--out": str(tmp_path / "run"),
-    }  # fmt: skip
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
-              "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-              "--main_process_port", "0"]  # fmt: skip
+    }
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+    ]
     train_two = ["-m", "e2ed2", "train", "l2", *(word for pair in options.items() for word in pair)]
     done = subprocess.run(launch + train_two, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr

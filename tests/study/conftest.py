@@ -54,8 +54,11 @@ def postgres(tmp_path_factory) -> Iterator[str]:
         pytest.skip("PostgreSQL is not installed: these tests ran on SQLite only")
     as_user = _unprivileged()
     bin = found[0].resolve().parent
-    folder = Path(subprocess.run([*as_user, "mktemp", "-d", "/tmp/pgXXXXXX"], capture_output=True, text=True,
-                                 check=True, cwd="/tmp").stdout.strip())  # fmt: skip
+    folder = Path(
+        subprocess.run(
+            [*as_user, "mktemp", "-d", "/tmp/pgXXXXXX"], capture_output=True, text=True, check=True, cwd="/tmp"
+        ).stdout.strip()
+    )
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
@@ -118,8 +121,9 @@ def make_study(folders) -> Callable[..., StudyInfo]:
         arms = {arm: folders / arm for arm in ("secretarmone", "secretarmtwo")}
         images = import_images(sources_from_folders(arms, folders / "prompts.txt"), store.library)
         values = {"raters_per_pair": 2, "pairs_per_rater": 4, "placebos": Placebos(0.25, 0, 0.25, 0.25)}
-        spec = StudySpec(name, images.arms, images.prompts, images.stimuli, images.degraded, images.gold_of,
-                         **(values | changes))  # fmt: skip
+        spec = StudySpec(
+            name, images.arms, images.prompts, images.stimuli, images.degraded, images.gold_of, **(values | changes)
+        )
         return create_study(store.database, spec)
 
     return make

@@ -38,8 +38,7 @@ def run(monkeypatch, capsys, tmp_path):
 @pytest.fixture
 def created(run, folders) -> str:
     arms = [f"{name}={folders / f'secretarm{name}'}" for name in ("one", "two")]
-    return run("create", "--name", "toy", "--arms", *arms, "--prompts", folders / "prompts.txt",
-               "--pairs-per-rater", 8)  # fmt: skip
+    return run("create", "--name", "toy", "--arms", *arms, "--prompts", folders / "prompts.txt", "--pairs-per-rater", 8)
 
 
 def test_from_folders_to_a_verified_report(run, created, tmp_path):

@@ -84,8 +84,10 @@ def test_folders_are_read_in_the_order_of_their_numbers(tmp_path):
     (tmp_path / "prompts.txt").write_text("one\ntwo\nten\n")
     sources = sources_from_folders({"a": tmp_path / "a"}, tmp_path / "prompts.txt")
     assert [(s.prompt, s.file.name) for s in sources] == [
-        ("one", "image1.png"), ("two", "image2.png"), ("ten", "image10.png"),
-    ]  # fmt: skip
+        ("one", "image1.png"),
+        ("two", "image2.png"),
+        ("ten", "image10.png"),
+    ]
 
 
 def test_folders_that_do_not_fit_say_so_together(tmp_path, folders):
@@ -112,14 +114,17 @@ def test_manifests_of_e2ed2_and_tables_are_read(tmp_path):
             file = tmp_path / arm / f"{seed}.png"
             picture(seed).save(file)
             sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-            lines.append({"prompt": "red apple", "model": arm, "steps": 4, "seed": seed, "file": file.name,
-                          "sha256": sha256})  # fmt: skip
+            lines.append(
+                {"prompt": "red apple", "model": arm, "steps": 4, "seed": seed, "file": file.name, "sha256": sha256}
+            )
         (tmp_path / arm / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
     sources = sources_from_folders({"x": tmp_path / "a", "y": tmp_path / "b"})
     assert [(s.prompt, s.arm, s.file.name) for s in sources] == [
-        ("red apple", "x", "0.png"), ("red apple", "x", "1.png"),
-        ("red apple", "y", "0.png"), ("red apple", "y", "1.png"),
-    ]  # fmt: skip
+        ("red apple", "x", "0.png"),
+        ("red apple", "x", "1.png"),
+        ("red apple", "y", "0.png"),
+        ("red apple", "y", "1.png"),
+    ]
     with open(tmp_path / "table.csv", "w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["prompt", "arm", "file", "category"])

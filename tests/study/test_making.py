@@ -41,8 +41,10 @@ def test_a_folder_of_arms_with_prompts_within_or_given(arms, tmp_path):
     (tmp_path / "given.txt").write_text("x\ny\nz\n")
     given = sources_in(arms, tmp_path / "given.txt")
     assert [(s.arm, s.prompt, s.file.name) for s in given][:3] == [
-        ("a", "x", "0.png"), ("a", "y", "1.png"), ("a", "z", "2.png"),
-    ]  # fmt: skip
+        ("a", "x", "0.png"),
+        ("a", "y", "1.png"),
+        ("a", "z", "2.png"),
+    ]
     (arms / "prompts.txt").write_text("one\ntwo\nthree\n")
     assert {s.prompt for s in sources_in(arms)} == {"one", "two", "three"}
     assert sources_in(arms.parent / "arms") == sources_in(arms)
@@ -91,8 +93,14 @@ def test_what_cannot_be_made_is_said_and_leaves_nothing(arms, tmp_path, store, m
 
 
 def decided_study(store, make_study, alpha=0.05):
-    return make_study(store, questions=(Question("overall", "Better?"),), raters_per_pair=40, pairs_per_rater=8,
-                      placebos=Placebos(0, 0, 0, 0), stopping=Stopping("e-value", alpha))  # fmt: skip
+    return make_study(
+        store,
+        questions=(Question("overall", "Better?"),),
+        raters_per_pair=40,
+        pairs_per_rater=8,
+        placebos=Placebos(0, 0, 0, 0),
+        stopping=Stopping("e-value", alpha),
+    )
 
 
 def test_a_study_stops_on_the_evidence_of_raters_who_finished(store, make_study):

@@ -19,8 +19,17 @@ WORLD = World({"A": 0.5, "B": 0.0}, tie=-0.5, side=0.3, lapse=0.05)
 def many(left: str, right: str, n: int = 40_000) -> pd.DataFrame:
     """Each showing has a rater and a prompt of its own: what is left is the population."""
     names = [f"{i}" for i in range(n)]
-    return pd.DataFrame({"rater": names, "assignment": names, "prompt": names, "left": left, "right": right,
-                         "question": "overall", "mode": "joint"})  # fmt: skip
+    return pd.DataFrame(
+        {
+            "rater": names,
+            "assignment": names,
+            "prompt": names,
+            "left": left,
+            "right": right,
+            "question": "overall",
+            "mode": "joint",
+        }
+    )
 
 
 @pytest.mark.parametrize(("left", "right"), [("A", "B"), ("B", "A")])
@@ -124,9 +133,14 @@ def test_the_design_is_the_plan_of_the_study():
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"win_rate": (0.4,)}, "better arm first"), ({"win_rate": (1.0,)}, "less than 1"), ({"power": 1.0}, "between"),
-     ({"prompts": 0}, "at least 1"), ({"raters": 9999}, "2000")],
-)  # fmt: skip
+    [
+        ({"win_rate": (0.4,)}, "better arm first"),
+        ({"win_rate": (1.0,)}, "less than 1"),
+        ({"power": 1.0}, "between"),
+        ({"prompts": 0}, "at least 1"),
+        ({"raters": 9999}, "2000"),
+    ],
+)
 def test_a_plan_that_cannot_be_says_why(changes, words):
     with pytest.raises(StudyError, match=words):
         Simulate(**changes)

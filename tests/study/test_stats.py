@@ -29,10 +29,20 @@ def table(rows, **columns) -> pd.DataFrame:
     """Answers from (rater, prompt, left, right, answer)."""
     frame = pd.DataFrame(rows, columns=["rater", "prompt", "left", "right", "answer"]).astype(str)
     frame = frame.assign(
-        assignment=[f"s{i}" for i in range(len(frame))], pair=frame["prompt"], category="", kind="comparison",
-        repeat_of="", question="overall", mode="joint", position=range(len(frame)), response_ms=2000.0, gold="",
-        image_left=frame["left"] + ".png", image_right=frame["right"] + ".png", time="2026-05-01T00:00:00+00:00",
-    )  # fmt: skip
+        assignment=[f"s{i}" for i in range(len(frame))],
+        pair=frame["prompt"],
+        category="",
+        kind="comparison",
+        repeat_of="",
+        question="overall",
+        mode="joint",
+        position=range(len(frame)),
+        response_ms=2000.0,
+        gold="",
+        image_left=frame["left"] + ".png",
+        image_right=frame["right"] + ".png",
+        time="2026-05-01T00:00:00+00:00",
+    )
     return frame.assign(**columns)
 
 
@@ -72,8 +82,13 @@ def test_what_the_statistics_cannot_read_is_refused(change, message):
 
 
 def test_two_arms_are_counted_by_hand():
-    rows = [("r", "p", "a", "b", "left"), ("r", "q", "b", "a", "right"), ("s", "p", "a", "b", "tie"),
-            ("s", "q", "b", "a", "left"), ("s", "o", "a", "c", "left")]  # fmt: skip
+    rows = [
+        ("r", "p", "a", "b", "left"),
+        ("r", "q", "b", "a", "right"),
+        ("s", "p", "a", "b", "tie"),
+        ("s", "q", "b", "a", "left"),
+        ("s", "o", "a", "c", "left"),
+    ]
     found = preference(table(rows), "a", "b", resamples=0)
     assert (found.wins, found.ties, found.losses) == (2, 1, 1)
     assert found.win_rate_decided.value == pytest.approx(2 / 3)
@@ -86,8 +101,11 @@ def test_two_arms_are_counted_by_hand():
 def test_two_way_errors_are_those_of_statsmodels():
     answers = random_table(1)
     found = preference(answers, "a", "b", resamples=0)
-    y = np.select([answers["answer"] == answers["left"].map({"a": "left", "b": "right"}), answers["answer"] == "tie"],
-                  [1.0, 0.0], -1.0)  # fmt: skip
+    y = np.select(
+        [answers["answer"] == answers["left"].map({"a": "left", "b": "right"}), answers["answer"] == "tie"],
+        [1.0, 0.0],
+        -1.0,
+    )
     groups = np.stack([pd.factorize(answers[name])[0] for name in ("rater", "prompt")], 1)
     theirs = sm.OLS(y, np.ones_like(y)).fit(
         cov_type="cluster", cov_kwds={"groups": groups, "use_correction": True}
@@ -345,8 +363,12 @@ def test_the_influence_on_alpha_predicts_the_jackknife():
 
 def test_repeats_are_compared_without_their_sides():
     first = table([("r", i, "a", "b", "left") for i in range(4)])
-    again = table([("r", i, "b", "a", answer) for i, answer in enumerate(("right", "right", "left", "tie"))],
-                  assignment=list("tuvw"), kind="repeat", repeat_of=[f"s{i}" for i in range(4)])  # fmt: skip
+    again = table(
+        [("r", i, "b", "a", answer) for i, answer in enumerate(("right", "right", "left", "tie"))],
+        assignment=list("tuvw"),
+        kind="repeat",
+        repeat_of=[f"s{i}" for i in range(4)],
+    )
     found = consistency(pd.concat([first, again], ignore_index=True))
     assert found.same.value == pytest.approx(0.5)
     assert found.same_side == 1
@@ -365,8 +387,15 @@ def test_copied_answers_are_full_halo_and_independent_ones_none():
     rng = np.random.default_rng(0)
     base = random_table(0, 400).drop_duplicates(["rater", "pair"])
     copied = pd.concat([base.assign(question=q) for q in "xyz"])
-    free = [base.assign(question=q, mode="separate", rater="s" + base["rater"],
-                        answer=rng.choice(["left", "tie", "right"], len(base))) for q in "xyz"]  # fmt: skip
+    free = [
+        base.assign(
+            question=q,
+            mode="separate",
+            rater="s" + base["rater"],
+            answer=rng.choice(["left", "tie", "right"], len(base)),
+        )
+        for q in "xyz"
+    ]
     both = pd.concat([copied, *free], ignore_index=True)
     found = halo(both)
     assert found["joint"].alpha.value == pytest.approx(1)
@@ -380,13 +409,15 @@ def test_copied_answers_are_full_halo_and_independent_ones_none():
 def test_exclusions_are_counted_by_rule_and_rater():
     good = table([("good", i, "a", "b", "left") for i in range(4)])
     fast = table([("fast", i, "a", "b", "left") for i in range(4)], response_ms=100.0)
-    gold = table([("blind", 9, "a", "degraded", "right"), ("good", 9, "a", "degraded", "left")],
-                 kind="gold", gold="left")  # fmt: skip
+    gold = table(
+        [("blind", 9, "a", "degraded", "right"), ("good", 9, "a", "degraded", "left")], kind="gold", gold="left"
+    )
     answers = pd.concat([good, fast, gold], ignore_index=True)
     kept, flow = exclude(answers, Exclusions(0.5, 500.0, None))
     assert {rule.name: rule.broken_by for rule in flow.rules} == {
-        "min_gold_pass_rate": ("blind",), "min_median_response_ms": ("fast",),
-    }  # fmt: skip
+        "min_gold_pass_rate": ("blind",),
+        "min_median_response_ms": ("fast",),
+    }
     assert flow.excluded == ("blind", "fast")
     assert set(kept["rater"]) == {"good"}
     assert exclude(answers, Exclusions(None, None, None))[1].excluded == ()
@@ -411,8 +442,11 @@ def test_looking_after_every_rater_deceives_at_most_one_in_twenty():
 
 def test_evidence_grows_with_raters_and_its_interval_holds_the_truth():
     rng = np.random.default_rng(0)
-    rows = [(f"{i:03}", j, "a", "b", rng.choice(["left", "tie", "right"], p=[0.6, 0.2, 0.2]))
-            for i in range(60) for j in range(10)]  # fmt: skip
+    rows = [
+        (f"{i:03}", j, "a", "b", rng.choice(["left", "tie", "right"], p=[0.6, 0.2, 0.2]))
+        for i in range(60)
+        for j in range(10)
+    ]
     found = evidence(table(rows), "a", "b")
     assert found.raters == 60
     assert found.e_value > 1000

@@ -25,7 +25,7 @@ from study.raters import (
     read_invitation,
     set_practised,
     welcome_back,
-)  # fmt: skip
+)
 from study.settings import Store
 from study.spec import Placebos, Question
 from study.studies import amend_study, close_study, create_study, find_study, now, progress
@@ -92,8 +92,11 @@ def test_a_changed_answer_is_a_new_revision(store, study):
     cast(store.database, who, ballot(before, answers=changed))
     tables = read_tables(store.database, study)
     assert [(r["question"], r["answer"], r["revision"]) for r in tables.revisions] == [
-        ("overall", "left", 1), ("aesthetic", "left", 1), ("alignment", "left", 1), ("overall", "tie", 2),
-    ]  # fmt: skip
+        ("overall", "left", 1),
+        ("aesthetic", "left", 1),
+        ("alignment", "left", 1),
+        ("overall", "tie", 2),
+    ]
     assert dict(zip(tables.votes["question"], tables.votes["answer"], strict=True)) == changed
     assert next_screen(store.database, who).assignment != screen.assignment
 
@@ -111,8 +114,11 @@ def test_a_vote_must_be_ones_own_complete_and_in_turn(store, study):
         with pytest.raises(VoteError):
             ballot(screen, **changes)
     with store.database.read() as session:
-        later = session.scalars(select(StoredAssignment).where(StoredAssignment.rater_id == mine.id)
-                                .order_by(StoredAssignment.position.desc())).first()  # fmt: skip
+        later = session.scalars(
+            select(StoredAssignment)
+            .where(StoredAssignment.rater_id == mine.id)
+            .order_by(StoredAssignment.position.desc())
+        ).first()
     with pytest.raises(VoteError, match="not yours"):
         cast(store.database, mine, ballot(replace(screen, assignment=later.id)))
     assert read_tables(store.database, study).votes.empty
@@ -120,9 +126,16 @@ def test_a_vote_must_be_ones_own_complete_and_in_turn(store, study):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"answer": "both"}, {"rater_id": "other"}, {"revision": 1}, {"number": 1}, {"clock": "sun"}, {"response_ms": -1},
-     {"question": "overall", "is_current": True}],
-)  # fmt: skip
+    [
+        {"answer": "both"},
+        {"rater_id": "other"},
+        {"revision": 1},
+        {"number": 1},
+        {"clock": "sun"},
+        {"response_ms": -1},
+        {"question": "overall", "is_current": True},
+    ],
+)
 def test_the_database_itself_refuses_what_must_not_be(store, study, wrong):
     who, other = rater(store, study), rater(store, study, "other")
     cast(store.database, who, ballot(next_screen(store.database, who)))

@@ -123,11 +123,12 @@ def play(browser: Browser, study) -> list[Response]:
 
 def leaks(responses: list[Response], secrets: set[str]) -> set[str]:
     """Secrets in any address, header, page or image byte, as they are or in base64 or URL encoding."""
-    forms = {form.lower(): secret for secret in secrets for form in (
-        secret.encode(), quote(secret).encode(), base64.b64encode(secret.encode()).rstrip(b"="))}  # fmt: skip
-    sent = [
-        b"\n".join([str(r.url).encode(), str(r.headers).encode(), r.content]).lower() for r in responses
-    ]  # fmt: skip
+    forms = {
+        form.lower(): secret
+        for secret in secrets
+        for form in (secret.encode(), quote(secret).encode(), base64.b64encode(secret.encode()).rstrip(b"="))
+    }
+    sent = [b"\n".join([str(r.url).encode(), str(r.headers).encode(), r.content]).lower() for r in responses]
     return {secret for form, secret in forms.items() if any(form in part for part in sent)}
 
 
@@ -211,9 +212,17 @@ def test_a_personal_link_goes_on_on_another_device(browser, store, study):
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/r/forged.token", 403), ("/join/unknown", 403), ("/i/unknown", 404), ("/practice/9/a", 404),
-     ("/practice/0/c", 404), ("/practice/x/a", 422), ("/", 404), ("/static/../app.py", 404)],
-)  # fmt: skip
+    [
+        ("/r/forged.token", 403),
+        ("/join/unknown", 403),
+        ("/i/unknown", 404),
+        ("/practice/9/a", 404),
+        ("/practice/0/c", 404),
+        ("/practice/x/a", 422),
+        ("/", 404),
+        ("/static/../app.py", 404),
+    ],
+)
 def test_what_is_not_there_is_one_sentence(browser, study, path, status):
     page = browser.get(path, status)
     assert len(re.findall("<p>", page)) == 1

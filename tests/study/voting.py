@@ -11,9 +11,15 @@ from study.votes import Ballot, Receipt, Screen, cast, next_screen
 
 def ballot(screen: Screen, answer: str = "left", **changes) -> Ballot:
     answers = {question.key: answer for question in screen.questions}
-    values = {"assignment": screen.assignment, "request": str(uuid.uuid4()), "answers": answers,
-              "response_ms": dict.fromkeys(answers, 1234), "clock": "client", "decode_ms": 20,
-              "viewport": "1280x800@2"}  # fmt: skip
+    values = {
+        "assignment": screen.assignment,
+        "request": str(uuid.uuid4()),
+        "answers": answers,
+        "response_ms": dict.fromkeys(answers, 1234),
+        "clock": "client",
+        "decode_ms": 20,
+        "viewport": "1280x800@2",
+    }
     return Ballot(**(values | changes))
 
 
@@ -21,8 +27,9 @@ def rater(store: Store, study: StudyInfo, name: str = "somebody") -> Participati
     return enrol(store.database, study, Person("invite", name))
 
 
-def vote_all(store: Store, who: Participation, choose: Callable[[Screen], str] = lambda screen: "left",
-             limit: int = 10_000) -> list[Receipt]:  # fmt: skip
+def vote_all(
+    store: Store, who: Participation, choose: Callable[[Screen], str] = lambda screen: "left", limit: int = 10_000
+) -> list[Receipt]:
     receipts = []
     while len(receipts) < limit and (screen := next_screen(store.database, who)):
         receipts.append(cast(store.database, who, ballot(screen, choose(screen))))
