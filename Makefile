@@ -39,8 +39,8 @@ bench: $(RUNTIME)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 results: $(RUNTIME)
-	$(BIN)/python -m tools.ceiling
-	$(BIN)/python -m tools.results
+	$(BIN)/python -m e2ed2.evaluation.experiments.ceiling
+	$(BIN)/python -m e2ed2.evaluation.report.run
 	$(BIN)/python -m tools.sheets
 	$(BIN)/python -m tools.grid
 	$(BIN)/python -m tools.grid --style "" --prompts "red apple" "cat face" "house" --seeds 1 2 3 4 5 --out docs/unstyled.jpg

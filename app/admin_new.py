@@ -8,7 +8,7 @@ import gradio as gr
 from app.admin_plan import ARCHIVE, FOLDER, OURS, Pictures, create, summary, whole
 from app.studies import Studies
 from e2ed2.errors import UserError
-from e2ed2.generate import STEPS
+from e2ed2.inference.request import STEPS
 from study.errors import StudyError
 from study.plan import Plan
 from study.spec import DEFAULT_QUESTIONS, Exclusions, Placebos, Stopping

@@ -11,9 +11,9 @@ from PIL import Image
 from app.cells import Cell, Row, Table
 from app.services import Services, Timed
 from app.words import counted
-from e2ed2.data.concepts import without_style
+from e2ed2.data.emoji import without_style
 from e2ed2.data.pictures import EMOJI
-from e2ed2.generate import STEPS, Settings
+from e2ed2.inference.request import STEPS, Settings
 
 COLUMNS = tuple(counted(steps, "step") for steps in STEPS)
 SURE = 0.85  # similarity from which a drawing is shown as one of the prompt

@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image
 
 from app.pngs import data_url, from_data_url
-from e2ed2.generate import Settings
+from e2ed2.inference.request import Settings
 
 LENGTH = 24
 THUMBNAIL = 64  # px

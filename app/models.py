@@ -6,12 +6,12 @@ from pathlib import Path
 from threading import Lock
 
 from app.words import counted
-from e2ed2.checkpoint import load_codec, load_denoiser
-from e2ed2.codec import Codec
 from e2ed2.data.pictures import BUNDLED
-from e2ed2.generate import CHECKPOINTS, STEPS, available_models
-from e2ed2.pipeline import E2ED2Pipeline
-from e2ed2.text import TextEncoder
+from e2ed2.inference.pipeline import E2ED2Pipeline
+from e2ed2.inference.request import CHECKPOINTS, STEPS, available_models
+from e2ed2.models.codec import Codec
+from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.weights import load_codec, load_denoiser
 
 DESCRIPTIONS = {
     "energy": "likeness and variety",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.models import Models
 from app.words import counted
-from e2ed2.generate import CHECKPOINTS, STEPS, Settings, available_models, load, paint
+from e2ed2.inference.request import CHECKPOINTS, STEPS, Settings, available_models, load, paint
 from study.errors import StudyError
 from study.images import Source
 

@@ -11,7 +11,7 @@ from PIL import Image
 from app.pngs import file_name, png, write, write_zip
 from app.services import Services
 from app.words import counted, list_of
-from e2ed2.generate import Settings
+from e2ed2.inference.request import Settings
 
 IN_TURN = ", in turn with other visitors"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from e2ed2.generate import Settings, png_info, slug
+from e2ed2.inference.request import Settings, png_info, slug
 
 
 def png(image: Image.Image, settings: Settings | None = None) -> bytes:

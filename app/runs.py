@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.models import Models
-from e2ed2.losses.terms import parse_loss
+from e2ed2.losses.spec import parse_loss
 from e2ed2.objectives.reconstruction import LPIPS_WEIGHT
 
 CURVE = "metrics.jsonl"

@@ -17,10 +17,10 @@ from PIL import Image
 
 from app.models import Models
 from app.turns import Turns
-from e2ed2.data.concepts import Concepts, Near, bundled_words
+from e2ed2.data.emoji import Concepts, Near, bundled_words
 from e2ed2.errors import UserError
-from e2ed2.generate import MAX_COUNT, MAX_SEED, STEPS, Settings, paint
-from e2ed2.text import between
+from e2ed2.inference.request import MAX_COUNT, MAX_SEED, STEPS, Settings, paint
+from e2ed2.models.minilm import between
 from e2ed2.types import TrajectoryStep
 
 FRESH_SEEDS = 1_000_000  # six digits at most: easy to read out and to type again

@@ -14,7 +14,7 @@ from app.models import Models
 from app.painted import Order, Wanted, paint_order
 from app.settings import ServerSettings
 from e2ed2.errors import UserError
-from e2ed2.generate import CHECKPOINTS, STEPS, available_models
+from e2ed2.inference.request import CHECKPOINTS, STEPS, available_models
 from study.errors import StudyError
 from study.export import read_tables
 from study.making import make_study

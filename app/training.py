@@ -17,10 +17,10 @@ from app.models import OWN, Models
 from app.runs import CURVE, Run
 from app.uploads import CAPTION, take
 from app.words import counted
-from e2ed2.config import PRESETS
-from e2ed2.denoiser import DenoiserConfig
 from e2ed2.errors import UserError
-from e2ed2.generate import STEPS
+from e2ed2.inference.request import STEPS
+from e2ed2.models.coarse_to_fine import DenoiserConfig
+from e2ed2.training.config import PRESETS
 
 # Any number of steps: a training of one's own takes those of the model that it starts from.
 LOSSES = {name: p.loss for name, p in PRESETS.items() if p.objective == "end_to_end" and p.sampling_steps == STEPS}

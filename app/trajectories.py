@@ -2,7 +2,7 @@
 
 from app.cells import Cell, Row, Table
 from app.services import Services
-from e2ed2.generate import Settings
+from e2ed2.inference.request import Settings
 
 SEEDS = 8
 STAGES = 7  # from one prompt to the other, both included

@@ -11,7 +11,7 @@ import torch
 from diffusers import PixArtTransformer2DModel, UNet2DConditionModel
 from torch import Tensor
 
-from e2ed2.denoiser import DenoiserConfig
+from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.types import TextEmbedding
 
 BATCH, REPEATS = 32, 5

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 import tyro
 
-from e2ed2.config import PRESETS
-from e2ed2.flops import update_flops
 from e2ed2.objectives.objective import total
-from e2ed2.train import build
+from e2ed2.training.config import PRESETS
+from e2ed2.training.flops import update_flops
+from e2ed2.training.run import build
 
 
 @dataclass(frozen=True)

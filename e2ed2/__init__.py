@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from e2ed2.pipeline import E2ED2Pipeline
+    from e2ed2.inference.pipeline import E2ED2Pipeline
 
 __all__ = ["E2ED2Pipeline"]
 
@@ -11,7 +11,7 @@ __all__ = ["E2ED2Pipeline"]
 def __getattr__(name: str) -> Any:
     """Import the pipeline when it is asked for: the command line's `--help` needs no torch."""
     if name == "E2ED2Pipeline":
-        from e2ed2.pipeline import E2ED2Pipeline
+        from e2ed2.inference.pipeline import E2ED2Pipeline
 
         return E2ED2Pipeline
     raise AttributeError(name)

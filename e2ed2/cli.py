@@ -30,8 +30,8 @@ def main() -> None:
 
 
 def train_command(arguments: list[str]) -> None:
-    from e2ed2.config import PRESETS, RunConfig
-    from e2ed2.train import train
+    from e2ed2.training.config import PRESETS, RunConfig
+    from e2ed2.training.run import train
 
     @dataclass(frozen=True)
     class Train:
@@ -59,7 +59,7 @@ def train_command(arguments: list[str]) -> None:
     if config.objective != "end_to_end" and config.loss != RunConfig.loss:
         raise UserError(f"A training of kind {config.objective} has a loss of its own: leave --loss out.")
     if options.dry_run:
-        from e2ed2.inspection import describe_run
+        from e2ed2.training.describe import describe_run
 
         print(describe_run(config))
     elif train(config, out):
@@ -85,7 +85,7 @@ class Sample:
 
 
 def sample_command(arguments: list[str]) -> None:
-    from e2ed2.generate import Settings, load, paint, png_info, slug
+    from e2ed2.inference.request import Settings, load, paint, png_info, slug
 
     options = tyro.cli(Sample, prog="python -m e2ed2 sample", args=arguments)
     if options.count < 1:
@@ -115,7 +115,7 @@ def _record(manifest: Path, row: dict[str, Any]) -> None:
 
 
 def inspect_command(arguments: list[str]) -> None:
-    from e2ed2.inspection import describe_model
+    from e2ed2.training.describe import describe_model
 
     @dataclass(frozen=True)
     class Inspect:
@@ -130,7 +130,7 @@ def evaluate_command(arguments: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from e2ed2.evaluation.evaluate import Evaluate, evaluate
+    from e2ed2.evaluation.run import Evaluate, evaluate
 
     options = tyro.cli(Evaluate, prog="python -m e2ed2 evaluate", args=arguments)
     result = evaluate(options)

@@ -16,8 +16,8 @@ import torch
 import tyro
 from safetensors.torch import load_file, save_file
 
-from e2ed2.checkpoint import WEIGHTS, coarse_of
-from e2ed2.generate import CHECKPOINTS
+from e2ed2.inference.request import CHECKPOINTS
+from e2ed2.models.weights import WEIGHTS, coarse_of
 
 SHARED = CHECKPOINTS / "coarse" / WEIGHTS
 

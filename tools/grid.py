@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 from PIL import Image, ImageDraw, ImageFont
 
-from e2ed2.generate import Settings, available_models, load, most_steps, paint
+from e2ed2.inference.request import Settings, available_models, load, most_steps, paint
 
 SIDE, MARGIN, HEAD = 128, 130, 26
 PROMPTS = (

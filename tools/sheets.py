@@ -10,7 +10,7 @@ import tyro
 from PIL import Image
 
 from e2ed2.evaluation.prompts import prompts_of
-from e2ed2.generate import CHECKPOINTS, Settings, available_models, load, most_steps, paint
+from e2ed2.inference.request import CHECKPOINTS, Settings, available_models, load, most_steps, paint
 
 SIDE, COLUMNS = 96, 10
 

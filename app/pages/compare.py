@@ -19,7 +19,7 @@ from app.pngs import png, write
 from app.services import FRESH_SEEDS, NO_MODELS, ForgedError, Services, Timed
 from app.words import counted
 from e2ed2.errors import UserError
-from e2ed2.generate import MAX_PROMPT
+from e2ed2.inference.request import MAX_PROMPT
 
 PROMPT, SEED = "cat face", 4  # without a style, models differ
 VOTE = (

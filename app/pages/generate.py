@@ -13,7 +13,7 @@ from app.links import asked, link
 from app.pages.wiring import PAINTING, QUIET, SAYING, at_once, told
 from app.painting import Progress, download, far_note, paint_all
 from app.services import NO_MODELS, Services, fresh_seed
-from e2ed2.generate import MAX_COUNT, MAX_PROMPT, STEPS
+from e2ed2.inference.request import MAX_COUNT, MAX_PROMPT, STEPS
 
 EXAMPLES = [
     "red apple, noto style",

@@ -10,7 +10,7 @@ from app.cells import cached, kept, page_tables
 from app.pages.wiring import PAINTING, QUIET, at_once, busy, told
 from app.services import NO_MODELS, ForgedError, Services
 from app.trajectories import SEEDS, STAGES, blend_cells, seed_cells, steps_table
-from e2ed2.generate import MAX_PROMPT, STEPS
+from e2ed2.inference.request import MAX_PROMPT, STEPS
 
 PROMPT, OTHER, SEED = "cat face", "sunflower, noto style", 4
 NOISE = """## What the noise decides

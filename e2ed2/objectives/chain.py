@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from e2ed2.codec import Codec
+from e2ed2.models.codec import Codec
 from e2ed2.types import CaptionedBatch
 
 

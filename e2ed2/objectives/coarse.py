@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from e2ed2.codec import Codec
-from e2ed2.denoiser import CoarseToFineDenoiser
 from e2ed2.losses.pixel import l2
+from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
+from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_preview, noise_like
 from e2ed2.objectives.objective import DenoiserObjective
 from e2ed2.types import CaptionedBatch, TextEmbedding

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from e2ed2.codec import Codec
-from e2ed2.denoiser import CoarseToFineDenoiser
+from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.diffusion.sampler import sample
 from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generator_loss
 from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
-from e2ed2.losses.terms import parse_loss
+from e2ed2.losses.spec import parse_loss
+from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
+from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like, same_crop
 from e2ed2.objectives.objective import DenoiserObjective
-from e2ed2.sampler import sample
-from e2ed2.schedule import uniform_levels
 from e2ed2.types import CaptionedBatch
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from e2ed2.codec import Codec
 from e2ed2.losses.perceptual import PerceptualLoss
+from e2ed2.models.codec import Codec
 from e2ed2.objectives.objective import Objective
 from e2ed2.types import PictureBatch
 

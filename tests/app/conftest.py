@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from e2ed2.checkpoint import save_model
-from e2ed2.codec import CodecConfig
-from e2ed2.denoiser import DenoiserConfig
+from e2ed2.models.coarse_to_fine import DenoiserConfig
+from e2ed2.models.codec import CodecConfig
+from e2ed2.models.weights import save_model
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT = 300  # s; much, since the machine may be training

@@ -20,10 +20,10 @@ from app.plots import curves
 from app.pngs import data_url, from_data_url, png
 from app.runs import Run, find_runs, sharing_pair
 from app.uploads import FEWEST, take
-from e2ed2.data.concepts import Concepts, without_style
+from e2ed2.data.emoji import Concepts, without_style
 from e2ed2.errors import UserError
-from e2ed2.generate import Settings
-from e2ed2.text import TextEncoder, between
+from e2ed2.inference.request import Settings
+from e2ed2.models.minilm import TextEncoder, between
 
 RED = Image.new("RGB", (8, 8), "red")
 EVIL = "<script>alert(1)</script>"

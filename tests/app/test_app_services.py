@@ -25,9 +25,9 @@ from app.studies import Studies
 from app.training import Trainings, sentence
 from app.turns import Turns
 from app.ui import build_ui
-from e2ed2.checkpoint import load_denoiser
 from e2ed2.errors import UserError
-from e2ed2.generate import MAX_SEED, Settings
+from e2ed2.inference.request import MAX_SEED, Settings
+from e2ed2.models.weights import load_denoiser
 from study.settings import Store
 
 GOOD = {"prompt": "red apple", "model": "l2", "steps": 4, "seed": 7, "count": 3}

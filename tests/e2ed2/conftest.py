@@ -5,14 +5,14 @@ import sys
 import pytest
 import torch
 
-from e2ed2.checkpoint import save_model
 from e2ed2.cli import main
-from e2ed2.codec import CodecConfig
-from e2ed2.config import RunConfig
 from e2ed2.data.pictures import EMOJI, DataConfig
-from e2ed2.denoiser import DenoiserConfig
-from e2ed2.text import WIDTH
-from e2ed2.trainer import TrainerConfig
+from e2ed2.models.coarse_to_fine import DenoiserConfig
+from e2ed2.models.codec import CodecConfig
+from e2ed2.models.minilm import WIDTH
+from e2ed2.models.weights import save_model
+from e2ed2.training.config import RunConfig
+from e2ed2.training.trainer import TrainerConfig
 from e2ed2.types import TextEmbedding
 
 TINY_CODEC = CodecConfig(latent_channels=4, widths=(8,), encoder_layers=(1,), decoder_layers=(1,))

@@ -8,7 +8,7 @@ import sys
 import pytest
 from PIL import Image
 
-from e2ed2 import generate
+from e2ed2.inference import request as generate
 
 
 def run(*arguments, code=0):

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-import e2ed2.evaluation.evaluate as module
+import e2ed2.evaluation.run as module
 from e2ed2.data.pictures import DataConfig, load_pictures
 from e2ed2.errors import UserError
-from e2ed2.evaluation.alignment import RetrievalHead, align, fit_head, load_head
-from e2ed2.evaluation.evaluate import Evaluate, distances, evaluate
-from e2ed2.evaluation.held_out import SIZE, HeldOutEncoder
+from e2ed2.evaluation.features import SIZE, HeldOutEncoder
+from e2ed2.evaluation.metrics.retrieval import RetrievalHead, align, fit_head, load_head
+from e2ed2.evaluation.metrics.variety import diversity_ratio, nearest_distance
 from e2ed2.evaluation.prompts import chosen, drawings, prompts_of
-from e2ed2.evaluation.variety import diversity_ratio, nearest_distance
+from e2ed2.evaluation.run import Evaluate, distances, evaluate
 
 
 @pytest.fixture(scope="module")

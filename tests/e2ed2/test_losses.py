@@ -8,7 +8,7 @@ from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generato
 from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
-from e2ed2.losses.terms import parse_loss
+from e2ed2.losses.spec import parse_loss
 
 
 def test_pixel_losses_on_known_values():

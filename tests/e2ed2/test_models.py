@@ -8,14 +8,14 @@ from diffusers import AutoencoderTiny
 from safetensors.torch import load_file, save_file
 
 from e2ed2 import E2ED2Pipeline
-from e2ed2.checkpoint import WEIGHTS, coarse_of, load_coarse, load_codec, load_denoiser, save_model
-from e2ed2.codec import Codec
-from e2ed2.denoiser import DenoiserConfig, independent_copies
+from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
-from e2ed2.generate import available_models, load, most_steps
-from e2ed2.sampler import sample
-from e2ed2.schedule import uniform_levels
-from e2ed2.text import TextEncoder
+from e2ed2.inference.request import available_models, load, most_steps
+from e2ed2.models.coarse_to_fine import DenoiserConfig, independent_copies
+from e2ed2.models.codec import Codec
+from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.weights import WEIGHTS, coarse_of, load_coarse, load_codec, load_denoiser, save_model
 from e2ed2.types import TextEmbedding
 
 from .conftest import TINY_DENOISER

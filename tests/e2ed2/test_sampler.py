@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from e2ed2.diffusion.levels import add_noise, check_levels, uniform_levels
+from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
-from e2ed2.sampler import sample
-from e2ed2.schedule import add_noise, check_levels, uniform_levels
 
 
 class Affine(nn.Module):

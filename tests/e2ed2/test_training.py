@@ -11,14 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from e2ed2.checkpoint import load_codec
-from e2ed2.config import PRESETS, RunConfig
 from e2ed2.data.batches import rows
 from e2ed2.data.pictures import DataConfig
 from e2ed2.errors import UserError
+from e2ed2.models.weights import load_codec
 from e2ed2.objectives.coarse import CoarseRegression
-from e2ed2.train import claim, train
-from e2ed2.trainer import Trainer, TrainerConfig, precision
+from e2ed2.training.config import PRESETS, RunConfig
+from e2ed2.training.run import claim, train
+from e2ed2.training.trainer import Trainer, TrainerConfig, precision
 from e2ed2.types import CaptionedBatch
 
 from .conftest import TINY_CODEC, TINY_DENOISER
@@ -231,7 +231,7 @@ def test_impossible_settings_are_refused(options, words):
 def test_independent_steps_have_parameters_of_their_own(run_config, tmp_path):
     from pathlib import Path
 
-    from e2ed2.checkpoint import load_codec, save_model
+    from e2ed2.models.weights import load_codec, save_model
 
     start = tmp_path / "start"
     save_model(replace(TINY_DENOISER, sharing="independent", steps=2).build(), start / "denoiser")

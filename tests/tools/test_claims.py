@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from tools.claims import equal_work, losses, sharing
-from tools.equal_work import interval, main, matched_updates, summary
+from e2ed2.evaluation.experiments.equal_work import interval, main, matched_updates, summary
+from e2ed2.evaluation.report.claims import equal_work, losses, sharing
 
 
 def found(ours: list[float], theirs: list[float]) -> dict:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from e2ed2.errors import UserError
-from e2ed2.train import claim
-from tools import equal_work
-from tools.equal_work import EqualWork, finish_config, main, measured, start_config, trained
+from e2ed2.evaluation.experiments import equal_work
+from e2ed2.evaluation.experiments.equal_work import EqualWork, finish_config, main, measured, start_config, trained
+from e2ed2.training.run import claim
 
 FIGURES = {"distance": {"fd": 1.0, "kid": 0.1}, "alignment": {"top1": 0.5}}
 

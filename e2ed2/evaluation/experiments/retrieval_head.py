@@ -1,6 +1,6 @@
 """Train the retrieval head that evaluation uses, on real drawings only, and say how well real drawings do.
 
-python -m tools.retrieval_head    # writes the head into the box, and docs/results/real.json
+python -m e2ed2.evaluation.experiments.retrieval_head    # writes the head into the box, and docs/results/real.json
 """
 
 import json
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from e2ed2.evaluation.alignment import HEAD, STYLES, align, fit_head, save_head
-from e2ed2.evaluation.evaluate import concept_names
-from e2ed2.evaluation.held_out import HeldOutEncoder
+from e2ed2.evaluation.features import HeldOutEncoder
+from e2ed2.evaluation.metrics.retrieval import HEAD, STYLES, align, fit_head, save_head
 from e2ed2.evaluation.prompts import drawings
-from e2ed2.text import TextEncoder
+from e2ed2.evaluation.run import concept_names
+from e2ed2.models.minilm import TextEncoder
 
 REAL = Path("docs/results/real.json")
 

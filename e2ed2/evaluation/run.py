@@ -18,15 +18,15 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from e2ed2.checkpoint import WEIGHTS
 from e2ed2.errors import UserError
-from e2ed2.evaluation.alignment import STYLES, align, load_head
-from e2ed2.evaluation.held_out import ENCODER, HeldOutEncoder, deepest
+from e2ed2.evaluation.features import ENCODER, HeldOutEncoder, deepest
+from e2ed2.evaluation.metrics.retrieval import STYLES, align, load_head
+from e2ed2.evaluation.metrics.variety import diversity_ratio, nearest_distance
 from e2ed2.evaluation.prompts import Prompt, drawings, prompts_of
-from e2ed2.evaluation.variety import diversity_ratio, nearest_distance
-from e2ed2.generate import Settings, available_models, load, paint
-from e2ed2.pipeline import E2ED2Pipeline
-from e2ed2.text import TextEncoder
+from e2ed2.inference.pipeline import E2ED2Pipeline
+from e2ed2.inference.request import Settings, available_models, load, paint
+from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.weights import WEIGHTS
 
 KID = {
     "kid_subsets": 50,

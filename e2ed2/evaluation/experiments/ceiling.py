@@ -2,7 +2,7 @@
 
 No model on this codec can be expected to do better. Writes docs/results/ceiling.json.
 
-python -m tools.ceiling
+python -m e2ed2.evaluation.experiments.ceiling
 """
 
 import json
@@ -13,14 +13,14 @@ import numpy as np
 import torch
 import tyro
 
-from e2ed2.checkpoint import load_codec
-from e2ed2.codec import Codec
 from e2ed2.data.pictures import Pictures
-from e2ed2.evaluation.evaluate import alignment, distances
-from e2ed2.evaluation.held_out import HeldOutEncoder
+from e2ed2.evaluation.features import HeldOutEncoder
 from e2ed2.evaluation.prompts import chosen, drawings, prompts_of
-from e2ed2.generate import CHECKPOINTS
-from e2ed2.pipeline import to_image
+from e2ed2.evaluation.run import alignment, distances
+from e2ed2.inference.pipeline import to_image
+from e2ed2.inference.request import CHECKPOINTS
+from e2ed2.models.codec import Codec
+from e2ed2.models.weights import load_codec
 
 OUT = Path("docs/results/ceiling.json")
 SPLITS = ("train", "combo")

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from e2ed2.codec import CodecConfig
 from e2ed2.data.pictures import DataConfig
-from e2ed2.denoiser import DenoiserConfig
 from e2ed2.errors import UserError
-from e2ed2.losses.terms import parse_loss
-from e2ed2.trainer import TrainerConfig
+from e2ed2.losses.spec import parse_loss
+from e2ed2.models.coarse_to_fine import DenoiserConfig
+from e2ed2.models.codec import CodecConfig
+from e2ed2.training.trainer import TrainerConfig
 
 
 @dataclass(frozen=True)

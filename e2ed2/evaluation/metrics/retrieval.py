@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from e2ed2.errors import UserError
-from e2ed2.evaluation.held_out import SIZE
-from e2ed2.text import WIDTH
+from e2ed2.evaluation.features import SIZE
+from e2ed2.models.minilm import WIDTH
 
-HEAD = Path(__file__).parents[2] / "assets" / "checkpoints" / "retrieval" / "head.safetensors"
+HEAD = Path(__file__).parents[3] / "assets" / "checkpoints" / "retrieval" / "head.safetensors"
 TEMPERATURE = 40.0  # inverse, of the cosines
 STYLES = ("emojione", "flat", "fluent", "noto", "openmoji", "twemoji")
 
@@ -97,7 +97,7 @@ def save_head(head: RetrievalHead, file: Path = HEAD) -> None:
 
 def load_head(file: Path = HEAD) -> RetrievalHead:
     if not file.is_file():
-        raise UserError(f"{file} is missing: make it with `python -m tools.retrieval_head`.")
+        raise UserError(f"{file} is missing: make it with `python -m e2ed2.evaluation.experiments.retrieval_head`.")
     head = RetrievalHead()
     head.load_state_dict({name: value.float() for name, value in load_file(file).items()})
     return head.eval().requires_grad_(False)

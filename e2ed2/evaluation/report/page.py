@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2ed2.generate import CHECKPOINTS, STEPS
-from tools.claims import equal_work, losses, sharing, verdict
-from tools.tables import number, table
+from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
+from e2ed2.evaluation.report.tables import number, table
+from e2ed2.inference.request import CHECKPOINTS, STEPS
 
 Result = dict[str, Any]
 HEAD = """# Results
@@ -18,7 +18,7 @@ captions of training drawings with their style named ({painted} pictures a figur
 """
 CEILING = """The first two rows are as many real drawings, as they are and through the codec: no model on it can be
 expected to do better, and the FD of so few pictures is not zero even then. The times were measured in one go, on two
-cores of one machine (`python -m tools.results --times`), but for a model that is not in the box.
+cores of one machine (`python -m e2ed2.evaluation.report.run --times`), but for a model that is not in the box.
 """
 
 

@@ -10,22 +10,22 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from e2ed2.card import write_card
-from e2ed2.checkpoint import load_coarse, load_codec, load_denoiser, save_model
-from e2ed2.codec import Codec
-from e2ed2.config import RunConfig
 from e2ed2.data.batches import CaptionedBatches, CropBatches
 from e2ed2.data.captions import caption_pool
 from e2ed2.data.pictures import load_pictures
-from e2ed2.denoiser import CoarseToFineDenoiser, independent_copies
 from e2ed2.errors import UserError, full_disk_told
-from e2ed2.flops import update_flops
+from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, independent_copies
+from e2ed2.models.codec import Codec
+from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
 from e2ed2.objectives.coarse import CoarseRegression
 from e2ed2.objectives.end_to_end import EndToEnd
 from e2ed2.objectives.objective import DenoiserObjective, Objective
 from e2ed2.objectives.reconstruction import Reconstruction
 from e2ed2.objectives.single_step import SingleStep
-from e2ed2.trainer import Batches, Trainer
+from e2ed2.training.card import write_card
+from e2ed2.training.config import RunConfig
+from e2ed2.training.flops import update_flops
+from e2ed2.training.trainer import Batches, Trainer
 
 
 def train(config: RunConfig, folder: Path) -> bool:

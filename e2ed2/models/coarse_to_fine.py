@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from e2ed2.errors import UserError
-from e2ed2.text import WIDTH
+from e2ed2.models.minilm import WIDTH
 from e2ed2.types import TextEmbedding
 
 Sharing = Literal["shared", "independent"]

@@ -8,15 +8,15 @@ from typing import Any
 
 from scipy.stats import ttest_1samp
 
-from tools.tables import table
+from e2ed2.evaluation.report.tables import table
 
 BASELINES = {
     "single-step": "the start of the end-to-end models, so at less work than theirs",
     "single-step-long": "trained on from there for at least the work of any end-to-end finish",
 }
 EQUAL_WORK = """At equal work, over seeds. The claim: for the same work, training end to end gives better pictures in
-few steps than training single steps. A small transformer (`python -m tools.equal_work`) on the bundled codec and coarse
-path; work is counted in floating-point operations.
+few steps than training single steps. A small transformer on the bundled codec and coarse path
+(`python -m e2ed2.evaluation.experiments.equal_work`); work is counted in floating-point operations.
 """
 LADDER = ("l1", "l2", "l2-lpips", "l2-lpips-gan")
 Distances = dict[tuple[str, int], float]  # model and number of steps => FD on training captions
@@ -46,7 +46,7 @@ def verdict(fd: Distances, names: list[str], most: dict[str, int]) -> str:
 def equal_work(found: dict[str, Any]) -> str:
     """Both trainings at a reduced size, from the same start for the same work, over seeds."""
     if not found:
-        return "At equal work, over seeds: run `python -m tools.equal_work` first.\n"
+        return "At equal work, over seeds: run `python -m e2ed2.evaluation.experiments.equal_work` first.\n"
     parts = [EQUAL_WORK]
     for loss, result in found.items():
         arms = result["arms"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from e2ed2.config import RunConfig
+from e2ed2.training.config import RunConfig
 
 CURVE_POINTS = 400  # kept beside the model; the run's folder has all
 TEMPLATE = """---

@@ -4,7 +4,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from e2ed2.objectives.objective import Objective, total
-from e2ed2.trainer import Batches
+from e2ed2.training.trainer import Batches
 
 
 def update_flops(objective: Objective, batches: Batches, updates: int = 8) -> float:

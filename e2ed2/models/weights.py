@@ -15,9 +15,9 @@ from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from e2ed2.codec import Codec
-from e2ed2.denoiser import CoarseToFineDenoiser
 from e2ed2.errors import UserError
+from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
+from e2ed2.models.codec import Codec
 
 Model = TypeVar("Model", bound=ModelMixin)
 WEIGHTS = "diffusion_pytorch_model.safetensors"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from e2ed2.schedule import check_levels
+from e2ed2.diffusion.levels import check_levels
 from e2ed2.types import TextEmbedding, TrajectoryStep
 
 

@@ -3,8 +3,8 @@
 A small transformer on the bundled codec and coarse path is trained single-step; from there one copy goes on so, the
 other end to end, for the same number of floating-point operations.
 
-python -m tools.equal_work                        # goes on where it stopped; writes docs/results/equal_work.json
-python -m tools.equal_work --loss l2:0.3+lpips
+python -m e2ed2.evaluation.experiments.equal_work    # goes on where it stopped; writes docs/results/equal_work.json
+python -m e2ed2.evaluation.experiments.equal_work --loss l2:0.3+lpips
 """
 
 import json
@@ -17,12 +17,12 @@ from typing import Any
 import tyro
 from scipy.stats import t as student
 
-from e2ed2.config import FINISH, SINGLE_STEP, RunConfig
-from e2ed2.denoiser import DenoiserConfig
 from e2ed2.errors import mistake_told
-from e2ed2.evaluation.evaluate import Evaluate, check_limit, evaluate
-from e2ed2.generate import CHECKPOINTS
-from e2ed2.train import claim, train
+from e2ed2.evaluation.run import Evaluate, check_limit, evaluate
+from e2ed2.inference.request import CHECKPOINTS
+from e2ed2.models.coarse_to_fine import DenoiserConfig
+from e2ed2.training.config import FINISH, SINGLE_STEP, RunConfig
+from e2ed2.training.run import claim, train
 
 OUT = Path("docs/results/equal_work.json")
 STEPS = (1, 2, 3, 4, 50)

@@ -7,13 +7,13 @@ from dataclasses import asdict
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from e2ed2.config import RunConfig
-from e2ed2.flops import update_flops
-from e2ed2.generate import load
+from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.diffusion.sampler import sample
+from e2ed2.inference.request import load
 from e2ed2.objectives.objective import total
-from e2ed2.sampler import sample
-from e2ed2.schedule import uniform_levels
-from e2ed2.train import build
+from e2ed2.training.config import RunConfig
+from e2ed2.training.flops import update_flops
+from e2ed2.training.run import build
 
 
 def describe_model(model: str) -> str:

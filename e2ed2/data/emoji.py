@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 import torch
 
-from e2ed2.data.cache import cached
 from e2ed2.data.pictures import EMOJI
-from e2ed2.text import SHA256, WIDTH, TextEncoder
+from e2ed2.files import cached
+from e2ed2.models.minilm import SHA256, WIDTH, TextEncoder
 
 STYLED = re.compile(r"(,| in)? (noto|twemoji|flat|fluent|openmoji|emojione)( style)?$")
 

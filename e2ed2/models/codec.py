@@ -9,8 +9,8 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
-from e2ed2.autoencoder import PixelShuffleAutoencoder
 from e2ed2.errors import UserError
+from e2ed2.models.autoencoder import PixelShuffleAutoencoder
 
 OWN = "PixelShuffleAutoencoder"
 AUTOENCODERS = (OWN, "AutoencoderDC", "AutoencoderTiny", "AutoencoderKL")

@@ -1,9 +1,13 @@
 """Evaluate the bundled models and write docs/results.md from the JSON files and the sample sheets.
 
-python -m tools.results                         # what is missing or was made by other weights; Ctrl-C is safe
-python -m tools.results --models l2 energy      # those only; the page is written from all files that are there
-python -m tools.results --models runs/single-step-long/model    # a run that is not in the box
-python -m tools.results --times                 # how long a picture takes, of all models in the box, on this machine
+python -m e2ed2.evaluation.report.run
+    what is missing or was made by other weights; Ctrl-C is safe
+python -m e2ed2.evaluation.report.run --models l2 energy
+    those only; the page is written from all files that are there
+python -m e2ed2.evaluation.report.run --models runs/single-step-long/model
+    a run that is not in the box
+python -m e2ed2.evaluation.report.run --times
+    how long a picture takes, of all models in the box, on this machine
 """
 
 import json
@@ -14,11 +18,11 @@ import tyro
 from rich.progress import track
 
 from e2ed2.errors import mistake_told
-from e2ed2.evaluation.evaluate import Evaluate, cost, evaluate, fingerprint
-from e2ed2.generate import STEPS, available_models, load, most_steps
-from tools.claims import BASELINES
-from tools.equal_work import OUT as EQUAL_WORK
-from tools.results_page import Found, write_page
+from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
+from e2ed2.evaluation.report.claims import BASELINES
+from e2ed2.evaluation.report.page import Found, write_page
+from e2ed2.evaluation.run import Evaluate, cost, evaluate, fingerprint
+from e2ed2.inference.request import STEPS, available_models, load, most_steps
 
 FOLDER = Path("docs/results")
 MORE_STEPS = (8, 50)  # of the single-step baselines only

@@ -19,13 +19,13 @@ from huggingface_hub.errors import (
 from PIL import Image
 from torch import Tensor
 
-from e2ed2.checkpoint import load_codec, load_denoiser
-from e2ed2.codec import Codec
-from e2ed2.denoiser import CoarseToFineDenoiser
+from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
-from e2ed2.sampler import sample
-from e2ed2.schedule import uniform_levels
-from e2ed2.text import TextEncoder
+from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
+from e2ed2.models.codec import Codec
+from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.weights import load_codec, load_denoiser
 from e2ed2.types import TextEmbedding, TrajectoryStep
 
 
