@@ -7,10 +7,10 @@ from pathlib import Path
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from study.export import export_study
-from study.report import build
-from study.settings import Store
-from study.studies import find_study
+from study.reporting.export import export_study
+from study.reporting.report import build
+from study.store.store import Store
+from study.store.studies import find_study
 
 
 def report_page(store: Store, name: str, version: int) -> str:

@@ -10,8 +10,8 @@ from app.studies import Studies
 from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS
 from study.errors import StudyError
-from study.plan import Plan
-from study.spec import DEFAULT_QUESTIONS, Exclusions, Placebos, Stopping
+from study.protocol.choices import Plan
+from study.protocol.spec import DEFAULT_QUESTIONS, Exclusions, Placebos, Stopping
 
 PROMPTS = "red apple\nsunflower\ncat face\nrocket\na castle on a hill"
 LAYOUT = (

@@ -9,12 +9,12 @@ from typing import Any
 
 from app.painted import Order, Wanted, paint_order
 from app.studies import Studies
-from study.design import comparisons, plan, rater_count
 from study.errors import StudyError
-from study.images import Source
-from study.making import check_name, make_study, sources_in, unpack
-from study.plan import Plan
-from study.studies import StudyInfo
+from study.images.importing import Source
+from study.protocol.balanced import comparisons, plan, rater_count
+from study.protocol.choices import Plan
+from study.store.creating import check_name, make_study, sources_in, unpack
+from study.store.studies import StudyInfo
 
 OURS, ARCHIVE, FOLDER = "Our models", "A zip file", "A folder on the server"
 

@@ -8,8 +8,8 @@ import gradio as gr
 from app.admin_pages import TEMPLATES
 from app.studies import Studies
 from study.errors import StudyError
-from study.raters import invite
-from study.studies import StudyInfo, close_study, progress
+from study.store.raters import invite
+from study.store.studies import StudyInfo, close_study, progress
 
 EVERY = 5  # s
 EMPTY = "There is no study yet: make one under New study."

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from scipy.stats import spearmanr
 
 from app.plots import GREY, blank, colour_of
-from study.visitors import Chosen
+from study.store.visitors import Chosen
 
 FOLDER = Path(__file__).parents[1] / "docs" / "results"
 SPLITS = {

@@ -8,7 +8,7 @@ from app.models import Models
 from app.words import counted
 from e2ed2.inference.request import CHECKPOINTS, STEPS, Settings, available_models, load, paint
 from study.errors import StudyError
-from study.images import Source
+from study.images.importing import Source
 
 MAX_PICTURES = 5000
 

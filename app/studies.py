@@ -16,15 +16,15 @@ from app.settings import ServerSettings
 from e2ed2.errors import UserError
 from e2ed2.inference.request import CHECKPOINTS, STEPS, available_models
 from study.errors import StudyError
-from study.export import read_tables
-from study.making import make_study
-from study.settings import Store
-from study.spec import Placebos
+from study.protocol.spec import Placebos
 from study.stats import exclude
 from study.stats.answers import comparisons
 from study.stats.preference import against_others
-from study.studies import StudyInfo, list_studies
-from study.visitors import Chosen, open_pair, tally
+from study.store.creating import make_study
+from study.store.frames import read_tables
+from study.store.store import Store
+from study.store.studies import StudyInfo, list_studies
+from study.store.visitors import Chosen, open_pair, tally
 from study.web import Offer
 
 READY = "bundled-models"

@@ -15,8 +15,8 @@ from rich.progress import track
 from rich.table import Table
 from scipy.stats import binomtest
 
-from study.crowd import World, answer, shown, truth
-from study.simulate import Simulate, design, planned
+from study.simulation.crowd import World, answer, shown, truth
+from study.simulation.power import Simulate, design, planned
 from study.stats.agreement import share
 from study.stats.davidson import fit, mirrored, ranking
 from study.stats.intervals import Estimate

@@ -21,11 +21,13 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from study.export import export_study, read_tables, verify_export
-from study.images import Source, import_images
-from study.settings import Store
-from study.spec import StudySpec
-from study.studies import StudyInfo, create_study
+from study.images.importing import Source, import_images
+from study.protocol.spec import StudySpec
+from study.reporting.export import export_study
+from study.reporting.verify import verify_export
+from study.store.frames import read_tables
+from study.store.store import Store
+from study.store.studies import StudyInfo, create_study
 
 PROMPTS = 20
 Answers = dict[tuple[str, str], str]  # (assignment, question) to answer

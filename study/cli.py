@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from study.errors import StudyError
-from study.plan import Plan
+from study.protocol.choices import Plan
 
 Name = Annotated[str, tyro.conf.Positional]
 
@@ -29,9 +29,9 @@ def main() -> None:
 
 
 def create_command(arguments: list[str]) -> None:
-    from study.images import sources_from_folders, sources_from_manifest
-    from study.making import make_study
-    from study.settings import Store
+    from study.images.importing import sources_from_folders, sources_from_manifest
+    from study.store.creating import make_study
+    from study.store.store import Store
 
     @dataclass(frozen=True)
     class Create:
@@ -57,8 +57,8 @@ def create_command(arguments: list[str]) -> None:
 
 
 def list_command(arguments: list[str]) -> None:
-    from study.settings import Store
-    from study.studies import list_studies
+    from study.store.store import Store
+    from study.store.studies import list_studies
 
     @dataclass(frozen=True)
     class List:
@@ -74,9 +74,9 @@ def list_command(arguments: list[str]) -> None:
 
 
 def links_command(arguments: list[str]) -> None:
-    from study.raters import invite
-    from study.settings import Store
-    from study.studies import find_study
+    from study.store.raters import invite
+    from study.store.store import Store
+    from study.store.studies import find_study
 
     @dataclass(frozen=True)
     class Links:
@@ -97,7 +97,7 @@ def links_command(arguments: list[str]) -> None:
 
 
 def serve_command(arguments: list[str]) -> None:
-    from study.settings import Store
+    from study.store.store import Store
     from study.web import serve
 
     @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def serve_command(arguments: list[str]) -> None:
 
 
 def progress_command(arguments: list[str]) -> None:
-    from study.settings import Store
-    from study.studies import find_study, progress
+    from study.store.store import Store
+    from study.store.studies import find_study, progress
 
     @dataclass(frozen=True)
     class Show:
@@ -132,9 +132,9 @@ def progress_command(arguments: list[str]) -> None:
 
 
 def people_command(arguments: list[str]) -> None:
-    from study.raters import people
-    from study.settings import Store
-    from study.studies import find_study
+    from study.store.raters import people
+    from study.store.store import Store
+    from study.store.studies import find_study
 
     @dataclass(frozen=True)
     class People:
@@ -149,8 +149,8 @@ def people_command(arguments: list[str]) -> None:
 
 
 def amend_command(arguments: list[str]) -> None:
-    from study.settings import Store
-    from study.studies import amend_study, find_study
+    from study.store.store import Store
+    from study.store.studies import amend_study, find_study
 
     @dataclass(frozen=True)
     class Amend:
@@ -173,8 +173,8 @@ def amend_command(arguments: list[str]) -> None:
 
 
 def close_command(arguments: list[str]) -> None:
-    from study.settings import Store
-    from study.studies import close_study
+    from study.store.store import Store
+    from study.store.studies import close_study
 
     @dataclass(frozen=True)
     class Close:
@@ -188,9 +188,9 @@ def close_command(arguments: list[str]) -> None:
 
 
 def export_command(arguments: list[str]) -> None:
-    from study.export import export_study
-    from study.settings import Store
-    from study.studies import find_study
+    from study.reporting.export import export_study
+    from study.store.store import Store
+    from study.store.studies import find_study
 
     @dataclass(frozen=True)
     class Export:
@@ -209,10 +209,11 @@ def export_command(arguments: list[str]) -> None:
 
 
 def verify_command(arguments: list[str]) -> None:
-    from study.export import export_study, verify_export
-    from study.report import differences
-    from study.settings import Store
-    from study.studies import find_study
+    from study.reporting.export import export_study
+    from study.reporting.report import differences
+    from study.reporting.verify import verify_export
+    from study.store.store import Store
+    from study.store.studies import find_study
 
     @dataclass(frozen=True)
     class Verify:
@@ -242,19 +243,19 @@ def verify_command(arguments: list[str]) -> None:
 
 
 def report_command(arguments: list[str]) -> None:
-    from study.report import main
+    from study.reporting.report import main
 
     main(arguments)
 
 
 def simulate_command(arguments: list[str]) -> None:
-    from study.simulate import main
+    from study.simulation.power import main
 
     main(arguments)
 
 
 def _describe(study: Any) -> None:
-    from study.design import comparisons, plan, rater_count
+    from study.protocol.balanced import comparisons, plan, rater_count
 
     spec = study.spec
     print(

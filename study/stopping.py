@@ -2,10 +2,10 @@
 
 from sqlalchemy import update
 
-from study.db import Database
-from study.export import read_tables
-from study.models import Event, Study
-from study.studies import StudyInfo, now
+from study.store.database import Database
+from study.store.frames import read_tables
+from study.store.studies import StudyInfo, now
+from study.store.tables import Event, Study
 
 
 def stop_if_decided(database: Database, study: StudyInfo) -> bool:

@@ -24,7 +24,7 @@ from app.evaluations import (
 from app.pages.wiring import QUIET
 from app.services import Services
 from app.words import list_of
-from study.visitors import Chosen
+from study.store.visitors import Chosen
 
 NOTHING = (
     "No model has been measured yet. `python -m e2ed2 evaluate --model NAME --steps 4 --split combo --out "

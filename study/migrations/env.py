@@ -1,9 +1,9 @@
-"""Runs the migrations on the connection that study.db gives, in its one transaction."""
+"""Runs the migrations on the connection that study.store.database gives, in its one transaction."""
 
 from alembic import context
 from sqlalchemy import func, select
 
-from study.models import Base
+from study.store.tables import Base
 
 connection = context.config.attributes["connection"]
 if connection.dialect.name == "postgresql":  # two processes that start at once take turns, as SQLite's lock has it

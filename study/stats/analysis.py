@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
-from study.spec import StudySpec
+from study.protocol.spec import StudySpec
 from study.stats.agreement import (
     Agreement,
     Consistency,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from study.spec import Exclusions
+from study.protocol.spec import Exclusions
 
 RULES = {
     "min_gold_pass_rate": "passed fewer than {limit:.0%} of the gold pairs",

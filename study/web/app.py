@@ -11,9 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 
 from study.errors import StudyError
-from study.raters import EntryError
-from study.settings import Store
-from study.votes import VoteError
+from study.store.raters import EntryError
+from study.store.store import Store
+from study.store.votes import VoteError
 from study.web import entry, images, session
 from study.web.pages import Offer, render, route
 

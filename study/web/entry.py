@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 
-from study.raters import (
+from study.store.raters import (
     ENTERED,
     Participation,
     Person,
@@ -17,8 +17,8 @@ from study.raters import (
     read_invitation,
     set_practised,
 )
-from study.studies import StudyInfo
-from study.votes import note
+from study.store.studies import StudyInfo
+from study.store.votes import note
 from study.web.pages import go, offer_of, render, store_of
 from study.web.practice import PRACTICE
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy import select
 
-from study.models import StoredAssignment, StoredStimulus
+from study.store.tables import StoredAssignment, StoredStimulus
 from study.web.pages import store_of
 from study.web.practice import PRACTICE, drawing
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from study.images import encode
-from study.spec import Answer
+from study.images.library import encode
+from study.protocol.spec import Answer
 
 SIZE = 256  # pixels
 

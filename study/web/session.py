@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from study.raters import Participation, entry_of, find_rater, personal_token, set_practised, welcome_back
-from study.spec import ANSWERS
+from study.protocol.spec import ANSWERS
 from study.stopping import stop_if_decided
-from study.visitors import reveal
-from study.votes import (
+from study.store.raters import Participation, entry_of, find_rater, personal_token, set_practised, welcome_back
+from study.store.visitors import reveal
+from study.store.votes import (
     MAX_MS,
     Ballot,
     Screen,

@@ -7,9 +7,9 @@ import pytest
 from app.admin_plan import ARCHIVE, FOLDER, Pictures, create
 from app.studies import Studies
 from study.errors import StudyError
-from study.plan import Plan
-from study.settings import Store
-from study.studies import list_studies
+from study.protocol.choices import Plan
+from study.store.store import Store
+from study.store.studies import list_studies
 from tests.study.conftest import picture
 
 

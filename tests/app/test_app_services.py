@@ -28,7 +28,7 @@ from app.ui import build_ui
 from e2ed2.errors import UserError
 from e2ed2.inference.request import MAX_SEED, Settings
 from e2ed2.models.weights import load_denoiser
-from study.settings import Store
+from study.store.store import Store
 
 GOOD = {"prompt": "red apple", "model": "l2", "steps": 4, "seed": 7, "count": 3}
 

@@ -15,11 +15,11 @@ from app.studies import Studies
 from app.ui import build_ui
 from e2ed2.errors import UserError
 from study.errors import StudyError
-from study.export import verify_export
-from study.models import StoredAssignment, StoredStimulus
-from study.settings import Store
-from study.studies import list_studies
-from study.votes import cast, next_screen
+from study.reporting.verify import verify_export
+from study.store.store import Store
+from study.store.studies import list_studies
+from study.store.tables import StoredAssignment, StoredStimulus
+from study.store.votes import cast, next_screen
 from tests.study.voting import ballot, rater, vote_all
 
 SECRET = "a-secret-of-the-tests"

@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 from sqlalchemy import create_engine, text
 
-from study.images import import_images, sources_from_folders
-from study.settings import Store
-from study.spec import Placebos, StudySpec
-from study.studies import StudyInfo, create_study
+from study.images.importing import import_images, sources_from_folders
+from study.protocol.spec import Placebos, StudySpec
+from study.store.store import Store
+from study.store.studies import StudyInfo, create_study
 
 POSTGRES_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/local/bin", "/usr/bin")
 

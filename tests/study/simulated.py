@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from study.crowd import World, answer
-from study.simulate import design
-from study.spec import DEGRADED, Placebos, Prompt, Stimulus, StudySpec
+from study.protocol.spec import DEGRADED, Placebos, Prompt, Stimulus, StudySpec
+from study.simulation.crowd import World, answer
+from study.simulation.power import design
 
 SUBJECTS = ("red apple", "blue whale", "old castle", "paper boat", "green train", "sleepy cat")
 

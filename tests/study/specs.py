@@ -1,6 +1,6 @@
 """Small specs without images."""
 
-from study.spec import DEGRADED, Placebos, Prompt, Stimulus, StudySpec
+from study.protocol.spec import DEGRADED, Placebos, Prompt, Stimulus, StudySpec
 
 
 def digest(*parts: object) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from study.cli import COMMANDS, main
-from study.settings import Store
-from study.studies import find_study, list_studies
+from study.store.store import Store
+from study.store.studies import find_study, list_studies
 from tests.study.voting import rater, vote_all
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.design import comparisons, plan, rater_count, rater_mode
 from study.errors import StudyError
-from study.spec import Placebos, Question, StudySpec
+from study.protocol.balanced import comparisons, plan, rater_count, rater_mode
+from study.protocol.spec import Placebos, Question, StudySpec
 from tests.study.specs import make_spec
 
 specs = st.builds(

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from study.errors import StudyError
-from study.images import Library, encode, import_images, load_image, sources_from_folders, sources_from_manifest
+from study.images.importing import import_images, load_image, sources_from_folders, sources_from_manifest
+from study.images.library import Library, encode
 from tests.study.conftest import picture
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from study.errors import StudyError
-from study.making import make_study, sources_in, unpack
-from study.models import StoredAssignment, StoredStimulus
-from study.raters import EntryError
-from study.settings import Store
-from study.spec import Placebos, Question, Stopping
+from study.protocol.spec import Placebos, Question, Stopping
 from study.stopping import e_value, stop_if_decided
-from study.studies import find_study, list_studies
+from study.store.creating import make_study, sources_in, unpack
+from study.store.raters import EntryError
+from study.store.store import Store
+from study.store.studies import find_study, list_studies
+from study.store.tables import StoredAssignment, StoredStimulus
 from tests.study.conftest import picture
 from tests.study.specs import make_spec
 from tests.study.voting import rater, vote_all
@@ -74,7 +74,7 @@ def test_what_cannot_be_made_is_said_and_leaves_nothing(arms, tmp_path, store, m
         unpack(tmp_path / "no.zip", tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "big.zip", "w") as packed:
         packed.writestr("zeros", bytes(2000))
-    monkeypatch.setattr("study.making.MAX_UNPACKED", 1000)
+    monkeypatch.setattr("study.store.creating.MAX_UNPACKED", 1000)
     with pytest.raises(StudyError, match="more than"):
         unpack(tmp_path / "big.zip", tmp_path / "out")
     assert not (tmp_path / "out").exists()

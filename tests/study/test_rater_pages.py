@@ -8,8 +8,8 @@ import pytest
 import uvicorn
 from playwright.sync_api import Page, Route, expect
 
-from study.export import read_tables
-from study.settings import Store
+from study.store.frames import read_tables
+from study.store.store import Store
 from study.web import create_app
 from study.web.practice import PRACTICE
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from study.crowd import World, truth
 from study.errors import StudyError
-from study.report import build, differences, recompute
-from study.spec import Exclusions, StudySpec
+from study.protocol.spec import Exclusions, StudySpec
+from study.reporting.report import build, differences, recompute
+from study.simulation.crowd import World, truth
 from study.stats import results
 from tests.study.simulated import raters_of, spec_and_images, votes_of, write_export
 

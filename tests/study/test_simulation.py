@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from study.crowd import World, answer, shown, truth
 from study.errors import StudyError
-from study.simulate import Power, Simulate, design, main, needed, planned, simulate, strengths, verdict
+from study.simulation.crowd import World, answer, shown, truth
+from study.simulation.power import Power, Simulate, design, main, needed, planned, simulate, strengths, verdict
 from study.stats.preference import preference
 from tests.study.specs import make_spec
 

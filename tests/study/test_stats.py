@@ -12,7 +12,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from study.errors import StudyError
-from study.spec import Exclusions
+from study.protocol.spec import Exclusions
+from study.reporting.words import verdict
 from study.stats import checked, evidence, exclude, preference, ranking
 from study.stats.agreement import consistency, halo, halo_of_one_screen, krippendorff, side_bias
 from study.stats.analysis import Answered, plain
@@ -20,7 +21,6 @@ from study.stats.answers import codes
 from study.stats.davidson import fit
 from study.stats.evalues import wealth
 from study.stats.intervals import bounded, covariance, holm, pigeonhole
-from study.wording import verdict
 
 FLIP = {"left": "right", "right": "left", "tie": "tie"}
 

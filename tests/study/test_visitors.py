@@ -6,13 +6,15 @@ import pytest
 from fastapi.testclient import TestClient
 
 from study.errors import StudyError
-from study.export import export_study, read_tables, verify_export
-from study.making import check_name
-from study.models import Arm, StoredAssignment, StoredStimulus
-from study.report import build
-from study.studies import find_study, list_studies
-from study.visitors import Chosen, open_pair, reveal, tally
-from study.votes import VoteError, cast, last_screen, next_screen
+from study.reporting.export import export_study
+from study.reporting.report import build
+from study.reporting.verify import verify_export
+from study.store.creating import check_name
+from study.store.frames import read_tables
+from study.store.studies import find_study, list_studies
+from study.store.tables import Arm, StoredAssignment, StoredStimulus
+from study.store.visitors import Chosen, open_pair, reveal, tally
+from study.store.votes import VoteError, cast, last_screen, next_screen
 from study.web import create_app
 from tests.study.conftest import picture
 from tests.study.voting import ballot, rater, vote_all

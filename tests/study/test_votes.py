@@ -13,9 +13,11 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from study.errors import StudyError
-from study.export import RATER_COLUMNS, VOTE_COLUMNS, export_study, read_export, read_tables, verify_export
-from study.models import Base, Rater, StoredAssignment, Vote
-from study.raters import (
+from study.protocol.spec import Placebos, Question
+from study.reporting.export import export_study, read_export
+from study.reporting.verify import verify_export
+from study.store.frames import RATER_COLUMNS, VOTE_COLUMNS, read_tables
+from study.store.raters import (
     EntryError,
     Person,
     enrol,
@@ -26,10 +28,10 @@ from study.raters import (
     set_practised,
     welcome_back,
 )
-from study.settings import Store
-from study.spec import Placebos, Question
-from study.studies import amend_study, close_study, create_study, find_study, now, progress
-from study.votes import VoteError, cast, last_receipt, last_screen, next_screen
+from study.store.store import Store
+from study.store.studies import amend_study, close_study, create_study, find_study, now, progress
+from study.store.tables import Base, Rater, StoredAssignment, Vote
+from study.store.votes import VoteError, cast, last_receipt, last_screen, next_screen
 from tests.study.voting import ballot, rater, vote_all
 
 

@@ -14,10 +14,10 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from PIL import Image
 
-from study.export import read_tables
-from study.raters import invite, people
-from study.settings import Store
-from study.studies import close_study
+from study.store.frames import read_tables
+from study.store.raters import invite, people
+from study.store.store import Store
+from study.store.studies import close_study
 from study.web import create_app
 from study.web.practice import PRACTICE
 

@@ -3,10 +3,10 @@
 import uuid
 from collections.abc import Callable
 
-from study.raters import Participation, Person, enrol
-from study.settings import Store
-from study.studies import StudyInfo
-from study.votes import Ballot, Receipt, Screen, cast, next_screen
+from study.store.raters import Participation, Person, enrol
+from study.store.store import Store
+from study.store.studies import StudyInfo
+from study.store.votes import Ballot, Receipt, Screen, cast, next_screen
 
 
 def ballot(screen: Screen, answer: str = "left", **changes) -> Ballot:

@@ -19,9 +19,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from study import plots, wording
 from study.errors import StudyError
-from study.spec import StudySpec
+from study.protocol.spec import StudySpec
+from study.reporting import figures, words
 from study.stats import Results, plain, results
 from study.stats.answers import comparisons
 
@@ -74,9 +74,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _export(options: Report) -> Path:
-    from study.export import export_study
-    from study.settings import Store
-    from study.studies import find_study
+    from study.reporting.export import export_study
+    from study.store.store import Store
+    from study.store.studies import find_study
 
     store = Store.open()
     study = find_study(store.database, options.name, options.version)
@@ -191,11 +191,11 @@ def _lean(p: Pictures) -> float:
 
 
 def _page(export: Export, found: Results) -> str:
-    environment = Environment(loader=PackageLoader("study"), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(loader=PackageLoader("study.reporting"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {
-        "percent": wording.percent,
-        "interval": wording.with_interval,
-        "p": wording.p_value,
+        "percent": words.percent,
+        "interval": words.with_interval,
+        "p": words.p_value,
         "picture": _data_uri,
     }
     texts = {q.key: q.text for q in export.spec.questions}
@@ -204,9 +204,9 @@ def _page(export: Export, found: Results) -> str:
         found=found,
         texts=texts,
         folder=export.folder,
-        verdicts={key: wording.verdict(q) for key, q in found.kept.questions.items()},
-        halo=wording.halo(found.kept),
-        methods=wording.methods(export.spec, found),
+        verdicts={key: words.verdict(q) for key, q in found.kept.questions.items()},
+        halo=words.halo(found.kept),
+        methods=words.methods(export.spec, found),
         times=_quantiles(_kept(export, found)["response_ms"]),
         pictures=_pictures(export, found),
         figures=_figures(export, found),
@@ -216,27 +216,29 @@ def _page(export: Export, found: Results) -> str:
 
 def _figures(export: Export, found: Results) -> str:
     """Every figure in every look, as JSON that may stand inside a script element."""
-    drawn = {name: {look: draw(plots.LOOKS[look]) for look in plots.LOOKS} for name, draw in _drawers(export, found)}
+    drawn = {
+        name: {look: draw(figures.LOOKS[look]) for look in figures.LOOKS} for name, draw in _drawers(export, found)
+    }
     text = json.dumps({name: {look: json.loads(f.to_json()) for look, f in by.items()} for name, by in drawn.items()})
     return text.replace("<", "\\u003c")
 
 
-def _drawers(export: Export, found: Results) -> list[tuple[str, Callable[[plots.Look], go.Figure]]]:
+def _drawers(export: Export, found: Results) -> list[tuple[str, Callable[[figures.Look], go.Figure]]]:
     kept, names = found.kept, {q.key: q.key for q in export.spec.questions}
     alpha, limit = export.spec.stopping.alpha, export.spec.exclusions.min_median_response_ms
     drawers = [
-        ("outcomes", lambda look: plots.outcomes(kept, names, look)),
-        ("win_rates", lambda look: plots.win_rates(kept, names, look)),
-        ("agreement", lambda look: plots.agreement(kept, names, look)),
-        ("response_times", lambda look: plots.response_times(export.votes, limit, look)),
-        ("progress", lambda look: plots.progress(export.votes, look)),
+        ("outcomes", lambda look: figures.outcomes(kept, names, look)),
+        ("win_rates", lambda look: figures.win_rates(kept, names, look)),
+        ("agreement", lambda look: figures.agreement(kept, names, look)),
+        ("response_times", lambda look: figures.response_times(export.votes, limit, look)),
+        ("progress", lambda look: figures.progress(export.votes, look)),
     ]
     if any(q.ranking for q in kept.questions.values()):
-        drawers.append(("strengths", lambda look: plots.strengths(kept, names, look)))
+        drawers.append(("strengths", lambda look: figures.strengths(kept, names, look)))
     if any(q.categories for q in kept.questions.values()):
-        drawers.append(("categories", lambda look: plots.categories(kept, names, look)))
+        drawers.append(("categories", lambda look: figures.categories(kept, names, look)))
     if any(e.raters for e in found.evidence.values()):
-        drawers.append(("evidence", lambda look: plots.evidence(found.evidence, names, alpha, look)))
+        drawers.append(("evidence", lambda look: figures.evidence(found.evidence, names, alpha, look)))
     return drawers
 
 

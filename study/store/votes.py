@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from study.db import Database
-from study.models import Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
-from study.raters import Participation
-from study.spec import ANSWERS, Question
-from study.studies import now
+from study.protocol.spec import ANSWERS, Question
+from study.store.database import Database
+from study.store.raters import Participation
+from study.store.studies import now
+from study.store.tables import Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
 
 MAX_MS = 2**31 - 1  # about 24 days
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from study.spec import ANSWERS, KINDS, MODES
+from study.protocol.spec import ANSWERS, KINDS, MODES
 
 STATUSES = ("active", "finished", "abandoned")
 CLOCKS = ("client", "server")  # who measured a response: the page's script, or the server where there was none

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
-from study.spec import DEGRADED
+from study.protocol.spec import DEGRADED
 
 SYMBOLS = np.array(["left", "tie", "right"])
 SPOILT = -4.0  # log strength of a spoilt copy in a gold pair

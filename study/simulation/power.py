@@ -17,10 +17,10 @@ from rich.progress import track
 from rich.table import Table
 from scipy.optimize import brentq
 
-from study.crowd import World, answer, truth
-from study.design import plan, rater_mode
 from study.errors import StudyError
-from study.spec import Placebos, Prompt, Question, Stimulus, StudySpec
+from study.protocol.balanced import plan, rater_mode
+from study.protocol.spec import Placebos, Prompt, Question, Stimulus, StudySpec
+from study.simulation.crowd import World, answer, truth
 from study.stats.answers import comparisons
 from study.stats.davidson import ranking
 from study.stats.preference import preference

@@ -10,7 +10,7 @@ import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from study.spec import Kind, Mode, Stimulus, StudySpec
+from study.protocol.spec import Kind, Mode, Stimulus, StudySpec
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from study.spec import Exclusions, Placebos, Question, Stopping
+from study.protocol.spec import Exclusions, Placebos, Question, Stopping
 
 
 @dataclass(frozen=True)

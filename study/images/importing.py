@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import random
 import re
 import struct
@@ -16,7 +15,8 @@ from pathlib import Path
 from PIL import Image, ImageCms, ImageFilter, ImageOps
 
 from study.errors import StudyError
-from study.spec import DEGRADED, Prompt, Stimulus
+from study.images.library import Library, encode
+from study.protocol.spec import DEGRADED, Prompt, Stimulus
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MAX_PROBLEMS = 40  # listed; more are counted
@@ -39,27 +39,6 @@ class Imported:
     stimuli: tuple[Stimulus, ...]
     degraded: tuple[Stimulus, ...]  # one for each prompt
     gold_of: tuple[str, ...]  # sha256 of the intact image of each
-
-
-class Library:
-    """PNG files by the hash of their bytes, in the data folder."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder / "images"
-
-    def path(self, sha256: str) -> Path:
-        return self.folder / sha256[:2] / f"{sha256}.png"
-
-    def add(self, png: bytes) -> str:
-        """Stores whole or not at all; the same bytes once."""
-        sha256 = hashlib.sha256(png).hexdigest()
-        path = self.path(sha256)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_bytes(png)
-            os.replace(part, path)
-        return sha256
 
 
 def import_images(sources: Sequence[Source], library: Library) -> Imported:
@@ -126,14 +105,6 @@ def _upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except (SyntaxError, ValueError, TypeError, OSError, struct.error):  # pixels are worth more than broken EXIF data
         return image.copy()
-
-
-def encode(image: Image.Image) -> bytes:
-    """A PNG of the pixels and nothing else: the same pixels give the same bytes."""
-    buffer = io.BytesIO()
-    bare = Image.frombytes("RGB", image.size, image.tobytes())  # carries no metadata, whatever Pillow would keep
-    bare.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def _spoil(

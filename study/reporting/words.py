@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from study.spec import StudySpec
+from study.protocol.spec import StudySpec
 from study.stats.analysis import Analysis, Answered, Results
 from study.stats.davidson import Ranking
 from study.stats.intervals import RESAMPLES, Estimate

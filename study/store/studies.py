@@ -11,11 +11,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from study.db import Database
-from study.design import comparisons, rater_count
 from study.errors import StudyError
-from study.models import Arm, Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
-from study.spec import DEGRADED, VISITORS, StudySpec
+from study.protocol.balanced import comparisons, rater_count
+from study.protocol.spec import DEGRADED, VISITORS, StudySpec
+from study.store.database import Database
+from study.store.tables import Arm, Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from PIL import Image
 from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
-from study.db import Database
 from study.errors import StudyError
-from study.images import encode
-from study.models import Arm, StoredAssignment, StoredStimulus, Study, Vote
-from study.raters import Participation
-from study.settings import Store
-from study.spec import DEFAULT_QUESTIONS, VISITORS, Exclusions, Placebos, Prompt, Stimulus, StudySpec
-from study.studies import StudyInfo, create_study, find_study
-from study.votes import Screen, last_screen
+from study.images.library import encode
+from study.protocol.spec import DEFAULT_QUESTIONS, VISITORS, Exclusions, Placebos, Prompt, Stimulus, StudySpec
+from study.store.database import Database
+from study.store.raters import Participation
+from study.store.store import Store
+from study.store.studies import StudyInfo, create_study, find_study
+from study.store.tables import Arm, StoredAssignment, StoredStimulus, Study, Vote
+from study.store.votes import Screen, last_screen
 
 MOST_PAIRS = 10_000  # kept; each is two images
 MOST_RATERS = 1000  # of a pair

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from study.db import Database, open_database
-from study.images import Library
+from study.images.library import Library
+from study.store.database import Database, open_database
 
 DEFAULT_FOLDER = "study-data"
 

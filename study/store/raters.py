@@ -10,11 +10,11 @@ from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from study.db import Database
-from study.design import Assignment, comparisons, plan, rater_count, rater_mode
-from study.models import Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
-from study.spec import Stimulus
-from study.studies import StudyInfo, answered_comparisons, info, now
+from study.protocol.balanced import Assignment, comparisons, plan, rater_count, rater_mode
+from study.protocol.spec import Stimulus
+from study.store.database import Database
+from study.store.studies import StudyInfo, answered_comparisons, info, now
+from study.store.tables import Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
 
 INVITATION_DAYS = 90
 ENTERED = "entered"  # the event that keeps what a crowd platform's link said

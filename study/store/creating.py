@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import StudyError
-from study.images import Source, import_images, sources_from_folders, sources_from_manifest
-from study.settings import Store
-from study.spec import VISITORS, StudySpec
-from study.studies import StudyInfo, create_study, list_studies
+from study.images.importing import Source, import_images, sources_from_folders, sources_from_manifest
+from study.protocol.spec import VISITORS, StudySpec
+from study.store.store import Store
+from study.store.studies import StudyInfo, create_study, list_studies
 
 MAX_UNPACKED = 4 * 2**30  # bytes of all files in an archive
 MAX_FILES = 50_000

@@ -1,0 +1,45 @@
+"""A study's tables and images as files that anybody can read."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from study.errors import StudyError
+from study.images.library import Library
+from study.protocol.spec import StudySpec
+from study.store.database import Database
+from study.store.frames import Tables, image_name, read_tables
+from study.store.studies import StudyInfo
+
+
+def export_study(database: Database, library: Library, study: StudyInfo, out: Path) -> Tables:
+    """Writes spec, tables as Parquet, CSV and JSON, all revisions, and the images; no name of a person."""
+    tables = read_tables(database, study)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "spec.json").write_text(study.spec.to_json(), encoding="utf-8")
+    lines = (json.dumps(revision, sort_keys=True) + "\n" for revision in tables.revisions)
+    (out / "revisions.jsonl").write_text("".join(lines), encoding="utf-8")
+    for name, table in (("votes", tables.votes), ("raters", tables.raters)):
+        table.to_parquet(out / f"{name}.parquet", index=False)
+        table.to_csv(out / f"{name}.csv", index=False)
+        table.to_json(out / f"{name}.json", orient="records", indent=1)
+    (out / "images").mkdir(exist_ok=True)
+    for sha256 in {s.sha256 for s in (*study.spec.stimuli, *study.spec.degraded)}:
+        shutil.copyfile(library.path(sha256), out / image_name(sha256))
+    return tables
+
+
+def read_export(folder: Path) -> Tables:
+    """The tables of an export. Raises StudyError where the folder is not one."""
+    try:
+        lines = (folder / "revisions.jsonl").read_text(encoding="utf-8").splitlines()
+        return Tables(
+            StudySpec.from_json((folder / "spec.json").read_text(encoding="utf-8")),
+            pd.read_parquet(folder / "votes.parquet"),
+            pd.read_parquet(folder / "raters.parquet"),
+            tuple(json.loads(line) for line in lines),
+        )
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{folder} is no complete export ({error}): make one with `python -m study export`.") from None

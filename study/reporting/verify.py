@@ -1,0 +1,96 @@
+"""Checks an export from its files alone."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from study.protocol.spec import DEGRADED, MODES, StudySpec
+from study.reporting.export import read_export
+from study.store.frames import Tables, image_name
+from study.store.votes import chain_hash
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Counts of what was checked; `problems` is empty where all is as it was written."""
+
+    revisions: int
+    votes: int
+    images: int
+    head: str  # hash of the last vote
+    problems: tuple[str, ...]
+
+
+def verify_export(folder: Path) -> Verification:
+    """Recomputes every hash from the export alone, and the votes from their revisions."""
+    tables = read_export(folder)
+    problems = [*_chain_problems(tables), *_vote_problems(tables)]
+    hashes = {s.sha256 for s in (*tables.spec.stimuli, *tables.spec.degraded)}
+    for sha256 in sorted(hashes):
+        file = folder / image_name(sha256)
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+            problems.append(f"The image {image_name(sha256)} is missing or changed.")
+    head = tables.revisions[-1]["hash"] if tables.revisions else ""
+    return Verification(len(tables.revisions), len(tables.votes), len(hashes), head, tuple(problems))
+
+
+def _chain_problems(tables: Tables) -> Iterable[str]:
+    previous = ""
+    for number, revision in enumerate(tables.revisions, 1):
+        payload = {name: value for name, value in revision.items() if name != "hash"}
+        if revision["number"] != number or revision["previous"] != previous:
+            yield f"Vote {number} does not follow the one before: the chain is broken."
+        if chain_hash(payload) != revision["hash"]:
+            yield f"Vote {number} is not what was written: its hash differs."
+        if revision["spec"] != tables.spec.hash:
+            yield f"Vote {number} was given for another spec."
+        previous = revision["hash"]
+
+
+def _vote_problems(tables: Tables) -> Iterable[str]:
+    """The vote table must say what the latest revisions say."""
+    latest = {(r["assignment"], r["question"]): r for r in tables.revisions}
+    written = {
+        key: (
+            r["rater"],
+            r["pair"],
+            r["kind"],
+            r["answer"],
+            float(r["response_ms"]),
+            image_name(r["left"]),
+            image_name(r["right"]),
+            r["time"],
+        )
+        for key, r in latest.items()
+    }
+    columns = ["rater", "pair", "kind", "answer", "response_ms", "image_left", "image_right", "time"]
+    arms = {(s.prompt, s.arm, image_name(s.sha256)) for s in (*tables.spec.stimuli, *tables.spec.degraded)}
+    pairs = {(r["rater"], r["assignment"]): r["pair"] for r in tables.revisions}
+    categories = {prompt.text: prompt.category for prompt in tables.spec.prompts}
+    seen = set()
+    for row in tables.votes.to_dict("records"):
+        key = (row["assignment"], row["question"])
+        if key in seen or written.get(key) != tuple(row[column] for column in columns):
+            yield f"The answer to {key[1]!r} of assignment {key[0]} is not what its revisions say."
+        shown = {(row["prompt"], row["left"], row["image_left"]), (row["prompt"], row["right"], row["image_right"])}
+        if not shown <= arms:
+            yield f"Assignment {key[0]} names an arm that its images are not of."
+        if row["category"] != categories.get(row["prompt"]) or not _follows(row, tables.spec, pairs):
+            yield f"Assignment {key[0]} has another category, mode, expected answer or first showing than it had."
+        seen.add(key)
+    for assignment, question in sorted(written.keys() - seen):
+        yield f"The answer to {question!r} of assignment {assignment} is missing from the votes."
+
+
+def _follows(row: Mapping[str, Any], spec: StudySpec, pairs: Mapping[tuple[str, str], str]) -> bool:
+    """What the hashes do not cover of a row, since the spec and the other rows say it."""
+    expected = {"left": row["right"], "right": row["left"]}.get(row["gold"]) if row["kind"] == "gold" else DEGRADED
+    first = pairs.get((row["rater"], row["repeat_of"])) if row["kind"] == "repeat" else row["pair"]
+    return (
+        row["mode"] in (MODES if spec.mode == "randomised" else (spec.mode,))
+        and (row["kind"] == "gold" or row["gold"] == "")
+        and expected == DEGRADED
+        and first == row["pair"]
+    )
