@@ -12,11 +12,11 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
 
-from app.admin_access import add_admin
-from app.services import Services
+from app.admin.access import add_admin
+from app.engine.painter import Services
+from app.look.theme import CSS, THEME
 from app.settings import ServerSettings
-from app.studies import Studies
-from app.theme import CSS, THEME
+from app.studies.ready import Studies
 from study.web import create_app
 
 LOOK: dict[str, Any] = {

@@ -5,16 +5,16 @@ from functools import partial
 
 import gradio as gr
 
-from app.pages.about import AboutPage
-from app.pages.compare import ComparePage
-from app.pages.generate import GeneratePage
-from app.pages.results import ResultsPage
-from app.pages.study import StudyPage
-from app.pages.training import TrainingPage
-from app.pages.trajectory import TrajectoryPage
-from app.preferences import preferences
-from app.services import Services
-from app.studies import Studies
+from app.engine.painter import Services
+from app.pages.about.page import AboutPage
+from app.pages.compare.page import ComparePage
+from app.pages.generate.page import GeneratePage
+from app.pages.results.page import ResultsPage
+from app.pages.results.people import preferences
+from app.pages.study.page import StudyPage
+from app.pages.training.page import TrainingPage
+from app.pages.trajectory.page import TrajectoryPage
+from app.studies.ready import Studies
 
 TITLE = "E2ED²: pictures in one to four steps"
 KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a day

@@ -1,1 +1,1 @@
-"""One file for each page: layout and wiring."""
+"""One folder for each page: layout, wiring, and what only that page needs."""

@@ -4,8 +4,8 @@ import zipfile
 
 import pytest
 
-from app.admin_plan import ARCHIVE, FOLDER, Pictures, create
-from app.studies import Studies
+from app.admin.request import ARCHIVE, FOLDER, Pictures, create
+from app.studies.ready import Studies
 from study.errors import StudyError
 from study.protocol.choices import Plan
 from study.store.store import Store

@@ -8,18 +8,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from app.cells import Cell, Row, Table, file_page, kept, page_tables, sheet, slider
-from app.comparing import table_of
-from app.evaluations import VARIETY, Preferences, agreement, plot, read, shown, splits, variety_plot
-from app.history import LENGTH, remember
-from app.history import shown as pictures_of
-from app.links import asked
-from app.models import Models
-from app.pages.compare import pair
-from app.plots import curves
-from app.pngs import data_url, from_data_url, png
-from app.runs import Run, find_runs, sharing_pair
-from app.uploads import FEWEST, take
+from app.engine.catalogue import Models
+from app.engine.runs import Run, find_runs, sharing_pair
+from app.engine.uploads import FEWEST, take
+from app.look.files import data_url, from_data_url, png
+from app.look.links import asked
+from app.look.tables import Cell, Row, Table, file_page, kept, page_tables, sheet, slider
+from app.pages.compare.grid import table_of
+from app.pages.compare.page import pair
+from app.pages.generate.history import LENGTH, remember
+from app.pages.generate.history import shown as pictures_of
+from app.pages.results.figures import VARIETY, Preferences, agreement, plot, read, shown, splits, variety_plot
+from app.pages.training.curves import curves
 from e2ed2.data.emoji import Concepts, without_style
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Settings

@@ -13,17 +13,18 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from app import models as models_module
-from app import services as services_module
 from app import settings as settings_module
-from app.models import Models
-from app.painting import status, summary
+from app.engine import catalogue as models_module
+from app.engine import painter as services_module
+from app.engine.catalogue import Models
+from app.engine.painter import Services
+from app.engine.queue import Turns
+from app.engine.trainings import Trainings, sentence
+from app.errors import ForgedError
+from app.pages.generate.painting import status, summary
 from app.server import serve
-from app.services import ForgedError, Services
 from app.settings import ServerSettings
-from app.studies import Studies
-from app.training import Trainings, sentence
-from app.turns import Turns
+from app.studies.ready import Studies
 from app.ui import build_ui
 from e2ed2.errors import UserError
 from e2ed2.inference.request import MAX_SEED, Settings

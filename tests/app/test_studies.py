@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from app.painted import Order, Wanted, paint_order
+from app.engine.painter import Services
 from app.server import build_app
-from app.services import Services
-from app.studies import Studies
+from app.studies.pictures import Order, Wanted, paint_order
+from app.studies.ready import Studies
 from app.ui import build_ui
 from e2ed2.errors import UserError
 from study.errors import StudyError

@@ -1,0 +1,97 @@
+"""Who may see the admin pages, and the files that they link to."""
+
+import secrets
+from typing import Annotated
+
+import gradio as gr
+from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from itsdangerous import BadData, TimestampSigner
+
+from app.admin.files import export_zip, report_page
+from app.admin.page import build_admin
+from app.admin.templates import TEMPLATES
+from app.look.theme import CSS, THEME
+from app.studies.ready import Studies
+from study.errors import StudyError
+
+COOKIE, HOURS = "study_admin", 12
+MAX_UPLOAD = "2gb"
+
+
+def add_admin(app: FastAPI, studies: Studies, secret: str) -> None:
+    """The pages at /admin. A Blocks of their own: the demo's /config must hold nothing of them."""
+    signer = TimestampSigner(secret, salt="admin")
+
+    def known(request: Request) -> str | None:
+        try:
+            return signer.unsign(request.cookies.get(COOKIE, ""), max_age=HOURS * 3600).decode()
+        except BadData:
+            return None
+
+    def visitor(request: Request) -> str | None:
+        """The page itself leads a stranger to the sign-in; everything behind it refuses."""
+        user = known(request)
+        if user is None and request.url.path.endswith("/admin/"):
+            raise HTTPException(303, headers={"Location": "login"})
+        return user
+
+    def member(request: Request) -> str:
+        if (user := known(request)) is None:
+            raise HTTPException(303, headers={"Location": f"{request.scope.get('root_path', '')}/admin/login"})
+        return user
+
+    @app.get("/admin")
+    def bare() -> Response:
+        return RedirectResponse("admin/", status_code=307)
+
+    @app.get("/admin/login")
+    def ask(request: Request) -> Response:
+        return _login(request, wrong=False)
+
+    @app.post("/admin/login")
+    def sign_in(request: Request, given: Annotated[str, Form(alias="secret")] = "") -> Response:
+        if not secrets.compare_digest(given.encode(), secret.encode()):
+            return _login(request, wrong=True)
+        response = RedirectResponse("./", status_code=303)
+        # Lax: no other site's form can act in the runner's name.
+        response.set_cookie(
+            COOKIE,
+            signer.sign("runner").decode(),
+            max_age=HOURS * 3600,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    @app.get("/admin/report/{name}/{version}", dependencies=[Depends(member)])
+    def report(name: str, version: int) -> Response:
+        return HTMLResponse(report_page(studies.store, name, version), headers={"Cache-Control": "no-store"})
+
+    @app.get("/admin/export/{name}/{version}", dependencies=[Depends(member)])
+    def export(name: str, version: int) -> Response:
+        return export_zip(studies.store, name, version)
+
+    @app.exception_handler(StudyError)
+    def told(request: Request, error: Exception) -> Response:
+        values = {"root": "../../../study/", "title": "This did not work", "sentence": str(error)}
+        return TEMPLATES.TemplateResponse(request, "message.html", values, status_code=409)
+
+    gr.mount_gradio_app(
+        app,
+        build_admin(studies),
+        path="/admin",
+        auth_dependency=visitor,
+        theme=THEME,
+        css=CSS,
+        ssr_mode=False,
+        run_history=False,
+        footer_links=["settings"],
+        max_file_size=MAX_UPLOAD,
+    )
+
+
+def _login(request: Request, wrong: bool) -> Response:
+    values = {"root": "../study/", "wrong": wrong}
+    return TEMPLATES.TemplateResponse(request, "login.html", values, 403 if wrong else 200)

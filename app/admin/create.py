@@ -1,0 +1,178 @@
+"""The page that makes a study."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from app.admin.request import ARCHIVE, FOLDER, OURS, Pictures, create, summary, whole
+from app.studies.ready import Studies
+from e2ed2.errors import UserError
+from e2ed2.inference.request import STEPS
+from study.errors import StudyError
+from study.protocol.choices import Plan
+from study.protocol.spec import DEFAULT_QUESTIONS, Exclusions, Placebos, Stopping
+
+PROMPTS = "red apple\nsunflower\ncat face\nrocket\na castle on a hill"
+LAYOUT = (
+    "One folder for each arm, with its pictures; the prompts above are for them in the order of their file names. Or "
+    "leave the prompts empty, and put a `prompts.txt` beside the folders, or a `manifest.csv` with the columns prompt, "
+    "arm, file and perhaps category."
+)
+PLACEBOS = {
+    "identical": "Same picture twice",
+    "repeat": "An earlier pair again, sides exchanged",
+    "gold": "A picture against a spoilt copy of it",
+    "same_arm": "Two pictures of one arm",
+}
+
+
+def build_new(studies: Studies) -> gr.State:
+    """Returns the state that holds the name of the study that was made last."""
+    created = gr.State("")
+    fields: dict[str, Any] = {}
+    with gr.Row():
+        fields["name"] = gr.Textbox(
+            label="Name", info="Letters, digits, _ and -. Raters never see it.", max_lines=1, elem_id="name"
+        )
+        fields["title"] = gr.Textbox(Plan.title, label="Title", info="What raters read first.", max_lines=1)
+    _pictures(fields, studies)
+    _plan(fields)
+    button = gr.Button("Create the study", variant="primary")
+    status = gr.Markdown(elem_id="made", label="Status")
+
+    def make(values: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
+        given = {name: values[field] for name, field in fields.items()}
+        try:
+            for step in create(studies, (given["name"] or "").strip(), _wanted(given), _asked(given)):
+                if isinstance(step, str):
+                    yield step, gr.skip()
+                else:
+                    yield summary(step), f"{step.name} {step.version}"
+        except (StudyError, UserError) as error:
+            gr.Warning(str(error).splitlines()[0])
+            yield "\n".join(f"- {line}" for line in str(error).splitlines()), gr.skip()
+
+    button.click(
+        make,
+        {*fields.values()},
+        [status, created],
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="minimal",
+        show_progress_on=button,
+    )
+    return created
+
+
+def _pictures(fields: dict[str, Any], studies: Studies) -> None:
+    fields["origin"] = origin = gr.Radio([OURS, ARCHIVE, FOLDER], value=OURS, label="Pictures")
+    fields["prompts"] = gr.Textbox(PROMPTS, label="Prompts", info="One a line.", lines=5, elem_id="prompts")
+    with gr.Group() as ours:
+        fields["models"] = gr.CheckboxGroup(list(studies.models), label="Models", value=list(studies.usual_models))
+        fields["steps"] = gr.CheckboxGroup(
+            list(STEPS), label="Steps", value=[STEPS[-1]], info="Each model with each number of steps is an arm."
+        )
+        with gr.Row():
+            fields["copies"] = gr.Number(1, label="Pictures for each prompt and arm", precision=0)
+            fields["seed"] = gr.Number(0, label="Seed", precision=0, info="The same for every arm.")
+    with gr.Group(visible=False) as archive:
+        fields["archive"] = gr.File(label="Zip file", file_types=[".zip"], type="filepath")
+    with gr.Group(visible=False) as folder:
+        fields["folder"] = gr.Textbox(label="Path of the folder", max_lines=1)
+    hint = gr.Markdown(LAYOUT, visible=False)
+
+    def choose(value: str) -> tuple[Any, ...]:
+        prompts = gr.Textbox(value=PROMPTS if value == OURS else "")
+        return (
+            prompts,
+            *(gr.update(visible=value == name) for name in (OURS, ARCHIVE, FOLDER)),
+            gr.Markdown(visible=value != OURS),
+        )
+
+    origin.change(
+        choose,
+        origin,
+        [fields["prompts"], ours, archive, folder, hint],
+        show_progress="hidden",
+        queue=False,
+        api_visibility="private",
+    )
+
+
+def _plan(fields: dict[str, Any]) -> None:
+    usual = Plan()
+    with gr.Row():
+        fields["raters_per_pair"] = gr.Number(usual.raters_per_pair, label="Raters for each pair", precision=0)
+        fields["pairs_per_rater"] = gr.Number(
+            usual.pairs_per_rater, label="Pairs for each rater", precision=0, info="At most; a few checks come on top."
+        )
+    fields["questions"] = gr.Textbox(
+        "\n".join(f"{q.key}={q.text}" for q in DEFAULT_QUESTIONS),
+        label="Questions",
+        lines=3,
+        info="One a line: a short key for the tables, =, and what raters read.",
+    )
+    fields["mode"] = gr.Radio(
+        [
+            ("All questions on one screen", "joint"),
+            ("One pass over the pairs for each question", "separate"),
+            ("Drawn for each rater", "randomised"),
+        ],
+        value=usual.mode,
+        label="How the questions are asked",
+    )
+    with gr.Accordion("Checks, exclusions, stopping, crowd platforms", open=False):
+        gr.Markdown("Pairs that check the raters, as shares of the comparisons:")
+        with gr.Row():
+            for name, label in PLACEBOS.items():
+                fields[name] = gr.Slider(0, 0.5, getattr(usual.placebos, name), step=0.01, label=label)
+        gr.Markdown("The report leaves out the answers of raters who …")
+        with gr.Row():
+            fields["gold_rate"] = gr.Slider(0, 1, 0.5, step=0.05, label="… choose the good picture less often than")
+            fields["median_ms"] = gr.Number(500, label="… need less time for half of their answers than (ms)")
+        with gr.Row():
+            fields["rule"] = gr.Radio(
+                [("When every pair has its raters", "quota"), ("On the evidence (two arms)", "e-value")],
+                value="quota",
+                label="Stop",
+            )
+            fields["open_cap"] = gr.Number(0, label="Raters through the open link", info="0: no limit.")
+            fields["minutes"] = gr.Number(usual.abandoned_after_minutes, label="A rater is gone after (minutes)")
+        with gr.Row():
+            fields["contact"] = gr.Textbox(label="Contact", info="Whom raters may write to.", max_lines=1)
+            fields["completion_url"] = gr.Textbox(
+                label="Completion address", info="Where a crowd platform wants its raters back; https://…", max_lines=1
+            )
+
+
+def _wanted(given: dict[str, Any]) -> Pictures:
+    return Pictures(
+        given["origin"],
+        given["prompts"] or "",
+        given["models"],
+        [int(s) for s in given["steps"]],
+        whole(given["copies"], "Pictures for each prompt"),
+        whole(given["seed"], "The seed"),
+        given["archive"],
+        given["folder"] or "",
+    )
+
+
+def _asked(given: dict[str, Any]) -> Plan:
+    questions = tuple(line.strip() for line in (given["questions"] or "").splitlines() if line.strip())
+    return Plan(
+        seed=whole(given["seed"], "The seed"),
+        raters_per_pair=whole(given["raters_per_pair"], "Raters for each pair"),
+        pairs_per_rater=whole(given["pairs_per_rater"], "Pairs for each rater"),
+        mode=given["mode"],
+        question=questions,
+        title=(given["title"] or "").strip() or Plan.title,
+        contact=(given["contact"] or "").strip(),
+        completion_url=(given["completion_url"] or "").strip(),
+        open_cap=whole(given["open_cap"] or 0, "Raters through the open link") or None,
+        abandoned_after_minutes=whole(given["minutes"], "The minutes"),
+        placebos=Placebos(**{name: given[name] for name in PLACEBOS}),
+        exclusions=Exclusions(given["gold_rate"] or None, given["median_ms"] or None),
+        stopping=Stopping(given["rule"]),
+    )

@@ -1,0 +1,25 @@
+"""The admin pages: make a study, watch it, read its report. Served only behind the secret."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.admin.create import build_new
+from app.admin.watch import build_watch
+from app.studies.ready import Studies
+
+
+def build_admin(studies: Studies) -> gr.Blocks:
+    with gr.Blocks(title="Studies", analytics_enabled=False, delete_cache=(600, 3600)) as admin:
+        gr.Markdown("# Studies\nAsk people which of two pictures is better.")
+        with gr.Tabs() as tabs:
+            with gr.Tab("Studies", id="watch"):
+                chosen = build_watch(studies, admin)
+            with gr.Tab("New study", id="new"):
+                created = build_new(studies)
+
+        def show(name: str) -> tuple[Any, Any]:
+            return gr.Dropdown(value=name, choices=studies.names()), gr.Tabs(selected="watch")
+
+        created.change(show, created, [chosen, tabs], show_progress="hidden")
+    return admin.queue(max_size=16)

@@ -1,0 +1,190 @@
+"""What the pages ask for: checked requests, and pictures of them, one at a time."""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import TypeGuard
+
+import torch
+from PIL import Image
+
+from app.engine.catalogue import Models
+from app.engine.queue import Turns
+from app.errors import ForgedError, StoppedError
+from e2ed2.data.emoji import Concepts, Near, bundled_words
+from e2ed2.errors import UserError
+from e2ed2.inference.request import MAX_COUNT, MAX_SEED, STEPS, Settings, paint
+from e2ed2.models.minilm import between
+from e2ed2.types import TrajectoryStep
+
+FRESH_SEEDS = 1_000_000  # six digits at most: easy to read out and to type again
+NO_MODELS = "There is no model to paint with yet: train one with `python -m e2ed2 train`, then load this page again."
+# Of 100 descriptions in visitors' own words, 4 are farther than this from every name and keyword; of 16 prompts about
+# something else ("linear algebra", "my grandmother"), 10 are.
+FAR = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Timed:
+    picture: Image.Image
+    seconds: float  # caption, steps and decoding, on this machine; waiting for one's turn excluded
+
+
+@dataclass(frozen=True)
+class Look:
+    """One step, as pictures."""
+
+    level: float  # noise level on entry, in (0, 1]
+    noisy: Image.Image  # what the model was shown
+    clean: Image.Image  # what it made of it
+
+
+class Services:
+    """Visitors share the models and take turns at the device, picture by picture."""
+
+    def __init__(self, checkpoints: Path | None = None, runs: Path = Path("runs")):
+        self.models = Models(checkpoints, runs)
+        self.turns = Turns()
+        self._flags: dict[str | None, Event] = {}
+
+    def warm_up(self) -> None:
+        """Load the model that the first visitor will want, and what tells near prompts from far ones."""
+
+        def load() -> None:
+            with contextlib.suppress(UserError):  # whoever asks for it is told
+                if name := self.models.favourite():
+                    self.models.load(name)
+                    self.far("", name)
+
+        Thread(target=load, name="warm up", daemon=True).start()
+
+    def plan(self, prompt: object, model: object, steps: object, seed: object, count: object = 1) -> list[Settings]:
+        """One entry for each picture, with the seeds seed, seed + 1, ...
+
+        Raises:
+            UserError: a visitor can mend it.
+            ForgedError: only a hand-made request sends this, so it may be of any type.
+        """
+        if not isinstance(prompt, str):
+            raise ForgedError("prompt must be text.")
+        model = self.known(model)
+        if not whole(count, 1, MAX_COUNT):
+            raise ForgedError(f"count must be a whole number from 1 to {MAX_COUNT}.")
+        if not whole(steps, STEPS[0], STEPS[-1]):
+            raise ForgedError(f"steps must be a whole number from {STEPS[0]} to {STEPS[-1]}.")
+        if steps not in (possible := self.models.steps(model)):
+            raise UserError(f"{model} was made for {' or '.join(map(str, possible))} steps only: choose that.")
+        last = MAX_SEED - int(count) + 1
+        if not whole(seed, 0, last):
+            raise UserError(f"The seed must be a whole number from 0 to {last}.")
+        return [Settings(prompt, model, int(steps), int(seed) + offset) for offset in range(int(count))]
+
+    def known(self, model: object) -> str:
+        names = self.models.names()
+        if not names:
+            raise UserError(NO_MODELS)
+        if model not in names:
+            raise ForgedError(f"model must be one of {', '.join(names)}.")
+        return str(model)
+
+    def paint(self, settings: Settings) -> Image.Image:
+        return self.timed(settings).picture
+
+    def timed(self, settings: Settings) -> Timed:
+        pipeline = self.models.load(settings.model)
+        with self.turns.take():
+            start = time.perf_counter()
+            return Timed(paint(pipeline, settings), time.perf_counter() - start)
+
+    def emerge(self, settings: Settings, stopped: Event) -> Iterator[Image.Image | int]:
+        """The picture as it comes into being: each step's estimate, the last of which is the picture.
+
+        Before that, how many pictures of other visitors come first. Ends early once `stopped` is set.
+        """
+        pipeline = self.models.load(settings.model)
+        seen: SimpleQueue[Image.Image | int | None] = SimpleQueue()
+
+        def wait(ahead: int) -> None:
+            if stopped.is_set():
+                raise StoppedError
+            seen.put(ahead)
+
+        def show(step: TrajectoryStep) -> None:
+            if stopped.is_set():
+                raise StoppedError
+            if step.index + 1 < settings.steps:
+                seen.put(pipeline.picture(step.clean))
+
+        def work() -> None:
+            try:
+                with self.turns.take(wait):
+                    seen.put(paint(pipeline, settings, show))
+            except StoppedError:
+                pass
+            finally:
+                seen.put(None)
+
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(work)
+            yield from iter(seen.get, None)
+            done.result()  # raises what went wrong
+
+    def looks(self, settings: Settings) -> list[Look]:
+        """Every step of one picture, from pure noise."""
+        pipeline = self.models.load(settings.model)
+        steps: list[TrajectoryStep] = []
+        with self.turns.take():
+            paint(pipeline, settings, steps.append)
+            return [Look(step.t, pipeline.picture(step.noisy), pipeline.picture(step.clean)) for step in steps]
+
+    def blend(self, settings: Settings, other: str, share: float) -> Image.Image:
+        """A picture of a point between two prompts; the ends are the prompts' own pictures."""
+        pipeline = self.models.load(settings.model)
+        with self.turns.take():
+            text = between(*(pipeline.text_encoder([words.strip()]) for words in (settings.prompt, other)), share)
+            return pipeline.paint(text, settings.steps, torch.Generator().manual_seed(settings.seed))
+
+    @cached_property
+    def bundled(self) -> Concepts:
+        return Concepts(bundled_words(), self.models.encoder())
+
+    def far(self, prompt: str, model: str) -> list[Near]:
+        """The known things that are nearest to a prompt that is far from all of them; empty where it is not."""
+        captions = self.models.captions(model)
+        own = None if captions is None else Concepts({text: text for text in captions}, self.models.encoder())
+        nearest = (own or self.bundled).nearest(prompt)
+        return nearest if nearest and nearest[0].similarity < FAR else []
+
+    @contextlib.contextmanager
+    def stoppable(self, session: str | None) -> Generator[Event]:
+        """A flag that `stop` raises for this visitor; so does the visitor's next request."""
+        self.stop(session)
+        flag = self._flags[session] = Event()
+        try:
+            yield flag
+        finally:
+            if self._flags.get(session) is flag:
+                del self._flags[session]
+
+    def painting(self, session: str | None) -> Event | None:
+        """The flag of the visitor's request that is being painted."""
+        return self._flags.get(session)
+
+    def stop(self, session: str | None) -> None:
+        if flag := self._flags.get(session):
+            flag.set()
+
+
+def fresh_seed() -> int:
+    return secrets.randbelow(FRESH_SEEDS)
+
+
+def whole(value: object, low: int, high: int) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high and value % 1 == 0

@@ -1,0 +1,223 @@
+"""A visitor's short training: the project's own command line, in a process of its own, one at a time."""
+
+import atexit
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import psutil
+
+from app.engine.catalogue import OWN, Models
+from app.engine.runs import CURVE, Run
+from app.engine.uploads import CAPTION, take
+from app.look.words import counted
+from e2ed2.errors import UserError
+from e2ed2.inference.request import STEPS
+from e2ed2.models.coarse_to_fine import DenoiserConfig
+from e2ed2.training.config import PRESETS
+
+# Any number of steps: a training of one's own takes those of the model that it starts from.
+LOSSES = {name: p.loss for name, p in PRESETS.items() if p.objective == "end_to_end" and p.sampling_steps == STEPS}
+FEWEST, MOST = 10, 300  # updates
+SHOWN_EVERY = 10  # updates at most between two looks at what it paints
+KEPT = 20  # trainings
+NICENESS = 10  # the pages come first
+
+
+@dataclass(frozen=True)
+class Order:
+    """A short end-to-end training from a finished model."""
+
+    base: str
+    loss: str  # a key of LOSSES
+    updates: int
+    files: Sequence[str] = ()  # uploaded pictures; none means the bundled ones
+
+
+@dataclass(frozen=True)
+class State:
+    """How a training is getting on."""
+
+    name: str
+    done: int  # updates
+    updates: int  # in all
+    going: bool
+    stopping: bool  # it is still going on, until it has saved
+    finished: bool
+    sheet: Path | None = None  # what it painted last, below the drawings that it was to paint
+    trouble: str = ""  # what it said before it died
+
+
+class Trainings:
+    def __init__(self, models: Models):
+        self.models, self.folder = models, models.runs / OWN
+        self._process: subprocess.Popen | None = None
+        self._launched: str | None = None
+        self._stopping: str | None = None
+        self._lock = Lock()
+
+    def start(self, order: Order) -> str:
+        """The new training's name. Raises UserError: one is going on, or there is no room, or the pictures are bad."""
+        with self._lock:
+            self._check_free()
+            if len(self.names()) >= KEPT:
+                raise UserError(f"There are {KEPT} trainings already: delete some in {self.folder}.")
+            name = self._free_name(order)
+            run = self.folder / name
+            run.mkdir(parents=True)
+            try:
+                if order.files:
+                    take(order.files, run / "data")
+            except UserError:
+                shutil.rmtree(run)
+                raise
+            (run / "order.json").write_text(
+                json.dumps({"updates": order.updates, "command": self._command(order, run)})
+            )
+            self._launch(name)
+        return name
+
+    def go_on(self, name: str) -> None:
+        """From where it was stopped: the same command again."""
+        with self._lock:
+            self._check_free()
+            self._launch(name)
+
+    def stop(self) -> None:
+        """Saves after the update that is being made."""
+        if process := self._alive():
+            self._stopping = self.going()
+            process.send_signal(signal.SIGINT)
+
+    def going(self) -> str | None:
+        """The name of the training that is going on."""
+        return json.loads(self._note.read_text())["name"] if self._alive() else None
+
+    def names(self) -> list[str]:
+        return [path.parent.name for path in sorted(self.folder.glob("*/order.json"))]
+
+    def state(self, name: str) -> State:
+        run = self.folder / name
+        lines = Run(name, run).lines() if (run / CURVE).is_file() else []
+        sheets = Run(name, run).sheets()
+        going, finished = self.going() == name, (run / "model" / "README.md").is_file()
+        done = int(lines[-1]["step"]) if lines else 0
+        updates = json.loads((run / "order.json").read_text())["updates"]
+        saved = any((run / "checkpoints").glob("*"))
+        broken = not going and not finished and (not saved or self._failed(name))
+        stopping = going and self._stopping == name
+        return State(
+            name,
+            done,
+            updates,
+            going,
+            stopping,
+            finished,
+            sheets[-1] if sheets else None,
+            _last_line(run / "log.txt") if broken else "",
+        )
+
+    def _failed(self, name: str) -> bool:
+        """By itself, so that going on would fail again; known of the training that these pages began last."""
+        return name == self._launched and self._process is not None and self._process.poll() in (1, 2)
+
+    @property
+    def _note(self) -> Path:
+        """Which process it is: a server that starts again finds it."""
+        return self.folder / "going.json"
+
+    def _alive(self) -> psutil.Process | None:
+        if self._process:
+            self._process.poll()  # a child that has ended leaves no trace
+        try:
+            note = json.loads(self._note.read_text())
+            process = psutil.Process(note["pid"])
+            return process if process.create_time() == note["created"] else None
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return None
+
+    def _check_free(self) -> None:
+        if name := self.going():
+            raise UserError(f"The training {name} is going on, and there is room for one: wait for it, or stop it.")
+
+    def _free_name(self, order: Order) -> str:
+        stem = f"{order.base.replace('/', '-')}-{order.loss}"
+        return next(name for name in (f"{stem}-{n}" for n in range(1, KEPT + 2)) if not (self.folder / name).exists())
+
+    def _command(self, order: Order, run: Path) -> list[str]:
+        own = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION]
+        return [
+            "train",
+            order.loss,
+            "--init",
+            str(self.models.folders()[order.base]),
+            "--coarse-from",
+            "",
+            "--denoiser.choice",
+            DenoiserConfig.choice,  # no other than the model that it starts from has
+            "--out",
+            str(run),
+            *(own if order.files else ["--no-precompute"]),
+            "--sampling-steps",
+            *map(str, self.models.steps(order.base)),
+            "--trainer.steps",
+            str(order.updates),
+            "--trainer.batch-size",
+            "16",
+            "--trainer.lr",
+            "3e-4",
+            "--trainer.warmup",
+            "5",
+            "--trainer.ema-decay",
+            "0.9",
+            "--trainer.log-every",
+            "1",
+            "--trainer.preview-every",
+            str(min(SHOWN_EVERY, order.updates // 10)),
+            "--trainer.save-every",
+            str(order.updates // 5),
+        ]
+
+    def _launch(self, name: str) -> None:
+        command = json.loads((self.folder / name / "order.json").read_text())["command"]
+        with open(self.folder / name / "log.txt", "w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "e2ed2", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._launched, self._stopping = name, None
+        atexit.register(self.stop)
+        process = psutil.Process(self._process.pid)
+        process.nice(NICENESS)
+        self._note.write_text(json.dumps({"name": name, "pid": process.pid, "created": process.create_time()}))
+
+
+def sentence(state: State) -> str:
+    """For a visitor."""
+    if state.trouble:
+        return f"{state.name} ended by itself after {counted(state.done, 'update')}: {state.trouble}"
+    if state.stopping:
+        return f"{state.name} stops after the update that is being made, and saves."
+    if state.finished:
+        return f"{state.name} is finished: it is on the Generate page as {OWN}/{state.name}."
+    if not state.going:
+        return f"{state.name} was stopped after {state.done} of {counted(state.updates, 'update')}; it can go on."
+    if not state.done:
+        return f"{state.name} is getting ready: the first pictures come in about a minute."
+    return f"{state.name}: {state.done} of {counted(state.updates, 'update')} done."
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    if lines and lines[-1] == "KeyboardInterrupt":
+        return "it was stopped while it got ready."
+    return lines[-1][:300] if lines else "it said nothing."

@@ -1,0 +1,39 @@
+"""Plotly figures in the look of the pages, light and dark."""
+
+from zlib import crc32
+
+import plotly.graph_objects as go
+
+from app.look.names import DESCRIPTIONS
+
+GREY = "#7c8798"  # reads on white and on black
+COLOURS = ("#0d9488", "#d97706", "#6366f1", "#dc2626", "#65a30d", "#c026d3", "#0284c7", "#92400e")
+OTHER_COLOURS = ("#64748b", "#ec4899", "#a16207")  # of what is not in the box
+
+
+def colour_of(model: str) -> str:
+    """The same on every page."""
+    names = list(DESCRIPTIONS)
+    if model in names:
+        return COLOURS[names.index(model)]
+    return OTHER_COLOURS[crc32(model.encode()) % len(OTHER_COLOURS)]
+
+
+def blank(x: str, y: str) -> go.Figure:
+    """Axes with their titles, on whatever background the page has; `y` stands above, where there is room for it."""
+    figure = go.Figure()
+    figure.update_layout(
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        colorway=COLOURS,
+        height=400,
+        font={"color": GREY, "family": "system-ui, sans-serif"},
+        margin={"l": 48, "r": 16, "t": 64, "b": 48},
+        title={"text": y, "font": {"size": 14}, "x": 0, "xref": "paper", "y": 0.95, "yanchor": "top"},
+        legend={"orientation": "h", "y": -0.25},
+        hovermode="closest",
+    )
+    figure.update_xaxes(title=x, gridcolor="rgba(124,135,152,.25)", zeroline=False)
+    figure.update_yaxes(gridcolor="rgba(124,135,152,.25)", zeroline=False, automargin=True)
+    return figure

@@ -1,0 +1,184 @@
+"""The Compare page: one prompt, one noise, every model at every number of steps."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+from PIL import Image
+
+from app.engine.painter import FRESH_SEEDS, NO_MODELS, Services, Timed
+from app.errors import ForgedError
+from app.look.events import PAINTING, QUIET, SAYING, at_once, busy, told
+from app.look.files import png, write
+from app.look.links import asked
+from app.look.names import NAMES
+from app.look.tables import CHOOSE, MARK, SLIDE, cached, file_page, page_tables, sheet, slider
+from app.look.words import counted
+from app.pages.compare.grid import Compared, Key, cell_name, compare, drawings_of, table_of
+from app.pages.generate.painting import IN_TURN
+from e2ed2.errors import UserError
+from e2ed2.inference.request import MAX_PROMPT
+
+PROMPT, SEED = "cat face", 4  # without a style, models differ
+VOTE = (
+    "Three questions, without the names; once you have answered you are told which picture is whose. By voting you "
+    "agree that your answers are kept under a random number, with the size of your window and the time that you took, "
+    "and perhaps published so. One cookie remembers that you voted."
+)
+OTHER_SEED = f"() => Math.floor({FRESH_SEEDS} * Math.random())"
+# The address is empty where the pair cannot be voted on.
+TO_BALLOT = """(address) => {
+    if (!address) return;
+    const form = Object.assign(document.createElement("form"), { method: "post", action: address });
+    document.body.append(form);
+    form.submit();
+}"""
+PairLink = Callable[[str, Mapping[str, Image.Image], str], str]  # prompt, pictures by name, the way back
+EMPTY = "<p class='hint'>The pictures come here: a row for each model, a column for each number of steps.</p>"
+
+
+class ComparePage:
+    def __init__(self, services: Services, demo: gr.Blocks, pair_link: PairLink):
+        self.services, self.pair_link = services, pair_link
+        gr.Markdown("# The same noise, every model\nWhat do the models make of one prompt, and what do more steps add?")
+        self.lay_out_question()
+        self.status = gr.Markdown(label="Status", elem_id="status")
+        self.grid = gr.HTML(EMPTY, elem_id="grid", label="Pictures", js_on_load=CHOOSE)
+        with gr.Row():
+            self.png = gr.DownloadButton("Download as PNG", interactive=False, min_width=160)
+            self.page = gr.DownloadButton("Download as a web page", interactive=False, min_width=160)
+        self.lay_out_pair()
+        self.compared = gr.State(None)  # what the grid shows
+        self.ballot = gr.Textbox(visible=False)  # the address of the pair to vote on
+        self.wire(demo)
+
+    def lay_out_question(self) -> None:
+        with gr.Row(elem_classes="ask"):
+            self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=4, min_width=280, max_length=MAX_PROMPT)
+            self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
+            self.other = gr.Button("Other noise", scale=1, min_width=110)
+            self.go = gr.Button("Compare", variant="primary", scale=1, min_width=110)
+        names = self.services.models.names()
+        self.models = gr.CheckboxGroup(names, value=names, label="Models", info=NAMES)
+
+    def lay_out_pair(self) -> None:
+        with gr.Column(visible=False) as self.pair:
+            gr.Markdown(
+                "## Two of them, closely\nPress pictures above to choose them. Drag across the picture here, "
+                "or use the arrow keys."
+            )
+            with gr.Row():
+                with gr.Column(min_width=240, scale=1):
+                    self.left = gr.Dropdown([], label="Left")
+                    self.right = gr.Dropdown([], label="Right")
+                    self.vote = gr.Button("Vote on this pair")
+                    gr.Markdown(VOTE, elem_classes="hint")
+                with gr.Column(min_width=300, scale=2):
+                    self.slider = gr.HTML(elem_id="slider", label="Left and right", js_on_load=SLIDE)
+
+    def wire(self, demo: gr.Blocks) -> None:
+        results = [self.grid, self.status, self.png, self.page, self.left, self.right, self.pair, self.compared]
+        asked_for = [self.prompt, self.models, self.seed]
+        welcome = demo.load(self.open_page, None, [self.prompt, self.seed, self.models, self.status], **QUIET).then(
+            self.welcome, asked_for, results, api_visibility="private", preprocess=False, **PAINTING
+        )
+        self.other.click(None, None, self.seed, js=OTHER_SEED, **QUIET)
+        started = gr.on(
+            [self.go.click, self.prompt.submit],
+            outputs=[self.go, self.status],
+            **at_once(busy("Painting …"), "Getting the models ready …"),
+        )
+        painted = started.then(
+            self.compare,
+            asked_for,
+            results,
+            api_name="compare",
+            preprocess=False,
+            **PAINTING,
+            api_description="Paint a prompt with several models at every number of steps, all from the noise of one "
+            "seed. Returns the table, one line about it, and the table as a PNG file and as a web page.",
+        )
+        for done in (welcome, painted):
+            done.then(self.enable, self.compared, [self.go, self.png, self.page], **QUIET)
+        pair = [self.left, self.right, self.compared]
+        self.grid.select(self.choose, pair, pair[:2], **QUIET)
+        changed = [one.change for one in pair]
+        gr.on(changed, self.side_by_side, pair, self.slider, **QUIET)
+        gr.on(changed, None, pair[:2], js=MARK, **QUIET)
+        chosen = self.vote.click(outputs=self.vote, **at_once(busy("Opening the pair …")))
+        chosen.then(self.open_ballot, pair, [self.ballot, self.vote], **SAYING).then(None, self.ballot, js=TO_BALLOT)
+
+    def open_page(self, request: gr.Request) -> tuple[Any, ...]:
+        wanted, names = asked(request.query_params), self.services.models.names()
+        models = gr.CheckboxGroup(choices=names, value=names)
+        return wanted.get("prompt", PROMPT), wanted.get("seed", SEED), models, "" if names else NO_MODELS
+
+    def welcome(self, prompt, models, seed, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """The grid that the address asks for."""
+        if "prompt" in request.query_params and self.services.models.names():
+            yield from self.compare(prompt, models, seed)
+
+    def compare(self, prompt, models, seed) -> Iterator[tuple[Any, ...]]:
+        """Row by row; the files and the pair at the end."""
+        kept = [gr.skip()] * 6
+        with told() as sentences, tempfile.TemporaryDirectory() as folder:
+            names = self.check(prompt, models, seed)
+            drawn, source = drawings_of(self.services, prompt), cached(self.grid.GRADIO_CACHE)
+            cells: dict[Key, Timed] = {}
+            for number, cells in enumerate(compare(self.services, prompt, names, int(seed)), 1):
+                tables = [*drawn, table_of(names, cells)]
+                said = f"{counted(number, 'model')} of {len(names)}{IN_TURN if len(self.services.turns) else ''} …"
+                yield page_tables(tables, source), said, *kept
+            note = f"Seed {int(seed)}; the time is of one picture on this machine."
+            files = (
+                write(Path(folder), png(sheet(prompt, note, tables)), "comparison.png"),
+                write(Path(folder), file_page(prompt, note, tables).encode(), "comparison.html"),
+            )
+            compared = Compared(prompt, int(seed), {cell_name(key): one.picture for key, one in cells.items()})
+            yield gr.skip(), note, *files, *pair(list(cells)), gr.Column(visible=True), compared
+        if sentences:
+            yield gr.skip(), sentences[0], *kept
+
+    def check(self, prompt: object, models: object, seed: object) -> list[str]:
+        """The models' names. Raises UserError or ForgedError: no model, or see `Services.plan`."""
+        if not isinstance(models, list):
+            raise ForgedError("models must be a list of names.")
+        if not models and self.services.models.names():
+            raise UserError("Tick at least one model.")
+        names = [self.services.known(model) for model in dict.fromkeys(map(str, models))]
+        for name in names or [""]:
+            self.services.plan(prompt, name, self.services.models.steps(name)[0] if name else 1, seed)
+        return names
+
+    def enable(self, compared: Compared | None) -> tuple[Any, ...]:
+        files = (gr.DownloadButton(interactive=compared is not None) for _ in (self.png, self.page))
+        return gr.Button("Compare", interactive=True), *files
+
+    def choose(self, left: str, right: str, compared: Compared | None, pressed: gr.EventData) -> tuple[str, str]:
+        """The two pictures that were pressed last."""
+        name = pressed.name
+        known = compared is not None and name in compared.cells
+        return (right, name) if known and name not in (left, right) else (left, right)
+
+    def side_by_side(self, left: str, right: str, compared: Compared | None) -> Any:
+        cells = compared.cells if compared else dict[str, Image.Image]()
+        if left not in cells or right not in cells:
+            return gr.skip()
+        return slider((left, cells[left]), (right, cells[right]), cached(self.slider.GRADIO_CACHE))
+
+    def open_ballot(self, left: str, right: str, compared: Compared) -> tuple[str, Any]:
+        """The address where this very pair is voted on; the button as it was."""
+        button = gr.Button("Vote on this pair", interactive=True)
+        with told():
+            back = f"../compare?{urlencode({'prompt': compared.prompt, 'seed': compared.seed})}"
+            return self.pair_link(compared.prompt, {name: compared.cells[name] for name in (left, right)}, back), button
+        return "", button
+
+
+def pair(cells: list[Key]) -> tuple[Any, Any]:
+    """The first model beside the last, each at its most steps."""
+    names, first = [cell_name(key) for key in cells], max(key for key in cells if key[0] == cells[0][0])
+    return gr.Dropdown(choices=names, value=cell_name(first)), gr.Dropdown(choices=names, value=names[-1])

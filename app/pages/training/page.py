@@ -1,0 +1,270 @@
+"""The Training page: how the models learned, and a short training of one's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from app.engine.catalogue import OWN
+from app.engine.painter import Services, whole
+from app.engine.runs import CURVE, Run, find_runs, sharing_pair
+from app.engine.trainings import FEWEST, LOSSES, MOST, Order, Trainings, sentence
+from app.engine.uploads import FEWEST as FEWEST_PICTURES
+from app.engine.uploads import MOST as MOST_PICTURES
+from app.errors import ForgedError
+from app.look.events import QUIET, SAYING, at_once, busy, told
+from app.look.tables import cached_file
+from app.pages.training.curves import curves, terms
+from e2ed2.errors import UserError
+
+SHARING = "Shared against independent networks"
+START, STOP, GO_ON = "Start training", "Stop and save", "Go on"
+OVER = [("updates", "step"), ("time", "seconds")]
+EVERY = 2  # s, between two looks at a training that goes on
+UPLOAD = (
+    f"{FEWEST_PICTURES} to {MOST_PICTURES} pictures; their file names are the captions (`red-apple-1.png`), unless "
+    "there is a `metadata.csv` with the columns file_name and text."
+)
+UNWEIGHTED = (
+    "Faint: the value at each update; bold: a running mean. The parts of a loss are drawn without their weights, so "
+    "that `l2` is the same measure in every end-to-end training, whatever else its loss asks for. In single-step "
+    "training it is about one step from a picture with noise on it, which is easier."
+)
+LONE = "There is no bundled model with a network of its own for each step yet."
+
+
+class TrainingPage:
+    def __init__(self, services: Services, demo: gr.Blocks):
+        self.services, self.trainings = services, Trainings(services.models)
+        gr.Markdown(
+            "# How the models learn\nThe loss of every model in the box while it learned, and a short training "
+            "of your own, further down."
+        )
+        self.lay_out_curves()
+        self.lay_out_sheets()
+        self.lay_out_own()
+        self.timer = gr.Timer(EVERY, active=False)
+        self.seen = gr.State(0)  # size of the curves on the page: unchanged, they are not drawn again
+        self.wire(demo)
+
+    def lay_out_curves(self) -> None:
+        runs = find_runs(self.services.models)
+        with gr.Row():
+            self.chosen = gr.Dropdown(list(runs), label="Trainings", multiselect=True, scale=4, min_width=280)
+            self.term = gr.Dropdown([], label="Value", scale=2, min_width=140)
+            self.over = gr.Radio(OVER, value="step", label="Over", scale=2, min_width=220)
+        self.plot = gr.Plot(label="Curves", show_label=False, elem_id="curves", visible=False)
+        with gr.Row():
+            with gr.Column(scale=3, min_width=280):
+                gr.Markdown(UNWEIGHTED, elem_classes="hint")
+            with gr.Column(scale=1, min_width=280):
+                self.sharing = gr.Button(SHARING, size="sm")
+
+    def lay_out_sheets(self) -> None:
+        gr.Markdown("## What it painted meanwhile\nDrawings above, the model's pictures of the same captions below.")
+        with gr.Row():
+            self.run = gr.Dropdown([], label="Training", scale=1, min_width=200)
+            self.moment = gr.Slider(1, 2, 1, step=1, label="Moment", buttons=[], scale=2, min_width=200)
+        self.sheet = gr.HTML(label="Pictures", elem_id="sheet", elem_classes="sheet")
+        self.when = gr.Markdown(label="Moment")
+
+    def lay_out_own(self) -> None:
+        gr.Markdown(
+            "## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards it is "
+            "on the Generate page. All who visit these pages see the training and its pictures, and "
+            "can stop it."
+        )
+        with gr.Row():
+            self.base = gr.Dropdown(
+                self.services.models.choices(),
+                value=self.services.models.favourite(),
+                label="Start from",
+                min_width=220,
+            )
+            self.loss = gr.Dropdown(
+                [(f"{name}: {loss}", name) for name, loss in LOSSES.items()],
+                value="l2-lpips",
+                label="Loss",
+                min_width=220,
+            )
+            self.updates = gr.Slider(
+                FEWEST, MOST, 50, step=10, label="Updates, of 16 pictures each", buttons=[], min_width=200
+            )
+        with gr.Accordion("Use pictures of your own instead of the bundled drawings", open=False):
+            gr.Markdown(UPLOAD, elem_classes="hint")
+            self.files = gr.File(file_count="multiple", file_types=["image", ".csv"], label="Your pictures", height=160)
+        with gr.Row():
+            self.start = gr.Button(START, variant="primary")
+            self.stop = gr.Button(STOP, variant="stop", visible=False)
+            self.go_on = gr.Button(GO_ON, visible=False)
+            self.paint = gr.Button("Paint with it", visible=False)
+        self.status = gr.Markdown(label="Status", elem_id="training-status")
+        self.latest = gr.HTML(label="What it paints now", elem_id="latest", elem_classes="sheet")
+
+    def wire(self, demo: gr.Blocks) -> None:
+        picked = [self.chosen, self.term, self.over]
+        progress = [self.status, self.latest, self.start, self.stop, self.go_on, self.paint, self.timer]
+        demo.load(self.open_page, None, [self.chosen, self.term, self.plot, self.run, self.base, *progress], **QUIET)
+        self.chosen.change(self.offer_terms, [self.chosen, self.term], self.term, **QUIET)
+        gr.on(
+            [self.chosen.change, self.term.change, self.over.change],
+            self.draw,
+            picked,
+            self.plot,
+            queue=False,
+            show_progress="hidden",
+            api_name="curves",
+            api_description="A plotly figure of trainings by their names.",
+        )
+        self.sharing.click(outputs=self.sharing, **at_once(busy("Looking …"))).then(
+            self.choose_sharing, None, [self.chosen, self.sharing], **SAYING
+        )
+        self.run.change(self.offer_moments, self.run, self.moment, **QUIET)
+        gr.on(
+            [self.run.change, self.moment.change],
+            self.show_sheet,
+            [self.run, self.moment],
+            [self.sheet, self.when],
+            **QUIET,
+        )
+        self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
+            self.begin,
+            [self.base, self.loss, self.updates, self.files, self.chosen],
+            [*progress, self.chosen],
+            api_name="train",
+            concurrency_limit=1,
+            show_progress="hidden",
+            api_description="Start a short training. Returns a line about it.",
+        )
+        self.stop.click(outputs=self.stop, **at_once(busy("Stopping …"))).then(
+            self.halt,
+            None,
+            progress,
+            api_name="stop_training",
+            queue=False,
+            show_progress="hidden",
+            api_description="Stop the training after the update that is being made. Returns a line.",
+        )
+        self.go_on.click(outputs=self.go_on, **at_once(busy("Starting …"))).then(self.resume, None, progress, **SAYING)
+        watched = [*progress, self.term, self.plot, self.moment, self.seen]
+        self.timer.tick(
+            self.look,
+            [*picked, self.run, self.seen],
+            watched,
+            show_progress="hidden",
+            api_visibility="private",
+            concurrency_limit=8,
+        )
+
+    def runs(self, names: list[str] | None) -> list[Run]:
+        """Of these names, those that there are; the training that goes on may have no curve yet."""
+        known = find_runs(self.services.models)
+        return [known[name] for name in names or [] if name in known]
+
+    def open_page(self) -> tuple[Any, ...]:
+        runs, names = find_runs(self.services.models), self.services.models.names()
+        bundled = [name for name in runs if name in names]
+        shown = [f"runs/own/{going}"] if (going := self.trainings.going()) else bundled
+        offered = terms(self.runs(shown))
+        pictured = [name for name, run in runs.items() if run.sheets()]
+        return (
+            gr.Dropdown(choices=sorted({*runs, *shown}), value=shown),
+            gr.Dropdown(choices=offered, value=next(iter(offered), None)),
+            self.draw(shown, next(iter(offered), None), "step"),
+            gr.Dropdown(choices=pictured, value=next((name for name in [*shown, *pictured] if name in pictured), None)),
+            gr.Dropdown(choices=self.services.models.choices()),
+            *self.progress(),
+        )
+
+    def progress(self) -> tuple[Any, ...]:
+        """The line, the last pictures, the four buttons, and whether to look again."""
+        names = self.trainings.names()
+        last = self.trainings.going() or max(names, key=self.age, default=None)
+        if last is None:
+            return "", "", *buttons(START), gr.Button(visible=False), gr.Timer(active=False)
+        state = self.trainings.state(last)
+        offered = (START,) if state.finished else (START, GO_ON)
+        if state.going:
+            offered = () if state.stopping or state.finished else (STOP,)
+        paint = gr.Button(visible=state.finished, link=f"./?{urlencode({'model': f'{OWN}/{state.name}'})}")
+        return sentence(state), self.picture(state.sheet), *buttons(*offered), paint, gr.Timer(active=state.going)
+
+    def picture(self, sheet: Path | None) -> str:
+        alt = "Drawings above, the pictures that the model painted of the same captions below"
+        return f'<img src="{cached_file(sheet, self.sheet.GRADIO_CACHE)}" alt="{alt}">' if sheet else ""
+
+    def age(self, name: str) -> float:
+        return (self.trainings.folder / name / "log.txt").stat().st_mtime
+
+    def offer_terms(self, names: list[str], term: str | None) -> Any:
+        offered = terms(self.runs(names))
+        return gr.Dropdown(choices=offered, value=term if term in offered else next(iter(offered), None))
+
+    def draw(self, names: list[str], term: str | None, over: str) -> Any:
+        runs = self.runs(names)
+        if not runs or not term or over not in ("step", "seconds"):
+            return gr.Plot(visible=False)
+        return gr.Plot(curves(runs, term, over), visible=True)
+
+    def choose_sharing(self) -> tuple[Any, Any]:
+        pair = sharing_pair(find_runs(self.services.models))
+        if len(pair) < 2:
+            gr.Info(LONE)
+        return pair if len(pair) > 1 else gr.skip(), gr.Button(SHARING, interactive=True)
+
+    def offer_moments(self, name: str | None) -> Any:
+        count = len(self.sheets(name))
+        return gr.Slider(maximum=max(2, count), value=max(1, count), visible=count > 1)
+
+    def show_sheet(self, name: str | None, moment: int) -> tuple[Any, str]:
+        sheets = self.sheets(name)
+        if not sheets:
+            return "", ""
+        file = sheets[min(int(moment), len(sheets)) - 1]
+        when = f"After {int(file.stem)} updates." if file.stem.isdigit() else "At the end."
+        return self.picture(file), when
+
+    def sheets(self, name: str | None) -> list:
+        return [sheet for run in self.runs([name] if name else []) for sheet in run.sheets()]
+
+    def begin(self, base, loss, updates, files, chosen) -> tuple[Any, ...]:
+        with told() as sentences:
+            if loss not in LOSSES or not whole(updates, FEWEST, MOST):
+                raise ForgedError(f"loss must be one of {', '.join(LOSSES)}, and updates from {FEWEST} to {MOST}.")
+            order = Order(self.services.known(base), loss, int(updates), tuple(files or ()))
+            name = f"runs/own/{self.trainings.start(order)}"
+            return *self.progress(), gr.Dropdown(choices=sorted({*find_runs(self.services.models), name}), value=[name])
+        return sentences[0], *self.progress()[1:], gr.skip()
+
+    def halt(self) -> tuple[Any, ...]:
+        self.trainings.stop()
+        _, *rest = self.progress()
+        return "It stops after the update that is being made, and saves.", *rest
+
+    def resume(self) -> tuple[Any, ...]:
+        with told() as sentences:
+            names = self.trainings.names()
+            if not names:
+                raise UserError("There is no training to go on with.")
+            self.trainings.go_on(max(names, key=self.age))
+            return self.progress()
+        return sentences[0], *self.progress()[1:]
+
+    def look(self, names, term, over, run, seen) -> tuple[Any, ...]:
+        """At the training that goes on; what has not changed stays as it is."""
+        runs = self.runs(names)
+        size = sum((one.folder / CURVE).stat().st_size for one in runs)
+        fresh = terms(runs)
+        term = term if term in fresh else next(iter(fresh), None)
+        drawn = gr.skip(), gr.skip()
+        if size != seen:
+            drawn = gr.Dropdown(choices=fresh, value=term), self.draw(names, term, over)
+        moments = gr.Slider(maximum=max(2, count := len(self.sheets(run))), visible=count > 1)
+        return *self.progress(), *drawn, moments, size
+
+
+def buttons(*offered: str) -> Iterator[gr.Button]:
+    """Start, stop and go on, none of them pressed; those that are offered can be seen."""
+    return (gr.Button(label, visible=label in offered, interactive=True) for label in (START, STOP, GO_ON))

@@ -1,0 +1,172 @@
+"""The Trajectory page: how a picture comes out of noise, and what noise and caption each decide."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from app.engine.painter import NO_MODELS, Services
+from app.errors import ForgedError
+from app.look.events import PAINTING, QUIET, at_once, busy, told
+from app.look.tables import cached, kept, page_tables
+from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
+from e2ed2.inference.request import MAX_PROMPT, STEPS
+
+PROMPT, OTHER, SEED = "cat face", "sunflower, noto style", 4
+NOISE = """## What the noise decides
+The same words, other noise. Leave the style out of the prompt, and there is something to decide; where all pictures
+still look alike, the model ignores the noise."""
+WATCH = "Watch"
+TRY = f"Try {SEEDS} seeds"
+BLEND = "Go from one to the other"
+
+
+class TrajectoryPage:
+    def __init__(self, services: Services, demo: gr.Blocks):
+        self.services = services
+        gr.Markdown(
+            "# From noise to picture\nA model starts from pure noise and the words. At each step it guesses the "
+            "finished picture, and goes on from a mix of its guess and the noise."
+        )
+        self.lay_out_settings()
+        self.lay_out_steps()
+        self.lay_out_noise()
+        self.lay_out_caption()
+        self.wire(demo)
+
+    def lay_out_settings(self) -> None:
+        models = self.services.models
+        names, first = models.names(), models.favourite()
+        with gr.Row(elem_classes="ask"):
+            self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=3, min_width=280, max_length=MAX_PROMPT)
+            self.steps = gr.Slider(STEPS[0], STEPS[-1], STEPS[-1], step=1, label="Steps", buttons=[], min_width=160)
+            self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
+        with gr.Row():
+            self.model = gr.Dropdown(models.choices(), value=first, label="Model", min_width=240)
+            second = next((name for name in reversed(names) if name != first), first)
+            self.second = gr.Dropdown(models.choices(), value=second, label="Second model, to compare", min_width=240)
+        self.status = gr.Markdown("" if names else NO_MODELS, label="Status", elem_id="status")
+
+    def lay_out_steps(self) -> None:
+        gr.Markdown("## Step by step\nThe upper row is what the model is shown, the lower row its guess.")
+        self.watch = gr.Button(WATCH, variant="primary")
+        self.table = gr.HTML(elem_id="trajectory", label="Steps")
+
+    def lay_out_noise(self) -> None:
+        gr.Markdown(NOISE)
+        self.try_seeds = gr.Button(TRY)
+        self.seeds = _row_of_pictures("Other noise")
+
+    def lay_out_caption(self) -> None:
+        gr.Markdown("## What the words decide\nThe same noise, and captions between two prompts.")
+        with gr.Row(elem_classes="ask"):
+            self.other = gr.Textbox(
+                OTHER, label="The other prompt", max_lines=1, scale=3, min_width=280, max_length=MAX_PROMPT
+            )
+            self.blend = gr.Button(BLEND, scale=1, min_width=200)
+        self.between = _row_of_pictures("Between two prompts")
+
+    def wire(self, demo: gr.Blocks) -> None:
+        demo.load(self.open_page, None, [self.model, self.second], **QUIET)
+        chosen = [self.model, self.second]
+        gr.on([one.change for one in chosen], self.suit_models, [*chosen, self.steps], self.steps, **QUIET)
+        common = [self.prompt, self.model, self.steps, self.seed]
+        both = [self.prompt, self.model, self.second, self.steps, self.seed]
+        self.act(
+            self.watch,
+            WATCH,
+            self.show_steps,
+            both,
+            self.table,
+            "trajectory",
+            "Every step of one picture by two models. Returns a table and a line.",
+        )
+        self.act(
+            self.try_seeds,
+            TRY,
+            self.show_seeds,
+            common,
+            self.seeds,
+            "seeds",
+            f"{SEEDS} pictures of one prompt from different noise. Returns the pictures and a line.",
+        )
+        self.act(
+            self.blend,
+            BLEND,
+            self.show_between,
+            [*common, self.other],
+            self.between,
+            "between",
+            f"{STAGES} pictures on the way from one prompt to another. Returns the pictures and a line.",
+        )
+
+    def act(
+        self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str
+    ) -> None:
+        """Show that the button was pressed, paint, and give the button back."""
+        pressed = button.click(outputs=button, **at_once(busy("Painting …")))
+        room = pressed.then(outputs=output, **at_once(gr.update(visible=True)))
+        done = room.then(
+            act, inputs, [output, self.status], preprocess=False, api_name=name, api_description=description, **PAINTING
+        )
+        done.then(lambda: gr.Button(label, interactive=True), None, button, **QUIET)
+
+    def open_page(self) -> tuple[Any, Any]:
+        choices = gr.Dropdown(choices=self.services.models.choices())
+        return choices, choices
+
+    def suit_models(self, model: str | None, second: str | None, steps: int) -> Any:
+        """Only the steps that both models were made for."""
+        models = self.services.models
+        chosen = [name for name in (model, second) if name in models.names()]
+        possible = [step for step in STEPS if all(step in models.steps(name) for name in chosen)] or STEPS
+        only = next(filter(None, map(models.only, chosen)), None)
+        return gr.Slider(value=steps if steps in possible else possible[-1], interactive=not only, info=only)
+
+    def show_steps(self, prompt, model, second, steps, seed) -> Iterator[tuple[Any, Any]]:
+        with told() as sentences:
+            tables = []
+            for name in dict.fromkeys((self.services.known(model), self.services.known(second))):
+                job = self.services.plan(prompt, name, steps, seed)[0]
+                tables.append(steps_table(self.services, job))
+                yield page_tables(tables, cached(self.table.GRADIO_CACHE)), ""
+        if sentences:
+            yield gr.skip(), sentences[0]
+
+    def show_seeds(self, prompt, model, steps, seed) -> Iterator[tuple[Any, Any]]:
+        with told() as sentences:
+            pictures = []
+            for picture, words in seed_cells(self.services, self.services.plan(prompt, model, steps, seed, SEEDS)):
+                pictures.append((kept(picture, self.seeds.GRADIO_CACHE), words))
+                yield pictures, ""
+        if sentences:
+            yield gr.skip(), sentences[0]
+
+    def show_between(self, prompt, model, steps, seed, other) -> Iterator[tuple[Any, Any]]:
+        with told() as sentences:
+            job = self.services.plan(prompt, model, steps, seed)[0]
+            if not isinstance(other, str):
+                raise ForgedError("other must be text.")
+            replace(job, prompt=other)  # its sentences
+            pictures = []
+            for picture, words in blend_cells(self.services, job, other):
+                pictures.append((kept(picture, self.between.GRADIO_CACHE), words))
+                yield pictures, ""
+        if sentences:
+            yield gr.skip(), sentences[0]
+
+
+def _row_of_pictures(label: str) -> gr.Gallery:
+    return gr.Gallery(
+        label=label,
+        show_label=False,
+        format="png",
+        columns=4,
+        height="auto",
+        object_fit="contain",
+        interactive=False,
+        buttons=["fullscreen"],
+        elem_classes="pictures",
+        visible=False,
+    )

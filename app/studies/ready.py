@@ -1,0 +1,184 @@
+"""The studies behind the pages: the ready one of the bundled models, its link and its results."""
+
+import hashlib
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from PIL import Image
+
+from app.engine.catalogue import Models
+from app.settings import ServerSettings
+from app.studies.pictures import Order, Wanted, paint_order
+from e2ed2.errors import UserError
+from e2ed2.inference.request import CHECKPOINTS, STEPS, available_models
+from study.errors import StudyError
+from study.protocol.spec import Placebos
+from study.stats import exclude
+from study.stats.answers import comparisons
+from study.stats.preference import against_others
+from study.store.creating import make_study
+from study.store.frames import read_tables
+from study.store.store import Store
+from study.store.studies import StudyInfo, list_studies
+from study.store.visitors import Chosen, open_pair, tally
+from study.web import Offer
+
+READY = "bundled-models"
+STYLED, FREE = "style named", "no style named"
+PROMPTS = (
+    Wanted("red apple", "red apple, noto style", STYLED),
+    Wanted("cat face", "cat face, noto style", STYLED),
+    Wanted("sunflower", "sunflower, twemoji style", STYLED),
+    Wanted("rainbow", "rainbow", FREE),
+    Wanted("pizza", "pizza", FREE),
+    Wanted("robot", "robot", FREE),
+)
+PAINTING = "The models are painting the pictures for this study. This page goes on by itself in a few seconds."
+TOO_FEW = "There is no study here yet: it needs at least two models to compare."
+FAILED = "The study of the bundled models could not be made: the server's log says why."
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One arm of the ready study on one question, against all others. Shares in [0, 1]."""
+
+    arm: str
+    win_rate: float  # a tie counts half; nan without an answer
+    low: float  # 95% interval, for new raters and new prompts
+    high: float
+    answers: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the ready study found so far on one question."""
+
+    key: str
+    text: str
+    standings: tuple[Standing, ...]  # best first
+
+
+@dataclass(frozen=True)
+class Found:
+    raters: int  # who answered at least once
+    answers: int  # to comparisons, all questions together
+    questions: tuple[Question, ...]
+
+
+class Studies:
+    """The store of all studies, and the ready study, which is made of the bundled models when the pages start."""
+
+    def __init__(self, store: Store, checkpoints: Path | None = None):
+        self.store, self.checkpoints = store, checkpoints or CHECKPOINTS
+        self.models = tuple(available_models(self.checkpoints))
+        self.usual_models = Models(self.checkpoints).of_steps(STEPS[-1])[:2]
+        self._ready: StudyInfo | None = None
+        self._why_not = PAINTING
+
+    def prepare(self) -> Thread:
+        """Makes the ready study, or finds it, in a thread: the pages need not wait."""
+        thread = Thread(target=self._prepare, name="ready study", daemon=True)
+        thread.start()
+        return thread
+
+    def offer(self) -> Offer:
+        """What the bare address of the rater's pages leads to."""
+        if self._ready:
+            return Offer(self._ready.token, home="../")
+        return Offer(sentence=self._why_not, waiting=self._why_not == PAINTING, home="../")
+
+    def pair_link(self, prompt: str, pictures: Mapping[str, Image.Image], back: str) -> str:
+        """Where a visitor votes on two pictures, relative to the site's root; `back` is relative to the rater's pages.
+
+        Raises:
+            StudyError: the two are not a pair, or there is no room for another.
+        """
+        return f"study/join/{open_pair(self.store, prompt, pictures, back).token}"
+
+    def chosen(self) -> list[Chosen]:
+        """What visitors said, on the whole, of pairs that they chose themselves."""
+        return tally(self.store.database)
+
+    def names(self) -> list[tuple[str, str]]:
+        """Every version of every study, newest first: what a person reads, and what `named` takes."""
+        studies = sorted(list_studies(self.store.database), key=lambda study: -study.id)
+        return [
+            (f"{s.name}, version {s.version}" if s.version > 1 else s.name, f"{s.name} {s.version}") for s in studies
+        ]
+
+    def named(self, name: str) -> StudyInfo | None:
+        """By a value of `names`."""
+        known = {f"{study.name} {study.version}": study for study in list_studies(self.store.database)}
+        return known.get(name)
+
+    def found(self) -> Found | None:
+        """What raters said about the bundled models so far; None while there is no ready study."""
+        return results_of(self.store, self._ready) if self._ready else None
+
+    def _prepare(self) -> None:
+        try:
+            self._ready = make_ready(self.store, self.checkpoints)
+            self._why_not = TOO_FEW
+        except (StudyError, UserError, OSError) as error:
+            self._why_not = FAILED
+            print(f"The study of the bundled models could not be made: {error}", file=sys.stderr)
+
+
+def studies_or_exit(settings: ServerSettings) -> Studies:
+    """A data folder or a database that cannot be used is one sentence and exit code 2."""
+    try:
+        return Studies(Store.open(settings.study_data), settings.checkpoints)
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
+    """The study of these very models: found, or painted. None with fewer than two that take its number of steps."""
+    models = Models(checkpoints).of_steps(STEPS[-1])
+    if len(models) < 2:
+        return None
+    name = f"{READY}-{fingerprint(checkpoints)}"
+    known = [study for study in list_studies(store.database) if study.name == name]
+    if known:
+        return known[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        sources = list(paint_order(Order(models, STEPS[-1:], PROMPTS), Path(folder), checkpoints))
+        return make_study(
+            store,
+            name,
+            sources,
+            raters_per_pair=100,
+            pairs_per_rater=9,
+            placebos=Placebos(0.1, 0.0, 0.1, 0.1),
+            title="Which picture is better?",
+        )
+
+
+def fingerprint(checkpoints: Path) -> str:
+    """Of the weights: other models make another study."""
+    digest = hashlib.sha256(repr(PROMPTS).encode())
+    for file in sorted(checkpoints.glob("*/**/*.safetensors")):
+        digest.update(str(file.relative_to(checkpoints)).encode())
+        with open(file, "rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()[:8]
+
+
+def results_of(store: Store, study: StudyInfo) -> Found:
+    """Win rates of every arm against all others, by the study's own rules of exclusion."""
+    votes = read_tables(store.database, study).votes
+    kept = exclude(votes, study.spec.exclusions)[0] if len(votes) else votes
+    compared = kept[kept["kind"] == "comparison"]
+    questions = []
+    for question in study.spec.questions:
+        answers = comparisons(kept, question.key)
+        rates = {arm: against_others(answers, arm) for arm in study.spec.arms}
+        standings = [Standing(a, e.value, e.interval.low, e.interval.high, e.n) for a, e in rates.items()]
+        standings.sort(key=lambda s: (not s.answers, -s.win_rate if s.answers else 0))
+        questions.append(Question(question.key, question.text, tuple(standings)))
+    return Found(compared["rater"].nunique(), len(compared), tuple(questions))
