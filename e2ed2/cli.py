@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from e2ed2.errors import UserError, mistake_told
+from e2ed2.errors import UserError, exit_on_user_error
 
 
-@mistake_told()
+@exit_on_user_error()
 def main() -> None:
     commands = {
         "train": train_command,
@@ -85,12 +85,12 @@ class Sample:
 
 
 def sample_command(arguments: list[str]) -> None:
-    from e2ed2.inference.request import Settings, load, paint, png_info, slug
+    from e2ed2.inference.request import Request, load, paint, png_info, slug
 
     options = tyro.cli(Sample, prog="python -m e2ed2 sample", args=arguments)
     if options.count < 1:
         raise UserError(f"A count of {options.count} paints nothing: choose at least 1.")
-    first = [Settings(prompt, options.model, options.steps, options.seed) for prompt in options.prompt]
+    first = [Request(prompt, options.model, options.steps, options.seed) for prompt in options.prompt]
     jobs = [replace(settings, seed=options.seed + i) for settings in first for i in range(options.count)]
     pipeline = load(options.model)
     options.out.mkdir(parents=True, exist_ok=True)

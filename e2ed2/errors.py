@@ -12,7 +12,7 @@ class UserError(Exception):
 
 
 @contextmanager
-def mistake_told() -> Generator[None]:
+def exit_on_user_error() -> Generator[None]:
     """Of a command: a user's mistake is one sentence and exit code 2."""
     try:
         yield
@@ -25,7 +25,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def full_disk_told(folder: Path, *also: type[Exception]) -> Generator[None]:
+def raise_if_disk_full(folder: Path, *also: type[Exception]) -> Generator[None]:
     """A full disk while a training writes, as a user's error; `also` are what writers of files make of it."""
     try:
         yield

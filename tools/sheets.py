@@ -10,7 +10,7 @@ import tyro
 from PIL import Image
 
 from e2ed2.evaluation.prompts import prompts_of
-from e2ed2.inference.request import CHECKPOINTS, Settings, available_models, load, most_steps, paint
+from e2ed2.inference.request import CHECKPOINTS, Request, available_models, load, most_steps, paint
 
 SIDE, COLUMNS = 96, 10
 
@@ -33,7 +33,7 @@ def main() -> None:
         steps = most_steps(pipeline)
         sheet = Image.new("RGB", (SIDE * COLUMNS, SIDE * -(-len(prompts) // COLUMNS)), "white")
         for i, prompt in enumerate(prompts):
-            image = paint(pipeline, Settings(prompt.text, name, steps, options.seed + i))
+            image = paint(pipeline, Request(prompt.text, name, steps, options.seed + i))
             sheet.paste(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS), (i % COLUMNS * SIDE, i // COLUMNS * SIDE))
         sheet.save(options.out / f"{name}.jpg", quality=85, optimize=True)
         print(options.out / f"{name}.jpg")

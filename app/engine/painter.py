@@ -20,7 +20,7 @@ from app.engine.queue import Turns
 from app.errors import ForgedError, StoppedError
 from e2ed2.data.emoji import Concepts, Near, bundled_words
 from e2ed2.errors import UserError
-from e2ed2.inference.request import MAX_COUNT, MAX_SEED, STEPS, Settings, paint
+from e2ed2.inference.request import MAX_COUNT, MAX_SEED, STEPS, Request, paint
 from e2ed2.models.minilm import between
 from e2ed2.types import TrajectoryStep
 
@@ -65,7 +65,7 @@ class Services:
 
         Thread(target=load, name="warm up", daemon=True).start()
 
-    def plan(self, prompt: object, model: object, steps: object, seed: object, count: object = 1) -> list[Settings]:
+    def plan(self, prompt: object, model: object, steps: object, seed: object, count: object = 1) -> list[Request]:
         """One entry for each picture, with the seeds seed, seed + 1, ...
 
         Raises:
@@ -84,7 +84,7 @@ class Services:
         last = MAX_SEED - int(count) + 1
         if not whole(seed, 0, last):
             raise UserError(f"The seed must be a whole number from 0 to {last}.")
-        return [Settings(prompt, model, int(steps), int(seed) + offset) for offset in range(int(count))]
+        return [Request(prompt, model, int(steps), int(seed) + offset) for offset in range(int(count))]
 
     def known(self, model: object) -> str:
         names = self.models.names()
@@ -94,16 +94,16 @@ class Services:
             raise ForgedError(f"model must be one of {', '.join(names)}.")
         return str(model)
 
-    def paint(self, settings: Settings) -> Image.Image:
+    def paint(self, settings: Request) -> Image.Image:
         return self.timed(settings).picture
 
-    def timed(self, settings: Settings) -> Timed:
+    def timed(self, settings: Request) -> Timed:
         pipeline = self.models.load(settings.model)
         with self.turns.take():
             start = time.perf_counter()
             return Timed(paint(pipeline, settings), time.perf_counter() - start)
 
-    def emerge(self, settings: Settings, stopped: Event) -> Iterator[Image.Image | int]:
+    def emerge(self, settings: Request, stopped: Event) -> Iterator[Image.Image | int]:
         """The picture as it comes into being: each step's estimate, the last of which is the picture.
 
         Before that, how many pictures of other visitors come first. Ends early once `stopped` is set.
@@ -136,7 +136,7 @@ class Services:
             yield from iter(seen.get, None)
             done.result()  # raises what went wrong
 
-    def looks(self, settings: Settings) -> list[Look]:
+    def looks(self, settings: Request) -> list[Look]:
         """Every step of one picture, from pure noise."""
         pipeline = self.models.load(settings.model)
         steps: list[TrajectoryStep] = []
@@ -144,7 +144,7 @@ class Services:
             paint(pipeline, settings, steps.append)
             return [Look(step.t, pipeline.picture(step.noisy), pipeline.picture(step.clean)) for step in steps]
 
-    def blend(self, settings: Settings, other: str, share: float) -> Image.Image:
+    def blend(self, settings: Request, other: str, share: float) -> Image.Image:
         """A picture of a point between two prompts; the ends are the prompts' own pictures."""
         pipeline = self.models.load(settings.model)
         with self.turns.take():

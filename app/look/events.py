@@ -21,7 +21,7 @@ PAINTING: dict[str, Any] = {"concurrency_limit": 16, "show_progress": "hidden"}
 
 
 @contextmanager
-def told() -> Generator[list[str]]:
+def show_errors() -> Generator[list[str]]:
     """A visitor's mistake is a warning and, in the list, a sentence for the page, which keeps all input.
 
     Not gr.Error for these, which would leave the outputs unclickable.

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from e2ed2.inference.request import Settings, png_info, slug
+from e2ed2.inference.request import Request, png_info, slug
 
 
-def png(image: Image.Image, settings: Settings | None = None) -> bytes:
+def png(image: Image.Image, settings: Request | None = None) -> bytes:
     """The same picture and settings give the same bytes."""
     file = BytesIO()
     image.save(file, "PNG", pnginfo=png_info(settings) if settings else None)
     return file.getvalue()
 
 
-def file_name(settings: Settings) -> str:
+def file_name(settings: Request) -> str:
     """Says what the picture is: `red-apple_l2_4-steps_seed-7.png`."""
     steps = f"{settings.steps}-step{'s' * (settings.steps > 1)}"
     return f"{slug(settings.prompt)}_{settings.model.replace('/', '-')}_{steps}_seed-{settings.seed}.png"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.engine.catalogue import Models
 from app.look.words import counted
-from e2ed2.inference.request import CHECKPOINTS, STEPS, Settings, available_models, load, paint
+from e2ed2.inference.request import CHECKPOINTS, STEPS, Request, available_models, load, paint
 from study.errors import StudyError
 from study.images.importing import Source
 
@@ -46,7 +46,7 @@ class Order:
         if self.pictures > MAX_PICTURES:
             raise StudyError(f"These are {self.pictures} pictures; at most {MAX_PICTURES} are possible.")
         for wanted in self.prompts:
-            Settings(wanted.painted, self.models[0], self.steps[0], self.seed)  # its sentences, before anything starts
+            Request(wanted.painted, self.models[0], self.steps[0], self.seed)  # its sentences, before anything starts
 
     @property
     def pictures(self) -> int:
@@ -73,6 +73,6 @@ def paint_order(order: Order, folder: Path, checkpoints: Path | None = None) -> 
             for wanted in order.prompts:
                 for copy in range(order.copies):
                     file = folder / f"{number:05}.png"
-                    paint(pipeline, Settings(wanted.painted, model, steps, order.seed + copy)).save(file)
+                    paint(pipeline, Request(wanted.painted, model, steps, order.seed + copy)).save(file)
                     number += 1
                     yield Source(wanted.shown, order.arm(model, steps), file, wanted.category)

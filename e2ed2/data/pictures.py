@@ -70,7 +70,7 @@ def load_pictures(config: DataConfig) -> Pictures:
     Raises:
         UserError: nothing readable at the path, no such column, or no picture in the split.
     """
-    with rejection_told(config.path):
+    with as_unreadable(config.path):
         table = open_table(config.path)
     for column in (config.image_column, config.caption_column):
         if column not in table.column_names:
@@ -85,7 +85,7 @@ def load_pictures(config: DataConfig) -> Pictures:
             raise UserError(f"No picture has split {config.split!r}: choose one of {', '.join(sorted(set(splits)))}.")
     if len(table) == 0:
         raise UserError(f"{config.path} holds no picture.")
-    with rejection_told(config.path):
+    with as_unreadable(config.path):
         images = table.cast_column(config.image_column, datasets.Image(mode="RGB"))[config.image_column]
         squares = np.stack([square(image, config.resolution) for image in images])
     captions, count = list(table[config.caption_column]), len(table)
@@ -117,7 +117,7 @@ def open_table(path: str) -> datasets.Dataset:
 
 
 @contextmanager
-def rejection_told(path: str) -> Generator[None]:
+def as_unreadable(path: str) -> Generator[None]:
     """What `datasets` makes of an empty folder, a table without file names, a damaged file."""
     try:
         yield

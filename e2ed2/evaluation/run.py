@@ -24,7 +24,7 @@ from e2ed2.evaluation.metrics.retrieval import STYLES, align, load_head
 from e2ed2.evaluation.metrics.variety import diversity_ratio, nearest_distance
 from e2ed2.evaluation.prompts import Prompt, drawings, prompts_of
 from e2ed2.inference.pipeline import E2ED2Pipeline
-from e2ed2.inference.request import Settings, available_models, load, paint
+from e2ed2.inference.request import Request, available_models, load, paint
 from e2ed2.models.minilm import TextEncoder
 from e2ed2.models.weights import WEIGHTS
 
@@ -125,7 +125,7 @@ def paint_all(pipeline: E2ED2Pipeline, options: Evaluate, prompts: list[Prompt],
     for i, prompt in enumerate(track(prompts, "painting")):
         file = folder / f"{i:05d}.png"
         if not file.is_file():
-            image = paint(pipeline, Settings(prompt.text, options.model, options.steps, options.seed + i))
+            image = paint(pipeline, Request(prompt.text, options.model, options.steps, options.seed + i))
             partial = file.with_suffix(".partial")
             image.save(partial, "PNG")
             partial.rename(file)

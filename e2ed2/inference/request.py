@@ -21,7 +21,7 @@ MAX_STEPS = 50
 
 
 @dataclass(frozen=True)
-class Settings:
+class Request:
     """Everything that decides a picture's bytes, on one machine."""
 
     prompt: str
@@ -65,7 +65,7 @@ def most_steps(pipeline: E2ED2Pipeline) -> int:
 
 
 def paint(
-    pipeline: E2ED2Pipeline, settings: Settings, callback: Callable[[TrajectoryStep], None] | None = None
+    pipeline: E2ED2Pipeline, settings: Request, callback: Callable[[TrajectoryStep], None] | None = None
 ) -> Image.Image:
     generator = torch.Generator().manual_seed(settings.seed)
     return pipeline(settings.prompt.strip(), settings.steps, generator, callback).images[0]
@@ -76,7 +76,7 @@ def slug(prompt: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in prompt.lower()).split())[:40] or "picture"
 
 
-def png_info(settings: Settings) -> PngInfo:
+def png_info(settings: Request) -> PngInfo:
     """The settings as PNG text chunks."""
     info = PngInfo()
     for name, value in asdict(settings).items():

@@ -32,7 +32,7 @@ def load_model(kind: type[Model], folder: Path) -> Model:
     """Raises UserError where the folder is missing or damaged."""
     if not (folder / "config.json").is_file():
         raise UserError(f"No {kind.__name__} at {folder}: train one with `python -m e2ed2 train`, or mend the path.")
-    with damage_told(folder):
+    with as_damaged(folder):
         # Saving memory while loading would give other threads' new modules no weights at all (a global patch).
         model: Any = kind.from_pretrained(
             folder, torch_dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False
@@ -45,7 +45,7 @@ def load_denoiser(folder: Path) -> CoarseToFineDenoiser:
     part = folder / "denoiser"
     if not (part / "config.json").is_file():
         raise UserError(f"No denoiser at {part}: train one with `python -m e2ed2 train`, or mend the path.")
-    with damage_told(folder):
+    with as_damaged(folder):
         config: Any = CoarseToFineDenoiser.load_config(part, local_files_only=True)
         model: Any = CoarseToFineDenoiser.from_config(config)
         weights = load_file(part / WEIGHTS)
@@ -61,7 +61,7 @@ def load_coarse(denoiser: CoarseToFineDenoiser, folder: Path) -> None:
     file = file if file.is_file() else folder / WEIGHTS
     if not file.is_file():
         raise UserError(f"No coarse path at {folder}: train one with `python -m e2ed2 train coarse`, or mend the path.")
-    with damage_told(folder):
+    with as_damaged(folder):
         missing = denoiser.load_state_dict(coarse_of(load_file(file)), strict=False).missing_keys
         if coarse_of(dict.fromkeys(missing)):
             raise ValueError("incomplete")
@@ -72,7 +72,7 @@ def coarse_of(weights: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def damage_told(folder: Path) -> Generator[None]:
+def as_damaged(folder: Path) -> Generator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:

@@ -13,7 +13,7 @@ from torch import nn
 from e2ed2.data.batches import CaptionedBatches, CropBatches
 from e2ed2.data.captions import caption_pool
 from e2ed2.data.pictures import load_pictures
-from e2ed2.errors import UserError, full_disk_told
+from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, independent_copies
 from e2ed2.models.codec import Codec
 from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
@@ -40,7 +40,7 @@ def train(config: RunConfig, folder: Path) -> bool:
     trainer = Trainer(config.trainer, objective, batches, folder, parameter_groups(config, objective.model))
     finished = trainer.run()
     if finished and trainer.accelerator.is_main_process:
-        with full_disk_told(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
+        with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
             export(objective, batches, folder / "model")
             write_card(folder / "model", folder, config, model, machine(), update_flops(objective, batches))
     return finished

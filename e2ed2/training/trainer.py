@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
-from e2ed2.errors import UserError, full_disk_told
+from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.objectives.objective import Objective, total
 from e2ed2.types import Batch
 
@@ -130,7 +130,7 @@ class Trainer:
 
     def run(self) -> bool:
         """Train to the end, or to Ctrl-C (after saving). True when the training is finished."""
-        with full_disk_told(self.folder), self.progress() as tick, interruptible() as interrupted:
+        with raise_if_disk_full(self.folder), self.progress() as tick, interruptible() as interrupted:
             while self.step < self.config.steps and not interrupted():
                 tick(self.train_step())
                 if self.step % self.config.preview_every == 0 or self.step == self.config.steps:
@@ -208,7 +208,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)  # what a full disk left
         self.accelerator.wait_for_everyone()
-        with full_disk_told(final, RuntimeError, SafetensorError):
+        with raise_if_disk_full(final, RuntimeError, SafetensorError):
             self.accelerator.save_state(str(partial))
         if self.accelerator.is_main_process:
             partial.rename(final)

@@ -22,7 +22,7 @@ from app.pages.results.figures import VARIETY, Preferences, agreement, plot, rea
 from app.pages.training.curves import curves
 from e2ed2.data.emoji import Concepts, without_style
 from e2ed2.errors import UserError
-from e2ed2.inference.request import Settings
+from e2ed2.inference.request import Request
 from e2ed2.models.minilm import TextEncoder, between
 
 RED = Image.new("RGB", (8, 8), "red")
@@ -45,7 +45,7 @@ def test_an_address_gives_numbers_or_what_no_plan_takes():
 def test_history_keeps_the_newest_once():
     history = []
     for seed in (*range(LENGTH + 3), 5):
-        history = remember(history, Settings("red apple", "l2", 4, seed), RED)
+        history = remember(history, Request("red apple", "l2", 4, seed), RED)
     assert [one["seed"] for one in history][:2] == [5, LENGTH + 2]
     assert len(history) == LENGTH
     assert json.loads(json.dumps(history)) == history
@@ -237,5 +237,5 @@ def test_how_well_a_figure_predicts_the_votes(evaluations):
 
 
 def test_a_png_is_the_same_bytes_each_time():
-    settings = Settings("red apple", "l2", 4, 7)
+    settings = Request("red apple", "l2", 4, 7)
     assert png(RED, settings) == png(RED, settings) != png(RED)

@@ -27,7 +27,7 @@ from app.settings import ServerSettings
 from app.studies.ready import Studies
 from app.ui import build_ui
 from e2ed2.errors import UserError
-from e2ed2.inference.request import MAX_SEED, Settings
+from e2ed2.inference.request import MAX_SEED, Request
 from e2ed2.models.weights import load_denoiser
 from study.store.store import Store
 
@@ -45,7 +45,7 @@ def studies(checkpoints, tmp_path) -> Studies:
 
 
 def test_a_plan_has_one_seed_for_each_picture(services):
-    assert services.plan(**GOOD) == [Settings("red apple", "l2", 4, seed) for seed in (7, 8, 9)]
+    assert services.plan(**GOOD) == [Request("red apple", "l2", 4, seed) for seed in (7, 8, 9)]
 
 
 @pytest.mark.parametrize(
@@ -113,11 +113,11 @@ def test_visitors_share_a_model_and_take_turns(services, monkeypatch):
     monkeypatch.setattr(services_module, "paint", paint_alone)
     ready = threading.Barrier(8)
 
-    def visit(settings: Settings) -> None:
+    def visit(settings: Request) -> None:
         ready.wait()
         services.paint(settings)
 
-    jobs = [Settings("red apple", model, 1, seed) for model in ("l2", "l2-lpips") for seed in range(4)]
+    jobs = [Request("red apple", model, 1, seed) for model in ("l2", "l2-lpips") for seed in range(4)]
     with ThreadPoolExecutor(8) as visitors:
         list(visitors.map(visit, jobs))
     assert sorted(loads) == ["l2", "l2-lpips"]
@@ -143,7 +143,7 @@ def test_the_first_to_come_is_the_first_served():
 
 
 def test_a_visitor_sees_the_place_in_the_queue_and_may_leave_it(services):
-    job, stopped, left = Settings("red apple", "l2", 2, 7), threading.Event(), threading.Event()
+    job, stopped, left = Request("red apple", "l2", 2, 7), threading.Event(), threading.Event()
     services.models.load("l2")
     with ExitStack() as before:
         before.enter_context(services.turns.take())
@@ -185,7 +185,7 @@ def test_stop_ends_this_visitors_pictures_only(services, studies):
 
 
 def test_the_summary_in_words():
-    jobs = [Settings("red apple", "l2", 4, seed) for seed in (7, 8)]
+    jobs = [Request("red apple", "l2", 4, seed) for seed in (7, 8)]
     assert summary(jobs, 2, 1.25) == "2 pictures in 1.2 s, seeds 7, 8."
     assert summary(jobs[:1], 1, 1) == "1 picture in 1.0 s, seed 7."
     assert summary(jobs, 1, 1) == "Stopped after 1 of 2 pictures in 1.0 s, seed 7."

@@ -13,7 +13,7 @@ from app.look.tables import Cell, Row, Table
 from app.look.words import counted
 from e2ed2.data.emoji import without_style
 from e2ed2.data.pictures import EMOJI
-from e2ed2.inference.request import STEPS, Settings
+from e2ed2.inference.request import STEPS, Request
 
 COLUMNS = tuple(counted(steps, "step") for steps in STEPS)
 SURE = 0.85  # similarity from which a drawing is shown as one of the prompt
@@ -40,7 +40,7 @@ def compare(services: Services, prompt: str, models: list[str], seed: int) -> It
     cells: dict[Key, Timed] = {}
     for model in models:
         for steps in services.models.steps(model):
-            cells[model, steps] = services.timed(Settings(prompt, model, steps, seed))
+            cells[model, steps] = services.timed(Request(prompt, model, steps, seed))
         yield cells
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.engine.painter import FRESH_SEEDS, NO_MODELS, Services, Timed
 from app.errors import ForgedError
-from app.look.events import PAINTING, QUIET, SAYING, at_once, busy, told
+from app.look.events import PAINTING, QUIET, SAYING, at_once, busy, show_errors
 from app.look.files import png, write
 from app.look.links import asked
 from app.look.names import NAMES
@@ -124,7 +124,7 @@ class ComparePage:
     def compare(self, prompt, models, seed) -> Iterator[tuple[Any, ...]]:
         """Row by row; the files and the pair at the end."""
         kept = [gr.skip()] * 6
-        with told() as sentences, tempfile.TemporaryDirectory() as folder:
+        with show_errors() as sentences, tempfile.TemporaryDirectory() as folder:
             names = self.check(prompt, models, seed)
             drawn, source = drawings_of(self.services, prompt), cached(self.grid.GRADIO_CACHE)
             cells: dict[Key, Timed] = {}
@@ -172,7 +172,7 @@ class ComparePage:
     def open_ballot(self, left: str, right: str, compared: Compared) -> tuple[str, Any]:
         """The address where this very pair is voted on; the button as it was."""
         button = gr.Button("Vote on this pair", interactive=True)
-        with told():
+        with show_errors():
             back = f"../compare?{urlencode({'prompt': compared.prompt, 'seed': compared.seed})}"
             return self.pair_link(compared.prompt, {name: compared.cells[name] for name in (left, right)}, back), button
         return "", button

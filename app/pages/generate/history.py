@@ -6,13 +6,13 @@ from typing import Any
 from PIL import Image
 
 from app.look.files import data_url, from_data_url
-from e2ed2.inference.request import Settings
+from e2ed2.inference.request import Request
 
 LENGTH = 24
 THUMBNAIL = 64  # px
 
 
-def remember(history: list[dict[str, Any]], settings: Settings, picture: Image.Image) -> list[dict[str, Any]]:
+def remember(history: list[dict[str, Any]], settings: Request, picture: Image.Image) -> list[dict[str, Any]]:
     """The same settings are kept once."""
     entry = asdict(settings)
     older = [one for one in history if {name: one.get(name) for name in entry} != entry]

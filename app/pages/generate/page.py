@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.engine.painter import NO_MODELS, Services, fresh_seed
-from app.look.events import PAINTING, QUIET, SAYING, at_once, told
+from app.look.events import PAINTING, QUIET, SAYING, at_once, show_errors
 from app.look.links import asked, link
 from app.look.tables import kept
 from app.pages.generate.history import remember, shown
@@ -173,7 +173,7 @@ class GeneratePage:
     def generate(
         self, prompt, model, steps, seed, randomise, count, inside, request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
-        with told() as sentences:
+        with show_errors() as sentences:
             jobs = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count)
             first = jobs[0]
             address = link(

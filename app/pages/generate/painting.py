@@ -11,7 +11,7 @@ from PIL import Image
 from app.engine.painter import Services
 from app.look.files import file_name, png, write, write_zip
 from app.look.words import counted, list_of
-from e2ed2.inference.request import Settings
+from e2ed2.inference.request import Request
 
 IN_TURN = ", in turn with other visitors"
 
@@ -22,16 +22,16 @@ class Progress:
 
     pictures: list[tuple[str | Image.Image, str]]  # file or unfinished picture, and caption
     status: str
-    made: list[tuple[Settings, Image.Image]]  # the finished ones
+    made: list[tuple[Request, Image.Image]]  # the finished ones
     files: list[str]  # theirs
 
 
 def paint_all(
-    services: Services, jobs: list[Settings], inside: bool, stopped: Event, folder: Path
+    services: Services, jobs: list[Request], inside: bool, stopped: Event, folder: Path
 ) -> Iterator[Progress]:
     """Each step of each picture. `inside`: the files carry their settings."""
     shown: list[tuple[str | Image.Image, str]] = []
-    made: list[tuple[Settings, Image.Image]] = []
+    made: list[tuple[Request, Image.Image]] = []
     files: list[str] = []
     yield Progress([], "Getting the model ready …", made, files)
     services.models.load(jobs[0].model)
@@ -69,7 +69,7 @@ def status(number: int, count: int, ahead: int = 0, shared: bool = False) -> str
     return f"Painting picture {number} of {count}{IN_TURN if ahead or shared else ''} …"
 
 
-def summary(jobs: list[Settings], done: int, seconds: float) -> str:
+def summary(jobs: list[Request], done: int, seconds: float) -> str:
     """The time it took, and the seeds of the pictures that are there."""
     if not done:
         return "Stopped before the first picture."
@@ -78,7 +78,7 @@ def summary(jobs: list[Settings], done: int, seconds: float) -> str:
     return f"{stopped} in {seconds:.1f} s, {'seed' if done == 1 else 'seeds'} {seeds}."
 
 
-def far_note(services: Services, job: Settings) -> str:
+def far_note(services: Services, job: Request) -> str:
     """Said kindly where the prompt is far from everything the model knows."""
     near = [f"“{one.name}”" for one in services.far(job.prompt, job.model)]
     return f" This is far from what {job.model} has seen; it knows {list_of(near, 'and')}, for example." if near else ""

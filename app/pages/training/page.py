@@ -14,7 +14,7 @@ from app.engine.trainings import FEWEST, LOSSES, MOST, Order, Trainings, sentenc
 from app.engine.uploads import FEWEST as FEWEST_PICTURES
 from app.engine.uploads import MOST as MOST_PICTURES
 from app.errors import ForgedError
-from app.look.events import QUIET, SAYING, at_once, busy, told
+from app.look.events import QUIET, SAYING, at_once, busy, show_errors
 from app.look.tables import cached_file
 from app.pages.training.curves import curves, terms
 from e2ed2.errors import UserError
@@ -230,7 +230,7 @@ class TrainingPage:
         return [sheet for run in self.runs([name] if name else []) for sheet in run.sheets()]
 
     def begin(self, base, loss, updates, files, chosen) -> tuple[Any, ...]:
-        with told() as sentences:
+        with show_errors() as sentences:
             if loss not in LOSSES or not whole(updates, FEWEST, MOST):
                 raise ForgedError(f"loss must be one of {', '.join(LOSSES)}, and updates from {FEWEST} to {MOST}.")
             order = Order(self.services.known(base), loss, int(updates), tuple(files or ()))
@@ -244,7 +244,7 @@ class TrainingPage:
         return "It stops after the update that is being made, and saves.", *rest
 
     def resume(self) -> tuple[Any, ...]:
-        with told() as sentences:
+        with show_errors() as sentences:
             names = self.trainings.names()
             if not names:
                 raise UserError("There is no training to go on with.")

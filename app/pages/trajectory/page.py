@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.engine.painter import NO_MODELS, Services
 from app.errors import ForgedError
-from app.look.events import PAINTING, QUIET, at_once, busy, told
+from app.look.events import PAINTING, QUIET, at_once, busy, show_errors
 from app.look.tables import cached, kept, page_tables
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.inference.request import MAX_PROMPT, STEPS
@@ -125,7 +125,7 @@ class TrajectoryPage:
         return gr.Slider(value=steps if steps in possible else possible[-1], interactive=not only, info=only)
 
     def show_steps(self, prompt, model, second, steps, seed) -> Iterator[tuple[Any, Any]]:
-        with told() as sentences:
+        with show_errors() as sentences:
             tables = []
             for name in dict.fromkeys((self.services.known(model), self.services.known(second))):
                 job = self.services.plan(prompt, name, steps, seed)[0]
@@ -135,7 +135,7 @@ class TrajectoryPage:
             yield gr.skip(), sentences[0]
 
     def show_seeds(self, prompt, model, steps, seed) -> Iterator[tuple[Any, Any]]:
-        with told() as sentences:
+        with show_errors() as sentences:
             pictures = []
             for picture, words in seed_cells(self.services, self.services.plan(prompt, model, steps, seed, SEEDS)):
                 pictures.append((kept(picture, self.seeds.GRADIO_CACHE), words))
@@ -144,7 +144,7 @@ class TrajectoryPage:
             yield gr.skip(), sentences[0]
 
     def show_between(self, prompt, model, steps, seed, other) -> Iterator[tuple[Any, Any]]:
-        with told() as sentences:
+        with show_errors() as sentences:
             job = self.services.plan(prompt, model, steps, seed)[0]
             if not isinstance(other, str):
                 raise ForgedError("other must be text.")

@@ -2,13 +2,13 @@
 
 from app.engine.painter import Services
 from app.look.tables import Cell, Row, Table
-from e2ed2.inference.request import Settings
+from e2ed2.inference.request import Request
 
 SEEDS = 8
 STAGES = 7  # from one prompt to the other, both included
 
 
-def steps_table(services: Services, settings: Settings) -> Table:
+def steps_table(services: Services, settings: Request) -> Table:
     """One column a step: what the model was shown, and the clean picture that it made of it."""
     looks = services.looks(settings)
     columns = tuple(f"step {number}: {look.level:.0%} noise" for number, look in enumerate(looks, 1))
@@ -17,13 +17,13 @@ def steps_table(services: Services, settings: Settings) -> Table:
     return Table(columns, (shown, made))
 
 
-def seed_cells(services: Services, jobs: list[Settings]):
+def seed_cells(services: Services, jobs: list[Request]):
     """One picture after the other, each from other noise."""
     for job in jobs:
         yield services.paint(job), f"seed {job.seed}"
 
 
-def blend_cells(services: Services, settings: Settings, other: str):
+def blend_cells(services: Services, settings: Request, other: str):
     """From one prompt to another, through the captions between them; the noise stays."""
     for stage in range(STAGES):
         share = stage / (STAGES - 1)

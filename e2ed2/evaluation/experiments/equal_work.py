@@ -17,7 +17,7 @@ from typing import Any
 import tyro
 from scipy.stats import t as student
 
-from e2ed2.errors import mistake_told
+from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.run import Evaluate, check_limit, evaluate
 from e2ed2.inference.request import CHECKPOINTS
 from e2ed2.models.coarse_to_fine import DenoiserConfig
@@ -46,7 +46,7 @@ class EqualWork:
         check_limit(self.limit)
 
 
-@mistake_told()
+@exit_on_user_error()
 def main() -> None:
     options = tyro.cli(EqualWork)
     if len(options.seeds) < 2:

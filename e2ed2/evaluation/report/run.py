@@ -17,7 +17,7 @@ from pathlib import Path
 import tyro
 from rich.progress import track
 
-from e2ed2.errors import mistake_told
+from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
 from e2ed2.evaluation.report.claims import BASELINES
 from e2ed2.evaluation.report.page import Found, write_page
@@ -38,7 +38,7 @@ class Results:
     """Nothing is measured but how long a picture takes: all in one go, so that they can be compared."""
 
 
-@mistake_told()
+@exit_on_user_error()
 def main() -> None:
     options = tyro.cli(Results)
     if options.times:
