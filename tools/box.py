@@ -16,7 +16,7 @@ import torch
 import tyro
 from safetensors.torch import load_file, save_file
 
-from e2ed2.inference.request import CHECKPOINTS
+from e2ed2.assets import CHECKPOINTS
 from e2ed2.models.weights import WEIGHTS, coarse_of
 
 SHARED = CHECKPOINTS / "coarse" / WEIGHTS

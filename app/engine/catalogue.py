@@ -7,9 +7,10 @@ from threading import Lock
 
 from app.look.names import DESCRIPTIONS
 from app.look.words import counted
+from e2ed2.assets import CHECKPOINTS
 from e2ed2.data.pictures import BUNDLED
 from e2ed2.inference.pipeline import E2ED2Pipeline
-from e2ed2.inference.request import CHECKPOINTS, STEPS, available_models
+from e2ed2.inference.request import STEPS, available_models
 from e2ed2.models.codec import Codec
 from e2ed2.models.minilm import TextEncoder
 from e2ed2.models.weights import load_codec, load_denoiser

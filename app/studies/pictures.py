@@ -6,7 +6,8 @@ from pathlib import Path
 
 from app.engine.catalogue import Models
 from app.look.words import counted
-from e2ed2.inference.request import CHECKPOINTS, STEPS, Request, available_models, load, paint
+from e2ed2.assets import CHECKPOINTS
+from e2ed2.inference.request import STEPS, Request, available_models, load, paint
 from study.errors import StudyError
 from study.images.importing import Source
 

@@ -13,8 +13,9 @@ from PIL import Image
 from app.engine.catalogue import Models
 from app.settings import ServerSettings
 from app.studies.pictures import Order, Wanted, paint_order
+from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
-from e2ed2.inference.request import CHECKPOINTS, STEPS, available_models
+from e2ed2.inference.request import STEPS, available_models
 from study.errors import StudyError
 from study.protocol.spec import Placebos
 from study.stats import exclude

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 import torch
 
-from e2ed2.data.pictures import EMOJI
+from e2ed2.assets import EMOJI
 from e2ed2.files import cached
 from e2ed2.models.minilm import SHA256, WIDTH, TextEncoder
 

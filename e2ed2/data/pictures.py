@@ -15,11 +15,10 @@ from datasets.exceptions import DatasetsError
 from PIL import Image
 from torch import Tensor
 
+from e2ed2.assets import EMOJI, EMOJI_WORDS
 from e2ed2.errors import UserError
 
 BUNDLED = "emoji"  # a name, so that a run's settings hold wherever the repository lies
-EMOJI = Path(__file__).parents[2] / "assets" / "emoji" / "emoji.parquet"
-WORDS = EMOJI.with_name("words.json")
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def load_pictures(config: DataConfig) -> Pictures:
         squares = np.stack([square(image, config.resolution) for image in images])
     captions, count = list(table[config.caption_column]), len(table)
     keywords = list(table["keywords"]) if "keywords" in table.column_names else [[]] * count
-    more = json.loads(WORDS.read_text()) if config.path == BUNDLED else {}
+    more = json.loads(EMOJI_WORDS.read_text()) if config.path == BUNDLED else {}
     return Pictures(
         images=squares,
         captions=captions,

@@ -3,15 +3,14 @@
 import csv
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
+from e2ed2.assets import VISITOR_PROMPTS
 from e2ed2.data.pictures import DataConfig, Pictures, load_pictures
 from e2ed2.errors import UserError
 
 SPLITS = ("train", "combo", "concept", "visitor")
-VISITOR = Path(__file__).parents[2] / "assets" / "emoji" / "visitor_prompts.csv"
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ def prompts_of(split: str, limit: int, seed: int = 0) -> list[Prompt]:
     if limit < 1:
         raise UserError(f"A limit of {limit} leaves nothing to paint: choose at least 1.")
     if split == "visitor":
-        with open(VISITOR, newline="") as file:
+        with open(VISITOR_PROMPTS, newline="") as file:
             prompts = [Prompt(row["prompt"], row["concept"], "") for row in csv.DictReader(file)]
     else:
         pictures = drawings(split)

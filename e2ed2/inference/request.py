@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.inference.pipeline import E2ED2Pipeline
 from e2ed2.types import TrajectoryStep
 
-CHECKPOINTS = Path(__file__).parents[2] / "assets" / "checkpoints"
 MAX_PROMPT = 200  # characters; the text encoder reads about the first 20 words
 MAX_COUNT = 8  # pictures a request
 MAX_SEED = 2**31 - 1

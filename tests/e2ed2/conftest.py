@@ -5,8 +5,9 @@ import sys
 import pytest
 import torch
 
+from e2ed2.assets import EMOJI
 from e2ed2.cli import main
-from e2ed2.data.pictures import EMOJI, DataConfig
+from e2ed2.data.pictures import DataConfig
 from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.models.codec import CodecConfig
 from e2ed2.models.minilm import WIDTH

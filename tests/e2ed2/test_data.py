@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from e2ed2.assets import EMOJI
 from e2ed2.data.captions import caption_pool, caption_texts
-from e2ed2.data.pictures import EMOJI, DataConfig, Pictures, load_pictures, square
+from e2ed2.data.pictures import DataConfig, Pictures, load_pictures, square
 from e2ed2.errors import UserError
 
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.engine.painter import Services
 from app.pages.about.drawing import FIGURE
-from e2ed2.data.pictures import EMOJI
+from e2ed2.assets import EMOJI
 
 METHOD = """# What this is
 A diffusion model turns noise into a picture in small steps. Usually it practises **one step at a time**: it gets a real

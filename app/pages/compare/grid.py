@@ -11,8 +11,8 @@ from PIL import Image
 from app.engine.painter import Services, Timed
 from app.look.tables import Cell, Row, Table
 from app.look.words import counted
+from e2ed2.assets import EMOJI
 from e2ed2.data.emoji import without_style
-from e2ed2.data.pictures import EMOJI
 from e2ed2.inference.request import STEPS, Request
 
 COLUMNS = tuple(counted(steps, "step") for steps in STEPS)

@@ -11,9 +11,10 @@ import plotly.graph_objects as go
 from scipy.stats import spearmanr
 
 from app.look.plots import GREY, blank, colour_of
+from e2ed2.assets import RESULTS
 from study.store.visitors import Chosen
 
-FOLDER = Path(__file__).parents[3] / "docs" / "results"
+FOLDER = RESULTS
 SPLITS = {
     "combo": "known things in a style not seen",
     "concept": "things never seen",

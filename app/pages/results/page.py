@@ -28,7 +28,7 @@ from study.store.visitors import Chosen
 
 NOTHING = (
     "No model has been measured yet. `python -m e2ed2 evaluate --model NAME --steps 4 --split combo --out "
-    "docs/results/NAME-4-combo.json` measures one; this page then shows it."
+    "assets/results/NAME-4-combo.json` measures one; this page then shows it."
 )
 NO_VOTES = "Nobody has voted on the bundled models yet. Be the first: the Study page leads you there."
 FEW = "With fewer than three models that were both measured and voted on, there is nothing to correlate yet."

@@ -1,28 +1,27 @@
 """What real drawings reach in the figures that models are measured by, as they are and through the codec.
 
-No model on this codec can be expected to do better. Writes docs/results/ceiling.json.
+No model on this codec can be expected to do better. Writes assets/results/ceiling.json.
 
 python -m e2ed2.evaluation.experiments.ceiling
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import tyro
 
+from e2ed2.assets import CHECKPOINTS, RESULTS
 from e2ed2.data.pictures import Pictures
 from e2ed2.evaluation.features import HeldOutEncoder
 from e2ed2.evaluation.prompts import chosen, drawings, prompts_of
 from e2ed2.evaluation.run import alignment, distances
 from e2ed2.inference.pipeline import to_image
-from e2ed2.inference.request import CHECKPOINTS
 from e2ed2.models.codec import Codec
 from e2ed2.models.weights import load_codec
 
-OUT = Path("docs/results/ceiling.json")
+OUT = RESULTS / "ceiling.json"
 SPLITS = ("train", "combo")
 
 

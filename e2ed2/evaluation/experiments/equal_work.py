@@ -3,7 +3,7 @@
 A small transformer on the bundled codec and coarse path is trained single-step; from there one copy goes on so, the
 other end to end, for the same number of floating-point operations.
 
-python -m e2ed2.evaluation.experiments.equal_work    # goes on where it stopped; writes docs/results/equal_work.json
+python -m e2ed2.evaluation.experiments.equal_work    # goes on where it stopped; writes assets/results/equal_work.json
 python -m e2ed2.evaluation.experiments.equal_work --loss l2:0.3+lpips
 """
 
@@ -17,14 +17,14 @@ from typing import Any
 import tyro
 from scipy.stats import t as student
 
+from e2ed2.assets import CHECKPOINTS, RESULTS
 from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.run import Evaluate, check_limit, evaluate
-from e2ed2.inference.request import CHECKPOINTS
 from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.training.config import FINISH, SINGLE_STEP, RunConfig
 from e2ed2.training.run import claim, train
 
-OUT = Path("docs/results/equal_work.json")
+OUT = RESULTS / "equal_work.json"
 STEPS = (1, 2, 3, 4, 50)
 SMALL = DenoiserConfig(width=96, depth=2)
 COARSE = str(CHECKPOINTS / "coarse")

@@ -1,21 +1,21 @@
 """Train the retrieval head that evaluation uses, on real drawings only, and say how well real drawings do.
 
-python -m e2ed2.evaluation.experiments.retrieval_head    # writes the head into the box, and docs/results/real.json
+python -m e2ed2.evaluation.experiments.retrieval_head    # writes the head into the box, and assets/results/real.json
 """
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 
+from e2ed2.assets import RESULTS, RETRIEVAL_HEAD
 from e2ed2.evaluation.features import HeldOutEncoder
-from e2ed2.evaluation.metrics.retrieval import HEAD, STYLES, align, fit_head, save_head
+from e2ed2.evaluation.metrics.retrieval import STYLES, align, fit_head, save_head
 from e2ed2.evaluation.prompts import drawings
 from e2ed2.evaluation.run import concept_names
 from e2ed2.models.minilm import TextEncoder
 
-REAL = Path("docs/results/real.json")
+REAL = RESULTS / "real.json"
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     save_head(head)
     found = {split: asdict(align(head, *load(split), vectors)) for split in ("train", "combo", "concept")}
     REAL.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found, indent=2), HEAD, REAL, sep="\n")
+    print(json.dumps(found, indent=2), RETRIEVAL_HEAD, REAL, sep="\n")
 
 
 if __name__ == "__main__":

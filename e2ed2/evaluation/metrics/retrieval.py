@@ -8,11 +8,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from e2ed2.assets import RETRIEVAL_HEAD
 from e2ed2.errors import UserError
 from e2ed2.evaluation.features import SIZE
 from e2ed2.models.minilm import WIDTH
 
-HEAD = Path(__file__).parents[3] / "assets" / "checkpoints" / "retrieval" / "head.safetensors"
 TEMPERATURE = 40.0  # inverse, of the cosines
 STYLES = ("emojione", "flat", "fluent", "noto", "openmoji", "twemoji")
 
@@ -90,12 +90,12 @@ def align(head: RetrievalHead, features: Tensor, concepts: Tensor, styles: Tenso
     )
 
 
-def save_head(head: RetrievalHead, file: Path = HEAD) -> None:
+def save_head(head: RetrievalHead, file: Path = RETRIEVAL_HEAD) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: value.half() for name, value in head.state_dict().items()}, file)
 
 
-def load_head(file: Path = HEAD) -> RetrievalHead:
+def load_head(file: Path = RETRIEVAL_HEAD) -> RetrievalHead:
     if not file.is_file():
         raise UserError(f"{file} is missing: make it with `python -m e2ed2.evaluation.experiments.retrieval_head`.")
     head = RetrievalHead()

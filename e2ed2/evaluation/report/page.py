@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from e2ed2.assets import CHECKPOINTS
 from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
 from e2ed2.evaluation.report.tables import number, table
-from e2ed2.inference.request import CHECKPOINTS, STEPS
+from e2ed2.inference.request import STEPS
 
 Result = dict[str, Any]
 HEAD = """# Results
 
-Written by `make results` from the JSON files in `docs/results`; [evaluation.md](evaluation.md) says what each figure
+Written by `make results` from the JSON files in `assets/results`; [evaluation.md](evaluation.md) says what each figure
 means. The models are the bundled ones{others}. FD, KID, precision and recall compare with the training drawings, on
 captions of training drawings with their style named ({painted} pictures a figure): compare them with each other only.
 """

@@ -17,6 +17,7 @@ from pathlib import Path
 import tyro
 from rich.progress import track
 
+from e2ed2.assets import RESULTS
 from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
 from e2ed2.evaluation.report.claims import BASELINES
@@ -24,7 +25,7 @@ from e2ed2.evaluation.report.page import Found, write_page
 from e2ed2.evaluation.run import Evaluate, cost, evaluate, fingerprint
 from e2ed2.inference.request import STEPS, available_models, load, most_steps
 
-FOLDER = Path("docs/results")
+FOLDER = RESULTS
 MORE_STEPS = (8, 50)  # of the single-step baselines only
 OTHER_SPLITS = ("combo", "concept", "visitor")
 

@@ -1,0 +1,18 @@
+"""Where the bundled files are: the only module that knows.
+
+In a checkout they lie in `assets/` beside the package; in an installed wheel, inside the package.
+"""
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+INSTALLED = PACKAGE / "bundled"
+ASSETS = INSTALLED if INSTALLED.is_dir() else PACKAGE.parent / "assets"
+
+CHECKPOINTS = ASSETS / "checkpoints"
+RETRIEVAL_HEAD = CHECKPOINTS / "retrieval" / "head.safetensors"
+EMOJI = ASSETS / "emoji" / "emoji.parquet"
+EMOJI_WORDS = ASSETS / "emoji" / "words.json"
+EMOJI_LICENSES = ASSETS / "emoji" / "LICENSES.json"
+VISITOR_PROMPTS = ASSETS / "emoji" / "visitor_prompts.csv"
+RESULTS = ASSETS / "results"
