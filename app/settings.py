@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from e2ed2.errors import UserError
+from e2ed2.files import runs_folder
 
 # Gradio reads these while it is imported: no request to the outside, and no proxy that hides mounted routes.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -22,7 +23,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 7860  # 0..65535; 0 takes any free one
     checkpoints: Path | None = None  # the models' folder; None is the bundled one
-    runs: Path = Path("runs")  # trainings
+    runs: Path = field(default_factory=runs_folder)  # trainings
     study_data: Path | None = None  # votes; None leaves it to the study's own settings
     admin_secret: str = field(default="", repr=False)  # opens the admin pages; without one there are none
 
@@ -49,7 +50,7 @@ class ServerSettings:
             host=os.environ.get("HOST", "0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1"),
             port=int(port),
             checkpoints=Path(folder) if folder else None,
-            runs=Path(os.environ.get("E2ED2_RUNS") or (kept or Path()) / "runs"),
+            runs=kept / "runs" if kept and "E2ED2_RUNS" not in os.environ else runs_folder(),
             study_data=kept / "study-data" if kept and "STUDY_DATA" not in os.environ else None,
             admin_secret=os.environ.get("E2ED2_ADMIN_SECRET", ""),
         )

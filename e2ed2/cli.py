@@ -30,6 +30,7 @@ def main() -> None:
 
 
 def train_command(arguments: list[str]) -> None:
+    from e2ed2.files import runs_folder
     from e2ed2.training.config import PRESETS, RunConfig
     from e2ed2.training.run import train
 
@@ -44,15 +45,16 @@ def train_command(arguments: list[str]) -> None:
     presets = {
         name: (
             preset.loss if preset.objective == "end_to_end" else preset.objective,
-            Train(preset, Path("runs") / name),
+            Train(preset, runs_folder() / name),
         )
         for name, preset in PRESETS.items()
     }
     options = tyro.extras.overridable_config_cli(
         presets,
         prog="python -m e2ed2 train",
-        description="Train a model: a preset, then what is to differ, with --out FOLDER (runs/PRESET by default) and "
-        "--dry-run, which says what the run would be and writes nothing. Each preset has its own --help.",
+        description="Train a model: a preset, then what is to differ. --out FOLDER is the run's folder (by default "
+        "`runs/PRESET` in the data folder); --dry-run says what the run would be and writes nothing. Each preset has "
+        "its own --help.",
         args=arguments,
     )
     config, out = options.config, options.out

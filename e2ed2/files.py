@@ -1,15 +1,28 @@
-"""Tensors that are dear to make and cheap to keep, on disk under a key of what they were made from."""
+"""Where files are kept between runs, and tensors that are dear to make and cheap to keep."""
 
 import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from platformdirs import user_data_path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-FOLDER = Path(".e2ed2-cache")
+APP = "e2ed2-studio"
+
+
+def data_folder() -> Path:
+    """Caches, trainings and studies: $E2ED2_DATA, or the user's data folder as the operating system has it."""
+    named = os.environ.get("E2ED2_DATA")
+    return Path(named).expanduser() if named else user_data_path(APP)
+
+
+def runs_folder() -> Path:
+    """Trainings: $E2ED2_RUNS, or `runs` in the data folder."""
+    named = os.environ.get("E2ED2_RUNS")
+    return Path(named).expanduser() if named else data_folder() / "runs"
 
 
 def cached(kind: str, parts: list[bytes], make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -17,14 +30,15 @@ def cached(kind: str, parts: list[bytes], make: Callable[[], dict[str, Tensor]])
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
-    file = FOLDER / f"{kind}-{digest.hexdigest()[:16]}.safetensors"
+    folder = data_folder() / "cache"
+    file = folder / f"{kind}-{digest.hexdigest()[:16]}.safetensors"
     if file.is_file():
         try:
             return load_file(file)
         except (SafetensorError, OSError):
             file.unlink()
     tensors = make()
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(f".{os.getpid()}.partial")  # another process may be making the same
     save_file(tensors, partial)
     partial.rename(file)

@@ -30,6 +30,14 @@ STILL = """async () => {
 SERIOUS = ("serious", "critical")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def data_folder_of_its_own(tmp_path_factory) -> Iterator[None]:
+    """No test reads or writes what the person who runs it keeps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("E2ED2_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -8,7 +8,7 @@ python -m tools.box codec coarse l2 l2-lpips independent --curves shared-twin
 import filecmp
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ import tyro
 from safetensors.torch import load_file, save_file
 
 from e2ed2.assets import CHECKPOINTS
+from e2ed2.files import runs_folder
 from e2ed2.models.weights import WEIGHTS, coarse_of
 
 SHARED = CHECKPOINTS / "coarse" / WEIGHTS
@@ -25,7 +26,7 @@ SHARED = CHECKPOINTS / "coarse" / WEIGHTS
 @dataclass(frozen=True)
 class Box:
     names: Annotated[tuple[str, ...], tyro.conf.Positional]
-    runs: Path = Path("runs")
+    runs: Path = field(default_factory=runs_folder)
     curves: tuple[str, ...] = ()
     """Runs of which only settings and curve are kept, to compare others with."""
 

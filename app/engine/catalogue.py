@@ -9,6 +9,7 @@ from app.look.names import DESCRIPTIONS
 from app.look.words import counted
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.data.pictures import BUNDLED
+from e2ed2.files import runs_folder
 from e2ed2.inference.pipeline import E2ED2Pipeline
 from e2ed2.inference.request import STEPS, available_models
 from e2ed2.models.codec import Codec
@@ -22,8 +23,8 @@ OWN = "own"  # a visitor's finished training is the model `own/<name>`
 class Models:
     """Bundled models and finished trainings, found anew at each look; each is loaded when first asked for."""
 
-    def __init__(self, checkpoints: Path | None = None, runs: Path = Path("runs")):
-        self.checkpoints, self.runs = checkpoints or CHECKPOINTS, runs
+    def __init__(self, checkpoints: Path | None = None, runs: Path | None = None):
+        self.checkpoints, self.runs = checkpoints or CHECKPOINTS, runs or runs_folder()
         self._loading = Lock()
         self._encoder: TextEncoder | None = None
         self._codecs: dict[Path, Codec] = {}

@@ -49,7 +49,7 @@ class Look:
 class Services:
     """Visitors share the models and take turns at the device, picture by picture."""
 
-    def __init__(self, checkpoints: Path | None = None, runs: Path = Path("runs")):
+    def __init__(self, checkpoints: Path | None = None, runs: Path | None = None):
         self.models = Models(checkpoints, runs)
         self.turns = Turns()
         self._flags: dict[str | None, Event] = {}

@@ -23,6 +23,7 @@ from e2ed2.evaluation.features import ENCODER, HeldOutEncoder, deepest
 from e2ed2.evaluation.metrics.retrieval import STYLES, align, load_head
 from e2ed2.evaluation.metrics.variety import diversity_ratio, nearest_distance
 from e2ed2.evaluation.prompts import Prompt, drawings, prompts_of
+from e2ed2.files import runs_folder
 from e2ed2.inference.pipeline import E2ED2Pipeline
 from e2ed2.inference.request import Request, available_models, load, paint
 from e2ed2.models.minilm import TextEncoder
@@ -76,7 +77,7 @@ def evaluate(options: Evaluate) -> dict[str, Any]:
     """All figures, the settings and the choices behind them; also written to `options.out`."""
     pipeline = load(options.model)
     prompts = prompts_of(options.split, options.limit, options.seed)
-    folder = Path("runs") / "evaluation" / fingerprint(options)
+    folder = runs_folder() / "evaluation" / fingerprint(options)
     pictures = paint_all(pipeline, options, prompts, folder / "prompts")
     encoder = HeldOutEncoder()
     features = encoder.of(pictures, "the model's pictures")

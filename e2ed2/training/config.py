@@ -73,7 +73,7 @@ CODEC = RunConfig(
 )
 COARSE = RunConfig(
     objective="coarse",
-    codec_from="runs/codec/model",
+    codec_from="codec",
     styled_share=0.6,
     coarse_lr_share=1.0,
     trainer=TrainerConfig(
@@ -82,14 +82,14 @@ COARSE = RunConfig(
 )
 SINGLE_STEP = RunConfig(
     objective="single_step",
-    codec_from="runs/coarse/model",
-    coarse_from="runs/coarse/model",
+    codec_from="coarse",
+    coarse_from="coarse",
     coarse_lr_share=0.0,
     time_shift=3.0,
     trainer=TrainerConfig(steps=5000, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
 )
 FINISH = RunConfig(
-    init="runs/single-step/model",
+    init="single-step",
     coarse_lr_share=0.0,
     trainer=TrainerConfig(
         steps=800, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=200, save_every=200
@@ -102,14 +102,14 @@ PRESETS = {
     "coarse-choices": replace(
         COARSE,
         samples=6,
-        coarse_from="runs/coarse/model",
+        coarse_from="coarse",
         denoiser=DenoiserConfig(choice="one-hot"),
         trainer=replace(COARSE.trainer, steps=2400, batch_size=256, lr=7e-4, preview_every=400, save_every=400),
     ),
     "single-step": SINGLE_STEP,
     "single-step-long": replace(
         SINGLE_STEP,
-        init="runs/single-step/model",
+        init="single-step",
         codec_from="",
         coarse_from="",
         trainer=replace(SINGLE_STEP.trainer, lr=FINISH.trainer.lr),
@@ -124,7 +124,7 @@ PRESETS = {
         loss="energy+energy-lpips",
         samples=2,
         repulsion=0.5,
-        coarse_from="runs/coarse-choices/model",
+        coarse_from="coarse-choices",
         denoiser=DenoiserConfig(choice="one-hot"),
         trainer=replace(FINISH.trainer, batch_size=16),
     ),

@@ -16,6 +16,7 @@ from e2ed2.data.pictures import load_pictures
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, independent_copies
 from e2ed2.models.codec import Codec
+from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
 from e2ed2.objectives.coarse import CoarseRegression
 from e2ed2.objectives.end_to_end import EndToEnd
@@ -72,10 +73,10 @@ def build(config: RunConfig) -> tuple[Objective, Batches]:
     pictures = load_pictures(config.data)
     trainer = config.trainer
     if config.objective == "codec":
-        codec = load_codec(Path(config.init)) if config.init else config.codec.build()
+        codec = load_codec(model_folder(config.init)) if config.init else config.codec.build()
         check_multiples(config, codec.factor)
         return Reconstruction(codec), CropBatches(pictures, trainer.batch_size, trainer.seed, config.crop)
-    codec = load_codec(Path(config.init or config.codec_from))
+    codec = load_codec(model_folder(config.init or config.codec_from))
     denoiser = build_denoiser(config)
     check_resolution(config, denoiser, codec)
     objective = denoiser_objective(config, denoiser.train(), codec)
@@ -114,13 +115,13 @@ def check_resolution(config: RunConfig, denoiser: CoarseToFineDenoiser, codec: C
 
 
 def build_denoiser(config: RunConfig) -> CoarseToFineDenoiser:
-    denoiser = load_denoiser(Path(config.init)) if config.init else config.denoiser.build()
+    denoiser = load_denoiser(model_folder(config.init)) if config.init else config.denoiser.build()
     if config.init and config.denoiser.sharing == "independent":
         denoiser = independent_copies(denoiser, config.denoiser.steps)
     if config.init and config.denoiser.choice == "one-hot":
         denoiser.choose_one()
     if config.coarse_from:
-        load_coarse(denoiser, Path(config.coarse_from))
+        load_coarse(denoiser, model_folder(config.coarse_from))
     denoiser.coarse.requires_grad_(config.coarse_lr_share > 0)
     return denoiser
 

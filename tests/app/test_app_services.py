@@ -7,7 +7,6 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -27,6 +26,7 @@ from app.settings import ServerSettings
 from app.studies.ready import Studies
 from app.ui import build_ui
 from e2ed2.errors import UserError
+from e2ed2.files import runs_folder
 from e2ed2.inference.request import MAX_SEED, Request
 from e2ed2.models.weights import load_denoiser
 from study.store.store import Store
@@ -208,7 +208,7 @@ def test_a_space_is_reached_from_outside(monkeypatch):
     assert ServerSettings.from_environment() == ServerSettings("127.0.0.1", 7860)
     monkeypatch.setenv("SPACE_ID", "someone/e2ed2")
     assert ServerSettings.from_environment().host == "0.0.0.0"
-    assert ServerSettings.from_environment().runs == Path("runs")
+    assert ServerSettings.from_environment().runs == runs_folder()
 
 
 def test_a_space_keeps_its_state_where_it_survives(monkeypatch, tmp_path):

@@ -116,7 +116,7 @@ def test_captions_use_names_keywords_and_styles_but_leave_sentences_alone(cats):
 
 
 def test_caption_embeddings_come_back_from_the_cache_unchanged(cats, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
     first, second = caption_pool(cats), caption_pool(cats)
     assert list(tmp_path.rglob("*.safetensors"))
     chosen = torch.arange(len(first.captions))
@@ -127,7 +127,7 @@ def test_caption_embeddings_come_back_from_the_cache_unchanged(cats, tmp_path, m
 
 
 def test_embeddings_on_demand_are_the_precomputed_ones(cats, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
     first, second = caption_pool(cats), caption_pool(cats, precompute=False)
     chosen = torch.tensor([3, 0, 5])
     for with_words in (True, False):

@@ -97,7 +97,7 @@ def test_prompts_are_the_same_for_the_same_seed_and_mistakes_are_told():
 
 
 def test_evaluation_is_deterministic_and_goes_on_where_it_stopped(tiny_model, few, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
     shown = replace(few, captions=["red apple"] * 6 + ["cat face"] * 6 + few.captions[12:])
     monkeypatch.setattr(module, "drawings", lambda split: shown)
     options = Evaluate(model=str(tiny_model), steps=1, split="visitor", limit=4, captions=2, out=tmp_path / "a.json")

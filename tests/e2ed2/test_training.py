@@ -69,9 +69,9 @@ def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
 
 
 def test_nothing_precomputed_trains_alike_and_keeps_nothing_on_disk(run_config, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path / "data"))
     for precompute in (False, True):
-        assert not (tmp_path / ".e2ed2-cache").exists()
+        assert not (tmp_path / "data" / "cache").exists()
         assert train(replace(run_config, precompute=precompute), tmp_path / str(precompute))
     one, other = ([line["l2"] for line in metrics(tmp_path / str(p))] for p in (False, True))
     assert one == pytest.approx(other, rel=1e-2)
@@ -337,9 +337,9 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(run_config, t
     folder = tmp_path / "run"
     config = replace(run_config, trainer=replace(run_config.trainer, save_every=2))
     script = (
-        "import resource, sys, pickle; from pathlib import Path; from e2ed2.train import train\n"
+        "import resource, sys, pickle; from pathlib import Path; from e2ed2.training.run import train\n"
         "from e2ed2.errors import UserError\n"
-        "from e2ed2.trainer import Trainer\n"
+        "from e2ed2.training.trainer import Trainer\n"
         "config, folder = pickle.loads(sys.stdin.buffer.read())\n"
         "step = Trainer.train_step\n"
         "def fill(self):\n"

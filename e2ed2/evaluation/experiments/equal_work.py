@@ -9,7 +9,7 @@ python -m e2ed2.evaluation.experiments.equal_work --loss l2:0.3+lpips
 
 import json
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -20,6 +20,7 @@ from scipy.stats import t as student
 from e2ed2.assets import CHECKPOINTS, RESULTS
 from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.run import Evaluate, check_limit, evaluate
+from e2ed2.files import runs_folder
 from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.training.config import FINISH, SINGLE_STEP, RunConfig
 from e2ed2.training.run import claim, train
@@ -40,7 +41,7 @@ class EqualWork:
     """End to end; as many single-step ones as cost the same."""
     limit: int = 150
     """Prompts for each figure."""
-    runs: Path = Path("runs/equal-work")
+    runs: Path = field(default_factory=lambda: runs_folder() / "equal-work")
 
     def __post_init__(self) -> None:
         check_limit(self.limit)
