@@ -16,7 +16,8 @@ from app.admin.access import add_admin
 from app.engine.painter import Services
 from app.look.theme import CSS, THEME
 from app.settings import ServerSettings
-from app.studies.ready import Studies
+from app.studies.ready import Studies, studies_or_exit
+from app.ui import build_ui
 from study.web import create_app
 
 LOOK: dict[str, Any] = {
@@ -26,6 +27,12 @@ LOOK: dict[str, Any] = {
     "run_history": False,
     "footer_links": ["api", "settings"],
 }
+
+
+def assemble(settings: ServerSettings) -> tuple[gr.Blocks, Services, Studies]:
+    """The pages, what they call, and the studies; a mistake in the settings is one sentence and exit code 2."""
+    services, studies = Services(settings.checkpoints, settings.runs), studies_or_exit(settings)
+    return build_ui(services, studies), services, studies
 
 
 def build_app(demo: gr.Blocks, studies: Studies, secret: str = "") -> FastAPI:

@@ -26,12 +26,7 @@ fi
 
 present && exit 0
 
-root=""
-[ "$(id -u)" = 0 ] || root="sudo -n"
-if command -v apt-get >/dev/null && $root true 2>/dev/null; then
-    $root apt-get update -qq >&2 # a source that cannot be reached need not be the one with the package
-    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >&2 && present && exit 0
-fi
+sh "$(dirname "$0")/apt_install.sh" chromium && present && exit 0
 
 if python -m playwright install chromium >&2; then
     path="$(python -c 'from playwright.sync_api import sync_playwright as s

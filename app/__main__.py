@@ -1,0 +1,15 @@
+"""Starts the pages where the project is installed: `e2ed2-studio`, or `python -m app`."""
+
+from app.settings import settings_or_exit
+
+
+def main() -> None:
+    settings = settings_or_exit()  # before gradio is imported
+
+    from app.server import assemble, serve
+
+    serve(*assemble(settings), settings)
+
+
+if __name__ == "__main__":
+    main()
