@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.architecture import PAGE, diagram, rooms
+
 ROOT = Path(__file__).parents[1]
 OWN = {"app", "e2ed2", "study", "tests", "benchmarks", "tools"}
 DISTRIBUTIONS = {
@@ -39,6 +41,41 @@ def pinned(*files: str) -> set[str]:
 def packages(*parts: str) -> set[str]:
     """Third-party packages, as pip names them."""
     return {DISTRIBUTIONS.get(name, name) for name in imports(*parts) - set(sys.stdlib_module_names) - OWN}
+
+
+# Rooms from the ground up: each imports only rooms that stand before it. Those that every room may use come first.
+FLOORS = {
+    "e2ed2": "errors assets files seeds types diffusion models losses data objectives inference training "
+    "evaluation.metrics evaluation evaluation.experiments evaluation.report cli __main__",
+    "study": "errors protocol images store migrations stats stopping reporting simulation web cli __main__",
+    "app": "errors settings look engine pages pages.about pages.generate pages.compare pages.trajectory pages.training "
+    "studies pages.results pages.study ui admin server __main__",
+}
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_rooms_import_only_rooms_below_them(package):
+    """No cycle, no arrow upwards; a new room gets its place here."""
+    graph = {
+        room.removeprefix(f"{package}."): {o.removeprefix(f"{package}.") for o in others if o.startswith(f"{package}.")}
+        for room, others in rooms().items()
+        if room.startswith(f"{package}.")
+    }
+    floors = FLOORS[package].split()
+    assert set(graph) - {"migrations.versions"} <= set(floors)
+    upwards = {(room, other) for room in graph if room in floors for other in graph[room]}
+    assert not {(room, other) for room, other in upwards if floors.index(other) > floors.index(room)}
+
+
+def test_the_picture_of_the_architecture_is_the_imports():
+    assert diagram(rooms()) in PAGE.read_text(encoding="utf-8"), "python -m tools.architecture draws it anew"
+
+
+def test_every_file_that_the_architecture_names_exists():
+    text = re.sub(r"```.*?```", "", PAGE.read_text(encoding="utf-8"), flags=re.S)
+    named = set(re.findall(r"`((?:app|e2ed2|study|tests)/[\w/.]+)`", text))
+    assert len(named) > 20
+    assert not {name for name in named if not (ROOT / name).exists()}
 
 
 @pytest.mark.parametrize(
