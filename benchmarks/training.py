@@ -10,6 +10,7 @@ import torch
 import tyro
 
 from e2ed2.objectives.objective import total
+from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.config import PRESETS
 from e2ed2.training.flops import update_flops
 from e2ed2.training.run import build
@@ -41,10 +42,10 @@ def main() -> None:
         size = PRESETS[name].trainer.batch_size
 
         def update(step: int, objective=objective, batches=batches, optimizer=optimizer) -> None:
-            generator = torch.Generator().manual_seed(step)
-            total(objective(batches(step, 0, 1), generator)).backward()
+            seeds = UpdateSeeds(0, step)
+            total(objective(batches(step, 0, 1), seeds)).backward()
             if objective.adversary is not None:
-                total(objective.adversary_terms(generator)).backward()
+                total(objective.adversary_terms(seeds)).backward()
             optimizer.step()
             optimizer.zero_grad()
 

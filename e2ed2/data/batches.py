@@ -8,6 +8,7 @@ from e2ed2.data.captions import CaptionPool
 from e2ed2.data.pictures import Pictures
 from e2ed2.files import cached
 from e2ed2.models.codec import Codec
+from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.types import CaptionedBatch, PictureBatch, TextEmbedding
 
 
@@ -17,7 +18,7 @@ def rows(step: int, batch_size: int, count: int, seed: int) -> Tensor:
     positions = torch.arange(first, first + batch_size)
     picked = torch.empty(batch_size, dtype=torch.long)
     for epoch in (positions // count).unique().tolist():
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        generator = stream(seed, "order", epoch)
         here = positions // count == epoch
         picked[here] = torch.randperm(count, generator=generator)[positions[here] % count]
     return picked
@@ -34,7 +35,7 @@ class CropBatches:
         mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
         picked = rows(step, self.batch_size * processes, len(self.pictures), self.seed)[mine]
         images = self.pictures.tensor(picked)
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 1_009 + process)
+        generator = stream(self.seed, "crop", step, process)
         space = images.shape[-1] - self.crop
         lefts, tops = torch.randint(0, space + 1, (2, len(images)), generator=generator).tolist()
         mirrored = torch.rand(len(images), generator=generator) < 0.5
@@ -75,26 +76,26 @@ class CaptionedBatches:
     def __call__(self, step: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
         mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
         picked = rows(step, self.batch_size * processes, len(self.pictures), self.seed)[mine]
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 1_009 + process)
-        return self.batch(picked, self.styled_share, self.text_noise, generator, self.with_images)
+        seeds = UpdateSeeds(self.seed, step, process)
+        return self.batch(picked, self.styled_share, self.text_noise, seeds, self.with_images)
 
     def preview(self, count: int = 12) -> CaptionedBatch:
         picked = torch.arange(count) * (len(self.pictures) // count)
-        return self.batch(picked, 1.0, 0.0, torch.Generator().manual_seed(0))
+        return self.batch(picked, 1.0, 0.0, UpdateSeeds(0, 0))
 
     def batch(
         self,
         picked: Tensor,
         styled_share: float,
         text_noise: float,
-        generator: torch.Generator,
+        seeds: UpdateSeeds,
         with_images: bool = True,
     ) -> CaptionedBatch:
-        captions, named = self.pool.pick(picked, styled_share, generator)
+        captions, named = self.pool.pick(picked, styled_share, seeds.stream("caption"))
         text = self.pool.embedding(captions, self.with_words)
         return CaptionedBatch(
             images=self.pictures.tensor(picked if with_images else picked[:0]).to(self.device),
-            text=blur(text, text_noise, generator).to(self.device),
+            text=blur(text, text_noise, seeds.stream("caption noise")).to(self.device),
             latents=self.encode(picked) if self.latents is None else self.latents[picked].to(self.device),
             named=named.to(self.device),
         )

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor
 
 from e2ed2.models.codec import Codec
+from e2ed2.seeds import stream
 from e2ed2.types import CaptionedBatch
 
 
 def noise_like(latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """White noise of the latents' shape; the same for every call without a generator."""
-    generator = generator or torch.Generator(latents.device).manual_seed(0)
+    generator = generator or stream(0, "image noise", device=latents.device)
     return torch.randn(latents.shape, generator=generator, device=latents.device, dtype=latents.dtype)
 
 

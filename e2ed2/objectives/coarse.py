@@ -8,6 +8,7 @@ from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_preview, noise_like
 from e2ed2.objectives.objective import DenoiserObjective
+from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch, TextEmbedding
 
 
@@ -28,8 +29,9 @@ class CoarseRegression(DenoiserObjective):
         self.model, self.samples = denoiser, samples
         self.codec = codec.requires_grad_(False)
 
-    def forward(self, batch: CaptionedBatch, generator: torch.Generator) -> dict[str, Tensor]:
+    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
         path, x0 = self.model.coarse, batch.latents
+        generator = seeds.stream("style code")
         normal = torch.randn(len(x0) * self.samples, path.choices, generator=generator, device=x0.device)
         choices = path.choice_of(normal).unflatten(0, (len(x0), self.samples))
         choice, free = choices[:, 0].clone(), ~batch.named

@@ -16,6 +16,7 @@ from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like, same_crop
 from e2ed2.objectives.objective import DenoiserObjective
+from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch
 
 
@@ -51,13 +52,14 @@ class EndToEnd(DenoiserObjective):
         self.sees_images = self.perceptual is not None or self.adversary is not None
         self.judged: tuple[Tensor, Tensor, Tensor] | None = None  # fake, real, pooled of the last update
 
-    def forward(self, batch: CaptionedBatch, generator: torch.Generator) -> dict[str, Tensor]:
+    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
         text = batch.text.repeat(self.samples)
         target = batch.latents.repeat_interleave(self.samples, dim=0)
-        drawn = torch.randint(len(self.steps), (), generator=generator, device=generator.device)
+        # Alike on all processes: they would wait for each other, and a sharded model would never meet.
+        drawn = torch.randint(len(self.steps), (), generator=seeds.shared("step count"))
         x0 = sample(
             self.model,
-            noise_like(target, generator),
+            noise_like(target, seeds.stream("image noise")),
             text,
             uniform_levels(self.steps[int(drawn)]),
             grad=True,
@@ -75,7 +77,7 @@ class EndToEnd(DenoiserObjective):
         if not self.sees_images:
             return terms
         images = batch.images.repeat_interleave(self.samples, dim=0)
-        fake, real = decode_crop(self.codec, x0, images, generator)
+        fake, real = decode_crop(self.codec, x0, images, seeds.stream("decoded window"))
         if self.perceptual is not None:
             distance = self.perceptual(fake, real)
             if "lpips" in weights:
@@ -84,7 +86,7 @@ class EndToEnd(DenoiserObjective):
                 terms["energy-lpips"] = weights["energy-lpips"] * self.perceptual_energy(distance, fake)
         if self.adversary is not None:
             self.adversary.requires_grad_(False)
-            fake, real = same_crop(fake, real, generator)
+            fake, real = same_crop(fake, real, seeds.stream("judged square"))
             terms["gan"] = weights["gan"] * generator_loss(self.adversary, fake, real, text.pooled)
             self.judged = (fake.detach(), real, text.pooled)
         return terms
@@ -97,13 +99,14 @@ class EndToEnd(DenoiserObjective):
         between = self.perceptual(groups[:, left].flatten(0, 1), groups[:, right].flatten(0, 1))
         return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt(), self.repulsion)
 
-    def adversary_terms(self, generator: torch.Generator) -> dict[str, Tensor]:
+    def adversary_terms(self, seeds: UpdateSeeds) -> dict[str, Tensor]:
         """The discriminator's loss on what the last update painted."""
         if self.adversary is None or self.judged is None:
             raise RuntimeError("no adversary, or no update yet")
         self.adversary.requires_grad_(True)
         fake, real, pooled = self.judged
-        return {"discriminator": discriminator_loss(self.adversary, fake, real, pooled, generator)}
+        noise = seeds.stream("discriminator noise")
+        return {"discriminator": discriminator_loss(self.adversary, fake, real, pooled, noise)}
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:

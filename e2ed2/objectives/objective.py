@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from e2ed2.seeds import UpdateSeeds
+
 
 class Objective(nn.Module):
     """What a training minimises: `model` is trained, averaged and saved; all else but an adversary is constant."""
@@ -16,11 +18,11 @@ class Objective(nn.Module):
         super().__init__()
         self.adversary = None
 
-    def forward(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
+    def forward(self, batch: Any, seeds: UpdateSeeds) -> dict[str, Tensor]:
         """Weighted scalar terms; their sum is minimised."""
         raise NotImplementedError
 
-    def adversary_terms(self, generator: torch.Generator) -> dict[str, Tensor]:
+    def adversary_terms(self, seeds: UpdateSeeds) -> dict[str, Tensor]:
         """The adversary's own terms on what the last `forward` made."""
         raise NotImplementedError
 

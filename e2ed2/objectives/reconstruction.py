@@ -6,6 +6,7 @@ from torch import Tensor
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.objective import Objective
+from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import PictureBatch
 
 LPIPS_WEIGHT = 0.5
@@ -26,9 +27,10 @@ class Reconstruction(Objective):
         self.lpips_weight = lpips_weight
         self.latent_noise = latent_noise
 
-    def forward(self, batch: PictureBatch, generator: torch.Generator) -> dict[str, Tensor]:
+    def forward(self, batch: PictureBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
         latents = self.model.encode_raw(batch.images)
         spread = latents.detach().float().std(dim=(0, 2, 3), keepdim=True)
+        generator = seeds.stream("latent noise")
         strength = torch.rand(len(latents), 1, 1, 1, generator=generator, device=latents.device)
         noise = torch.randn(latents.shape, generator=generator, device=latents.device)
         images = self.model.decode_raw(latents + self.latent_noise * strength * spread * noise).float()

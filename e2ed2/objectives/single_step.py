@@ -10,6 +10,7 @@ from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_preview, noise_like
 from e2ed2.objectives.objective import DenoiserObjective
+from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch
 
 
@@ -28,11 +29,11 @@ class SingleStep(DenoiserObjective):
         self.model, self.time_shift, self.preview_steps = denoiser, time_shift, preview_steps
         self.codec = codec.requires_grad_(False)
 
-    def forward(self, batch: CaptionedBatch, generator: torch.Generator) -> dict[str, Tensor]:
+    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
         x0 = batch.latents
-        z = noise_like(x0, generator)
+        z = noise_like(x0, seeds.stream("image noise"))
         # t in (0, 1]: at t = 0 there is nothing left to predict.
-        t = 1 - torch.rand(len(x0), generator=generator, device=x0.device)
+        t = 1 - torch.rand(len(x0), generator=seeds.stream("time"), device=x0.device)
         t = self.time_shift * t / (1 + (self.time_shift - 1) * t)
         started = self.model.start(z, batch.text)
         return {"l2": l2(self.model(add_noise(x0, z, t), t, batch.text, started), x0)}

@@ -11,6 +11,7 @@ from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.inference.request import load
 from e2ed2.objectives.objective import total
+from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
 from e2ed2.training.run import build
@@ -42,7 +43,8 @@ def describe_run(config: RunConfig, updates: int = 3) -> str:
     objective.model.train()
 
     def update(step: int) -> None:
-        total(objective(batches(step, 0, 1), torch.Generator().manual_seed(step))).backward()
+        seeds = UpdateSeeds(0, step, device=next(objective.parameters()).device)
+        total(objective(batches(step, 0, 1), seeds)).backward()
 
     flops = update_flops(objective, batches, updates)
     started = time.monotonic()

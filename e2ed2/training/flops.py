@@ -1,9 +1,9 @@
 """What a training costs, counted and not timed."""
 
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from e2ed2.objectives.objective import Objective, total
+from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.trainer import Batches
 
 
@@ -14,9 +14,9 @@ def update_flops(objective: Objective, batches: Batches, updates: int = 8) -> fl
     """
     with FlopCounterMode(display=False) as counter:
         for step in range(updates):
-            generator = torch.Generator(next(objective.parameters()).device).manual_seed(step)
-            total(objective(batches(step, 0, 1), generator)).backward()
+            seeds = UpdateSeeds(0, step, device=next(objective.parameters()).device)
+            total(objective(batches(step, 0, 1), seeds)).backward()
             if objective.adversary is not None:
-                total(objective.adversary_terms(generator)).backward()
+                total(objective.adversary_terms(seeds)).backward()
     objective.zero_grad()
     return counter.get_total_flops() / updates

@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from e2ed2 import seeds
 from e2ed2.data.batches import CaptionedBatches, CropBatches
 from e2ed2.data.captions import caption_pool
 from e2ed2.data.pictures import load_pictures
@@ -36,7 +37,7 @@ def train(config: RunConfig, folder: Path) -> bool:
         UserError: the folder holds another run, or something that the config names is missing or damaged.
     """
     claim(folder, config)
-    torch.manual_seed(config.trainer.seed)
+    torch.manual_seed(seeds.number(config.trainer.seed, "weights"))
     objective, batches = build(config)
     trainer = Trainer(config.trainer, objective, batches, folder, parameter_groups(config, objective.model))
     finished = trainer.run()

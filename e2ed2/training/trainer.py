@@ -1,6 +1,6 @@
 """The loop that every training shares: update, average, log, show, save, resume.
 
-Everything random in update k is a function of (seed, k, process), so that a resumed run repeats exactly
+Everything random in update k is a function of (seed, purpose, k, process), so that a resumed run repeats exactly
 what an uninterrupted one would have done.
 """
 
@@ -31,6 +31,7 @@ from torchvision.utils import save_image
 
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.objectives.objective import Objective, total
+from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import Batch
 
 
@@ -106,7 +107,6 @@ class Trainer:
         self.batches = batches
         self.folder = folder
         self.accelerator = Accelerator(mixed_precision=precision(config))
-        torch.manual_seed(config.seed)
         groups = groups or [{"params": objective.model.parameters(), "lr": config.lr}]
         self.full_rates = [group["lr"] for group in groups]
         optimizer = torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay, fused=True)
@@ -144,11 +144,10 @@ class Trainer:
         """One update. Returns the loss terms and the gradient's norm, scalars on the device."""
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         batch = self.batches(self.step, process, processes)
-        generator = torch.Generator(self.accelerator.device)
-        generator.manual_seed((self.config.seed * 1_000_003 + self.step) * 1_009 + process)
+        seeds = UpdateSeeds(self.config.seed, self.step, process, self.accelerator.device)
         for group, rate in zip(self.optimizer.param_groups, self.full_rates, strict=True):
             group["lr"] = rate * self.config.learning_rate(self.step)
-        terms = self.objective(batch, generator)
+        terms = self.objective(batch, seeds)
         self.optimizer.zero_grad()
         self.accelerator.backward(total(terms))
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
@@ -160,12 +159,12 @@ class Trainer:
         self.optimizer.step()
         self.ema.step(self.model.parameters())
         if self.adversary is not None:
-            terms |= self.train_adversary(self.adversary, generator)
+            terms |= self.train_adversary(self.adversary, seeds)
         self.step += 1
         return {name: term.detach() for name, term in terms.items()} | {"grad_norm": norm}
 
-    def train_adversary(self, adversary: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-        terms = self.accelerator.unwrap_model(self.objective).adversary_terms(generator)
+    def train_adversary(self, adversary: nn.Module, seeds: UpdateSeeds) -> dict[str, Tensor]:
+        terms = self.accelerator.unwrap_model(self.objective).adversary_terms(seeds)
         self.adversary_optimizer.zero_grad()
         self.accelerator.backward(total(terms))
         parameters = list(adversary.parameters())

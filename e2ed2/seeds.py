@@ -1,0 +1,57 @@
+"""Every use of chance in a training: a purpose, and a stream of numbers of its own.
+
+One seed for two purposes gives the same numbers twice: caption noise that is picture noise, crops that go with
+strengths. So a generator is seeded by a hash of the seed, the purpose and the indices, never by arithmetic on them.
+A picture's own seed is no such thing: it is what the user typed, and is used as it is.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+
+PURPOSES = (
+    "weights",  # initial ones
+    "order",  # of the images in an epoch
+    "crop",  # of a codec's images, and their mirroring
+    "latent noise",  # of a codec, and its strength
+    "caption",  # which one of an image's
+    "caption noise",  # and its strength
+    "image noise",  # where the chain begins
+    "style code",  # of the coarse path
+    "time",  # of single-step training
+    "step count",  # T of end-to-end training
+    "decoded window",  # of the latents
+    "judged square",  # of the decoded window
+    "discriminator noise",
+)
+
+
+def number(seed: int, purpose: str, *indices: int) -> int:
+    """A 63-bit seed for this purpose. Raises ValueError: the purpose is not listed."""
+    if purpose not in PURPOSES:
+        raise ValueError(f"{purpose!r} is not in seeds.PURPOSES: list it, so that the tests compare it with the others")
+    words = "/".join([str(seed), purpose, *map(str, indices)])
+    return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest()) >> 1
+
+
+def stream(seed: int, purpose: str, *indices: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator that no other purpose, and no other indices, share."""
+    return torch.Generator(device).manual_seed(number(seed, purpose, *indices))
+
+
+@dataclass(frozen=True)
+class UpdateSeeds:
+    """The streams of one update on one process."""
+
+    seed: int
+    update: int
+    process: int = 0
+    device: torch.device | str = "cpu"
+
+    def stream(self, purpose: str) -> torch.Generator:
+        return stream(self.seed, purpose, self.update, self.process, device=self.device)
+
+    def shared(self, purpose: str) -> torch.Generator:
+        """The same on every process, and on the CPU, so that what it decides needs no waiting for a GPU."""
+        return stream(self.seed, purpose, self.update)
