@@ -19,7 +19,7 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from e2ed2.errors import UserError
-from e2ed2.evaluation.features import ENCODER, HeldOutEncoder, deepest
+from e2ed2.evaluation.features.held_out import ENCODER, HeldOutEncoder, deepest
 from e2ed2.evaluation.metrics.retrieval import STYLES, align, load_head
 from e2ed2.evaluation.metrics.variety import diversity_ratio, nearest_distance
 from e2ed2.evaluation.prompts import Prompt, drawings, prompts_of

@@ -10,7 +10,7 @@ import torch
 import e2ed2.evaluation.run as module
 from e2ed2.data.pictures import DataConfig, load_pictures
 from e2ed2.errors import UserError
-from e2ed2.evaluation.features import SIZE, HeldOutEncoder
+from e2ed2.evaluation.features.held_out import SIZE, HeldOutEncoder
 from e2ed2.evaluation.metrics.retrieval import RetrievalHead, align, fit_head, load_head
 from e2ed2.evaluation.metrics.variety import diversity_ratio, nearest_distance
 from e2ed2.evaluation.prompts import chosen, drawings, prompts_of

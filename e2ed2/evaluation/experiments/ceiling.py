@@ -14,7 +14,7 @@ import tyro
 
 from e2ed2.assets import CHECKPOINTS, RESULTS
 from e2ed2.data.pictures import Pictures
-from e2ed2.evaluation.features import HeldOutEncoder
+from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.prompts import chosen, drawings, prompts_of
 from e2ed2.evaluation.run import alignment, distances
 from e2ed2.inference.pipeline import to_image

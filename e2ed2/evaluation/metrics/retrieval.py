@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from e2ed2.assets import RETRIEVAL_HEAD
 from e2ed2.errors import UserError
-from e2ed2.evaluation.features import SIZE
+from e2ed2.evaluation.features.held_out import SIZE
 from e2ed2.models.minilm import WIDTH
 
 TEMPERATURE = 40.0  # inverse, of the cosines

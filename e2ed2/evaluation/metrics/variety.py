@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from e2ed2.evaluation.features import HeldOutEncoder
+from e2ed2.evaluation.features.held_out import HeldOutEncoder
 
 
 def diversity_ratio(encoder: HeldOutEncoder, samples: list[np.ndarray], real: list[np.ndarray]) -> float:
