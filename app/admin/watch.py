@@ -6,6 +6,7 @@ from urllib.parse import urljoin
 import gradio as gr
 
 from app.admin.templates import TEMPLATES
+from app.look.events import afterwards
 from app.studies.ready import Studies
 from study.errors import StudyError
 from study.store.raters import invite
@@ -62,16 +63,16 @@ def build_watch(studies: Studies, page: gr.Blocks) -> gr.Dropdown:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     listed = gr.State([])
     look = ([chosen, listed], [chosen, listed])
-    page.load(renew, *look, **quiet).then(watch, chosen, shown, **quiet)
+    page.load(renew, *look, **quiet).success(watch, chosen, shown, **quiet)
     chosen.change(watch, chosen, shown, **quiet)
-    gr.Timer(EVERY).tick(renew, *look, **quiet).then(watch, chosen, shown, **quiet)
+    gr.Timer(EVERY).tick(renew, *look, **quiet).success(watch, chosen, shown, **quiet)
     make.click(invited, [chosen, labels], links, **quiet)
     buttons = [close, really, keep]
     close.click(lambda: _asking(True), outputs=buttons, **quiet)
     keep.click(lambda: _asking(False), outputs=buttons, **quiet)
-    really.click(closed, chosen, **quiet).then(lambda: _asking(False), outputs=buttons, **quiet).then(
-        watch, chosen, shown, **quiet
-    )
+    done = really.click(closed, chosen, **quiet)
+    afterwards(done, lambda: _asking(False), outputs=buttons, **quiet)
+    afterwards(done, watch, chosen, shown, **quiet)
     return chosen
 
 

@@ -13,6 +13,9 @@ from study.errors import StudyError
 
 # For what only moves things about on the page.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# The same, for choices that a page has been given since it was built: after a restart, the server knows only those it
+# was built with, and would refuse a page that is still open.
+UNCHECKED: dict[str, Any] = QUIET | {"preprocess": False}
 # For what may have something to say: Gradio shows warnings of queued events only.
 SAYING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 # For what paints: visitors take turns picture by picture, so that nobody waits for all of another's. `preprocess=False`
@@ -20,20 +23,34 @@ SAYING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 PAINTING: dict[str, Any] = {"concurrency_limit": 16, "show_progress": "hidden"}
 
 
-@contextmanager
-def show_errors() -> Generator[list[str]]:
-    """A visitor's mistake is a warning and, in the list, a sentence for the page, which keeps all input.
+FAILED = "That did not work. What you typed is still here: please try again."
 
-    Not gr.Error for these, which would leave the outputs unclickable.
+
+@contextmanager
+def show_errors(request: gr.Request | None) -> Generator[list[str]]:
+    """On a page, a mistake is a warning and, in the list, a sentence to show; for an API client it is an error.
+
+    Not gr.Error on a page, which would leave the outputs unclickable.
     """
     sentences: list[str] = []
     try:
         yield sentences
-    except ForgedError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-    except (UserError, StudyError) as error:
+    except (ForgedError, UserError, StudyError) as error:
+        if not from_page(request):
+            raise gr.Error(str(error), print_exception=False) from error
         gr.Warning(str(error))
         sentences.append(str(error))
+
+
+def from_page(request: gr.Request | None) -> bool:
+    """Whether one of our pages asks, not a client of the API: Gradio's browser code says so in a header."""
+    return request is not None and request.headers.get("x-gradio-user") == "app"
+
+
+def afterwards(event: Any, fn: Any = None, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
+    """Do this when `event` has ended, well or not: after an error, Gradio's browser code skips every `.then`."""
+    event.success(fn, inputs, outputs, **options)
+    event.failure(fn, inputs, outputs, **options)
 
 
 def at_once(*answers: Any) -> dict[str, Any]:

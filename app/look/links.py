@@ -1,6 +1,6 @@
 """A page's address that says all settings, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import gradio as gr
@@ -20,6 +20,11 @@ def asked(query: Mapping[str, str]) -> dict[str, str | int | None]:
     return {
         name: value if name in ("prompt", "model") else _number(value) for name in FIELDS if (value := query.get(name))
     }
+
+
+def nearest(value: str | int | None, offered: Sequence[int]) -> int:
+    """The number on offer that is nearest to what a link asks for; the last where it asks for no number."""
+    return min(offered, key=lambda one: abs(one - value)) if isinstance(value, int) else offered[-1]
 
 
 def _number(text: str) -> int | None:

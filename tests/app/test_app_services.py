@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 from PIL import Image
 
 from app import settings as settings_module
+from app.admin.page import build_admin
 from app.engine import catalogue as models_module
 from app.engine import painter as services_module
 from app.engine.catalogue import Models
@@ -166,6 +168,11 @@ def test_the_place_in_the_queue_in_words():
     assert status(2, 8) == "Painting picture 2 of 8 …"
 
 
+def named(shown: dict) -> dict:
+    """What a handler yields, by the components' names."""
+    return {component.elem_id: value for component, value in shown.items()}
+
+
 def test_stop_ends_this_visitors_pictures_only(services, studies):
     functions = build_ui(services, studies).fns.values()
     generate = next(function.fn for function in functions if function.api_name == "generate")
@@ -174,10 +181,10 @@ def test_stop_ends_this_visitors_pictures_only(services, studies):
         request = SimpleNamespace(session_hash=who, headers={}, url="http://127.0.0.1/")
         runs.append(generate("red apple", "l2", 1, 7, False, 3, True, request=request))
     for run in runs:
-        shown = [next(run)[1] for _ in range(3)]
+        shown = [named(next(run))["status"] for _ in range(3)]
         assert shown == ["Getting the model ready …", "Painting picture 1 of 3 …", "Painting picture 2 of 3 …"]
     services.stop("me")
-    mine, yours = ([(len(pictures), status) for pictures, status, *_ in run][-1] for run in runs)
+    mine, yours = ((len(last[0]), last[1]) for last in (list(run)[-1] for run in runs))  # the last is whole
     assert mine[0] == 1  # the second one ends with the step that is being made
     assert mine[1].startswith("Stopped after 1 of 3 pictures in ")
     assert yours[0] == 3
@@ -225,3 +232,29 @@ def test_a_model_with_a_network_for_each_step_takes_its_own_number_only(with_ind
     assert services.plan("red apple", "independent", 2, 7)
     with pytest.raises(UserError, match="independent was made for 2 steps only"):
         services.plan("red apple", "independent", 4, 7)
+
+
+@pytest.mark.parametrize("build", ["pages", "admin"])
+def test_nothing_on_a_page_waits_for_a_then_that_an_error_skips(services, studies, build):
+    """Gradio's browser code leaves out every `.then` after an error, so one may follow only what cannot fail."""
+    blocks = build_ui(services, studies) if build == "pages" else build_admin(studies)
+    events = blocks.fns
+    followed = [(events[one.trigger_after], one) for one in events.values() if one.trigger_after is not None]
+    assert followed
+    either = [before for before, one in followed if not (one.trigger_only_on_success or one.trigger_only_on_failure)]
+    assert all(before.fn is None for before in either)  # in the browser itself
+
+
+def test_every_button_that_is_greyed_comes_back_after_an_error(services, studies):
+    """What the browser does at once to a button, some step undoes where the next fails."""
+    events = build_ui(services, studies).fns
+    pressed = [one for one in events.values() if one.fn is None and one.js and '"interactive": false' in str(one.js)]
+    assert len(pressed) >= 8
+    for one in pressed:
+        (following,) = [event for event in events.values() if event.trigger_after == one._id]
+        while following.fn is None:
+            (following,) = [event for event in events.values() if event.trigger_after == following._id]
+        rescue = [e for e in events.values() if e.trigger_after == following._id and e.trigger_only_on_failure]
+        assert {block._id for block in one.outputs if isinstance(block, gr.Button)} <= {
+            block._id for event in rescue for block in event.outputs
+        }

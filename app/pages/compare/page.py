@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.engine.painter import FRESH_SEEDS, NO_MODELS, Services, Timed
 from app.errors import ForgedError
-from app.look.events import PAINTING, QUIET, SAYING, at_once, busy, show_errors
+from app.look.events import FAILED, PAINTING, QUIET, SAYING, UNCHECKED, afterwards, at_once, busy, show_errors
 from app.look.files import png, write
 from app.look.links import asked
 from app.look.names import NAMES
@@ -28,6 +28,7 @@ VOTE = (
     "agree that your answers are kept under a random number, with the size of your window and the time that you took, "
     "and perhaps published so. One cookie remembers that you voted."
 )
+VOTE_ON = "Vote on this pair"
 OTHER_SEED = f"() => Math.floor({FRESH_SEEDS} * Math.random())"
 # The address is empty where the pair cannot be voted on.
 TO_BALLOT = """(address) => {
@@ -74,7 +75,7 @@ class ComparePage:
                 with gr.Column(min_width=240, scale=1):
                     self.left = gr.Dropdown([], label="Left")
                     self.right = gr.Dropdown([], label="Right")
-                    self.vote = gr.Button("Vote on this pair")
+                    self.vote = gr.Button(VOTE_ON)
                     gr.Markdown(VOTE, elem_classes="hint")
                 with gr.Column(min_width=300, scale=2):
                     self.slider = gr.HTML(elem_id="slider", label="Left and right", js_on_load=SLIDE)
@@ -82,7 +83,7 @@ class ComparePage:
     def wire(self, demo: gr.Blocks) -> None:
         results = [self.grid, self.status, self.png, self.page, self.left, self.right, self.pair, self.compared]
         asked_for = [self.prompt, self.models, self.seed]
-        welcome = demo.load(self.open_page, None, [self.prompt, self.seed, self.models, self.status], **QUIET).then(
+        welcome = demo.load(self.open_page, None, [self.prompt, self.seed, self.models, self.status], **QUIET).success(
             self.welcome, asked_for, results, api_visibility="private", preprocess=False, **PAINTING
         )
         self.other.click(None, None, self.seed, js=OTHER_SEED, **QUIET)
@@ -102,45 +103,50 @@ class ComparePage:
             "seed. Returns the table, one line about it, and the table as a PNG file and as a web page.",
         )
         for done in (welcome, painted):
-            done.then(self.enable, self.compared, [self.go, self.png, self.page], **QUIET)
+            afterwards(done, self.enable, self.compared, [self.go, self.png, self.page], **QUIET)
+            done.failure(outputs=self.status, **at_once(FAILED))
         pair = [self.left, self.right, self.compared]
-        self.grid.select(self.choose, pair, pair[:2], **QUIET)
+        self.grid.select(self.choose, pair, pair[:2], **UNCHECKED)
         changed = [one.change for one in pair]
-        gr.on(changed, self.side_by_side, pair, self.slider, **QUIET)
+        gr.on(changed, self.side_by_side, pair, self.slider, **UNCHECKED)
         gr.on(changed, None, pair[:2], js=MARK, **QUIET)
         chosen = self.vote.click(outputs=self.vote, **at_once(busy("Opening the pair …")))
-        chosen.then(self.open_ballot, pair, [self.ballot, self.vote], **SAYING).then(None, self.ballot, js=TO_BALLOT)
+        opened = chosen.then(self.open_ballot, pair, [self.ballot, self.vote], preprocess=False, **SAYING)
+        opened.success(None, self.ballot, js=TO_BALLOT)
+        opened.failure(outputs=self.vote, **at_once(gr.update(value=VOTE_ON, interactive=True)))
 
     def open_page(self, request: gr.Request) -> tuple[Any, ...]:
         wanted, names = asked(request.query_params), self.services.models.names()
         models = gr.CheckboxGroup(choices=names, value=names)
         return wanted.get("prompt", PROMPT), wanted.get("seed", SEED), models, "" if names else NO_MODELS
 
-    def welcome(self, prompt, models, seed, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def welcome(self, prompt, models, seed, request: gr.Request) -> Iterator[dict[Any, Any] | tuple[Any, ...]]:
         """The grid that the address asks for."""
         if "prompt" in request.query_params and self.services.models.names():
-            yield from self.compare(prompt, models, seed)
+            yield from self.compare(prompt, models, seed, request)
+        else:  # Gradio empties what a function that yields nothing was to fill
+            yield {self.status: gr.skip()}
 
-    def compare(self, prompt, models, seed) -> Iterator[tuple[Any, ...]]:
-        """Row by row; the files and the pair at the end."""
-        kept = [gr.skip()] * 6
-        with show_errors() as sentences, tempfile.TemporaryDirectory() as folder:
+    def compare(self, prompt, models, seed, request: gr.Request) -> Iterator[dict[Any, Any] | tuple[Any, ...]]:
+        """Row by row; the files and the pair at the end, whole, for clients of the API."""
+        with show_errors(request) as sentences, tempfile.TemporaryDirectory() as folder:
             names = self.check(prompt, models, seed)
             drawn, source = drawings_of(self.services, prompt), cached(self.grid.GRADIO_CACHE)
             cells: dict[Key, Timed] = {}
             for number, cells in enumerate(compare(self.services, prompt, names, int(seed)), 1):
                 tables = [*drawn, table_of(names, cells)]
                 said = f"{counted(number, 'model')} of {len(names)}{IN_TURN if len(self.services.turns) else ''} …"
-                yield page_tables(tables, source), said, *kept
+                yield {self.grid: page_tables(tables, source), self.status: said}
             note = f"Seed {int(seed)}; the time is of one picture on this machine."
             files = (
                 write(Path(folder), png(sheet(prompt, note, tables)), "comparison.png"),
                 write(Path(folder), file_page(prompt, note, tables).encode(), "comparison.html"),
             )
             compared = Compared(prompt, int(seed), {cell_name(key): one.picture for key, one in cells.items()})
-            yield gr.skip(), note, *files, *pair(list(cells)), gr.Column(visible=True), compared
+            shown = page_tables(tables, source), note, *files, *pair(list(cells))
+            yield *shown, gr.Column(visible=True), compared
         if sentences:
-            yield gr.skip(), sentences[0], *kept
+            yield {self.status: sentences[0]}
 
     def check(self, prompt: object, models: object, seed: object) -> list[str]:
         """The models' names. Raises UserError or ForgedError: no model, or see `Services.plan`."""
@@ -169,10 +175,12 @@ class ComparePage:
             return gr.skip()
         return slider((left, cells[left]), (right, cells[right]), cached(self.slider.GRADIO_CACHE))
 
-    def open_ballot(self, left: str, right: str, compared: Compared) -> tuple[str, Any]:
+    def open_ballot(self, left: str, right: str, compared: Compared | None, request: gr.Request) -> tuple[str, Any]:
         """The address where this very pair is voted on; the button as it was."""
-        button = gr.Button("Vote on this pair", interactive=True)
-        with show_errors():
+        button = gr.Button(VOTE_ON, interactive=True)
+        with show_errors(request):
+            if compared is None or not {left, right} <= set(compared.cells):
+                raise UserError("These pictures are no longer at hand: press Compare once more, then vote.")
             back = f"../compare?{urlencode({'prompt': compared.prompt, 'seed': compared.seed})}"
             return self.pair_link(compared.prompt, {name: compared.cells[name] for name in (left, right)}, back), button
         return "", button

@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from app.engine.painter import NO_MODELS, Services, fresh_seed
-from app.look.events import PAINTING, QUIET, SAYING, at_once, show_errors
-from app.look.links import asked, link
+from app.errors import ForgedError
+from app.look.events import FAILED, PAINTING, QUIET, SAYING, UNCHECKED, afterwards, at_once, show_errors
+from app.look.links import asked, link, nearest
 from app.look.tables import kept
 from app.pages.generate.history import remember, shown
 from app.pages.generate.painting import Progress, download, far_note, paint_all
@@ -136,7 +137,7 @@ class GeneratePage:
     def wire(self, demo: gr.Blocks) -> None:
         results = [self.pictures, self.status, self.seed, self.address, self.download, self.made]
         fields = [self.prompt, self.model, self.steps, self.seed, self.randomise, self.count]
-        welcome = demo.load(self.open_page, None, fields, **SAYING).then(
+        welcome = demo.load(self.open_page, None, fields, **SAYING).success(
             self.welcome,
             [self.prompt, self.model, self.steps, self.seed, self.count, self.inside, self.status],
             results,
@@ -160,20 +161,24 @@ class GeneratePage:
             "link that paints them again, and the picture's file, or a zip of several.",
         )
         for done in (welcome, painted):
-            done.then(self.buttons, None, [self.paint, self.stop], **QUIET)
-            done.then(self.keep, [self.history, self.made], [self.history, self.download], **QUIET)
+            afterwards(done, self.buttons, None, [self.paint, self.stop], **QUIET)
+            done.success(self.keep, [self.history, self.made], [self.history, self.download], **QUIET)
+            done.failure(outputs=self.status, **at_once(FAILED))
         self.stop.click(outputs=self.status, **at_once("Stopping …"))
         self.stop.click(self.stop_painting, **QUIET)
         self.examples.click(lambda sample: sample[0], self.examples, self.prompt, **QUIET)
-        self.model.change(self.suit_model, [self.model, self.steps], [self.steps, self.examples], **QUIET)
+        self.model.change(self.suit_model, [self.model, self.steps], [self.steps, self.examples], **UNCHECKED)
         gr.on([demo.load, self.history.change], self.show_past, self.history, self.past, **QUIET)
         self.past.select(self.use_again, self.history, fields[:-1], **QUIET)
         self.forget.click(outputs=[self.history, self.past], **at_once([], []))
 
     def generate(
         self, prompt, model, steps, seed, randomise, count, inside, request: gr.Request
-    ) -> Iterator[tuple[Any, ...]]:
-        with show_errors() as sentences:
+    ) -> Iterator[dict[Any, Any] | tuple[Any, ...]]:
+        """The last tuple is whole: it is what a client of the API gets."""
+        with show_errors(request) as sentences:
+            if not isinstance(randomise, bool):
+                raise ForgedError("randomise must be true or false.")
             jobs = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count)
             first = jobs[0]
             address = link(
@@ -183,15 +188,16 @@ class GeneratePage:
                 for now in paint_all(self.services, jobs, bool(inside), stopped, Path(folder)):
                     if self.services.painting(request.session_hash) is not stopped:
                         return  # the visitor has asked for something else
-                    yield self.files_of(now), now.status, first.seed, address, gr.skip(), gr.skip()
+                    fields = {self.seed: first.seed, self.address: address}
+                    yield {self.pictures: self.files_of(now), self.status: now.status} | fields
                 if not now.files:
                     return
-                file = download(Path(folder), now.files)
-                yield self.files_of(now), now.status, first.seed, address, file, now.made
+                pictures, file = self.files_of(now), download(Path(folder), now.files)
+                yield pictures, now.status, first.seed, address, file, now.made
                 if note := far_note(self.services, first):
-                    yield gr.skip(), now.status + note, *[gr.skip()] * 4
+                    yield pictures, now.status + note, first.seed, address, file, now.made
         if sentences:
-            yield gr.skip(), sentences[0], *[gr.skip()] * 4
+            yield {self.status: sentences[0]}
 
     def files_of(self, now: Progress) -> list[tuple[str, str]]:
         cache = self.pictures.GRADIO_CACHE
@@ -199,10 +205,10 @@ class GeneratePage:
 
     def welcome(
         self, prompt, model, steps, seed, count, inside, status, request: gr.Request
-    ) -> Iterator[tuple[Any, ...]]:
+    ) -> Iterator[dict[Any, Any] | tuple[Any, ...]]:
         """The pictures that the address asks for, or one to begin with, unless the visitor was quicker."""
         if not self.services.models.names():
-            yield gr.skip(), NO_MODELS, *[gr.skip()] * 4
+            yield {self.status: NO_MODELS}
         elif not status and self.services.painting(request.session_hash) is None:
             yield from self.generate(prompt, model, steps, seed, False, count, inside, request)
 
@@ -212,6 +218,10 @@ class GeneratePage:
         if model and model not in known:
             gr.Warning("The link asks for a model that is not here, so another one is chosen.")
         possible = models.steps(model) if model in known else STEPS
+        for name, offered in (("steps", possible), ("count", range(1, MAX_COUNT + 1))):
+            if name in wanted and wanted[name] not in offered:
+                wanted[name] = nearest(wanted[name], offered)
+                gr.Warning(f"The link asks for {name} that are not possible here: {wanted[name]} is used.")
         radio: dict[str, Any] = {"value": model} if model in known else {}
         return (  # what no link asks for stays as it is: the visitor may be typing already
             wanted.get("prompt", gr.skip()),

@@ -1,5 +1,6 @@
 """The Results page: figures without people, and with them."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import gradio as gr
 import pandas as pd
 
 from app.engine.painter import Services
-from app.look.events import QUIET
+from app.look.events import QUIET, UNCHECKED
 from app.look.words import list_of
 from app.pages.results.figures import (
     GFLOP,
@@ -99,12 +100,10 @@ class ResultsPage:
             self.draw,
             picked,
             drawn,
-            queue=False,
-            show_progress="hidden",
-            api_name="results",
-            api_description="Plots and the table of one kind of prompts.",
+            **UNCHECKED,
         )
-        self.split.change(self.with_people, self.split, people, **QUIET)
+        gr.api(self.results_of, api_name="results")
+        self.split.change(self.with_people, self.split, people, **UNCHECKED)
 
     def open_page(self) -> tuple[Any, ...]:
         table, chosen = read(), self.chosen()
@@ -123,8 +122,16 @@ class ResultsPage:
         names = sorted(set(table["model"]) - set(self.models.names()))
         return f"Measured, but not among the models here: {list_of(names, 'and')}." if names else ""
 
+    def results_of(self, split: str) -> list[dict[str, Any]]:
+        """Everything that was measured on one kind of prompts: a row for each model and number of steps."""
+        table = read()
+        offered = [value for _, value in splits(table)]
+        if split not in offered:
+            raise gr.Error(f"split must be one of {', '.join(offered)}.", print_exception=False)
+        return json.loads(table[table["split"] == split].to_json(orient="records"))
+
     def draw(self, split: str | None, measure: str, against: str) -> tuple[Any, ...]:
-        if measure not in MEASURES or against not in [value for _, value in AGAINST]:
+        if measure not in list(MEASURES) or against not in [value for _, value in AGAINST]:
             raise gr.Error("measure and against must be what the page offers.", print_exception=False)
         table = read()
         figures = plot(table, split, measure, against), variety_plot(table)

@@ -1,8 +1,9 @@
 """The Training page: how the models learned, and a short training of one's own."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import gradio as gr
@@ -14,7 +15,7 @@ from app.engine.trainings import FEWEST, LOSSES, MOST, Order, Trainings, sentenc
 from app.engine.uploads import FEWEST as FEWEST_PICTURES
 from app.engine.uploads import MOST as MOST_PICTURES
 from app.errors import ForgedError
-from app.look.events import QUIET, SAYING, at_once, busy, show_errors
+from app.look.events import QUIET, SAYING, UNCHECKED, at_once, busy, show_errors
 from app.look.tables import cached_file
 from app.pages.training.curves import curves, terms
 from e2ed2.errors import UserError
@@ -107,38 +108,38 @@ class TrainingPage:
         picked = [self.chosen, self.term, self.over]
         progress = [self.status, self.latest, self.start, self.stop, self.go_on, self.paint, self.timer]
         demo.load(self.open_page, None, [self.chosen, self.term, self.plot, self.run, self.base, *progress], **QUIET)
-        self.chosen.change(self.offer_terms, [self.chosen, self.term], self.term, **QUIET)
+        self.chosen.change(self.offer_terms, [self.chosen, self.term], self.term, **UNCHECKED)
         gr.on(
             [self.chosen.change, self.term.change, self.over.change],
             self.draw,
             picked,
             self.plot,
-            queue=False,
-            show_progress="hidden",
-            api_name="curves",
-            api_description="A plotly figure of trainings by their names.",
+            **UNCHECKED,
         )
-        self.sharing.click(outputs=self.sharing, **at_once(busy("Looking …"))).then(
+        gr.api(self.curves_of, api_name="curves")
+        looked = self.sharing.click(outputs=self.sharing, **at_once(busy("Looking …"))).then(
             self.choose_sharing, None, [self.chosen, self.sharing], **SAYING
         )
-        self.run.change(self.offer_moments, self.run, self.moment, **QUIET)
+        looked.failure(outputs=self.sharing, **at_once(gr.update(value=SHARING, interactive=True)))
+        self.run.change(self.offer_moments, self.run, self.moment, **UNCHECKED)
         gr.on(
             [self.run.change, self.moment.change],
             self.show_sheet,
             [self.run, self.moment],
             [self.sheet, self.when],
-            **QUIET,
+            **UNCHECKED,
         )
-        self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
+        begun = self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
             self.begin,
             [self.base, self.loss, self.updates, self.files, self.chosen],
             [*progress, self.chosen],
             api_name="train",
+            preprocess=False,
             concurrency_limit=1,
             show_progress="hidden",
             api_description="Start a short training. Returns a line about it.",
         )
-        self.stop.click(outputs=self.stop, **at_once(busy("Stopping …"))).then(
+        halted = self.stop.click(outputs=self.stop, **at_once(busy("Stopping …"))).then(
             self.halt,
             None,
             progress,
@@ -147,12 +148,17 @@ class TrainingPage:
             show_progress="hidden",
             api_description="Stop the training after the update that is being made. Returns a line.",
         )
-        self.go_on.click(outputs=self.go_on, **at_once(busy("Starting …"))).then(self.resume, None, progress, **SAYING)
+        resumed = self.go_on.click(outputs=self.go_on, **at_once(busy("Starting …"))).then(
+            self.resume, None, progress, **SAYING
+        )
+        for done in (begun, halted, resumed):
+            done.failure(self.progress, None, progress, **QUIET)
         watched = [*progress, self.term, self.plot, self.moment, self.seen]
         self.timer.tick(
             self.look,
             [*picked, self.run, self.seen],
             watched,
+            preprocess=False,
             show_progress="hidden",
             api_visibility="private",
             concurrency_limit=8,
@@ -208,6 +214,18 @@ class TrainingPage:
             return gr.Plot(visible=False)
         return gr.Plot(curves(runs, term, over), visible=True)
 
+    def curves_of(self, names: list[str], term: str, over: Literal["step", "seconds"] = "step") -> dict[str, Any]:
+        """A plotly figure, as JSON, of one value that these trainings logged, over updates or seconds."""
+        known = find_runs(self.services.models)
+        if not isinstance(names, list) or not names or not all(name in known for name in names):
+            raise gr.Error(f"names must be some of {', '.join(known)}.", print_exception=False)
+        offered = terms(self.runs(names))
+        if term not in offered or over not in ("step", "seconds"):
+            raise gr.Error(
+                f"term must be one of {', '.join(offered)}, and over step or seconds.", print_exception=False
+            )
+        return json.loads(curves(self.runs(names), term, over).to_json())
+
     def choose_sharing(self) -> tuple[Any, Any]:
         pair = sharing_pair(find_runs(self.services.models))
         if len(pair) < 2:
@@ -229,11 +247,14 @@ class TrainingPage:
     def sheets(self, name: str | None) -> list:
         return [sheet for run in self.runs([name] if name else []) for sheet in run.sheets()]
 
-    def begin(self, base, loss, updates, files, chosen) -> tuple[Any, ...]:
-        with show_errors() as sentences:
-            if loss not in LOSSES or not whole(updates, FEWEST, MOST):
-                raise ForgedError(f"loss must be one of {', '.join(LOSSES)}, and updates from {FEWEST} to {MOST}.")
-            order = Order(self.services.known(base), loss, int(updates), tuple(files or ()))
+    def begin(self, base, loss, updates, files, chosen, request: gr.Request) -> tuple[Any, ...]:
+        with show_errors(request) as sentences:
+            if loss not in list(LOSSES):
+                raise ForgedError(f"loss must be one of {', '.join(LOSSES)}.")
+            if not whole(updates, FEWEST, MOST):
+                raise ForgedError(f"updates must be a whole number from {FEWEST} to {MOST}.")
+            uploaded = tuple(file["path"] for file in files or ())
+            order = Order(self.services.known(base), loss, int(updates), uploaded)
             name = f"runs/own/{self.trainings.start(order)}"
             return *self.progress(), gr.Dropdown(choices=sorted({*find_runs(self.services.models), name}), value=[name])
         return sentences[0], *self.progress()[1:], gr.skip()
@@ -243,8 +264,8 @@ class TrainingPage:
         _, *rest = self.progress()
         return "It stops after the update that is being made, and saves.", *rest
 
-    def resume(self) -> tuple[Any, ...]:
-        with show_errors() as sentences:
+    def resume(self, request: gr.Request) -> tuple[Any, ...]:
+        with show_errors(request) as sentences:
             names = self.trainings.names()
             if not names:
                 raise UserError("There is no training to go on with.")

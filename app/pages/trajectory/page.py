@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.engine.painter import NO_MODELS, Services
 from app.errors import ForgedError
-from app.look.events import PAINTING, QUIET, at_once, busy, show_errors
+from app.look.events import FAILED, PAINTING, QUIET, UNCHECKED, afterwards, at_once, busy, show_errors
 from app.look.tables import cached, kept, page_tables
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.inference.request import MAX_PROMPT, STEPS
@@ -70,7 +70,7 @@ class TrajectoryPage:
     def wire(self, demo: gr.Blocks) -> None:
         demo.load(self.open_page, None, [self.model, self.second], **QUIET)
         chosen = [self.model, self.second]
-        gr.on([one.change for one in chosen], self.suit_models, [*chosen, self.steps], self.steps, **QUIET)
+        gr.on([one.change for one in chosen], self.suit_models, [*chosen, self.steps], self.steps, **UNCHECKED)
         common = [self.prompt, self.model, self.steps, self.seed]
         both = [self.prompt, self.model, self.second, self.steps, self.seed]
         self.act(
@@ -110,7 +110,8 @@ class TrajectoryPage:
         done = room.then(
             act, inputs, [output, self.status], preprocess=False, api_name=name, api_description=description, **PAINTING
         )
-        done.then(lambda: gr.Button(label, interactive=True), None, button, **QUIET)
+        afterwards(done, outputs=button, **at_once(gr.update(value=label, interactive=True)))
+        done.failure(outputs=self.status, **at_once(FAILED))
 
     def open_page(self) -> tuple[Any, Any]:
         choices = gr.Dropdown(choices=self.services.models.choices())
@@ -124,27 +125,27 @@ class TrajectoryPage:
         only = next(filter(None, map(models.only, chosen)), None)
         return gr.Slider(value=steps if steps in possible else possible[-1], interactive=not only, info=only)
 
-    def show_steps(self, prompt, model, second, steps, seed) -> Iterator[tuple[Any, Any]]:
-        with show_errors() as sentences:
+    def show_steps(self, prompt, model, second, steps, seed, request: gr.Request) -> Iterator[Any]:
+        with show_errors(request) as sentences:
             tables = []
             for name in dict.fromkeys((self.services.known(model), self.services.known(second))):
                 job = self.services.plan(prompt, name, steps, seed)[0]
                 tables.append(steps_table(self.services, job))
                 yield page_tables(tables, cached(self.table.GRADIO_CACHE)), ""
         if sentences:
-            yield gr.skip(), sentences[0]
+            yield {self.status: sentences[0]}
 
-    def show_seeds(self, prompt, model, steps, seed) -> Iterator[tuple[Any, Any]]:
-        with show_errors() as sentences:
+    def show_seeds(self, prompt, model, steps, seed, request: gr.Request) -> Iterator[Any]:
+        with show_errors(request) as sentences:
             pictures = []
             for picture, words in seed_cells(self.services, self.services.plan(prompt, model, steps, seed, SEEDS)):
                 pictures.append((kept(picture, self.seeds.GRADIO_CACHE), words))
                 yield pictures, ""
         if sentences:
-            yield gr.skip(), sentences[0]
+            yield {self.status: sentences[0]}
 
-    def show_between(self, prompt, model, steps, seed, other) -> Iterator[tuple[Any, Any]]:
-        with show_errors() as sentences:
+    def show_between(self, prompt, model, steps, seed, other, request: gr.Request) -> Iterator[Any]:
+        with show_errors(request) as sentences:
             job = self.services.plan(prompt, model, steps, seed)[0]
             if not isinstance(other, str):
                 raise ForgedError("other must be text.")
@@ -154,7 +155,7 @@ class TrajectoryPage:
                 pictures.append((kept(picture, self.between.GRADIO_CACHE), words))
                 yield pictures, ""
         if sentences:
-            yield gr.skip(), sentences[0]
+            yield {self.status: sentences[0]}
 
 
 def _row_of_pictures(label: str) -> gr.Gallery:

@@ -1,0 +1,137 @@
+"""Every page from Python, as the README promises: results for what can be asked, errors for what cannot."""
+
+from collections.abc import Callable
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from app.settings import settings_or_exit
+
+settings_or_exit()
+
+PAINT = ("red apple", "l2", 2, 7)
+
+
+def picture_files(gallery: list) -> list[str]:
+    return [entry["image"] for entry in gallery]
+
+
+def generated(*values: object) -> None:
+    pictures, line, seed, link, file = values
+    assert len(picture_files(pictures)) == 2
+    assert "2 pictures" in line
+    assert seed == 7
+    assert "prompt=" in link
+    assert file.endswith(".zip")
+
+
+def compared(*values: object) -> None:
+    table, line, png, html, *_ = values
+    assert str(table).count("<img") >= 8
+    assert "Seed 7" in line
+    assert png.endswith(".png")
+    assert html.endswith(".html")
+
+
+def rows(gallery: list, line: str) -> None:
+    assert len(gallery) >= 4
+    assert all(picture_files(gallery))
+
+
+# Every endpoint: what can be asked and what comes, and what cannot be asked.
+CASES: dict[str, tuple[tuple, Callable[..., None], list[tuple]]] = {
+    "/generate": (
+        (*PAINT, False, 2),
+        generated,
+        [
+            ("", "l2", 2, 7, False, 1),
+            ("a" * 201, "l2", 2, 7, False, 1),
+            (5, "l2", 2, 7, False, 1),
+            ("cat", "nothing", 2, 7, False, 1),
+            ("cat", ["l2"], 2, 7, False, 1),
+            ("cat", "l2", 2.5, 7, False, 1),
+            ("cat", "l2", 9, 7, False, 1),
+            ("cat", "l2", "2", 7, False, 1),
+            ("cat", "l2", 2, -1, False, 1),
+            ("cat", "l2", 2, 1.5, False, 1),
+            ("cat", "l2", 2, "7", False, 1),
+            ("cat", "l2", 2, None, False, 1),
+            ("cat", "l2", 2, 2**31, False, 1),
+            ("cat", "l2", 2, 7, "no", 1),
+            ("cat", "l2", 2, 7, False, 100),
+            ("cat", "independent", 4, 7, False, 1),
+        ],
+    ),
+    "/compare": (
+        ("red apple", ["l2", "l2-lpips"], 7),
+        compared,
+        [("", ["l2"], 7), ("cat", [], 7), ("cat", "l2", 7), ("cat", ["nothing"], 7), ("cat", ["l2"], 1.5)],
+    ),
+    "/trajectory": (
+        ("red apple", "l2", "l2-lpips", 2, 7),
+        lambda table, line: None if str(table).count("<img") >= 8 else pytest.fail(str(table)[:200]),
+        [("", "l2", "l2", 2, 7), ("cat", "l2", "nothing", 2, 7), ("cat", "l2", "l2", 2.5, 7)],
+    ),
+    "/seeds": (PAINT, rows, [("cat", "l2", 0, 7), ("cat", "l2", 2, -1)]),
+    "/between": (
+        (*PAINT, "sunflower"),
+        rows,
+        [(*PAINT, ""), (*PAINT, 5), (*PAINT, "a" * 201), ("", "l2", 2, 7, "cat")],
+    ),
+    "/curves": (
+        (["measured"], "l2", "seconds"),
+        lambda figure: None if figure["data"] else pytest.fail("an empty figure"),
+        [(["nothing"], "l2", "step"), ([], "l2", "step"), (["measured"], "nothing", "step"), (["measured"], "l2", "x")],
+    ),
+    "/results": (
+        ("train",),
+        lambda table: None if {"model", "steps"} <= set(table[0]) else pytest.fail(str(table[0])),
+        [("nothing",), (None,)],
+    ),
+    "/train": (
+        (),
+        lambda *_: None,
+        [("nothing", "l2", 50, None, []), ("l2", "x", 50, None, []), ("l2", "l2", 5.5, None, [])],
+    ),
+    "/stop_training": ((), lambda line, *_: None if "stop" in line.lower() else pytest.fail(line), []),
+}
+
+
+@pytest.fixture(scope="module")
+def client(start_app, with_independent) -> Client:
+    folder = with_independent / "measured"
+    folder.mkdir(exist_ok=True)
+    lines = "".join(f'{{"step": {i}, "seconds": {i}, "l2": {1 / i}}}\n' for i in range(1, 9))
+    (folder / "metrics.jsonl").write_text(lines)
+    return Client(start_app(E2ED2_CHECKPOINTS=str(with_independent)), verbose=False)
+
+
+def test_every_endpoint_has_a_case(client):
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(named) == set(CASES)
+
+
+@pytest.mark.parametrize("endpoint", [name for name in CASES if name != "/train"])
+def test_what_can_be_asked_is_answered(client, endpoint):
+    asked, check, _ = CASES[endpoint]
+    answer = client.predict(*asked, api_name=endpoint)
+    check(*(answer if isinstance(answer, tuple) else (answer,)))
+
+
+@pytest.mark.parametrize("prompt", ["linear algebra", "😀"])
+def test_a_prompt_far_from_everything_is_answered_with_pictures_too(client, prompt):
+    pictures, line, _, _, file = client.predict(prompt, "l2", 2, 7, False, 1, api_name="/generate")
+    assert "far from what" in line
+    assert len(picture_files(pictures)) == 1
+    assert file.endswith(".png")
+
+
+@pytest.mark.parametrize(("endpoint", "asked"), [(name, bad) for name, case in CASES.items() for bad in case[2]])
+def test_what_cannot_be_asked_is_an_error_in_one_sentence(client, endpoint, asked):
+    with pytest.raises(AppError) as error:
+        client.predict(*asked, api_name=endpoint)
+    said = str(error.value)
+    assert said.rstrip().endswith(".")
+    assert "Traceback" not in said
+    assert "errors.pydantic.dev" not in said
