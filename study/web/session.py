@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from starlette.background import BackgroundTask
 
 from study.protocol.spec import ANSWERS
 from study.stopping import stop_if_decided
@@ -40,9 +41,20 @@ def here(request: Request, token: str) -> Response:
     if rater.practised < len(PRACTICE):
         return _practice(request, rater, "")
     if rater.status == "abandoned":
-        welcome_back(store_of(request).database, rater)
+        return _show(request, rater, "return.html")
     screen = next_screen(store_of(request).database, rater)
     return _pair(request, rater, screen) if screen else _thanks(request, rater)
+
+
+@router.post("/r/{token}/return")
+def return_(request: Request, token: str) -> Response:
+    """A rater who was away for too long goes on with the pairs that nobody has answered meanwhile."""
+    rater = find_rater(store_of(request).database, token)
+    if rater.status == "abandoned":
+        welcome_back(store_of(request).database, rater)
+        if next_screen(store_of(request).database, rater) is None:
+            finish(store_of(request).database, rater)
+    return go(request, f"r/{token}")
 
 
 @router.post("/r/{token}/start")
@@ -79,15 +91,21 @@ async def vote(request: Request, token: str) -> Response:
     return await run_in_threadpool(_vote, request, token, form)
 
 
+@router.post("/r/{token}/back")
+def undo(request: Request, token: str) -> Response:
+    """Notes that the rater went back, then shows the last pair."""
+    rater = find_rater(store_of(request).database, token)
+    if screen := _last(request, rater):
+        note(store_of(request).database, rater, "undo", screen.assignment)
+    return go(request, f"r/{token}/back")
+
+
 @router.get("/r/{token}/back")
 def back(request: Request, token: str) -> Response:
     """The last pair once more, with the answers given; a change is a new revision."""
     rater = find_rater(store_of(request).database, token)
-    screen = last_screen(store_of(request).database, rater)
-    if screen is None or rater.practised < len(PRACTICE) or rater.study.spec.by_visitor:
-        return go(request, f"r/{token}")
-    note(store_of(request).database, rater, "undo", screen.assignment)
-    return _pair(request, rater, screen)
+    screen = _last(request, rater)
+    return _pair(request, rater, screen) if screen else go(request, f"r/{token}")
 
 
 @router.get("/r/{token}/pause")
@@ -113,8 +131,19 @@ def _vote(request: Request, token: str, form: dict[str, str]) -> Response:
         decode_ms=_whole(form.get("decode", "")),
         viewport=viewport if re.fullmatch(r"\d{1,6}x\d{1,6}@[\d.]{1,8}", viewport) else "",
     )
-    cast(store_of(request).database, rater, ballot)
-    return go(request, f"r/{token}")
+    store = store_of(request)
+    cast(store.database, rater, ballot)
+    response = go(request, f"r/{token}")
+    if find_rater(store.database, token).status == "finished":  # the rater does not wait for the statistics
+        response.background = BackgroundTask(stop_if_decided, store.database, rater.study)
+    return response
+
+
+def _last(request: Request, rater: Participation) -> Screen | None:
+    """The screen to go back to, where there is one that may be changed."""
+    if rater.practised < len(PRACTICE) or rater.study.spec.by_visitor:
+        return None
+    return last_screen(store_of(request).database, rater)
 
 
 def _whole(text: str) -> int | None:
@@ -145,11 +174,8 @@ def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
 
 
 def _thanks(request: Request, rater: Participation) -> Response:
-    if rater.status != "finished":
-        finish(store_of(request).database, rater)
     if told := reveal(store_of(request).database, rater):
         return _show(request, rater, "reveal.html", told=told)
-    stop_if_decided(store_of(request).database, rater.study)
     receipt, offer = last_receipt(store_of(request).database, rater), offer_of(request)
     offered = offer if offer and offer.token == rater.study.token else None
     return _show(request, rater, "thanks.html", receipt=receipt, offered=offered, turk=_turk(request, rater))

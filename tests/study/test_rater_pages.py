@@ -166,7 +166,7 @@ def test_every_page_is_accessible_in_light_and_dark(open_page, site, study):
             page.keyboard.press(key)
     expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
     visit.assert_accessible()
-    page.get_by_role("link", name="Change my answer").click()
+    page.get_by_role("button", name="Change my answer").click()
     open_vote(page, "7 of 7")
     visit.assert_accessible()
     page.get_by_role("link", name="Pause").click()
