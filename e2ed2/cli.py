@@ -3,10 +3,9 @@
 import hashlib
 import json
 import sys
-from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -147,23 +146,25 @@ def evaluate_command(arguments: list[str]) -> None:
 
 
 def data_command(arguments: list[str]) -> None:
+    from e2ed2.data.check import check
     from e2ed2.data.pictures import DataConfig, load_pictures
     from e2ed2.data.sheet import contact_sheet
 
     @dataclass(frozen=True)
-    class Show:
-        """Count the pictures and draw a contact sheet of some."""
+    class Data:
+        """Look at a training set: `check` says whether it can be used, `show` also draws a contact sheet."""
 
-        action: Annotated[str, tyro.conf.Positional] = "show"
+        action: Annotated[Literal["check", "show"], tyro.conf.Positional] = "show"
+        where: Annotated[str | None, tyro.conf.Positional] = None
+        """The set, as --path has it."""
         data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
         out: Path = Path("contact-sheet.png")
         limit: int = 96
 
-    options = tyro.cli(Show, prog="python -m e2ed2 data", args=arguments)
-    if options.action != "show":
-        raise UserError(f"Unknown action {options.action!r}: the only one is `data show`.")
-    pictures = load_pictures(options.data)
-    contact_sheet(pictures, options.limit).save(options.out)
-    styles = ", ".join(f"{style or 'no style'} {count}" for style, count in sorted(Counter(pictures.styles).items()))
-    print(f"{len(pictures)} pictures, {len(set(pictures.captions))} captions; {styles}")
-    print(f"contact sheet: {options.out}")
+    options = tyro.cli(Data, prog="python -m e2ed2 data", args=arguments)
+    config = replace(options.data, path=options.where) if options.where else options.data
+    pictures = load_pictures(config)
+    print("\n".join(check(pictures)))
+    if options.action == "show":
+        contact_sheet(pictures, options.limit).save(options.out)
+        print(f"contact sheet: {options.out}")

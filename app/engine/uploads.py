@@ -1,12 +1,13 @@
 """A visitor's pictures become a folder that a training reads."""
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
 from app.look.words import counted
+from e2ed2.data.decode import decode
+from e2ed2.data.sources import records
 from e2ed2.errors import UserError
 
 FEWEST, MOST = 12, 500  # pictures
@@ -14,6 +15,9 @@ MEGABYTES = 50  # all together
 SIDE = 512  # px; larger ones are made smaller
 CAPTION = "text"  # the column
 TABLE = "metadata.csv"
+MEANINGLESS = re.compile(
+    r"(img|dscn?|dscf|pxl|mvimg|image|photo|picture|screenshot|unnamed|untitled|download)?\d*|\d{8}t\d+|wa\d+"
+)
 
 
 def take(files: Sequence[str], folder: Path) -> None:
@@ -26,7 +30,9 @@ def take(files: Sequence[str], folder: Path) -> None:
     if sum(path.stat().st_size for path in paths) > MEGABYTES * 2**20:
         raise UserError(f"These files are too large: {MEGABYTES} MB are possible in all.")
     tables = [path for path in paths if path.name == TABLE]
-    pictures = [path for path in paths if path.suffix.lower() not in (".csv", ".txt")]
+    if other := [path.name for path in paths if path.suffix.lower() in (".csv", ".txt") and path.name != TABLE]:
+        raise UserError(f"{other[0]} is not used: call the table of captions {TABLE}, or leave it out.")
+    pictures = [path for path in paths if path not in tables]
     if not FEWEST <= len(pictures) <= MOST:
         raise UserError(f"These are {counted(len(pictures), 'picture')}: choose {FEWEST} to {MOST}.")
     captions = _captions(tables[0]) if tables else {path.name: _words(path) for path in pictures}
@@ -41,24 +47,25 @@ def take(files: Sequence[str], folder: Path) -> None:
 
 
 def _captions(table: Path) -> dict[str, str]:
-    with open(table, newline="", errors="replace") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"file_name", CAPTION} <= set(rows[0]):
-        raise UserError(f"{TABLE} needs the columns file_name and {CAPTION} in its first line.")
-    return {Path(row["file_name"] or "").name: row[CAPTION] or "" for row in rows}
+    needed = f"{TABLE} needs the columns file_name and {CAPTION} in its first line"
+    try:
+        rows = records(table)
+    except ValueError as error:
+        raise UserError(f"{needed} ({str(error).rstrip('.')}).") from None
+    if CAPTION not in rows[0]:
+        raise UserError(f"{needed}.")
+    return {Path(row["file_name"]).name: row[CAPTION] for row in rows}
 
 
 def _words(path: Path) -> str:
-    """`red-apple_2.png` => `red apple`."""
-    return " ".join(word for word in path.stem.replace("_", " ").replace("-", " ").split() if not word.isdigit())
+    """`red-apple_2.png` => `red apple`; empty where the name is one that a camera or a program gave."""
+    words = [word for word in path.stem.replace("_", " ").replace("-", " ").split() if not word.isdigit()]
+    return "" if all(MEANINGLESS.fullmatch(word.lower()) for word in words) else " ".join(words)
 
 
 def _copy(path: Path, folder: Path, number: int) -> str:
     name = f"{number:04d}.png"
-    try:
-        with Image.open(path) as image:
-            image.thumbnail((SIDE, SIDE))
-            image.convert("RGB").save(folder / name)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path.name} is not a picture that can be read: leave it out.") from error
+    image = decode(path, path.name)
+    image.thumbnail((SIDE, SIDE))
+    image.save(folder / name)
     return name

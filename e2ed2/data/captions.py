@@ -21,7 +21,6 @@ from e2ed2.types import TextEmbedding
 PLAIN = ("{}", "a {}", "{} emoji", "a picture of a {}", "the {}", "a cute little {}")
 STYLED = ("{}, {} style", "{} in {} style", "{} {}")
 COMMON = 4  # a keyword that more concepts share says too little to stand alone
-LONG = 40  # characters; a name that has more is a sentence
 MIXES = 6  # draws of several keywords together
 
 
@@ -108,7 +107,11 @@ def precomputed(captions: list[str]) -> Precomputed:
 
 
 def caption_texts(pictures: Pictures) -> tuple[list[list[str]], list[list[str]]]:
-    """For each picture its captions without and with the style's name."""
+    """For each picture its captions without and with the style's name. A person's own captions are used as they are."""
+    if not pictures.named:
+        return [[text, *more] for text, more in zip(pictures.captions, pictures.others, strict=True)], [
+            [] for _ in pictures.captions
+        ]
     concepts = dict(zip(pictures.captions, pictures.keywords, strict=True))
     shared = Counter(keyword for keywords in concepts.values() for keyword in keywords)
     things: dict[str, tuple[list[str], list[str]]] = {}
@@ -132,15 +135,13 @@ def caption_texts(pictures: Pictures) -> tuple[list[list[str]], list[list[str]]]
 def name_texts(name: str, keywords: list[str]) -> list[str]:
     """The name in every template, each telling keyword in one."""
     words = [name, *keywords]
-    if name.lower() != name or len(name) > LONG:  # somebody's own sentence: leave it as it is
-        words = [name]
     return [PLAIN[j % len(PLAIN)].format(word) for j, word in enumerate([name] * len(PLAIN) + words)]
 
 
 def other_texts(name: str, keywords: list[str], descriptions: list[str]) -> list[str]:
     """Several keywords together, always the same draws for the same thing, and its descriptions twice."""
     draw, texts = random.Random(name), []
-    for _ in range(MIXES if keywords and len(name) <= LONG else 0):
+    for _ in range(MIXES if keywords else 0):
         some = draw.sample(keywords, min(len(keywords), draw.choice((2, 3, 4))))
         texts += [" ".join(some), f"{name} {' '.join(some[:2])}", f"a {some[0]} {name}"]
     return sorted(set(texts)) + [form.format(text) for text in descriptions for form in ("{}", "a {}")]

@@ -1,24 +1,23 @@
 """Pictures with captions, from the bundled set or anybody's, decoded once into memory."""
 
 import json
-import tarfile
-from collections.abc import Generator
-from contextlib import contextmanager
+import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import torch
-from datasets.exceptions import DatasetsError
 from PIL import Image
 from torch import Tensor
 
 from e2ed2.assets import EMOJI, EMOJI_WORDS
+from e2ed2.data.decode import decode
+from e2ed2.data.sources import Row, read_table
 from e2ed2.errors import UserError
 
 BUNDLED = "emoji"  # a name, so that a run's settings hold wherever the repository lies
+LISTED = 10  # problems in a message
+ADVICE = "{bad} of {count} pictures cannot be used: mend them, or leave them out with --data.skip-bad."
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,16 @@ class DataConfig:
     """Which pictures to train on."""
 
     path: str = BUNDLED
-    """`emoji`, the bundled set; else a folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), a Parquet
-    file, or WebDataset shards."""
+    """`emoji`, the bundled set; else a folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), Parquet
+    files, or WebDataset shards. docs/data.md has all that is read."""
     split: str = "train"
     """Keep rows whose `split` column says this; ignored where there is no such column."""
     image_column: str = "image"
     caption_column: str = "caption"
     resolution: int = 128
     """Height and width in pixels; pictures are centre-cropped to a square and area-resized."""
+    skip_bad: bool = False
+    """Leave out pictures that cannot be read or have no caption, and say which, instead of refusing the set."""
 
     def __post_init__(self) -> None:
         if self.resolution < 16:
@@ -45,10 +46,13 @@ class Pictures:
     """N captioned pictures, all of one size."""
 
     images: np.ndarray  # uint8 [N, H, W, 3], RGB
-    captions: list[str]
-    keywords: list[list[str]] = field(repr=False)  # other words for the same thing; may be empty
-    styles: list[str] = field(repr=False)  # the word that names the drawing style; "" where there is none
-    descriptions: list[list[str]] = field(repr=False)  # sentences about the thing; may be empty
+    captions: list[str]  # what is in each; of the bundled drawings, the concept's name
+    others: list[list[str]] = field(default_factory=list, repr=False)  # each one's other captions
+    # Of the bundled drawings: other words for the concept, the word that names the drawing style, sentences about it.
+    keywords: list[list[str]] = field(default_factory=list, repr=False)
+    styles: list[str] = field(default_factory=list, repr=False)
+    descriptions: list[list[str]] = field(default_factory=list, repr=False)
+    named: bool = False  # captions are names of concepts, from which prompts are made; else they are used as they are
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -67,69 +71,78 @@ def load_pictures(config: DataConfig) -> Pictures:
     """Read and decode every picture of the split: N * H * W * 3 bytes of memory.
 
     Raises:
-        UserError: nothing readable at the path, no such column, or no picture in the split.
+        UserError: nothing readable at the path, no such column, no picture in the split, or pictures or captions that
+            cannot be used, all of them in one message.
     """
-    with as_unreadable(config.path):
-        table = open_table(config.path)
+    rows = rows_of(config)
+    squares, captions, problems = [], [], list[str]()
+    for row in rows:
+        try:
+            texts = texts_of(row.fields.get(config.caption_column), row.name)
+            squares.append(square(decode(row.image, row.name), config.resolution))
+            captions.append(texts)
+        except UserError as error:
+            problems.append(str(error))
+    if problems and not config.skip_bad:
+        raise UserError("\n".join([*listed(problems), ADVICE.format(bad=len(problems), count=len(rows))]))
+    if problems:
+        print("\n".join([*listed(problems), f"{len(problems)} of {len(rows)} pictures are left out."]), file=sys.stderr)
+    if not squares:
+        raise UserError(f"{config.path} holds no picture that can be used.")
+    names = [texts[0] for texts in captions]
+    if config.path != BUNDLED:
+        return Pictures(np.stack(squares), names, others=[texts[1:] for texts in captions])
+    more = json.loads(EMOJI_WORDS.read_text())
+    return Pictures(
+        np.stack(squares),
+        names,
+        keywords=[
+            [*row.fields["keywords"], *more.get(name, {}).get("keywords", [])]
+            for row, name in zip(rows, names, strict=True)
+        ],
+        styles=[row.fields["style"] for row in rows],
+        descriptions=[more.get(name, {}).get("descriptions", []) for name in names],
+        named=True,
+    )
+
+
+def rows_of(config: DataConfig) -> list[Row]:
+    """Of the split, where there are splits. Raises UserError: no such column, or no row."""
+    table = read_table(str(EMOJI) if config.path == BUNDLED else config.path, config.image_column)
     for column in (config.image_column, config.caption_column):
-        if column not in table.column_names:
+        if column not in table.columns:
             raise UserError(
-                f"{config.path} has no column {column!r} (it has {', '.join(table.column_names)}): "
+                f"{config.path} has no column {column!r} (it has {', '.join(table.columns)}): "
                 "name yours with --data.image-column and --data.caption-column."
             )
-    if "split" in table.column_names:
-        splits = np.array(table["split"])
-        table = table.select(np.flatnonzero(splits == config.split))
-        if len(table) == 0:
-            raise UserError(f"No picture has split {config.split!r}: choose one of {', '.join(sorted(set(splits)))}.")
-    if len(table) == 0:
-        raise UserError(f"{config.path} holds no picture.")
-    with as_unreadable(config.path):
-        images = table.cast_column(config.image_column, datasets.Image(mode="RGB"))[config.image_column]
-        squares = np.stack([square(image, config.resolution) for image in images])
-    captions, count = list(table[config.caption_column]), len(table)
-    keywords = list(table["keywords"]) if "keywords" in table.column_names else [[]] * count
-    more = json.loads(EMOJI_WORDS.read_text()) if config.path == BUNDLED else {}
-    return Pictures(
-        images=squares,
-        captions=captions,
-        keywords=[
-            [*known, *more.get(name, {}).get("keywords", [])] for name, known in zip(captions, keywords, strict=True)
-        ],
-        styles=list(table["style"]) if "style" in table.column_names else [""] * count,
-        descriptions=[more.get(name, {}).get("descriptions", []) for name in captions],
-    )
+    if table.unlisted:
+        some = ", ".join(table.unlisted[:3])
+        print(f"{len(table.unlisted)} pictures have no line in the table and are not used: {some} ...", file=sys.stderr)
+    if "split" not in table.columns:
+        return table.rows
+    splits = [str(row.fields.get("split") or "") for row in table.rows]
+    rows = [row for row, split in zip(table.rows, splits, strict=True) if split == config.split]
+    if not rows:
+        offered = ", ".join(sorted(set(splits) - {""})) or "none: the column is empty"
+        raise UserError(f"No picture has split {config.split!r}: choose one of {offered}.")
+    return rows
 
 
-def open_table(path: str) -> datasets.Dataset:
-    file = EMOJI if path == BUNDLED else Path(path)
-    if file.is_dir() and not list(file.glob("*.tar")):
-        return _load("imagefolder", data_dir=path)
-    if file.suffix == ".parquet" and file.is_file():
-        return datasets.Dataset.from_parquet(str(file), keep_in_memory=True)
-    shards = sorted(file.glob("*.tar")) if file.is_dir() else sorted(file.parent.glob(file.name))
-    if shards and all(shard.suffix == ".tar" for shard in shards):
-        return _load("webdataset", data_files=[str(shard) for shard in shards])
-    raise UserError(
-        f"No pictures at {path}: give a folder with metadata.csv or .jsonl, a .parquet file, or .tar shards."
-    )
+def texts_of(value: Any, name: str) -> list[str]:
+    """A picture's captions. Raises UserError: there is none, or it is no text."""
+    values = list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
+    if not all(isinstance(one, str) for one in values if one is not None and one == one):
+        raise UserError(f"{name} has a caption that is no text ({str(value)[:40]}): name a column of texts.")
+    texts = [one.strip() for one in values if isinstance(one, str) and one.strip()]
+    if not texts:
+        raise UserError(f"{name} has no caption.")
+    return texts
 
 
-@contextmanager
-def as_unreadable(path: str) -> Generator[None]:
-    """What `datasets` makes of an empty folder, a table without file names, a damaged file."""
-    try:
-        yield
-    except (OSError, ValueError, LookupError, tarfile.TarError, DatasetsError) as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise UserError(
-            f"{path} cannot be read ({reason}): give a folder of pictures with metadata.csv or .jsonl, whose column "
-            "file_name names each, a .parquet file, or .tar shards."
-        ) from error
-
-
-def _load(kind: str, **where: Any) -> datasets.Dataset:
-    return datasets.load_dataset(kind, split="train", **where)
+def listed(problems: list[str]) -> list[str]:
+    """The first of them, and how many more there are."""
+    more = [f"... and {len(problems) - LISTED} more."] if len(problems) > LISTED else []
+    return problems[:LISTED] + more
 
 
 def square(image: Image.Image, resolution: int) -> np.ndarray:
@@ -137,4 +150,4 @@ def square(image: Image.Image, resolution: int) -> np.ndarray:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
-    return np.asarray(image.convert("RGB").resize((resolution, resolution), Image.Resampling.BOX, box=box))
+    return np.asarray(image.resize((resolution, resolution), Image.Resampling.BOX, box=box))

@@ -1,6 +1,7 @@
 """Captions to embeddings: MiniLM (all-MiniLM-L6-v2), frozen, whose weights come with a Python package."""
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -32,12 +33,38 @@ class TextEncoder:
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> TextEmbedding:
         """`B` captions => embeddings of length L, the longest caption's number of tokens (at most 24)."""
-        encoded = self.tokenizer(
-            list(captions), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-        ).to(self.model.device)
+        texts = [spelt_out(caption) for caption in captions]
+        options: Any = {"padding": True, "truncation": True, "max_length": MAX_TOKENS, "return_tensors": "pt"}
+        encoded = self.tokenizer(texts, **options).to(self.model.device)
         states = self.model(**encoded).last_hidden_state
         mask = encoded["attention_mask"].bool()
         return TextEmbedding(tokens=states * mask[..., None], mask=mask, pooled=pool(states, mask))
+
+    def unread(self, caption: str) -> str:
+        """The end of a caption that is longer than what is read; empty where all is read."""
+        text = spelt_out(caption)
+        places = self.tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_offsets_mapping=True)
+        return text[max(end for _, end in places["offset_mapping"]) :].strip()
+
+    def unknown(self, caption: str) -> list[str]:
+        """The words of a caption that stand for nothing in the encoder's vocabulary."""
+        text = spelt_out(caption)
+        read = self.tokenizer(text, return_offsets_mapping=True)
+        pairs = zip(read["input_ids"], read["offset_mapping"], strict=True)
+        return [text[start:end] for token, (start, end) in pairs if token == self.tokenizer.unk_token_id]
+
+
+def spelt_out(caption: str) -> str:
+    """Emoji by their Unicode names, which the encoder knows: `two 🍎` => `two  red apple `."""
+    return "".join(_name(character) for character in caption)
+
+
+def _name(character: str) -> str:
+    if character in "\ufe0e\ufe0f\u200d" or (unicodedata.category(character) == "Sk" and ord(character) > 0xFFFF):
+        return ""  # how an emoji is drawn, what joins two, the tone of a skin
+    if unicodedata.category(character) != "So" or ord(character) < 0x2190:
+        return character
+    return f" {unicodedata.name(character, '').lower()} "
 
 
 def pool(states: Tensor, mask: Tensor) -> Tensor:

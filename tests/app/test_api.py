@@ -119,7 +119,7 @@ def test_what_can_be_asked_is_answered(client, endpoint):
     check(*(answer if isinstance(answer, tuple) else (answer,)))
 
 
-@pytest.mark.parametrize("prompt", ["linear algebra", "😀"])
+@pytest.mark.parametrize("prompt", ["linear algebra", "quantum field theory"])
 def test_a_prompt_far_from_everything_is_answered_with_pictures_too(client, prompt):
     pictures, line, _, _, file = client.predict(prompt, "l2", 2, 7, False, 1, api_name="/generate")
     assert "far from what" in line

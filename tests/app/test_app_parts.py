@@ -140,11 +140,34 @@ def test_a_number_is_no_caption(upload, tmp_path):
         take([str(Path(file).rename(tmp_path / f"{n}.png")) for n, file in enumerate(upload, 1)], tmp_path / "data")
 
 
+@pytest.mark.parametrize("name", ["IMG_{}", "DSC_{}", "PXL_{}", "Screenshot {}", "20240101T120{}", "WA{}"])
+def test_a_name_that_a_camera_gave_is_no_caption(upload, tmp_path, name):
+    files = [Path(file).rename(tmp_path / f"{name.format(100 + n)}.png") for n, file in enumerate(upload)]
+    with pytest.raises(UserError, match="name it after what it shows"):
+        take([str(file) for file in files], tmp_path / "data")
+
+
+def test_a_table_under_another_name_is_said(upload, tmp_path):
+    (tmp_path / "captions.csv").write_text("file_name,text\n")
+    with pytest.raises(UserError, match=r"captions\.csv is not used: call the table of captions metadata\.csv"):
+        take([*upload, str(tmp_path / "captions.csv")], tmp_path / "data")
+
+
+def test_uploads_are_seen_as_people_see_them(upload, tmp_path):
+    """On white, as the bundled drawings are; and a table that Excel saved is read."""
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(upload[0])
+    rows = "".join(f"red-apple_{n}.png;a fruit\n" for n in range(FEWEST))
+    (tmp_path / "metadata.csv").write_text("file_name;text\n" + rows, encoding="utf-8-sig")
+    take([*upload, str(tmp_path / "metadata.csv")], tmp_path / "data")
+    assert captions(tmp_path / "data") == {"a fruit"}
+    assert Image.open(tmp_path / "data" / "0000.png").getpixel((0, 0)) == (255, 255, 255)
+
+
 def test_uploads_that_are_no_pictures(upload, tmp_path):
     with pytest.raises(UserError, match=f"choose {FEWEST} to"):
         take(upload[:3], tmp_path / "data")
     (tmp_path / "red-apple_0.png").write_text("no picture")
-    with pytest.raises(UserError, match=r"red-apple_0\.png is not a picture"):
+    with pytest.raises(UserError, match=r"red-apple_0\.png cannot be read as a picture"):
         take(upload, tmp_path / "data")
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -191,6 +192,16 @@ def test_inspect_counts_parameters_and_flops(called, tiny_model):
 def test_data_show(called, parquet, tmp_path):
     assert "captions" in called("data", "show", "--path", parquet, "--out", tmp_path / "sheet.png").out
     assert Image.open(tmp_path / "sheet.png").width == 12 * 128
+
+
+def test_data_check_says_what_is_not_read(called, tmp_path):
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    caption = " ".join(f"word{i}" for i in range(40))
+    (tmp_path / "metadata.csv").write_text(f"file_name,caption\na.png,{caption}\n")
+    out = called("data", "check", tmp_path).out
+    assert "1 pictures, 1 different captions" in out
+    assert "1 captions are longer than the 24 tokens" in out
+    assert not Path("contact-sheet.png").exists()
 
 
 def test_data_says_what_is_missing(called, tmp_path):

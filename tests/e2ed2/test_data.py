@@ -63,8 +63,6 @@ def test_webdataset_shards(tmp_path):
         {},
         {"notes.txt": b"no picture"},
         {"metadata.csv": b"name,caption\na.png,a cat\n", "a.png": png("red")},
-        {"metadata.jsonl": b'{"file_name": "b.png", "caption": "a cat"}\n', "a.png": png("red")},
-        {"metadata.jsonl": b'{"file_name": "a.png", "caption": "a cat"}\n', "a.png": b"damaged"},
         {"000.tar": b"damaged"},
     ],
 )
@@ -93,7 +91,7 @@ def test_square_crops_the_middle_and_averages_areas():
 
 def test_pixels_span_minus_one_to_one():
     images = np.stack([np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)])
-    tensor = Pictures(images, ["a", "b"], [[], []], ["", ""], [[], []]).tensor(torch.tensor([1, 0]))
+    tensor = Pictures(images, ["a", "b"]).tensor(torch.tensor([1, 0]))
     assert tensor.shape == (2, 3, 2, 2)
     assert (tensor[0] == 1).all()
     assert (tensor[1] == -1).all()
@@ -102,17 +100,43 @@ def test_pixels_span_minus_one_to_one():
 @pytest.fixture
 def cats():
     images = np.zeros((2, 2, 2, 3), np.uint8)
-    return Pictures(images, ["cat face", "A photo of my cat."], [["kitty"], []], ["noto", ""], [["it purrs"], []])
+    words = {"keywords": [["kitty"], ["puppy"]], "styles": ["noto", ""], "descriptions": [["it purrs"], []]}
+    return Pictures(images, ["cat face", "dog face"], named=True, **words)
 
 
-def test_captions_use_names_keywords_and_styles_but_leave_sentences_alone(cats):
+def test_prompts_are_made_of_names_keywords_and_styles(cats):
     plain, styled = caption_texts(cats)
     assert any("kitty" in text for text in plain[0])
     assert {"it purrs", "a it purrs"} <= set(plain[0])
     assert "cat face, noto style" in styled[0]
     assert not any("noto" in text for text in plain[0])
-    assert all("A photo of my cat." in text for text in plain[1])
     assert styled[1] == []
+
+
+OWN = [
+    "A photograph of the harbour at dawn, many boats, no people",
+    "ein roter Kreis",
+    "红色的圆",
+    "cat face",
+    "Ship 7",
+]
+
+
+def test_a_persons_own_captions_are_used_as_they_are():
+    """Of seven draws, five used to be other words."""
+    others = [["boats"], [], [], ["kitty", "a cat"], []]
+    plain, styled = caption_texts(Pictures(np.zeros((5, 2, 2, 3), np.uint8), OWN, others))
+    assert plain == [[text, *more] for text, more in zip(OWN, others, strict=True)]
+    assert styled == [[]] * 5
+
+
+def test_what_a_training_draws_is_what_the_person_wrote(tmp_path):
+    """Also where columns have names that the bundled set uses."""
+    rows = ["file_name,caption,keywords,style", 'a.png,A Red Circle,"round, red",noto']
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    (tmp_path / "a.png").write_bytes(png("red"))
+    pool = caption_pool(load_pictures(DataConfig(path=str(tmp_path), resolution=16)), precompute=False)
+    assert pool.captions == ["A Red Circle"]
 
 
 def test_caption_embeddings_come_back_from_the_cache_unchanged(cats, tmp_path, monkeypatch):

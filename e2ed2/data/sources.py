@@ -1,0 +1,177 @@
+"""What a training set can be: the rows of a folder, of Parquet files, of WebDataset shards.
+
+Nothing is decoded here. Every text stays as it was written: `None` and `NA` are words like others.
+"""
+
+import glob
+import io
+import tarfile
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pandas as pd
+from datasets.exceptions import DatasetsError
+
+from e2ed2.errors import UserError
+
+IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+SPLITS = ("train", "test", "validation", "val")
+POSSIBLE = (
+    "give a folder of pictures with metadata.csv or .jsonl, whose column file_name names each, a .parquet file or a "
+    "folder of them, or .tar shards"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture that has not been decoded."""
+
+    name: str  # for messages
+    image: Path | bytes
+    fields: dict[str, Any]  # all columns but the image's
+
+
+@dataclass(frozen=True)
+class Table:
+    rows: list[Row]
+    columns: list[str]
+    unlisted: list[str]  # pictures in the folder that no line of its table names
+
+
+def read_table(path: str, image_column: str) -> Table:
+    """Raises UserError: nothing at the path that can be read; the message says what is possible."""
+    place = Path(path)
+    with as_unreadable(path):
+        if place.is_dir():
+            if tars := sorted(place.glob("*.tar")):
+                return _shards(tars, image_column)
+            if any(place.glob("**/*.parquet")) and not any(place.glob("**/metadata.parquet")):
+                return _parquet(sorted(place.glob("**/*.parquet")), image_column)
+            return _folder(place)
+        files = [Path(file) for file in sorted(glob.glob(path))] or [place] * place.is_file()
+        if files and all(file.suffix == ".parquet" for file in files):
+            return _parquet(files, image_column)
+        if files and all(file.suffix == ".tar" for file in files):
+            return _shards(files, image_column)
+    raise UserError(f"No pictures at {path}: {POSSIBLE}.")
+
+
+@contextmanager
+def as_unreadable(path: str) -> Generator[None]:
+    """What libraries make of an empty folder, a table without file names, a damaged file."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, tarfile.TarError, DatasetsError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise UserError(f"{path} cannot be read ({reason}): {POSSIBLE}.") from error
+
+
+def _folder(folder: Path) -> Table:
+    """A table beside the pictures, or a text beside each, or folders that are named after what they show."""
+    pictures = sorted(file for file in folder.rglob("*") if _is_picture(file, folder))
+    tables = sorted(file for name in TABLES for file in folder.rglob(name))
+    rows = [row for table in tables for row in _listed(table, folder)] if tables else _unlisted(pictures, folder)
+    if not rows:
+        raise ValueError("it holds no picture with a caption")
+    named = {row.image for row in rows}
+    columns = list(dict.fromkeys(column for row in rows for column in row.fields))
+    return Table(rows, ["image", *columns], [str(file.relative_to(folder)) for file in pictures if file not in named])
+
+
+def _is_picture(file: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in file.relative_to(folder).parts)
+    return file.suffix.lower() in IMAGES and not hidden
+
+
+def _listed(table: Path, folder: Path) -> Iterable[Row]:
+    for number, fields in enumerate(records(table), 1):
+        name = fields.pop("file_name", None)
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"entry {number} of {table.relative_to(folder)} has no file_name")
+        file = table.parent / name.strip().replace("\\", "/")
+        called = str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
+        yield Row(called, file, _split(file, folder) | fields)
+
+
+def records(table: Path) -> list[dict[str, Any]]:
+    """A table's lines, every cell of a CSV as text."""
+    if table.suffix == ".parquet":
+        return pd.read_parquet(table).to_dict("records")
+    text = _text(table)
+    if table.suffix == ".jsonl":
+        if not text.strip():
+            raise ValueError(f"{table.name} has no line")
+        return pd.read_json(io.StringIO(text), lines=True, dtype=False, convert_dates=False).to_dict("records")
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    found = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, skipinitialspace=True)
+    if "file_name" not in found.columns:
+        raise ValueError(f"{table.name} has no column file_name, only {', '.join(found.columns)}")
+    if found.empty:
+        raise ValueError(f"{table.name} has a header and no line")
+    return found.to_dict("records")
+
+
+def _text(table: Path) -> str:
+    """UTF-8, with or without a byte order mark, or what Excel calls Unicode (UTF-16)."""
+    data = table.read_bytes()
+    try:
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{table.name} is not in UTF-8: save it as UTF-8 ({error.reason} at byte {error.start})"
+        ) from error
+
+
+def _unlisted(pictures: list[Path], folder: Path) -> list[Row]:
+    """Captions from `picture.txt` beside `picture.png`, or labels from the folders' names."""
+    if texts := {file: file.with_suffix(".txt") for file in pictures if file.with_suffix(".txt").is_file()}:
+        return [
+            Row(str(file.relative_to(folder)), file, _split(file, folder) | {"text": _text(text).strip()})
+            for file, text in texts.items()
+        ]
+    inner = {file: [part for part in file.relative_to(folder).parts[:-1] if part not in SPLITS] for file in pictures}
+    return [
+        Row(str(file.relative_to(folder)), file, _split(file, folder) | {"label": parts[-1].replace("_", " ")})
+        for file, parts in inner.items()
+        if parts
+    ]
+
+
+def _split(file: Path, folder: Path) -> dict[str, str]:
+    """Folders `train` and `test` are splits."""
+    first = file.relative_to(folder).parts[0] if file.is_relative_to(folder) else ""
+    return {"split": "validation" if first == "val" else first} if first in SPLITS else {}
+
+
+def _parquet(files: list[Path], image_column: str) -> Table:
+    tables = [datasets.Dataset.from_parquet(str(file), keep_in_memory=True) for file in files]
+    return _rows(datasets.concatenate_datasets(tables), image_column, files[0].name)
+
+
+def _shards(files: list[Path], image_column: str) -> Table:
+    return _rows(
+        datasets.load_dataset("webdataset", data_files=[str(f) for f in files], split="train"), image_column, ""
+    )
+
+
+def _rows(table: datasets.Dataset, image_column: str, name: str) -> Table:
+    """With the pictures' bytes as they are stored."""
+    columns = list(table.column_names)
+    if image_column not in columns:
+        return Table([], columns, [])
+    labels = {name: one for name, one in table.features.items() if isinstance(one, datasets.ClassLabel)}
+    table = table.cast_column(image_column, datasets.Image(decode=False))
+    rows = []
+    for number, row in enumerate(table):
+        stored = row.pop(image_column) or {}
+        row |= {name: label.int2str(row[name]) for name, label in labels.items() if row[name] is not None}
+        called = row.get("__key__") or stored.get("path") or f"row {number}"
+        image = stored.get("bytes") if stored.get("bytes") is not None else Path(stored.get("path") or "missing")
+        rows.append(Row(f"{name} {called}".strip(), image, row))
+    return Table(rows, columns, [])
