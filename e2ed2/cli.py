@@ -57,8 +57,6 @@ def train_command(arguments: list[str]) -> None:
         args=arguments,
     )
     config, out = options.config, options.out
-    if config.objective != "end_to_end" and config.loss != RunConfig.loss:
-        raise UserError(f"A training of kind {config.objective} has a loss of its own: leave --loss out.")
     if options.dry_run:
         from e2ed2.training.describe import describe_run
 

@@ -52,6 +52,10 @@ class UpdateSeeds:
     def stream(self, purpose: str) -> torch.Generator:
         return stream(self.seed, purpose, self.update, self.process, device=self.device)
 
+    def on_cpu(self, purpose: str) -> torch.Generator:
+        """For what Python needs to know, such as where to crop: no GPU is waited for."""
+        return stream(self.seed, purpose, self.update, self.process)
+
     def shared(self, purpose: str) -> torch.Generator:
         """The same on every process, and on the CPU, so that what it decides needs no waiting for a GPU."""
         return stream(self.seed, purpose, self.update)

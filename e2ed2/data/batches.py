@@ -24,11 +24,17 @@ def rows(step: int, batch_size: int, count: int, seed: int) -> Tensor:
     return picked
 
 
+def spread(count: int, wanted: int) -> Tensor:
+    """At most `wanted` different indices below `count`, evenly spaced."""
+    wanted = min(wanted, count)
+    return torch.arange(wanted) * count // wanted
+
+
 class CropBatches:
     """Random square crops with random mirroring, for the codec."""
 
-    def __init__(self, pictures: Pictures, batch_size: int, seed: int, crop: int):
-        self.pictures, self.batch_size, self.seed = pictures, batch_size, seed
+    def __init__(self, pictures: Pictures, batch_size: int, seed: int, crop: int, device: torch.device | str = "cpu"):
+        self.pictures, self.batch_size, self.seed, self.device = pictures, batch_size, seed, device
         self.crop = min(crop, pictures.images.shape[1])
 
     def __call__(self, step: int, process: int = 0, processes: int = 1) -> PictureBatch:
@@ -43,10 +49,10 @@ class CropBatches:
             image[:, y : y + self.crop, x : x + self.crop] for image, x, y in zip(images, lefts, tops, strict=True)
         ]
         crops = torch.stack([crop.flip(-1) if flip else crop for crop, flip in zip(crops, mirrored, strict=True)])
-        return PictureBatch(images=crops)
+        return PictureBatch(images=crops.to(self.device))
 
     def preview(self, count: int = 12) -> PictureBatch:
-        return PictureBatch(images=self.pictures.tensor(torch.arange(count) * (len(self.pictures) // count)))
+        return PictureBatch(images=self.pictures.tensor(spread(len(self.pictures), count)).to(self.device))
 
 
 class CaptionedBatches:
@@ -80,7 +86,7 @@ class CaptionedBatches:
         return self.batch(picked, self.styled_share, self.text_noise, seeds, self.with_images)
 
     def preview(self, count: int = 12) -> CaptionedBatch:
-        picked = torch.arange(count) * (len(self.pictures) // count)
+        picked = spread(len(self.pictures), count)
         return self.batch(picked, 1.0, 0.0, UpdateSeeds(0, 0))
 
     def batch(

@@ -24,7 +24,7 @@ def decode_crop(
     """
     grid, pixels = latents.shape[-1], images.shape[-1]
     size, scale = min(size, grid), pixels // grid
-    top, left = torch.randint(0, grid - size + 1, (2,), generator=generator, device=generator.device).tolist()
+    top, left = torch.randint(0, grid - size + 1, (2,), generator=generator).tolist()
     window = latents[..., top : top + size, left : left + size]
     rows, columns = (slice(first * scale, (first + size) * scale) for first in (top, left))
     return codec.decode(window).float(), images[..., rows, columns]
@@ -33,7 +33,7 @@ def decode_crop(
 def same_crop(fake: Tensor, real: Tensor, generator: torch.Generator, size: int = 64) -> tuple[Tensor, Tensor]:
     """The same random square of both, `size` pixels or all there are: an adversary judges texture by patches."""
     space = max(0, fake.shape[-1] - size)
-    top, left = torch.randint(0, space + 1, (2,), generator=generator, device=generator.device).tolist()
+    top, left = torch.randint(0, space + 1, (2,), generator=generator).tolist()
     window = (..., slice(top, top + size), slice(left, left + size))
     return fake[window], real[window]
 

@@ -77,7 +77,7 @@ class EndToEnd(DenoiserObjective):
         if not self.sees_images:
             return terms
         images = batch.images.repeat_interleave(self.samples, dim=0)
-        fake, real = decode_crop(self.codec, x0, images, seeds.stream("decoded window"))
+        fake, real = decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"))
         if self.perceptual is not None:
             distance = self.perceptual(fake, real)
             if "lpips" in weights:
@@ -86,7 +86,7 @@ class EndToEnd(DenoiserObjective):
                 terms["energy-lpips"] = weights["energy-lpips"] * self.perceptual_energy(distance, fake)
         if self.adversary is not None:
             self.adversary.requires_grad_(False)
-            fake, real = same_crop(fake, real, seeds.stream("judged square"))
+            fake, real = same_crop(fake, real, seeds.on_cpu("judged square"))
             terms["gan"] = weights["gan"] * generator_loss(self.adversary, fake, real, text.pooled)
             self.judged = (fake.detach(), real, text.pooled)
         return terms

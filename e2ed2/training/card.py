@@ -1,17 +1,19 @@
 """A finished model's card: what it is, what it cost, how to make it again."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 from torch import nn
 
+from e2ed2.data.pictures import BUNDLED, Pictures
 from e2ed2.training.config import RunConfig
+from e2ed2.training.trainer import read_metrics
 
 CURVE_POINTS = 400  # kept beside the model; the run's folder has all
 TEMPLATE = """---
-license: apache-2.0
-library_name: diffusers
+{license}library_name: diffusers
 tags: [text-to-image, end-to-end-diffusion]
 ---
 # {name}
@@ -20,36 +22,61 @@ tags: [text-to-image, end-to-end-diffusion]
 
 | | |
 |---|---|
+| data | {data} |
 | parameters | {parameters:.1f} M trained |
-| updates | {updates} of {batch} pictures: {samples} samples |
-| wall time | {minutes:.0f} min on {machine} |
+| updates | {updates} of {batch} pictures{processes}: {samples} samples |
+| wall time | {minutes} on {machine} |
 | work | {petaflop:.3g} PFLOP, beside what the start cost |
 | last {last} logged updates, mean | {final} |
 | started from | {start} |
 | commit | `{commit}` |
 
-Made by `python -m e2ed2 train {name}`; settings in `run.json`, curve in `metrics.jsonl`,
-`preview.png` shows training captions (drawings above, the model's pictures below).
+Settings are in `run.json`, the curve in `metrics.jsonl`; `preview.png` shows training captions (targets above, the
+model's pictures below).
 
-It knows about a thousand things that have an emoji, in six drawing styles, at 128x128 pixels, and paints
-anything else as the nearest of these. Trained on drawings of Noto Emoji (Apache-2.0), Twemoji (CC BY 4.0),
+{about}
+{usage}"""
+USAGE = """
+    from e2ed2 import E2ED2Pipeline
+
+    E2ED2Pipeline.from_pretrained("{folder}")("{caption}", num_inference_steps={steps}).images[0]
+"""
+BUNDLED_DATA = """It knows about a thousand things that have an emoji, in six drawing styles, at 128x128 pixels;
+anything else comes out as the nearest of these. Trained on drawings of Noto Emoji (Apache-2.0), Twemoji (CC BY 4.0),
 Fluent Emoji (MIT), OpenMoji (CC BY-SA 4.0) and EmojiOne 2.3 (CC BY 4.0): see `THIRD_PARTY_NOTICES.md`.
 """
+UNKNOWN_DATA = """The data set says nothing of its licence: whoever publishes this model must know whether they may.
+"""
+LICENSED_DATA = """What the data set says of its licence (`{file}`):
+
+> {text}
+"""
+QUOTED = 1000  # characters
+LICENSE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "COPYING", "README.md")
 WHAT = {
-    "codec": "Images to 8x8x32 latents and back, shared by the models beside it.",
-    "coarse": "The coarse path alone, shared by the denoisers beside it.",
+    "codec": "Images to latents and back.",
+    "coarse": "The coarse path alone.",
     "single_step": "The single-step baseline (Fig. 1a of arXiv 2412.21044), and the start of the end-to-end ones.",
     "end_to_end": "An end-to-end model (Fig. 1b of arXiv 2412.21044): the loss `{loss}` on the final sample, "
     "through all steps; T drawn from {steps} at each update.",
 }
 
 
-def write_card(folder: Path, run: Path, config: RunConfig, model: nn.Module, machine: str, flops: float) -> None:
+def write_card(
+    folder: Path,
+    run: Path,
+    config: RunConfig,
+    model: nn.Module,
+    pictures: Pictures,
+    machine: str,
+    flops: float,
+    processes: int = 1,
+) -> None:
     """Put the card, `run.json`, the curve and the last preview of the run into the model's folder.
 
-    `flops` are those of one update, on each process.
+    `flops` are those of one update, on all processes.
     """
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = read_metrics(run / "metrics.jsonl")
     curve = lines[:: max(1, len(lines) // CURVE_POINTS)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in curve))
     cost = {"flop": flops * config.trainer.steps, "seconds": lines[-1]["seconds"], "machine": machine}
@@ -60,14 +87,21 @@ def write_card(folder: Path, run: Path, config: RunConfig, model: nn.Module, mac
         shutil.copy(previews[-1], folder / "preview.png")
     last = lines[-10:]
     terms = [key for key in last[-1] if key not in ("step", "seconds")]
+    bundled = config.data.path == BUNDLED
+    size = f"{len(pictures)} pictures at {config.data.resolution}x{config.data.resolution} pixels"
     card = TEMPLATE.format(
         name=run.name,
+        license="license: apache-2.0\n" if bundled else "",
+        data="the bundled drawings" if bundled else f"`{config.data.path}`, {size}",
+        about=BUNDLED_DATA if bundled else licence_of(Path(config.data.path)),
+        usage=usage(folder, config, pictures),
+        processes=f" on each of {processes} processes" if processes > 1 else "",
         what=WHAT[config.objective].format(loss=config.loss, steps=", ".join(map(str, config.sampling_steps))),
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6,
         updates=config.trainer.steps,
         batch=config.trainer.batch_size,
-        samples=config.trainer.steps * config.trainer.batch_size,
-        minutes=last[-1]["seconds"] / 60,
+        samples=config.trainer.steps * config.trainer.batch_size * processes * config.samples,
+        minutes=duration(last[-1]["seconds"]),
         machine=machine,
         petaflop=cost["flop"] / 1e15,
         last=len(last),
@@ -76,6 +110,30 @@ def write_card(folder: Path, run: Path, config: RunConfig, model: nn.Module, mac
         commit=settings["commit"][:12] or "unknown",
     )
     (folder / "README.md").write_text(card)
+
+
+def licence_of(data: Path) -> str:
+    """What the data set itself says, in a file beside the pictures; nobody is given a licence by guess."""
+    folder = data if data.is_dir() else data.parent
+    for name in LICENSE_FILES:
+        if (folder / name).is_file():
+            text = (folder / name).read_text(encoding="utf-8", errors="replace").strip()
+            if name != "README.md" or re.search(r"licen[cs]e", text, re.IGNORECASE):
+                return LICENSED_DATA.format(file=name, text=text[:QUOTED].replace("\n", "\n> "))
+    return UNKNOWN_DATA
+
+
+def usage(folder: Path, config: RunConfig, pictures: Pictures) -> str:
+    """Python that samples from the model; parts of a model are no use alone."""
+    if config.objective not in ("single_step", "end_to_end"):
+        return ""
+    steps = max(config.sampling_steps) if config.objective == "end_to_end" else 4
+    caption = pictures.captions[0].replace('"', "'")
+    return USAGE.format(folder=folder, caption=caption, steps=steps)
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _start(config: RunConfig) -> str:

@@ -1,6 +1,6 @@
 """One training run, whole: what, on which data, how long. Presets make the models in the box."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from e2ed2.data.pictures import DataConfig
@@ -9,6 +9,23 @@ from e2ed2.losses.spec import parse_loss
 from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.models.codec import CodecConfig
 from e2ed2.training.trainer import TrainerConfig
+
+DENOISER = ("coarse", "single_step", "end_to_end")
+READ_BY = {  # the options that only some objectives read
+    "loss": ("end_to_end",),
+    "sampling_steps": ("end_to_end",),
+    "backprop_steps": ("end_to_end",),
+    "checkpointed": ("end_to_end",),
+    "samples": ("coarse", "end_to_end"),
+    "repulsion": ("end_to_end",),
+    "codec_from": DENOISER,
+    "coarse_from": DENOISER,
+    "time_shift": ("single_step",),
+    "crop": ("codec",),
+    "styled_share": DENOISER,
+    "text_noise": DENOISER,
+    "precompute": DENOISER,
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,17 @@ class RunConfig:
         scored = "energy" in weights or "energy-lpips" in weights
         if self.objective == "end_to_end" and scored and self.samples < 2:
             raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
+        if not self.time_shift > 0:
+            raise UserError(
+                f"time-shift is {self.time_shift}: choose a number above 0; 1 leaves the levels as they are."
+            )
+        if not (0 <= self.styled_share <= 1 and self.coarse_lr_share >= 0 and 0 <= self.repulsion <= 1):
+            raise UserError("styled-share and repulsion must be from 0 to 1, and coarse-lr-share at least 0.")
+        if self.text_noise < 0:
+            raise UserError(f"text-noise is {self.text_noise}: choose 0 or more.")
+        if self.crop < 1:
+            raise UserError(f"crop is {self.crop}: choose at least 1 pixel.")
+        self.refuse_unread()
         if self.samples < 1:
             raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
         if self.backprop_steps is not None and self.backprop_steps < 1:
@@ -65,6 +93,18 @@ class RunConfig:
             raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
         if self.objective in ("coarse", "single_step", "end_to_end") and not (self.init or self.codec_from):
             raise UserError("A denoiser needs a codec: name a model's folder with --codec-from or --init.")
+
+    def refuse_unread(self) -> None:
+        """An option that this objective never reads is a misunderstanding, said before it costs a training."""
+        usual = {one.name: one.default for one in fields(self)}
+        given = [
+            name
+            for name, kinds in READ_BY.items()
+            if getattr(self, name) != usual[name] and self.objective not in kinds
+        ]
+        if given:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise UserError(f"A training of kind {self.objective} does not read {options}: leave it out.")
 
 
 CODEC = RunConfig(

@@ -1,20 +1,22 @@
 """What a model or a planned run is, in words and numbers."""
 
 import json
+import tempfile
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from torch.utils.flop_counter import FlopCounterMode
 
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.inference.request import load
-from e2ed2.objectives.objective import total
-from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
-from e2ed2.training.run import build
+from e2ed2.training.run import build, parameter_groups
+from e2ed2.training.trainer import Trainer, precision
 
 
 def describe_model(model: str) -> str:
@@ -37,27 +39,35 @@ def describe_model(model: str) -> str:
     return "\n".join(lines)
 
 
-def describe_run(config: RunConfig, updates: int = 3) -> str:
-    """The resolved config, and parameters, FLOPs, speed and ETA from a few updates that are thrown away."""
-    objective, batches = build(config)
-    objective.model.train()
+def describe_run(config: RunConfig, updates: int = 4) -> str:
+    """Parameters, FLOPs, speed and time, then the resolved config.
 
-    def update(step: int) -> None:
-        seeds = UpdateSeeds(0, step, device=next(objective.parameters()).device)
-        total(objective(batches(step, 0, 1), seeds)).backward()
-
-    flops = update_flops(objective, batches, updates)
-    started = time.monotonic()
-    for step in range(updates):
-        update(step + 1)
-    seconds = (time.monotonic() - started) / updates
+    A few updates are made as the training makes them, in its precision, and thrown away.
+    """
+    accelerator = Accelerator(mixed_precision=precision(config.trainer))
+    objective, batches = build(config, accelerator.device)
     trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad)
-    return (
-        json.dumps(asdict(config), indent=2)
-        + f"\n{trained / 1e6:.2f} M trained parameters"
-        + f"\n{flops / 1e9:.1f} GFLOP an update of {config.trainer.batch_size} pictures"
-        + f"\n{config.trainer.batch_size / seconds:.1f} samples/s, "
-        + f"about {seconds * config.trainer.steps / 60:.0f} min in all"
+    flops = update_flops(objective, batches, updates)
+    with tempfile.TemporaryDirectory() as folder:
+        groups = parameter_groups(config, objective.model)
+        trainer = Trainer(config.trainer, objective, batches, Path(folder), groups, accelerator)
+        trainer.train_step()  # the first is slower than the rest
+        started = time.monotonic()
+        for _ in range(updates):
+            trainer.train_step()
+        if accelerator.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds = (time.monotonic() - started) / updates
+    pictures = config.trainer.batch_size * accelerator.num_processes
+    return "\n".join(
+        [
+            f"{trained / 1e6:.2f} M trained parameters",
+            f"{flops / 1e9:.1f} GFLOP an update of {config.trainer.batch_size} pictures",
+            f"{pictures / seconds:.1f} samples/s on {accelerator.device.type} in "
+            f"{accelerator.mixed_precision.replace('no', 'float32')}, "
+            f"about {seconds * config.trainer.steps / 60:.0f} min in all, previews and saving apart",
+            json.dumps(asdict(config), indent=2),
+        ]
     )
 
 

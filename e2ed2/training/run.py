@@ -1,19 +1,23 @@
 """Build a run from its config, train it, write the finished model."""
 
+import fcntl
 import json
 import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from safetensors import SafetensorError
 from torch import nn
 
 from e2ed2 import seeds
 from e2ed2.data.batches import CaptionedBatches, CropBatches
 from e2ed2.data.captions import caption_pool
-from e2ed2.data.pictures import load_pictures
+from e2ed2.data.pictures import DataConfig, load_pictures
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, independent_copies
 from e2ed2.models.codec import Codec
@@ -27,7 +31,14 @@ from e2ed2.objectives.single_step import SingleStep
 from e2ed2.training.card import write_card
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
-from e2ed2.training.trainer import Batches, Trainer
+from e2ed2.training.trainer import Batches, Trainer, TrainerConfig, precision
+
+# How long, how often and where from: what a run may go on with, changed.
+MAY_CHANGE = ("trainer.steps", "trainer.log-every", "trainer.preview-every", "trainer.save-every", "data.path")
+USUAL = {  # of settings that are younger than a run
+    "trainer": json.loads(json.dumps(asdict(TrainerConfig()))),
+    "data": asdict(DataConfig()),
+}
 
 
 def train(config: RunConfig, folder: Path) -> bool:
@@ -36,16 +47,45 @@ def train(config: RunConfig, folder: Path) -> bool:
     Raises:
         UserError: the folder holds another run, or something that the config names is missing or damaged.
     """
-    claim(folder, config)
-    torch.manual_seed(seeds.number(config.trainer.seed, "weights"))
-    objective, batches = build(config)
-    trainer = Trainer(config.trainer, objective, batches, folder, parameter_groups(config, objective.model))
-    finished = trainer.run()
-    if finished and trainer.accelerator.is_main_process:
-        with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
-            export(objective, batches, folder / "model")
-            write_card(folder / "model", folder, config, model, machine(), update_flops(objective, batches))
+    accelerator = Accelerator(mixed_precision=precision(config.trainer))
+    with held(folder, accelerator.is_main_process):
+        claim(folder, config)
+        torch.manual_seed(seeds.number(config.trainer.seed, "weights"))
+        objective, batches = build(config, accelerator.device)
+        groups = parameter_groups(config, objective.model)
+        trainer = Trainer(config.trainer, objective, batches, folder, groups, accelerator)
+        finished = trainer.run()
+        if finished and accelerator.is_main_process:
+            with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
+                export(objective, batches, folder / "model")
+                processes = accelerator.num_processes
+                flops = processes * update_flops(objective, batches)
+                pictures = batches.pictures
+                write_card(folder / "model", folder, config, model, pictures, machine(), flops, processes)
     return finished
+
+
+@contextmanager
+def held(folder: Path, main: bool) -> Generator[None]:
+    """The folder is this run's as long as it goes on; a lock that a dead process left is free.
+
+    Raises:
+        UserError: another process trains there, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "a") if main else None  # noqa: SIM115 (held until the end)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be a run's folder ({error.strerror}): choose another --out.") from None
+    try:
+        if lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"Another training is going on in {folder}: wait for it, or choose another --out.") from None
+    finally:
+        if lock:
+            lock.close()
 
 
 def claim(folder: Path, config: RunConfig) -> None:
@@ -55,28 +95,53 @@ def claim(folder: Path, config: RunConfig) -> None:
     saved = (folder / "checkpoints").is_dir() or (folder / "model").is_dir()
     if file.is_file() and saved:  # a run that never saved claims nothing
         usual = {one.name: one.default for one in fields(config)}  # of what is younger than the run
-        if usual | json.loads(file.read_text())["config"] != resolved:
-            raise UserError(f"{folder} holds a run with other settings: choose another folder, or delete it.")
-        return
+        before = usual | json.loads(file.read_text())["config"]
+        if differing := [name for name in differences(before, resolved) if name not in MAY_CHANGE]:
+            raise UserError(
+                f"{folder} holds a run with other settings ({', '.join(differing)}): "
+                "choose another folder, or delete it."
+            )
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"config": resolved, "commit": commit(), "torch": torch.__version__}, indent=2) + "\n")
 
 
+def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """The settings that differ, as the command line calls them."""
+    found = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences({**USUAL.get(name, {}), **old}, new, f"{prefix}{name}.")
+        elif old != new:
+            found.append(f"{prefix}{name}".replace("_", "-"))
+    return found
+
+
 def commit() -> str:
-    """Empty outside a repository, and without git."""
+    """Of this package's own repository; empty where it is installed, and without git."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return ""
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
     try:
-        return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     except OSError:
         return ""
 
 
-def build(config: RunConfig) -> tuple[Objective, Batches]:
+def build(config: RunConfig, device: torch.device | str = "cpu") -> tuple[Objective, Batches]:
+    """The objective and its batches, all on one device."""
+    objective, batches = parts(config, torch.device(device))
+    return objective.to(device), batches
+
+
+def parts(config: RunConfig, device: torch.device) -> tuple[Objective, Batches]:
     pictures = load_pictures(config.data)
     trainer = config.trainer
     if config.objective == "codec":
         codec = load_codec(model_folder(config.init)) if config.init else config.codec.build()
         check_multiples(config, codec.factor)
-        return Reconstruction(codec), CropBatches(pictures, trainer.batch_size, trainer.seed, config.crop)
+        return Reconstruction(codec), CropBatches(pictures, trainer.batch_size, trainer.seed, config.crop, device)
     codec = load_codec(model_folder(config.init or config.codec_from))
     denoiser = build_denoiser(config)
     check_resolution(config, denoiser, codec)
@@ -91,7 +156,7 @@ def build(config: RunConfig) -> tuple[Objective, Batches]:
         config.text_noise,
         with_images=objective.sees_images,
         with_words=objective.sees_words,
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        device=device,
         precompute=config.precompute,
     )
     return objective, batches
@@ -161,7 +226,13 @@ def machine() -> str:
 
 
 def export(objective: Objective, batches: Batches, folder: Path) -> None:
-    """Write the finished model; the codec's latents are measured first."""
+    """Write the finished model; the codec's latents are measured first.
+
+    Raises:
+        UserError: the weights are not finite, so that the model could only make black pictures.
+    """
+    if not all(torch.isfinite(weights).all() for weights in objective.model.parameters()):
+        raise UserError("The trained weights are not finite, so no model is written: train again at a lower rate.")
     if isinstance(objective, Reconstruction) and isinstance(batches, CropBatches):
         pictures, codec = batches.pictures, objective.model
         chunks = torch.arange(0, len(pictures), max(1, len(pictures) // 512)).split(64)

@@ -6,13 +6,17 @@ what an uninterrupted one would have done.
 
 import json
 import math
+import re
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal, Protocol
 
 import torch
@@ -22,20 +26,26 @@ from rich.progress import (
     BarColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
+from e2ed2.data.pictures import Pictures
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.objectives.objective import Objective, total
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import Batch
 
+OURS = re.compile(r"\d{6,}")  # the name of a checkpoint that this trainer may delete
+DAMAGED = (RuntimeError, ValueError, OSError, EOFError, LookupError, UnpicklingError, SafetensorError)
+SKIPPED = 10  # updates in a row that fp16 may leave out
+
 
 class Batches(Protocol):
+    pictures: Pictures
+
     def __call__(self, step: int, process: int, processes: int) -> Batch: ...
 
     def preview(self) -> Batch: ...
@@ -72,6 +82,13 @@ class TrainerConfig:
             raise UserError("steps, batch-size, log-every, preview-every and save-every must be at least 1.")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema-decay is {self.ema_decay}: choose a number in [0, 1).")
+        for name in ("lr", "adversary_lr", "clip"):
+            if not (value := getattr(self, name)) > 0:
+                raise UserError(f"{name.replace('_', '-')} is {value}: choose a number above 0.")
+        if self.warmup < 0 or self.weight_decay < 0:
+            raise UserError("warmup and weight-decay must be at least 0.")
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed is {self.seed}: choose a whole number from 0 to 2**63 - 1.")
 
     def learning_rate(self, step: int) -> float:
         """Share of the full learning rate at update `step`, in (0, 1]."""
@@ -101,12 +118,14 @@ class Trainer:
         batches: Batches,
         folder: Path,
         groups: list[dict[str, Any]] | None = None,
+        accelerator: Accelerator | None = None,
     ):
         """`groups` are the optimizer's, each with its own `lr`; by default all of the model at `config.lr`."""
         self.config = config
         self.batches = batches
         self.folder = folder
-        self.accelerator = Accelerator(mixed_precision=precision(config))
+        self.accelerator = accelerator or Accelerator(mixed_precision=precision(config))
+        self.skipped = 0  # updates in a row that fp16 could not represent
         groups = groups or [{"params": objective.model.parameters(), "lr": config.lr}]
         self.full_rates = [group["lr"] for group in groups]
         optimizer = torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay, fused=True)
@@ -151,17 +170,27 @@ class Trainer:
         self.optimizer.zero_grad()
         self.accelerator.backward(total(terms))
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        if self.accelerator.mixed_precision != "fp16" and not torch.isfinite(norm):
-            raise UserError(
-                f"The gradient of update {self.step} is not finite ({_readable(terms)}): "
-                "lower the learning rate; the last checkpoint is intact."
-            )
+        self.check_finite(terms, norm)
         self.optimizer.step()
         self.ema.step(self.model.parameters())
         if self.adversary is not None:
             terms |= self.train_adversary(self.adversary, seeds)
         self.step += 1
         return {name: term.detach() for name, term in terms.items()} | {"grad_norm": norm}
+
+    def check_finite(self, terms: dict[str, Tensor], norm: Tensor) -> None:
+        """fp16 leaves out an update now and then, while its scale is found; one after the other is an error.
+
+        Raises:
+            UserError: the loss or its gradient is not finite, before the weights have moved.
+        """
+        finite = torch.isfinite(norm) and all(torch.isfinite(term).all() for term in terms.values())
+        self.skipped = 0 if finite else self.skipped + 1
+        if not finite and (self.accelerator.mixed_precision != "fp16" or self.skipped > SKIPPED):
+            raise UserError(
+                f"The gradient of update {self.step} is not finite ({_readable(terms)}): lower the learning rate"
+                f"{', or train in bf16' if self.skipped > SKIPPED else ''}. What was saved before is as it was."
+            )
 
     def train_adversary(self, adversary: nn.Module, seeds: UpdateSeeds) -> dict[str, Tensor]:
         terms = self.accelerator.unwrap_model(self.objective).adversary_terms(seeds)
@@ -211,17 +240,22 @@ class Trainer:
             self.accelerator.save_state(str(partial))
         if self.accelerator.is_main_process:
             partial.rename(final)
-            for old in final.parent.iterdir():
+            for old in self.checkpoints():
                 if old != final:
                     shutil.rmtree(old)
         self.accelerator.wait_for_everyone()
 
+    def checkpoints(self) -> list[Path]:
+        """Ours, the newest last. What a person keeps beside them, under another name, is theirs."""
+        found = (self.folder / "checkpoints").glob("*")
+        return sorted(path for path in found if path.is_dir() and OURS.fullmatch(path.name))
+
     def resume(self) -> None:
-        saved = sorted(path for path in (self.folder / "checkpoints").glob("*") if path.suffix != ".partial")
+        saved = self.checkpoints()
         if saved:
             try:
                 self.accelerator.load_state(str(saved[-1]))
-            except (RuntimeError, ValueError, OSError, SafetensorError) as error:
+            except DAMAGED as error:
                 raise UserError(
                     f"{saved[-1]} cannot be resumed ({error.__class__.__name__}): "
                     "delete it, or train into a new folder."
@@ -233,37 +267,42 @@ class Trainer:
         file = self.folder / "metrics.jsonl"
         if not file.is_file():
             return 0.0
-        lines = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= self.step]
-        file.write_text("".join(line + "\n" for line in lines))
-        return json.loads(lines[-1])["seconds"] if lines else 0.0
+        lines = [line for line in read_metrics(file) if line["step"] <= self.step]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return lines[-1]["seconds"] if lines else 0.0
 
     @contextmanager
     def progress(self) -> Generator[Any]:
         """Yields a function that takes an update's metrics; shows a bar and appends to `metrics.jsonl`."""
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
+        columns = (  # what is cut off where the terminal is narrow comes last
             TextColumn("{task.completed}/{task.total}"),
-            TimeElapsedColumn(),
             TimeRemainingColumn(),
+            BarColumn(bar_width=20),
+            TextColumn("{task.description}"),
         )
+        main = self.accelerator.is_main_process
         self.folder.mkdir(parents=True, exist_ok=True)
         started, first, before = time.monotonic(), self.step, self.seconds_before()
         with (
             open(self.folder / "metrics.jsonl", "a", buffering=1) as log,
-            Progress(*columns, disable=not self.accelerator.is_main_process) as bar,
+            Progress(*columns, disable=not main or not sys.stdout.isatty()) as bar,
         ):
             task = bar.add_task("training", total=self.config.steps, completed=self.step)
 
             def tick(metrics: dict[str, Tensor]) -> None:
                 due = self.step % self.config.log_every == 0 or self.step == self.config.steps
-                if due and self.accelerator.is_main_process:
+                if due and main:
                     pictures = self.config.batch_size * self.accelerator.num_processes
                     seconds = time.monotonic() - started
                     rate = (self.step - first) * pictures / seconds
-                    numbers = {name: round(value.item(), 6) for name, value in metrics.items()}
+                    numbers = {name: finite(value.item()) for name, value in metrics.items()}
                     log.write(json.dumps({"step": self.step, "seconds": round(before + seconds, 1)} | numbers) + "\n")
-                    bar.update(task, description=f"{rate:.1f} samples/s, {_readable(metrics)}")
+                    said = f"{rate:.1f} samples/s, {_readable(metrics)}"
+                    bar.update(task, description=said)
+                    if not sys.stdout.isatty():
+                        left = (self.config.steps - self.step) * seconds / (self.step - first)
+                        done = f"{self.step}/{self.config.steps}, {timedelta(seconds=round(left))} left"
+                        print(f"{done}, {said}", flush=True)
                 bar.update(task, completed=self.step)
 
             yield tick
@@ -281,6 +320,20 @@ def interruptible() -> Generator[Any]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def finite(value: float) -> float | None:
+    """JSON has no NaN."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def read_metrics(file: Path) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl`; one that a full disk or a power cut left unfinished is not there."""
+    lines = []
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(ValueError):
+            lines.append(json.loads(line))
+    return [line for line in lines if isinstance(line, dict) and {"step", "seconds"} <= set(line)]
 
 
 def _readable(terms: dict[str, Tensor]) -> str:

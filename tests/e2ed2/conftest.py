@@ -1,6 +1,7 @@
 """Tiny real parts: a codec of a few thousand weights, a denoiser to match, the bundled pictures at 32x32."""
 
 import sys
+from dataclasses import fields
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.models.codec import CodecConfig
 from e2ed2.models.minilm import WIDTH
 from e2ed2.models.weights import save_model
-from e2ed2.training.config import RunConfig
+from e2ed2.training.config import READ_BY, RunConfig
 from e2ed2.training.trainer import TrainerConfig
 from e2ed2.types import TextEmbedding
 
@@ -39,6 +40,12 @@ def tiny_model(tmp_path_factory):
     save_model(TINY_CODEC.build(), folder / "codec")
     save_model(TINY_DENOISER.build(), folder / "denoiser")
     return folder
+
+
+def of_kind(objective: str) -> dict:
+    """What makes `run_config` one of another kind: what that kind does not read is as it is by default."""
+    usual = {one.name: one.default for one in fields(RunConfig) if objective not in READ_BY.get(one.name, (objective,))}
+    return usual | {"objective": objective}
 
 
 @pytest.fixture

@@ -178,9 +178,24 @@ def test_train_refuses_an_unknown_loss(called):
     assert "Unknown loss 'l3'" in called("train", "l2", "--loss", "l3", code=2).err
 
 
-@pytest.mark.parametrize("name", ["codec", "coarse", "single-step"])
-def test_train_refuses_a_loss_where_it_would_mean_nothing(called, name):
-    assert "leave --loss out" in called("train", name, "--loss", "l1", "--dry-run", code=2).err
+@pytest.mark.parametrize(
+    ("preset", "option", "value"),
+    [
+        ("codec", "--loss", "l1"),
+        ("coarse", "--loss", "l1"),
+        ("single-step", "--loss", "l1"),
+        ("l2", "--time-shift", "5"),
+        ("coarse", "--backprop-steps", "2"),
+        ("codec", "--samples", "3"),
+        ("codec", "--text-noise", "0.1"),
+        ("single-step", "--sampling-steps", "2"),
+        ("l2", "--crop", "64"),
+    ],
+)
+def test_train_refuses_an_option_that_it_would_not_read(called, preset, option, value):
+    said = called("train", preset, option, value, "--dry-run", code=2).err
+    assert said.startswith("A training of kind ")
+    assert said.endswith(f" does not read {option}: leave it out.\n")
 
 
 def test_inspect_counts_parameters_and_flops(called, tiny_model):

@@ -12,6 +12,8 @@ from e2ed2.objectives import end_to_end, single_step
 from e2ed2.seeds import PURPOSES, UpdateSeeds, number, stream
 from e2ed2.training.run import build
 
+from .conftest import of_kind
+
 COUNT = 4096
 CHANCE = 6 / COUNT**0.5  # six standard deviations of the correlation of independent draws
 
@@ -67,7 +69,7 @@ def test_noise_on_a_caption_is_not_the_noise_of_its_picture(run_config, monkeypa
     if as_before:
         monkeypatch.setattr(module, "number", lambda seed, purpose, *indices: 7)
     trainer = replace(run_config.trainer, batch_size=16)  # normal numbers are made in sixteens
-    config = replace(run_config, objective=kind, text_noise=1.0, precompute=False, trainer=trainer)
+    config = replace(run_config, **of_kind(kind), text_noise=1.0, precompute=False, trainer=trainer)
     objective, batches = build(config)
     batch, clean = batches(3), build(replace(config, text_noise=0.0))[1](3)
     objective(batch, UpdateSeeds(config.trainer.seed, 3))
@@ -84,7 +86,7 @@ def test_a_codecs_noise_does_not_follow_its_crops(run_config, monkeypatch):
     spy = lambda seed, purpose, *indices, **device: used.append((purpose, indices)) or real(seed, purpose, *indices)
     for where in ("e2ed2.seeds.stream", "e2ed2.data.batches.stream"):
         monkeypatch.setattr(where, spy)
-    config = replace(run_config, objective="codec", init="", crop=32)
+    config = replace(run_config, **of_kind("codec"), init="", crop=32)
     objective, batches = build(
         replace(config, codec=replace(config.codec, widths=(8,), encoder_layers=(1,), decoder_layers=(1,)))
     )

@@ -22,7 +22,7 @@ from e2ed2.training.run import claim, train
 from e2ed2.training.trainer import Trainer, TrainerConfig, precision
 from e2ed2.types import CaptionedBatch
 
-from .conftest import TINY_CODEC, TINY_DENOISER
+from .conftest import TINY_CODEC, TINY_DENOISER, of_kind
 
 
 def metrics(folder):
@@ -57,7 +57,9 @@ def stop_after(monkeypatch, updates):
 def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     run_config, tmp_path, monkeypatch, objective, loss, samples
 ):
-    config = replace(run_config, objective=objective, loss=loss, samples=samples)
+    config = replace(run_config, **of_kind(objective))
+    if objective == "end_to_end":
+        config = replace(config, loss=loss, samples=samples)
     assert train(config, tmp_path / "whole")
     with monkeypatch.context() as patch:
         stop_after(patch, 2)
@@ -123,7 +125,7 @@ def test_choices_come_to_mean_drawings_where_the_caption_leaves_it_open(samples,
 
 def test_coarse_training_leaves_the_transformer_alone(run_config, tiny_model, tmp_path):
     before = load_file(tiny_model / "denoiser" / "diffusion_pytorch_model.safetensors")
-    assert train(replace(run_config, objective="coarse", coarse_lr_share=1.0), tmp_path)
+    assert train(replace(run_config, **of_kind("coarse"), coarse_lr_share=1.0), tmp_path)
     after = weights(tmp_path)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
@@ -177,7 +179,7 @@ def test_without_git_the_commit_is_empty(run_config, tmp_path, monkeypatch):
 def test_a_codec_learns_on_whole_latents(run_config, tmp_path, resolution, crop):
     data = replace(run_config.data, resolution=resolution)
     with pytest.raises(UserError, match="choose multiples of 4"):
-        train(replace(run_config, objective="codec", data=data, crop=crop), tmp_path)
+        train(replace(run_config, **of_kind("codec"), data=data, crop=crop), tmp_path)
 
 
 def test_a_damaged_checkpoint_is_one_sentence(run_config, tmp_path, monkeypatch):
@@ -221,11 +223,40 @@ def test_every_preset_is_valid_and_reachable():
         ({"loss": "energy", "init": "x"}, "at least 2 samples"),
         ({"init": ""}, "needs a codec"),
         ({"init": "x", "sampling_steps": ()}, "sampling-steps"),
+        ({"init": "x", "text_noise": -1}, "text-noise"),
+        ({"init": "x", "styled_share": 2}, "styled-share"),
+        ({"init": "x", "repulsion": -1}, "repulsion"),
+        ({"init": "x", "coarse_lr_share": -1}, "coarse-lr-share"),
+        ({"init": "x", "time_shift": 0.0}, "time-shift"),
+        ({"init": "x", "objective": "codec", "crop": 0}, "crop"),
     ],
 )
 def test_impossible_settings_are_refused(options, words):
     with pytest.raises(UserError, match=words):
         RunConfig(**options)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"lr": -1},
+        {"lr": float("nan")},
+        {"clip": 0},
+        {"clip": -1},
+        {"warmup": -5},
+        {"adversary_lr": 0},
+        {"weight_decay": -1},
+        {"seed": -1},
+        {"seed": 2**64},
+        {"steps": 0},
+        {"batch_size": -1},
+        {"ema_decay": 1.0},
+    ],
+)
+def test_nonsense_is_refused_by_its_name(setting):
+    (name,) = setting
+    with pytest.raises(UserError, match=name.replace("_", "-")):
+        TrainerConfig(**setting)
 
 
 def test_independent_steps_have_parameters_of_their_own(run_config, tmp_path):

@@ -1,0 +1,194 @@
+"""A run's folder: whose it is, what may change, what survives, and what its card says."""
+
+import fcntl
+import json
+import subprocess
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+from e2ed2.data.pictures import DataConfig
+from e2ed2.errors import UserError
+from e2ed2.seeds import UpdateSeeds
+from e2ed2.training.run import build, export, train
+from e2ed2.training.trainer import SKIPPED, Trainer, read_metrics
+
+from .conftest import TINY_CODEC, of_kind
+from .test_training import stop_after
+
+
+def longer(config, updates):
+    return replace(config, trainer=replace(config.trainer, steps=updates))
+
+
+def test_what_a_person_keeps_beside_the_checkpoints_stays(run_config, tmp_path):
+    config = replace(run_config, trainer=replace(run_config.trainer, save_every=1))
+    kept = tmp_path / "checkpoints"
+    for name in ("best", "000002-keep", "old.partial"):
+        (kept / name).mkdir(parents=True)
+    (kept / ".DS_Store").write_text("stray")
+    assert train(config, tmp_path)
+    assert train(longer(config, 6), tmp_path)
+    assert {file.name for file in kept.iterdir()} == {"best", "000002-keep", "old.partial", ".DS_Store", "000006"}
+
+
+def test_a_folder_is_held_by_one_training_at_a_time(run_config, tmp_path):
+    with open(tmp_path / ".lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="Another training is going on"):
+            train(run_config, tmp_path)
+    assert train(run_config, tmp_path)  # a lock whose holder is gone
+
+
+def test_a_finished_run_can_be_made_longer_and_looked_at_more_often(run_config, tmp_path):
+    assert train(run_config, tmp_path)
+    more = replace(run_config.trainer, steps=7, log_every=2, preview_every=1, save_every=3)
+    assert train(replace(run_config, trainer=more), tmp_path)
+    assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3, 4, 6, 7]
+    assert "7 of 4 pictures" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_settings_that_differ_are_named(run_config, tmp_path):
+    assert train(run_config, tmp_path)
+    other = replace(run_config, loss="l1", trainer=replace(run_config.trainer, lr=2e-3, steps=9))
+    with pytest.raises(UserError, match=r"other settings \(loss, trainer\.lr\)"):
+        train(other, tmp_path)
+
+
+@pytest.mark.parametrize("make", [lambda place: place.write_text("a file"), lambda place: None])
+def test_a_place_that_cannot_be_a_folder_is_one_sentence(run_config, tmp_path, make):
+    make(tmp_path / "file")
+    place = tmp_path / "file" if (tmp_path / "file").exists() else tmp_path / "\0"
+    with pytest.raises((UserError, ValueError), match=r"cannot be a run's folder|null byte"):
+        train(run_config, place)
+
+
+def test_a_line_that_was_cut_off_does_not_end_a_run(run_config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        assert not train(run_config, tmp_path)
+    file = tmp_path / "metrics.jsonl"
+    file.write_text(file.read_text() + '{"step": 3, "sec')
+    assert train(run_config, tmp_path)
+    assert [line["step"] for line in read_metrics(file)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("damage", [b"", b"half"])
+@pytest.mark.parametrize("name", ["optimizer.bin", "custom_checkpoint_0.pkl"])
+def test_a_damaged_part_of_a_checkpoint_is_one_sentence(run_config, tmp_path, monkeypatch, name, damage):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        train(run_config, tmp_path)
+    (part,) = (tmp_path / "checkpoints").glob(f"*/{name}")
+    part.write_bytes(damage)
+    with pytest.raises(UserError, match="cannot be resumed"):
+        train(run_config, tmp_path)
+
+
+@pytest.fixture
+def trainer(run_config, tmp_path):
+    return Trainer(run_config.trainer, *build(run_config), tmp_path)
+
+
+def test_fp16_may_leave_out_an_update_but_not_all(trainer, monkeypatch):
+    monkeypatch.setattr(trainer.accelerator.state, "_mixed_precision", "fp16")
+    terms, nan = {"l2": torch.tensor(1.0)}, torch.tensor(float("nan"))
+    for _ in range(SKIPPED):
+        trainer.check_finite(terms, nan)
+    trainer.check_finite(terms, torch.tensor(1.0))
+    for _ in range(SKIPPED):
+        trainer.check_finite(terms, nan)
+    with pytest.raises(UserError, match="or train in bf16"):
+        trainer.check_finite(terms, nan)
+
+
+def test_a_loss_that_is_not_finite_stops_other_precisions_at_once(trainer):
+    with pytest.raises(UserError, match="not finite"):
+        trainer.check_finite({"l2": torch.tensor(float("inf"))}, torch.tensor(1.0))
+
+
+def test_weights_that_are_not_finite_are_never_written(run_config, tmp_path):
+    objective, batches = build(run_config)
+    next(objective.model.parameters()).data.fill_(float("nan"))
+    with pytest.raises(UserError, match="not finite, so no model is written"):
+        export(objective, batches, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_log_that_is_no_terminal_has_plain_lines(run_config, tmp_path, capsys):
+    assert train(run_config, tmp_path)
+    lines = [line for line in capsys.readouterr().out.splitlines() if " left, " in line]
+    assert [line.split(",")[0] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
+
+
+@pytest.fixture
+def circles(tmp_path):
+    folder = tmp_path / "circles"
+    folder.mkdir()
+    rows = ["file_name,caption"]
+    for i in range(5):
+        Image.new("RGB", (40, 40), (40 * i, 0, 0)).save(folder / f"{i}.png")
+        rows.append(f"{i}.png,a circle number {i}")
+    (folder / "metadata.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_the_card_of_ones_own_model_speaks_of_ones_own_data(run_config, circles, tmp_path):
+    config = replace(run_config, data=DataConfig(path=str(circles), resolution=32))
+    assert train(config, tmp_path / "run")
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    for word in ("emoji", "apache", "Noto", "python -m e2ed2 train run"):
+        assert word not in card
+    assert f"`{circles}`, 5 pictures at 32x32 pixels" in card
+    assert "says nothing of its licence" in card
+    assert "E2ED2Pipeline.from_pretrained" in card
+    assert "a circle number 0" in card
+
+
+@pytest.mark.parametrize(("name", "text"), [("LICENSE", "CC0 1.0"), ("README.md", "License: CC0 1.0")])
+def test_the_card_quotes_what_the_data_say_of_their_licence(run_config, circles, tmp_path, name, text):
+    (circles / name).write_text(text)
+    config = replace(run_config, data=DataConfig(path=str(circles), resolution=32))
+    assert train(config, tmp_path / "run")
+    assert f"(`{name}`):\n\n> {text}" in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
+def test_the_commit_is_this_packages_own(run_config, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    git = ["git", "-C", str(other), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run([*git, *command], check=True)
+    theirs = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    monkeypatch.chdir(other)
+    assert train(run_config, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["commit"] != theirs
+
+
+def test_a_preview_of_few_pictures_shows_each_once(circles, run_config):
+    config = replace(run_config, data=DataConfig(path=str(circles), resolution=32), precompute=False)
+    images = build(config)[1].preview().images
+    assert len(images) == len(images.flatten(1).unique(dim=0)) == 5
+
+
+@pytest.mark.parametrize("kind", ["codec", "coarse", "single_step", "end_to_end"])
+def test_everything_is_on_the_device_of_the_training(run_config, monkeypatch, kind):
+    """`meta` stands for a GPU: it refuses as a GPU does what was left on the CPU."""
+    for where in ("seeds", "data.batches", "objectives.chain"):
+        monkeypatch.setattr(f"e2ed2.{where}.stream", lambda *_, device="cpu": None)
+    config = replace(run_config, **of_kind(kind), init="" if kind == "codec" else run_config.init)
+    config = replace(config, codec=TINY_CODEC, **({"loss": "l2+lpips"} if kind == "end_to_end" else {}))
+    objective, batches = build(config if kind == "codec" else replace(config, precompute=False))
+    batches.device = "meta"  # as `build(config, device)` has it
+    objective.to("meta")
+    terms = objective(batches(0), UpdateSeeds(0, 0, device="meta"))
+    assert {term.device.type for term in terms.values()} == {"meta"}
+
+
+def test_the_device_reaches_model_and_batches(run_config, monkeypatch):
+    monkeypatch.setattr("e2ed2.data.batches.CaptionedBatches.encode", lambda self, picked: torch.zeros(len(picked)))
+    objective, batches = build(replace(run_config, precompute=False), "meta")
+    assert {weights.device.type for weights in objective.parameters()} == {"meta"}
+    assert batches.device.type == "meta"
