@@ -46,10 +46,15 @@ def main() -> None:
         measure_times()
     else:
         measure(options)
+    print(write_page(read_found(), Path("docs/results.md")))
+
+
+def read_found() -> Found:
+    """Everything that was measured."""
     models = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*-*-*.json"))]
     real, ceiling = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("real", "ceiling"))
     same_work = json.loads(EQUAL_WORK.read_text()) if EQUAL_WORK.is_file() else {}
-    print(write_page(Found(models, real, ceiling, same_work), Path("docs/results.md")))
+    return Found(models, real, ceiling, same_work)
 
 
 def measure(options: Results) -> None:
