@@ -32,6 +32,6 @@ def check_levels(levels: Sequence[float]) -> tuple[float, ...]:
 
 
 def add_noise(x0: Tensor, z: Tensor, t: Tensor) -> Tensor:
-    """`x_t` at level `t` `[B]` of samples `x0` and noise `z`, both `[B, ...]`."""
+    """`x_t` of the flow path at level `t` `[B]` of samples `x0` and noise `z`, both `[B, ...]`."""
     t = t.view(-1, *[1] * (x0.dim() - 1))
     return (1 - t) * x0 + t * z

@@ -2,24 +2,28 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from e2ed2.diffusion.levels import check_levels
+from e2ed2.diffusion.path import Path, step
 from e2ed2.types import TextEmbedding, TrajectoryStep
 
 
 class Denoiser(Protocol):
-    """`f(x_t, t, c)`: predicts the clean sample x_0, not the noise or a velocity."""
+    """`f(x_t, t, c)`: predicts the clean sample x_0, whatever its network predicts (`prediction.clean_of`)."""
 
-    def start(self, z: Tensor, text: TextEmbedding) -> object:
+    @property
+    def path(self) -> Path: ...
+
+    def condition(self, z: Tensor, text: TextEmbedding) -> Any:
         """What depends on the caption and the initial noise only; computed once, used in every step."""
         ...
 
-    def __call__(self, x: Tensor, t: Tensor, text: TextEmbedding, started: object, step: int) -> Tensor: ...
+    def __call__(self, x: Tensor, t: Tensor, text: TextEmbedding, conditioning: Any, step: int) -> Tensor: ...
 
 
 def sample(
@@ -38,7 +42,7 @@ def sample(
     Args:
         levels: T + 1 noise levels that fall from 1 to 0.
         grad: build the graph through the chain, for training.
-        backprop_steps: keep the gradient of the last so many steps only; None keeps all.
+        backprop_steps: keep the gradient of the last N steps only; None keeps all.
         checkpointed: recompute each step in the backward pass instead of storing it.
         callback: sees each step's noisy input and clean estimate.
 
@@ -49,13 +53,13 @@ def sample(
     steps = len(levels) - 1
     first_with_grad = 0 if backprop_steps is None else steps - backprop_steps
     with torch.set_grad_enabled(grad):
-        started = denoiser.start(z, text)
+        conditioning = denoiser.condition(z, text)
         x = z
         for i, (t, s) in enumerate(pairwise(levels)):
-            arguments = (x, x.new_full((len(x),), t), text, started, i)
+            arguments = (x, x.new_full((len(x),), t), text, conditioning, i)
             with torch.set_grad_enabled(grad and i >= first_with_grad):
                 x0 = checkpoint(denoiser, *arguments, use_reentrant=False) if checkpointed else denoiser(*arguments)
                 if callback is not None:
                     callback(TrajectoryStep(index=i, t=t, noisy=x.detach(), clean=x0.detach()))
-                x = (s / t) * x + (1 - s / t) * x0
+                x = step(denoiser.path, x, x0, t, s)
     return x

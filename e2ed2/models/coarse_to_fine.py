@@ -15,6 +15,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from e2ed2.diffusion.path import Flow
 from e2ed2.errors import UserError
 from e2ed2.models.minilm import WIDTH
 from e2ed2.types import TextEmbedding
@@ -55,7 +56,7 @@ class DenoiserConfig:
 
 
 @dataclass(frozen=True)
-class Started:
+class Conditioning:
     """What the caption and the initial noise decide."""
 
     coarse: Tensor  # [B, C, h, w] the coarse picture
@@ -63,6 +64,8 @@ class Started:
 
 
 class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
+    path = Flow()
+
     @register_to_config
     def __init__(
         self,
@@ -89,11 +92,11 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
         self.coarse.choice = "one-hot"
         self.register_to_config(choice="one-hot")
 
-    def start(self, z: Tensor, text: TextEmbedding) -> Started:
+    def condition(self, z: Tensor, text: TextEmbedding) -> Conditioning:
         choice = self.coarse.choose(z)
-        return Started(coarse=self.coarse(choice, text), choice=choice)
+        return Conditioning(coarse=self.coarse(choice, text), choice=choice)
 
-    def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, started: Started, step: int = 0) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, conditioning: Conditioning, step: int = 0) -> Tensor:
         """Clean estimate `[B, C, h, w]` of `x` at noise levels `t` `[B]`.
 
         `step` counts from pure noise; it picks the transformer where they are independent.
@@ -101,7 +104,7 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
         if len(self.transformers) > 1 and step >= len(self.transformers):
             raise UserError(f"This model has {len(self.transformers)} independent steps: it cannot take more.")
         transformer = self.transformers[step if len(self.transformers) > 1 else 0]
-        return started.coarse + transformer(x, t, text, started)
+        return conditioning.coarse + transformer(x, t, text, conditioning)
 
 
 def independent_copies(denoiser: CoarseToFineDenoiser, steps: int) -> CoarseToFineDenoiser:
@@ -173,10 +176,10 @@ class Transformer(nn.Module):
         self.modulation = _zero(nn.Linear(width, 2 * width))
         self.out = _zero(nn.Linear(width, channels))
 
-    def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, started: Started) -> Tensor:
-        tokens = torch.cat([x, started.coarse], dim=1).flatten(2).transpose(1, 2)  # [B, h * w, 2C]
+    def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, conditioning: Conditioning) -> Tensor:
+        tokens = torch.cat([x, conditioning.coarse], dim=1).flatten(2).transpose(1, 2)  # [B, h * w, 2C]
         tokens = self.embed(tokens) + self.position
-        caption = torch.cat([text.pooled * math.sqrt(WIDTH), started.choice], dim=-1)
+        caption = torch.cat([text.pooled * math.sqrt(WIDTH), conditioning.choice], dim=-1)
         condition = self.condition(self.time(time_features(t)) + self.caption(caption))
         words = self.words(text.tokens)
         seen = F.pad(text.mask, (tokens.shape[1], 0), value=True)[:, None, None, :]  # picture tokens, real words

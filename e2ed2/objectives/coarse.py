@@ -48,5 +48,5 @@ class CoarseRegression(DenoiserObjective):
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:
-        latents = model.start(noise_like(batch.latents), batch.text).coarse
+        latents = model.condition(noise_like(batch.latents), batch.text).coarse
         return decode_preview(self.codec, batch, latents)

@@ -35,8 +35,8 @@ class SingleStep(DenoiserObjective):
         # t in (0, 1]: at t = 0 there is nothing left to predict.
         t = 1 - torch.rand(len(x0), generator=seeds.stream("time"), device=x0.device)
         t = self.time_shift * t / (1 + (self.time_shift - 1) * t)
-        started = self.model.start(z, batch.text)
-        return {"l2": l2(self.model(add_noise(x0, z, t), t, batch.text, started), x0)}
+        conditioning = self.model.condition(z, batch.text)
+        return {"l2": l2(self.model(add_noise(x0, z, t), t, batch.text, conditioning), x0)}
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:

@@ -28,8 +28,8 @@ def noise(*seeds):
 def test_an_untrained_denoiser_is_its_coarse_path(text):
     denoiser = TINY_DENOISER.build()
     z = torch.randn(3, 4, 8, 8)
-    started = denoiser.start(z, text)
-    assert torch.equal(denoiser(z, torch.ones(3), text, started), started.coarse)
+    conditioning = denoiser.condition(z, text)
+    assert torch.equal(denoiser(z, torch.ones(3), text, conditioning), conditioning.coarse)
 
 
 def test_the_choice_read_off_white_noise_is_white(text):

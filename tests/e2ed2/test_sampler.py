@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from e2ed2.diffusion.levels import add_noise, check_levels, uniform_levels
+from e2ed2.diffusion.path import Flow
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
 
@@ -12,15 +13,17 @@ from e2ed2.errors import UserError
 class Affine(nn.Module):
     """f(x, t) = a x + b t, whose chains have a closed form."""
 
+    path = Flow()
+
     def __init__(self, a=0.3, b=0.7):
         super().__init__()
         self.a = nn.Parameter(torch.tensor(a, dtype=torch.float64))
         self.b = nn.Parameter(torch.tensor(b, dtype=torch.float64))
 
-    def start(self, z, text):
+    def condition(self, z, text):
         return None
 
-    def forward(self, x, t, text, started, step):
+    def forward(self, x, t, text, conditioning, step):
         return torch.tanh(self.a * x + self.b * t.view(-1, 1, 1, 1))
 
 
@@ -46,10 +49,12 @@ def test_a_perfect_denoiser_stays_on_the_flow_path(z):
     target = torch.ones_like(z)
 
     class Perfect:
-        def start(self, z, text):
+        path = Flow()
+
+        def condition(self, z, text):
             return None
 
-        def __call__(self, x, t, text, started, step):
+        def __call__(self, x, t, text, conditioning, step):
             assert torch.allclose(x, add_noise(target, z, t))
             return target
 

@@ -1,0 +1,62 @@
+"""Gaussian paths from samples to noise, `x_t = alpha_t x_0 + sigma_t z`, and one step of a chain along them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Path(Protocol):
+    """`alpha` falls from 1 to about 0 and `sigma` rises from 0 to 1 while the level t rises from 0 to 1."""
+
+    def alpha(self, t: float) -> float: ...
+
+    def sigma(self, t: float) -> float: ...
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The straight line `x_t = (1 - t) x_0 + t z` (Lipman et al. 2023; Liu et al. 2023)."""
+
+    def alpha(self, t: float) -> float:
+        return 1 - t
+
+    def sigma(self, t: float) -> float:
+        return t
+
+
+@dataclass(frozen=True)
+class VariancePreserving:
+    """`alpha^2 + sigma^2 = 1` (Ho et al. 2020), from a scheduler's cumulative products, the least noisy first.
+
+    Level t in (0, 1] is the training timestep `t N - 1`, the nearest whole one; level 0 is the sample itself.
+    """
+
+    alphas_cumprod: Sequence[float] = field(repr=False)  # [N] in (0, 1), falling
+
+    def alpha(self, t: float) -> float:
+        return self._cumprod(t) ** 0.5
+
+    def sigma(self, t: float) -> float:
+        return (1 - self._cumprod(t)) ** 0.5
+
+    def timestep(self, t: float) -> int:
+        """What a network trained on N timesteps is told of level t. Raises ValueError: t is outside (0, 1]."""
+        step = round(t * len(self.alphas_cumprod)) - 1
+        if not 0 <= step < len(self.alphas_cumprod):
+            raise ValueError(f"level {t} is not one of {len(self.alphas_cumprod)} timesteps")
+        return step
+
+    def _cumprod(self, t: float) -> float:
+        return 1.0 if t == 0 else float(self.alphas_cumprod[self.timestep(t)])
+
+
+def step(path: Path, x: Tensor, x0: Tensor, t: float, s: float) -> Tensor:
+    """From level t to the lower level s: `alpha_s x0 + sigma_s (x - alpha_t x0) / sigma_t`.
+
+    The noise in `x` is kept and its sample replaced by the estimate `x0`: deterministic DDIM (Song et al. 2021,
+    eq. 12 with sigma = 0), and on the flow path an Euler step. At s = 0 it returns the estimate.
+    """
+    kept = path.sigma(s) / path.sigma(t)
+    return kept * x + (path.alpha(s) - path.alpha(t) * kept) * x0

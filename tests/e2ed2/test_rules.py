@@ -1,0 +1,167 @@
+"""Rules of a training, each of which could be broken without a crash: the model would only be worse."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from e2ed2.losses import adversarial
+from e2ed2.losses.pixel import l2
+from e2ed2.objectives import end_to_end, single_step
+from e2ed2.objectives.chain import decode_crop, same_crop
+from e2ed2.objectives.reconstruction import LPIPS_WEIGHT, Reconstruction
+from e2ed2.objectives.single_step import SingleStep
+from e2ed2.seeds import UpdateSeeds
+from e2ed2.training.run import build, parameter_groups, train
+from e2ed2.training.trainer import Trainer, TrainerConfig
+from e2ed2.types import PictureBatch
+
+from .conftest import TINY_CODEC, of_kind
+
+
+def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
+    config = TrainerConfig(steps=110, warmup=10)
+    assert [config.learning_rate(k) for k in range(10)] == pytest.approx([(k + 1) / 10 for k in range(10)])
+    assert config.learning_rate(10) == 1
+    assert config.learning_rate(60) == pytest.approx(0.5)
+    assert config.learning_rate(35) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+    assert config.learning_rate(109) < 0.001
+
+
+def test_every_update_is_made_at_its_own_rate(run_config, tmp_path, monkeypatch):
+    used = []
+    config = replace(run_config.trainer, steps=6, warmup=2, lr=0.01)
+    trainer = Trainer(config, *build(run_config), tmp_path, parameter_groups(run_config, build(run_config)[0].model))
+    inner = trainer.optimizer.optimizer
+    real = inner.step
+    monkeypatch.setattr(
+        inner, "step", lambda *given: used.append([g["lr"] for g in inner.param_groups]) or real(*given)
+    )
+    full = trainer.full_rates
+    for _ in range(6):
+        trainer.train_step()
+    expected = [[rate * config.learning_rate(k) for rate in full] for k in range(6)]
+    assert used == [pytest.approx(row) for row in expected]
+    assert used[0][0] < used[1][0] > used[5][0]
+
+
+def test_the_coarse_path_learns_at_its_share_of_the_rate(run_config):
+    config = replace(run_config, coarse_lr_share=0.1, trainer=replace(run_config.trainer, lr=0.02))
+    model = build(config)[0].model
+    coarse, transformer = parameter_groups(config, model)
+    assert (coarse["lr"], transformer["lr"]) == (pytest.approx(0.002), 0.02)
+    assert {id(p) for p in coarse["params"]} == {id(p) for p in model.coarse.parameters()}
+    assert not any(p.requires_grad for p in build(replace(config, coarse_lr_share=0.0))[0].model.coarse.parameters())
+
+
+def test_the_finished_model_has_the_averaged_weights(run_config, tmp_path, monkeypatch):
+    """Their mean over updates, weighted by powers of the decay, from diffusers' own warm-up of it."""
+    seen = []
+    real = Trainer.train_step
+
+    def step(self):
+        metrics = real(self)
+        seen.append({name: value.detach().clone() for name, value in self.model.state_dict().items()})
+        return metrics
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+    assert train(run_config, tmp_path)
+    written = load_file(tmp_path / "model" / "denoiser" / "diffusion_pytorch_model.safetensors")
+    name = next(name for name in written if name.startswith("transformers") and name.endswith("out.weight"))
+    decays = [min(0.5, k / (9 + k)) for k in range(1, 5)]  # (1 + k) / (10 + k), one update later
+    average = seen[0][name]
+    for decay, weights in zip(decays[1:], seen[1:], strict=True):
+        average = decay * average + (1 - decay) * weights[name]
+    assert torch.allclose(written[name].float(), average, rtol=2e-2, atol=2e-5)
+    assert not torch.allclose(written[name].float(), seen[-1][name], rtol=2e-3, atol=2e-6)
+
+
+class Enlarge:
+    """A decoder whose pictures are the latents' first three channels, four times as large."""
+
+    def decode(self, latents):
+        return latents[:, :3].repeat_interleave(4, -1).repeat_interleave(4, -2)
+
+
+@pytest.fixture
+def latents():
+    return torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_window_that_is_decoded_is_that_of_the_target(latents):
+    images = Enlarge().decode(latents)
+    places = set()
+    for update in range(20):
+        seeds = UpdateSeeds(0, update).on_cpu("decoded window")
+        fake, real = decode_crop(Enlarge(), latents, images, seeds, size=4)
+        assert fake.shape == (2, 3, 16, 16)
+        assert torch.equal(fake, real)
+        places.add(fake[0, 0, 0, 0].item())
+    assert len(places) > 10
+
+
+def test_the_adversary_judges_the_same_square_of_both():
+    images = torch.randn(2, 3, 40, 24, generator=torch.Generator().manual_seed(0))
+    places = set()
+    for update in range(20):
+        fake, real = same_crop(images, images + 1, UpdateSeeds(0, update).on_cpu("judged square"), size=16)
+        assert fake.shape == (2, 3, 16, 16)
+        assert torch.equal(fake + 1, real)
+        places.add(fake[0, 0, 0, 0].item())
+    assert len(places) > 10
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_the_time_shift_moves_levels_towards_noise(run_config, monkeypatch, shift):
+    """Esser et al. 2024, eq. 23."""
+    levels = []
+    real = single_step.add_noise
+    monkeypatch.setattr(single_step, "add_noise", lambda x0, z, t: levels.append(t) or real(x0, z, t))
+    objective, batches = build(replace(run_config, **of_kind("single_step"), time_shift=shift, precompute=False))
+    assert isinstance(objective, SingleStep)
+    objective(batches(0), UpdateSeeds(0, 0))
+    drawn = 1 - torch.rand(len(levels[0]), generator=UpdateSeeds(0, 0).stream("time"))
+    assert torch.allclose(levels[0], shift * drawn / (1 + (shift - 1) * drawn))
+
+
+def test_a_codec_weighs_likeness_as_it_says():
+    objective = Reconstruction(TINY_CODEC.build(), latent_noise=0.0)
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    terms = objective(PictureBatch(images), UpdateSeeds(0, 0))
+    decoded = objective.model.decode_raw(objective.model.encode_raw(images))
+    assert terms["lpips"].item() == pytest.approx(LPIPS_WEIGHT * objective.perceptual(decoded, images).mean().item())
+    assert terms["l1"].item() == pytest.approx((decoded - images).abs().mean().item())
+
+
+@pytest.mark.parametrize("loss", ["l2:0.3+lpips:2", "l1:0.5+l2:4"])
+def test_each_term_counts_with_its_weight(run_config, loss):
+    base = replace(run_config, loss="l1+l2+lpips", precompute=False)
+    whole, batches = build(base)
+    weighted = build(replace(base, loss=loss))[0]
+    plain = whole(batches(0), UpdateSeeds(0, 0))
+    for name, weight in (part.split(":") for part in loss.split("+")):
+        found = weighted(batches(0), UpdateSeeds(0, 0))[name].item()
+        assert found == pytest.approx(float(weight) * plain[name].item(), rel=1e-5)
+
+
+def test_captions_are_blurred_as_much_as_asked(run_config):
+    clean, noisy = (build(replace(run_config, text_noise=n, precompute=False))[1](0).text.pooled for n in (0.0, 1.0))
+    distance = (noisy - clean).norm(dim=-1)
+    assert (distance > 0).all()
+    assert (distance < 2).all()  # at most the embedding's own size times chance
+
+
+def test_the_adversary_sees_what_the_update_made(run_config, monkeypatch):
+    judged = []
+    real = adversarial.discriminator_loss
+    spy = lambda model, fake, *rest: judged.append(fake) or real(model, fake, *rest)
+    monkeypatch.setattr(end_to_end, "discriminator_loss", spy)
+    objective, batches = build(replace(run_config, loss="l2+gan", precompute=False))
+    objective(batches(0), UpdateSeeds(0, 0))
+    fake, true, _ = objective.judged
+    objective.adversary_terms(UpdateSeeds(0, 0))
+    assert judged[0] is fake
+    assert not fake.requires_grad
+    assert l2(fake, true) > 0
