@@ -92,6 +92,9 @@ def sample_command(arguments: list[str]) -> None:
     first = [Request(prompt, options.model, options.steps, options.seed) for prompt in options.prompt]
     jobs = [replace(settings, seed=options.seed + i) for settings in first for i in range(options.count)]
     pipeline = load(options.model)
+    for prompt in options.prompt:
+        for note in pipeline.text_encoder.notes(prompt):
+            print(note, file=sys.stderr)
     options.out.mkdir(parents=True, exist_ok=True)
     for settings in jobs:
         image = paint(pipeline, settings)

@@ -75,11 +75,13 @@ def load_pictures(config: DataConfig) -> Pictures:
             cannot be used, all of them in one message.
     """
     rows = rows_of(config)
-    squares, captions, problems = [], [], list[str]()
+    squares, captions, problems, small = [], [], list[str](), 0
     for row in rows:
         try:
             texts = texts_of(row.fields.get(config.caption_column), row.name)
-            squares.append(square(decode(row.image, row.name), config.resolution))
+            image = decode(row.image, row.name)
+            small += min(image.size) < config.resolution
+            squares.append(square(image, config.resolution))
             captions.append(texts)
         except UserError as error:
             problems.append(str(error))
@@ -89,6 +91,9 @@ def load_pictures(config: DataConfig) -> Pictures:
         print("\n".join([*listed(problems), f"{len(problems)} of {len(rows)} pictures are left out."]), file=sys.stderr)
     if not squares:
         raise UserError(f"{config.path} holds no picture that can be used.")
+    if small:
+        pixels = f"{config.resolution} by {config.resolution} pixels"
+        print(f"{small} of {len(squares)} pictures are smaller than {pixels} and are enlarged.", file=sys.stderr)
     names = [texts[0] for texts in captions]
     if config.path != BUNDLED:
         return Pictures(np.stack(squares), names, others=[texts[1:] for texts in captions])

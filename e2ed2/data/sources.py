@@ -5,6 +5,8 @@ Nothing is decoded here. Every text stays as it was written: `None` and `NA` are
 
 import glob
 import io
+import json
+import re
 import tarfile
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from e2ed2.errors import UserError
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 SPLITS = ("train", "test", "validation", "val")
+RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 POSSIBLE = (
     "give a folder of pictures with metadata.csv or .jsonl, whose column file_name names each, a .parquet file or a "
     "folder of them, or .tar shards"
@@ -53,12 +56,25 @@ def read_table(path: str, image_column: str) -> Table:
             if any(place.glob("**/*.parquet")) and not any(place.glob("**/metadata.parquet")):
                 return _parquet(sorted(place.glob("**/*.parquet")), image_column)
             return _folder(place)
-        files = [Path(file) for file in sorted(glob.glob(path))] or [place] * place.is_file()
+        files = [place] if place.is_file() else _matching(path)
         if files and all(file.suffix == ".parquet" for file in files):
             return _parquet(files, image_column)
         if files and all(file.suffix == ".tar" for file in files):
             return _shards(files, image_column)
     raise UserError(f"No pictures at {path}: {POSSIBLE}.")
+
+
+def _matching(pattern: str) -> list[Path]:
+    """Files of a pattern with `*`, `?`, and ranges such as `{000..041}`, each file of which must exist."""
+    if found := RANGE.search(pattern):
+        first, last = found.groups()
+        numbers = [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
+        every = [pattern[: found.start()] + number + pattern[found.end() :] for number in numbers]
+        return [file for one in every for file in _matching(one)]
+    files = [Path(file) for file in sorted(glob.glob(pattern))]
+    if not files and not glob.has_magic(pattern) and Path(pattern).suffix:
+        raise FileNotFoundError(f"{pattern} is missing")
+    return files
 
 
 @contextmanager
@@ -104,9 +120,10 @@ def records(table: Path) -> list[dict[str, Any]]:
         return pd.read_parquet(table).to_dict("records")
     text = _text(table)
     if table.suffix == ".jsonl":
-        if not text.strip():
+        lines = [_entry(line, f"line {number} of {table.name}") for number, line in enumerate(text.split("\n"), 1)]
+        if not any(lines):
             raise ValueError(f"{table.name} has no line")
-        return pd.read_json(io.StringIO(text), lines=True, dtype=False, convert_dates=False).to_dict("records")
+        return [line for line in lines if line]
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     found = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, skipinitialspace=True)
@@ -115,6 +132,17 @@ def records(table: Path) -> list[dict[str, Any]]:
     if found.empty:
         raise ValueError(f"{table.name} has a header and no line")
     return found.to_dict("records")
+
+
+def _entry(line: str, name: str) -> dict[str, Any]:
+    """Of JSONL; a blank line is an empty entry."""
+    try:
+        entry = json.loads(line) if line.strip() else {}
+    except ValueError as error:
+        raise ValueError(f"{name} is no JSON: {error}") from None
+    if not isinstance(entry, dict):
+        raise ValueError(f"{name} is no object with file_name and a caption")
+    return entry
 
 
 def _text(table: Path) -> str:
@@ -172,6 +200,7 @@ def _rows(table: datasets.Dataset, image_column: str, name: str) -> Table:
         stored = row.pop(image_column) or {}
         row |= {name: label.int2str(row[name]) for name, label in labels.items() if row[name] is not None}
         called = row.get("__key__") or stored.get("path") or f"row {number}"
-        image = stored.get("bytes") if stored.get("bytes") is not None else Path(stored.get("path") or "missing")
+        data: bytes | None = stored.get("bytes")
+        image = Path(stored.get("path") or "missing") if data is None else data
         rows.append(Row(f"{name} {called}".strip(), image, row))
     return Table(rows, columns, [])

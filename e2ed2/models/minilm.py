@@ -53,6 +53,15 @@ class TextEncoder:
         pairs = zip(read["input_ids"], read["offset_mapping"], strict=True)
         return [text[start:end] for token, (start, end) in pairs if token == self.tokenizer.unk_token_id]
 
+    def notes(self, prompt: str) -> list[str]:
+        """Sentences about what of a prompt has no effect on the picture; none if all of it is read."""
+        notes = []
+        if end := self.unread(prompt):
+            notes.append(f"Only the first {MAX_TOKENS} tokens of a prompt are read: “{end}” has no effect.")
+        if words := self.unknown(prompt):
+            notes.append(f"The text encoder does not know {' '.join(words)}.")
+        return notes
+
 
 def spelt_out(caption: str) -> str:
     """Emoji by their Unicode names, which the encoder knows: `two 🍎` => `two  red apple `."""

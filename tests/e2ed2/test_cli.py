@@ -94,6 +94,13 @@ def test_the_same_settings_give_the_same_bytes_in_another_process(called, tiny_m
     assert here == there
 
 
+def test_sample_notes_what_of_a_prompt_is_not_read(called, tiny_model, tmp_path):
+    prompt = "red apple " * 14 + "with a last word"
+    printed = called("sample", "--prompt", prompt, "--model", tiny_model, "--steps", 1, "--out", tmp_path)
+    assert "with a last word” has no effect" in printed.err
+    assert "has no effect" not in printed.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -129,6 +129,23 @@ def test_a_shard_that_lacks_a_text_or_a_picture_far_down(tmp_path):
     assert len(load(tmp_path, **options, skip_bad=True)) == 10
 
 
+def test_a_range_of_shards_is_every_one_of_them(tmp_path):
+    options = {"image_column": "png", "caption_column": "txt"}
+    for number, word in (("09", b"nine"), ("10", b"ten"), ("11", b"eleven")):
+        shard(tmp_path / f"{number}.tar", [("0.png", png()), ("0.txt", word)])
+    assert load(tmp_path / "{09..10}.tar", **options).captions == ["nine", "ten"]
+    with pytest.raises(UserError, match=r"12\.tar is missing"):
+        load(tmp_path / "{10..12}.tar", **options)
+
+
+def test_enlarged_pictures_are_counted(tmp_path, capsys):
+    folder(tmp_path, "file_name,caption\na.png,one\nb.png,two\n")
+    load(tmp_path)
+    assert not capsys.readouterr().err
+    load_pictures(DataConfig(path=str(tmp_path), resolution=32))
+    assert "2 of 2 pictures are smaller than 32 by 32 pixels" in capsys.readouterr().err
+
+
 BAD = {
     "a blank caption": ("file_name,caption\na.png, \nb.png,two\n", "metadata.csv", "a.png has no caption"),
     "no caption": ('{"file_name": "a.png", "caption": null}\n', "metadata.jsonl", "a.png has no caption"),
@@ -136,6 +153,12 @@ BAD = {
     "a number": ('{"file_name": "a.png", "caption": 5}\n', "metadata.jsonl", "is no text"),
     "a table": ('{"file_name": "a.png", "caption": {"en": "x"}}\n', "metadata.jsonl", "is no text"),
     "no file name": ('{"file_name": null, "caption": "x"}\n', "metadata.jsonl", "entry 1 of metadata.jsonl"),
+    "no JSON": (
+        '{"file_name": "a.png", "caption": "x"}\n{"file',
+        "metadata.jsonl",
+        "line 2 of metadata.jsonl is no JSON",
+    ),
+    "no object": ('["a.png", "x"]\n', "metadata.jsonl", "line 1 of metadata.jsonl is no object"),
     "no such file": ("file_name,caption\nz.png,one\n", "metadata.csv", "z.png is missing"),
     "no line": ("file_name,caption\n", "metadata.csv", "a header and no line"),
     "no column": ("name,caption\na.png,x\n", "metadata.csv", "no column file_name, only name, caption"),

@@ -38,3 +38,10 @@ def test_what_is_beyond_the_limit_and_what_is_unknown_is_found(encoder):
     assert encoder.unread(long)
     assert encoder.unknown(short) == []
     assert encoder.unknown("a ꙮ circle 🍎") == ["ꙮ"]
+
+
+def test_what_of_a_prompt_has_no_effect_is_noted(encoder):
+    assert encoder.notes("red apple, noto style") == []
+    cut, unknown = encoder.notes("ꙮ " + "word " * 40)
+    assert "word" in cut
+    assert "ꙮ" in unknown
