@@ -1,12 +1,12 @@
 """Results in words: first for everyone, then for a paper."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from study.protocol.spec import StudySpec
 from study.stats.analysis import Analysis, Answered, Results
 from study.stats.davidson import Ranking
-from study.stats.intervals import RESAMPLES, Estimate
+from study.stats.intervals import RESAMPLES, Estimate, Interval
 from study.stats.preference import Preference
 
 
@@ -33,7 +33,7 @@ def with_interval(e: Estimate, as_percent: bool = True) -> str:
 
 
 def p_value(p: float) -> str:
-    return "not known" if math.isnan(p) else "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
+    return "p is not known" if math.isnan(p) else "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
 
 
 def certainty(p: float) -> str:
@@ -60,7 +60,7 @@ def _of_two(p: Preference, p_holm: float) -> Verdict:
     if p.net.value < 0:
         low, high = 1 - high, 1 - low
     value = rate.value if p.net.value >= 0 else 1 - rate.value
-    counts = f"{p.wins} for {p.arm}, {p.losses} for {p.other}, {p.ties} tie{'s' * (p.ties != 1)}"
+    counts = f"{p.wins} for {p.arm}, {p.losses} for {p.other}, {counted(p.ties, 'tie')}"
     if sure == "not sure":
         text = (
             f"Counting a tie as half, {better} wins {percent(value)} of the comparisons, and anything from "
@@ -94,6 +94,9 @@ def halo(analysis: Analysis) -> list[str]:
     lines = []
     for mode, part in analysis.halo.items():
         where = "on one screen" if mode == "joint" else "in separate passes"
+        if math.isnan(part.all_same.value):
+            lines.append(f"Asked {where}, no rater has answered several questions on a pair yet.")
+            continue
         same, alpha = with_interval(part.all_same), with_interval(part.alpha, False)
         lines.append(
             f"Asked {where}, a rater gave all questions on a pair the same answer in {same} of the cases; "
@@ -101,10 +104,19 @@ def halo(analysis: Analysis) -> list[str]:
         )
     if analysis.halo_of_one_screen:
         e = analysis.halo_of_one_screen
-        what = "raises" if e.value > 0 else "lowers"
+        what, by = ("raises", e) if e.value > 0 else ("lowers", negative(e))
         sure = "" if 0 not in e.interval else ", which may be chance"
-        lines.append(f"One screen {what} that alpha by {with_interval(e, False)} against separate passes{sure}.")
+        lines.append(f"One screen {what} that alpha by {with_interval(by, False)} against separate passes{sure}.")
     return lines
+
+
+def negative(e: Estimate) -> Estimate:
+    return replace(e, value=-e.value, interval=Interval(-e.interval.high, -e.interval.low))
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 rater`, `2 raters`."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def methods(spec: StudySpec, found: Results) -> list[str]:
@@ -129,7 +141,7 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
     design = (
         f"Raters compared images of {arms} arms ({', '.join(spec.arms)}) for {len(spec.prompts)} prompts, two images "
         f"of one prompt at a time, at most {spec.pairs_per_rater} comparisons each, and answered "
-        f"{len(spec.questions)} question{'s' * (len(spec.questions) > 1)} with left, tie or right, asked {mode}. "
+        f"{counted(len(spec.questions), 'question')} with left, tie or right, asked {mode}. "
         f"Arms were not named. Sides were balanced within raters and between pairs of raters; pairs, sides and order "
         f"come from a seeded plan fixed in advance (seed {spec.seed}; specification {spec.hash[:16]})."
     )
@@ -137,7 +149,7 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
         design += f" In addition to the comparisons raters saw, without knowing which: {shares}."
     exclusions = (
         f"{len(flow.raters)} raters gave {flow.answers} answers. By rules fixed in advance, raters were left out who "
-        f"{' or '.join(rules)}: {len(flow.excluded)} raters; {flow.kept_answers} answers of "
+        f"{' or '.join(rules)}: {counted(len(flow.excluded), 'rater')}; {flow.kept_answers} answers of "
         f"{len(flow.raters) - len(flow.excluded)} raters count."
         if rules
         else f"{len(flow.raters)} raters gave {flow.answers} answers; nobody was left out."
