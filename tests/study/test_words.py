@@ -127,6 +127,8 @@ def said() -> Iterator[str]:
     for name, question in VERDICTS.items():
         found = words.verdict(question)
         yield f"## Verdict: {name}\n\n**{found.headline}** ({found.sure})\n\n{found.detail}\n"
+    known, unknown = (words.with_interval(one) for one in (estimate(0.612, 0.55, 0.669), NOTHING))
+    yield f"## A figure: {known}; without answers: {unknown}\n"
     for name, analysis in HALOS.items():
         yield f"## Halo: {name}\n\n" + "\n".join(words.halo(analysis)) + "\n"
     for name, (study, found) in METHODS.items():
