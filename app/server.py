@@ -18,6 +18,7 @@ from app.look.theme import CSS, THEME
 from app.settings import ServerSettings
 from app.studies.ready import Studies, studies_or_exit
 from app.ui import build_ui
+from e2ed2.errors import UserError
 from study.web import create_app
 
 LOOK: dict[str, Any] = {
@@ -31,7 +32,12 @@ LOOK: dict[str, Any] = {
 
 def assemble(settings: ServerSettings) -> tuple[gr.Blocks, Services, Studies]:
     """The pages, what they call, and the studies; a mistake in the settings is one sentence and exit code 2."""
-    services, studies = Services(settings.checkpoints, settings.runs), studies_or_exit(settings)
+    try:
+        services = Services(settings.checkpoints, settings.runs)
+    except UserError as error:  # E2ED2_DEVICE
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    studies = studies_or_exit(settings)
     return build_ui(services, studies), services, studies
 
 

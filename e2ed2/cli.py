@@ -1,4 +1,4 @@
-"""`python -m e2ed2 train | sample | inspect | evaluate | data`."""
+"""`python -m e2ed2 train | sample | inspect | evaluate | data | export`."""
 
 import hashlib
 import json
@@ -20,10 +20,14 @@ def main() -> None:
         "inspect": inspect_command,
         "evaluate": evaluate_command,
         "data": data_command,
+        "export": export_command,
     }
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in commands:
-        print("usage: python -m e2ed2 {train,sample,inspect,evaluate,data} ...   (each with --help)", file=sys.stderr)
+        print(
+            "usage: python -m e2ed2 {train,sample,inspect,evaluate,data,export} ...   (each with --help)",
+            file=sys.stderr,
+        )
         raise SystemExit(0 if name in ("-h", "--help") else 2)
     commands[name](sys.argv[2:])
 
@@ -81,6 +85,8 @@ class Sample:
     """Of the first picture of each prompt; the next have the seeds that follow."""
     count: int = 1
     out: Path = Path("samples")
+    device: str = ""
+    """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
 
 
 def sample_command(arguments: list[str]) -> None:
@@ -91,7 +97,7 @@ def sample_command(arguments: list[str]) -> None:
         raise UserError(f"A count of {options.count} paints nothing: choose at least 1.")
     first = [Request(prompt, options.model, options.steps, options.seed) for prompt in options.prompt]
     jobs = [replace(settings, seed=options.seed + i) for settings in first for i in range(options.count)]
-    pipeline = load(options.model)
+    pipeline = load(options.model, device=options.device)
     for prompt in options.prompt:
         for note in pipeline.text_encoder.notes(prompt):
             print(note, file=sys.stderr)
@@ -126,6 +132,23 @@ def inspect_command(arguments: list[str]) -> None:
         model: Annotated[str, tyro.conf.Positional]
 
     print(describe_model(tyro.cli(Inspect, prog="python -m e2ed2 inspect", args=arguments).model))
+
+
+def export_command(arguments: list[str]) -> None:
+    from e2ed2.models.references import model_folder
+    from e2ed2.models.weights import export_whole
+
+    @dataclass(frozen=True)
+    class Export:
+        """Copy a model with everything that it shares with others, to move or upload it."""
+
+        model: Annotated[str, tyro.conf.Positional]
+        """A bundled model's name, a training's, or a model's folder."""
+        out: Annotated[Path, tyro.conf.Positional]
+
+    options = tyro.cli(Export, prog="python -m e2ed2 export", args=arguments)
+    export_whole(model_folder(options.model), options.out)
+    print(options.out)
 
 
 def evaluate_command(arguments: list[str]) -> None:

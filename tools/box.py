@@ -6,6 +6,7 @@ python -m tools.box codec coarse l2 l2-lpips independent --curves shared-twin
 """
 
 import filecmp
+import json
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.files import runs_folder
-from e2ed2.models.weights import WEIGHTS, coarse_of
+from e2ed2.models.weights import MANIFEST, WEIGHTS, coarse_of, digest
 
 SHARED = CHECKPOINTS / "coarse" / WEIGHTS
 
@@ -44,6 +45,7 @@ def main() -> None:
         else:
             check_codec(source / "codec")
             box_denoiser(source / "denoiser", target)
+            write_manifest(target)
         for file in source.iterdir():
             if file.is_file():
                 shutil.copy(file, target)
@@ -59,6 +61,17 @@ def main() -> None:
 def check_codec(folder: Path) -> None:
     if not filecmp.cmp(folder / WEIGHTS, CHECKPOINTS / "codec" / WEIGHTS, shallow=False):
         sys.exit(f"{folder} is another codec than the box's: train this model from the box's codec.")
+
+
+def write_manifest(folder: Path) -> None:
+    """Which components the folder shares with those beside it, by the hashes of their weights."""
+    lacks = ["codec"] if not (folder / "codec").is_dir() else []
+    file = folder / "denoiser" / WEIGHTS
+    if file.is_file() and not coarse_of(load_file(file)):
+        lacks.append("coarse")
+    if file.is_file():
+        shared = {part: {"shared": digest(CHECKPOINTS / part / WEIGHTS)} for part in lacks}
+        (folder / MANIFEST).write_text(json.dumps(shared, indent=2) + "\n")
 
 
 def box_denoiser(source: Path, target: Path) -> None:

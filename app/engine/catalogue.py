@@ -10,6 +10,7 @@ from app.look.words import counted
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.data.pictures import BUNDLED
 from e2ed2.files import runs_folder
+from e2ed2.inference.device import pick_device
 from e2ed2.inference.pipeline import E2ED2Pipeline
 from e2ed2.inference.request import STEPS, available_models
 from e2ed2.models.codec import Codec
@@ -25,6 +26,7 @@ class Models:
 
     def __init__(self, checkpoints: Path | None = None, runs: Path | None = None):
         self.checkpoints, self.runs = checkpoints or CHECKPOINTS, runs or runs_folder()
+        self.device = pick_device()
         self._loading = Lock()
         self._encoder: TextEncoder | None = None
         self._codecs: dict[Path, Codec] = {}
@@ -80,9 +82,8 @@ class Models:
         with self._loading:
             if name not in self._pipelines:
                 folder = self.folders()[name]
-                self._pipelines[name] = E2ED2Pipeline(
-                    load_denoiser(folder), self._codec(folder), self._shared_encoder()
-                )
+                pipeline = E2ED2Pipeline(load_denoiser(folder), self._codec(folder), self._shared_encoder())
+                self._pipelines[name] = pipeline.to(self.device)
             return self._pipelines[name]
 
     def _shared_encoder(self) -> TextEncoder:

@@ -61,6 +61,8 @@ class Evaluate:
     nearest: int = 100
     """Pictures whose nearest training drawing is looked for; 0 leaves the distance out."""
     out: Path = Path("evaluation.json")
+    device: str = ""
+    """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
 
     def __post_init__(self) -> None:
         check_limit(self.limit)
@@ -75,7 +77,7 @@ def check_limit(limit: int) -> None:
 
 def evaluate(options: Evaluate) -> dict[str, Any]:
     """All figures, the settings and the choices behind them; also written to `options.out`."""
-    pipeline = load(options.model)
+    pipeline = load(options.model, device=options.device)
     prompts = prompts_of(options.split, options.limit, options.seed)
     folder = runs_folder() / "evaluation" / fingerprint(options)
     pictures = paint_all(pipeline, options, prompts, folder / "prompts")

@@ -48,20 +48,39 @@ class E2ED2Pipeline(DiffusionPipeline):
         self.text_encoder = text_encoder or TextEncoder()
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike | None, **_: Any) -> Self:
-        """Load a folder, or a repository of the Hugging Face hub by its id; other options are ignored.
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | PathLike | None,
+        *,
+        torch_dtype: torch.dtype | None = None,
+        text_encoder: TextEncoder | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | PathLike | None = None,
+        local_files_only: bool = False,
+        **unknown: Any,
+    ) -> Self:
+        """Load a folder, or a repository of the Hugging Face hub by its id, on the CPU: `.to("cuda")` moves it.
+
+        Args:
+            torch_dtype: of the weights; float32 by default.
+            revision, token, cache_dir, local_files_only: of a hub's repository, as diffusers has them.
 
         Raises:
-            UserError: neither exists, or the files are damaged.
+            UserError: neither exists, the files are damaged, or an option is not one of these.
         """
+        if unknown:
+            raise UserError(f"E2ED2Pipeline.from_pretrained does not know {', '.join(sorted(unknown))}: leave it out.")
         path = pretrained_model_name_or_path or "no path"
         folder = Path(path)
         if not folder.is_dir():
             try:
-                folder = Path(snapshot_download(str(path)))
+                where = {"revision": revision, "token": token, "cache_dir": cache_dir}
+                folder = Path(snapshot_download(str(path), local_files_only=local_files_only, **where))
             except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
                 raise UserError(f"No model at {path}: give a model's folder, or the id of one on a hub.") from error
-        return cls(load_denoiser(folder), load_codec(folder))
+        pipeline = cls(load_denoiser(folder), load_codec(folder), text_encoder)
+        return pipeline if torch_dtype is None else pipeline.to(torch_dtype)
 
     @torch.no_grad()
     def __call__(
@@ -80,8 +99,14 @@ class E2ED2Pipeline(DiffusionPipeline):
             generator: one for all prompts, or one for each; on the CPU, so that seeds mean the same everywhere.
             callback: sees each step of each picture (batches of one).
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        generators = [generator] * len(prompts) if not isinstance(generator, Sequence) else generator
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt) if isinstance(prompt, Sequence) else []
+        if not prompts or not all(isinstance(one, str) for one in prompts):
+            raise UserError("The prompt must be a text, or a list of texts.")
+        generators = list(generator) if isinstance(generator, Sequence) else [generator] * len(prompts)
+        if len(generators) != len(prompts):
+            raise UserError(
+                f"{len(generators)} generators do not fit {len(prompts)} prompts: give one for each, or one."
+            )
         images = [
             self.paint(self.text_encoder([one]), num_inference_steps, source, callback)
             for one, source in zip(prompts, generators, strict=True)
@@ -98,8 +123,9 @@ class E2ED2Pipeline(DiffusionPipeline):
     ) -> Image.Image:
         """One picture of one embedded caption, or of a point between two: `e2ed2.text.between`."""
         config = self.denoiser.config
-        z = torch.randn(1, config.channels, config.grid, config.grid, generator=generator).to(self.device)
-        latents = sample(self.denoiser, z, text.to(self.device), uniform_levels(steps), callback=callback)
+        place = {"device": self.device, "dtype": self.denoiser.dtype}
+        z = torch.randn(1, config.channels, config.grid, config.grid, generator=generator).to(**place)
+        latents = sample(self.denoiser, z, text.to(**place), uniform_levels(steps), callback=callback)
         return self.picture(latents)
 
     @torch.no_grad()
@@ -110,5 +136,5 @@ class E2ED2Pipeline(DiffusionPipeline):
 
 def to_image(image: Tensor) -> Image.Image:
     """`[3, H, W]` in [-1, 1] (clipped) => RGB picture."""
-    pixels = image.clamp(-1, 1).add(1).mul(127.5).round().byte().permute(1, 2, 0)
+    pixels = image.float().clamp(-1, 1).add(1).mul(127.5).round().byte().permute(1, 2, 0)
     return Image.fromarray(np.ascontiguousarray(pixels.cpu().numpy()))

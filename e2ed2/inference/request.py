@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
+from e2ed2.inference.device import pick_device
 from e2ed2.inference.pipeline import E2ED2Pipeline
 from e2ed2.types import TrajectoryStep
 
@@ -45,8 +46,8 @@ def available_models(folder: Path = CHECKPOINTS) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(folder.glob("*/denoiser"))}
 
 
-def load(model: str, folder: Path = CHECKPOINTS) -> E2ED2Pipeline:
-    """A bundled model by its name, or any by the path of its folder.
+def load(model: str, folder: Path = CHECKPOINTS, device: torch.device | str = "") -> E2ED2Pipeline:
+    """A bundled model by its name, or any by the path of its folder, on the device that `pick_device` picks.
 
     Raises:
         UserError: no such model (the known ones are listed), or its files are damaged.
@@ -55,7 +56,7 @@ def load(model: str, folder: Path = CHECKPOINTS) -> E2ED2Pipeline:
     if model not in known and not (Path(model) / "denoiser").is_dir():
         names = ", ".join(known) or "none yet: train one with `python -m e2ed2 train`"
         raise UserError(f"No model {model!r}: choose one of {names}; or give a model's folder.")
-    return E2ED2Pipeline.from_pretrained(known.get(model, Path(model)))
+    return E2ED2Pipeline.from_pretrained(known.get(model, Path(model))).to(pick_device(str(device)))
 
 
 def most_steps(pipeline: E2ED2Pipeline) -> int:

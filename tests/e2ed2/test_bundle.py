@@ -1,0 +1,92 @@
+"""A model's folder by itself: what it shares is found by its hash, and loading refuses what it does not know."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from e2ed2 import E2ED2Pipeline
+from e2ed2.assets import CHECKPOINTS
+from e2ed2.errors import UserError
+from e2ed2.inference.device import pick_device
+from e2ed2.inference.request import load
+from e2ed2.models.weights import MANIFEST, load_codec, load_denoiser
+
+BUNDLED = sorted(folder.parent.name for folder in CHECKPOINTS.glob("*/denoiser"))
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_every_bundled_model_says_what_it_shares(name):
+    shared = json.loads((CHECKPOINTS / name / MANIFEST).read_text())
+    assert "codec" in shared
+    assert all(len(one["shared"]) == 64 for one in shared.values())
+
+
+def test_a_bundled_model_that_was_copied_elsewhere_works(tmp_path):
+    copied = shutil.copytree(CHECKPOINTS / "l2", tmp_path / "elsewhere" / "l2")
+    here, there = load_denoiser(CHECKPOINTS / "l2").state_dict(), load_denoiser(copied).state_dict()
+    assert all(torch.equal(here[name], there[name]) for name in here)
+    assert load_codec(copied).config == load_codec(CHECKPOINTS / "l2").config
+
+
+@pytest.mark.parametrize("part", ["codec", "coarse"])
+def test_another_component_than_its_own_is_refused(tmp_path, part):
+    copied = shutil.copytree(CHECKPOINTS / "l2", tmp_path / "l2")
+    shared = json.loads((copied / MANIFEST).read_text())
+    (copied / MANIFEST).write_text(json.dumps(shared | {part: {"shared": "0" * 64}}))
+    with pytest.raises(UserError, match=rf"shares its {part} \(SHA-256 000000000000…\)"):
+        load_codec(copied) if part == "codec" else load_denoiser(copied)
+
+
+def test_an_exported_model_is_whole(called, tiny_model, tmp_path):
+    called("export", tiny_model, tmp_path / "whole")
+    assert {part.name for part in (tmp_path / "whole").iterdir()} >= {"denoiser", "codec"}
+    pipe, same = E2ED2Pipeline.from_pretrained(tmp_path / "whole"), E2ED2Pipeline.from_pretrained(tiny_model)
+    draw = lambda one: one("red apple", 2, torch.Generator().manual_seed(7)).images[0].tobytes()
+    assert draw(pipe) == draw(same)
+    assert "exists already" in called("export", tiny_model, tmp_path / "whole", code=2).err
+
+
+@pytest.mark.parametrize("option", ["torch_dtyp", "device_map", "variant", "use_safetensors", "anything"])
+def test_an_option_that_is_not_known_is_refused(tiny_model, option):
+    with pytest.raises(UserError, match=f"does not know {option}"):
+        E2ED2Pipeline.from_pretrained(tiny_model, **{option: None})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_honoured_and_samples(tiny_model, dtype):
+    pipe = E2ED2Pipeline.from_pretrained(tiny_model, torch_dtype=dtype)
+    assert {pipe.denoiser.dtype, pipe.codec.dtype} == {dtype}
+    assert pipe("red apple", 2, torch.Generator().manual_seed(7)).images[0].size[0] > 0
+
+
+@pytest.mark.parametrize("prompt", [None, 5, [], ["cat", 5]])
+def test_a_prompt_that_is_no_text_is_refused(tiny_model, prompt):
+    with pytest.raises(UserError, match="must be a text"):
+        E2ED2Pipeline.from_pretrained(tiny_model)(prompt)
+
+
+def test_generators_that_do_not_fit_are_refused(tiny_model):
+    with pytest.raises(UserError, match="2 generators do not fit 1 prompts"):
+        E2ED2Pipeline.from_pretrained(tiny_model)("cat", 1, [torch.Generator()] * 2)
+
+
+def test_the_device_is_the_one_asked_for_or_the_best_there_is(monkeypatch, tiny_model):
+    monkeypatch.delenv("E2ED2_DEVICE", raising=False)
+    assert pick_device("cpu").type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device().type == "cuda"
+    assert pick_device("cuda:1").index == 1
+    with pytest.raises(UserError, match="no device 'cuda:2'"):
+        pick_device("cuda:2")
+    monkeypatch.setenv("E2ED2_DEVICE", "cpu")
+    assert pick_device().type == "cpu"
+    assert load(str(tiny_model)).device.type == "cpu"
+    with pytest.raises(UserError, match="There is no device 'gpu'"):
+        pick_device("gpu")
+
+
+def test_a_device_that_is_not_there_is_one_sentence(called, tiny_model):
+    assert "no device" in called("sample", "--prompt", "cat", "--model", tiny_model, "--device", "cuda:99", code=2).err
