@@ -41,7 +41,9 @@ def train_command(arguments: list[str]) -> None:
     class Train:
         config: Annotated[RunConfig, tyro.conf.arg(name="")]
         out: Path
-        """The run's folder; the same command goes on there."""
+        """The run's folder; the same command resumes it."""
+        name: str = ""
+        """Instead of --out: a name below the data folder's `runs`; `own/NAME` appears on the app's pages."""
         dry_run: bool = False
         """Say what the run would be, and write nothing."""
 
@@ -60,7 +62,7 @@ def train_command(arguments: list[str]) -> None:
         "its own --help.",
         args=arguments,
     )
-    config, out = options.config, options.out
+    config, out = options.config, runs_folder() / options.name if options.name else options.out
     if options.dry_run:
         from e2ed2.training.describe import describe_run
 
@@ -68,7 +70,7 @@ def train_command(arguments: list[str]) -> None:
     elif train(config, out):
         print(f"Finished: the model is in {out / 'model'}")
     else:
-        print("Stopped and saved: the same command goes on.")
+        print("Stopped and saved: the same command resumes.")
         raise SystemExit(130)
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; its message is one sentence that says how."""
+    """A mistake the user can fix; its message says how, in one sentence."""
 
 
 @contextmanager
 def exit_on_user_error() -> Generator[None]:
-    """Of a command: a user's mistake is one sentence and exit code 2."""
+    """Report a UserError as a one-line message and exit with status 2."""
     try:
         yield
     except UserError as error:

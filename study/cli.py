@@ -16,7 +16,7 @@ Name = Annotated[str, tyro.conf.Positional]
 
 
 def main() -> None:
-    """Run the command; a user's mistake is told in sentences, with exit code 2."""
+    """Run the command; a mistake is reported in plain sentences, with exit status 2."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in COMMANDS:
         print(f"usage: python -m study {{{','.join(COMMANDS)}}} ...   (each with --help)", file=sys.stderr)

@@ -1,5 +1,5 @@
-"""The one exception a study runner can cause."""
+"""The one exception an organiser can cause."""
 
 
 class StudyError(Exception):
-    """A mistake that the runner can mend; its message is one sentence that says how, or a list of such sentences."""
+    """A mistake the organiser can fix; its message says how, in one sentence or a list of them."""

@@ -22,7 +22,7 @@ LAYOUT = (
 PLACEBOS = {
     "identical": "Same picture twice",
     "repeat": "An earlier pair again, sides exchanged",
-    "gold": "A picture against a spoilt copy of it",
+    "gold": "A picture against a degraded copy of it",
     "same_arm": "Two pictures of one arm",
 }
 

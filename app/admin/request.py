@@ -37,7 +37,7 @@ def create(studies: Studies, name: str, pictures: Pictures, asked: Plan) -> Iter
     """Sentences about how far it is; the study comes last.
 
     Raises:
-        StudyError, UserError: something to mend; then there is no study.
+        StudyError, UserError: something to correct; then there is no study.
     """
     check_name(studies.store, name)
     with tempfile.TemporaryDirectory() as temporary:

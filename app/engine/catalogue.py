@@ -55,7 +55,7 @@ class Models:
         return (config["steps"],) if config.get("sharing") == "independent" else STEPS
 
     def of_steps(self, count: int) -> tuple[str, ...]:
-        """The bundled models that can take so many steps."""
+        """The bundled models that can take that number of steps."""
         return tuple(name for name in available_models(self.checkpoints) if count in self.steps(name))
 
     def only(self, name: str) -> str:

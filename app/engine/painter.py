@@ -58,7 +58,7 @@ class Services:
         """Load the model that the first visitor will want, and what tells near prompts from far ones."""
 
         def load() -> None:
-            with contextlib.suppress(UserError):  # whoever asks for it is told
+            with contextlib.suppress(UserError):  # whoever asks for it sees why
                 if name := self.models.favourite():
                     self.models.load(name)
                     self.far("", name)
@@ -69,7 +69,7 @@ class Services:
         """One entry for each picture, with the seeds seed, seed + 1, ...
 
         Raises:
-            UserError: a visitor can mend it.
+            UserError: a visitor can correct it.
             ForgedError: only a hand-made request sends this, so it may be of any type.
         """
         if not isinstance(prompt, str):

@@ -204,7 +204,7 @@ class Trainings:
 def sentence(state: State) -> str:
     """For a visitor."""
     if state.trouble:
-        return f"{state.name} ended by itself after {counted(state.done, 'update')}: {state.trouble}"
+        return f"{state.name} stopped unexpectedly after {counted(state.done, 'update')}: {state.trouble}"
     if state.stopping:
         return f"{state.name} stops after the update that is being made, and saves."
     if state.finished:

@@ -8,7 +8,7 @@ from app.look.names import DESCRIPTIONS
 
 GREY = "#7c8798"  # reads on white and on black
 COLOURS = ("#0d9488", "#d97706", "#6366f1", "#dc2626", "#65a30d", "#c026d3", "#0284c7", "#92400e")
-OTHER_COLOURS = ("#64748b", "#ec4899", "#a16207")  # of what is not in the box
+OTHER_COLOURS = ("#64748b", "#ec4899", "#a16207")  # of models that are not bundled
 
 
 def colour_of(model: str) -> str:

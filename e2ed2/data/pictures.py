@@ -17,7 +17,7 @@ from e2ed2.errors import UserError
 
 BUNDLED = "emoji"  # a name, so that a run's settings hold wherever the repository lies
 LISTED = 10  # problems in a message
-ADVICE = "{bad} of {count} pictures cannot be used: mend them, or leave them out with --data.skip-bad."
+ADVICE = "{bad} of {count} pictures cannot be used: fix them, or leave them out with --data.skip-bad."
 
 
 @dataclass(frozen=True)

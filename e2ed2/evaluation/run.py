@@ -69,7 +69,7 @@ class Evaluate:
 
 
 def check_limit(limit: int) -> None:
-    """Each picture needs so many others as neighbours."""
+    """Each picture needs that many others as neighbours."""
     fewest = PRC["prc_neighborhood"] + 1
     if limit < fewest:
         raise UserError(f"A limit of {limit} is too small for precision and recall: choose at least {fewest}.")

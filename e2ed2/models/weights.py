@@ -62,7 +62,7 @@ def load_denoiser(folder: Path) -> CoarseToFineDenoiser:
 
 
 def load_coarse(denoiser: CoarseToFineDenoiser, folder: Path) -> None:
-    """Give the denoiser the coarse path of a model's folder, or of the box's `coarse`."""
+    """Give the denoiser the coarse path of a model's folder, or of the bundled `coarse`."""
     file = folder / "denoiser" / WEIGHTS
     file = file if file.is_file() else folder / WEIGHTS
     if not file.is_file():

@@ -1,4 +1,4 @@
-"""One training run, whole: what, on which data, how long. Presets make the models in the box."""
+"""One training run, whole: what, on which data, how long. Presets make the bundled models."""
 
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal
@@ -37,12 +37,12 @@ class RunConfig:
     sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
     """T is drawn from these at each update."""
     backprop_steps: int | None = None
-    """Gradient through the last so many steps only; all of them by default."""
+    """Backpropagate through the last N steps only (default: all)."""
     checkpointed: bool = False
     """Recompute each step in the backward pass: less memory, more time."""
     samples: int = 1
-    """Pictures for each caption of a batch. The energy score needs at least 2; of the coarse path's, the one nearest to
-    the drawing learns."""
+    """Pictures for each caption of a batch. Energy losses need at least 2. The coarse objective trains only the sample
+    closest to the target."""
     repulsion: float = 1.0
     """Of the energy score: how much distance between samples counts. Below 1 they spread less than the model errs."""
     init: str = ""

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -88,7 +88,7 @@ def held(folder: Path, main: bool) -> Generator[None]:
             lock.close()
 
 
-def claim(folder: Path, config: RunConfig) -> None:
+def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANGE) -> None:
     """Write the resolved config, commit and seed into the folder, or check that it is this run's."""
     file = folder / "run.json"
     resolved = json.loads(json.dumps(asdict(config)))
@@ -96,7 +96,7 @@ def claim(folder: Path, config: RunConfig) -> None:
     if file.is_file() and saved:  # a run that never saved claims nothing
         usual = {one.name: one.default for one in fields(config)}  # of what is younger than the run
         before = usual | json.loads(file.read_text())["config"]
-        if differing := [name for name in differences(before, resolved) if name not in MAY_CHANGE]:
+        if differing := [name for name in differences(before, resolved) if name not in may_change]:
             raise UserError(
                 f"{folder} holds a run with other settings ({', '.join(differing)}): "
                 "choose another folder, or delete it."

@@ -111,7 +111,7 @@ def _spoil(
     arms: tuple[str, ...], prompts: tuple[Prompt, ...], stimuli: tuple[Stimulus, ...], library: Library
 ) -> tuple[tuple[Stimulus, ...], tuple[str, ...]]:
     """For each prompt one image made unrecognisable, the arms taking turns."""
-    spoilt, intact = [], []
+    degraded, intact = [], []
     for i, prompt in enumerate(prompts):
         arm = arms[i % len(arms)]
         good = next(s for s in stimuli if (s.prompt, s.arm) == (prompt.text, arm))
@@ -119,9 +119,9 @@ def _spoil(
         small = image.resize((4, 4), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)
         noise = Image.frombytes("RGB", image.size, random.Random(i).randbytes(3 * image.width * image.height))
         bad = Image.blend(small.filter(ImageFilter.BoxBlur(1)), noise, 0.4)
-        spoilt.append(Stimulus(prompt.text, DEGRADED, "", library.add(encode(bad))))
+        degraded.append(Stimulus(prompt.text, DEGRADED, "", library.add(encode(bad))))
         intact.append(good.sha256)
-    return tuple(spoilt), tuple(intact)
+    return tuple(degraded), tuple(intact)
 
 
 def _counting_problems(sources: Sequence[Source]) -> Iterable[str]:

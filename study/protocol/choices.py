@@ -14,7 +14,7 @@ class Plan:
     seed: int = 0
     raters_per_pair: int = 3
     pairs_per_rater: int = 30
-    """At most so many comparisons; placebos come on top."""
+    """At most this many comparisons; checks come on top."""
     mode: Literal["joint", "separate", "randomised"] = "joint"
     """The questions on one screen, one pass each, or drawn for each rater."""
     question: tuple[str, ...] = ()

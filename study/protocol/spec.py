@@ -19,7 +19,7 @@ ANSWERS: tuple[Answer, ...] = ("left", "tie", "right")
 KINDS: tuple[Kind, ...] = ("comparison", "identical", "same_arm", "repeat", "gold")
 MODES: tuple[Mode, ...] = ("joint", "separate")
 VISITORS = "visitors-"  # begins the name of a study of one pair that a visitor chose, and of no other
-DEGRADED = "degraded"  # the arm of the spoilt copies in gold pairs; no arm of a study may be called so
+DEGRADED = "degraded"  # the arm of the degraded copies in gold pairs; no arm of a study may be called so
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Placebos:
     identical: float = 0.05  # the same image on both sides
     same_arm: float = 0.0  # two copies of one arm; needs two images of a prompt and arm
     repeat: float = 0.05  # an earlier pair again, its sides flipped
-    gold: float = 0.05  # an image and a spoilt copy of it: the answer is known
+    gold: float = 0.05  # an image and a degraded copy of it: the answer is known
 
     def __post_init__(self) -> None:
         for name, share in asdict(self).items():
@@ -104,12 +104,12 @@ class StudySpec:
     arms: tuple[str, ...]  # two or more
     prompts: tuple[Prompt, ...]
     stimuli: tuple[Stimulus, ...]  # at least one for each prompt and arm
-    degraded: tuple[Stimulus, ...] = ()  # spoilt copies, their arm is DEGRADED; for gold pairs
+    degraded: tuple[Stimulus, ...] = ()  # degraded copies, their arm is DEGRADED; for gold pairs
     gold_of: tuple[str, ...] = ()  # sha256 of the intact image of each of `degraded`
     questions: tuple[Question, ...] = DEFAULT_QUESTIONS
     seed: int = 0
     raters_per_pair: int = 3
-    pairs_per_rater: int = 30  # at most so many comparisons, placebos not counted
+    pairs_per_rater: int = 30  # at most this many comparisons, checks not counted
     placebos: Placebos = field(default_factory=Placebos)
     mode: Literal["joint", "separate", "randomised"] = "joint"  # questions on one screen, one pass each, or drawn
     exclusions: Exclusions = field(default_factory=Exclusions)
@@ -184,9 +184,9 @@ class StudySpec:
         if self.placebos.same_arm and copies and max(map(len, copies.values())) < 2:
             yield "Same-arm pairs need two images of one prompt and arm: add seeds, or set their share to 0."
         if self.placebos.gold and not self.degraded:
-            yield "Gold pairs need spoilt copies: make the study with `study create`, or set their share to 0."
+            yield "Gold pairs need degraded copies: make the study with `study create`, or set their share to 0."
         if len(self.gold_of) != len(self.degraded) or set(self.gold_of) - {s.sha256 for s in self.stimuli}:
-            yield "Each spoilt copy needs the hash of its intact image."
+            yield "Each degraded copy needs the hash of its intact image."
 
     @property
     def by_visitor(self) -> bool:

@@ -9,7 +9,7 @@ from study.errors import StudyError
 from study.protocol.spec import DEGRADED
 
 SYMBOLS = np.array(["left", "tie", "right"])
-SPOILT = -4.0  # log strength of a spoilt copy in a gold pair
+WEAK = -4.0  # log strength of a degraded copy in a gold pair
 ALIKE = 1.5  # pictures of one arm, or one picture twice, are called a tie so much more often (log odds)
 
 
@@ -109,8 +109,11 @@ def _log_odds(
     prompt = pd.factorize(design["prompt"])[0]
     left, right = (names.get_indexer(design[side]) for side in ("left", "right"))
     people, prompts, k = int(rater.max()) + 1, int(prompt.max()) + 1, len(world.strengths)
-    spread = np.append(np.ones(k), 0)  # a spoilt picture is spoilt to everyone
-    taste = world.rater_sd * spread * rng.standard_normal((people, k + 1)) + [*world.strengths.values(), SPOILT]
+    spread = np.append(np.ones(k), 0)  # a degraded picture is degraded to everyone
+    taste = world.rater_sd * spread * rng.standard_normal((people, k + 1)) + [
+        *world.strengths.values(),
+        WEAK,
+    ]
     suits = world.prompt_sd * spread * rng.standard_normal((prompts, k + 1))
     side = world.side + world.side_sd * rng.standard_normal(people)
     worth = [taste[rater, arm] + suits[prompt, arm] for arm in (left, right)]

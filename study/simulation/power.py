@@ -139,7 +139,7 @@ def strengths(arms: tuple[str, ...], win_rates: tuple[float, ...], world: World)
 
 
 def design(spec: StudySpec, raters: int) -> pd.DataFrame:
-    """The plan of so many raters as the table of answers, without the answers."""
+    """The plan of this many raters as a table of answers, without the answers."""
     rows = []
     for index in range(raters):
         mode = rater_mode(spec, index)
@@ -187,7 +187,7 @@ def design(spec: StudySpec, raters: int) -> pd.DataFrame:
 def simulate(
     spec: StudySpec, world: World, raters: int, studies: int = 300, seed: int = 0, progress: Progress | None = None
 ) -> Power:
-    """Run the study so many times with so many raters."""
+    """Simulate the study, each time with this number of raters."""
     shown = design(spec, raters)
     shown = comparisons(shown, spec.questions[0].key)
     rng = np.random.default_rng([seed, raters])

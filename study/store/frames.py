@@ -5,7 +5,7 @@ Vote table, one row for each current answer:
     rater        opaque id
     assignment   id of one showing of one pair to one rater
     pair, prompt, category (may be "")
-    left, right  arms; "degraded" is the spoilt copy of a gold pair
+    left, right  arms; "degraded" is the degraded copy of a gold pair
     kind         comparison | identical | same_arm | repeat | gold
     repeat_of    assignment id of the first showing, or ""
     question     key

@@ -94,7 +94,7 @@ def cast(database: Database, rater: Participation, ballot: Ballot) -> Receipt:
         screen = _screen_of(screens, ballot)
         changed = [q.key for q in screen.questions if screen.answers.get(q.key) != ballot.answers[q.key]]
         if changed and screen.answers and rater.study.spec.by_visitor:
-            raise VoteError("You have been told which picture is whose, so your answer stays as it is.")
+            raise VoteError("You have seen which picture is whose, so your answer stays as it is.")
         moment = now()
         receipt = _append(session, rater, ballot, changed, moment) if changed else receipt_of(session, rater)
         _mark(session, rater, screens, screen, moment)

@@ -174,8 +174,8 @@ def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
 
 
 def _thanks(request: Request, rater: Participation) -> Response:
-    if told := reveal(store_of(request).database, rater):
-        return _show(request, rater, "reveal.html", told=told)
+    if revealed := reveal(store_of(request).database, rater):
+        return _show(request, rater, "reveal.html", revealed=revealed)
     receipt, offer = last_receipt(store_of(request).database, rater), offer_of(request)
     offered = offer if offer and offer.token == rater.study.token else None
     return _show(request, rater, "thanks.html", receipt=receipt, offered=offered, turk=_turk(request, rater))

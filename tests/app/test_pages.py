@@ -321,7 +321,7 @@ def test_a_training_stops_and_goes_on_also_after_a_kill(start_app, checkpoints, 
     said, *_ = client.predict("l2", "l2", 10, files, [], api_name="/train")
     assert "is going on" in said  # the training outlived the server, which found it again
     said, *_ = client.predict(api_name="/stop_training")
-    assert "It stops" in said
+    assert "Stopping after this update" in said
 
 
 @pytest.mark.slow

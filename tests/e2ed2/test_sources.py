@@ -184,7 +184,7 @@ def test_all_that_is_wrong_is_said_at_once_and_may_be_left_out(tmp_path, capsys)
     assert "3.png cannot be read as a picture" in str(error.value)
     assert said[-2:] == [
         "... and 5 more.",
-        "15 of 16 pictures cannot be used: mend them, or leave them out with --data.skip-bad.",
+        "15 of 16 pictures cannot be used: fix them, or leave them out with --data.skip-bad.",
     ]
     assert load(tmp_path, skip_bad=True).captions == ["good"]
     assert "15 of 16 pictures are left out." in capsys.readouterr().err

@@ -15,11 +15,11 @@ from study.simulation.power import design
 SUBJECTS = ("red apple", "blue whale", "old castle", "paper boat", "green train", "sleepy cat")
 
 
-def picture(prompt: int, arm: int, spoilt: bool = False) -> bytes:
+def picture(prompt: int, arm: int, degraded: bool = False) -> bytes:
     """A small PNG of its own."""
     image = Image.new("RGB", (48, 48), "white")
     draw = ImageDraw.Draw(image)
-    colour = tuple(int(c) for c in np.random.default_rng([prompt, spoilt]).integers(30, 220, 3))
+    colour = tuple(int(c) for c in np.random.default_rng([prompt, degraded]).integers(30, 220, 3))
     (draw.ellipse if arm % 2 else draw.rectangle)((6 + prompt % 7, 6, 42 - arm, 42 - prompt % 5), fill=colour)
     buffer = io.BytesIO()
     image.save(buffer, "PNG")

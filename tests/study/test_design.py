@@ -141,7 +141,7 @@ def test_leftover_pairs_are_shown_instead_of_the_block():
         ({"open_cap": -1}, "open_cap is -1: choose a whole number from 0"),
         ({"mode": "both"}, "choose joint"),
         ({"placebos": Placebos(same_arm=0.1)}, "two images of one prompt"),
-        ({"degraded": (), "gold_of": ()}, "spoilt copies"),
+        ({"degraded": (), "gold_of": ()}, "degraded copies"),
         ({"completion_url": "http://x"}, "https"),
     ],
 )

@@ -66,7 +66,7 @@ def test_names_are_told_after_the_vote_which_then_stays(store):
     told = reveal(store.database, who)
     assert {told.left, told.right} == {"l2, 1 step", "energy, 4 steps"}
     assert told.said(told.screen.answers["overall"]) == f"You chose A, {told.left}."
-    with pytest.raises(VoteError, match="told which picture is whose"):
+    with pytest.raises(VoteError, match="seen which picture is whose"):
         cast(store.database, who, ballot(last_screen(store.database, who), "right"))
 
 

@@ -24,7 +24,7 @@ from e2ed2.inference.request import MAX_PROMPT
 
 PROMPT, SEED = "cat face", 4  # without a style, models differ
 VOTE = (
-    "Three questions, without the names; once you have answered you are told which picture is whose. By voting you "
+    "Three questions, without the names; after you vote, we show which model made which picture. By voting you "
     "agree that your answers are kept under a random number, with the size of your window and the time that you took, "
     "and perhaps published so. One cookie remembers that you voted."
 )

@@ -5,7 +5,7 @@ import gradio as gr
 from app.engine.painter import Services
 
 TEXT = """# Which picture is better?
-Figures can be fooled; people decide what a good picture is. In the study you see a few words and two pictures, and
+Metrics can be gamed; in the end, people judge what looks good. In the study you see a few words and two pictures, and
 answer three questions about each pair: which is better on the whole, which is nicer to look at, which fits the words
 better.
 
@@ -21,4 +21,4 @@ class StudyPage:
         gr.Markdown(TEXT)
         with gr.Row():
             gr.Button("Begin", variant="primary", link="study/", size="lg")
-            gr.Button("What came out so far", link="results", size="lg")
+            gr.Button("Results so far", link="results", size="lg")

@@ -40,7 +40,7 @@ class TrainingPage:
     def __init__(self, services: Services, demo: gr.Blocks):
         self.services, self.trainings = services, Trainings(services.models)
         gr.Markdown(
-            "# How the models learn\nThe loss of every model in the box while it learned, and a short training "
+            "# How the models learn\nThe loss of every bundled model while it learned, and a short training "
             "of your own, further down."
         )
         self.lay_out_curves()
@@ -74,8 +74,8 @@ class TrainingPage:
     def lay_out_own(self) -> None:
         gr.Markdown(
             "## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards it is "
-            "on the Generate page. All who visit these pages see the training and its pictures, and "
-            "can stop it."
+            "on the Generate page. Anyone using this app can see your training and "
+            "stop it."
         )
         with gr.Row():
             self.base = gr.Dropdown(
@@ -262,7 +262,7 @@ class TrainingPage:
     def halt(self) -> tuple[Any, ...]:
         self.trainings.stop()
         _, *rest = self.progress()
-        return "It stops after the update that is being made, and saves.", *rest
+        return "Stopping after this update; progress will be saved.", *rest
 
     def resume(self, request: gr.Request) -> tuple[Any, ...]:
         with show_errors(request) as sentences:

@@ -89,7 +89,7 @@ def finish_config(options: EqualWork, seed: int, start: Path) -> RunConfig:
 
 def trained(config: RunConfig, folder: Path) -> tuple[Path, float]:
     """The finished model's folder, and the floating-point operations it cost."""
-    claim(folder, config)
+    claim(folder, config, may_change=())  # work is compared, so none of it may be longer
     model = folder / "model"
     if not (model / "README.md").is_file() and not train(config, folder):
         raise SystemExit(130)

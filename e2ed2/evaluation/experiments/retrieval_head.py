@@ -1,6 +1,6 @@
 """Train the retrieval head that evaluation uses, on real drawings only, and say how well real drawings do.
 
-python -m e2ed2.evaluation.experiments.retrieval_head    # writes the head into the box, and assets/results/real.json
+python -m e2ed2.evaluation.experiments.retrieval_head    # writes the bundled head, and assets/results/real.json
 """
 
 import json

@@ -21,7 +21,7 @@ STYLES = ("emojione", "flat", "fluent", "noto", "openmoji", "twemoji")
 class Alignment:
     top1: float  # share of pictures whose concept is the nearest of all
     top5: float  # share whose concept is among the five nearest
-    style: float | None  # share whose drawing style is told right, where the caption names one
+    style: float | None  # share whose drawing style is recognised, where the caption names one
 
 
 class RetrievalHead(nn.Module):

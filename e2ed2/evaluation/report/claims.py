@@ -1,4 +1,4 @@
-"""What the figures say about the paper's claims, in plain sentences: each holds, does not, or cannot be told."""
+"""What the figures say about the paper's claims, in plain sentences: each holds, does not hold, or is inconclusive."""
 
 import json
 import math
@@ -47,7 +47,7 @@ def verdict(fd: Distances, names: list[str], most: dict[str, int]) -> str:
         shares = (f"{ours[best] / fd[baseline, steps]:.2f} at {steps}" for steps in counts)
         lines.append(
             f"- `{baseline}` ({BASELINES[baseline]}): FD {', '.join(figures)} steps."
-            f" `{best}` has {', '.join(shares)} times that."
+            f" `{best}` reaches {', '.join(shares)} times that FD."
         )
     return "\n".join(lines) + "\n"
 

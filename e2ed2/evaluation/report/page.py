@@ -19,7 +19,7 @@ captions of training drawings with their style named ({painted} pictures a figur
 """
 CEILING = """The first two rows are as many real drawings, as they are and through the codec: no model on it can be
 expected to do better, and the FD of so few pictures is not zero even then. The times were measured in one go, on two
-cores of one machine (`python -m e2ed2.evaluation.report.run --times`), but for a model that is not in the box.
+cores of one machine (`python -m e2ed2.evaluation.report.run --times`), except for models that are not bundled.
 """
 
 
@@ -38,10 +38,10 @@ def write_page(found: Found, file: Path) -> Path:
     names = sorted({model for model, _, split in of if split == "train"})
     most = {name: max(s for model, s, _ in of if model == name and s <= STEPS[-1]) for name in names}
     fd = {(model, steps): r["distance"]["fd"] for (model, steps, split), r in of.items() if split == "train"}
-    boxed = [name for name in names if (CHECKPOINTS / name / "denoiser").is_dir()]
+    bundled = [name for name in names if (CHECKPOINTS / name / "denoiser").is_dir()]
     parts = [
         HEAD.format(
-            others="".join(f", and `{name}`, which is not in the box" for name in names if name not in boxed),
+            others="".join(f", and `{name}`, which is not bundled" for name in names if name not in bundled),
             painted=max(r["choices"]["painted"] for r in found.models),
         ),
         "## Every model at its most steps\n",
@@ -62,7 +62,7 @@ def write_page(found: Found, file: Path) -> Path:
         "## What each cost to train\n",
         costs(names),
         "## Pictures\n",
-        *(f"- [{name}](sheets/{name}.jpg): a hundred captions of training drawings, not chosen" for name in boxed),
+        *(f"- [{name}](sheets/{name}.jpg): a hundred captions of training drawings, not chosen" for name in bundled),
     ]
     file.write_text("\n".join(parts) + "\n")
     return file
@@ -135,7 +135,7 @@ def costs(names: list[str]) -> str:
     rows = []
     for name in names:
         if not (CHECKPOINTS / name / "run.json").is_file():
-            continue  # neither weights nor curve are in the box
+            continue  # neither its weights nor its curve are bundled
         run = json.loads((CHECKPOINTS / name / "run.json").read_text())
         trainer, cost = run["config"]["trainer"], run["cost"]
         samples = trainer["steps"] * trainer["batch_size"]

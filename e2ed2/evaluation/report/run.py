@@ -5,9 +5,9 @@ python -m e2ed2.evaluation.report.run
 python -m e2ed2.evaluation.report.run --models l2 energy
     those only; the page is written from all files that are there
 python -m e2ed2.evaluation.report.run --models runs/single-step-long/model
-    a run that is not in the box
+    a run that is not bundled
 python -m e2ed2.evaluation.report.run --times
-    how long a picture takes, of all models in the box, on this machine
+    how long a picture takes, for every bundled model, on this machine
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Put finished models into the box: `runs/NAME/model` -> `assets/checkpoints/NAME`.
+"""Bundle finished models: `runs/NAME/model` -> `assets/checkpoints/NAME`.
 
 The codec and the coarse path are stored once, for all.
 
-python -m tools.box codec coarse l2 l2-lpips independent --curves shared-twin
+python -m tools.bundle codec coarse l2 l2-lpips independent --curves shared-twin
 """
 
 import filecmp
@@ -25,7 +25,7 @@ SHARED = CHECKPOINTS / "coarse" / WEIGHTS
 
 
 @dataclass(frozen=True)
-class Box:
+class Bundle:
     names: Annotated[tuple[str, ...], tyro.conf.Positional]
     runs: Path = field(default_factory=runs_folder)
     curves: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Box:
 
 
 def main() -> None:
-    options = tyro.cli(Box)
+    options = tyro.cli(Bundle)
     for name in options.names:
         source, target = options.runs / name / "model", CHECKPOINTS / name
         if not source.is_dir():
@@ -44,7 +44,7 @@ def main() -> None:
             shutil.copytree(source / "codec", target)
         else:
             check_codec(source / "codec")
-            box_denoiser(source / "denoiser", target)
+            bundle_denoiser(source / "denoiser", target)
             write_manifest(target)
         for file in source.iterdir():
             if file.is_file():
@@ -60,7 +60,7 @@ def main() -> None:
 
 def check_codec(folder: Path) -> None:
     if not filecmp.cmp(folder / WEIGHTS, CHECKPOINTS / "codec" / WEIGHTS, shallow=False):
-        sys.exit(f"{folder} is another codec than the box's: train this model from the box's codec.")
+        sys.exit(f"{folder} is not the bundled codec: train this model from that one.")
 
 
 def write_manifest(folder: Path) -> None:
@@ -74,8 +74,8 @@ def write_manifest(folder: Path) -> None:
         (folder / MANIFEST).write_text(json.dumps(shared, indent=2) + "\n")
 
 
-def box_denoiser(source: Path, target: Path) -> None:
-    """All of it, but for a coarse path that is the box's; of `coarse` itself, nothing else."""
+def bundle_denoiser(source: Path, target: Path) -> None:
+    """All of it, except a coarse path equal to the bundled one; of `coarse` itself, nothing else."""
     weights = load_file(source / WEIGHTS)
     coarse = coarse_of(weights)
     if target == SHARED.parent:
