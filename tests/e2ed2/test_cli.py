@@ -145,6 +145,17 @@ def test_the_help_of_train_names_its_folder_and_the_dry_run(called, arguments):
     assert "--dry-run" in said
 
 
+def test_a_training_goes_by_its_name(called, run_config, tmp_path, monkeypatch):
+    """As its folder, and then as what the next training starts from."""
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
+    monkeypatch.delenv("E2ED2_RUNS", raising=False)
+    small = ("--data.path", run_config.data.path, "--data.resolution", 32, "--trainer.steps", 1)
+    called("train", "l2", "--name", "own/mine", "--init", run_config.init, *small)
+    assert (tmp_path / "runs" / "own" / "mine" / "model" / "README.md").is_file()
+    called("train", "l1", "--name", "next", "--init", "own/mine", *small)
+    assert "`own/mine`" in (tmp_path / "runs" / "next" / "model" / "README.md").read_text()
+
+
 def test_train_takes_its_folder_with_an_equals_sign(called, run_config, tmp_path):
     called(
         "train",
