@@ -123,9 +123,9 @@ class E2ED2Pipeline(DiffusionPipeline):
     ) -> Image.Image:
         """One picture of one embedded caption, or of a point between two: `e2ed2.text.between`."""
         config = self.denoiser.config
-        place = {"device": self.device, "dtype": self.denoiser.dtype}
-        z = torch.randn(1, config.channels, config.grid, config.grid, generator=generator).to(**place)
-        latents = sample(self.denoiser, z, text.to(**place), uniform_levels(steps), callback=callback)
+        device, dtype = self.device, self.denoiser.dtype
+        z = torch.randn(1, config.channels, config.grid, config.grid, generator=generator).to(device, dtype)
+        latents = sample(self.denoiser, z, text.to(device, dtype), uniform_levels(steps), callback=callback)
         return self.picture(latents)
 
     @torch.no_grad()
