@@ -75,8 +75,15 @@ class E2ED2Pipeline(DiffusionPipeline):
         folder = Path(path)
         if not folder.is_dir():
             try:
-                where = {"revision": revision, "token": token, "cache_dir": cache_dir}
-                folder = Path(snapshot_download(str(path), local_files_only=local_files_only, **where))
+                folder = Path(
+                    snapshot_download(
+                        str(path),
+                        revision=revision,
+                        token=token,
+                        cache_dir=cache_dir,
+                        local_files_only=local_files_only,
+                    )
+                )
             except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
                 raise UserError(f"No model at {path}: give a model's folder, or the id of one on a hub.") from error
         pipeline = cls(load_denoiser(folder), load_codec(folder), text_encoder)
