@@ -75,15 +75,11 @@ class E2ED2Pipeline(DiffusionPipeline):
         folder = Path(path)
         if not folder.is_dir():
             try:
-                folder = Path(
-                    snapshot_download(
-                        str(path),
-                        revision=revision,
-                        token=token,
-                        cache_dir=cache_dir,
-                        local_files_only=local_files_only,
-                    )
+                cache = None if cache_dir is None else Path(cache_dir)
+                downloaded = snapshot_download(
+                    str(path), revision=revision, token=token, cache_dir=cache, local_files_only=local_files_only
                 )
+                folder = Path(downloaded)
             except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
                 raise UserError(f"No model at {path}: give a model's folder, or the id of one on a hub.") from error
         pipeline = cls(load_denoiser(folder), load_codec(folder), text_encoder)

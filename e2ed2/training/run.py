@@ -1,6 +1,5 @@
 """Build a run from its config, train it, write the finished model."""
 
-import fcntl
 import json
 import subprocess
 from collections.abc import Generator, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from torch import nn
 
@@ -72,20 +72,19 @@ def held(folder: Path, main: bool) -> Generator[None]:
     Raises:
         UserError: another process trains there, or the folder cannot be written.
     """
+    lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "a") if main else None  # noqa: SIM115 (held until the end)
+        if main:
+            lock.acquire(blocking=False)
+    except Timeout:
+        raise UserError(f"Another training is going on in {folder}: wait for it, or choose another --out.") from None
     except OSError as error:
         raise UserError(f"{folder} cannot be a run's folder ({error.strerror}): choose another --out.") from None
     try:
-        if lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError:
-        raise UserError(f"Another training is going on in {folder}: wait for it, or choose another --out.") from None
     finally:
-        if lock:
-            lock.close()
+        lock.release()
 
 
 def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANGE) -> None:

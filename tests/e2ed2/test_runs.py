@@ -1,12 +1,12 @@
 """A run's folder: whose it is, what may change, what survives, and what its card says."""
 
-import fcntl
 import json
 import subprocess
 from dataclasses import replace
 
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from e2ed2.data.pictures import DataConfig
@@ -35,10 +35,8 @@ def test_what_a_person_keeps_beside_the_checkpoints_stays(run_config, tmp_path):
 
 
 def test_a_folder_is_held_by_one_training_at_a_time(run_config, tmp_path):
-    with open(tmp_path / ".lock", "w") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="Another training is going on"):
-            train(run_config, tmp_path)
+    with FileLock(tmp_path / ".lock"), pytest.raises(UserError, match="Another training is going on"):
+        train(run_config, tmp_path)
     assert train(run_config, tmp_path)  # a lock whose holder is gone
 
 
