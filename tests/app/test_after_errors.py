@@ -63,7 +63,7 @@ def test_a_full_queue_leaves_every_button_of_training_usable(open_page, url):
     ("path", "label", "half", "name"),
     [
         ("", "number input for Steps", "2.5", "Paint"),
-        ("", "number input for Number of pictures", "2.5", "Paint"),
+        pytest.param("", "number input for Number of pictures", "2.5", "Paint", marks=pytest.mark.slow),
         ("trajectory", "number input for Steps", "2.5", "Watch"),
         ("training", "number input for Updates", "55.5", "Start training"),
     ],
@@ -86,7 +86,12 @@ def test_half_a_number_is_a_sentence_and_no_dead_end(open_page, url, path, label
 
 @pytest.mark.parametrize(
     ("query", "steps", "count"),
-    [("steps=9", "4", "1"), ("steps=0", "1", "1"), ("steps=abc", "4", "1"), ("count=100&steps=1", "1", "8")],
+    [
+        ("steps=9", "4", "1"),
+        pytest.param("steps=0", "1", "1", marks=pytest.mark.slow),
+        pytest.param("steps=abc", "4", "1", marks=pytest.mark.slow),
+        ("count=100&steps=1", "1", "8"),
+    ],
 )
 def test_a_link_that_asks_for_too_much_gets_what_is_possible(open_page, url, query, steps, count):
     page = open_page(f"{url}/?prompt=cat&model=l2&seed=1&{query}").page

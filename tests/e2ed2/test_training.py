@@ -322,7 +322,7 @@ def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "the same command goes on" in out
+    assert "the same command resumes" in out
     assert list((tmp_path / "run" / "checkpoints").glob("*/model.safetensors"))
 
 
