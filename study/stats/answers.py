@@ -7,29 +7,10 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
+from study.protocol.columns import VOTE_COLUMNS
 
 LABELS = ("left", "tie", "right")
 KINDS = ("comparison", "identical", "same_arm", "repeat", "gold")
-COLUMNS = (
-    "rater",
-    "assignment",
-    "pair",
-    "prompt",
-    "category",
-    "left",
-    "right",
-    "kind",
-    "repeat_of",
-    "question",
-    "answer",
-    "mode",
-    "position",
-    "response_ms",
-    "gold",
-    "image_left",
-    "image_right",
-    "time",
-)
 
 
 def checked(answers: pd.DataFrame) -> pd.DataFrame:
@@ -38,7 +19,7 @@ def checked(answers: pd.DataFrame) -> pd.DataFrame:
     Raises:
         StudyError: a column is missing, a label or a kind is unknown, an assignment has two answers to one question.
     """
-    missing = [name for name in COLUMNS if name not in answers.columns]
+    missing = [name for name in VOTE_COLUMNS if name not in answers.columns]
     if missing:
         raise StudyError(f"The answers lack the columns {', '.join(missing)}.")
     _only(answers["answer"], LABELS, "answer")

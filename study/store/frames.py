@@ -1,24 +1,4 @@
-"""A study's data as tables.
-
-Vote table, one row for each current answer:
-
-    rater        opaque id
-    assignment   id of one showing of one pair to one rater
-    pair, prompt, category (may be "")
-    left, right  arms; "degraded" is the degraded copy of a gold pair
-    kind         comparison | identical | same_arm | repeat | gold
-    repeat_of    assignment id of the first showing, or ""
-    question     key
-    answer       left | tie | right
-    mode         joint | separate
-    position     int, order within the rater's session
-    response_ms  float, from the moment that voting opened to the answer
-    gold         expected answer of a gold pair (left | right), or ""
-    image_left, image_right   files, relative to the export's folder
-    time         UTC, ISO 8601
-
-Rater table: rater, mode, status (active | finished | abandoned), started, finished ("" while it is not), channel.
-"""
+"""A study's data as tables, with the columns that `study.protocol.columns` names."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,35 +9,12 @@ import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
+from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
 from study.protocol.spec import StudySpec
 from study.store.database import Database
 from study.store.studies import StudyInfo
 from study.store.tables import Arm, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote
 from study.store.votes import SHOWN, payload_of, shown_of
-
-VOTE_COLUMNS = (
-    "rater",
-    "assignment",
-    "pair",
-    "prompt",
-    "category",
-    "left",
-    "right",
-    "kind",
-    "repeat_of",
-    "question",
-    "answer",
-    "mode",
-    "position",
-    "response_ms",
-    "gold",
-    "image_left",
-    "image_right",
-    "time",
-)
-
-
-RATER_COLUMNS = ("rater", "mode", "status", "started", "finished", "channel")
 
 
 @dataclass(frozen=True)

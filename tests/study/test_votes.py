@@ -13,10 +13,11 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from study.errors import StudyError
+from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
 from study.protocol.spec import Placebos, Question
 from study.reporting.export import export_study, read_export
 from study.reporting.verify import verify_export
-from study.store.frames import RATER_COLUMNS, VOTE_COLUMNS, read_tables
+from study.store.frames import read_tables
 from study.store.raters import (
     EntryError,
     Person,

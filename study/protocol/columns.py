@@ -1,0 +1,43 @@
+"""What the tables of a study hold: the store fills them, the statistics read them.
+
+Vote table, one row for each current answer:
+
+    rater        opaque id
+    assignment   id of one showing of one pair to one rater
+    pair, prompt, category (may be "")
+    left, right  arms; "degraded" is the degraded copy of a gold pair
+    kind         comparison | identical | same_arm | repeat | gold
+    repeat_of    assignment id of the first showing, or ""
+    question     key
+    answer       left | tie | right
+    mode         joint | separate
+    position     int, order within the rater's session
+    response_ms  float, from the moment that voting opened to the answer
+    gold         expected answer of a gold pair (left | right), or ""
+    image_left, image_right   files, relative to the export's folder
+    time         UTC, ISO 8601
+
+Rater table: rater, mode, status (active | finished | abandoned), started, finished ("" while it is not), channel.
+"""
+
+VOTE_COLUMNS = (
+    "rater",
+    "assignment",
+    "pair",
+    "prompt",
+    "category",
+    "left",
+    "right",
+    "kind",
+    "repeat_of",
+    "question",
+    "answer",
+    "mode",
+    "position",
+    "response_ms",
+    "gold",
+    "image_left",
+    "image_right",
+    "time",
+)
+RATER_COLUMNS = ("rater", "mode", "status", "started", "finished", "channel")
