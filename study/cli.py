@@ -178,13 +178,13 @@ def close_command(arguments: list[str]) -> None:
 
     @dataclass(frozen=True)
     class Close:
-        """Take nobody new; who has begun may finish."""
+        """Close recruitment; raters in progress can finish."""
 
         name: Name
 
     options = tyro.cli(Close, prog="python -m study close", args=arguments)
     close_study(Store.open().database, options.name)
-    print(f"Closed: {options.name} takes nobody new.")
+    print(f"{options.name} is closed to new raters.")
 
 
 def export_command(arguments: list[str]) -> None:

@@ -65,7 +65,7 @@ def test_a_study_of_a_zip_file_is_made_opened_and_closed(open_page, admin, archi
     expect(page.locator("#links textarea")).to_have_value(re.compile(r"^ann http\S+/study/invite/\S+\nbob http"))
     page.get_by_role("button", name="Close this study …").click()
     page.get_by_role("button", name="Yes, take nobody new").click()
-    expect(card).to_contain_text("Closed: takes nobody new.")
+    expect(card).to_contain_text("Closed to new raters.")
     visit.assert_clean()
 
 
