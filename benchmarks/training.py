@@ -11,8 +11,8 @@ import tyro
 
 from e2ed2.objectives.objective import total
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.training.config import PRESETS
 from e2ed2.training.flops import update_flops
+from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import build
 
 

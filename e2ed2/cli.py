@@ -34,7 +34,9 @@ def main() -> None:
 
 def train_command(arguments: list[str]) -> None:
     from e2ed2.files import runs_folder
-    from e2ed2.training.config import PRESETS, RunConfig
+    from e2ed2.training.config import RunConfig
+    from e2ed2.training.options import refuse_unread
+    from e2ed2.training.presets import PRESETS
     from e2ed2.training.run import train
 
     @dataclass(frozen=True)
@@ -47,13 +49,9 @@ def train_command(arguments: list[str]) -> None:
         dry_run: bool = False
         """Say what the run would be, and write nothing."""
 
-    presets = {
-        name: (
-            preset.loss if preset.objective == "end_to_end" else preset.objective,
-            Train(preset, runs_folder() / name),
-        )
-        for name, preset in PRESETS.items()
-    }
+    if preset := PRESETS.get(arguments[0] if arguments else ""):
+        refuse_unread(preset.objective, arguments[1:])
+    presets = {name: (preset.objective.what(), Train(preset, runs_folder() / name)) for name, preset in PRESETS.items()}
     options = tyro.extras.overridable_config_cli(
         presets,
         prog="python -m e2ed2 train",

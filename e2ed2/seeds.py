@@ -15,6 +15,7 @@ PURPOSES = (
     "order",  # of the images in an epoch
     "crop",  # of a codec's images, and their mirroring
     "latent noise",  # of a codec, and its strength
+    "zoomed square",  # of a codec's images, which LPIPS sees enlarged
     "caption",  # which one of an image's
     "caption noise",  # and its strength
     "image noise",  # where the chain begins

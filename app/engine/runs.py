@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from app.engine.catalogue import Models
-from e2ed2.losses.spec import parse_loss
-from e2ed2.objectives.reconstruction import LPIPS_WEIGHT
+from e2ed2.losses.spec import LossSpec
+from e2ed2.training.config import upgraded
 
 CURVE = "metrics.jsonl"
 
@@ -35,14 +35,13 @@ class Run:
         return [(line[over], line[term] / weight) for line in self.lines() if term in line]
 
     def weights(self) -> dict[str, float]:
-        config = self.config()
-        if config.get("objective") == "codec":
-            return {"lpips": LPIPS_WEIGHT}
-        return parse_loss(config["loss"]).weights if "loss" in config else {}
+        objective = self.config().get("objective", {})
+        loss = LossSpec.parse(objective["loss"]).weights if "loss" in objective else {}
+        return loss | {name: objective[name] for name in ("lpips", "edges") if objective.get(name)}
 
     def config(self) -> dict[str, Any]:
         file = self.folder / "run.json"
-        return json.loads(file.read_text())["config"] if file.is_file() else {}
+        return upgraded(json.loads(file.read_text())["config"]) if file.is_file() else {}
 
     def sheets(self) -> list[Path]:
         """Sample sheets over time, the newest last."""
@@ -60,6 +59,7 @@ def find_runs(models: Models) -> dict[str, Run]:
 def sharing_pair(runs: dict[str, Run]) -> list[str]:
     """Runs with a network for each step, and those that differ from them in the sharing only (Fig. 4)."""
     configs = {name: run.config() for name, run in runs.items() if name.partition("/")[0] != "runs"}
-    kinds = {name: (config.get("objective"), config.get("loss")) for name, config in configs.items()}
-    alone = [name for name, config in configs.items() if config.get("denoiser", {}).get("sharing") == "independent"]
-    return [name for name in configs if kinds[name] in {kinds[one] for one in alone}]
+    objectives = {name: config["objective"] for name, config in configs.items() if config}
+    kinds = {name: (objective["kind"], objective.get("loss")) for name, objective in objectives.items()}
+    alone = [name for name, one in objectives.items() if one.get("denoiser", {}).get("sharing") == "independent"]
+    return [name for name in kinds if kinds[name] in {kinds[one] for one in alone}]

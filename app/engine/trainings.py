@@ -20,10 +20,15 @@ from app.look.words import counted
 from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS
 from e2ed2.models.coarse_to_fine import DenoiserConfig
-from e2ed2.training.config import PRESETS
+from e2ed2.objectives.end_to_end import EndToEndConfig
+from e2ed2.training.presets import PRESETS
 
 # Any number of steps: a training of one's own takes those of the model that it starts from.
-LOSSES = {name: p.loss for name, p in PRESETS.items() if p.objective == "end_to_end" and p.sampling_steps == STEPS}
+LOSSES = {
+    name: str(preset.objective.loss)
+    for name, preset in PRESETS.items()
+    if isinstance(preset.objective, EndToEndConfig) and preset.objective.sampling_steps == STEPS
+}
 FEWEST, MOST = 10, 300  # updates
 SHOWN_EVERY = 10  # updates at most between two looks at what it paints
 KEPT = 20  # trainings

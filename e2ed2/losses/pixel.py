@@ -11,3 +11,9 @@ def l1(sample: Tensor, target: Tensor) -> Tensor:
 def l2(sample: Tensor, target: Tensor) -> Tensor:
     """Mean squared difference, a scalar."""
     return (sample - target).square().mean()
+
+
+def edges(sample: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of what neighbouring pixels differ by, downwards plus rightwards, a scalar."""
+    difference = sample - target
+    return difference.diff(dim=-2).abs().mean() + difference.diff(dim=-1).abs().mean()

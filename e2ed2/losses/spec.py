@@ -2,42 +2,70 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from tyro.constructors import PrimitiveConstructorSpec
 
 from e2ed2.errors import UserError
 
 TERMS = ("l1", "l2", "lpips", "gan", "energy", "energy-lpips")
 
 
+class Term(NamedTuple):
+    name: str  # one of TERMS
+    weight: float  # in the sum, > 0
+
+
 @dataclass(frozen=True)
-class LossWeights:
-    """Weight of each term in the sum; a term that is absent weighs nothing."""
+class LossSpec:
+    """The terms of a sum, each with its weight; the only reader and writer of the string."""
 
-    weights: dict[str, float]
+    terms: tuple[Term, ...]
 
-    def __contains__(self, term: str) -> bool:
-        return term in self.weights
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `term[:weight]` joined by `+`; a weight is 1 where none is given.
 
-    def __getitem__(self, term: str) -> float:
-        return self.weights[term]
+        Raises:
+            UserError: an unknown term (the known ones are listed), a repeated one, or a weight that is not positive.
+        """
+        terms: list[Term] = []
+        for part in text.split("+"):
+            name, _, number = part.strip().partition(":")
+            if name not in TERMS:
+                raise UserError(f"Unknown loss {name!r} in {text!r}: choose from {', '.join(TERMS)}, joined by '+'.")
+            if name in {term.name for term in terms}:
+                raise UserError(f"Loss {name!r} appears twice in {text!r}: name it once, with its weight.")
+            try:
+                weight = float(number or 1)
+            except ValueError:
+                weight = math.nan
+            if not 0 < weight < math.inf:
+                raise UserError(f"The weight {number!r} of {name!r} is not a positive number.")
+            terms.append(Term(name, weight))
+        return cls(tuple(terms))
+
+    def __str__(self) -> str:
+        return "+".join(name if weight == 1 else f"{name}:{_shortest(weight)}" for name, weight in self.terms)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.weights
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return dict(self.terms)
 
 
-def parse_loss(text: str) -> LossWeights:
-    """Read `term[:weight]` joined by `+`; a weight is 1 where none is given.
+def _shortest(weight: float) -> str:
+    """`0.3`, `2`: reads back as the same number."""
+    return str(weight).removesuffix(".0")
 
-    Raises:
-        UserError: an unknown term (the known ones are listed), a repeated one, or a weight that is not positive.
-    """
-    weights: dict[str, float] = {}
-    for part in text.split("+"):
-        term, _, number = part.strip().partition(":")
-        if term not in TERMS:
-            raise UserError(f"Unknown loss {term!r} in {text!r}: choose from {', '.join(TERMS)}, joined by '+'.")
-        if term in weights:
-            raise UserError(f"Loss {term!r} appears twice in {text!r}: name it once, with its weight.")
-        try:
-            weights[term] = float(number or 1)
-        except ValueError:
-            weights[term] = math.nan
-        if not 0 < weights[term] < math.inf:
-            raise UserError(f"The weight {number!r} of {term!r} is not a positive number.")
-    return LossWeights(weights)
+
+# How a command line reads it: one word, not the fields of a class.
+ON_COMMAND_LINE = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="LOSS",
+    instance_from_str=lambda words: LossSpec.parse(words[0]),
+    is_instance=lambda value: isinstance(value, LossSpec),
+    str_from_instance=lambda spec: [str(spec)],
+)

@@ -7,8 +7,6 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FINEST = 32  # channels at half of the resolution, where a layer costs most
-
 
 class PixelShuffleAutoencoder(ModelMixin, ConfigMixin):
     """Layers at 1/4, 1/8, 1/16, ... of the resolution, one width each: what is finer costs most and adds least.
@@ -24,7 +22,10 @@ class PixelShuffleAutoencoder(ModelMixin, ConfigMixin):
         widths: tuple[int, ...],
         encoder_layers: tuple[int, ...],
         decoder_layers: tuple[int, ...],
+        finest: int = 32,
+        finest_layers: int = 0,
     ):
+        """`finest` and its layers are of the decoder, at half of the resolution; what is older than they has 32, 0."""
         super().__init__()
         levels = range(len(widths))
         down: list[nn.Module] = [nn.PixelUnshuffle(4), nn.Conv2d(3 * 16, widths[0], 3, padding=1)]
@@ -40,8 +41,8 @@ class PixelShuffleAutoencoder(ModelMixin, ConfigMixin):
             if level:
                 up += [nn.Conv2d(widths[level], 4 * widths[level - 1], 1), nn.PixelShuffle(2)]
         # A convolution between the last two shuffles: from one shuffle by 4, flat areas show a grid.
-        up += [nn.Conv2d(widths[0], 4 * FINEST, 1), nn.PixelShuffle(2), nn.SiLU()]
-        self.decoder = nn.Sequential(*up, nn.Conv2d(FINEST, 3 * 4, 3, padding=1), nn.PixelShuffle(2))
+        up += [nn.Conv2d(widths[0], 4 * finest, 1), nn.PixelShuffle(2), *_blocks(finest, finest_layers), nn.SiLU()]
+        self.decoder = nn.Sequential(*up, nn.Conv2d(finest, 3 * 4, 3, padding=1), nn.PixelShuffle(2))
 
     def encode(self, images: Tensor) -> AutoencoderTinyOutput:
         """`[B, 3, H, W]`, => latents `[B, C, H / s, W / s]`, s = 4, 8, 16, ... for 1, 2, 3, ... widths."""

@@ -25,10 +25,16 @@ class CodecConfig:
     """Channels at 1/4, 1/8, 1/16, ... of the resolution."""
     encoder_layers: tuple[int, ...] = (1, 2, 2)
     decoder_layers: tuple[int, ...] = (2, 3, 3)
+    finest: int = 32
+    """Channels at 1/2 of the resolution, in the decoder."""
+    finest_layers: int = 0
+    """Residual blocks there, where each costs most."""
 
     def __post_init__(self) -> None:
         if not len(self.widths) == len(self.encoder_layers) == len(self.decoder_layers) > 0:
             raise UserError("The codec's widths, encoder-layers and decoder-layers need as many numbers each.")
+        if self.finest < 1 or self.finest_layers < 0:
+            raise UserError("The codec's finest must be at least 1, and finest-layers at least 0.")
 
     def build(self) -> "Codec":
         return Codec(OWN, asdict(self), self.latent_channels)

@@ -1,15 +1,41 @@
 """Train the coarse path alone: thousands of pictures a second, before the transformer joins."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
+from e2ed2.errors import UserError
 from e2ed2.losses.pixel import l2
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_preview, noise_like
-from e2ed2.objectives.objective import DenoiserObjective
+from e2ed2.objectives.denoising import DenoiserObjective, DenoisingConfig
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch, TextEmbedding
+
+
+@dataclass(frozen=True)
+class CoarseConfig(DenoisingConfig):
+    kind: ClassVar[str] = "coarse"
+
+    samples: int = 1
+    """Pictures for each caption of a batch, of which only the one closest to the target is trained."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples < 1:
+            raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
+
+    def build(self, resolution: int) -> "CoarseRegression":
+        return CoarseRegression(*self.parts(resolution), self)
+
+    def what(self) -> str:
+        return "The coarse path alone."
+
+    def pictures_each(self) -> int:
+        return self.samples
 
 
 class CoarseRegression(DenoiserObjective):
@@ -22,27 +48,26 @@ class CoarseRegression(DenoiserObjective):
 
     sees_images = False
     sees_words = False
+    config: CoarseConfig
 
-    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, samples: int = 1):
-        super().__init__()
+    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, config: CoarseConfig):
+        super().__init__(denoiser, codec, config)
         denoiser.transformers.requires_grad_(False)
-        self.model, self.samples = denoiser, samples
-        self.codec = codec.requires_grad_(False)
 
     def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
         path, x0 = self.model.coarse, batch.latents
         generator = seeds.stream("style code")
-        normal = torch.randn(len(x0) * self.samples, path.choices, generator=generator, device=x0.device)
-        choices = path.choice_of(normal).unflatten(0, (len(x0), self.samples))
+        normal = torch.randn(len(x0) * self.config.samples, path.choices, generator=generator, device=x0.device)
+        choices = path.choice_of(normal).unflatten(0, (len(x0), self.config.samples))
         choice, free = choices[:, 0].clone(), ~batch.named
-        if self.samples > 1 and free.any():
+        if self.config.samples > 1 and free.any():
             choice[free] = self.nearest(choices[free], batch.text[free], x0[free])
         return {"l2": l2(path(choice, batch.text), x0)}
 
     @torch.no_grad()
     def nearest(self, choices: Tensor, text: TextEmbedding, x0: Tensor) -> Tensor:
         """Of each caption's choices, `[B, m, choices]`, the one that paints nearest to `x0`: `[B, choices]`."""
-        painted = self.model.coarse(choices.flatten(0, 1), text.repeat(self.samples)).unflatten(0, (len(x0), -1))
+        painted = self.model.coarse(choices.flatten(0, 1), text.repeat(self.config.samples)).unflatten(0, (len(x0), -1))
         distance = (painted - x0[:, None]).square().flatten(2).mean(dim=2)
         return choices[torch.arange(len(x0)), distance.argmin(dim=1)]
 

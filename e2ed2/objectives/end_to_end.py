@@ -1,50 +1,88 @@
 """End-to-end training (Fig. 1b): the loss sees the final sample, and its gradient passes every step."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
+from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generator_loss
 from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
-from e2ed2.losses.spec import parse_loss
+from e2ed2.losses.spec import ON_COMMAND_LINE, LossSpec
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like, same_crop
-from e2ed2.objectives.objective import DenoiserObjective
+from e2ed2.objectives.denoising import DenoiserObjective, DenoisingConfig
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch
 
+DEFAULT_LOSS = LossSpec.parse("l2+lpips")
+
+
+@dataclass(frozen=True)
+class EndToEndConfig(DenoisingConfig):
+    kind: ClassVar[str] = "end_to_end"
+
+    loss: Annotated[LossSpec, ON_COMMAND_LINE] = DEFAULT_LOSS
+    """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips`, as in
+    `l2:0.3+lpips:1`."""
+    sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
+    """T is drawn from these at each update."""
+    backprop_steps: int | None = None
+    """Backpropagate through the last N steps only (default: all)."""
+    checkpointed: bool = False
+    """Recompute each step in the backward pass: less memory, more time."""
+    samples: int = 1
+    """Pictures for each caption of a batch. Energy losses need at least 2."""
+    repulsion: float = 1.0
+    """Of the energy score: how much distance between samples counts. Below 1 they spread less than the model errs."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples < 1:
+            raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
+        if ("energy" in self.loss or "energy-lpips" in self.loss) and self.samples < 2:
+            raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
+        if not 0 <= self.repulsion <= 1:
+            raise UserError("repulsion must be from 0 to 1.")
+        if self.backprop_steps is not None and self.backprop_steps < 1:
+            raise UserError("backprop-steps must be at least 1; leave it out for the gradient through all steps.")
+        if not self.sampling_steps or min(self.sampling_steps) < 1:
+            raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
+
+    def build(self, resolution: int) -> "EndToEnd":
+        return EndToEnd(*self.parts(resolution), self)
+
+    def what(self) -> str:
+        return (
+            f"An end-to-end model (Fig. 1b of arXiv 2412.21044): the loss `{self.loss}` on the final sample, through "
+            f"all steps; T drawn from {', '.join(map(str, self.sampling_steps))} at each update."
+        )
+
+    def chain_steps(self) -> int:
+        return max(self.sampling_steps)
+
+    def pictures_each(self) -> int:
+        return self.samples
+
 
 class EndToEnd(DenoiserObjective):
-    """Pure noise through T steps to a sample, T drawn from `steps` at each update.
+    """Pure noise through T steps to a sample, T drawn from the config's `sampling_steps` at each update.
 
     `l1`, `l2` and `energy` compare latents; `lpips`, `gan` and `energy-lpips` compare decoded pictures.
     """
 
     sees_words = True
+    config: EndToEndConfig
 
-    def __init__(
-        self,
-        denoiser: CoarseToFineDenoiser,
-        codec: Codec,
-        loss: str,
-        steps: Sequence[int] = (1, 2, 3, 4),
-        backprop_steps: int | None = None,
-        checkpointed: bool = False,
-        samples: int = 1,
-        repulsion: float = 1.0,
-    ):
-        super().__init__()
-        self.model = denoiser
-        self.codec = codec.requires_grad_(False)
-        self.weights = parse_loss(loss)
-        self.steps, self.backprop_steps, self.checkpointed = steps, backprop_steps, checkpointed
-        self.samples, self.repulsion = samples, repulsion
+    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, config: EndToEndConfig):
+        super().__init__(denoiser, codec, config)
+        self.weights = config.loss.weights
         perceptual = "lpips" in self.weights or "energy-lpips" in self.weights
         self.perceptual = PerceptualLoss() if perceptual else None
         if "gan" in self.weights:
@@ -53,18 +91,18 @@ class EndToEnd(DenoiserObjective):
         self.judged: tuple[Tensor, Tensor, Tensor] | None = None  # fake, real, pooled of the last update
 
     def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
-        text = batch.text.repeat(self.samples)
-        target = batch.latents.repeat_interleave(self.samples, dim=0)
+        text = batch.text.repeat(self.config.samples)
+        target = batch.latents.repeat_interleave(self.config.samples, dim=0)
         # Alike on all processes: they would wait for each other, and a sharded model would never meet.
-        drawn = torch.randint(len(self.steps), (), generator=seeds.shared("step count"))
+        drawn = torch.randint(len(self.config.sampling_steps), (), generator=seeds.shared("step count"))
         x0 = sample(
             self.model,
             noise_like(target, seeds.stream("image noise")),
             text,
-            uniform_levels(self.steps[int(drawn)]),
+            uniform_levels(self.config.sampling_steps[int(drawn)]),
             grad=True,
-            backprop_steps=self.backprop_steps,
-            checkpointed=self.checkpointed,
+            backprop_steps=self.config.backprop_steps,
+            checkpointed=self.config.checkpointed,
         )
         weights, terms = self.weights, {}
         if "l1" in weights:
@@ -72,11 +110,11 @@ class EndToEnd(DenoiserObjective):
         if "l2" in weights:
             terms["l2"] = weights["l2"] * l2(x0, target)
         if "energy" in weights:
-            groups = x0.unflatten(0, (-1, self.samples))
-            terms["energy"] = weights["energy"] * energy_score(groups, batch.latents, repulsion=self.repulsion)
+            groups = x0.unflatten(0, (-1, self.config.samples))
+            terms["energy"] = weights["energy"] * energy_score(groups, batch.latents, repulsion=self.config.repulsion)
         if not self.sees_images:
             return terms
-        images = batch.images.repeat_interleave(self.samples, dim=0)
+        images = batch.images.repeat_interleave(self.config.samples, dim=0)
         fake, real = decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"))
         if self.perceptual is not None:
             distance = self.perceptual(fake, real)
@@ -94,10 +132,10 @@ class EndToEnd(DenoiserObjective):
     def perceptual_energy(self, distance: Tensor, fake: Tensor) -> Tensor:
         """The energy score in LPIPS's feature space: LPIPS is a squared norm there, so its root is the distance."""
         assert self.perceptual is not None
-        groups = fake.unflatten(0, (-1, self.samples))
-        left, right = pairs(self.samples)
+        groups = fake.unflatten(0, (-1, self.config.samples))
+        left, right = pairs(self.config.samples)
         between = self.perceptual(groups[:, left].flatten(0, 1), groups[:, right].flatten(0, 1))
-        return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt(), self.repulsion)
+        return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt(), self.config.repulsion)
 
     def adversary_terms(self, seeds: UpdateSeeds) -> dict[str, Tensor]:
         """The discriminator's loss on what the last update painted."""
@@ -110,5 +148,5 @@ class EndToEnd(DenoiserObjective):
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:
-        latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(max(self.steps)))
+        latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(max(self.config.sampling_steps)))
         return decode_preview(self.codec, batch, latents)

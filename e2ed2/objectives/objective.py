@@ -1,11 +1,24 @@
-"""What the trainer asks of an objective."""
+"""What the trainer asks of an objective, and what a run's settings ask of an objective's config."""
 
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from e2ed2.data.pictures import Pictures
+from e2ed2.errors import UserError
 from e2ed2.seeds import UpdateSeeds
+from e2ed2.types import Batch
+
+
+class Batches(Protocol):
+    pictures: Pictures
+
+    def __call__(self, step: int, process: int, processes: int) -> Batch: ...
+
+    def preview(self) -> Batch: ...
 
 
 class Objective(nn.Module):
@@ -18,6 +31,10 @@ class Objective(nn.Module):
         super().__init__()
         self.adversary = None
 
+    def batches(self, pictures: Pictures, size: int, seed: int, device: torch.device) -> "Batches":
+        """What it learns from, `size` pictures an update."""
+        raise NotImplementedError
+
     def forward(self, batch: Any, seeds: UpdateSeeds) -> dict[str, Tensor]:
         """Weighted scalar terms; their sum is minimised."""
         raise NotImplementedError
@@ -26,9 +43,30 @@ class Objective(nn.Module):
         """The adversary's own terms on what the last `forward` made."""
         raise NotImplementedError
 
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """What is trained, as an optimizer takes it: each group with its own full learning rate."""
+        return [{"params": trained(self.model), "lr": lr}]
+
     def preview(self, model: Any, batch: Any) -> Tensor:
         """Images `[N, 3, H, W]` in [-1, 1] that show what `model` has learnt."""
         raise NotImplementedError
+
+    def export(self, folder: Path, pictures: Pictures) -> None:
+        """Write the finished model.
+
+        Raises:
+            UserError: the weights are not finite, so that the model could only make black pictures.
+        """
+        if not all(torch.isfinite(weights).all() for weights in self.model.parameters()):
+            raise UserError("The trained weights are not finite, so no model is written: train again at a lower rate.")
+        self.write(folder, pictures)
+
+    def write(self, folder: Path, pictures: Pictures) -> None:
+        raise NotImplementedError
+
+
+def trained(module: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
 def total(terms: dict[str, Tensor]) -> Tensor:
@@ -36,9 +74,28 @@ def total(terms: dict[str, Tensor]) -> Tensor:
     return torch.stack(list(terms.values())).sum()
 
 
-class DenoiserObjective(Objective):
-    """Trains a denoiser on latents."""
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Options of one objective: those that it reads, and no others."""
 
-    codec: Any
-    sees_images: bool  # whether the batches need pixels
-    sees_words: bool  # whether they need the captions' token states
+    kind: ClassVar[str]  # its name in run.json and in messages
+
+    def build(self, resolution: int) -> Objective:
+        """Raises UserError: a model that it names is missing or damaged, or does not fit the resolution."""
+        raise NotImplementedError
+
+    def what(self) -> str:
+        """What it makes, as a model's card says it."""
+        raise NotImplementedError
+
+    def start(self) -> str:
+        """What the training starts from, as a model's card says it."""
+        return "random weights"
+
+    def chain_steps(self) -> int | None:
+        """Steps to sample with, where the finished model can be sampled from."""
+        return None
+
+    def pictures_each(self) -> int:
+        """Pictures that it makes for each one of a batch."""
+        return 1

@@ -1,31 +1,85 @@
 """Train the codec: a picture through the latents and back."""
 
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from e2ed2.data.batches import CropBatches
+from e2ed2.data.pictures import Pictures
+from e2ed2.errors import UserError
 from e2ed2.losses.perceptual import PerceptualLoss
-from e2ed2.models.codec import Codec
-from e2ed2.objectives.objective import Objective
+from e2ed2.losses.pixel import edges, l1
+from e2ed2.models.codec import Codec, CodecConfig
+from e2ed2.models.references import model_folder
+from e2ed2.models.weights import load_codec, save_model
+from e2ed2.objectives.chain import same_crop
+from e2ed2.objectives.objective import Objective, ObjectiveConfig
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import PictureBatch
 
-LPIPS_WEIGHT = 0.5
+
+@dataclass(frozen=True)
+class ReconstructionConfig(ObjectiveConfig):
+    kind: ClassVar[str] = "codec"
+
+    init: str = ""
+    """A model's folder whose codec to start from."""
+    lpips: float = 0.5
+    """Weight of LPIPS beside L1."""
+    edges: float = 0.0
+    """Weight of L1 between the differences of neighbouring pixels: sharp outlines."""
+    zoom: float = 1.0
+    """LPIPS looks at random squares of 1/zoom of the side, enlarged zoom times: finer detail, and no fixed grid."""
+    latent_noise: float = 0.4
+    """Most noise on the latents, as a share of each channel's standard deviation."""
+    crop: int = 128
+    """Height and width of the training crops, in pixels."""
+    codec: CodecConfig = field(default_factory=CodecConfig)
+
+    def __post_init__(self) -> None:
+        if self.crop < 1:
+            raise UserError(f"crop is {self.crop}: choose at least 1 pixel.")
+        if min(self.lpips, self.edges, self.latent_noise) < 0:
+            raise UserError("lpips, edges and latent-noise must be at least 0.")
+        if not 1 <= self.zoom <= self.crop:
+            raise UserError(f"zoom is {self.zoom}: choose a number from 1 to the crop's {self.crop} pixels.")
+
+    def build(self, resolution: int) -> "Reconstruction":
+        codec = load_codec(model_folder(self.init)) if self.init else self.codec.build()
+        factor = codec.factor
+        if resolution % factor or min(self.crop, resolution) % factor:
+            raise UserError(
+                f"The codec makes one latent of {factor} by {factor} pixels: choose multiples of {factor} for "
+                "--data.resolution and --crop."
+            )
+        return Reconstruction(codec, self)
+
+    def what(self) -> str:
+        return "Images to latents and back."
+
+    def start(self) -> str:
+        return f"`{self.init}`" if self.init else "random weights"
 
 
 class Reconstruction(Objective):
-    """L1 + LPIPS between pictures and their reconstruction.
+    """L1 + LPIPS between pictures and their reconstruction, and L1 between their edges.
 
     Noise on the latents, of a strength drawn for each picture from 0 to `latent_noise` times each channel's
     standard deviation, makes the decoder forgive a denoiser's errors and the encoder leave out what noise
     would drown (noise-augmented decoding, Zheng et al. 2025).
     """
 
-    def __init__(self, codec: Codec, lpips_weight: float = LPIPS_WEIGHT, latent_noise: float = 0.4):
+    def __init__(self, codec: Codec, config: ReconstructionConfig):
         super().__init__()
-        self.model = codec
+        self.model, self.config = codec, config
         self.perceptual = PerceptualLoss()
-        self.lpips_weight = lpips_weight
-        self.latent_noise = latent_noise
+
+    def batches(self, pictures: Pictures, size: int, seed: int, device: torch.device) -> CropBatches:
+        return CropBatches(pictures, size, seed, self.config.crop, device)
 
     def forward(self, batch: PictureBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
         latents = self.model.encode_raw(batch.images)
@@ -33,13 +87,31 @@ class Reconstruction(Objective):
         generator = seeds.stream("latent noise")
         strength = torch.rand(len(latents), 1, 1, 1, generator=generator, device=latents.device)
         noise = torch.randn(latents.shape, generator=generator, device=latents.device)
-        images = self.model.decode_raw(latents + self.latent_noise * strength * spread * noise).float()
-        return {
-            "l1": (images - batch.images).abs().mean(),
-            "lpips": self.lpips_weight * self.perceptual(images, batch.images).mean(),
-        }
+        images = self.model.decode_raw(latents + self.config.latent_noise * strength * spread * noise).float()
+        terms = {"l1": l1(images, batch.images)}
+        if self.config.lpips:
+            seen = self.zoomed(images, batch.images, seeds)
+            terms["lpips"] = self.config.lpips * self.perceptual(*seen).mean()
+        if self.config.edges:
+            terms["edges"] = self.config.edges * edges(images, batch.images)
+        return terms
+
+    def zoomed(self, images: Tensor, targets: Tensor, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:
+        """The same random square of both, enlarged to their size."""
+        if self.config.zoom == 1:
+            return images, targets
+        side = images.shape[-1]
+        squares = same_crop(images, targets, seeds.on_cpu("zoomed square"), round(side / self.config.zoom))
+        fake, real = (F.interpolate(square, size=(side, side), mode="bilinear") for square in squares)
+        return fake, real
 
     @torch.no_grad()
     def preview(self, model: Codec, batch: PictureBatch) -> Tensor:
         """Pictures above their reconstructions, `[2 * B, 3, H, W]`."""
         return torch.cat([batch.images, model.decode_raw(model.encode_raw(batch.images))])
+
+    def write(self, folder: Path, pictures: Pictures) -> None:
+        """The codec's latents are measured first."""
+        chunks = torch.arange(0, len(pictures), max(1, len(pictures) // 512)).split(64)
+        self.model.measure([pictures.tensor(chunk).to(self.model.device) for chunk in chunks])
+        save_model(self.model, folder / "codec")

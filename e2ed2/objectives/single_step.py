@@ -1,17 +1,46 @@
 """Single-step training (Fig. 1a): one denoising step from real data at a random noise level."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from e2ed2.diffusion.levels import add_noise, uniform_levels
 from e2ed2.diffusion.sampler import sample
+from e2ed2.errors import UserError
 from e2ed2.losses.pixel import l2
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
-from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_preview, noise_like
-from e2ed2.objectives.objective import DenoiserObjective
+from e2ed2.objectives.denoising import DenoiserObjective, DenoisingConfig
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch
+
+PREVIEW_STEPS = 4
+
+
+@dataclass(frozen=True)
+class SingleStepConfig(DenoisingConfig):
+    kind: ClassVar[str] = "single_step"
+
+    time_shift: float = 1.0
+    """Above 1, more of the noise levels are near pure noise."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.time_shift > 0:
+            raise UserError(
+                f"time-shift is {self.time_shift}: choose a number above 0; 1 leaves the levels as they are."
+            )
+
+    def build(self, resolution: int) -> "SingleStep":
+        return SingleStep(*self.parts(resolution), self)
+
+    def what(self) -> str:
+        return "The single-step baseline (Fig. 1a of arXiv 2412.21044), and the start of the end-to-end ones."
+
+    def chain_steps(self) -> int:
+        return PREVIEW_STEPS
 
 
 class SingleStep(DenoiserObjective):
@@ -23,22 +52,19 @@ class SingleStep(DenoiserObjective):
 
     sees_images = False
     sees_words = True
-
-    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, time_shift: float = 1.0, preview_steps: int = 4):
-        super().__init__()
-        self.model, self.time_shift, self.preview_steps = denoiser, time_shift, preview_steps
-        self.codec = codec.requires_grad_(False)
+    config: SingleStepConfig
 
     def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
         x0 = batch.latents
         z = noise_like(x0, seeds.stream("image noise"))
         # t in (0, 1]: at t = 0 there is nothing left to predict.
         t = 1 - torch.rand(len(x0), generator=seeds.stream("time"), device=x0.device)
-        t = self.time_shift * t / (1 + (self.time_shift - 1) * t)
+        shift = self.config.time_shift
+        t = shift * t / (1 + (shift - 1) * t)
         conditioning = self.model.condition(z, batch.text)
         return {"l2": l2(self.model(add_noise(x0, z, t), t, batch.text, conditioning), x0)}
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:
-        latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(self.preview_steps))
+        latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(PREVIEW_STEPS))
         return decode_preview(self.codec, batch, latents)

@@ -53,13 +53,6 @@ LICENSED_DATA = """What the data set says of its licence (`{file}`):
 """
 QUOTED = 1000  # characters
 LICENSE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "COPYING", "README.md")
-WHAT = {
-    "codec": "Images to latents and back.",
-    "coarse": "The coarse path alone.",
-    "single_step": "The single-step baseline (Fig. 1a of arXiv 2412.21044), and the start of the end-to-end ones.",
-    "end_to_end": "An end-to-end model (Fig. 1b of arXiv 2412.21044): the loss `{loss}` on the final sample, "
-    "through all steps; T drawn from {steps} at each update.",
-}
 
 
 def write_card(
@@ -96,17 +89,17 @@ def write_card(
         about=BUNDLED_DATA if bundled else licence_of(Path(config.data.path)),
         usage=usage(folder, config, pictures),
         processes=f" on each of {processes} processes" if processes > 1 else "",
-        what=WHAT[config.objective].format(loss=config.loss, steps=", ".join(map(str, config.sampling_steps))),
+        what=config.objective.what(),
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6,
         updates=config.trainer.steps,
         batch=config.trainer.batch_size,
-        samples=config.trainer.steps * config.trainer.batch_size * processes * config.samples,
+        samples=config.trainer.steps * config.trainer.batch_size * processes * config.objective.pictures_each(),
         minutes=duration(last[-1]["seconds"]),
         machine=machine,
         petaflop=cost["flop"] / 1e15,
         last=len(last),
         final=", ".join(f"{term} {sum(line[term] for line in last) / len(last):.4f}" for term in terms),
-        start=_start(config),
+        start=config.objective.start(),
         commit=settings["commit"][:12] or "unknown",
     )
     (folder / "README.md").write_text(card)
@@ -125,20 +118,11 @@ def licence_of(data: Path) -> str:
 
 def usage(folder: Path, config: RunConfig, pictures: Pictures) -> str:
     """Python that samples from the model; parts of a model are no use alone."""
-    if config.objective not in ("single_step", "end_to_end"):
+    if not (steps := config.objective.chain_steps()):
         return ""
-    steps = max(config.sampling_steps) if config.objective == "end_to_end" else 4
     caption = pictures.captions[0].replace('"', "'")
     return USAGE.format(folder=folder, caption=caption, steps=steps)
 
 
 def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
-
-
-def _start(config: RunConfig) -> str:
-    if config.init:
-        return f"`{config.init}`" + (f" with the coarse path of `{config.coarse_from}`" if config.coarse_from else "")
-    return (
-        f"random weights beside the coarse path of `{config.coarse_from}`" if config.coarse_from else "random weights"
-    )

@@ -3,7 +3,6 @@
 import json
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -15,7 +14,7 @@ from e2ed2.diffusion.sampler import sample
 from e2ed2.inference.request import load
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
-from e2ed2.training.run import build, parameter_groups
+from e2ed2.training.run import build
 from e2ed2.training.trainer import Trainer, precision
 
 
@@ -49,8 +48,7 @@ def describe_run(config: RunConfig, updates: int = 4) -> str:
     trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad)
     flops = update_flops(objective, batches, updates)
     with tempfile.TemporaryDirectory() as folder:
-        groups = parameter_groups(config, objective.model)
-        trainer = Trainer(config.trainer, objective, batches, Path(folder), groups, accelerator)
+        trainer = Trainer(config.trainer, objective, batches, Path(folder), accelerator)
         trainer.train_step()  # the first is slower than the rest
         started = time.monotonic()
         for _ in range(updates):
@@ -66,7 +64,7 @@ def describe_run(config: RunConfig, updates: int = 4) -> str:
             f"{pictures / seconds:.1f} samples/s on {accelerator.device.type} in "
             f"{accelerator.mixed_precision.replace('no', 'float32')}, "
             f"about {seconds * config.trainer.steps / 60:.0f} min in all, previews and saving apart",
-            json.dumps(asdict(config), indent=2),
+            json.dumps(config.plain(), indent=2),
         ]
     )
 

@@ -2,9 +2,8 @@
 
 from torch.utils.flop_counter import FlopCounterMode
 
-from e2ed2.objectives.objective import Objective, total
+from e2ed2.objectives.objective import Batches, Objective, total
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.training.trainer import Batches
 
 
 def update_flops(objective: Objective, batches: Batches, updates: int = 8) -> float:

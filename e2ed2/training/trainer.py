@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -32,23 +32,13 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
-from e2ed2.data.pictures import Pictures
 from e2ed2.errors import UserError, raise_if_disk_full
-from e2ed2.objectives.objective import Objective, total
+from e2ed2.objectives.objective import Batches, Objective, total
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.types import Batch
 
 OURS = re.compile(r"\d{6,}")  # the name of a checkpoint that this trainer may delete
 DAMAGED = (RuntimeError, ValueError, OSError, EOFError, LookupError, UnpicklingError, SafetensorError)
 SKIPPED = 10  # updates in a row that fp16 may leave out
-
-
-class Batches(Protocol):
-    pictures: Pictures
-
-    def __call__(self, step: int, process: int, processes: int) -> Batch: ...
-
-    def preview(self) -> Batch: ...
 
 
 @dataclass(frozen=True)
@@ -117,16 +107,14 @@ class Trainer:
         objective: Objective,
         batches: Batches,
         folder: Path,
-        groups: list[dict[str, Any]] | None = None,
         accelerator: Accelerator | None = None,
     ):
-        """`groups` are the optimizer's, each with its own `lr`; by default all of the model at `config.lr`."""
         self.config = config
         self.batches = batches
         self.folder = folder
         self.accelerator = accelerator or Accelerator(mixed_precision=precision(config))
         self.skipped = 0  # updates in a row that fp16 could not represent
-        groups = groups or [{"params": objective.model.parameters(), "lr": config.lr}]
+        groups = objective.parameter_groups(config.lr)
         self.full_rates = [group["lr"] for group in groups]
         optimizer = torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay, fused=True)
         self.prepare_adversary(objective.adversary)

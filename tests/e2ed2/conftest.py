@@ -1,7 +1,7 @@
 """Tiny real parts: a codec of a few thousand weights, a denoiser to match, the bundled pictures at 32x32."""
 
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -9,11 +9,13 @@ import torch
 from e2ed2.assets import EMOJI
 from e2ed2.cli import main
 from e2ed2.data.pictures import DataConfig
+from e2ed2.losses.spec import LossSpec
 from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.models.codec import CodecConfig
 from e2ed2.models.minilm import WIDTH
 from e2ed2.models.weights import save_model
-from e2ed2.training.config import READ_BY, RunConfig
+from e2ed2.objectives.end_to_end import EndToEndConfig
+from e2ed2.training.config import KINDS, RunConfig
 from e2ed2.training.trainer import TrainerConfig
 from e2ed2.types import TextEmbedding
 
@@ -42,19 +44,24 @@ def tiny_model(tmp_path_factory):
     return folder
 
 
-def of_kind(objective: str) -> dict:
-    """What makes `run_config` one of another kind: what that kind does not read is as it is by default."""
-    usual = {one.name: one.default for one in fields(RunConfig) if objective not in READ_BY.get(one.name, (objective,))}
-    return usual | {"objective": objective}
+def options(config: RunConfig, **given) -> RunConfig:
+    """The same run with other options of its objective."""
+    if "loss" in given:
+        given["loss"] = LossSpec.parse(given["loss"])
+    return replace(config, objective=replace(config.objective, **given))
+
+
+def of_kind(config: RunConfig, kind: str, **given) -> RunConfig:
+    """The same run of another kind; options that both have are as they were."""
+    names = {one.name for one in fields(KINDS[kind])} & {one.name for one in fields(config.objective)}
+    shared = {name: getattr(config.objective, name) for name in names}
+    return replace(config, objective=KINDS[kind](**shared | given))
 
 
 @pytest.fixture
 def run_config(parquet, tiny_model):
     return RunConfig(
-        objective="end_to_end",
-        loss="l2",
-        init=str(tiny_model),
-        sampling_steps=(1, 2),
+        EndToEndConfig(init=str(tiny_model), loss=LossSpec.parse("l2"), sampling_steps=(1, 2)),
         data=DataConfig(path=str(parquet), resolution=32),
         trainer=TrainerConfig(
             steps=4, batch_size=4, lr=1e-3, warmup=1, ema_decay=0.5, log_every=1, preview_every=4, save_every=100

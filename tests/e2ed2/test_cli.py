@@ -128,7 +128,7 @@ def test_train_dry_run_prints_the_plan_and_writes_nothing(called, run_config, tm
         "--out",
         tmp_path / "run",
         "--init",
-        run_config.init,
+        run_config.objective.init,
         "--data.path",
         run_config.data.path,
         "--data.resolution",
@@ -136,6 +136,16 @@ def test_train_dry_run_prints_the_plan_and_writes_nothing(called, run_config, tm
     ).out
     assert all(word in said for word in ("trained parameters", "GFLOP an update", "samples/s", '"loss": "l2"'))
     assert not (tmp_path / "run").exists()
+
+
+def test_train_takes_the_options_of_its_objective_by_flat_names(called, run_config):
+    small = ("--init", run_config.objective.init, "--data.path", run_config.data.path, "--data.resolution", 32)
+    given = ("--loss", "l2:0.3 + energy", "--sampling-steps", 1, 2, "--samples", 2, "--no-precompute", "--text-noise=0")
+    said = called("train", "l2-lpips", "--dry-run", *small, *given).out
+    objective = json.loads(said[said.index("{") :])["objective"]
+    assert objective["kind"] == "end_to_end"
+    assert (objective["loss"], objective["sampling_steps"], objective["samples"]) == ("l2:0.3+energy", [1, 2], 2)
+    assert (objective["precompute"], objective["text_noise"]) == (False, 0)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["l2", "--help"]])
@@ -150,7 +160,7 @@ def test_a_training_goes_by_its_name(called, run_config, tmp_path, monkeypatch):
     monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
     monkeypatch.delenv("E2ED2_RUNS", raising=False)
     small = ("--data.path", run_config.data.path, "--data.resolution", 32, "--trainer.steps", 1)
-    called("train", "l2", "--name", "own/mine", "--init", run_config.init, *small)
+    called("train", "l2", "--name", "own/mine", "--init", run_config.objective.init, *small)
     assert (tmp_path / "runs" / "own" / "mine" / "model" / "README.md").is_file()
     called("train", "l1", "--name", "next", "--init", "own/mine", *small)
     assert "`own/mine`" in (tmp_path / "runs" / "next" / "model" / "README.md").read_text()
@@ -162,7 +172,7 @@ def test_train_takes_its_folder_with_an_equals_sign(called, run_config, tmp_path
         "l2",
         f"--out={tmp_path / 'run'}",
         "--init",
-        run_config.init,
+        run_config.objective.init,
         "--data.path",
         run_config.data.path,
         "--data.resolution",
@@ -187,7 +197,7 @@ def test_train_takes_its_folder_with_an_equals_sign(called, run_config, tmp_path
 def test_train_says_in_one_sentence_what_is_wrong(called, run_config, tmp_path, arguments, words):
     given = [argument.format(empty=tmp_path) for argument in arguments]
     data = [] if "--data.path" in given else ["--data.path", run_config.data.path]
-    said = called("train", "l2", "--dry-run", "--init", run_config.init, *data, *given, code=2).err
+    said = called("train", "l2", "--dry-run", "--init", run_config.objective.init, *data, *given, code=2).err
     assert words in said
     assert len(said.strip().splitlines()) == 1
 
@@ -208,6 +218,8 @@ def test_train_refuses_an_unknown_loss(called):
         ("codec", "--text-noise", "0.1"),
         ("single-step", "--sampling-steps", "2"),
         ("l2", "--crop", "64"),
+        ("l2", "--codec.finest", "64"),
+        ("codec", "--denoiser.width", "64"),
     ],
 )
 def test_train_refuses_an_option_that_it_would_not_read(called, preset, option, value):

@@ -7,14 +7,17 @@ from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generator_loss
 from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
-from e2ed2.losses.pixel import l1, l2
-from e2ed2.losses.spec import parse_loss
+from e2ed2.losses.pixel import edges, l1, l2
+from e2ed2.losses.spec import LossSpec
 
 
 def test_pixel_losses_on_known_values():
     a, b = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.5)
     assert l1(a, b) == 0.5
     assert l2(a, b) == 0.25
+    assert edges(a, b) == 0  # as bright everywhere
+    stripes = torch.tensor([0.0, 1.0]).repeat(2).expand(2, 3, 4, 4)
+    assert edges(a, stripes) == edges(a, stripes.mT) == 1
 
 
 @pytest.mark.parametrize(
@@ -26,18 +29,24 @@ def test_pixel_losses_on_known_values():
     ],
 )
 def test_loss_strings(text, weights):
-    assert parse_loss(text).weights == weights
+    assert LossSpec.parse(text).weights == weights
+
+
+@pytest.mark.parametrize("text", ["l2", "l2:0.3+lpips", "l1:2+gan:1e-05", "energy:0.1234567890123+energy-lpips"])
+def test_a_loss_is_written_as_it_is_read(text):
+    assert str(LossSpec.parse(text)) == text
+    assert str(LossSpec.parse("l2:1.0 + lpips:2.0")) == "l2+lpips:2"
 
 
 def test_an_unknown_loss_lists_the_known_ones():
     with pytest.raises(UserError, match=r"Unknown loss 'ssim'.*l1, l2, lpips, gan, energy"):
-        parse_loss("l2+ssim")
+        LossSpec.parse("l2+ssim")
 
 
 @pytest.mark.parametrize("text", ["", "l2+", "l2+l2", "l2:0", "l2:-1", "l2:nan", "l2:inf", "l2:much"])
 def test_bad_loss_strings_are_refused(text):
     with pytest.raises(UserError):
-        parse_loss(text)
+        LossSpec.parse(text)
 
 
 @pytest.mark.parametrize("net", ["alex", "vgg"])

@@ -1,24 +1,25 @@
 """Rules of a training, each of which could be broken without a crash: the model would only be worse."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from e2ed2.losses import adversarial
-from e2ed2.losses.pixel import l2
+from e2ed2.losses.pixel import edges, l2
+from e2ed2.models.codec import Codec
 from e2ed2.objectives import end_to_end, single_step
 from e2ed2.objectives.chain import decode_crop, same_crop
-from e2ed2.objectives.reconstruction import LPIPS_WEIGHT, Reconstruction
+from e2ed2.objectives.reconstruction import Reconstruction, ReconstructionConfig
 from e2ed2.objectives.single_step import SingleStep
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.training.run import build, parameter_groups, train
+from e2ed2.training.run import build, train
 from e2ed2.training.trainer import Trainer, TrainerConfig
 from e2ed2.types import PictureBatch
 
-from .conftest import TINY_CODEC, of_kind
+from .conftest import TINY_CODEC, of_kind, options
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
@@ -33,7 +34,7 @@ def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
 def test_every_update_is_made_at_its_own_rate(run_config, tmp_path, monkeypatch):
     used = []
     config = replace(run_config.trainer, steps=6, warmup=2, lr=0.01)
-    trainer = Trainer(config, *build(run_config), tmp_path, parameter_groups(run_config, build(run_config)[0].model))
+    trainer = Trainer(config, *build(run_config), tmp_path)
     inner = trainer.optimizer.optimizer
     real = inner.step
     monkeypatch.setattr(
@@ -48,12 +49,13 @@ def test_every_update_is_made_at_its_own_rate(run_config, tmp_path, monkeypatch)
 
 
 def test_the_coarse_path_learns_at_its_share_of_the_rate(run_config):
-    config = replace(run_config, coarse_lr_share=0.1, trainer=replace(run_config.trainer, lr=0.02))
-    model = build(config)[0].model
-    coarse, transformer = parameter_groups(config, model)
+    config = options(run_config, coarse_lr_share=0.1)
+    objective = build(config)[0]
+    model = objective.model
+    coarse, transformer = objective.parameter_groups(0.02)
     assert (coarse["lr"], transformer["lr"]) == (pytest.approx(0.002), 0.02)
     assert {id(p) for p in coarse["params"]} == {id(p) for p in model.coarse.parameters()}
-    assert not any(p.requires_grad for p in build(replace(config, coarse_lr_share=0.0))[0].model.coarse.parameters())
+    assert not any(p.requires_grad for p in build(options(config, coarse_lr_share=0.0))[0].model.coarse.parameters())
 
 
 def test_the_finished_model_has_the_averaged_weights(run_config, tmp_path, monkeypatch):
@@ -119,7 +121,7 @@ def test_the_time_shift_moves_levels_towards_noise(run_config, monkeypatch, shif
     levels = []
     real = single_step.add_noise
     monkeypatch.setattr(single_step, "add_noise", lambda x0, z, t: levels.append(t) or real(x0, z, t))
-    objective, batches = build(replace(run_config, **of_kind("single_step"), time_shift=shift, precompute=False))
+    objective, batches = build(of_kind(run_config, "single_step", time_shift=shift, precompute=False))
     assert isinstance(objective, SingleStep)
     objective(batches(0), UpdateSeeds(0, 0))
     drawn = 1 - torch.rand(len(levels[0]), generator=UpdateSeeds(0, 0).stream("time"))
@@ -127,19 +129,65 @@ def test_the_time_shift_moves_levels_towards_noise(run_config, monkeypatch, shif
 
 
 def test_a_codec_weighs_likeness_as_it_says():
-    objective = Reconstruction(TINY_CODEC.build(), latent_noise=0.0)
+    objective = Reconstruction(TINY_CODEC.build(), ReconstructionConfig(latent_noise=0.0, lpips=0.7))
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     terms = objective(PictureBatch(images), UpdateSeeds(0, 0))
     decoded = objective.model.decode_raw(objective.model.encode_raw(images))
-    assert terms["lpips"].item() == pytest.approx(LPIPS_WEIGHT * objective.perceptual(decoded, images).mean().item())
+    assert terms["lpips"].item() == pytest.approx(0.7 * objective.perceptual(decoded, images).mean().item())
     assert terms["l1"].item() == pytest.approx((decoded - images).abs().mean().item())
+
+
+def reconstruction(**given) -> Reconstruction:
+    torch.manual_seed(0)
+    return Reconstruction(TINY_CODEC.build(), ReconstructionConfig(latent_noise=0.0, **given))
+
+
+def test_a_codec_weighs_edges_as_it_says():
+    objective = reconstruction(lpips=0.0, edges=0.25)
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    terms = objective(PictureBatch(images), UpdateSeeds(0, 0))
+    decoded = objective.model.decode_raw(objective.model.encode_raw(images))
+    assert set(terms) == {"l1", "edges"}
+    assert terms["edges"].item() == pytest.approx(0.25 * edges(decoded, images).item())
+
+
+def test_zoomed_likeness_is_of_one_square_of_both_somewhere_else_each_time():
+    objective = reconstruction(zoom=2.0)
+    seen = []
+    ramp = torch.arange(32.0).expand(2, 3, 32, 32) + 100 * torch.arange(32.0)[:, None]
+    for update in range(6):
+        fake, real = objective.zoomed(ramp, ramp + 1, UpdateSeeds(0, update))
+        assert fake.shape == real.shape == ramp.shape
+        assert torch.allclose(fake + 1, real, atol=1e-3)
+        inside = fake[0, 0, 4:-4, 4:-4]
+        assert torch.allclose(inside.diff(dim=-1), torch.tensor(0.5), atol=1e-2)  # twice as large
+        seen.append(fake[0, 0, 0, 0].item())
+    assert len(set(seen)) > 4
+    assert reconstruction().zoomed(ramp, ramp, UpdateSeeds(0, 0))[0] is ramp
+
+
+def test_codecs_of_before_are_read_and_finest_layers_begin_as_nothing():
+    images = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    before = Codec("PixelShuffleAutoencoder", asdict_of_before(TINY_CODEC), 4)
+    torch.manual_seed(0)
+    now = TINY_CODEC.build()
+    finer = replace(TINY_CODEC, finest_layers=2).build()
+    assert set(before.state_dict()) == set(now.state_dict())
+    assert torch.equal(now.decode(now.encode(images)), before.decode(before.encode(images)))
+    assert len(finer.state_dict()) == len(now.state_dict()) + 2 * 4
+    assert replace(TINY_CODEC, finest=16).build().decode(torch.zeros(1, 4, 8, 8)).shape == (1, 3, 32, 32)
+
+
+def asdict_of_before(config):
+    return {name: value for name, value in asdict(config).items() if not name.startswith("finest")}
 
 
 @pytest.mark.parametrize("loss", ["l2:0.3+lpips:2", "l1:0.5+l2:4"])
 def test_each_term_counts_with_its_weight(run_config, loss):
-    base = replace(run_config, loss="l1+l2+lpips", precompute=False)
+    base = options(run_config, loss="l1+l2+lpips", precompute=False)
     whole, batches = build(base)
-    weighted = build(replace(base, loss=loss))[0]
+    weighted = build(options(base, loss=loss))[0]
     plain = whole(batches(0), UpdateSeeds(0, 0))
     for name, weight in (part.split(":") for part in loss.split("+")):
         found = weighted(batches(0), UpdateSeeds(0, 0))[name].item()
@@ -147,7 +195,7 @@ def test_each_term_counts_with_its_weight(run_config, loss):
 
 
 def test_captions_are_blurred_as_much_as_asked(run_config):
-    clean, noisy = (build(replace(run_config, text_noise=n, precompute=False))[1](0).text.pooled for n in (0.0, 1.0))
+    clean, noisy = (build(options(run_config, text_noise=n, precompute=False))[1](0).text.pooled for n in (0.0, 1.0))
     distance = (noisy - clean).norm(dim=-1)
     assert (distance > 0).all()
     assert (distance < 2).all()  # at most the embedding's own size times chance
@@ -158,7 +206,7 @@ def test_the_adversary_sees_what_the_update_made(run_config, monkeypatch):
     real = adversarial.discriminator_loss
     spy = lambda model, fake, *rest: judged.append(fake) or real(model, fake, *rest)
     monkeypatch.setattr(end_to_end, "discriminator_loss", spy)
-    objective, batches = build(replace(run_config, loss="l2+gan", precompute=False))
+    objective, batches = build(options(run_config, loss="l2+gan", precompute=False))
     objective(batches(0), UpdateSeeds(0, 0))
     fake, true, _ = objective.judged
     objective.adversary_terms(UpdateSeeds(0, 0))

@@ -12,10 +12,10 @@ from PIL import Image
 from e2ed2.data.pictures import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.training.run import build, export, train
+from e2ed2.training.run import build, train
 from e2ed2.training.trainer import SKIPPED, Trainer, read_metrics
 
-from .conftest import TINY_CODEC, of_kind
+from .conftest import TINY_CODEC, of_kind, options
 from .test_training import stop_after
 
 
@@ -50,7 +50,7 @@ def test_a_finished_run_can_be_made_longer_and_looked_at_more_often(run_config, 
 
 def test_settings_that_differ_are_named(run_config, tmp_path):
     assert train(run_config, tmp_path)
-    other = replace(run_config, loss="l1", trainer=replace(run_config.trainer, lr=2e-3, steps=9))
+    other = replace(options(run_config, loss="l1"), trainer=replace(run_config.trainer, lr=2e-3, steps=9))
     with pytest.raises(UserError, match=r"other settings \(loss, trainer\.lr\)"):
         train(other, tmp_path)
 
@@ -111,7 +111,7 @@ def test_weights_that_are_not_finite_are_never_written(run_config, tmp_path):
     objective, batches = build(run_config)
     next(objective.model.parameters()).data.fill_(float("nan"))
     with pytest.raises(UserError, match="not finite, so no model is written"):
-        export(objective, batches, tmp_path / "model")
+        objective.export(tmp_path / "model", batches.pictures)
     assert not (tmp_path / "model").exists()
 
 
@@ -166,7 +166,7 @@ def test_the_commit_is_this_packages_own(run_config, tmp_path, monkeypatch):
 
 
 def test_a_preview_of_few_pictures_shows_each_once(circles, run_config):
-    config = replace(run_config, data=DataConfig(path=str(circles), resolution=32), precompute=False)
+    config = replace(options(run_config, precompute=False), data=DataConfig(path=str(circles), resolution=32))
     images = build(config)[1].preview().images
     assert len(images) == len(images.flatten(1).unique(dim=0)) == 5
 
@@ -176,9 +176,12 @@ def test_everything_is_on_the_device_of_the_training(run_config, monkeypatch, ki
     """`meta` stands for a GPU: it refuses as a GPU does what was left on the CPU."""
     for where in ("seeds", "data.batches", "objectives.chain"):
         monkeypatch.setattr(f"e2ed2.{where}.stream", lambda *_, device="cpu": None)
-    config = replace(run_config, **of_kind(kind), init="" if kind == "codec" else run_config.init)
-    config = replace(config, codec=TINY_CODEC, **({"loss": "l2+lpips"} if kind == "end_to_end" else {}))
-    objective, batches = build(config if kind == "codec" else replace(config, precompute=False))
+    config = of_kind(run_config, kind)
+    if kind == "codec":
+        config = options(config, init="", codec=TINY_CODEC)
+    else:
+        config = options(config, precompute=False, **({"loss": "l2+lpips"} if kind == "end_to_end" else {}))
+    objective, batches = build(config)
     batches.device = "meta"  # as `build(config, device)` has it
     objective.to("meta")
     terms = objective(batches(0), UpdateSeeds(0, 0, device="meta"))
@@ -187,6 +190,6 @@ def test_everything_is_on_the_device_of_the_training(run_config, monkeypatch, ki
 
 def test_the_device_reaches_model_and_batches(run_config, monkeypatch):
     monkeypatch.setattr("e2ed2.data.batches.CaptionedBatches.encode", lambda self, picked: torch.zeros(len(picked)))
-    objective, batches = build(replace(run_config, precompute=False), "meta")
+    objective, batches = build(options(run_config, precompute=False), "meta")
     assert {weights.device.type for weights in objective.parameters()} == {"meta"}
     assert batches.device.type == "meta"

@@ -12,7 +12,7 @@ from e2ed2.objectives import end_to_end, single_step
 from e2ed2.seeds import PURPOSES, UpdateSeeds, number, stream
 from e2ed2.training.run import build
 
-from .conftest import of_kind
+from .conftest import TINY_CODEC, of_kind, options
 
 COUNT = 4096
 CHANCE = 6 / COUNT**0.5  # six standard deviations of the correlation of independent draws
@@ -50,7 +50,7 @@ def test_processes_draw_the_same_number_of_steps_and_other_noise(run_config, mon
     """Of T's, some for each update; ranks with different ones would wait for each other."""
     drawn = []
     monkeypatch.setattr(end_to_end, "uniform_levels", lambda steps: drawn.append(steps) or torch.linspace(1, 0, 2))
-    objective, batches = build(replace(run_config, sampling_steps=(1, 2, 3, 4), precompute=False))
+    objective, batches = build(options(run_config, sampling_steps=(1, 2, 3, 4), precompute=False))
     for process in range(2):
         for update in range(8):
             objective(batches(0), UpdateSeeds(0, update, process))
@@ -69,9 +69,9 @@ def test_noise_on_a_caption_is_not_the_noise_of_its_picture(run_config, monkeypa
     if as_before:
         monkeypatch.setattr(module, "number", lambda seed, purpose, *indices: 7)
     trainer = replace(run_config.trainer, batch_size=16)  # normal numbers are made in sixteens
-    config = replace(run_config, **of_kind(kind), text_noise=1.0, precompute=False, trainer=trainer)
+    config = replace(of_kind(run_config, kind, text_noise=1.0, precompute=False), trainer=trainer)
     objective, batches = build(config)
-    batch, clean = batches(3), build(replace(config, text_noise=0.0))[1](3)
+    batch, clean = batches(3), build(options(config, text_noise=0.0))[1](3)
     objective(batch, UpdateSeeds(config.trainer.seed, 3))
     on_words = (batch.text.tokens - clean.text.tokens).flatten().sign()
     of_picture = noises[0].flatten().sign()[64:192]
@@ -86,10 +86,7 @@ def test_a_codecs_noise_does_not_follow_its_crops(run_config, monkeypatch):
     spy = lambda seed, purpose, *indices, **device: used.append((purpose, indices)) or real(seed, purpose, *indices)
     for where in ("e2ed2.seeds.stream", "e2ed2.data.batches.stream"):
         monkeypatch.setattr(where, spy)
-    config = replace(run_config, **of_kind("codec"), init="", crop=32)
-    objective, batches = build(
-        replace(config, codec=replace(config.codec, widths=(8,), encoder_layers=(1,), decoder_layers=(1,)))
-    )
+    objective, batches = build(of_kind(run_config, "codec", init="", crop=32, codec=TINY_CODEC))
     objective(batches(5, 1, 2), UpdateSeeds(0, 5, 1))
     assert [purpose for purpose, _ in used] == ["order", "crop", "latent noise"]
     assert used[1:] == [("crop", (5, 1)), ("latent noise", (5, 1))]

@@ -14,15 +14,20 @@ from safetensors.torch import load_file
 from e2ed2.data.batches import rows
 from e2ed2.data.pictures import DataConfig
 from e2ed2.errors import UserError
+from e2ed2.losses.spec import LossSpec
 from e2ed2.models.weights import load_codec
-from e2ed2.objectives.coarse import CoarseRegression
+from e2ed2.objectives.coarse import CoarseConfig, CoarseRegression
+from e2ed2.objectives.end_to_end import EndToEndConfig
+from e2ed2.objectives.reconstruction import ReconstructionConfig
+from e2ed2.objectives.single_step import SingleStepConfig
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.training.config import PRESETS, RunConfig
+from e2ed2.training.config import RunConfig
+from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import claim, train
 from e2ed2.training.trainer import Trainer, TrainerConfig, precision
 from e2ed2.types import CaptionedBatch
 
-from .conftest import TINY_CODEC, TINY_DENOISER, of_kind
+from .conftest import TINY_CODEC, TINY_DENOISER, of_kind, options
 
 
 def metrics(folder):
@@ -57,9 +62,9 @@ def stop_after(monkeypatch, updates):
 def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     run_config, tmp_path, monkeypatch, objective, loss, samples
 ):
-    config = replace(run_config, **of_kind(objective))
+    config = of_kind(run_config, objective)
     if objective == "end_to_end":
-        config = replace(config, loss=loss, samples=samples)
+        config = options(config, loss=loss, samples=samples)
     assert train(config, tmp_path / "whole")
     with monkeypatch.context() as patch:
         stop_after(patch, 2)
@@ -75,7 +80,7 @@ def test_nothing_precomputed_trains_alike_and_keeps_nothing_on_disk(run_config, 
     monkeypatch.setenv("E2ED2_DATA", str(tmp_path / "data"))
     for precompute in (False, True):
         assert not (tmp_path / "data" / "cache").exists()
-        assert train(replace(run_config, precompute=precompute), tmp_path / str(precompute))
+        assert train(options(run_config, precompute=precompute), tmp_path / str(precompute))
     one, other = ([line["l2"] for line in metrics(tmp_path / str(p))] for p in (False, True))
     assert one == pytest.approx(other, rel=1e-2)
 
@@ -85,16 +90,16 @@ def test_a_run_from_before_a_setting_goes_on(run_config, tmp_path, monkeypatch):
         stop_after(patch, 2)
         assert not train(run_config, tmp_path)
     written = json.loads((tmp_path / "run.json").read_text())
-    del written["config"]["precompute"]
+    del written["config"]["objective"]["precompute"]
     (tmp_path / "run.json").write_text(json.dumps(written))
     assert train(run_config, tmp_path)
     with pytest.raises(UserError, match="other settings"):
-        train(replace(run_config, precompute=False), tmp_path)
+        train(options(run_config, precompute=False), tmp_path)
 
 
 def test_end_to_end_training_lowers_its_loss(run_config, tmp_path):
     trainer = replace(run_config.trainer, steps=40, batch_size=16, lr=1e-2, preview_every=40)
-    assert train(replace(run_config, coarse_lr_share=1.0, trainer=trainer), tmp_path)
+    assert train(replace(options(run_config, coarse_lr_share=1.0), trainer=trainer), tmp_path)
     losses = [line["l2"] for line in metrics(tmp_path)]
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
     assert list((tmp_path / "previews").glob("*.png"))
@@ -105,7 +110,7 @@ def test_choices_come_to_mean_drawings_where_the_caption_leaves_it_open(samples,
     """One caption, two drawings: one choice learns their mean, several learn both; a named style is obeyed by all."""
     torch.manual_seed(0)
     denoiser = replace(TINY_DENOISER, choice="one-hot").build()
-    objective = CoarseRegression(denoiser, load_codec(tiny_model), samples)
+    objective = CoarseRegression(denoiser, load_codec(tiny_model), CoarseConfig(init="here", samples=samples))
     light, dark = torch.ones(1, 4, 8, 8), -torch.ones(1, 4, 8, 8)
     batch = CaptionedBatch(
         images=torch.empty(0),
@@ -125,7 +130,7 @@ def test_choices_come_to_mean_drawings_where_the_caption_leaves_it_open(samples,
 
 def test_coarse_training_leaves_the_transformer_alone(run_config, tiny_model, tmp_path):
     before = load_file(tiny_model / "denoiser" / "diffusion_pytorch_model.safetensors")
-    assert train(replace(run_config, **of_kind("coarse"), coarse_lr_share=1.0), tmp_path)
+    assert train(of_kind(run_config, "coarse", coarse_lr_share=1.0), tmp_path)
     after = weights(tmp_path)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
@@ -134,8 +139,7 @@ def test_coarse_training_leaves_the_transformer_alone(run_config, tiny_model, tm
 
 def test_codec_training_measures_its_latents(parquet, tmp_path):
     config = RunConfig(
-        objective="codec",
-        codec=TINY_CODEC,
+        ReconstructionConfig(codec=TINY_CODEC),
         data=DataConfig(path=str(parquet), resolution=64),
         trainer=TrainerConfig(steps=3, batch_size=4, preview_every=3),
     )
@@ -158,7 +162,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(run_confi
 def test_a_folder_holds_one_run(run_config, tmp_path):
     train(run_config, tmp_path)
     with pytest.raises(UserError, match="other settings"):
-        train(replace(run_config, loss="l1"), tmp_path)
+        train(options(run_config, loss="l1"), tmp_path)
 
 
 def test_a_finished_run_holds_its_folder_without_its_checkpoints_too(run_config, tmp_path):
@@ -166,7 +170,7 @@ def test_a_finished_run_holds_its_folder_without_its_checkpoints_too(run_config,
     (tmp_path / "model").mkdir()
     claim(tmp_path, run_config)
     with pytest.raises(UserError, match="other settings"):
-        claim(tmp_path, replace(run_config, loss="l1"))
+        claim(tmp_path, options(run_config, loss="l1"))
 
 
 def test_without_git_the_commit_is_empty(run_config, tmp_path, monkeypatch):
@@ -179,7 +183,7 @@ def test_without_git_the_commit_is_empty(run_config, tmp_path, monkeypatch):
 def test_a_codec_learns_on_whole_latents(run_config, tmp_path, resolution, crop):
     data = replace(run_config.data, resolution=resolution)
     with pytest.raises(UserError, match="choose multiples of 4"):
-        train(replace(run_config, **of_kind("codec"), data=data, crop=crop), tmp_path)
+        train(replace(of_kind(run_config, "codec", crop=crop), data=data), tmp_path)
 
 
 def test_a_damaged_checkpoint_is_one_sentence(run_config, tmp_path, monkeypatch):
@@ -217,23 +221,25 @@ def test_every_preset_is_valid_and_reachable():
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("kind", "given", "words"),
     [
-        ({"loss": "l3", "init": "x"}, "Unknown loss"),
-        ({"loss": "energy", "init": "x"}, "at least 2 samples"),
-        ({"init": ""}, "needs a codec"),
-        ({"init": "x", "sampling_steps": ()}, "sampling-steps"),
-        ({"init": "x", "text_noise": -1}, "text-noise"),
-        ({"init": "x", "styled_share": 2}, "styled-share"),
-        ({"init": "x", "repulsion": -1}, "repulsion"),
-        ({"init": "x", "coarse_lr_share": -1}, "coarse-lr-share"),
-        ({"init": "x", "time_shift": 0.0}, "time-shift"),
-        ({"init": "x", "objective": "codec", "crop": 0}, "crop"),
+        (EndToEndConfig, {"loss": LossSpec.parse("energy"), "init": "x"}, "at least 2 samples"),
+        (EndToEndConfig, {"init": ""}, "needs a codec"),
+        (EndToEndConfig, {"init": "x", "sampling_steps": ()}, "sampling-steps"),
+        (EndToEndConfig, {"init": "x", "text_noise": -1}, "text-noise"),
+        (CoarseConfig, {"init": "x", "styled_share": 2}, "styled-share"),
+        (CoarseConfig, {"init": "x", "samples": 0}, "at least 1"),
+        (EndToEndConfig, {"init": "x", "repulsion": -1}, "repulsion"),
+        (SingleStepConfig, {"init": "x", "coarse_lr_share": -1}, "coarse-lr-share"),
+        (SingleStepConfig, {"init": "x", "time_shift": 0.0}, "time-shift"),
+        (ReconstructionConfig, {"crop": 0}, "crop"),
+        (ReconstructionConfig, {"edges": -1}, "edges"),
+        (ReconstructionConfig, {"zoom": 0.5}, "zoom"),
     ],
 )
-def test_impossible_settings_are_refused(options, words):
+def test_impossible_settings_are_refused(kind, given, words):
     with pytest.raises(UserError, match=words):
-        RunConfig(**options)
+        kind(**given)
 
 
 @pytest.mark.parametrize(
@@ -266,14 +272,14 @@ def test_independent_steps_have_parameters_of_their_own(run_config, tmp_path):
 
     start = tmp_path / "start"
     save_model(replace(TINY_DENOISER, sharing="independent", steps=2).build(), start / "denoiser")
-    save_model(load_codec(Path(run_config.init)), start / "codec")
-    assert train(replace(run_config, init=str(start), sampling_steps=(2,)), tmp_path / "run")
+    save_model(load_codec(Path(run_config.objective.init)), start / "codec")
+    assert train(options(run_config, init=str(start), sampling_steps=(2,)), tmp_path / "run")
     after = weights(tmp_path / "run")
     assert not torch.equal(after["transformers.0.out.weight"], after["transformers.1.out.weight"])
 
 
 def test_independent_steps_can_start_as_one_shared_transformer(run_config, tmp_path):
-    config = replace(run_config, sampling_steps=(2,), denoiser=replace(TINY_DENOISER, sharing="independent", steps=2))
+    config = options(run_config, sampling_steps=(2,), denoiser=replace(TINY_DENOISER, sharing="independent", steps=2))
     assert train(config, tmp_path)
     after = weights(tmp_path)
     assert not torch.equal(after["transformers.0.out.weight"], after["transformers.1.out.weight"])
@@ -301,7 +307,7 @@ def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
         "--out",
         str(tmp_path / "run"),
         "--init",
-        run_config.init,
+        run_config.objective.init,
         "--data.path",
         run_config.data.path,
         "--data.resolution",
@@ -330,7 +336,7 @@ def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
 def test_two_processes_train_one_model(run_config, tmp_path, loss):
     """As `accelerate launch` runs them; each sees its own pictures, and the gradients are averaged."""
     options = {
-        "--init": run_config.init,
+        "--init": run_config.objective.init,
         "--data.path": run_config.data.path,
         "--data.resolution": "32",
         "--loss": loss,

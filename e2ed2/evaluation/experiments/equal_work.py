@@ -22,7 +22,8 @@ from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.run import Evaluate, check_limit, evaluate
 from e2ed2.files import runs_folder
 from e2ed2.models.coarse_to_fine import DenoiserConfig
-from e2ed2.training.config import FINISH, SINGLE_STEP, RunConfig
+from e2ed2.training.config import RunConfig
+from e2ed2.training.presets import BASELINE, FINISHING, SINGLE_STEP, finish
 from e2ed2.training.run import claim, train
 
 OUT = RESULTS / "equal_work.json"
@@ -70,8 +71,9 @@ def train_both(options: EqualWork, seed: int) -> tuple[dict[str, Path], dict[str
     start, start_flop = trained(start_config(options, seed), options.runs / f"start-{seed}")
     ours, ours_flop = trained(finish_config(options, seed, start), options.runs / f"{options.loss}-{seed}")
     updates = matched_updates(ours_flop, start_flop / options.start_updates)
-    again = replace(start_config(options, seed, updates), init=str(start), codec_from="", coarse_from="")
-    again = replace(again, trainer=replace(again.trainer, lr=FINISH.trainer.lr))
+    again = start_config(options, seed, updates)
+    objective = replace(again.objective, init=str(start), codec_from="", coarse_from="")
+    again = replace(again, objective=objective, trainer=replace(again.trainer, lr=FINISHING.lr))
     theirs, theirs_flop = trained(again, options.runs / f"single-step-{options.loss}-{seed}")
     flop = {"start": start_flop, "end-to-end": ours_flop, "single-step": theirs_flop}
     return {"single-step": theirs, "end-to-end": ours}, flop
@@ -79,12 +81,13 @@ def train_both(options: EqualWork, seed: int) -> tuple[dict[str, Path], dict[str
 
 def start_config(options: EqualWork, seed: int, updates: int = 0) -> RunConfig:
     trainer = replace(SINGLE_STEP.trainer, steps=updates or options.start_updates, seed=seed)
-    return replace(SINGLE_STEP, codec_from=COARSE, coarse_from=COARSE, denoiser=SMALL, trainer=trainer)
+    return RunConfig(replace(BASELINE, codec_from=COARSE, coarse_from=COARSE, denoiser=SMALL), trainer=trainer)
 
 
 def finish_config(options: EqualWork, seed: int, start: Path) -> RunConfig:
-    trainer = replace(FINISH.trainer, steps=options.finish_updates, seed=seed)
-    return replace(FINISH, loss=options.loss, init=str(start), trainer=trainer)
+    preset = finish(options.loss)
+    trainer = replace(preset.trainer, steps=options.finish_updates, seed=seed)
+    return RunConfig(replace(preset.objective, init=str(start)), trainer=trainer)
 
 
 def trained(config: RunConfig, folder: Path) -> tuple[Path, float]:

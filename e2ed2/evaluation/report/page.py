@@ -9,6 +9,7 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
 from e2ed2.evaluation.report.tables import number, table
 from e2ed2.inference.request import STEPS
+from e2ed2.training.config import upgraded
 
 Result = dict[str, Any]
 HEAD = """# Results
@@ -137,9 +138,9 @@ def costs(names: list[str]) -> str:
         if not (CHECKPOINTS / name / "run.json").is_file():
             continue  # neither its weights nor its curve are bundled
         run = json.loads((CHECKPOINTS / name / "run.json").read_text())
-        trainer, cost = run["config"]["trainer"], run["cost"]
+        config, cost = upgraded(run["config"]), run["cost"]
+        trainer, loss = config["trainer"], config["objective"].get("loss", "of one step")
         samples = trainer["steps"] * trainer["batch_size"]
-        loss = run["config"]["loss"] if run["config"]["objective"] == "end_to_end" else "of one step"
         rows.append([name, loss, f"{samples:,}", f"{cost['flop'] / 1e15:.2f}", f"{cost['seconds'] / 60:.0f}"])
     note = "\nBeside the codec, the coarse path and, for the others, `single-step`: see [training.md](training.md).\n"
     return table(["model", "loss", "samples", "PFLOP", "minutes"], rows) + note

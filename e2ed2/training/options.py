@@ -1,0 +1,30 @@
+"""The words of a `train` command that its preset could not use."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from e2ed2.errors import UserError
+from e2ed2.objectives.objective import ObjectiveConfig
+from e2ed2.training.config import KINDS
+
+
+def refuse_unread(objective: ObjectiveConfig, arguments: Sequence[str]) -> None:
+    """An option that this objective never reads is a misunderstanding, said before it costs a training.
+
+    Raises:
+        UserError: some are given that only other objectives read.
+    """
+    mine = options_of(type(objective))
+    others = {name for kind in KINDS.values() for name in options_of(kind)} - mine
+    if given := [option for option in map(option_of, arguments) if option.removeprefix("no-").split(".")[0] in others]:
+        unread = ", ".join(f"--{option}" for option in given)
+        raise UserError(f"A training of kind {objective.kind} does not read {unread}: leave it out.")
+
+
+def options_of(config: type[ObjectiveConfig]) -> set[str]:
+    return {one.name.replace("_", "-") for one in fields(config)}
+
+
+def option_of(argument: str) -> str:
+    """`--sampling_steps=2` => `sampling-steps`; empty for a value."""
+    return argument.removeprefix("--").partition("=")[0].replace("_", "-") if argument.startswith("--") else ""

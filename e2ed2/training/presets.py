@@ -1,0 +1,77 @@
+"""The trainings that made the bundled models."""
+
+from dataclasses import replace
+
+from e2ed2.losses.spec import LossSpec
+from e2ed2.models.coarse_to_fine import DenoiserConfig
+from e2ed2.objectives.coarse import CoarseConfig
+from e2ed2.objectives.end_to_end import EndToEndConfig
+from e2ed2.objectives.reconstruction import ReconstructionConfig
+from e2ed2.objectives.single_step import SingleStepConfig
+from e2ed2.training.config import RunConfig
+from e2ed2.training.trainer import TrainerConfig
+
+CODEC = RunConfig(
+    ReconstructionConfig(),
+    trainer=TrainerConfig(steps=4500, batch_size=16, lr=1.5e-3, warmup=100, preview_every=500, save_every=500),
+)
+COARSE_PATH = CoarseConfig(codec_from="codec", styled_share=0.6, coarse_lr_share=1.0)
+COARSE = RunConfig(
+    COARSE_PATH,
+    trainer=TrainerConfig(
+        steps=3000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=500, save_every=500
+    ),
+)
+BASELINE = SingleStepConfig(codec_from="coarse", coarse_from="coarse", coarse_lr_share=0.0, time_shift=3.0)
+SINGLE_STEP = RunConfig(
+    BASELINE,
+    trainer=TrainerConfig(steps=5000, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
+)
+FINISHING = TrainerConfig(
+    steps=800, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=200, save_every=200
+)
+TWO_STEPS = EndToEndConfig(
+    init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse("l2:0.3+lpips"), sampling_steps=(2,)
+)
+
+
+def finish(loss: str) -> RunConfig:
+    """End to end, from the single-step baseline."""
+    objective = EndToEndConfig(init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse(loss))
+    return RunConfig(objective, trainer=FINISHING)
+
+
+PRESETS = {
+    "codec": CODEC,
+    "coarse": COARSE,
+    "coarse-choices": RunConfig(
+        replace(COARSE_PATH, samples=6, coarse_from="coarse", denoiser=DenoiserConfig(choice="one-hot")),
+        trainer=replace(COARSE.trainer, steps=2400, batch_size=256, lr=7e-4, preview_every=400, save_every=400),
+    ),
+    "single-step": SINGLE_STEP,
+    "single-step-long": RunConfig(
+        replace(BASELINE, init="single-step", codec_from="", coarse_from=""),
+        trainer=replace(SINGLE_STEP.trainer, lr=FINISHING.lr),
+    ),
+    "l1": finish("l1"),
+    "l2": finish("l2"),
+    "lpips": finish("lpips"),
+    "l2-lpips": finish("l2:0.3+lpips"),
+    "l2-lpips-gan": finish("l2:0.3+lpips+gan:0.05"),
+    "energy": RunConfig(
+        EndToEndConfig(
+            init="single-step",
+            coarse_from="coarse-choices",
+            coarse_lr_share=0.0,
+            loss=LossSpec.parse("energy+energy-lpips"),
+            samples=2,
+            repulsion=0.5,
+            denoiser=DenoiserConfig(choice="one-hot"),
+        ),
+        trainer=replace(FINISHING, batch_size=16),
+    ),
+    "independent": RunConfig(
+        replace(TWO_STEPS, denoiser=DenoiserConfig(sharing="independent", steps=2)), trainer=FINISHING
+    ),
+    "shared-twin": RunConfig(TWO_STEPS, trainer=FINISHING),
+}
