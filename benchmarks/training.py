@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 import tyro
 
-from e2ed2.objectives.objective import total
 from e2ed2.seeds import UpdateSeeds
+from e2ed2.training.adversary import judge, learning
 from e2ed2.training.flops import update_flops
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import build
@@ -43,9 +43,11 @@ def main() -> None:
 
         def update(step: int, objective=objective, batches=batches, optimizer=optimizer) -> None:
             seeds = UpdateSeeds(0, step)
-            total(objective(batches(step, 0, 1), seeds)).backward()
-            if objective.adversary is not None:
-                total(objective.adversary_terms(seeds)).backward()
+            outcome = objective(batches(step, 0, 1), seeds)
+            outcome.total().backward()
+            if objective.adversary is not None and outcome.judged is not None:
+                with learning(objective.adversary):
+                    judge(objective.adversary, outcome.judged, seeds).backward()
             optimizer.step()
             optimizer.zero_grad()
 

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from app.engine.catalogue import Models
-from e2ed2.losses.spec import LossSpec
 from e2ed2.training.config import upgraded
-
-CURVE = "metrics.jsonl"
+from e2ed2.training.metrics import CURVE, Logged, read_metrics
 
 
 @dataclass(frozen=True)
@@ -19,25 +17,13 @@ class Run:
     name: str
     folder: Path
 
-    def lines(self) -> list[dict[str, float]]:
-        """One for each logged update: step, seconds and the loss terms; a line that is being written is left out."""
-        lines = []
-        for line in (self.folder / CURVE).read_text().splitlines():
-            try:
-                lines.append(json.loads(line))
-            except ValueError:
-                break
-        return lines
+    def lines(self) -> list[Logged]:
+        """One for each logged update; a line that is being written is left out."""
+        return read_metrics(self.folder)
 
-    def curve(self, term: str, over: str) -> list[tuple[float, float]]:
-        """`over`, and the term without its weight in the sum, so that the curves of different losses compare."""
-        weight = self.weights().get(term, 1.0)
-        return [(line[over], line[term] / weight) for line in self.lines() if term in line]
-
-    def weights(self) -> dict[str, float]:
-        objective = self.config().get("objective", {})
-        loss = LossSpec.parse(objective["loss"]).weights if "loss" in objective else {}
-        return loss | {name: objective[name] for name in ("lpips", "edges") if objective.get(name)}
+    def curve(self, name: str, over: str) -> list[tuple[float, float]]:
+        """`over`, which is `update` or `seconds`, and a value; terms without their weights, so that they compare."""
+        return [(getattr(line, over), value) for line in self.lines() if (value := line.value(name)) is not None]
 
     def config(self) -> dict[str, Any]:
         file = self.folder / "run.json"

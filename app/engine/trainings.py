@@ -14,7 +14,7 @@ from threading import Lock
 import psutil
 
 from app.engine.catalogue import OWN, Models
-from app.engine.runs import CURVE, Run
+from app.engine.runs import Run
 from app.engine.uploads import CAPTION, take
 from app.look.words import counted
 from e2ed2.errors import UserError
@@ -109,10 +109,10 @@ class Trainings:
 
     def state(self, name: str) -> State:
         run = self.folder / name
-        lines = Run(name, run).lines() if (run / CURVE).is_file() else []
+        lines = Run(name, run).lines()
         sheets = Run(name, run).sheets()
         going, finished = self.going() == name, (run / "model" / "README.md").is_file()
-        done = int(lines[-1]["step"]) if lines else 0
+        done = lines[-1].update if lines else 0
         updates = json.loads((run / "order.json").read_text())["updates"]
         saved = any((run / "checkpoints").glob("*"))
         broken = not going and not finished and (not saved or self._failed(name))

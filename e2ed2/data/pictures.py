@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from e2ed2.data.sources import Row, read_table
 from e2ed2.errors import UserError
 
 BUNDLED = "emoji"  # a name, so that a run's settings hold wherever the repository lies
+HELD_OUT = ("validation", "val", "test", "combo")  # splits to measure the loss on, the first that there is
 LISTED = 10  # problems in a message
 ADVICE = "{bad} of {count} pictures cannot be used: fix them, or leave them out with --data.skip-bad."
 
@@ -33,12 +34,17 @@ class DataConfig:
     caption_column: str = "caption"
     resolution: int = 128
     """Height and width in pixels; pictures are centre-cropped to a square and area-resized."""
+    held_out: float = 0.0
+    """Share of the pictures that are not trained on, to measure the loss on them; for sets that have no split for that
+    (`validation`, `val`, `test`; the bundled set's is `combo`)."""
     skip_bad: bool = False
     """Leave out pictures that cannot be read or have no caption, and say which, instead of refusing the set."""
 
     def __post_init__(self) -> None:
         if self.resolution < 16:
             raise UserError(f"A resolution of {self.resolution} is too small: choose at least 16.")
+        if not 0 <= self.held_out <= 0.5:
+            raise UserError(f"held-out is {self.held_out}: choose a share from 0 to 0.5.")
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,17 @@ def load_pictures(config: DataConfig) -> Pictures:
         UserError: nothing readable at the path, no such column, no picture in the split, or pictures or captions that
             cannot be used, all of them in one message.
     """
-    rows = rows_of(config)
+    return decoded(rows_of(config), config)
+
+
+def load_held_out(config: DataConfig, count: int) -> Pictures | None:
+    """At most `count` of the pictures that are not trained on, evenly spread; None where there are none."""
+    rows = split_rows(config)[1]
+    some = [rows[index * len(rows) // count] for index in range(count)] if len(rows) > count else rows
+    return decoded(some, replace(config, skip_bad=True)) if some else None
+
+
+def decoded(rows: list[Row], config: DataConfig) -> Pictures:
     squares, captions, problems, small = [], [], list[str](), 0
     for row in rows:
         try:
@@ -112,7 +128,12 @@ def load_pictures(config: DataConfig) -> Pictures:
 
 
 def rows_of(config: DataConfig) -> list[Row]:
-    """Of the split, where there are splits. Raises UserError: no such column, or no row."""
+    """Those to train on. Raises UserError: no such column, or no row."""
+    return split_rows(config)[0]
+
+
+def split_rows(config: DataConfig) -> tuple[list[Row], list[Row]]:
+    """Rows of the split, where there are splits, and rows that are held out from training, if any."""
     table = read_table(str(EMOJI) if config.path == BUNDLED else config.path, config.image_column)
     for column in (config.image_column, config.caption_column):
         if column not in table.columns:
@@ -124,13 +145,26 @@ def rows_of(config: DataConfig) -> list[Row]:
         some = ", ".join(table.unlisted[:3])
         print(f"{len(table.unlisted)} pictures have no line in the table and are not used: {some} ...", file=sys.stderr)
     if "split" not in table.columns:
-        return table.rows
+        return divided(table.rows, config.held_out)
     splits = [str(row.fields.get("split") or "") for row in table.rows]
     rows = [row for row, split in zip(table.rows, splits, strict=True) if split == config.split]
     if not rows:
         offered = ", ".join(sorted(set(splits) - {""})) or "none: the column is empty"
         raise UserError(f"No picture has split {config.split!r}: choose one of {offered}.")
-    return rows
+    for name in HELD_OUT:
+        others = [row for row, split in zip(table.rows, splits, strict=True) if split == name != config.split]
+        if others:
+            return rows, others
+    return divided(rows, config.held_out)
+
+
+def divided(rows: list[Row], share: float) -> tuple[list[Row], list[Row]]:
+    """That share of the rows apart, evenly spread, so that they are the same ones whenever the set is read."""
+    if not share:
+        return rows, []
+    every = round(1 / share)
+    held = set(range(every - 1, len(rows), every))
+    return [row for i, row in enumerate(rows) if i not in held], [rows[i] for i in sorted(held)]
 
 
 def texts_of(value: Any, name: str) -> list[str]:

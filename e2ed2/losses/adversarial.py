@@ -1,12 +1,21 @@
 """A relativistic GAN loss with gradient penalties on both sides (R3GAN, Huang et al. 2024)."""
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from e2ed2.models.minilm import WIDTH
+
+
+class Judged(NamedTuple):
+    """What a discriminator is to tell apart."""
+
+    fake: Tensor  # [B, 3, H, W]
+    real: Tensor  # [B, 3, H, W] the same squares of the targets
+    pooled: Tensor  # [B, 384] the captions of both
 
 
 class Discriminator(nn.Module):

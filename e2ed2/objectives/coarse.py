@@ -12,6 +12,7 @@ from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_preview, noise_like
 from e2ed2.objectives.denoising import DenoiserObjective, DenoisingConfig
+from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch, TextEmbedding
 
@@ -54,7 +55,7 @@ class CoarseRegression(DenoiserObjective):
         super().__init__(denoiser, codec, config)
         denoiser.transformers.requires_grad_(False)
 
-    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
+    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
         path, x0 = self.model.coarse, batch.latents
         generator = seeds.stream("style code")
         normal = torch.randn(len(x0) * self.config.samples, path.choices, generator=generator, device=x0.device)
@@ -62,7 +63,7 @@ class CoarseRegression(DenoiserObjective):
         choice, free = choices[:, 0].clone(), ~batch.named
         if self.config.samples > 1 and free.any():
             choice[free] = self.nearest(choices[free], batch.text[free], x0[free])
-        return {"l2": l2(path(choice, batch.text), x0)}
+        return Outcome({"l2": l2(path(choice, batch.text), x0)}, {"l2": 1.0})
 
     @torch.no_grad()
     def nearest(self, choices: Tensor, text: TextEmbedding, x0: Tensor) -> Tensor:

@@ -28,11 +28,14 @@ class DenoiserObjective(Objective):
         self.model, self.config = denoiser, config
         self.codec = codec.requires_grad_(False)
 
-    def batches(self, pictures: Pictures, size: int, seed: int, device: torch.device) -> CaptionedBatches:
+    def batches(
+        self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False
+    ) -> CaptionedBatches:
         config = self.config
+        precompute = config.precompute and not once
         return CaptionedBatches(
             pictures,
-            caption_pool(pictures, config.precompute),
+            caption_pool(pictures, precompute),
             self.codec,
             size,
             seed,
@@ -41,7 +44,7 @@ class DenoiserObjective(Objective):
             with_images=self.sees_images,
             with_words=self.sees_words,
             device=device,
-            precompute=config.precompute,
+            precompute=precompute,
         )
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:

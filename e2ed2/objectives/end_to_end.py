@@ -9,7 +9,7 @@ from torch import Tensor
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
-from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generator_loss
+from e2ed2.losses.adversarial import Discriminator, Judged, generator_loss
 from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
@@ -18,8 +18,9 @@ from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like, same_crop
 from e2ed2.objectives.denoising import DenoiserObjective, DenoisingConfig
+from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.types import CaptionedBatch
+from e2ed2.types import CaptionedBatch, TextEmbedding
 
 DEFAULT_LOSS = LossSpec.parse("l2+lpips")
 
@@ -86,48 +87,53 @@ class EndToEnd(DenoiserObjective):
         perceptual = "lpips" in self.weights or "energy-lpips" in self.weights
         self.perceptual = PerceptualLoss() if perceptual else None
         if "gan" in self.weights:
-            self.adversary = Discriminator()
+            self.adversary = Discriminator().requires_grad_(False)
         self.sees_images = self.perceptual is not None or self.adversary is not None
-        self.judged: tuple[Tensor, Tensor, Tensor] | None = None  # fake, real, pooled of the last update
 
-    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
+    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
         text = batch.text.repeat(self.config.samples)
-        target = batch.latents.repeat_interleave(self.config.samples, dim=0)
-        # Alike on all processes: they would wait for each other, and a sharded model would never meet.
+        x0 = self.roll_out(batch, text, seeds)
+        terms, judged = self.on_latents(x0, batch), None
+        if self.sees_images:
+            images = batch.images.repeat_interleave(self.config.samples, dim=0)
+            fake, real = decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"))
+            terms |= self.on_pictures(fake, real)
+            if self.adversary is not None:
+                fake, real = same_crop(fake, real, seeds.on_cpu("judged square"))
+                terms["gan"] = generator_loss(self.adversary, fake, real, text.pooled)
+                judged = Judged(fake.detach(), real, text.pooled)
+        return Outcome(terms, self.weights, judged)
+
+    def roll_out(self, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor:
+        """Samples `[B * samples, C, h, w]` of the captions, from pure noise."""
+        # T is alike on all processes: they would wait for each other, and a sharded model would never meet.
         drawn = torch.randint(len(self.config.sampling_steps), (), generator=seeds.shared("step count"))
-        x0 = sample(
+        return sample(
             self.model,
-            noise_like(target, seeds.stream("image noise")),
+            noise_like(batch.latents.repeat_interleave(self.config.samples, dim=0), seeds.stream("image noise")),
             text,
             uniform_levels(self.config.sampling_steps[int(drawn)]),
-            grad=True,
+            grad=torch.is_grad_enabled(),
             backprop_steps=self.config.backprop_steps,
             checkpointed=self.config.checkpointed,
         )
-        weights, terms = self.weights, {}
-        if "l1" in weights:
-            terms["l1"] = weights["l1"] * l1(x0, target)
-        if "l2" in weights:
-            terms["l2"] = weights["l2"] * l2(x0, target)
-        if "energy" in weights:
-            groups = x0.unflatten(0, (-1, self.config.samples))
-            terms["energy"] = weights["energy"] * energy_score(groups, batch.latents, repulsion=self.config.repulsion)
-        if not self.sees_images:
-            return terms
-        images = batch.images.repeat_interleave(self.config.samples, dim=0)
-        fake, real = decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"))
-        if self.perceptual is not None:
-            distance = self.perceptual(fake, real)
-            if "lpips" in weights:
-                terms["lpips"] = weights["lpips"] * distance.mean()
-            if "energy-lpips" in weights:
-                terms["energy-lpips"] = weights["energy-lpips"] * self.perceptual_energy(distance, fake)
-        if self.adversary is not None:
-            self.adversary.requires_grad_(False)
-            fake, real = same_crop(fake, real, seeds.on_cpu("judged square"))
-            terms["gan"] = weights["gan"] * generator_loss(self.adversary, fake, real, text.pooled)
-            self.judged = (fake.detach(), real, text.pooled)
-        return terms
+
+    def on_latents(self, x0: Tensor, batch: CaptionedBatch) -> dict[str, Tensor]:
+        target = batch.latents.repeat_interleave(self.config.samples, dim=0)
+        groups = x0.unflatten(0, (-1, self.config.samples))
+        measures = {
+            "l1": lambda: l1(x0, target),
+            "l2": lambda: l2(x0, target),
+            "energy": lambda: energy_score(groups, batch.latents, repulsion=self.config.repulsion),
+        }
+        return {name: measure() for name, measure in measures.items() if name in self.weights}
+
+    def on_pictures(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+        if self.perceptual is None:
+            return {}
+        distance = self.perceptual(fake, real)
+        measures = {"lpips": distance.mean, "energy-lpips": lambda: self.perceptual_energy(distance, fake)}
+        return {name: measure() for name, measure in measures.items() if name in self.weights}
 
     def perceptual_energy(self, distance: Tensor, fake: Tensor) -> Tensor:
         """The energy score in LPIPS's feature space: LPIPS is a squared norm there, so its root is the distance."""
@@ -136,15 +142,6 @@ class EndToEnd(DenoiserObjective):
         left, right = pairs(self.config.samples)
         between = self.perceptual(groups[:, left].flatten(0, 1), groups[:, right].flatten(0, 1))
         return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt(), self.config.repulsion)
-
-    def adversary_terms(self, seeds: UpdateSeeds) -> dict[str, Tensor]:
-        """The discriminator's loss on what the last update painted."""
-        if self.adversary is None or self.judged is None:
-            raise RuntimeError("no adversary, or no update yet")
-        self.adversary.requires_grad_(True)
-        fake, real, pooled = self.judged
-        noise = seeds.stream("discriminator noise")
-        return {"discriminator": discriminator_loss(self.adversary, fake, real, pooled, noise)}
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from e2ed2.data.pictures import Pictures
 from e2ed2.errors import UserError
+from e2ed2.losses.adversarial import Judged
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import Batch
 
@@ -31,16 +32,11 @@ class Objective(nn.Module):
         super().__init__()
         self.adversary = None
 
-    def batches(self, pictures: Pictures, size: int, seed: int, device: torch.device) -> "Batches":
-        """What it learns from, `size` pictures an update."""
+    def batches(self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False) -> "Batches":
+        """What it learns from, `size` pictures an update. `once`: one batch is asked for, so nothing is precomputed."""
         raise NotImplementedError
 
-    def forward(self, batch: Any, seeds: UpdateSeeds) -> dict[str, Tensor]:
-        """Weighted scalar terms; their sum is minimised."""
-        raise NotImplementedError
-
-    def adversary_terms(self, seeds: UpdateSeeds) -> dict[str, Tensor]:
-        """The adversary's own terms on what the last `forward` made."""
+    def forward(self, batch: Any, seeds: UpdateSeeds) -> "Outcome":
         raise NotImplementedError
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
@@ -69,9 +65,20 @@ def trained(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
-def total(terms: dict[str, Tensor]) -> Tensor:
-    """The sum of the terms, a scalar."""
-    return torch.stack(list(terms.values())).sum()
+@dataclass(frozen=True)
+class Outcome:
+    """What an objective makes of one batch."""
+
+    terms: dict[str, Tensor]  # scalars, without their weights
+    weights: dict[str, float]  # of each in the sum
+    judged: Judged | None = None  # what an adversary is to learn from, where there is one
+
+    def total(self) -> Tensor:
+        """The sum that is minimised, a scalar."""
+        return torch.stack([self.weights[name] * term.float() for name, term in self.terms.items()]).sum()
+
+    def detached(self) -> dict[str, Tensor]:
+        return {name: term.detach() for name, term in self.terms.items()}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from e2ed2.models.codec import Codec, CodecConfig
 from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_codec, save_model
 from e2ed2.objectives.chain import same_crop
-from e2ed2.objectives.objective import Objective, ObjectiveConfig
+from e2ed2.objectives.objective import Objective, ObjectiveConfig, Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import PictureBatch
 
@@ -78,10 +78,12 @@ class Reconstruction(Objective):
         self.model, self.config = codec, config
         self.perceptual = PerceptualLoss()
 
-    def batches(self, pictures: Pictures, size: int, seed: int, device: torch.device) -> CropBatches:
+    def batches(
+        self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False
+    ) -> CropBatches:
         return CropBatches(pictures, size, seed, self.config.crop, device)
 
-    def forward(self, batch: PictureBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
+    def forward(self, batch: PictureBatch, seeds: UpdateSeeds) -> Outcome:
         latents = self.model.encode_raw(batch.images)
         spread = latents.detach().float().std(dim=(0, 2, 3), keepdim=True)
         generator = seeds.stream("latent noise")
@@ -90,11 +92,10 @@ class Reconstruction(Objective):
         images = self.model.decode_raw(latents + self.config.latent_noise * strength * spread * noise).float()
         terms = {"l1": l1(images, batch.images)}
         if self.config.lpips:
-            seen = self.zoomed(images, batch.images, seeds)
-            terms["lpips"] = self.config.lpips * self.perceptual(*seen).mean()
+            terms["lpips"] = self.perceptual(*self.zoomed(images, batch.images, seeds)).mean()
         if self.config.edges:
-            terms["edges"] = self.config.edges * edges(images, batch.images)
-        return terms
+            terms["edges"] = edges(images, batch.images)
+        return Outcome(terms, {"l1": 1.0, "lpips": self.config.lpips, "edges": self.config.edges})
 
     def zoomed(self, images: Tensor, targets: Tensor, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:
         """The same random square of both, enlarged to their size."""

@@ -13,6 +13,7 @@ from e2ed2.losses.pixel import l2
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.objectives.chain import decode_preview, noise_like
 from e2ed2.objectives.denoising import DenoiserObjective, DenoisingConfig
+from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch
 
@@ -54,7 +55,7 @@ class SingleStep(DenoiserObjective):
     sees_words = True
     config: SingleStepConfig
 
-    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> dict[str, Tensor]:
+    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
         x0 = batch.latents
         z = noise_like(x0, seeds.stream("image noise"))
         # t in (0, 1]: at t = 0 there is nothing left to predict.
@@ -62,7 +63,8 @@ class SingleStep(DenoiserObjective):
         shift = self.config.time_shift
         t = shift * t / (1 + (shift - 1) * t)
         conditioning = self.model.condition(z, batch.text)
-        return {"l2": l2(self.model(add_noise(x0, z, t), t, batch.text, conditioning), x0)}
+        clean = self.model(add_noise(x0, z, t), t, batch.text, conditioning)
+        return Outcome({"l2": l2(clean, x0)}, {"l2": 1.0})
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:

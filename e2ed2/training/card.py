@@ -1,6 +1,7 @@
 """A finished model's card: what it is, what it cost, how to make it again."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from torch import nn
 
 from e2ed2.data.pictures import BUNDLED, Pictures
 from e2ed2.training.config import RunConfig
-from e2ed2.training.trainer import read_metrics
+from e2ed2.training.metrics import Logged, read_metrics, write_metrics
 
 CURVE_POINTS = 400  # kept beside the model; the run's folder has all
 TEMPLATE = """---
@@ -69,17 +70,15 @@ def write_card(
 
     `flops` are those of one update, on all processes.
     """
-    lines = read_metrics(run / "metrics.jsonl")
-    curve = lines[:: max(1, len(lines) // CURVE_POINTS)]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in curve))
-    cost = {"flop": flops * config.trainer.steps, "seconds": lines[-1]["seconds"], "machine": machine}
+    lines = read_metrics(run)
+    write_metrics(folder, lines[:: max(1, len(lines) // CURVE_POINTS)])
+    cost = {"flop": flops * config.trainer.steps, "seconds": lines[-1].seconds, "machine": machine}
     settings = json.loads((run / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(settings | {"cost": cost}, indent=2) + "\n")
     previews = sorted((run / "previews").glob("*.png"))
     if previews:
         shutil.copy(previews[-1], folder / "preview.png")
     last = lines[-10:]
-    terms = [key for key in last[-1] if key not in ("step", "seconds")]
     bundled = config.data.path == BUNDLED
     size = f"{len(pictures)} pictures at {config.data.resolution}x{config.data.resolution} pixels"
     card = TEMPLATE.format(
@@ -94,15 +93,21 @@ def write_card(
         updates=config.trainer.steps,
         batch=config.trainer.batch_size,
         samples=config.trainer.steps * config.trainer.batch_size * processes * config.objective.pictures_each(),
-        minutes=duration(last[-1]["seconds"]),
+        minutes=duration(last[-1].seconds),
         machine=machine,
         petaflop=cost["flop"] / 1e15,
         last=len(last),
-        final=", ".join(f"{term} {sum(line[term] for line in last) / len(last):.4f}" for term in terms),
+        final=", ".join(f"{name} {mean(last, name):.4g}" for name in last[-1].names() if name != "lr"),
         start=config.objective.start(),
         commit=settings["commit"][:12] or "unknown",
     )
     (folder / "README.md").write_text(card)
+
+
+def mean(lines: list[Logged], name: str) -> float:
+    """Of what these lines have under that name."""
+    values = [value for line in lines if (value := line.value(name)) is not None]
+    return sum(values) / len(values) if values else math.nan
 
 
 def licence_of(data: Path) -> str:

@@ -2,22 +2,83 @@
 
 import json
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import torch
 import tyro
 
 from e2ed2.data.pictures import DataConfig
+from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.objectives.coarse import CoarseConfig
 from e2ed2.objectives.end_to_end import EndToEndConfig
 from e2ed2.objectives.reconstruction import ReconstructionConfig
 from e2ed2.objectives.single_step import SingleStepConfig
-from e2ed2.training.trainer import TrainerConfig
+from e2ed2.training.schedule import Schedule
 
 AnyObjective = ReconstructionConfig | CoarseConfig | SingleStepConfig | EndToEndConfig
 KINDS: dict[str, type[AnyObjective]] = {
     one.kind: one for one in (ReconstructionConfig, CoarseConfig, SingleStepConfig, EndToEndConfig)
 }
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How to train, whatever the objective."""
+
+    steps: int = 1000
+    """Updates in all."""
+    batch_size: int = 32
+    """Pictures an update, on each process."""
+    lr: float = 1e-3
+    warmup: int = 50
+    """Updates of linear rise to `lr`; a half cosine to 0 follows."""
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    adversary_lr: float = 3e-4
+    """Of the discriminator, where the loss has one."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: float = 0.998
+    """Of the averaged weights, which previews and the finished model use."""
+    seed: int = 0
+    log_every: int = 10
+    preview_every: int = 250
+    save_every: int = 250
+    keep: int = 1
+    """Newest checkpoints that are kept."""
+    held_out_every: int = 100
+    """Updates between two measurements of the loss on pictures that are not trained on, where the data has such
+    (`--data.held-out`); 0 makes none."""
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
+    """`auto`: bf16 where the hardware multiplies it faster (recent GPUs; CPUs with AMX or AVX-512 BF16), else none."""
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.batch_size, self.log_every, self.preview_every, self.save_every, self.keep) < 1:
+            raise UserError("steps, batch-size, log-every, preview-every, save-every and keep must be at least 1.")
+        if not 0 <= self.ema_decay < 1:
+            raise UserError(f"ema-decay is {self.ema_decay}: choose a number in [0, 1).")
+        for name in ("lr", "adversary_lr", "clip"):
+            if not (value := getattr(self, name)) > 0:
+                raise UserError(f"{name.replace('_', '-')} is {value}: choose a number above 0.")
+        if min(self.warmup, self.weight_decay, self.held_out_every) < 0:
+            raise UserError("warmup, weight-decay and held-out-every must be at least 0.")
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed is {self.seed}: choose a whole number from 0 to 2**63 - 1.")
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.steps, self.warmup)
+
+
+def precision(config: TrainerConfig) -> str:
+    """What `auto` means on this machine. A CPU without bf16 products is slower in bf16 than in float32."""
+    if config.mixed_precision != "auto":
+        return config.mixed_precision
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
+    can = torch.cpu.get_capabilities()
+    return "bf16" if can.get("amx_bf16") or can.get("avx512_bf16") else "no"
 
 
 @dataclass(frozen=True)

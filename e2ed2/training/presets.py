@@ -8,8 +8,7 @@ from e2ed2.objectives.coarse import CoarseConfig
 from e2ed2.objectives.end_to_end import EndToEndConfig
 from e2ed2.objectives.reconstruction import ReconstructionConfig
 from e2ed2.objectives.single_step import SingleStepConfig
-from e2ed2.training.config import RunConfig
-from e2ed2.training.trainer import TrainerConfig
+from e2ed2.training.config import RunConfig, TrainerConfig
 
 CODEC = RunConfig(
     ReconstructionConfig(),

@@ -12,16 +12,27 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from e2ed2 import seeds
-from e2ed2.data.pictures import load_pictures
+from e2ed2.data.pictures import load_held_out, load_pictures
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.training.card import write_card
-from e2ed2.training.config import RunConfig, flat, upgraded
+from e2ed2.training.config import RunConfig, flat, precision, upgraded
 from e2ed2.training.flops import update_flops
-from e2ed2.training.trainer import Trainer, precision
+from e2ed2.training.trainer import Trainer
+from e2ed2.types import Batch
 
 # How long, how often and where from: what a run may go on with, changed.
-MAY_CHANGE = ("trainer.steps", "trainer.log-every", "trainer.preview-every", "trainer.save-every", "data.path")
+MAY_CHANGE = (
+    "trainer.steps",
+    "trainer.log-every",
+    "trainer.preview-every",
+    "trainer.save-every",
+    "trainer.keep",
+    "trainer.held-out-every",
+    "data.path",
+)
+
+HELD_OUT = 64  # pictures of the batch that the held-out loss is measured on
 
 
 def train(config: RunConfig, folder: Path) -> bool:
@@ -35,7 +46,8 @@ def train(config: RunConfig, folder: Path) -> bool:
         claim(folder, config)
         torch.manual_seed(seeds.number(config.trainer.seed, "weights"))
         objective, batches = build(config, accelerator.device)
-        trainer = Trainer(config.trainer, objective, batches, folder, accelerator)
+        held_out = held_out_batch(config, objective, accelerator.device)
+        trainer = Trainer(config.trainer, objective, batches, folder, accelerator, held_out)
         finished = trainer.run()
         if finished and accelerator.is_main_process:
             with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
@@ -104,6 +116,14 @@ def build(config: RunConfig, device: torch.device | str = "cpu") -> tuple[Object
     objective = config.objective.build(config.data.resolution)
     batches = objective.batches(pictures, trainer.batch_size, trainer.seed, torch.device(device))
     return objective.to(device), batches
+
+
+def held_out_batch(config: RunConfig, objective: Objective, device: torch.device | str = "cpu") -> Batch | None:
+    """Always the same pictures with the same captions, none of them trained on; None where there are none."""
+    pictures = load_held_out(config.data, HELD_OUT) if config.trainer.held_out_every else None
+    if pictures is None:
+        return None
+    return objective.batches(pictures, len(pictures), 0, torch.device(device), once=True)(0, 0, 1)
 
 
 def machine() -> str:

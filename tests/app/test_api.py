@@ -82,7 +82,12 @@ CASES: dict[str, tuple[tuple, Callable[..., None], list[tuple]]] = {
     "/curves": (
         (["measured"], "l2", "seconds"),
         lambda figure: None if figure["data"] else pytest.fail("an empty figure"),
-        [(["nothing"], "l2", "step"), ([], "l2", "step"), (["measured"], "nothing", "step"), (["measured"], "l2", "x")],
+        [
+            (["nothing"], "l2", "update"),
+            ([], "l2", "update"),
+            (["measured"], "nothing", "update"),
+            (["measured"], "l2", "x"),
+        ],
     ),
     "/results": (
         ("train",),

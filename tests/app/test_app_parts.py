@@ -19,7 +19,7 @@ from app.pages.compare.page import pair
 from app.pages.generate.history import LENGTH, remember
 from app.pages.generate.history import shown as pictures_of
 from app.pages.results.figures import VARIETY, Preferences, agreement, plot, read, shown, splits, variety_plot
-from app.pages.training.curves import curves
+from app.pages.training.curves import curves, terms
 from e2ed2.data.emoji import Concepts, without_style
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
@@ -184,17 +184,30 @@ def test_runs_are_found_and_a_line_being_written_is_left_out(tmp_path):
     run(tmp_path / "runs" / "own" / "mine", "shared")
     runs = find_runs(Models(tmp_path / "box", tmp_path / "runs"))
     assert list(runs) == ["independent", "l1", "l2", "runs/own/mine"]
-    assert runs["runs/own/mine"].lines() == [{"step": 1, "seconds": 2, "l2": 0.5}]
+    (line,) = runs["runs/own/mine"].lines()
+    assert (line.update, line.seconds, line.value("l2")) == (1, 2, 0.5)
     assert sharing_pair(runs) == ["independent", "l2"]
+
+
+def test_the_held_out_loss_is_drawn_beside_the_loss(tmp_path):
+    beside = '"terms": {"l2": {"value": 0.5, "weight": 2}}, "loss": 1.0'
+    lines = [f'{{"update": 1, "seconds": 60, {beside}}}', f'{{"update": 2, "seconds": 120, {beside}, "held_out": 3.0}}']
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    one = Run("one", tmp_path)
+    assert terms([one]) == ["l2", "loss", "held_out"]
+    drawn = {trace.name: (tuple(trace.x), tuple(trace.y)) for trace in curves([one], "loss", "seconds").data}
+    assert drawn["one, held out"] == ((2,), (3,))
+    assert drawn["one"] == ((1, 2), (1, 1))
+    assert "one, held out" not in {trace.name for trace in curves([one], "l2", "seconds").data}
 
 
 def test_curves_are_drawn_without_the_weights(tmp_path):
     for name, loss in (("plain", "l2"), ("weighted", "l2:0.25+lpips")):
         run(tmp_path / name, "shared", loss)
     plain, weighted = Run("plain", tmp_path / "plain"), Run("weighted", tmp_path / "weighted")
-    assert plain.curve("l2", "step") == [(1, 0.5)]
-    assert weighted.curve("l2", "step") == [(1, 2.0)]
-    assert weighted.curve("lpips", "step") == []  # it logged none
+    assert plain.curve("l2", "update") == [(1, 0.5)]
+    assert weighted.curve("l2", "update") == [(1, 2.0)]
+    assert weighted.curve("lpips", "update") == []  # it logged none
     bold = [trace for trace in curves([plain, weighted], "l2", "seconds").data if trace.name]
     assert [(trace.name, tuple(trace.y)) for trace in bold] == [("plain", (0.5,)), ("weighted", (2.0,))]
 

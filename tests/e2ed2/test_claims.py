@@ -72,7 +72,12 @@ def test_shared_and_independent_steps_are_compared_on_the_same_updates(factor, s
         (tmp_path / name).mkdir()
         noise = random.Random(name)
         lines = [
-            {"step": step, "l2": scale * (1 + 0.01 * noise.random()), "lpips": scale * (1 + 0.01 * noise.random())}
+            {
+                "step": step,
+                "seconds": 1,
+                "l2": scale * (1 + 0.01 * noise.random()),
+                "lpips": scale * (1 + 0.01 * noise.random()),
+            }
             for step in range(10, 810, 10)
         ]
         (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

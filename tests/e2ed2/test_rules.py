@@ -7,28 +7,29 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from e2ed2.losses import adversarial
-from e2ed2.losses.pixel import edges, l2
+from e2ed2.losses.pixel import edges, l1, l2
 from e2ed2.models.codec import Codec
 from e2ed2.objectives import end_to_end, single_step
 from e2ed2.objectives.chain import decode_crop, same_crop
 from e2ed2.objectives.reconstruction import Reconstruction, ReconstructionConfig
 from e2ed2.objectives.single_step import SingleStep
 from e2ed2.seeds import UpdateSeeds
+from e2ed2.training import adversary
+from e2ed2.training.config import TrainerConfig
 from e2ed2.training.run import build, train
-from e2ed2.training.trainer import Trainer, TrainerConfig
+from e2ed2.training.trainer import Trainer
 from e2ed2.types import PictureBatch
 
 from .conftest import TINY_CODEC, of_kind, options
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
-    config = TrainerConfig(steps=110, warmup=10)
-    assert [config.learning_rate(k) for k in range(10)] == pytest.approx([(k + 1) / 10 for k in range(10)])
-    assert config.learning_rate(10) == 1
-    assert config.learning_rate(60) == pytest.approx(0.5)
-    assert config.learning_rate(35) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
-    assert config.learning_rate(109) < 0.001
+    config = TrainerConfig(steps=110, warmup=10).schedule
+    assert [config.share(k) for k in range(10)] == pytest.approx([(k + 1) / 10 for k in range(10)])
+    assert config.share(10) == 1
+    assert config.share(60) == pytest.approx(0.5)
+    assert config.share(35) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+    assert config.share(109) < 0.001
 
 
 def test_every_update_is_made_at_its_own_rate(run_config, tmp_path, monkeypatch):
@@ -43,7 +44,7 @@ def test_every_update_is_made_at_its_own_rate(run_config, tmp_path, monkeypatch)
     full = trainer.full_rates
     for _ in range(6):
         trainer.train_step()
-    expected = [[rate * config.learning_rate(k) for rate in full] for k in range(6)]
+    expected = [[rate * config.schedule.share(k) for rate in full] for k in range(6)]
     assert used == [pytest.approx(row) for row in expected]
     assert used[0][0] < used[1][0] > used[5][0]
 
@@ -131,10 +132,12 @@ def test_the_time_shift_moves_levels_towards_noise(run_config, monkeypatch, shif
 def test_a_codec_weighs_likeness_as_it_says():
     objective = Reconstruction(TINY_CODEC.build(), ReconstructionConfig(latent_noise=0.0, lpips=0.7))
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    terms = objective(PictureBatch(images), UpdateSeeds(0, 0))
+    outcome = objective(PictureBatch(images), UpdateSeeds(0, 0))
     decoded = objective.model.decode_raw(objective.model.encode_raw(images))
-    assert terms["lpips"].item() == pytest.approx(0.7 * objective.perceptual(decoded, images).mean().item())
-    assert terms["l1"].item() == pytest.approx((decoded - images).abs().mean().item())
+    likeness, distance = objective.perceptual(decoded, images).mean().item(), (decoded - images).abs().mean().item()
+    assert outcome.terms["lpips"].item() == pytest.approx(likeness)
+    assert outcome.terms["l1"].item() == pytest.approx(distance)
+    assert outcome.total().item() == pytest.approx(distance + 0.7 * likeness)
 
 
 def reconstruction(**given) -> Reconstruction:
@@ -145,10 +148,11 @@ def reconstruction(**given) -> Reconstruction:
 def test_a_codec_weighs_edges_as_it_says():
     objective = reconstruction(lpips=0.0, edges=0.25)
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    terms = objective(PictureBatch(images), UpdateSeeds(0, 0))
+    outcome = objective(PictureBatch(images), UpdateSeeds(0, 0))
     decoded = objective.model.decode_raw(objective.model.encode_raw(images))
-    assert set(terms) == {"l1", "edges"}
-    assert terms["edges"].item() == pytest.approx(0.25 * edges(decoded, images).item())
+    assert set(outcome.terms) == {"l1", "edges"}
+    expected = l1(decoded, images).item() + 0.25 * edges(decoded, images).item()
+    assert outcome.total().item() == pytest.approx(expected)
 
 
 def test_zoomed_likeness_is_of_one_square_of_both_somewhere_else_each_time():
@@ -188,10 +192,12 @@ def test_each_term_counts_with_its_weight(run_config, loss):
     base = options(run_config, loss="l1+l2+lpips", precompute=False)
     whole, batches = build(base)
     weighted = build(options(base, loss=loss))[0]
-    plain = whole(batches(0), UpdateSeeds(0, 0))
+    plain = whole(batches(0), UpdateSeeds(0, 0)).terms
+    outcome, expected = weighted(batches(0), UpdateSeeds(0, 0)), 0.0
     for name, weight in (part.split(":") for part in loss.split("+")):
-        found = weighted(batches(0), UpdateSeeds(0, 0))[name].item()
-        assert found == pytest.approx(float(weight) * plain[name].item(), rel=1e-5)
+        assert outcome.terms[name].item() == pytest.approx(plain[name].item(), rel=1e-5)
+        expected += float(weight) * plain[name].item()
+    assert outcome.total().item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_captions_are_blurred_as_much_as_asked(run_config):
@@ -201,15 +207,22 @@ def test_captions_are_blurred_as_much_as_asked(run_config):
     assert (distance < 2).all()  # at most the embedding's own size times chance
 
 
-def test_the_adversary_sees_what_the_update_made(run_config, monkeypatch):
-    judged = []
-    real = adversarial.discriminator_loss
-    spy = lambda model, fake, *rest: judged.append(fake) or real(model, fake, *rest)
-    monkeypatch.setattr(end_to_end, "discriminator_loss", spy)
-    objective, batches = build(options(run_config, loss="l2+gan", precompute=False))
-    objective(batches(0), UpdateSeeds(0, 0))
-    fake, true, _ = objective.judged
-    objective.adversary_terms(UpdateSeeds(0, 0))
-    assert judged[0] is fake
+def test_the_adversary_sees_what_the_update_made(run_config, tmp_path, monkeypatch):
+    judged, made = [], []
+    real_loss, real_crop = adversary.discriminator_loss, end_to_end.same_crop
+    monkeypatch.setattr(
+        adversary, "discriminator_loss", lambda model, *rest: judged.append(rest) or real_loss(model, *rest)
+    )
+    monkeypatch.setattr(end_to_end, "same_crop", lambda *given: made.append(real_crop(*given)) or made[-1])
+    config = options(run_config, loss="l2+gan", precompute=False)
+    trainer = Trainer(config.trainer, *build(config), tmp_path)
+    before = [weights.clone() for weights in trainer.adversary.discriminator.parameters()]
+    trainer.train_step()
+    (fake, true, _, _), (painted, drawn) = judged[0], made[0]
+    assert torch.equal(fake, painted)
+    assert torch.equal(true, drawn)
     assert not fake.requires_grad
     assert l2(fake, true) > 0
+    after = list(trainer.adversary.discriminator.parameters())
+    assert not any(torch.equal(old, new) for old, new in zip(before, after, strict=True) if old.dim() > 1)
+    assert not any(weights.requires_grad for weights in after)  # the objective takes them as constants

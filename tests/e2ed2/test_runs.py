@@ -12,8 +12,9 @@ from PIL import Image
 from e2ed2.data.pictures import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.seeds import UpdateSeeds
+from e2ed2.training.metrics import Measured, read_metrics
 from e2ed2.training.run import build, train
-from e2ed2.training.trainer import SKIPPED, Trainer, read_metrics
+from e2ed2.training.trainer import SKIPPED, Trainer
 
 from .conftest import TINY_CODEC, of_kind, options
 from .test_training import stop_after
@@ -44,7 +45,7 @@ def test_a_finished_run_can_be_made_longer_and_looked_at_more_often(run_config, 
     assert train(run_config, tmp_path)
     more = replace(run_config.trainer, steps=7, log_every=2, preview_every=1, save_every=3)
     assert train(replace(run_config, trainer=more), tmp_path)
-    assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3, 4, 6, 7]
+    assert [line.update for line in read_metrics(tmp_path)] == [1, 2, 3, 4, 6, 7]
     assert "7 of 4 pictures" in (tmp_path / "model" / "README.md").read_text()
 
 
@@ -68,9 +69,9 @@ def test_a_line_that_was_cut_off_does_not_end_a_run(run_config, tmp_path, monkey
         stop_after(patch, 2)
         assert not train(run_config, tmp_path)
     file = tmp_path / "metrics.jsonl"
-    file.write_text(file.read_text() + '{"step": 3, "sec')
+    file.write_text(file.read_text() + '{"update": 3, "sec')
     assert train(run_config, tmp_path)
-    assert [line["step"] for line in read_metrics(file)] == [1, 2, 3, 4]
+    assert [line.update for line in read_metrics(tmp_path)] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("damage", [b"", b"half"])
@@ -90,21 +91,24 @@ def trainer(run_config, tmp_path):
     return Trainer(run_config.trainer, *build(run_config), tmp_path)
 
 
+def measured(loss=1.0, norm=1.0):
+    return Measured({}, {}, {"loss": torch.tensor(loss), "grad_norm": torch.tensor(norm)})
+
+
 def test_fp16_may_leave_out_an_update_but_not_all(trainer, monkeypatch):
     monkeypatch.setattr(trainer.accelerator.state, "_mixed_precision", "fp16")
-    terms, nan = {"l2": torch.tensor(1.0)}, torch.tensor(float("nan"))
     for _ in range(SKIPPED):
-        trainer.check_finite(terms, nan)
-    trainer.check_finite(terms, torch.tensor(1.0))
+        trainer.check_finite(measured(norm=float("nan")))
+    trainer.check_finite(measured())
     for _ in range(SKIPPED):
-        trainer.check_finite(terms, nan)
+        trainer.check_finite(measured(norm=float("nan")))
     with pytest.raises(UserError, match="or train in bf16"):
-        trainer.check_finite(terms, nan)
+        trainer.check_finite(measured(norm=float("nan")))
 
 
 def test_a_loss_that_is_not_finite_stops_other_precisions_at_once(trainer):
     with pytest.raises(UserError, match="not finite"):
-        trainer.check_finite({"l2": torch.tensor(float("inf"))}, torch.tensor(1.0))
+        trainer.check_finite(measured(loss=float("inf")))
 
 
 def test_weights_that_are_not_finite_are_never_written(run_config, tmp_path):
@@ -184,8 +188,8 @@ def test_everything_is_on_the_device_of_the_training(run_config, monkeypatch, ki
     objective, batches = build(config)
     batches.device = "meta"  # as `build(config, device)` has it
     objective.to("meta")
-    terms = objective(batches(0), UpdateSeeds(0, 0, device="meta"))
-    assert {term.device.type for term in terms.values()} == {"meta"}
+    outcome = objective(batches(0), UpdateSeeds(0, 0, device="meta"))
+    assert {term.device.type for term in outcome.terms.values()} == {"meta"}
 
 
 def test_the_device_reaches_model_and_batches(run_config, monkeypatch):

@@ -21,17 +21,14 @@ from e2ed2.objectives.end_to_end import EndToEndConfig
 from e2ed2.objectives.reconstruction import ReconstructionConfig
 from e2ed2.objectives.single_step import SingleStepConfig
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.training.config import RunConfig
+from e2ed2.training.config import RunConfig, TrainerConfig, precision
+from e2ed2.training.metrics import read_metrics
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import claim, train
-from e2ed2.training.trainer import Trainer, TrainerConfig, precision
+from e2ed2.training.trainer import Trainer
 from e2ed2.types import CaptionedBatch
 
 from .conftest import TINY_CODEC, TINY_DENOISER, of_kind, options
-
-
-def metrics(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def weights(folder, part="denoiser"):
@@ -72,8 +69,8 @@ def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     assert train(config, tmp_path / "halves")
     whole, halves = weights(tmp_path / "whole"), weights(tmp_path / "halves")
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
-    drop = lambda lines: [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
-    assert drop(metrics(tmp_path / "whole")) == drop(metrics(tmp_path / "halves"))
+    timeless = lambda folder: [replace(line, seconds=0) for line in read_metrics(folder)]
+    assert timeless(tmp_path / "whole") == timeless(tmp_path / "halves")
 
 
 def test_nothing_precomputed_trains_alike_and_keeps_nothing_on_disk(run_config, tmp_path, monkeypatch):
@@ -81,7 +78,7 @@ def test_nothing_precomputed_trains_alike_and_keeps_nothing_on_disk(run_config, 
     for precompute in (False, True):
         assert not (tmp_path / "data" / "cache").exists()
         assert train(options(run_config, precompute=precompute), tmp_path / str(precompute))
-    one, other = ([line["l2"] for line in metrics(tmp_path / str(p))] for p in (False, True))
+    one, other = ([line.value("l2") for line in read_metrics(tmp_path / str(p))] for p in (False, True))
     assert one == pytest.approx(other, rel=1e-2)
 
 
@@ -100,7 +97,7 @@ def test_a_run_from_before_a_setting_goes_on(run_config, tmp_path, monkeypatch):
 def test_end_to_end_training_lowers_its_loss(run_config, tmp_path):
     trainer = replace(run_config.trainer, steps=40, batch_size=16, lr=1e-2, preview_every=40)
     assert train(replace(options(run_config, coarse_lr_share=1.0), trainer=trainer), tmp_path)
-    losses = [line["l2"] for line in metrics(tmp_path)]
+    losses = [line.value("l2") for line in read_metrics(tmp_path)]
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
     assert list((tmp_path / "previews").glob("*.png"))
 
@@ -121,7 +118,7 @@ def test_choices_come_to_mean_drawings_where_the_caption_leaves_it_open(samples,
     optimizer = torch.optim.Adam(denoiser.coarse.parameters(), lr=1e-2)
     for update in range(200):
         optimizer.zero_grad()
-        objective(batch, UpdateSeeds(0, update))["l2"].backward()
+        objective(batch, UpdateSeeds(0, update)).total().backward()
         optimizer.step()
     with torch.no_grad():
         painted = denoiser.coarse(2.0 * torch.eye(4), text[:1].repeat(4)).mean(dim=(1, 2, 3))
@@ -150,9 +147,9 @@ def test_codec_training_measures_its_latents(parquet, tmp_path):
 def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(run_config, tmp_path, monkeypatch):
     from e2ed2.objectives.end_to_end import EndToEnd
 
-    original = EndToEnd.forward
+    original = EndToEnd.on_latents
     monkeypatch.setattr(
-        EndToEnd, "forward", lambda self, batch, g: {k: v * float("nan") for k, v in original(self, batch, g).items()}
+        EndToEnd, "on_latents", lambda self, *given: {k: v * float("nan") for k, v in original(self, *given).items()}
     )
     with pytest.raises(UserError, match="not finite"):
         train(run_config, tmp_path)
@@ -365,7 +362,7 @@ def test_two_processes_train_one_model(run_config, tmp_path, loss):
     train_two = ["-m", "e2ed2", "train", "l2", *(word for pair in options.items() for word in pair)]
     done = subprocess.run(launch + train_two, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
-    assert [line["step"] for line in metrics(tmp_path / "run")] == [1, 2]
+    assert [line.update for line in read_metrics(tmp_path / "run")] == [1, 2]
     assert weights(tmp_path / "run")
 
 

@@ -9,34 +9,38 @@ import plotly.graph_objects as go
 from app.engine.runs import Run
 from app.look.plots import blank, colour_of
 
+BESIDE = ("loss", "held_out", "discriminator", "grad_norm", "lr")  # what is no term of the loss
 SMOOTH = 5  # logged updates in a running mean
 
 
 def terms(runs: Sequence[Run]) -> list[str]:
-    """Everything that they logged; what most of them have comes first, the gradient's norm last."""
-    logged = Counter(term for run in runs for term in {key for line in run.lines() for key in line})
-    names = set(logged) - {"step", "seconds"}
-    return sorted(names, key=lambda name: (name == "grad_norm", -logged[name], name))
+    """Every value that they logged: terms first, and of these what most runs have; then what is beside them."""
+    logged = Counter(name for run in runs for name in {name for line in run.lines() for name in line.names()})
+    return sorted(logged, key=lambda name: (BESIDE.index(name) + 1 if name in BESIDE else 0, -logged[name], name))
 
 
 def curves(runs: Sequence[Run], term: str, over: str) -> go.Figure:
-    """A term of the loss, unweighted, over `step` or `seconds`: running means, the values themselves faint behind."""
-    figure = blank({"step": "updates", "seconds": "minutes of training"}[over], term)
+    """One value, over `update` or `seconds`: running means, the values themselves faint behind.
+
+    Beside the loss, dotted, that on pictures that are not trained on.
+    """
+    figure = blank({"update": "updates", "seconds": "minutes of training"}[over], term)
     for run in runs:
-        colour = colour_of(run.name)
-        table = pd.DataFrame(run.curve(term, over), columns=["x", "y"])
+        line = {"color": colour_of(run.name), "width": 2}
+        table = table_of(run, term, over)
         if table.empty:
             continue
-        x = table["x"] / 60 if over == "seconds" else table["x"]
         mean = table["y"].rolling(SMOOTH, min_periods=1).mean()
-        figure.add_scatter(
-            x=x,
-            y=table["y"],
-            mode="lines",
-            line={"color": colour, "width": 1},
-            opacity=0.3,
-            showlegend=False,
-            hoverinfo="skip",
-        )
-        figure.add_scatter(x=x, y=mean, name=run.name, mode="lines", line={"color": colour, "width": 2})
+        faint = {"line": line | {"width": 1}, "opacity": 0.3, "showlegend": False, "hoverinfo": "skip"}
+        figure.add_scatter(x=table["x"], y=table["y"], mode="lines", **faint)
+        figure.add_scatter(x=table["x"], y=mean, name=run.name, mode="lines", line=line)
+        held_out = table_of(run, "held_out", over)
+        if term == "loss" and not held_out.empty:
+            dotted = {"name": f"{run.name}, held out", "mode": "lines+markers", "line": line | {"dash": "dot"}}
+            figure.add_scatter(x=held_out["x"], y=held_out["y"], **dotted)
     return figure
+
+
+def table_of(run: Run, name: str, over: str) -> pd.DataFrame:
+    table = pd.DataFrame(run.curve(name, over), columns=["x", "y"])
+    return table.assign(x=table["x"] / 60) if over == "seconds" else table

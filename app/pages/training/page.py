@@ -10,7 +10,7 @@ import gradio as gr
 
 from app.engine.catalogue import OWN
 from app.engine.painter import Services, whole
-from app.engine.runs import CURVE, Run, find_runs, sharing_pair
+from app.engine.runs import Run, find_runs, sharing_pair
 from app.engine.trainings import FEWEST, LOSSES, MOST, Order, Trainings, sentence
 from app.engine.uploads import FEWEST as FEWEST_PICTURES
 from app.engine.uploads import MOST as MOST_PICTURES
@@ -19,10 +19,11 @@ from app.look.events import QUIET, SAYING, UNCHECKED, at_once, busy, show_errors
 from app.look.tables import cached_file
 from app.pages.training.curves import curves, terms
 from e2ed2.errors import UserError
+from e2ed2.training.metrics import CURVE
 
 SHARING = "Shared against independent networks"
 START, STOP, GO_ON = "Start training", "Stop and save", "Go on"
-OVER = [("updates", "step"), ("time", "seconds")]
+OVER = [("updates", "update"), ("time", "seconds")]
 EVERY = 2  # s, between two looks at a training that goes on
 UPLOAD = (
     f"{FEWEST_PICTURES} to {MOST_PICTURES} pictures; their file names are the captions (`red-apple-1.png`), unless "
@@ -31,7 +32,8 @@ UPLOAD = (
 UNWEIGHTED = (
     "Faint: the value at each update; bold: a running mean. The parts of a loss are drawn without their weights, so "
     "that `l2` is the same measure in every end-to-end training, whatever else its loss asks for. In single-step "
-    "training it is about one step from a picture with noise on it, which is easier."
+    "training it is about one step from a picture with noise on it, which is easier. "
+    "`held_out` is the loss on pictures that are not trained on, dotted beside `loss`."
 )
 LONE = "There is no bundled model with a network of its own for each step yet."
 
@@ -55,7 +57,7 @@ class TrainingPage:
         with gr.Row():
             self.chosen = gr.Dropdown(list(runs), label="Trainings", multiselect=True, scale=4, min_width=280)
             self.term = gr.Dropdown([], label="Value", scale=2, min_width=140)
-            self.over = gr.Radio(OVER, value="step", label="Over", scale=2, min_width=220)
+            self.over = gr.Radio(OVER, value="update", label="Over", scale=2, min_width=220)
         self.plot = gr.Plot(label="Curves", show_label=False, elem_id="curves", visible=False)
         with gr.Row():
             with gr.Column(scale=3, min_width=280):
@@ -178,7 +180,7 @@ class TrainingPage:
         return (
             gr.Dropdown(choices=sorted({*runs, *shown}), value=shown),
             gr.Dropdown(choices=offered, value=next(iter(offered), None)),
-            self.draw(shown, next(iter(offered), None), "step"),
+            self.draw(shown, next(iter(offered), None), "update"),
             gr.Dropdown(choices=pictured, value=next((name for name in [*shown, *pictured] if name in pictured), None)),
             gr.Dropdown(choices=self.services.models.choices()),
             *self.progress(),
@@ -210,19 +212,19 @@ class TrainingPage:
 
     def draw(self, names: list[str], term: str | None, over: str) -> Any:
         runs = self.runs(names)
-        if not runs or not term or over not in ("step", "seconds"):
+        if not runs or not term or over not in ("update", "seconds"):
             return gr.Plot(visible=False)
         return gr.Plot(curves(runs, term, over), visible=True)
 
-    def curves_of(self, names: list[str], term: str, over: Literal["step", "seconds"] = "step") -> dict[str, Any]:
+    def curves_of(self, names: list[str], term: str, over: Literal["update", "seconds"] = "update") -> dict[str, Any]:
         """A plotly figure, as JSON, of one value that these trainings logged, over updates or seconds."""
         known = find_runs(self.services.models)
         if not isinstance(names, list) or not names or not all(name in known for name in names):
             raise gr.Error(f"names must be some of {', '.join(known)}.", print_exception=False)
         offered = terms(self.runs(names))
-        if term not in offered or over not in ("step", "seconds"):
+        if term not in offered or over not in ("update", "seconds"):
             raise gr.Error(
-                f"term must be one of {', '.join(offered)}, and over step or seconds.", print_exception=False
+                f"term must be one of {', '.join(offered)}, and over update or seconds.", print_exception=False
             )
         return json.loads(curves(self.runs(names), term, over).to_json())
 

@@ -1,6 +1,5 @@
 """What the figures say about the paper's claims, in plain sentences: each holds, does not hold, or is inconclusive."""
 
-import json
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from scipy.stats import ttest_1samp
 
 from e2ed2.evaluation.report.tables import table
+from e2ed2.training.metrics import read_metrics
 
 # What the paper says, from its abstract and captions; nothing else may be called its claim.
 PAPER = {
@@ -106,9 +106,9 @@ def losses(fd: Distances, most: dict[str, int]) -> str:
 
 def sharing(independent: Path, shared: Path) -> str:
     """The losses of the last quarter of two trainings on the same pictures and noise, independent steps or shared."""
-    if not (independent / "metrics.jsonl").is_file() or not (shared / "metrics.jsonl").is_file():
-        return "Both trainings are to be finished first.\n"
     ours, theirs = (curve(folder) for folder in (independent, shared))
+    if not ours or not theirs:
+        return "Both trainings are to be finished first.\n"
     lines = [
         f"The paper claims: {PAPER['Fig. 4']}. Here is one pair of trainings on the same pictures and noise, with two"
         " steps. Its intervals are of how updates differ, not of how another pair of trainings would, so it can neither"
@@ -117,7 +117,7 @@ def sharing(independent: Path, shared: Path) -> str:
     for term in ("l2", "lpips"):
         logged = sorted(ours.keys() & theirs.keys())
         last = logged[len(logged) * 3 // 4 :]
-        logs = [math.log(ours[step][term] / theirs[step][term]) for step in last]
+        logs = [math.log(ours[update][term] / theirs[update][term]) for update in last]
         ratio, low, high = ratio_of(logs)
         lines.append(
             f"- `{term}` of independent steps is {ratio:.3f} times that of shared ones over the last {len(last)} logged"
@@ -127,8 +127,9 @@ def sharing(independent: Path, shared: Path) -> str:
 
 
 def curve(folder: Path) -> dict[int, dict[str, float]]:
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return {line["step"]: line for line in lines}
+    """The terms of each logged update, without their weights."""
+    lines = read_metrics(folder)
+    return {line.update: {name: term.value for name, term in line.terms.items() if term.value} for line in lines}
 
 
 def ratio_of(logs: list[float]) -> tuple[float, float, float]:

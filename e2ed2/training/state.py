@@ -1,0 +1,88 @@
+"""What a checkpoint holds: what is trained, its average, the optimizers. All else is built again from the settings."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from e2ed2.errors import UserError
+from e2ed2.objectives.objective import Objective, trained
+
+WEIGHTS = "model.safetensors"  # as accelerate calls it
+WRAPPED = "module."  # before each name, where several processes train
+
+
+class TrainState:
+    """Registered with the accelerator, which saves and loads the optimizers beside it.
+
+    Checkpoints of before held constants too, and the average of all weights; both are read.
+    """
+
+    def __init__(self, objective: Objective, ema_decay: float):
+        """Before the accelerator wraps the objective."""
+        self.objective, self.model = objective, objective.model
+        self.ema = EMAModel(trained(self.model), decay=ema_decay, foreach=True)
+        self.names = saved_names(objective)
+        self.constants = digest(
+            {name: value for name, value in objective.state_dict().items() if name not in self.names}
+        )
+
+    def register(self, accelerator: Accelerator) -> None:
+        self.ema.to(accelerator.device)
+        accelerator.register_for_checkpointing(self)
+        accelerator.register_save_state_pre_hook(self.drop_constants)
+        accelerator.register_load_state_pre_hook(self.load_weights)
+
+    def drop_constants(self, models: list[nn.Module], weights: list[dict[str, Tensor]], folder: str) -> None:
+        """From what accelerate is about to write."""
+        for state in weights:
+            kept = {name.removeprefix(WRAPPED): value for name, value in state.items()}
+            state.clear()
+            state.update({name: value for name, value in kept.items() if name in self.names})
+
+    def load_weights(self, models: list[nn.Module], folder: str) -> None:
+        """In place of accelerate, which would miss the constants. A sharded model it has loaded already."""
+        if not models:
+            return
+        models.clear()
+        weights = {name.removeprefix(WRAPPED): value for name, value in load_file(Path(folder) / WEIGHTS).items()}
+        if missing := self.names - weights.keys():
+            raise ValueError(f"{WEIGHTS} lacks {', '.join(sorted(missing))}")
+        self.objective.load_state_dict({name: weights[name] for name in self.names}, strict=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.ema.state_dict() | {"constants": self.constants}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises UserError: what the run stands on, such as its codec, has changed since."""
+        if state.get("constants", self.constants) != self.constants:
+            raise UserError(
+                "What this run stands on (its codec, or weights that it does not train) has changed since it was "
+                "saved: put that back, or train into a new folder."
+            )
+        every = list(self.model.parameters())
+        if "constants" not in state and len(state["shadow_params"]) == len(every):
+            averages = zip(state["shadow_params"], every, strict=True)
+            state = state | {"shadow_params": [average for average, weights in averages if weights.requires_grad]}
+        self.ema.load_state_dict(state)
+
+
+def saved_names(objective: Objective) -> set[str]:
+    """The trained weights, the model's buffers, and the adversary."""
+    adversary = objective.adversary.parameters() if objective.adversary else ()
+    kept = {id(value) for value in (*trained(objective.model), *objective.model.buffers(), *adversary)}
+    named = [*objective.named_parameters(), *objective.named_buffers()]
+    return {name for name, value in named if id(value) in kept} & objective.state_dict().keys()
+
+
+def digest(weights: dict[str, Tensor]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        found.update(name.encode())
+        found.update(weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
