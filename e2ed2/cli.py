@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from e2ed2.errors import UserError, exit_on_user_error
+from e2ed2.errors import STOPPED_EARLY, UserError, exit_on_user_error
 
 
 @exit_on_user_error()
@@ -33,10 +33,22 @@ def main() -> None:
 
 
 def train_command(arguments: list[str]) -> None:
+    """Ctrl-C is a line and exit code 130, whenever it comes."""
+    try:
+        stopped = train_as_asked(arguments)
+    except KeyboardInterrupt:
+        stopped = STOPPED_EARLY
+    if stopped:
+        print(stopped)
+        raise SystemExit(130)
+
+
+def train_as_asked(arguments: list[str]) -> str:
+    """What to say where it was stopped; empty where it was not."""
     from e2ed2.files import runs_folder
     from e2ed2.training.config import RunConfig
-    from e2ed2.training.options import refuse_unread
-    from e2ed2.training.presets import PRESETS
+    from e2ed2.training.options import refuse_unread, with_new_names
+    from e2ed2.training.presets import ABOUT, PRESETS
     from e2ed2.training.run import train
 
     @dataclass(frozen=True)
@@ -49,9 +61,10 @@ def train_command(arguments: list[str]) -> None:
         dry_run: bool = False
         """Say what the run would be, and write nothing."""
 
+    arguments = with_new_names(arguments)
     if preset := PRESETS.get(arguments[0] if arguments else ""):
         refuse_unread(preset.objective, arguments[1:])
-    presets = {name: (preset.objective.what(), Train(preset, runs_folder() / name)) for name, preset in PRESETS.items()}
+    presets = {name: (ABOUT[name], Train(preset, runs_folder() / name)) for name, preset in PRESETS.items()}
     options = tyro.extras.overridable_config_cli(
         presets,
         prog="python -m e2ed2 train",
@@ -68,8 +81,8 @@ def train_command(arguments: list[str]) -> None:
     elif train(config, out):
         print(f"Finished: the model is in {out / 'model'}")
     else:
-        print("Stopped and saved: the same command resumes.")
-        raise SystemExit(130)
+        return "Stopped and saved: the same command resumes."
+    return ""
 
 
 @dataclass(frozen=True)

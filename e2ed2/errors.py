@@ -11,6 +11,9 @@ class UserError(Exception):
     """A mistake the user can fix; its message says how, in one sentence."""
 
 
+STOPPED_EARLY = "Stopped before the first update: nothing new was saved, and the same command begins again."
+
+
 @contextmanager
 def exit_on_user_error() -> Generator[None]:
     """Report a UserError as a one-line message and exit with status 2."""

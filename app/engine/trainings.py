@@ -17,7 +17,7 @@ from app.engine.catalogue import OWN, Models
 from app.engine.runs import Run
 from app.engine.uploads import CAPTION, take
 from app.look.words import counted
-from e2ed2.errors import UserError
+from e2ed2.errors import STOPPED_EARLY, UserError
 from e2ed2.inference.request import STEPS
 from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.objectives.end_to_end import EndToEndConfig
@@ -171,7 +171,7 @@ class Trainings:
             *(own if order.files else ["--no-precompute"]),
             "--sampling-steps",
             *map(str, self.models.steps(order.base)),
-            "--trainer.steps",
+            "--trainer.updates",
             str(order.updates),
             "--trainer.batch-size",
             "16",
@@ -222,7 +222,8 @@ def sentence(state: State) -> str:
 
 
 def _last_line(log: Path) -> str:
+    """What it said before it died; empty where it was only stopped."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    if lines and lines[-1] == "KeyboardInterrupt":
-        return "it was stopped while it got ready."
+    if lines and lines[-1] == STOPPED_EARLY:
+        return ""
     return lines[-1][:300] if lines else "it said nothing."

@@ -72,7 +72,7 @@ def write_card(
     """
     lines = read_metrics(run)
     write_metrics(folder, lines[:: max(1, len(lines) // CURVE_POINTS)])
-    cost = {"flop": flops * config.trainer.steps, "seconds": lines[-1].seconds, "machine": machine}
+    cost = {"flop": flops * config.trainer.updates, "seconds": lines[-1].seconds, "machine": machine}
     settings = json.loads((run / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(settings | {"cost": cost}, indent=2) + "\n")
     previews = sorted((run / "previews").glob("*.png"))
@@ -90,9 +90,9 @@ def write_card(
         processes=f" on each of {processes} processes" if processes > 1 else "",
         what=config.objective.what(),
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6,
-        updates=config.trainer.steps,
+        updates=config.trainer.updates,
         batch=config.trainer.batch_size,
-        samples=config.trainer.steps * config.trainer.batch_size * processes * config.objective.pictures_each(),
+        samples=config.trainer.updates * config.trainer.batch_size * processes * config.objective.pictures_each(),
         minutes=duration(last[-1].seconds),
         machine=machine,
         petaflop=cost["flop"] / 1e15,

@@ -21,13 +21,15 @@ KINDS: dict[str, type[AnyObjective]] = {
     one.kind: one for one in (ReconstructionConfig, CoarseConfig, SingleStepConfig, EndToEndConfig)
 }
 
+RENAMED = {"steps": "updates"}  # options of the trainer, by their names of before
+
 
 @dataclass(frozen=True)
 class TrainerConfig:
     """How to train, whatever the objective."""
 
-    steps: int = 1000
-    """Updates in all."""
+    updates: int = 1000
+    """In all."""
     batch_size: int = 32
     """Pictures an update, on each process."""
     lr: float = 1e-3
@@ -54,8 +56,8 @@ class TrainerConfig:
     """`auto`: bf16 where the hardware multiplies it faster (recent GPUs; CPUs with AMX or AVX-512 BF16), else none."""
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch_size, self.log_every, self.preview_every, self.save_every, self.keep) < 1:
-            raise UserError("steps, batch-size, log-every, preview-every, save-every and keep must be at least 1.")
+        if min(self.updates, self.batch_size, self.log_every, self.preview_every, self.save_every, self.keep) < 1:
+            raise UserError("updates, batch-size, log-every, preview-every, save-every and keep must be at least 1.")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema-decay is {self.ema_decay}: choose a number in [0, 1).")
         for name in ("lr", "adversary_lr", "clip"):
@@ -68,7 +70,7 @@ class TrainerConfig:
 
     @property
     def schedule(self) -> Schedule:
-        return Schedule(self.steps, self.warmup)
+        return Schedule(self.updates, self.warmup)
 
 
 def precision(config: TrainerConfig) -> str:
@@ -114,10 +116,11 @@ def upgraded(settings: dict[str, Any]) -> dict[str, Any]:
     objective = filled({name: given[name] for name in usual if name in given}, usual)
     if "loss" in objective:
         objective["loss"] = str(LossSpec.parse(objective["loss"]))
+    trainer = {RENAMED.get(name, name): value for name, value in settings.get("trainer", {}).items()}
     return {
         "objective": {"kind": given["kind"]} | objective,
         "data": filled(settings.get("data", {}), defaults(DataConfig)),
-        "trainer": filled(settings.get("trainer", {}), defaults(TrainerConfig)),
+        "trainer": filled(trainer, defaults(TrainerConfig)),
     }
 
 

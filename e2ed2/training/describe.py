@@ -63,7 +63,7 @@ def describe_run(config: RunConfig, updates: int = 4) -> str:
             f"{flops / 1e9:.1f} GFLOP an update of {config.trainer.batch_size} pictures",
             f"{pictures / seconds:.1f} samples/s on {accelerator.device.type} in "
             f"{accelerator.mixed_precision.replace('no', 'float32')}, "
-            f"about {seconds * config.trainer.steps / 60:.0f} min in all, previews and saving apart",
+            f"about {seconds * config.trainer.updates / 60:.0f} min in all, previews and saving apart",
             json.dumps(config.plain(), indent=2),
         ]
     )

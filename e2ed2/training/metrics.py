@@ -140,14 +140,14 @@ class Metrics:
         self.stack = ExitStack()
         self.file = self.stack.enter_context(open(self.folder / CURVE, "a", buffering=1))
         self.bar = self.stack.enter_context(Progress(*columns, disable=not (self.main and self.terminal)))
-        self.task = self.bar.add_task("training", total=self.config.steps, completed=self.first)
+        self.task = self.bar.add_task("training", total=self.config.updates, completed=self.first)
         return self
 
     def __exit__(self, *error: object) -> None:
         self.stack.close()
 
     def add(self, update: int, measured: Measured) -> None:
-        due = update % self.config.log_every == 0 or update == self.config.steps or "held_out" in measured.numbers
+        due = update % self.config.log_every == 0 or update == self.config.updates or "held_out" in measured.numbers
         if due and self.main:
             seconds = time.monotonic() - self.started
             logged = measured.logged(update, round(self.before + seconds, 1))
@@ -155,8 +155,8 @@ class Metrics:
             said = f"{(update - self.first) * self.pictures / seconds:.1f} samples/s, {measured}"
             self.bar.update(self.task, description=said)
             if not self.terminal:
-                left = (self.config.steps - update) * seconds / (update - self.first)
-                print(f"{update}/{self.config.steps}, {timedelta(seconds=round(left))} left, {said}", flush=True)
+                left = (self.config.updates - update) * seconds / (update - self.first)
+                print(f"{update}/{self.config.updates}, {timedelta(seconds=round(left))} left, {said}", flush=True)
         self.bar.update(self.task, completed=update)
 
 

@@ -1,11 +1,12 @@
-"""The words of a `train` command that its preset could not use."""
+"""The words of a `train` command, before it is parsed: what its preset does not read, and names of before."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
 from e2ed2.errors import UserError
 from e2ed2.objectives.objective import ObjectiveConfig
-from e2ed2.training.config import KINDS
+from e2ed2.training.config import KINDS, RENAMED
 
 
 def refuse_unread(objective: ObjectiveConfig, arguments: Sequence[str]) -> None:
@@ -19,6 +20,19 @@ def refuse_unread(objective: ObjectiveConfig, arguments: Sequence[str]) -> None:
     if given := [option for option in map(option_of, arguments) if option.removeprefix("no-").split(".")[0] in others]:
         unread = ", ".join(f"--{option}" for option in given)
         raise UserError(f"A training of kind {objective.kind} does not read {unread}: leave it out.")
+
+
+def with_new_names(arguments: Sequence[str]) -> list[str]:
+    """The command with the names that options have now; each old one is noted on stderr."""
+    words = []
+    for word in arguments:
+        new = RENAMED.get(option_of(word).removeprefix("trainer."), "") if word.startswith("--trainer.") else ""
+        if new:
+            old, equals, value = word.partition("=")
+            print(f"{old} is now called --trainer.{new}; the next release knows the new name only.", file=sys.stderr)
+            word = f"--trainer.{new}{equals}{value}"
+        words.append(word)
+    return words
 
 
 def options_of(config: type[ObjectiveConfig]) -> set[str]:

@@ -12,22 +12,22 @@ from e2ed2.training.config import RunConfig, TrainerConfig
 
 CODEC = RunConfig(
     ReconstructionConfig(),
-    trainer=TrainerConfig(steps=4500, batch_size=16, lr=1.5e-3, warmup=100, preview_every=500, save_every=500),
+    trainer=TrainerConfig(updates=4500, batch_size=16, lr=1.5e-3, warmup=100, preview_every=500, save_every=500),
 )
 COARSE_PATH = CoarseConfig(codec_from="codec", styled_share=0.6, coarse_lr_share=1.0)
 COARSE = RunConfig(
     COARSE_PATH,
     trainer=TrainerConfig(
-        steps=3000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=500, save_every=500
+        updates=3000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=500, save_every=500
     ),
 )
 BASELINE = SingleStepConfig(codec_from="coarse", coarse_from="coarse", coarse_lr_share=0.0, time_shift=3.0)
 SINGLE_STEP = RunConfig(
     BASELINE,
-    trainer=TrainerConfig(steps=5000, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
+    trainer=TrainerConfig(updates=5000, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
 )
 FINISHING = TrainerConfig(
-    steps=800, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=200, save_every=200
+    updates=800, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=200, save_every=200
 )
 TWO_STEPS = EndToEndConfig(
     init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse("l2:0.3+lpips"), sampling_steps=(2,)
@@ -40,12 +40,27 @@ def finish(loss: str) -> RunConfig:
     return RunConfig(objective, trainer=FINISHING)
 
 
+ABOUT = {
+    "codec": "Pictures to latents and back: the first training, which all others stand on.",
+    "coarse": "The coarse path: from a caption, roughly what is where.",
+    "coarse-choices": "The coarse path with a choice among drawings of one caption; for `energy`.",
+    "single-step": "The baseline, one denoising step at a time; the end-to-end trainings start from it.",
+    "single-step-long": "The baseline, trained on for as much work as an end-to-end training.",
+    "l1": "End to end, mean absolute error of the latents.",
+    "l2": "End to end, mean squared error of the latents.",
+    "lpips": "End to end, perceptual distance of the pictures.",
+    "l2-lpips": "End to end, squared error and perceptual distance: a good first choice.",
+    "l2-lpips-gan": "End to end, the same and a discriminator: more fine detail.",
+    "energy": "End to end, energy scores: one of the drawings that fit a caption, not their average.",
+    "independent": "End to end in two steps, with a network for each.",
+    "shared-twin": "End to end in two steps with one network, to compare with `independent`.",
+}
 PRESETS = {
     "codec": CODEC,
     "coarse": COARSE,
     "coarse-choices": RunConfig(
         replace(COARSE_PATH, samples=6, coarse_from="coarse", denoiser=DenoiserConfig(choice="one-hot")),
-        trainer=replace(COARSE.trainer, steps=2400, batch_size=256, lr=7e-4, preview_every=400, save_every=400),
+        trainer=replace(COARSE.trainer, updates=2400, batch_size=256, lr=7e-4, preview_every=400, save_every=400),
     ),
     "single-step": SINGLE_STEP,
     "single-step-long": RunConfig(

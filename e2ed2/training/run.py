@@ -23,7 +23,7 @@ from e2ed2.types import Batch
 
 # How long, how often and where from: what a run may go on with, changed.
 MAY_CHANGE = (
-    "trainer.steps",
+    "trainer.updates",
     "trainer.log-every",
     "trainer.preview-every",
     "trainer.save-every",
@@ -48,15 +48,25 @@ def train(config: RunConfig, folder: Path) -> bool:
         objective, batches = build(config, accelerator.device)
         held_out = held_out_batch(config, objective, accelerator.device)
         trainer = Trainer(config.trainer, objective, batches, folder, accelerator, held_out)
-        finished = trainer.run()
-        if finished and accelerator.is_main_process:
-            with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
-                objective.export(folder / "model", batches.pictures)
-                processes = accelerator.num_processes
-                flops = processes * update_flops(objective, batches)
-                pictures = batches.pictures
-                write_card(folder / "model", folder, config, model, pictures, machine(), flops, processes)
-    return finished
+        if not trainer.run():
+            return False
+        if accelerator.is_main_process:
+            return write_model(trainer, config, folder)
+    return True
+
+
+def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
+    """False where Ctrl-C came meanwhile: what was trained is saved, and the same command writes the model."""
+    batches, processes = trainer.batches, trainer.accelerator.num_processes
+    objective = trainer.accelerator.unwrap_model(trainer.objective)
+    try:
+        with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
+            objective.export(folder / "model", batches.pictures)
+            flops = processes * update_flops(objective, batches)
+            write_card(folder / "model", folder, config, model, batches.pictures, machine(), flops, processes)
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class Trainer:
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
         self.model, self.ema = self.accelerator.unwrap_model(self.objective).model, state.ema
         state.register(self.accelerator)
-        self.step = 0
+        self.done = 0  # updates
         self.resume()
 
     def run(self) -> bool:
@@ -68,31 +68,31 @@ class Trainer:
         processes, main = self.accelerator.num_processes, self.accelerator.is_main_process
         with (
             raise_if_disk_full(self.folder),
-            Metrics(self.folder, self.config, self.step, processes, main) as metrics,
+            Metrics(self.folder, self.config, self.done, processes, main) as metrics,
             interruptible() as interrupted,
         ):
-            while self.step < self.config.steps and not interrupted():
+            while self.done < self.config.updates and not interrupted():
                 measured = self.train_step()
                 if main and self.held_out is not None and self.due(self.config.held_out_every):
                     measured = measured.with_number("held_out", self.held_out_loss(self.held_out))
-                metrics.add(self.step, measured)
+                metrics.add(self.done, measured)
                 if self.due(self.config.preview_every):
                     self.preview()
-                if self.step % self.config.save_every == 0:
+                if self.done % self.config.save_every == 0:
                     self.save()
         self.save()
-        return self.step == self.config.steps
+        return self.done == self.config.updates
 
     def due(self, every: int) -> bool:
         """After every so many updates, and after the last."""
-        return self.step % every == 0 or self.step == self.config.steps
+        return self.done % every == 0 or self.done == self.config.updates
 
     def train_step(self) -> Measured:
         """One update."""
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
-        batch = self.batches(self.step, process, processes)
-        seeds = UpdateSeeds(self.config.seed, self.step, process, self.accelerator.device)
-        share = self.config.schedule.share(self.step)
+        batch = self.batches(self.done, process, processes)
+        seeds = UpdateSeeds(self.config.seed, self.done, process, self.accelerator.device)
+        share = self.config.schedule.share(self.done)
         for group, rate in zip(self.optimizer.param_groups, self.full_rates, strict=True):
             group["lr"] = rate * share
         outcome = self.objective(batch, seeds)
@@ -107,7 +107,7 @@ class Trainer:
         self.ema.step(trained(self.model))
         if self.adversary is not None:
             measured = measured.with_number("discriminator", self.adversary.update(outcome.judged, seeds))
-        self.step += 1
+        self.done += 1
         return measured
 
     def check_finite(self, measured: Measured) -> None:
@@ -120,7 +120,7 @@ class Trainer:
         self.skipped = 0 if finite else self.skipped + 1
         if not finite and (self.accelerator.mixed_precision != "fp16" or self.skipped > SKIPPED):
             raise UserError(
-                f"The gradient of update {self.step} is not finite ({measured}): lower the learning rate"
+                f"The gradient of update {self.done} is not finite ({measured}): lower the learning rate"
                 f"{', or train in bf16' if self.skipped > SKIPPED else ''}. What was saved before is as it was."
             )
 
@@ -150,13 +150,13 @@ class Trainer:
         batch = self.batches.preview()
         with self.averaged() as model:
             images = self.accelerator.unwrap_model(self.objective).preview(model, batch)
-        file = self.folder / "previews" / f"{self.step:06d}.png"
+        file = self.folder / "previews" / f"{self.done:06d}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         save_image(images, file, nrow=len(batch.images), normalize=True, value_range=(-1, 1), padding=1)
 
     def save(self) -> None:
-        """Write `checkpoints/<step>` whole or not at all, then drop all but the newest `keep`."""
-        final = self.folder / "checkpoints" / f"{self.step:06d}"
+        """Write `checkpoints/<updates>` whole or not at all, then drop all but the newest `keep`."""
+        final = self.folder / "checkpoints" / f"{self.done:06d}"
         if final.exists():
             return
         partial = final.with_suffix(".partial")
@@ -186,7 +186,7 @@ class Trainer:
                     f"{saved[-1]} cannot be resumed ({error.__class__.__name__}): "
                     "delete it, or train into a new folder."
                 ) from error
-            self.step = int(saved[-1].name)
+            self.done = int(saved[-1].name)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from app.server import serve
 from app.settings import ServerSettings
 from app.studies.ready import Studies
 from app.ui import build_ui
-from e2ed2.errors import UserError
+from e2ed2.errors import STOPPED_EARLY, UserError
 from e2ed2.files import runs_folder
 from e2ed2.inference.request import MAX_SEED, Request
 from e2ed2.models.weights import load_denoiser
@@ -83,6 +83,15 @@ def test_a_training_that_fails_after_it_saved_says_why(checkpoints, tmp_path, mo
     while trainings.going():
         pass
     assert "No room is left." in sentence(trainings.state("mine"))
+
+
+def test_a_training_that_was_stopped_before_its_first_update_can_go_on(checkpoints, tmp_path):
+    trainings = Trainings(Models(checkpoints, tmp_path))
+    run = tmp_path / "own" / "mine"
+    run.mkdir(parents=True)
+    (run / "order.json").write_text(json.dumps({"updates": 50, "command": []}))
+    (run / "log.txt").write_text(f"Loading\n{STOPPED_EARLY}\n")
+    assert sentence(trainings.state("mine")) == "mine was stopped after 0 of 50 updates; it can go on."
 
 
 @pytest.mark.parametrize(

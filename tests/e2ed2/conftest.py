@@ -64,7 +64,7 @@ def run_config(parquet, tiny_model):
         EndToEndConfig(init=str(tiny_model), loss=LossSpec.parse("l2"), sampling_steps=(1, 2)),
         data=DataConfig(path=str(parquet), resolution=32),
         trainer=TrainerConfig(
-            steps=4, batch_size=4, lr=1e-3, warmup=1, ema_decay=0.5, log_every=1, preview_every=4, save_every=100
+            updates=4, batch_size=4, lr=1e-3, warmup=1, ema_decay=0.5, log_every=1, preview_every=4, save_every=100
         ),
     )
 

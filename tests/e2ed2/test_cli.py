@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from e2ed2.errors import STOPPED_EARLY
 from e2ed2.inference import request as generate
+from e2ed2.training.metrics import read_metrics
+from e2ed2.training.presets import ABOUT, PRESETS
 
 
 def run(*arguments, code=0):
@@ -148,6 +151,47 @@ def test_train_takes_the_options_of_its_objective_by_flat_names(called, run_conf
     assert (objective["precompute"], objective["text_noise"]) == (False, 0)
 
 
+def test_the_help_of_train_says_what_each_preset_is(called):
+    assert list(ABOUT) == list(PRESETS)
+    said = " ".join(called("train", "--help").out.replace("│", " ").split())
+    for name, about in ABOUT.items():
+        assert f"{name} {about}" in said, said
+
+
+@pytest.mark.parametrize("given", [["--trainer.steps", 1], ["--trainer.steps=1"]])
+def test_the_former_name_of_updates_is_taken_with_a_note(called, run_config, tmp_path, given):
+    small = ("--init", run_config.objective.init, "--data.path", run_config.data.path, "--data.resolution", 32)
+    printed = called("train", "l2", "--out", tmp_path, "--no-precompute", *small, *given)
+    assert "--trainer.steps is now called --trainer.updates" in printed.err
+    assert [line.update for line in read_metrics(tmp_path)] == [1]
+
+
+@pytest.mark.parametrize("where", ["e2ed2.training.run.load_pictures", "e2ed2.training.run.Trainer.run"])
+def test_an_interrupt_before_the_first_update_is_a_line(called, run_config, tmp_path, monkeypatch, where):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, interrupt)
+    small = ("--init", run_config.objective.init, "--data.path", run_config.data.path, "--data.resolution", 32)
+    printed = called("train", "l2", "--out", tmp_path, "--no-precompute", *small, code=130)
+    assert printed.out.splitlines()[-1] == STOPPED_EARLY
+    assert "Traceback" not in printed.err
+
+
+def test_an_interrupt_while_the_model_is_written_leaves_what_was_trained(called, run_config, tmp_path, monkeypatch):
+    small = ("--init", run_config.objective.init, "--data.path", run_config.data.path, "--data.resolution", 32)
+    command = ("train", "l2", "--out", tmp_path, "--no-precompute", "--trainer.updates", 1, *small)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("e2ed2.training.run.write_card", interrupt)
+        assert "the same command resumes" in called(*command, code=130).out
+    assert "Finished" in called(*command).out
+    assert (tmp_path / "model" / "README.md").is_file()
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["l2", "--help"]])
 def test_the_help_of_train_names_its_folder_and_the_dry_run(called, arguments):
     said = called("train", *arguments).out
@@ -159,7 +203,7 @@ def test_a_training_goes_by_its_name(called, run_config, tmp_path, monkeypatch):
     """As its folder, and then as what the next training starts from."""
     monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
     monkeypatch.delenv("E2ED2_RUNS", raising=False)
-    small = ("--data.path", run_config.data.path, "--data.resolution", 32, "--trainer.steps", 1)
+    small = ("--data.path", run_config.data.path, "--data.resolution", 32, "--trainer.updates", 1)
     called("train", "l2", "--name", "own/mine", "--init", run_config.objective.init, *small)
     assert (tmp_path / "runs" / "own" / "mine" / "model" / "README.md").is_file()
     called("train", "l1", "--name", "next", "--init", "own/mine", *small)
@@ -177,7 +221,7 @@ def test_train_takes_its_folder_with_an_equals_sign(called, run_config, tmp_path
         run_config.data.path,
         "--data.resolution",
         32,
-        "--trainer.steps",
+        "--trainer.updates",
         1,
         "--trainer.batch-size",
         2,

@@ -41,6 +41,8 @@ def test_what_an_objective_never_read_is_dropped_and_what_is_younger_is_usual():
     now = upgraded(before)["objective"]
     assert "loss" not in now
     assert (now["crop"], now["lpips"], now["zoom"]) == (64, 0.5, 1)
+    trainer = upgraded(before | {"trainer": {"steps": 7, "lr": 0.1}})["trainer"]
+    assert (trainer["updates"], trainer["lr"], "steps" in trainer) == (7, 0.1, False)
     assert (now["codec"]["widths"], now["codec"]["finest"]) == ([8], 32)
 
 
@@ -55,6 +57,8 @@ def as_before(config) -> dict:
     settings = config.plain()
     objective = settings.pop("objective")
     kind = objective.pop("kind")
+    trainer = settings.pop("trainer")
+    settings["trainer"] = {"steps": trainer.pop("updates")} | trainer
     return settings | {"time_shift": 3.0, "crop": 128} | objective | {"objective": kind}
 
 

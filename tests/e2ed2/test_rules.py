@@ -24,7 +24,7 @@ from .conftest import TINY_CODEC, of_kind, options
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
-    config = TrainerConfig(steps=110, warmup=10).schedule
+    config = TrainerConfig(updates=110, warmup=10).schedule
     assert [config.share(k) for k in range(10)] == pytest.approx([(k + 1) / 10 for k in range(10)])
     assert config.share(10) == 1
     assert config.share(60) == pytest.approx(0.5)
@@ -34,7 +34,7 @@ def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
 
 def test_every_update_is_made_at_its_own_rate(run_config, tmp_path, monkeypatch):
     used = []
-    config = replace(run_config.trainer, steps=6, warmup=2, lr=0.01)
+    config = replace(run_config.trainer, updates=6, warmup=2, lr=0.01)
     trainer = Trainer(config, *build(run_config), tmp_path)
     inner = trainer.optimizer.optimizer
     real = inner.step

@@ -21,7 +21,7 @@ from .test_training import stop_after
 
 
 def longer(config, updates):
-    return replace(config, trainer=replace(config.trainer, steps=updates))
+    return replace(config, trainer=replace(config.trainer, updates=updates))
 
 
 def test_what_a_person_keeps_beside_the_checkpoints_stays(run_config, tmp_path):
@@ -43,7 +43,7 @@ def test_a_folder_is_held_by_one_training_at_a_time(run_config, tmp_path):
 
 def test_a_finished_run_can_be_made_longer_and_looked_at_more_often(run_config, tmp_path):
     assert train(run_config, tmp_path)
-    more = replace(run_config.trainer, steps=7, log_every=2, preview_every=1, save_every=3)
+    more = replace(run_config.trainer, updates=7, log_every=2, preview_every=1, save_every=3)
     assert train(replace(run_config, trainer=more), tmp_path)
     assert [line.update for line in read_metrics(tmp_path)] == [1, 2, 3, 4, 6, 7]
     assert "7 of 4 pictures" in (tmp_path / "model" / "README.md").read_text()
@@ -51,7 +51,7 @@ def test_a_finished_run_can_be_made_longer_and_looked_at_more_often(run_config, 
 
 def test_settings_that_differ_are_named(run_config, tmp_path):
     assert train(run_config, tmp_path)
-    other = replace(options(run_config, loss="l1"), trainer=replace(run_config.trainer, lr=2e-3, steps=9))
+    other = replace(options(run_config, loss="l1"), trainer=replace(run_config.trainer, lr=2e-3, updates=9))
     with pytest.raises(UserError, match=r"other settings \(loss, trainer\.lr\)"):
         train(other, tmp_path)
 

@@ -40,7 +40,7 @@ def stop_after(monkeypatch, updates):
     original = Trainer.train_step
 
     def step(self):
-        if self.step == updates - 1:
+        if self.done == updates - 1:
             signal.raise_signal(signal.SIGINT)
         return original(self)
 
@@ -95,7 +95,7 @@ def test_a_run_from_before_a_setting_goes_on(run_config, tmp_path, monkeypatch):
 
 
 def test_end_to_end_training_lowers_its_loss(run_config, tmp_path):
-    trainer = replace(run_config.trainer, steps=40, batch_size=16, lr=1e-2, preview_every=40)
+    trainer = replace(run_config.trainer, updates=40, batch_size=16, lr=1e-2, preview_every=40)
     assert train(replace(options(run_config, coarse_lr_share=1.0), trainer=trainer), tmp_path)
     losses = [line.value("l2") for line in read_metrics(tmp_path)]
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
@@ -138,7 +138,7 @@ def test_codec_training_measures_its_latents(parquet, tmp_path):
     config = RunConfig(
         ReconstructionConfig(codec=TINY_CODEC),
         data=DataConfig(path=str(parquet), resolution=64),
-        trainer=TrainerConfig(steps=3, batch_size=4, preview_every=3),
+        trainer=TrainerConfig(updates=3, batch_size=4, preview_every=3),
     )
     assert train(config, tmp_path)
     assert (weights(tmp_path, "codec")["std"] != 1).all()
@@ -251,7 +251,7 @@ def test_impossible_settings_are_refused(kind, given, words):
         {"weight_decay": -1},
         {"seed": -1},
         {"seed": 2**64},
-        {"steps": 0},
+        {"updates": 0},
         {"batch_size": -1},
         {"ema_decay": 1.0},
     ],
@@ -311,7 +311,7 @@ def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
         "32",
         "--sampling-steps",
         "1",
-        "--trainer.steps",
+        "--trainer.updates",
         "100000",
         "--trainer.batch-size",
         "2",
@@ -337,7 +337,7 @@ def test_two_processes_train_one_model(run_config, tmp_path, loss):
         "--data.path": run_config.data.path,
         "--data.resolution": "32",
         "--loss": loss,
-        "--trainer.steps": "2",
+        "--trainer.updates": "2",
         "--trainer.batch-size": "2",
         "--trainer.log-every": "1",
         "--trainer.warmup": "1",
@@ -377,7 +377,7 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(run_config, t
         "config, folder = pickle.loads(sys.stdin.buffer.read())\n"
         "step = Trainer.train_step\n"
         "def fill(self):\n"
-        "    if self.step == 2: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
+        "    if self.done == 2: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
         "    return step(self)\n"
         "Trainer.train_step = fill\n"
         "try: train(config, folder)\n"

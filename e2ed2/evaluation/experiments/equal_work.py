@@ -80,13 +80,13 @@ def train_both(options: EqualWork, seed: int) -> tuple[dict[str, Path], dict[str
 
 
 def start_config(options: EqualWork, seed: int, updates: int = 0) -> RunConfig:
-    trainer = replace(SINGLE_STEP.trainer, steps=updates or options.start_updates, seed=seed)
+    trainer = replace(SINGLE_STEP.trainer, updates=updates or options.start_updates, seed=seed)
     return RunConfig(replace(BASELINE, codec_from=COARSE, coarse_from=COARSE, denoiser=SMALL), trainer=trainer)
 
 
 def finish_config(options: EqualWork, seed: int, start: Path) -> RunConfig:
     preset = finish(options.loss)
-    trainer = replace(preset.trainer, steps=options.finish_updates, seed=seed)
+    trainer = replace(preset.trainer, updates=options.finish_updates, seed=seed)
     return RunConfig(replace(preset.objective, init=str(start)), trainer=trainer)
 
 

@@ -140,7 +140,7 @@ def costs(names: list[str]) -> str:
         run = json.loads((CHECKPOINTS / name / "run.json").read_text())
         config, cost = upgraded(run["config"]), run["cost"]
         trainer, loss = config["trainer"], config["objective"].get("loss", "of one step")
-        samples = trainer["steps"] * trainer["batch_size"]
+        samples = trainer["updates"] * trainer["batch_size"]
         rows.append([name, loss, f"{samples:,}", f"{cost['flop'] / 1e15:.2f}", f"{cost['seconds'] / 60:.0f}"])
     note = "\nBeside the codec, the coarse path and, for the others, `single-step`: see [training.md](training.md).\n"
     return table(["model", "loss", "samples", "PFLOP", "minutes"], rows) + note
