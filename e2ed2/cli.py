@@ -168,18 +168,31 @@ def evaluate_command(arguments: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from e2ed2.evaluation.results import rows
     from e2ed2.evaluation.run import Evaluate, evaluate
+    from e2ed2.inference.request import slug
 
-    options = tyro.cli(Evaluate, prog="python -m e2ed2 evaluate", args=arguments)
-    result = evaluate(options)
-    table = Table("figure", "value", title=f"{options.model}, {options.steps} steps, {options.split}")
-    for group in ("distance", "alignment", "cost"):
-        for name, value in result[group].items():
-            table.add_row(f"{group}: {name}", "-" if value is None else f"{value:.4g}")
-    for name in ("diversity_ratio", "nearest_training_lpips"):
-        table.add_row(name.replace("_", " "), "-" if result[name] is None else f"{result[name]:.4g}")
-    Console().print(table)
-    print(options.out)
+    @dataclass(frozen=True)
+    class Command:
+        models: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+        """Bundled models by their names, models' folders, or those of any diffusers pipelines."""
+        options: Annotated[Evaluate, tyro.conf.arg(name="")] = field(default_factory=Evaluate)
+
+    short = {"--data": "--data.path"}
+    words = [short.get(word, word.removeprefix("--model=")) for word in arguments if word != "--model"]
+    command = tyro.cli(Command, prog="python -m e2ed2 evaluate", description=Evaluate.__doc__, args=words)
+    options = command.options
+    jobs = [replace(options, model=model) for model in command.models] or [options]
+    if len(jobs) > 1:  # --out is a folder
+        files = (f"{slug(Path(job.model).name)}-{job.steps}-{job.split}.json" for job in jobs)
+        jobs = [replace(job, out=options.out.with_suffix("") / file) for job, file in zip(jobs, files, strict=True)]
+    for job in jobs:
+        result = evaluate(job)
+        table = Table("figure", "value", "95% interval", title=f"{job.called}, {result['choices']['painted']} pictures")
+        for row in rows(result):
+            table.add_row(*row)
+        Console().print(table)
+        print(*filter(None, (result["choices"]["left_out"], job.out)), sep="\n")
 
 
 def data_command(arguments: list[str]) -> None:

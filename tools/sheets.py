@@ -10,7 +10,7 @@ import tyro
 from PIL import Image
 
 from e2ed2.assets import CHECKPOINTS
-from e2ed2.evaluation.prompts import prompts_of
+from e2ed2.evaluation.emoji import prompts_of
 from e2ed2.inference.request import Request, available_models, load, most_steps, paint
 
 SIDE, COLUMNS = 96, 10

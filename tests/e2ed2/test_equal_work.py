@@ -45,16 +45,16 @@ def test_a_mistake_is_one_sentence(tmp_path, monkeypatch, capsys, arguments, wor
     assert len(said.strip().splitlines()) == 1
 
 
-def test_another_limit_measures_again(tmp_path, monkeypatch):
+def test_another_number_of_captions_measures_again(tmp_path, monkeypatch):
     asked = []
 
     def evaluate(options):
-        asked.append(options.limit)
-        result = FIGURES | {"settings": {"limit": options.limit}}
+        asked.append(options.captions)
+        result = FIGURES | {"settings": {"captions": options.captions}}
         options.out.write_text(json.dumps(result))
         return result
 
     monkeypatch.setattr(equal_work, "evaluate", evaluate)
-    for limit in (150, 150, 20, 20):
-        assert measured(EqualWork(limit=limit), tmp_path / "model", 4) == {"fd": 1.0, "kid": 0.1, "top1": 0.5}
+    for captions in (150, 150, 20, 20):
+        assert measured(EqualWork(captions=captions), tmp_path / "model", 4) == {"fd": 1.0, "kid": 0.1, "top1": 0.5}
     assert asked == [150, 20]

@@ -1,20 +1,39 @@
 """Figures without people: what they say on cases whose answer is known."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMPipeline,
+    DDPMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
+from PIL import Image
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-import e2ed2.evaluation.run as module
+import e2ed2.evaluation.emoji as emoji
+import e2ed2.evaluation.generators as generators
 from e2ed2.data.pictures import DataConfig, load_pictures
+from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
+from e2ed2.evaluation.emoji import chosen, drawings, prompts_of
 from e2ed2.evaluation.features.held_out import SIZE, HeldOutEncoder
+from e2ed2.evaluation.generators import load_generator, sample_all
+from e2ed2.evaluation.judges import distances
+from e2ed2.evaluation.metrics.diversity import diversity_ratio
+from e2ed2.evaluation.metrics.nearest import nearest_distance
 from e2ed2.evaluation.metrics.retrieval import RetrievalHead, align, fit_head, load_head
-from e2ed2.evaluation.metrics.variety import diversity_ratio, nearest_distance
-from e2ed2.evaluation.prompts import chosen, drawings, prompts_of
-from e2ed2.evaluation.run import Evaluate, distances, evaluate
+from e2ed2.evaluation.run import Evaluate, evaluate
+from e2ed2.inference.request import Request, load, paint
+from e2ed2.models.minilm import TextEncoder
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +48,17 @@ def few(parquet):
 
 def test_a_set_has_no_distance_to_itself_and_more_to_noise_than_to_its_half():
     features = torch.randn(200, SIZE, generator=torch.Generator().manual_seed(0))
-    same, half, far = (distances(x, features) for x in (features, features[:100], features + 3))
+    same, half, far = (values(distances(x, features)) for x in (features, features[:100], features + 3))
     assert abs(same["fd"]) < 1e-3
     assert same["precision"] == same["recall"] == 1
     assert same["fd"] < half["fd"] < far["fd"]
     assert far["kid"] > half["kid"]
-    assert distances(7 * (features + 3), 7 * features) == pytest.approx(far, rel=1e-3)  # no unit of the encoder's own
+    scaled = values(distances(7 * (features + 3), 7 * features))
+    assert scaled == pytest.approx(far, rel=1e-3)  # no unit of the encoder's own
+
+
+def values(figures):
+    return {key.removeprefix("distance."): figure.value for key, figure in figures.items()}
 
 
 def test_copies_have_no_variety_and_the_drawings_themselves_have_all_of_it(encoder, few):
@@ -69,12 +93,12 @@ def test_the_head_learns_which_feature_means_which_name():
 
 
 def test_the_bundled_head_knows_real_drawings_it_has_not_seen(encoder):
-    names = module.concept_names()
+    names = emoji.concept_names()
     pictures = drawings("combo")
     rows = np.arange(0, len(pictures), 6)
     concepts = torch.tensor([names.index(pictures.captions[i]) for i in rows])
     features = encoder.of(pictures.images[rows])
-    assert align(load_head(), features, concepts, None, module.TextEncoder()(names).pooled).top1 > 0.15
+    assert align(load_head(), features, concepts, None, TextEncoder()(names).pooled).top1 > 0.15
 
 
 def test_visitors_prompts_are_a_hundred_and_no_training_caption():
@@ -85,7 +109,7 @@ def test_visitors_prompts_are_a_hundred_and_no_training_caption():
     training = {text.lower() for texts in plain + styled for text in texts}
     assert len({prompt.text for prompt in prompts}) == 100
     assert not training & {prompt.text.lower() for prompt in prompts}
-    assert {prompt.concept for prompt in prompts} <= set(module.concept_names())
+    assert {prompt.concept for prompt in prompts} <= set(emoji.concept_names())
 
 
 def test_prompts_are_the_same_for_the_same_seed_and_mistakes_are_told():
@@ -96,25 +120,218 @@ def test_prompts_are_the_same_for_the_same_seed_and_mistakes_are_told():
         prompts_of("combo", 0)
 
 
-def test_evaluation_is_deterministic_and_goes_on_where_it_stopped(tiny_model, few, tmp_path, monkeypatch):
-    monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
+@pytest.fixture
+def small(few, tmp_path, monkeypatch):
+    """The bundled benchmark on a few drawings; nothing of the person's own is read or written."""
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path / "home"))
     shown = replace(few, captions=["red apple"] * 6 + ["cat face"] * 6 + few.captions[12:])
-    monkeypatch.setattr(module, "drawings", lambda split: shown)
-    options = Evaluate(model=str(tiny_model), steps=1, split="visitor", limit=4, captions=2, out=tmp_path / "a.json")
-    monkeypatch.setattr(module, "concept_names", lambda: sorted({p.concept for p in prompts_of("visitor", 100)}))
+    monkeypatch.setattr(emoji, "drawings", lambda split: shown)
+    monkeypatch.setattr(emoji, "concept_names", lambda: sorted({p.concept for p in prompts_of("visitor", 100)}))
+    return Evaluate(steps=1, split="visitor", captions=4, variety=2, nearest=2, out=tmp_path / "a.json")
+
+
+def test_evaluation_is_deterministic_and_goes_on_where_it_stopped(tiny_model, small, tmp_path, monkeypatch):
+    options = replace(small, model=str(tiny_model))
     first = evaluate(options)
-    painted = sorted((tmp_path / "runs").rglob("*.png"))
-    painted[0].unlink()
-    calls = []
-    paint = module.paint
-    monkeypatch.setattr(module, "paint", lambda *args: calls.append(args) or paint(*args))
+    sampled = sorted((tmp_path / "home" / "runs").rglob("*.png"))
+    assert len(sampled) == 4 + 8
+    sampled[0].unlink()
+    asked = []
+    monkeypatch.setattr(generators, "sample", lambda *given: asked.append(len(given[1])) or sample(*given))
+    monkeypatch.setattr("e2ed2.evaluation.run.cost", lambda call: {})
     second = evaluate(replace(options, out=tmp_path / "b.json"))
-    assert len(calls) == 1
+    assert asked in ([4], [8])  # the batch in which one is missing, and no other
     for group in ("distance", "alignment", "diversity_ratio", "nearest_training_lpips"):
         assert first[group] == second[group]
     written = json.loads((tmp_path / "a.json").read_text())
     assert written["choices"]["painted"] == 4
     assert written["cost"]["gflop"] > 0
+    assert written["settings"]["captions"] == 4
+
+
+def test_pictures_in_batches_are_those_of_the_pages_but_for_rounding(tmp_path, monkeypatch):
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
+    prompts, seeds = ["red apple, noto style", "a very happy cat on a green hill", "house"], [3, 4, 5]
+    batch = sample_all(load_generator("l2-lpips", 2), prompts, seeds, 128)
+    pipeline = load("l2-lpips")
+    for image, prompt, seed in zip(batch, prompts, seeds, strict=True):
+        alone = np.asarray(paint(pipeline, Request(prompt, "l2-lpips", 2, seed)))
+        assert np.abs(image.astype(int) - alone).max() <= 1
+
+
+def test_a_reader_stands_between_the_prompt_and_the_model(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
+    model = load_generator(str(tiny_model), 1)
+    read = sample_all(model, ["kitty", "kitty"], [1, 2], 32, read=lambda prompt, seed: f"{prompt} read with {seed}")
+    assert np.array_equal(read, sample_all(model, ["kitty read with 1", "kitty read with 2"], [1, 2], 32))
+    assert not np.array_equal(read, sample_all(model, ["kitty", "kitty"], [1, 2], 32))
+
+
+def test_figures_are_of_what_was_asked_not_of_what_was_read(tiny_model, small, monkeypatch):
+    options = replace(small, model=str(tiny_model), variety=0, nearest=0)
+    concepts = []
+    monkeypatch.setattr(
+        "e2ed2.evaluation.judges.align", lambda *given: concepts.append(given[2].tolist()) or align(*given)
+    )
+    exact = evaluate(options)
+    read = evaluate(options, read=lambda prompt, seed: "red apple, noto style")
+    assert concepts[0] == concepts[1]
+    assert read["distance"] != exact["distance"]
+
+
+@pytest.fixture(scope="session")
+def any_pipeline(tmp_path_factory):
+    """A Stable Diffusion of a few thousand random weights, as diffusers writes it."""
+    folder = tmp_path_factory.mktemp("pipelines") / "tiny-sd"
+    letters = [*"abcdefghijklmnopqrstuvwxyz,"]
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    (folder / "words").mkdir(parents=True)
+    (folder / "words" / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
+    (folder / "words" / "merges.txt").write_text("#version: 0.2\n")
+    files = (str(folder / "words" / name) for name in ("vocab.json", "merges.txt"))
+    tokenizer = CLIPTokenizer(*files, model_max_length=16)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    tokens = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1, "max_position_embeddings": 16}
+    torch.manual_seed(0)
+    text = CLIPTextModel(CLIPTextConfig(vocab_size=len(words), **sizes, **tokens))
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        layers_per_block=1,
+        block_out_channels=(8,),
+        norm_num_groups=4,
+        down_block_types=("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",),
+        cross_attention_dim=16,
+        attention_head_dim=2,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        norm_num_groups=4,
+        sample_size=32,
+    )
+    scheduler = DDIMScheduler(clip_sample=False, steps_offset=1)
+    parts = (vae, text, tokenizer, unet, scheduler, None, None)
+    StableDiffusionPipeline(*parts, requires_safety_checker=False).save_pretrained(folder)
+    return folder
+
+
+def test_any_pipeline_of_diffusers_is_judged_like_ours(any_pipeline, small, called, monkeypatch):
+    result = evaluate(replace(small, model=str(any_pipeline), variety=0, nearest=0))
+    assert result["choices"]["painted"] == 4
+    assert result["choices"]["weights"].startswith("tiny-sd-1-")
+    one, other = load_generator(str(any_pipeline), 1)(["red apple", "red apple"], [1, 2])
+    assert np.asarray(one).any()
+    assert np.asarray(one).tolist() != np.asarray(other).tolist()
+
+
+def test_a_pipeline_that_reads_no_prompt_is_refused(any_pipeline, tmp_path, called):
+    unet = UNet2DModel(
+        sample_size=8, block_out_channels=(32,), down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",)
+    )
+    DDPMPipeline(unet, DDPMScheduler()).save_pretrained(tmp_path / "ddpm")
+    assert "takes no prompt" in called("evaluate", tmp_path / "ddpm", code=2).err
+    shutil.copytree(any_pipeline, tmp_path / "broken")
+    (tmp_path / "broken" / "model_index.json").write_text("{")
+    assert "cannot be loaded as a diffusers pipeline" in called("evaluate", tmp_path / "broken", code=2).err
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder of pictures made elsewhere: five of prompts of the split `visitor`, one of none."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    prompts = [prompt.text for prompt in prompts_of("visitor", 5)]
+    lines = ["file_name\tprompt"]
+    for number, prompt in enumerate([*prompts, "an invoice"]):
+        Image.effect_mandelbrot((40, 48), (-2, -1.5, 1, 1.5), 10 + number).convert("RGB").save(folder / f"{number}.png")
+        lines.append(f"{number}.png\t{prompt}")
+    (folder / "metadata.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_pictures_made_elsewhere_are_judged(elsewhere, small, capsys):
+    result = evaluate(replace(small, images=str(elsewhere), captions=4))
+    assert result["choices"]["painted"] == 5
+    assert (result["settings"]["model"], result["settings"]["steps"]) == ("elsewhere", 0)
+    assert result["alignment"]["top1"] is not None
+    assert result["nearest_training_lpips"] > 0
+    assert result["diversity_ratio"] is None  # a folder cannot be asked for more
+    assert result["cost"] == {}
+    said = capsys.readouterr().out
+    assert "1 of 6" in said
+    assert "an invoice" in said
+
+
+def test_what_sample_writes_can_be_judged(elsewhere, small):
+    lines = [line.split("\t") for line in (elsewhere / "metadata.csv").read_text().splitlines()[1:]]
+    (elsewhere / "metadata.csv").unlink()
+    (elsewhere / "manifest.jsonl").write_text("".join(json.dumps({"file": f, "prompt": p}) + "\n" for f, p in lines))
+    assert evaluate(replace(small, images=str(elsewhere), nearest=0))["choices"]["painted"] == 5
+
+
+def test_ones_own_pictures_are_compared_with_and_what_is_left_out_is_said(tiny_model, parquet, small, called):
+    data = DataConfig(path=str(parquet), resolution=32)
+    own = evaluate(replace(small, model=str(tiny_model), data=data, captions=6))
+    assert own["settings"]["split"] == str(parquet)
+    assert own["choices"]["real"] == 48
+    assert own["distance"]["fd"] > 0
+    assert own["alignment"] == {}
+    words = (
+        "--data",
+        parquet,
+        "--data.resolution",
+        32,
+        "--captions",
+        4,
+        "--steps",
+        1,
+        "--nearest",
+        0,
+        "--out",
+        small.out,
+    )
+    said = called("evaluate", tiny_model, *words).out
+    assert "bundled drawings only" in said
+
+
+def test_several_models_are_measured_each_into_its_file(tiny_model, small, called, tmp_path):
+    words = (
+        "--split",
+        "visitor",
+        "--steps",
+        1,
+        "--captions",
+        4,
+        "--variety",
+        0,
+        "--nearest",
+        0,
+        "--out",
+        tmp_path / "all",
+    )
+    called("evaluate", tiny_model, tiny_model, "--model", tiny_model, *words)
+    assert [file.name for file in (tmp_path / "all").iterdir()] == ["tiny-1-visitor.json"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: shutil.rmtree(folder), "There is no folder"),
+        (lambda folder: (folder / "metadata.csv").unlink(), "no picture with a caption"),
+        (lambda folder: (folder / "metadata.csv").write_text("file_name,title\n0.png,cat\n"), "no column prompt"),
+        (lambda folder: (folder / "metadata.csv").write_text("file_name,prompt\n0.png,cat\n1.png,\n"), "1.png"),
+        (lambda folder: (folder / "metadata.csv").write_text("file_name,prompt\n0.png,cat\n"), "at least 4"),
+        (lambda folder: (folder / "0.png").write_text("no picture"), "0.png cannot be read"),
+        (lambda folder: (folder / "manifest.jsonl").write_text('{"prompt": "cat"}'), "line 1 of manifest.jsonl"),
+    ],
+)
+def test_a_folder_that_cannot_be_judged_is_one_sentence(elsewhere, small, called, spoil, words):
+    spoil(elsewhere)
+    said = called("evaluate", "--images", elsewhere, "--split", "visitor", code=2).err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
 
 
 def test_prompts_are_of_the_drawings_that_the_seed_chooses():
@@ -124,9 +341,18 @@ def test_prompts_are_of_the_drawings_that_the_seed_chooses():
     ]
 
 
-def test_too_few_prompts_are_refused_before_any_is_painted(called):
-    assert "at least 4" in called("evaluate", "--model", "l2", "--limit", 3, code=2).err
-
-
-def test_the_command_says_what_is_wrong_in_one_sentence(called):
-    assert "No model 'nobody'" in called("evaluate", "--model", "nobody", code=2).err
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("l2", "--captions", 3), "at least 4"),
+        (("--model", "l2", "--limit", 3), "at least 4"),
+        (("l2", "--steps", 0), "choose 1 to 50"),
+        (("nobody",), "No model 'nobody'"),
+        ((), "Name a model"),
+        (("l2", "--images", "folder"), "leave one of them out"),
+    ],
+)
+def test_a_mistake_is_said_in_one_sentence_before_anything_is_sampled(called, arguments, words):
+    said = called("evaluate", *arguments, code=2).err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1

@@ -6,7 +6,7 @@ python -m e2ed2.evaluation.experiments.ceiling
 """
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -14,9 +14,11 @@ import tyro
 
 from e2ed2.assets import CHECKPOINTS, RESULTS
 from e2ed2.data.pictures import Pictures
+from e2ed2.evaluation.benchmark import Sampled
+from e2ed2.evaluation.emoji import chosen, concept_names, drawings, prompts_of
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
-from e2ed2.evaluation.prompts import chosen, drawings, prompts_of
-from e2ed2.evaluation.run import alignment, distances
+from e2ed2.evaluation.judges import Alignment, Distance
+from e2ed2.evaluation.results import as_result
 from e2ed2.inference.pipeline import to_image
 from e2ed2.models.codec import Codec
 from e2ed2.models.weights import load_codec
@@ -25,18 +27,22 @@ OUT = RESULTS / "ceiling.json"
 SPLITS = ("train", "combo")
 
 
-def main(limit: int = 150, seed: int = 0) -> None:
-    """Measure `limit` drawings of each split, chosen by `seed` as the prompts of the models are."""
-    codec, encoder = load_codec(CHECKPOINTS / "coarse"), HeldOutEncoder()
+def main(captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000, seed: int = 0) -> None:
+    """Measure so many drawings of each split, chosen by `seed` as the prompts of the models are."""
+    codec, encoder, aligned = load_codec(CHECKPOINTS / "coarse"), HeldOutEncoder(), Alignment(concept_names())
     found: dict[str, dict[str, Any]] = {"real drawings": {}, "through the codec": {}}
     for split in SPLITS:
-        pictures = drawings(split)
-        rows, prompts = chosen(len(pictures), limit, seed), prompts_of(split, limit, seed)
-        real = encoder.of(pictures.images, f"drawings of split {split}")
-        decoded = encoder.of(through(codec, pictures, rows), "decoded drawings")
-        for name, features in (("real drawings", real[rows]), ("through the codec", decoded)):
-            found[name][split] = {"distance": distances(features, real), "alignment": alignment(features, prompts)}
-    OUT.write_text(json.dumps({"limit": limit, "seed": seed, "pictures": found}, indent=2) + "\n")
+        pictures, prompts = drawings(split), prompts_of(split, captions, seed)
+        rows = chosen(len(pictures), captions, seed)
+        distance = Distance(encoder.of(pictures.images, f"drawings of split {split}"))
+        for name, images in (
+            ("real drawings", pictures.images[rows]),
+            ("through the codec", through(codec, pictures, rows)),
+        ):
+            sampled = Sampled(prompts, images, encoder.of(images, name))
+            result = as_result({}, {}, distance(sampled) | aligned(sampled))
+            found[name][split] = {group: result[group] for group in ("distance", "alignment", "intervals")}
+    OUT.write_text(json.dumps({"captions": captions, "seed": seed, "pictures": found}, indent=2) + "\n")
     print(OUT)
 
 

@@ -12,14 +12,15 @@ import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from scipy.stats import t as student
 
 from e2ed2.assets import CHECKPOINTS, RESULTS
 from e2ed2.errors import exit_on_user_error
-from e2ed2.evaluation.run import Evaluate, check_limit, evaluate
+from e2ed2.evaluation.results import read_result
+from e2ed2.evaluation.run import Evaluate, check_captions, evaluate
 from e2ed2.files import runs_folder
 from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.training.config import RunConfig
@@ -40,12 +41,12 @@ class EqualWork:
     start_updates: int = 2000
     finish_updates: int = 1000
     """End to end; as many single-step ones as cost the same."""
-    limit: int = 150
-    """Prompts for each figure."""
+    captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000
+    """For each figure."""
     runs: Path = field(default_factory=lambda: runs_folder() / "equal-work")
 
     def __post_init__(self) -> None:
-        check_limit(self.limit)
+        check_captions(self.captions)
 
 
 @exit_on_user_error()
@@ -106,9 +107,9 @@ def matched_updates(flop: float, of_one: float) -> int:
 
 def measured(options: EqualWork, folder: Path, steps: int) -> dict[str, float]:
     out = folder.parent / f"evaluation-{steps}.json"
-    wanted = Evaluate(str(folder), steps=steps, split="train", limit=options.limit, captions=0, nearest=0, out=out)
-    result = json.loads(out.read_text()) if out.is_file() else {}
-    if not result or result["settings"]["limit"] != options.limit:
+    wanted = Evaluate(str(folder), steps=steps, split="train", captions=options.captions, variety=0, nearest=0, out=out)
+    result = read_result(out) if out.is_file() else {}
+    if not result or result["settings"]["captions"] != options.captions:
         result = evaluate(wanted)
     return {"fd": result["distance"]["fd"], "kid": result["distance"]["kid"], "top1": result["alignment"]["top1"]}
 

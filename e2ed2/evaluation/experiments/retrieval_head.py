@@ -9,10 +9,9 @@ from dataclasses import asdict
 import torch
 
 from e2ed2.assets import RESULTS, RETRIEVAL_HEAD
+from e2ed2.evaluation.emoji import concept_names, drawings
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.metrics.retrieval import STYLES, align, fit_head, save_head
-from e2ed2.evaluation.prompts import drawings
-from e2ed2.evaluation.run import concept_names
 from e2ed2.models.minilm import TextEncoder
 
 REAL = RESULTS / "real.json"

@@ -13,6 +13,7 @@ python -m e2ed2.evaluation.report.run --times
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.progress import track
@@ -20,9 +21,11 @@ from rich.progress import track
 from e2ed2.assets import RESULTS
 from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
+from e2ed2.evaluation.generators import fingerprint, folder_of, load_generator
 from e2ed2.evaluation.report.claims import BASELINES
 from e2ed2.evaluation.report.page import Found, write_page
-from e2ed2.evaluation.run import Evaluate, cost, evaluate, fingerprint
+from e2ed2.evaluation.results import as_result, read_result, write_result
+from e2ed2.evaluation.run import Evaluate, cost_of, evaluate
 from e2ed2.inference.request import STEPS, available_models, load, most_steps
 
 FOLDER = RESULTS
@@ -33,8 +36,8 @@ OTHER_SPLITS = ("combo", "concept", "visitor")
 @dataclass(frozen=True)
 class Results:
     models: tuple[str, ...] = tuple(available_models())
-    limit: int = 150
-    """Prompts for each figure."""
+    captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000
+    """For each figure."""
     times: bool = False
     """Nothing is measured but how long a picture takes: all in one go, so that they can be compared."""
 
@@ -51,7 +54,7 @@ def main() -> None:
 
 def read_found() -> Found:
     """Everything that was measured."""
-    models = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*-*-*.json"))]
+    models = [read_result(file) for file in sorted(FOLDER.glob("*-*-*.json"))]
     real, ceiling = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("real", "ceiling"))
     same_work = json.loads(EQUAL_WORK.read_text()) if EQUAL_WORK.is_file() else {}
     return Found(models, real, ceiling, same_work)
@@ -59,28 +62,28 @@ def read_found() -> Found:
 
 def measure(options: Results) -> None:
     for name in options.models:
-        for wanted in plan(name, options.limit):
+        for wanted in plan(name, options.captions):
             if not up_to_date(wanted):
                 print(f"{wanted.model}, {wanted.steps} steps, {wanted.split}", flush=True)
                 evaluate(wanted)
 
 
 def measure_times() -> None:
-    for file in track(sorted(FOLDER.glob("*-*-*.json")), "painting"):
-        found = json.loads(file.read_text())
-        if found["settings"]["model"] in available_models():
-            found["cost"] = cost(load(found["settings"]["model"]), found["settings"]["steps"])
-            file.write_text(json.dumps(found, indent=2) + "\n")
+    for file in track(sorted(FOLDER.glob("*-*-*.json")), "sampling"):
+        found = read_result(file)
+        if (model := found["settings"]["model"]) in available_models():
+            figures = cost_of(load_generator(model, found["settings"]["steps"]))
+            write_result(found | {"cost": as_result({}, {}, figures)["cost"]}, file)
 
 
-def plan(name: str, limit: int) -> list[Evaluate]:
+def plan(name: str, captions: int) -> list[Evaluate]:
     """Every number of steps on `train`; of bundled models, the other splits at the most steps that each takes."""
     bundled = name in available_models()
     label = name if bundled else Path(name).parent.name
     most = most_steps(load(name))
-    quick = Evaluate(model=name, label=label, limit=limit, captions=0, nearest=0)
+    quick = Evaluate(model=name, label=label, captions=captions, variety=0, nearest=0)
     wanted = [replace(quick, steps=count, split="train") for count in STEPS if count < most]
-    wanted.append(replace(quick, steps=most, split="train", captions=Evaluate.captions, nearest=100))
+    wanted.append(replace(quick, steps=most, split="train", variety=Evaluate.variety, nearest=Evaluate.nearest))
     wanted += [replace(quick, steps=most, split=split) for split in OTHER_SPLITS if bundled]
     if label in BASELINES:
         wanted += [replace(quick, steps=count, split="train") for count in MORE_STEPS]
@@ -90,10 +93,10 @@ def plan(name: str, limit: int) -> list[Evaluate]:
 def up_to_date(wanted: Evaluate) -> bool:
     if not wanted.out.is_file():
         return False
-    found = json.loads(wanted.out.read_text())
-    decisive = ("steps", "split", "limit", "seed", "captions", "nearest")
+    found = read_result(wanted.out)
+    decisive = ("steps", "split", "captions", "seed", "variety", "nearest")
     same = all(found["settings"].get(name) == getattr(wanted, name) for name in decisive)
-    return same and found["choices"]["weights"] == fingerprint(wanted)
+    return same and found["choices"]["weights"] == fingerprint(folder_of(wanted.model), wanted.steps)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
-"""Does the noise change the picture? And is the picture only a copy?"""
+"""Does the noise change the picture?"""
 
 from itertools import combinations
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 
@@ -25,12 +23,3 @@ def _spread(encoder: HeldOutEncoder, groups: list[np.ndarray], what: str) -> flo
     pairs = [list(combinations(group, 2)) for group in groups]
     distances = encoder.distances([pair for group in pairs for pair in group], what)
     return torch.stack([part.mean() for part in distances.split([len(group) for group in pairs])]).mean().item()
-
-
-def nearest_distance(
-    encoder: HeldOutEncoder, pictures: np.ndarray, features: Tensor, training: np.ndarray, training_features: Tensor
-) -> float:
-    """Mean LPIPS from each picture to the training drawing nearest to it in the encoder's features; 0 = all copied."""
-    nearest = (F.normalize(features, dim=1) @ F.normalize(training_features, dim=1).T).argmax(dim=1).tolist()
-    pairs = [(picture, training[i]) for picture, i in zip(pictures, nearest, strict=True)]
-    return encoder.distances(pairs, "with the nearest drawings").mean().item()

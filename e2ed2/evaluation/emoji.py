@@ -1,0 +1,84 @@
+"""The benchmark of the bundled drawings: things that six artists drew, named as they are captioned or by visitors."""
+
+import csv
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from e2ed2.assets import VISITOR_PROMPTS
+from e2ed2.data.pictures import DataConfig, Pictures, load_pictures
+from e2ed2.errors import UserError
+from e2ed2.evaluation.benchmark import Benchmark, Metric, Prompt
+from e2ed2.evaluation.features.held_out import HeldOutEncoder
+from e2ed2.evaluation.judges import Alignment, Distance, Diversity, Nearest
+
+SPLITS = ("train", "combo", "concept", "visitor")
+ARTISTS = 5  # at least so many drew a thing whose samples are to be as varied
+
+
+@dataclass(frozen=True)
+class Emoji:
+    """What is asked of a model, and what is measured."""
+
+    split: str = "combo"
+    captions: int | None = None  # at most; None takes all
+    seed: int = 0  # of the choice of captions
+    variety: int = 0  # captions without a style for the diversity ratio
+    nearest: int = 0  # pictures whose nearest training drawing is looked for
+
+    def benchmark(self, encoder: HeldOutEncoder) -> Benchmark:
+        prompts = prompts_of(self.split, self.captions, self.seed)
+        training = drawings("train")
+        real = drawings("combo") if self.split == "combo" else training
+        known = encoder.of(training.images, "the training drawings")
+        features = known if real is training else encoder.of(real.images, "the real drawings")
+        metrics: list[Metric] = [Distance(features), Alignment(concept_names())]
+        if self.variety:
+            metrics.append(self._diversity(encoder, training))
+        if self.nearest:
+            metrics.append(Nearest(encoder, self.nearest, training.images, known))
+        return Benchmark(f"split {self.split}", prompts, real.images, tuple(metrics))
+
+    def _diversity(self, encoder: HeldOutEncoder, training: Pictures) -> Diversity:
+        rows: dict[str, list[int]] = defaultdict(list)
+        for row, name in enumerate(training.captions):
+            rows[name].append(row)
+        names = sorted(name for name, of_it in rows.items() if len(of_it) >= ARTISTS)
+        some = [names[i] for i in chosen(len(names), self.variety, self.seed)]
+        return Diversity(encoder, some, [training.images[rows[name]] for name in some])
+
+
+def prompts_of(split: str, limit: int | None, seed: int = 0) -> list[Prompt]:
+    """At most `limit` prompts in an order that `seed` decides: captions with their style, or visitors' own words."""
+    if split not in SPLITS:
+        raise UserError(f"Unknown split {split!r}: choose one of {', '.join(SPLITS)}.")
+    if limit is not None and limit < 1:
+        raise UserError(f"{limit} captions leave nothing to sample: choose at least 1.")
+    if split == "visitor":
+        with open(VISITOR_PROMPTS, newline="") as file:
+            prompts = [Prompt(row["prompt"], row["concept"], "") for row in csv.DictReader(file)]
+    else:
+        pictures = drawings(split)
+        prompts = [
+            Prompt(f"{name}, {style} style", name, style)
+            for name, style in zip(pictures.captions, pictures.styles, strict=True)
+        ]
+    return [prompts[i] for i in chosen(len(prompts), limit, seed)]
+
+
+def chosen(count: int, limit: int | None, seed: int) -> np.ndarray:
+    """At most `limit` of `count` rows."""
+    return np.random.default_rng(seed).permutation(count)[:limit]
+
+
+@cache
+def drawings(split: str) -> Pictures:
+    """The real drawings of a split of the bundled set."""
+    return load_pictures(DataConfig(split=split))
+
+
+def concept_names() -> list[str]:
+    """Every concept of the bundled set, seen in training or not."""
+    return sorted({name for split in ("train", "combo", "concept") for name in drawings(split).captions})

@@ -1,0 +1,232 @@
+"""Who makes the pictures that are judged: our models, any diffusers pipeline, or somebody's folder of images."""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from PIL import Image
+from rich.progress import track
+
+from e2ed2.data.decode import decode
+from e2ed2.data.pictures import square
+from e2ed2.data.sources import Row, as_unreadable, read_table, records
+from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.diffusion.sampler import sample
+from e2ed2.errors import UserError
+from e2ed2.evaluation.benchmark import Benchmark, Prompt, Sampled
+from e2ed2.evaluation.features.held_out import HeldOutEncoder
+from e2ed2.evaluation.metrics.precision_recall import FEWEST
+from e2ed2.files import runs_folder
+from e2ed2.inference.device import pick_device
+from e2ed2.inference.pipeline import E2ED2Pipeline, to_image
+from e2ed2.inference.request import available_models, load
+from e2ed2.models.weights import WEIGHTS, digest
+
+BATCH = 32
+INDEX = "model_index.json"  # of a diffusers pipeline's folder
+MANIFEST = "manifest.jsonl"  # of `python -m e2ed2 sample`
+TEXTS = ("prompt", "caption", "text")
+
+Read = Callable[[str, int], str]  # (prompt, seed) => the caption that is sampled instead
+
+
+class Generator(Protocol):
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides a picture but prompt and seed."""
+        ...
+
+    def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
+        """One picture for each prompt, from its own seed."""
+        ...
+
+
+@dataclass(frozen=True)
+class OurModel:
+    """A model of this project. Pictures are sampled in batches: they may differ from those of the pages by rounding."""
+
+    pipeline: E2ED2Pipeline
+    steps: int
+    fingerprint: str
+
+    @torch.no_grad()
+    def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
+        denoiser, device = self.pipeline.denoiser, self.pipeline.device
+        shape = (1, denoiser.config.channels, denoiser.config.grid, denoiser.config.grid)
+        noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        z = torch.cat(noises).to(device, denoiser.dtype)
+        text = self.pipeline.text_encoder([prompt.strip() for prompt in prompts]).to(device, denoiser.dtype)
+        latents = sample(denoiser, z, text, uniform_levels(self.steps))
+        return [to_image(image) for image in self.pipeline.codec.decode(latents)]
+
+
+@dataclass(frozen=True)
+class AnyPipeline:
+    """A text-to-image pipeline of diffusers, with its own guidance."""
+
+    pipeline: Any
+    steps: int
+    fingerprint: str
+
+    def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return self.pipeline(list(prompts), num_inference_steps=self.steps, generator=generators).images
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Pictures made elsewhere; a picture's seed is its place in the table."""
+
+    path: Path
+    texts: list[str]  # the prompt of each picture
+    rows: list[Row]
+    fingerprint: str = ""
+
+    def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
+        return [decode(self.rows[seed].image, self.rows[seed].name) for seed in seeds]
+
+    def of(self, benchmark: Benchmark) -> tuple[list[Prompt], list[int]]:
+        """The pictures that the benchmark can judge: each one's prompt and place.
+
+        Raises:
+            UserError: too few are of its prompts.
+        """
+        known = {_folded(prompt.text): prompt for prompt in benchmark.prompts}
+        if benchmark.any_prompt:
+            known = {_folded(text): Prompt(text) for text in self.texts}
+        places = [place for place, text in enumerate(self.texts) if _folded(text) in known]
+        if others := [text for text in self.texts if _folded(text) not in known]:
+            print(
+                f"{len(others)} of {len(self.texts)} pictures in {self.path} have prompts that are not of "
+                f"{benchmark.name}, such as “{others[0]}”: they are left out.",
+                flush=True,
+            )
+        if len(places) < FEWEST:
+            raise UserError(
+                f"{len(places)} pictures in {self.path} have a prompt of {benchmark.name} (such as "
+                f"“{benchmark.prompts[0].text}”): at least {FEWEST} are needed. Choose another --split, or compare "
+                "with pictures of your own: --data FOLDER."
+            )
+        return [known[_folded(self.texts[place])] for place in places], places
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def load_generator(model: str, steps: int, device: str = "") -> OurModel | AnyPipeline:
+    """A bundled model by its name, any of ours by its folder, or any diffusers pipeline by its folder.
+
+    Raises:
+        UserError: there is none, it is damaged, or it takes no prompt.
+    """
+    folder = folder_of(model)
+    if (folder / INDEX).is_file() and not (folder / "denoiser").is_dir():
+        return AnyPipeline(load_pipeline(folder, device), steps, fingerprint(folder, steps))
+    pipeline = load(model, device=device)
+    return OurModel(pipeline, steps, fingerprint(folder, steps))
+
+
+def folder_of(model: str) -> Path:
+    return available_models().get(model, Path(model))
+
+
+def load_pipeline(folder: Path, device: str = "") -> Any:
+    try:
+        pipeline: Any = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, AttributeError, ImportError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"{folder} cannot be loaded as a diffusers pipeline ({reason}): copy it again.") from error
+    taken = inspect.signature(pipeline.__call__).parameters
+    if unknown := {"prompt", "num_inference_steps", "generator"} - taken.keys():
+        kind = type(pipeline).__name__
+        raise UserError(f"{folder} holds a {kind}, which takes no {' and no '.join(sorted(unknown))}: choose another.")
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(pick_device(device))
+
+
+def fingerprint(folder: Path, steps: int) -> str:
+    """Of the weights, those that a model shares with the folders beside it too, and the number of steps."""
+    files = sorted({*folder.rglob("*.safetensors"), *folder.rglob("*.bin"), *folder.parent.glob(f"*/{WEIGHTS}")})
+    told = hashlib.sha256(" ".join([str(steps), *map(digest, files)]).encode())
+    return f"{folder.name}-{steps}-{told.hexdigest()[:12]}"
+
+
+def read_images(folder: Path) -> ImageFolder:
+    """A folder of pictures with their prompts: as a data folder has them, or as `sample` writes them.
+
+    Raises:
+        UserError: there is no such folder, or no table in it that says what each picture is of.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"There is no folder {folder}: give one with pictures and a metadata.csv (columns file_name, prompt)."
+        )
+    with as_unreadable(str(folder)):
+        rows = _sampled(folder) if (folder / MANIFEST).is_file() else read_table(str(folder), "image").rows
+    column = next((name for name in TEXTS if any(row.fields.get(name) for row in rows)), "")
+    if not column:
+        raise UserError(f"The table in {folder} has no column prompt, caption or text: add what each picture is of.")
+    if missing := [row.name for row in rows if not str(row.fields.get(column) or "").strip()]:
+        raise UserError(f"{missing[0]} in {folder} has no {column}: fill it in, or take the picture out of the table.")
+    return ImageFolder(folder, [str(row.fields[column]) for row in rows], rows)
+
+
+def _sampled(folder: Path) -> list[Row]:
+    lines = records(folder / MANIFEST)
+    if unnamed := [number for number, line in enumerate(lines, 1) if not line.get("file")]:
+        raise ValueError(f"line {unnamed[0]} of {MANIFEST} names no file")
+    return [Row(line["file"], folder / line["file"], line) for line in lines]
+
+
+def sample_for(
+    benchmark: Benchmark, generator: Generator, encoder: HeldOutEncoder, seed: int, read: Read | None = None
+) -> Sampled:
+    """One picture for each of its prompts, the first from `seed`, the next from those that follow.
+
+    Args:
+        read: what is sampled instead of a prompt: a reader that turns anybody's words into a known caption.
+    """
+
+    def pictures(texts: Sequence[str]) -> np.ndarray:
+        return sample_all(generator, texts, range(seed, seed + len(texts)), benchmark.side, read)
+
+    if isinstance(generator, ImageFolder):
+        prompts, places = generator.of(benchmark)
+        images, more = sample_all(generator, [prompt.text for prompt in prompts], places, benchmark.side), None
+    else:
+        prompts, more = benchmark.prompts, pictures
+        images = pictures([prompt.text for prompt in prompts])
+    return Sampled(prompts, images, encoder.of(images, "the sampled pictures"), more)
+
+
+def sample_all(
+    generator: Generator, prompts: Sequence[str], seeds: Sequence[int], side: int, read: Read | None = None
+) -> np.ndarray:
+    """uint8 `[N, side, side, 3]`; what an earlier call sampled is read again, whole batches at a time."""
+    texts = [read(*one) for one in zip(prompts, seeds, strict=True)] if read else list(prompts)
+    folder = runs_folder() / "evaluation" / generator.fingerprint
+    images = []
+    for start in track(range(0, len(texts), BATCH), "sampling"):
+        jobs = list(zip(texts[start : start + BATCH], seeds[start : start + BATCH], strict=True))
+        made = _kept(generator, jobs, folder) if generator.fingerprint else generator(*zip(*jobs, strict=True))
+        images += [square(image.convert("RGB"), side) for image in made]
+    return np.stack(images)
+
+
+def _kept(generator: Generator, jobs: list[tuple[str, int]], folder: Path) -> list[Image.Image]:
+    """A batch, from the files of an earlier call where all are there."""
+    files = [folder / f"{hashlib.sha256(f'{seed} {text}'.encode()).hexdigest()[:16]}.png" for text, seed in jobs]
+    if not all(file.is_file() for file in files):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, image in zip(files, generator(*zip(*jobs, strict=True)), strict=True):
+            partial = file.with_suffix(".partial")
+            image.save(partial, "PNG")
+            partial.rename(file)
+    return [Image.open(file) for file in files]

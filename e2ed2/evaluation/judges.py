@@ -1,0 +1,90 @@
+"""Metrics of a benchmark: each holds what it compares with, looks at what was sampled, and gives figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from e2ed2.evaluation.benchmark import Sampled
+from e2ed2.evaluation.features.held_out import HeldOutEncoder, deepest
+from e2ed2.evaluation.metrics.diversity import diversity_ratio
+from e2ed2.evaluation.metrics.figure import Figure, Figures
+from e2ed2.evaluation.metrics.frechet import frechet
+from e2ed2.evaluation.metrics.kernel import kernel_distance
+from e2ed2.evaluation.metrics.nearest import nearest_distance
+from e2ed2.evaluation.metrics.precision_recall import precision_recall
+from e2ed2.evaluation.metrics.retrieval import STYLES, align, load_head
+from e2ed2.models.minilm import TextEncoder
+
+SAMPLES = 4  # of a caption, for the diversity ratio
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Of the pictures from real ones, in the deepest layer of the held-out encoder."""
+
+    real: Tensor  # [M, 5120]
+
+    def __call__(self, sampled: Sampled) -> Figures:
+        return distances(sampled.features, self.real)
+
+
+def distances(features: Tensor, real: Tensor) -> Figures:
+    """In units of the real features' root mean square: KID's polynomial kernel expects numbers about 1."""
+    scale = deepest(real).square().mean().sqrt()
+    ours, theirs = deepest(features) / scale, deepest(real) / scale
+    precision, recall = precision_recall(ours, theirs)
+    return {
+        "distance.fd": frechet(ours, theirs),
+        "distance.kid": kernel_distance(ours, theirs),
+        "distance.precision": precision,
+        "distance.recall": recall,
+    }
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Does the retrieval head find the concept, among all names, and the style?"""
+
+    names: Sequence[str]
+
+    def __call__(self, sampled: Sampled) -> Figures:
+        concepts = torch.tensor([self.names.index(prompt.concept) for prompt in sampled.prompts])
+        styled = all(prompt.style for prompt in sampled.prompts)
+        styles = torch.tensor([STYLES.index(prompt.style) for prompt in sampled.prompts]) if styled else None
+        found = align(load_head(), sampled.features, concepts, styles, TextEncoder()(self.names).pooled)
+        rates = {"top1": found.top1, "top5": found.top5, "style": found.style}
+        return {f"alignment.{name}": Figure(rate) for name, rate in rates.items() if rate is not None}
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """Of samples of one caption without a style, against that of its real drawings."""
+
+    encoder: HeldOutEncoder
+    names: list[str]
+    drawings: list[np.ndarray]  # of each name
+
+    def __call__(self, sampled: Sampled) -> Figures:
+        if sampled.more is None:
+            return {}
+        images = sampled.more([name for name in self.names for _ in range(SAMPLES)])
+        ratio = diversity_ratio(self.encoder, np.split(images, len(self.names)), self.drawings)
+        return {"diversity_ratio": Figure(ratio)}
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Of the first pictures to the training picture that each is most like."""
+
+    encoder: HeldOutEncoder
+    count: int
+    training: np.ndarray
+    features: Tensor  # [M, 5120] of the training pictures
+
+    def __call__(self, sampled: Sampled) -> Figures:
+        images, features = sampled.images[: self.count], sampled.features[: self.count]
+        found = nearest_distance(self.encoder, images, features, self.training, self.features)
+        return {"nearest_training_lpips": Figure(found)}

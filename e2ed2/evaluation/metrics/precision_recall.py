@@ -1,0 +1,15 @@
+"""Which of ours are near real ones, and which real ones near ours (Kynkaanniemi et al. 2019)."""
+
+from torch import Tensor
+from torch_fidelity.metric_prc import prc_features_to_metric
+
+from e2ed2.evaluation.metrics.figure import Figure
+
+PRC = {"prc_neighborhood": 3, "prc_batch_size": 10_000, "save_cpu_ram": False, "verbose": False}
+FEWEST = PRC["prc_neighborhood"] + 1  # each picture needs that many others as neighbours
+
+
+def precision_recall(ours: Tensor, real: Tensor) -> tuple[Figure, Figure]:
+    """Features `[N, D]` and `[M, D]`, at least `FEWEST` of each."""
+    found = prc_features_to_metric(ours, real, **PRC)
+    return Figure(float(found["precision"])), Figure(float(found["recall"]))

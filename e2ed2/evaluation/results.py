@@ -1,0 +1,49 @@
+"""An evaluation as JSON: its figures, their intervals, and every choice that changes a number."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from e2ed2.evaluation.metrics.figure import Figures
+
+Result = dict[str, Any]
+GROUPS = ("distance", "alignment", "cost")
+SINGLE = ("diversity_ratio", "nearest_training_lpips")
+
+
+def as_result(settings: dict[str, Any], choices: dict[str, Any], figures: Figures) -> Result:
+    """Figures `group.name` stand in their group, the others by themselves: null where they were not measured."""
+    found: Result = {"settings": settings, "choices": choices, **{group: {} for group in GROUPS}}
+    found |= dict.fromkeys(SINGLE)
+    for key, figure in figures.items():
+        group, _, name = key.rpartition(".")
+        (found[group] if group else found)[name] = figure.value
+    found["intervals"] = {key: [one.low, one.high] for key, one in figures.items() if one.low is not None}
+    return found
+
+
+def read_result(file: Path) -> Result:
+    """A file of any release: `limit` was what is now `captions`, and `captions` what is now `variety`."""
+    result = json.loads(file.read_text())
+    settings = result["settings"]
+    if "limit" in settings:
+        settings["variety"], settings["captions"] = settings["captions"], settings.pop("limit")
+    return {"intervals": {}} | result
+
+
+def write_result(result: Result, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def rows(result: Result) -> list[tuple[str, str, str]]:
+    """For a table: each figure's name, value and interval."""
+    singles = {name: result[name] for name in SINGLE}
+    found = {f"{group}.{name}": value for group in GROUPS for name, value in result[group].items()} | singles
+    return [
+        (key, _told(value), " to ".join(map(_told, result["intervals"].get(key, ())))) for key, value in found.items()
+    ]
+
+
+def _told(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
