@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
 
 from app.admin.access import add_admin
-from app.engine.painter import Services
+from app.engine.services import Services
 from app.look.theme import CSS, THEME
 from app.settings import ServerSettings
 from app.studies.ready import Studies, studies_or_exit

@@ -5,7 +5,7 @@ from functools import partial
 
 import gradio as gr
 
-from app.engine.painter import Services
+from app.engine.services import Services
 from app.pages.about.page import AboutPage
 from app.pages.compare.page import ComparePage
 from app.pages.generate.page import GeneratePage

@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 import gradio as gr
 
 from app.admin.templates import TEMPLATES
-from app.look.events import afterwards
+from app.look.handlers import afterwards
 from app.studies.ready import Studies
 from study.errors import StudyError
 from study.store.raters import invite

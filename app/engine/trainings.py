@@ -30,7 +30,7 @@ LOSSES = {
     if isinstance(preset.objective, EndToEndConfig) and preset.objective.sampling_steps == STEPS
 }
 FEWEST, MOST = 10, 300  # updates
-SHOWN_EVERY = 10  # updates at most between two looks at what it paints
+SHOWN_EVERY = 10  # updates at most between two sheets of samples
 KEPT = 20  # trainings
 NICENESS = 10  # the pages come first
 
@@ -55,7 +55,7 @@ class State:
     going: bool
     stopping: bool  # it is still going on, until it has saved
     finished: bool
-    sheet: Path | None = None  # what it painted last, below the drawings that it was to paint
+    sheet: Path | None = None  # its latest samples, below the drawings of the same captions
     trouble: str = ""  # what it said before it died
 
 

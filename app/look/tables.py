@@ -34,7 +34,7 @@ MARK = """(...names) => document.querySelectorAll('.cells button').forEach((one)
 
 @dataclass(frozen=True)
 class Cell:
-    picture: Image.Image | None  # None while it is not painted, or where there is none
+    picture: Image.Image | None  # None while it is not there yet, or where there is none
     caption: str = ""
 
 

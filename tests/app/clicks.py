@@ -54,7 +54,7 @@ def there(page: Page) -> None:
 PAGES = {
     "?prompt=rocket&count=8&seed=1": (
         painted,
-        ["Paint", "a castle on a hill", "Your pictures so far", "New random seed each time", "l2: squared error"],
+        ["Generate", "a castle on a hill", "Your pictures so far", "New random seed each time", "l2: squared error"],
     ),
     "compare": (there, ["Compare", "Other noise"]),
     "compare?prompt=sunflower&seed=3": (compared, ["Compare", "energy, 1 step", "Vote on this pair", "Left"]),
@@ -70,7 +70,7 @@ PAGES = {
     ),
     "results": (drawn, ["computing", "Asked for"]),
 }
-FOLLOWING = {"Paint": "Stop", "Your pictures so far": "Forget them", "Start training": "Stop and save"}
+FOLLOWING = {"Generate": "Stop", "Your pictures so far": "Forget them", "Start training": "Stop and save"}
 
 
 @pytest.fixture(scope="module")

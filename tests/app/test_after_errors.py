@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 BUSY = {"detail": "Queue is full. Max size is 64 and size is 64.", "error_code": "queue_full"}
 COME = {  # a page, its button, and what there is to see when the button has done its work
-    "": ("Paint", lambda page: expect(page.locator("#status")).to_contain_text("1 picture in")),
+    "": ("Generate", lambda page: expect(page.locator("#status")).to_contain_text("1 picture in")),
     "compare": ("Compare", lambda page: expect(page.locator("#status")).to_contain_text("the time is of one")),
     "trajectory": ("Watch", lambda page: expect(page.locator("#trajectory img").first).to_be_visible()),
 }
@@ -62,8 +62,8 @@ def test_a_full_queue_leaves_every_button_of_training_usable(open_page, url):
 @pytest.mark.parametrize(
     ("path", "label", "half", "name"),
     [
-        ("", "number input for Steps", "2.5", "Paint"),
-        pytest.param("", "number input for Number of pictures", "2.5", "Paint", marks=pytest.mark.slow),
+        ("", "number input for Steps", "2.5", "Generate"),
+        pytest.param("", "number input for Number of pictures", "2.5", "Generate", marks=pytest.mark.slow),
         ("trajectory", "number input for Steps", "2.5", "Watch"),
         ("training", "number input for Updates", "55.5", "Start training"),
     ],

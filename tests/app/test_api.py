@@ -97,7 +97,7 @@ CASES: dict[str, tuple[tuple, Callable[..., None], list[tuple]]] = {
     "/train": (
         (),
         lambda *_: None,
-        [("nothing", "l2", 50, None, []), ("l2", "x", 50, None, []), ("l2", "l2", 5.5, None, [])],
+        [("nothing", "l2", 50, None), ("l2", "x", 50, None), ("l2", "l2", 5.5, None)],
     ),
     "/stop_training": ((), lambda line, *_: None if "stop" in line.lower() else pytest.fail(line), []),
 }

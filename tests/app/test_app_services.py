@@ -16,13 +16,14 @@ from PIL import Image
 from app import settings as settings_module
 from app.admin.page import build_admin
 from app.engine import catalogue as models_module
-from app.engine import painter as services_module
+from app.engine import services as services_module
 from app.engine.catalogue import Models
-from app.engine.painter import Services
+from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started, Waiting
 from app.engine.queue import Turns
+from app.engine.services import Services
 from app.engine.trainings import Trainings, sentence
 from app.errors import ForgedError
-from app.pages.generate.painting import status, summary
+from app.pages.generate.progress import Progress, summary
 from app.server import serve
 from app.settings import ServerSettings
 from app.studies.ready import Studies
@@ -126,7 +127,7 @@ def test_visitors_share_a_model_and_take_turns(services, monkeypatch):
 
     def visit(settings: Request) -> None:
         ready.wait()
-        services.paint(settings)
+        services.picture(settings)
 
     jobs = [Request("red apple", model, 1, seed) for model in ("l2", "l2-lpips") for seed in range(4)]
     with ThreadPoolExecutor(8) as visitors:
@@ -158,28 +159,43 @@ def test_a_visitor_sees_the_place_in_the_queue_and_may_leave_it(services):
     services.models.load("l2")
     with ExitStack() as before:
         before.enter_context(services.turns.take())
-        waiting = services.emerge(job, left)
-        assert next(waiting) == 1
-        second = services.emerge(job, stopped)
-        assert next(second) == 2
+        waiting = services.sample(job, left)
+        assert next(waiting) == Waiting(1)
+        second = services.sample(job, stopped)
+        assert next(second) == Waiting(2)
         left.set()
     assert list(waiting) == []  # gave the place up
-    assert [type(seen) for seen in second][-2:] == [Image.Image] * 2
+    assert [type(event) for event in second][-2:] == [Estimate, Finished]
     assert len(services.turns) == 0
 
 
-def test_the_place_in_the_queue_in_words():
-    assert status(1, 8, ahead=2) == "**Waiting for your turn:** 2 pictures of other visitors come first. ● ● ○"
-    assert status(1, 8, ahead=1) == "**Waiting for your turn:** 1 picture of another visitor comes first. ● ○"
-    assert (
-        status(2, 8, ahead=1) == status(2, 8, shared=True) == "Painting picture 2 of 8, in turn with other visitors …"
-    )
-    assert status(2, 8) == "Painting picture 2 of 8 …"
+def test_what_happens_in_words(tmp_path):
+    requests = [Request("red apple", "l2", 2, seed) for seed in range(8)]
+    progress = Progress(requests, tmp_path, inside=True)
+
+    def said(event: Event) -> str:
+        progress.add(event)
+        return progress.status
+
+    one = Image.new("RGB", (8, 8))
+    assert said(Loading()) == "Getting the model ready …"
+    assert said(Started(requests[0])) == "Generating picture 1 of 8 …"
+    assert said(Waiting(2)) == "**Waiting for your turn:** 2 pictures of other visitors come first. ● ● ○"
+    assert said(Waiting(1)) == "**Waiting for your turn:** 1 picture of another visitor comes first. ● ○"
+    assert said(Estimate(1, one, shared=False)) == "Generating picture 1 of 8 …"
+    assert progress.pictures == [(one, "step 1 of 2")]
+    progress.add(Finished(requests[0], one))
+    assert progress.pictures == [(str(tmp_path / "red-apple_l2_2-steps_seed-0.png"), "seed 0")]
+    progress.add(Started(requests[1]))
+    assert said(Waiting(1)) == "Generating picture 2 of 8, in turn with other visitors …"
+    assert said(Estimate(1, one, shared=True)) == "Generating picture 2 of 8, in turn with other visitors …"
+    assert said(Ended(1.0)) == "Stopped after 1 of 8 pictures in 1.0 s, seed 0."
+    assert len(progress.pictures) == 1  # the one that was being generated is gone
 
 
 def named(shown: dict) -> dict:
     """What a handler yields, by the components' names."""
-    return {component.elem_id: value for component, value in shown.items()}
+    return {component.elem_id or component.label: value for component, value in shown.items()}
 
 
 def test_stop_ends_this_visitors_pictures_only(services, studies):
@@ -190,14 +206,16 @@ def test_stop_ends_this_visitors_pictures_only(services, studies):
         request = SimpleNamespace(session_hash=who, headers={}, url="http://127.0.0.1/")
         runs.append(generate("red apple", "l2", 1, 7, False, 3, True, request=request))
     for run in runs:
-        shown = [named(next(run))["status"] for _ in range(3)]
-        assert shown == ["Getting the model ready …", "Painting picture 1 of 3 …", "Painting picture 2 of 3 …"]
+        shown = (named(next(run))["status"] for _ in range(9))
+        assert next(shown) == "Getting the model ready …"
+        assert "Generating picture 2 of 3 …" in shown
     services.stop("me")
-    mine, yours = ((len(last[0]), last[1]) for last in (list(run)[-1] for run in runs))  # the last is whole
-    assert mine[0] == 1  # the second one ends with the step that is being made
-    assert mine[1].startswith("Stopped after 1 of 3 pictures in ")
-    assert yours[0] == 3
-    assert yours[1].endswith("seeds 7, 8, 9.")
+    mine, yours = (named(list(run)[-1]) for run in runs)
+    assert mine["status"].startswith("Stopped after 1 of 3 pictures in ")  # the second is given up
+    assert len(mine["pictures"]) == 1
+    assert yours["status"].endswith("seeds 7, 8, 9.")
+    assert len(yours["pictures"]) == 3
+    assert set(mine) == {"pictures", "status", "address", "Seed", "Download", None}  # whole, for clients of the API
 
 
 def test_the_summary_in_words():

@@ -48,7 +48,7 @@ def test_a_chosen_seed_is_kept(open_page, url):
     page.get_by_label("Seed", exact=True).fill("7")
     set_count(page, 1)
     page.get_by_label("Prompt").fill("red apple")
-    page.get_by_role("button", name="Paint").click()
+    page.get_by_role("button", name="Generate").click()
     expect(page.locator("#status")).to_contain_text(re.compile("1 picture in .* seed 7"))
     expect(page.get_by_label("Seed", exact=True)).to_have_value("7")
 
@@ -60,7 +60,7 @@ def test_a_prompt_that_cannot_be_painted_warns_and_stays(open_page, url, prompt,
     visit.page.get_by_label("Prompt").press("Enter")
     expect(visit.page.get_by_test_id("toast-body")).to_contain_text(sentence)
     expect(visit.page.get_by_label("Prompt")).to_have_value(prompt)
-    expect(visit.page.get_by_role("button", name="Paint")).to_be_visible()
+    expect(visit.page.get_by_role("button", name="Generate")).to_be_visible()
     visit.assert_clean()
 
 
@@ -76,7 +76,7 @@ def test_a_phone_shows_the_whole_width(open_page, url):
     page.get_by_label("Prompt").press("Enter")
     expect(page.locator("#status")).to_contain_text("1 picture in")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    expect(page.get_by_role("button", name="Paint")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Generate")).to_be_in_viewport()
 
 
 def test_without_models_the_page_says_how_to_train_one(open_page, start_app, tmp_path):

@@ -235,10 +235,10 @@ def test_stop_leaves_what_is_there(open_page, url):
     field = page.get_by_label("number input for Number of pictures")
     field.fill("8")
     field.blur()
-    page.get_by_role("button", name="Paint").click()
+    page.get_by_role("button", name="Generate").click()
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.locator("#status")).to_contain_text("Stopped")
-    expect(page.get_by_role("button", name="Paint")).to_be_visible()
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
 
 
 @pytest.mark.slow
@@ -278,7 +278,7 @@ def test_a_training_from_the_page_appears_in_generate(start_app, checkpoints, op
     page.get_by_label("number input for Updates").blur()
     page.get_by_role("button", name="Start training").click()
     expect(page.locator("#training-status")).to_contain_text("is finished", timeout=240_000)
-    page.get_by_role("link", name="Paint with it").click()
+    page.get_by_role("link", name="Generate with it").click()
     expect(page.get_by_label("own/l2-lpips-l2-lpips-1")).to_be_checked()
     expect(page.get_by_role("button", name="red square")).to_be_visible()  # examples of what it learned from
     prompt(page).fill("red square")
@@ -300,7 +300,7 @@ def test_a_training_on_the_bundled_drawings_shows_pictures_and_embeds_no_more_th
     page.get_by_role("button", name="Start training").click()
     expect(page.locator("#latest img")).to_be_visible(timeout=240_000)
     expect(page.locator("#training-status")).to_contain_text("is finished", timeout=240_000)
-    page.get_by_role("link", name="Paint with it").click()
+    page.get_by_role("link", name="Generate with it").click()
     expect(page.get_by_label("own/l2-lpips-l2-lpips-1")).to_be_checked()
     painted(page)
     assert "embedding captions" not in next(runs.glob("own/*/log.txt")).read_text()
@@ -314,11 +314,11 @@ def test_a_training_stops_and_goes_on_also_after_a_kill(start_app, checkpoints, 
     runs = tmp_path / "runs"
     files = [{"path": str(path), "meta": {"_type": "gradio.FileData"}} for path in sorted(tmp_path.glob("*.png"))]
     client = Client(start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_RUNS=str(runs)), verbose=False)
-    said, *_ = client.predict("l2", "l2", 300, files, [], api_name="/train")
+    said, *_ = client.predict("l2", "l2", 300, files, api_name="/train")
     assert "getting ready" in said
     start_app.kill()
     client = Client(start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_RUNS=str(runs)), verbose=False)
-    said, *_ = client.predict("l2", "l2", 10, files, [], api_name="/train")
+    said, *_ = client.predict("l2", "l2", 10, files, api_name="/train")
     assert "is going on" in said  # the training outlived the server, which found it again
     said, *_ = client.predict(api_name="/stop_training")
     assert "Stopping after this update" in said

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from app.engine.painter import Services
+from app.engine.services import Services
 from app.server import build_app
 from app.studies.pictures import Order, Wanted, paint_order
 from app.studies.ready import Studies

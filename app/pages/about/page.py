@@ -6,17 +6,17 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.engine.painter import Services
+from app.engine.services import Services
 from app.pages.about.drawing import FIGURE
 from e2ed2.assets import EMOJI
 
 METHOD = """# What this is
 A diffusion model turns noise into a picture in small steps. Usually it practises **one step at a time**: it gets a real
-picture with noise on it and learns to take the noise away. When it paints, it must live with what its own earlier steps
+picture with noise on it and learns to take the noise away. When it generates, it must live with what its own earlier steps
 left, which it never practised, and its mistakes add up.
 
 **End-to-end training**, the idea of
-[E2ED²](https://arxiv.org/abs/2412.21044), practises what painting does: start from pure noise, take all of the few
+[E2ED²](https://arxiv.org/abs/2412.21044), practises what generating does: start from pure noise, take all of the few
 steps, compare *only the finished picture* with the real one, and send the correction back through every step. Since
 there is a finished picture to look at, one can also ask how alike it looks to a viewer, or whether a critic takes it
 for real. The models here differ in just that.
@@ -28,7 +28,7 @@ and the *energy* loss, which asks for variety.
 WEAK = """## Where it is weak
 - The models are small, learned on an ordinary processor, and know about a thousand things that have an emoji, at
   128×128 pixels. Anything else comes out as the nearest of these, or as mud.
-- A caption without a style has six right answers. Squared error is smallest at their average, so those models paint a
+- A caption without a style has six right answers. Squared error is smallest at their average, so those models give a
   blur and ignore the noise. *Energy* is the remedy among the losses here.
 - The same prompt and seed give the same bytes on the same machine, not on every machine.
 """

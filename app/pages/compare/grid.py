@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from PIL import Image
 
-from app.engine.painter import Services, Timed
+from app.engine.services import Services, Timed
 from app.look.tables import Cell, Row, Table
 from app.look.words import counted
 from e2ed2.assets import EMOJI
@@ -36,7 +36,7 @@ def cell_name(key: Key) -> str:
 
 
 def compare(services: Services, prompt: str, models: list[str], seed: int) -> Iterator[dict[Key, Timed]]:
-    """All cells painted so far, after each row."""
+    """All cells so far, after each row."""
     cells: dict[Key, Timed] = {}
     for model in models:
         for steps in services.models.steps(model):
@@ -45,12 +45,12 @@ def compare(services: Services, prompt: str, models: list[str], seed: int) -> It
 
 
 def table_of(models: list[str], cells: Mapping[Key, Timed]) -> Table:
-    """Rows are painted whole: what a painted one lacks, its model was not made for."""
+    """Rows come whole: what one lacks, its model was not made for."""
     made = {model: [steps for one, steps in cells if one == model] for model in models}
 
     def cell(model: str, steps: int) -> Cell:
-        if painted := cells.get((model, steps)):
-            return Cell(painted.picture, f"{painted.seconds:.2f} s")
+        if found := cells.get((model, steps)):
+            return Cell(found.picture, f"{found.seconds:.2f} s")
         return Cell(None, f"{counted(made[model][0], 'step')} only" if made[model] else "")
 
     rows = tuple(Row(model, tuple(cell(model, steps) for steps in STEPS)) for model in models)

@@ -9,18 +9,30 @@ from urllib.parse import urlencode
 import gradio as gr
 from PIL import Image
 
-from app.engine.painter import FRESH_SEEDS, NO_MODELS, Services, Timed
+from app.engine.services import FRESH_SEEDS, NO_MODELS, Services, Timed
 from app.errors import ForgedError
-from app.look.events import FAILED, PAINTING, QUIET, SAYING, UNCHECKED, afterwards, at_once, busy, show_errors
 from app.look.files import png, write
+from app.look.handlers import (
+    FAILED,
+    GENERATING,
+    MISTAKES,
+    QUIET,
+    SAYING,
+    UNCHECKED,
+    Updates,
+    afterwards,
+    at_once,
+    busy,
+    warn,
+)
 from app.look.links import asked
 from app.look.names import NAMES
-from app.look.tables import CHOOSE, MARK, SLIDE, cached, file_page, page_tables, sheet, slider
+from app.look.tables import CHOOSE, MARK, SLIDE, Table, cached, file_page, page_tables, sheet, slider
 from app.look.words import counted
 from app.pages.compare.grid import Compared, Key, cell_name, compare, drawings_of, table_of
-from app.pages.generate.painting import IN_TURN
+from app.pages.generate.progress import IN_TURN
 from e2ed2.errors import UserError
-from e2ed2.inference.request import MAX_PROMPT
+from e2ed2.inference.request import MAX_PROMPT, Request
 
 PROMPT, SEED = "cat face", 4  # without a style, models differ
 VOTE = (
@@ -84,25 +96,25 @@ class ComparePage:
         results = [self.grid, self.status, self.png, self.page, self.left, self.right, self.pair, self.compared]
         asked_for = [self.prompt, self.models, self.seed]
         welcome = demo.load(self.open_page, None, [self.prompt, self.seed, self.models, self.status], **QUIET).success(
-            self.welcome, asked_for, results, api_visibility="private", preprocess=False, **PAINTING
+            self.welcome, asked_for, results, api_visibility="private", preprocess=False, **GENERATING
         )
         self.other.click(None, None, self.seed, js=OTHER_SEED, **QUIET)
         started = gr.on(
             [self.go.click, self.prompt.submit],
             outputs=[self.go, self.status],
-            **at_once(busy("Painting …"), "Getting the models ready …"),
+            **at_once(busy("Generating …"), "Getting the models ready …"),
         )
-        painted = started.then(
+        generated = started.then(
             self.compare,
             asked_for,
             results,
             api_name="compare",
             preprocess=False,
-            **PAINTING,
-            api_description="Paint a prompt with several models at every number of steps, all from the noise of one "
+            **GENERATING,
+            api_description="Generate a prompt with several models at every number of steps, all from the noise of one "
             "seed. Returns the table, one line about it, and the table as a PNG file and as a web page.",
         )
-        for done in (welcome, painted):
+        for done in (welcome, generated):
             afterwards(done, self.enable, self.compared, [self.go, self.png, self.page], **QUIET)
             done.failure(outputs=self.status, **at_once(FAILED))
         pair = [self.left, self.right, self.compared]
@@ -115,59 +127,73 @@ class ComparePage:
         opened.success(None, self.ballot, js=TO_BALLOT)
         opened.failure(outputs=self.vote, **at_once(gr.update(value=VOTE_ON, interactive=True)))
 
-    def open_page(self, request: gr.Request) -> tuple[Any, ...]:
+    def open_page(self, request: gr.Request) -> Updates:
         wanted, names = asked(request.query_params), self.services.models.names()
-        models = gr.CheckboxGroup(choices=names, value=names)
-        return wanted.get("prompt", PROMPT), wanted.get("seed", SEED), models, "" if names else NO_MODELS
+        return {
+            self.prompt: wanted.get("prompt", PROMPT),
+            self.seed: wanted.get("seed", SEED),
+            self.models: gr.CheckboxGroup(choices=names, value=names),
+            self.status: "" if names else NO_MODELS,
+        }
 
-    def welcome(self, prompt, models, seed, request: gr.Request) -> Iterator[dict[Any, Any] | tuple[Any, ...]]:
+    def welcome(self, prompt: object, models: object, seed: object, request: gr.Request) -> Iterator[Updates]:
         """The grid that the address asks for."""
         if "prompt" in request.query_params and self.services.models.names():
             yield from self.compare(prompt, models, seed, request)
         else:  # Gradio empties what a function that yields nothing was to fill
             yield {self.status: gr.skip()}
 
-    def compare(self, prompt, models, seed, request: gr.Request) -> Iterator[dict[Any, Any] | tuple[Any, ...]]:
+    def compare(self, prompt: object, models: object, seed: object, request: gr.Request) -> Iterator[Updates]:
         """Row by row; the files and the pair at the end, whole, for clients of the API."""
-        with show_errors(request) as sentences, tempfile.TemporaryDirectory() as folder:
-            names = self.check(prompt, models, seed)
-            drawn, source = drawings_of(self.services, prompt), cached(self.grid.GRADIO_CACHE)
-            cells: dict[Key, Timed] = {}
-            for number, cells in enumerate(compare(self.services, prompt, names, int(seed)), 1):
-                tables = [*drawn, table_of(names, cells)]
-                said = f"{counted(number, 'model')} of {len(names)}{IN_TURN if len(self.services.turns) else ''} …"
-                yield {self.grid: page_tables(tables, source), self.status: said}
-            note = f"Seed {int(seed)}; the time is of one picture on this machine."
-            files = (
-                write(Path(folder), png(sheet(prompt, note, tables)), "comparison.png"),
-                write(Path(folder), file_page(prompt, note, tables).encode(), "comparison.html"),
-            )
-            compared = Compared(prompt, int(seed), {cell_name(key): one.picture for key, one in cells.items()})
-            shown = page_tables(tables, source), note, *files, *pair(list(cells))
-            yield *shown, gr.Column(visible=True), compared
-        if sentences:
-            yield {self.status: sentences[0]}
+        try:
+            yield from self.rows(self.check(prompt, models, seed))
+        except MISTAKES as mistake:
+            yield {self.status: warn(mistake, request)}
 
-    def check(self, prompt: object, models: object, seed: object) -> list[str]:
-        """The models' names. Raises UserError or ForgedError: no model, or see `Services.plan`."""
+    def rows(self, requests: list[Request]) -> Iterator[Updates]:
+        first, names = requests[0], [request.model for request in requests]
+        drawn, source = drawings_of(self.services, first.prompt), cached(self.grid.GRADIO_CACHE)
+        tables: list[Table] = []
+        cells: dict[Key, Timed] = {}
+        for number, cells in enumerate(compare(self.services, first.prompt, names, first.seed), 1):
+            tables = [*drawn, table_of(names, cells)]
+            said = f"{counted(number, 'model')} of {len(names)}{IN_TURN if len(self.services.turns) else ''} …"
+            yield {self.grid: page_tables(tables, source), self.status: said}
+        note = f"Seed {first.seed}; the time is of one picture on this machine."
+        left, right = pair(list(cells))
+        with tempfile.TemporaryDirectory() as folder:
+            yield {
+                self.grid: page_tables(tables, source),
+                self.status: note,
+                self.png: write(Path(folder), png(sheet(first.prompt, note, tables)), "comparison.png"),
+                self.page: write(Path(folder), file_page(first.prompt, note, tables).encode(), "comparison.html"),
+                self.left: left,
+                self.right: right,
+                self.pair: gr.Column(visible=True),
+                self.compared: Compared(
+                    first.prompt, first.seed, {cell_name(key): one.picture for key, one in cells.items()}
+                ),
+            }
+
+    def check(self, prompt: object, models: object, seed: object) -> list[Request]:
+        """One for each model. Raises UserError or ForgedError: no model, or see `Services.plan`."""
         if not isinstance(models, list):
             raise ForgedError("models must be a list of names.")
-        if not models and self.services.models.names():
-            raise UserError("Tick at least one model.")
         names = [self.services.known(model) for model in dict.fromkeys(map(str, models))]
-        for name in names or [""]:
-            self.services.plan(prompt, name, self.services.models.steps(name)[0] if name else 1, seed)
-        return names
+        if not names:
+            raise UserError("Tick at least one model." if self.services.models.names() else NO_MODELS)
+        return [self.services.plan(prompt, name, self.services.models.steps(name)[0], seed)[0] for name in names]
 
-    def enable(self, compared: Compared | None) -> tuple[Any, ...]:
-        files = (gr.DownloadButton(interactive=compared is not None) for _ in (self.png, self.page))
-        return gr.Button("Compare", interactive=True), *files
+    def enable(self, compared: Compared | None) -> Updates:
+        file = gr.DownloadButton(interactive=compared is not None)
+        return {self.go: gr.Button("Compare", interactive=True), self.png: file, self.page: file}
 
-    def choose(self, left: str, right: str, compared: Compared | None, pressed: gr.EventData) -> tuple[str, str]:
+    def choose(self, left: str, right: str, compared: Compared | None, pressed: gr.EventData) -> Updates:
         """The two pictures that were pressed last."""
         name = pressed.name
         known = compared is not None and name in compared.cells
-        return (right, name) if known and name not in (left, right) else (left, right)
+        left, right = (right, name) if known and name not in (left, right) else (left, right)
+        return {self.left: left, self.right: right}
 
     def side_by_side(self, left: str, right: str, compared: Compared | None) -> Any:
         cells = compared.cells if compared else dict[str, Image.Image]()
@@ -175,15 +201,18 @@ class ComparePage:
             return gr.skip()
         return slider((left, cells[left]), (right, cells[right]), cached(self.slider.GRADIO_CACHE))
 
-    def open_ballot(self, left: str, right: str, compared: Compared | None, request: gr.Request) -> tuple[str, Any]:
+    def open_ballot(self, left: str, right: str, compared: Compared | None, request: gr.Request) -> Updates:
         """The address where this very pair is voted on; the button as it was."""
-        button = gr.Button(VOTE_ON, interactive=True)
-        with show_errors(request):
+        address = ""
+        try:
             if compared is None or not {left, right} <= set(compared.cells):
                 raise UserError("These pictures are no longer at hand: press Compare once more, then vote.")
             back = f"../compare?{urlencode({'prompt': compared.prompt, 'seed': compared.seed})}"
-            return self.pair_link(compared.prompt, {name: compared.cells[name] for name in (left, right)}, back), button
-        return "", button
+            pictures = {name: compared.cells[name] for name in (left, right)}
+            address = self.pair_link(compared.prompt, pictures, back)
+        except MISTAKES as mistake:
+            warn(mistake, request)
+        return {self.ballot: address, self.vote: gr.Button(VOTE_ON, interactive=True)}
 
 
 def pair(cells: list[Key]) -> tuple[Any, Any]:

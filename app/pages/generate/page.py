@@ -2,19 +2,31 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app.engine.painter import NO_MODELS, Services, fresh_seed
+from app.engine.services import NO_MODELS, Services, fresh_seed
 from app.errors import ForgedError
-from app.look.events import FAILED, PAINTING, QUIET, SAYING, UNCHECKED, afterwards, at_once, show_errors
+from app.look.handlers import (
+    FAILED,
+    GENERATING,
+    MISTAKES,
+    QUIET,
+    SAYING,
+    UNCHECKED,
+    Updates,
+    afterwards,
+    at_once,
+    warn,
+)
 from app.look.links import asked, link, nearest
 from app.look.tables import kept
 from app.pages.generate.history import remember, shown
-from app.pages.generate.painting import Progress, download, far_note, paint_all
-from e2ed2.inference.request import MAX_COUNT, MAX_PROMPT, STEPS
+from app.pages.generate.progress import Progress, far_note
+from e2ed2.inference.request import MAX_COUNT, MAX_PROMPT, STEPS, Request
 
 EXAMPLES = [
     "red apple, noto style",
@@ -58,7 +70,7 @@ class GeneratePage:
                 min_width=280,
                 info=f"What would you like to see? A few words, at most {MAX_PROMPT} characters.",
             )
-            self.paint = gr.Button("Paint", variant="primary", scale=1, min_width=110)
+            self.go = gr.Button("Generate", variant="primary", scale=1, min_width=110)
             self.stop = gr.Button("Stop", variant="stop", scale=1, min_width=110, visible=False)
         self.examples = gr.Dataset(
             components=[self.prompt], samples=[[text] for text in EXAMPLES], label="Or take one of these"
@@ -80,7 +92,7 @@ class GeneratePage:
         )
         with gr.Row(elem_classes="ask"):
             self.address = gr.Textbox(
-                label="Link that paints these again",
+                label="Link to these pictures",
                 buttons=["copy"],
                 interactive=False,
                 max_lines=1,
@@ -143,29 +155,29 @@ class GeneratePage:
             results,
             api_visibility="private",
             preprocess=False,
-            **PAINTING,
+            **GENERATING,
         )
         started = gr.on(
-            [self.paint.click, self.prompt.submit],
-            outputs=[self.paint, self.stop, self.status],
+            [self.go.click, self.prompt.submit],
+            outputs=[self.go, self.stop, self.status],
             **at_once(gr.update(visible=False), gr.update(visible=True), "Starting …"),
         )
-        painted = started.then(
+        generated = started.then(
             self.generate,
             [*fields, self.inside],
             results,
             api_name="generate",
             preprocess=False,
-            **PAINTING,
-            api_description="Paint pictures of a prompt. Returns the pictures, one line about them, the first seed, a "
-            "link that paints them again, and the picture's file, or a zip of several.",
+            **GENERATING,
+            api_description="Generate pictures of a prompt. Returns the pictures, one line about them, the first seed, "
+            "a link that generates them again, and the picture's file, or a zip of several.",
         )
-        for done in (welcome, painted):
-            afterwards(done, self.buttons, None, [self.paint, self.stop], **QUIET)
+        for done in (welcome, generated):
+            afterwards(done, self.buttons, None, [self.go, self.stop], **QUIET)
             done.success(self.keep, [self.history, self.made], [self.history, self.download], **QUIET)
             done.failure(outputs=self.status, **at_once(FAILED))
         self.stop.click(outputs=self.status, **at_once("Stopping …"))
-        self.stop.click(self.stop_painting, **QUIET)
+        self.stop.click(self.stop_generating, **QUIET)
         self.examples.click(lambda sample: sample[0], self.examples, self.prompt, **QUIET)
         self.model.change(self.suit_model, [self.model, self.steps], [self.steps, self.examples], **UNCHECKED)
         gr.on([demo.load, self.history.change], self.show_past, self.history, self.past, **QUIET)
@@ -173,92 +185,120 @@ class GeneratePage:
         self.forget.click(outputs=[self.history, self.past], **at_once([], []))
 
     def generate(
-        self, prompt, model, steps, seed, randomise, count, inside, request: gr.Request
-    ) -> Iterator[dict[Any, Any] | tuple[Any, ...]]:
-        """The last tuple is whole: it is what a client of the API gets."""
-        with show_errors(request) as sentences:
+        self,
+        prompt: object,
+        model: object,
+        steps: object,
+        seed: object,
+        randomise: object,
+        count: object,
+        inside: object,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """The last one is whole: it is what a client of the API gets."""
+        try:
             if not isinstance(randomise, bool):
                 raise ForgedError("randomise must be true or false.")
-            jobs = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count)
-            first = jobs[0]
-            address = link(
-                request, prompt=first.prompt, model=first.model, steps=first.steps, seed=first.seed, count=len(jobs)
-            )
-            with self.services.stoppable(request.session_hash) as stopped, tempfile.TemporaryDirectory() as folder:
-                for now in paint_all(self.services, jobs, bool(inside), stopped, Path(folder)):
-                    if self.services.painting(request.session_hash) is not stopped:
-                        return  # the visitor has asked for something else
-                    fields = {self.seed: first.seed, self.address: address}
-                    yield {self.pictures: self.files_of(now), self.status: now.status} | fields
-                if not now.files:
-                    return
-                pictures, file = self.files_of(now), download(Path(folder), now.files)
-                yield pictures, now.status, first.seed, address, file, now.made
-                if note := far_note(self.services, first):
-                    yield pictures, now.status + note, first.seed, address, file, now.made
-        if sentences:
-            yield {self.status: sentences[0]}
+            requests = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count)
+            yield from self.follow(requests, bool(inside), request)
+        except MISTAKES as mistake:
+            yield {self.status: warn(mistake, request)}
 
-    def files_of(self, now: Progress) -> list[tuple[str, str]]:
+    def follow(self, requests: list[Request], inside: bool, visitor: gr.Request) -> Iterator[Updates]:
+        """The pictures while they come into being, and when they are there all that goes with them."""
+        first = requests[0]
+        address = link(visitor, **asdict(first), count=len(requests))
+        fields: Updates = {self.seed: first.seed, self.address: address}
+        session = visitor.session_hash
+        with self.services.stoppable(session) as stop, tempfile.TemporaryDirectory() as folder:
+            progress = Progress(requests, Path(folder), inside)
+            for event in self.services.generate(requests, stop):
+                if self.services.running(session) is not stop:
+                    return  # the visitor has asked for something else
+                progress.add(event)
+                yield fields | {self.pictures: self.files_of(progress), self.status: progress.status}
+            if progress.made:
+                whole = fields | {
+                    self.pictures: self.files_of(progress),
+                    self.status: progress.status,
+                    self.download: progress.download(),
+                    self.made: progress.made,
+                }
+                yield whole
+                yield whole | {self.status: progress.status + far_note(self.services, first)}
+
+    def files_of(self, progress: Progress) -> list[tuple[str, str]]:
         cache = self.pictures.GRADIO_CACHE
-        return [(one if isinstance(one, str) else kept(one, cache), words) for one, words in now.pictures]
+        return [(one if isinstance(one, str) else kept(one, cache), words) for one, words in progress.pictures]
 
     def welcome(
-        self, prompt, model, steps, seed, count, inside, status, request: gr.Request
-    ) -> Iterator[dict[Any, Any] | tuple[Any, ...]]:
+        self,
+        prompt: object,
+        model: object,
+        steps: object,
+        seed: object,
+        count: object,
+        inside: object,
+        status: object,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
         """The pictures that the address asks for, or one to begin with, unless the visitor was quicker."""
         if not self.services.models.names():
             yield {self.status: NO_MODELS}
-        elif not status and self.services.painting(request.session_hash) is None:
+        elif not status and self.services.running(request.session_hash) is None:
             yield from self.generate(prompt, model, steps, seed, False, count, inside, request)
+        else:  # Gradio empties what a function that yields nothing was to fill
+            yield {self.status: gr.skip()}
 
-    def open_page(self, request: gr.Request) -> tuple[Any, ...]:
+    def open_page(self, request: gr.Request) -> Updates:
+        """What no link asks for stays as it is: the visitor may be typing already."""
         models, wanted = self.services.models, asked(request.query_params)
-        model, known = wanted.get("model"), models.names()
+        model, known = wanted.pop("model", None), models.names()
         if model and model not in known:
             gr.Warning("The link asks for a model that is not here, so another one is chosen.")
-        possible = models.steps(model) if model in known else STEPS
+        possible = models.steps(str(model)) if model in known else STEPS
         for name, offered in (("steps", possible), ("count", range(1, MAX_COUNT + 1))):
             if name in wanted and wanted[name] not in offered:
                 wanted[name] = nearest(wanted[name], offered)
                 gr.Warning(f"The link asks for {name} that are not possible here: {wanted[name]} is used.")
+        if len(possible) == 1:
+            wanted["steps"] = possible[0]
         radio: dict[str, Any] = {"value": model} if model in known else {}
-        return (  # what no link asks for stays as it is: the visitor may be typing already
-            wanted.get("prompt", gr.skip()),
-            gr.Radio(choices=models.choices(), **radio),
-            wanted.get("steps", gr.skip() if len(possible) > 1 else possible[0]),
-            wanted.get("seed", gr.skip()),
-            False if "seed" in wanted else gr.skip(),
-            wanted.get("count", gr.skip()),
-        )
+        shown: Updates = {self.model: gr.Radio(choices=models.choices(), **radio)}
+        fields = {"prompt": self.prompt, "steps": self.steps, "seed": self.seed, "count": self.count}
+        shown |= {fields[name]: value for name, value in wanted.items()}
+        return shown | ({self.randomise: False} if "seed" in wanted else {})
 
-    def suit_model(self, model: str | None, steps: int) -> tuple[Any, Any]:
+    def suit_model(self, model: str | None, steps: int) -> Updates:
         """Only the steps that the model was made for, and examples of what it learned from."""
         if model not in self.services.models.names():
-            return gr.skip(), gr.skip()
+            return {self.steps: gr.skip()}
         possible = self.services.models.steps(model)
         captions = self.services.models.captions(model)
         step = steps if steps in possible else possible[-1]
         samples = EXAMPLES if captions is None else captions[: len(EXAMPLES)]
         only = self.services.models.only(model)
-        slider = gr.Slider(value=step, interactive=not only, info=only or STEPS_INFO)
-        return slider, gr.Dataset(samples=[[text] for text in samples])
+        return {
+            self.steps: gr.Slider(value=step, interactive=not only, info=only or STEPS_INFO),
+            self.examples: gr.Dataset(samples=[[text] for text in samples]),
+        }
 
-    def buttons(self, request: gr.Request) -> tuple[Any, Any]:
-        busy = self.services.painting(request.session_hash) is not None
-        return gr.Button(visible=not busy), gr.Button(visible=busy)
+    def buttons(self, request: gr.Request) -> Updates:
+        running = self.services.running(request.session_hash) is not None
+        return {self.go: gr.Button(visible=not running), self.stop: gr.Button(visible=running)}
 
-    def stop_painting(self, request: gr.Request) -> None:
+    def stop_generating(self, request: gr.Request) -> None:
         self.services.stop(request.session_hash)
 
-    def keep(self, history: list, made: list) -> tuple[list, Any]:
+    def keep(self, history: list, made: list) -> Updates:
         for settings, picture in reversed(made):
             history = remember(history, settings, picture)
-        return history, gr.DownloadButton(interactive=bool(made))
+        return {self.history: history, self.download: gr.DownloadButton(interactive=bool(made))}
 
     def show_past(self, history: list) -> list[tuple[str, str]]:
         return [(kept(picture, self.past.GRADIO_CACHE), words) for picture, words in shown(history)]
 
-    def use_again(self, history: list, event: gr.SelectData) -> tuple[Any, ...]:
+    def use_again(self, history: list, event: gr.SelectData) -> Updates:
         one = history[event.index]
-        return one["prompt"], one["model"], one["steps"], one["seed"], False
+        fields = {"prompt": self.prompt, "model": self.model, "steps": self.steps, "seed": self.seed}
+        return {field: one[name] for name, field in fields.items()} | {self.randomise: False}

@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
-from app.engine.painter import Services
-from app.look.events import QUIET, UNCHECKED
+from app.engine.services import Services
+from app.look.handlers import QUIET, UNCHECKED, Updates
 from app.look.words import list_of
 from app.pages.results.figures import (
     GFLOP,
@@ -105,18 +105,18 @@ class ResultsPage:
         gr.api(self.results_of, api_name="results")
         self.split.change(self.with_people, self.split, people, **UNCHECKED)
 
-    def open_page(self) -> tuple[Any, ...]:
+    def open_page(self) -> Updates:
         table, chosen = read(), self.chosen()
         offered = splits(table)
         split = "train" if "train" in [value for _, value in offered] else next((value for _, value in offered), None)
-        return (
-            self.absent(table) if offered else NOTHING,
-            gr.Column(visible=bool(offered)),
-            gr.Dropdown(choices=offered, value=split),
-            *self.draw(split, next(iter(MEASURES)), "steps"),
-            *self.with_people(split),
-            gr.HTML(CHOSEN + chosen_table(chosen), visible=bool(chosen)),
-        )
+        return {
+            self.said: self.absent(table) if offered else NOTHING,
+            self.figures: gr.Column(visible=bool(offered)),
+            self.split: gr.Dropdown(choices=offered, value=split),
+            **self.draw(split, next(iter(MEASURES)), "steps"),
+            **self.with_people(split),
+            self.pairs: gr.HTML(CHOSEN + chosen_table(chosen), visible=bool(chosen)),
+        }
 
     def absent(self, table: pd.DataFrame) -> str:
         names = sorted(set(table["model"]) - set(self.models.names()))
@@ -130,21 +130,28 @@ class ResultsPage:
             raise gr.Error(f"split must be one of {', '.join(offered)}.", print_exception=False)
         return json.loads(table[table["split"] == split].to_json(orient="records"))
 
-    def draw(self, split: str | None, measure: str, against: str) -> tuple[Any, ...]:
+    def draw(self, split: str | None, measure: str, against: str) -> Updates:
         if measure not in list(MEASURES) or against not in [value for _, value in AGAINST]:
             raise gr.Error("measure and against must be what the page offers.", print_exception=False)
         table = read()
-        figures = plot(table, split, measure, against), variety_plot(table)
-        return *(gr.Plot(figure, visible=figure is not None) for figure in figures), shown(table, split)
+        quality, variety = plot(table, split, measure, against), variety_plot(table)
+        return {
+            self.plot: gr.Plot(quality, visible=quality is not None),
+            self.variety: gr.Plot(variety, visible=variety is not None),
+            self.table: shown(table, split),
+        }
 
-    def with_people(self, split: str | None) -> tuple[Any, ...]:
+    def with_people(self, split: str | None) -> Updates:
         people = self.people()
         if people is None or not people.votes:
-            return NO_VOTES, gr.Plot(visible=False), gr.HTML(visible=False)
+            return {
+                self.votes: NO_VOTES,
+                self.preferences: gr.Plot(visible=False),
+                self.agreement: gr.HTML(visible=False),
+            }
         agreed = agreement(read(), split, people)
-        said = f"{people.votes} answers so far. {FEW if agreed.empty else ''}"
-        return (
-            said,
-            gr.Plot(preferences_plot(people), visible=True),
-            gr.HTML(PREDICTS + html_table(agreed), visible=not agreed.empty),
-        )
+        return {
+            self.votes: f"{people.votes} answers so far. {FEW if agreed.empty else ''}",
+            self.preferences: gr.Plot(preferences_plot(people), visible=True),
+            self.agreement: gr.HTML(PREDICTS + html_table(agreed), visible=not agreed.empty),
+        }

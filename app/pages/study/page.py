@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from app.engine.painter import Services
+from app.engine.services import Services
 
 TEXT = """# Which picture is better?
 Metrics can be gamed; in the end, people judge what looks good. In the study you see a few words and two pictures, and
@@ -10,7 +10,7 @@ answer three questions about each pair: which is better on the whole, which is n
 better.
 
 - It takes a few minutes, with the mouse, the keyboard or a finger.
-- Which model painted what stays hidden; sides are drawn by lot.
+- Which model made what stays hidden; sides are drawn by lot.
 - Every answer is kept at once. Leave when you like, and come back by the same link.
 - No name, no account; nothing leaves this server.
 """

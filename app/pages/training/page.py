@@ -1,7 +1,6 @@
 """The Training page: how the models learned, and a short training of one's own."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -9,13 +8,13 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from app.engine.catalogue import OWN
-from app.engine.painter import Services, whole
 from app.engine.runs import Run, find_runs, sharing_pair
+from app.engine.services import Services, whole
 from app.engine.trainings import FEWEST, LOSSES, MOST, Order, Trainings, sentence
 from app.engine.uploads import FEWEST as FEWEST_PICTURES
 from app.engine.uploads import MOST as MOST_PICTURES
 from app.errors import ForgedError
-from app.look.events import QUIET, SAYING, UNCHECKED, at_once, busy, show_errors
+from app.look.handlers import MISTAKES, QUIET, SAYING, UNCHECKED, Updates, at_once, busy, warn
 from app.look.tables import cached_file
 from app.pages.training.curves import curves, terms
 from e2ed2.errors import UserError
@@ -66,7 +65,7 @@ class TrainingPage:
                 self.sharing = gr.Button(SHARING, size="sm")
 
     def lay_out_sheets(self) -> None:
-        gr.Markdown("## What it painted meanwhile\nDrawings above, the model's pictures of the same captions below.")
+        gr.Markdown("## Samples along the way\nDrawings above, the model's pictures of the same captions below.")
         with gr.Row():
             self.run = gr.Dropdown([], label="Training", scale=1, min_width=200)
             self.moment = gr.Slider(1, 2, 1, step=1, label="Moment", buttons=[], scale=2, min_width=200)
@@ -102,13 +101,13 @@ class TrainingPage:
             self.start = gr.Button(START, variant="primary")
             self.stop = gr.Button(STOP, variant="stop", visible=False)
             self.go_on = gr.Button(GO_ON, visible=False)
-            self.paint = gr.Button("Paint with it", visible=False)
+            self.use = gr.Button("Generate with it", visible=False)
         self.status = gr.Markdown(label="Status", elem_id="training-status")
-        self.latest = gr.HTML(label="What it paints now", elem_id="latest", elem_classes="sheet")
+        self.latest = gr.HTML(label="Latest samples", elem_id="latest", elem_classes="sheet")
 
     def wire(self, demo: gr.Blocks) -> None:
         picked = [self.chosen, self.term, self.over]
-        progress = [self.status, self.latest, self.start, self.stop, self.go_on, self.paint, self.timer]
+        progress = [self.status, self.latest, self.start, self.stop, self.go_on, self.use, self.timer]
         demo.load(self.open_page, None, [self.chosen, self.term, self.plot, self.run, self.base, *progress], **QUIET)
         self.chosen.change(self.offer_terms, [self.chosen, self.term], self.term, **UNCHECKED)
         gr.on(
@@ -133,7 +132,7 @@ class TrainingPage:
         )
         begun = self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
             self.begin,
-            [self.base, self.loss, self.updates, self.files, self.chosen],
+            [self.base, self.loss, self.updates, self.files],
             [*progress, self.chosen],
             api_name="train",
             preprocess=False,
@@ -171,36 +170,52 @@ class TrainingPage:
         known = find_runs(self.services.models)
         return [known[name] for name in names or [] if name in known]
 
-    def open_page(self) -> tuple[Any, ...]:
+    def open_page(self) -> Updates:
         runs, names = find_runs(self.services.models), self.services.models.names()
         bundled = [name for name in runs if name in names]
         shown = [f"runs/own/{going}"] if (going := self.trainings.going()) else bundled
         offered = terms(self.runs(shown))
         pictured = [name for name, run in runs.items() if run.sheets()]
-        return (
-            gr.Dropdown(choices=sorted({*runs, *shown}), value=shown),
-            gr.Dropdown(choices=offered, value=next(iter(offered), None)),
-            self.draw(shown, next(iter(offered), None), "update"),
-            gr.Dropdown(choices=pictured, value=next((name for name in [*shown, *pictured] if name in pictured), None)),
-            gr.Dropdown(choices=self.services.models.choices()),
-            *self.progress(),
-        )
+        return self.progress() | {
+            self.chosen: gr.Dropdown(choices=sorted({*runs, *shown}), value=shown),
+            self.term: gr.Dropdown(choices=offered, value=next(iter(offered), None)),
+            self.plot: self.draw(shown, next(iter(offered), None), "update"),
+            self.run: gr.Dropdown(
+                choices=pictured, value=next((name for name in [*shown, *pictured] if name in pictured), None)
+            ),
+            self.base: gr.Dropdown(choices=self.services.models.choices()),
+        }
 
-    def progress(self) -> tuple[Any, ...]:
+    def progress(self) -> Updates:
         """The line, the last pictures, the four buttons, and whether to look again."""
         names = self.trainings.names()
         last = self.trainings.going() or max(names, key=self.age, default=None)
         if last is None:
-            return "", "", *buttons(START), gr.Button(visible=False), gr.Timer(active=False)
+            return self.buttons(START) | {
+                self.status: "",
+                self.latest: "",
+                self.use: gr.Button(visible=False),
+                self.timer: gr.Timer(active=False),
+            }
         state = self.trainings.state(last)
         offered = (START,) if state.finished else (START, GO_ON)
         if state.going:
             offered = () if state.stopping or state.finished else (STOP,)
-        paint = gr.Button(visible=state.finished, link=f"./?{urlencode({'model': f'{OWN}/{state.name}'})}")
-        return sentence(state), self.picture(state.sheet), *buttons(*offered), paint, gr.Timer(active=state.going)
+        address = f"./?{urlencode({'model': f'{OWN}/{state.name}'})}"
+        return self.buttons(*offered) | {
+            self.status: sentence(state),
+            self.latest: self.picture(state.sheet),
+            self.use: gr.Button(visible=state.finished, link=address),
+            self.timer: gr.Timer(active=state.going),
+        }
+
+    def buttons(self, *offered: str) -> Updates:
+        """Start, stop and go on, none of them pressed; those that are offered can be seen."""
+        labels = {self.start: START, self.stop: STOP, self.go_on: GO_ON}
+        return {one: gr.Button(label, visible=label in offered, interactive=True) for one, label in labels.items()}
 
     def picture(self, sheet: Path | None) -> str:
-        alt = "Drawings above, the pictures that the model painted of the same captions below"
+        alt = "Drawings above, the model's pictures of the same captions below"
         return f'<img src="{cached_file(sheet, self.sheet.GRADIO_CACHE)}" alt="{alt}">' if sheet else ""
 
     def age(self, name: str) -> float:
@@ -228,66 +243,81 @@ class TrainingPage:
             )
         return json.loads(curves(self.runs(names), term, over).to_json())
 
-    def choose_sharing(self) -> tuple[Any, Any]:
+    def choose_sharing(self) -> Updates:
         pair = sharing_pair(find_runs(self.services.models))
+        button: Updates = {self.sharing: gr.Button(SHARING, interactive=True)}
         if len(pair) < 2:
             gr.Info(LONE)
-        return pair if len(pair) > 1 else gr.skip(), gr.Button(SHARING, interactive=True)
+            return button
+        return button | {self.chosen: pair}
 
     def offer_moments(self, name: str | None) -> Any:
         count = len(self.sheets(name))
         return gr.Slider(maximum=max(2, count), value=max(1, count), visible=count > 1)
 
-    def show_sheet(self, name: str | None, moment: int) -> tuple[Any, str]:
+    def show_sheet(self, name: str | None, moment: int) -> Updates:
         sheets = self.sheets(name)
         if not sheets:
-            return "", ""
+            return {self.sheet: "", self.when: ""}
         file = sheets[min(int(moment), len(sheets)) - 1]
         when = f"After {int(file.stem)} updates." if file.stem.isdigit() else "At the end."
-        return self.picture(file), when
+        return {self.sheet: self.picture(file), self.when: when}
 
-    def sheets(self, name: str | None) -> list:
+    def sheets(self, name: str | None) -> list[Path]:
         return [sheet for run in self.runs([name] if name else []) for sheet in run.sheets()]
 
-    def begin(self, base, loss, updates, files, chosen, request: gr.Request) -> tuple[Any, ...]:
-        with show_errors(request) as sentences:
-            if loss not in list(LOSSES):
-                raise ForgedError(f"loss must be one of {', '.join(LOSSES)}.")
-            if not whole(updates, FEWEST, MOST):
-                raise ForgedError(f"updates must be a whole number from {FEWEST} to {MOST}.")
-            uploaded = tuple(file["path"] for file in files or ())
-            order = Order(self.services.known(base), loss, int(updates), uploaded)
-            name = f"runs/own/{self.trainings.start(order)}"
-            return *self.progress(), gr.Dropdown(choices=sorted({*find_runs(self.services.models), name}), value=[name])
-        return sentences[0], *self.progress()[1:], gr.skip()
+    def begin(self, base: object, loss: object, updates: object, files: object, request: gr.Request) -> Updates:
+        try:
+            name = f"runs/own/{self.trainings.start(self.order(base, loss, updates, files))}"
+        except MISTAKES as mistake:
+            return self.progress() | {self.status: warn(mistake, request)}
+        choices = sorted({*find_runs(self.services.models), name})
+        return self.progress() | {self.chosen: gr.Dropdown(choices=choices, value=[name])}
 
-    def halt(self) -> tuple[Any, ...]:
+    def order(self, base: object, loss: object, updates: object, files: object) -> Order:
+        """Raises UserError or ForgedError: see `Services.known`; another value is not possible."""
+        if loss not in list(LOSSES):
+            raise ForgedError(f"loss must be one of {', '.join(LOSSES)}.")
+        if not whole(updates, FEWEST, MOST):
+            raise ForgedError(f"updates must be a whole number from {FEWEST} to {MOST}.")
+        return Order(self.services.known(base), str(loss), int(updates), uploaded(files))
+
+    def halt(self) -> Updates:
         self.trainings.stop()
-        _, *rest = self.progress()
-        return "Stopping after this update; progress will be saved.", *rest
+        return self.progress() | {self.status: "Stopping after this update; progress will be saved."}
 
-    def resume(self, request: gr.Request) -> tuple[Any, ...]:
-        with show_errors(request) as sentences:
+    def resume(self, request: gr.Request) -> Updates:
+        try:
             names = self.trainings.names()
             if not names:
                 raise UserError("There is no training to go on with.")
             self.trainings.go_on(max(names, key=self.age))
-            return self.progress()
-        return sentences[0], *self.progress()[1:]
+        except MISTAKES as mistake:
+            return self.progress() | {self.status: warn(mistake, request)}
+        return self.progress()
 
-    def look(self, names, term, over, run, seen) -> tuple[Any, ...]:
+    def look(self, names: list[str], term: str | None, over: str, run: str | None, seen: int) -> Updates:
         """At the training that goes on; what has not changed stays as it is."""
         runs = self.runs(names)
         size = sum((one.folder / CURVE).stat().st_size for one in runs)
+        count = len(self.sheets(run))
+        shown = self.progress() | {
+            self.moment: gr.Slider(maximum=max(2, count), visible=count > 1),
+            self.seen: size,
+        }
+        if size == seen:
+            return shown
         fresh = terms(runs)
         term = term if term in fresh else next(iter(fresh), None)
-        drawn = gr.skip(), gr.skip()
-        if size != seen:
-            drawn = gr.Dropdown(choices=fresh, value=term), self.draw(names, term, over)
-        moments = gr.Slider(maximum=max(2, count := len(self.sheets(run))), visible=count > 1)
-        return *self.progress(), *drawn, moments, size
+        return shown | {
+            self.term: gr.Dropdown(choices=fresh, value=term),
+            self.plot: self.draw(names, term, over),
+        }
 
 
-def buttons(*offered: str) -> Iterator[gr.Button]:
-    """Start, stop and go on, none of them pressed; those that are offered can be seen."""
-    return (gr.Button(label, visible=label in offered, interactive=True) for label in (START, STOP, GO_ON))
+def uploaded(files: object) -> tuple[str, ...]:
+    """The paths of uploaded files; none where there are no files. Raises ForgedError: not what the page sends."""
+    entries = [] if files is None else files
+    if not isinstance(entries, list) or not all(isinstance(one, dict) and "path" in one for one in entries):
+        raise ForgedError("files must be a list of uploaded files, or null for the bundled drawings.")
+    return tuple(str(one["path"]) for one in entries)

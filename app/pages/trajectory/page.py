@@ -1,14 +1,13 @@
 """The Trajectory page: how a picture comes out of noise, and what noise and caption each decide."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
-from app.engine.painter import NO_MODELS, Services
-from app.errors import ForgedError
-from app.look.events import FAILED, PAINTING, QUIET, UNCHECKED, afterwards, at_once, busy, show_errors
+from app.engine.services import NO_MODELS, Services
+from app.look.handlers import FAILED, GENERATING, MISTAKES, QUIET, UNCHECKED, Updates, afterwards, at_once, busy, warn
 from app.look.tables import cached, kept, page_tables
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.inference.request import MAX_PROMPT, STEPS
@@ -104,18 +103,24 @@ class TrajectoryPage:
     def act(
         self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str
     ) -> None:
-        """Show that the button was pressed, paint, and give the button back."""
-        pressed = button.click(outputs=button, **at_once(busy("Painting …")))
+        """Show that the button was pressed, generate, and give the button back."""
+        pressed = button.click(outputs=button, **at_once(busy("Generating …")))
         room = pressed.then(outputs=output, **at_once(gr.update(visible=True)))
         done = room.then(
-            act, inputs, [output, self.status], preprocess=False, api_name=name, api_description=description, **PAINTING
+            act,
+            inputs,
+            [output, self.status],
+            preprocess=False,
+            api_name=name,
+            api_description=description,
+            **GENERATING,
         )
         afterwards(done, outputs=button, **at_once(gr.update(value=label, interactive=True)))
         done.failure(outputs=self.status, **at_once(FAILED))
 
-    def open_page(self) -> tuple[Any, Any]:
+    def open_page(self) -> Updates:
         choices = gr.Dropdown(choices=self.services.models.choices())
-        return choices, choices
+        return {self.model: choices, self.second: choices}
 
     def suit_models(self, model: str | None, second: str | None, steps: int) -> Any:
         """Only the steps that both models were made for."""
@@ -125,37 +130,42 @@ class TrajectoryPage:
         only = next(filter(None, map(models.only, chosen)), None)
         return gr.Slider(value=steps if steps in possible else possible[-1], interactive=not only, info=only)
 
-    def show_steps(self, prompt, model, second, steps, seed, request: gr.Request) -> Iterator[Any]:
-        with show_errors(request) as sentences:
+    def show_steps(
+        self, prompt: object, model: object, second: object, steps: object, seed: object, request: gr.Request
+    ) -> Iterator[Updates]:
+        try:
             tables = []
             for name in dict.fromkeys((self.services.known(model), self.services.known(second))):
-                job = self.services.plan(prompt, name, steps, seed)[0]
-                tables.append(steps_table(self.services, job))
-                yield page_tables(tables, cached(self.table.GRADIO_CACHE)), ""
-        if sentences:
-            yield {self.status: sentences[0]}
+                (wanted,) = self.services.plan(prompt, name, steps, seed)
+                tables.append(steps_table(self.services, wanted))
+                yield {self.table: page_tables(tables, cached(self.table.GRADIO_CACHE)), self.status: ""}
+        except MISTAKES as mistake:
+            yield {self.status: warn(mistake, request)}
 
-    def show_seeds(self, prompt, model, steps, seed, request: gr.Request) -> Iterator[Any]:
-        with show_errors(request) as sentences:
-            pictures = []
-            for picture, words in seed_cells(self.services, self.services.plan(prompt, model, steps, seed, SEEDS)):
-                pictures.append((kept(picture, self.seeds.GRADIO_CACHE), words))
-                yield pictures, ""
-        if sentences:
-            yield {self.status: sentences[0]}
+    def show_seeds(
+        self, prompt: object, model: object, steps: object, seed: object, request: gr.Request
+    ) -> Iterator[Updates]:
+        try:
+            wanted = self.services.plan(prompt, model, steps, seed, SEEDS)
+            yield from self.one_by_one(self.seeds, seed_cells(self.services, wanted))
+        except MISTAKES as mistake:
+            yield {self.status: warn(mistake, request)}
 
-    def show_between(self, prompt, model, steps, seed, other, request: gr.Request) -> Iterator[Any]:
-        with show_errors(request) as sentences:
-            job = self.services.plan(prompt, model, steps, seed)[0]
-            if not isinstance(other, str):
-                raise ForgedError("other must be text.")
-            replace(job, prompt=other)  # its sentences
-            pictures = []
-            for picture, words in blend_cells(self.services, job, other):
-                pictures.append((kept(picture, self.between.GRADIO_CACHE), words))
-                yield pictures, ""
-        if sentences:
-            yield {self.status: sentences[0]}
+    def show_between(
+        self, prompt: object, model: object, steps: object, seed: object, other: object, request: gr.Request
+    ) -> Iterator[Updates]:
+        try:
+            (wanted,) = self.services.plan(prompt, model, steps, seed)
+            (last,) = self.services.plan(other, model, steps, seed)
+            yield from self.one_by_one(self.between, blend_cells(self.services, wanted, last.prompt))
+        except MISTAKES as mistake:
+            yield {self.status: warn(mistake, request)}
+
+    def one_by_one(self, gallery: gr.Gallery, cells: Iterator[tuple[Image.Image, str]]) -> Iterator[Updates]:
+        pictures = []
+        for picture, words in cells:
+            pictures.append((kept(picture, gallery.GRADIO_CACHE), words))
+            yield {gallery: pictures, self.status: ""}
 
 
 def _row_of_pictures(label: str) -> gr.Gallery:

@@ -1,15 +1,17 @@
-"""How every page answers a visitor."""
+"""How every page answers a visitor: options of its events, and what a handler gives when something is wrong."""
 
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from app.errors import ForgedError
 from e2ed2.errors import UserError
 from study.errors import StudyError
+
+# What a handler gives: components and their new values; the other outputs stay as they are. Never empty.
+Updates = dict[Block, Any]
 
 # For what only moves things about on the page.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -18,28 +20,24 @@ QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibil
 UNCHECKED: dict[str, Any] = QUIET | {"preprocess": False}
 # For what may have something to say: Gradio shows warnings of queued events only.
 SAYING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-# For what paints: visitors take turns picture by picture, so that nobody waits for all of another's. `preprocess=False`
-# goes with it: the services check every value, also those of a hand-made request.
-PAINTING: dict[str, Any] = {"concurrency_limit": 16, "show_progress": "hidden"}
-
+# For what generates: visitors take turns picture by picture, so that nobody waits for all of another's.
+# `preprocess=False` goes with it: the services check every value, also those of a hand-made request.
+GENERATING: dict[str, Any] = {"concurrency_limit": 16, "show_progress": "hidden"}
 
 FAILED = "That did not work. What you typed is still here: please try again."
+# What a person can put right: each carries a sentence that says how.
+MISTAKES = (ForgedError, UserError, StudyError)
 
 
-@contextmanager
-def show_errors(request: gr.Request | None) -> Generator[list[str]]:
-    """On a page, a mistake is a warning and, in the list, a sentence to show; for an API client it is an error.
+def warn(mistake: Exception, request: gr.Request | None) -> str:
+    """On a page, a mistake is a warning, and this is the sentence to show; for a client of the API it is an error.
 
     Not gr.Error on a page, which would leave the outputs unclickable.
     """
-    sentences: list[str] = []
-    try:
-        yield sentences
-    except (ForgedError, UserError, StudyError) as error:
-        if not from_page(request):
-            raise gr.Error(str(error), print_exception=False) from error
-        gr.Warning(str(error))
-        sentences.append(str(error))
+    if not from_page(request):
+        raise gr.Error(str(mistake), print_exception=False) from mistake
+    gr.Warning(str(mistake))
+    return str(mistake)
 
 
 def from_page(request: gr.Request | None) -> bool:

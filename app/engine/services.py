@@ -1,21 +1,22 @@
-"""What the pages ask for: checked requests, and pictures of them, one at a time."""
+"""What the pages ask for: checked requests, and the pictures that they ask for, one at a time."""
 
 import contextlib
 import secrets
+import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Event, Thread
 from typing import TypeGuard
 
 import torch
 from PIL import Image
 
 from app.engine.catalogue import Models
+from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started, Waiting
 from app.engine.queue import Turns
 from app.errors import ForgedError, StoppedError
 from e2ed2.data.emoji import Concepts, Near, bundled_words
@@ -25,7 +26,7 @@ from e2ed2.models.minilm import between
 from e2ed2.types import TrajectoryStep
 
 FRESH_SEEDS = 1_000_000  # six digits at most: easy to read out and to type again
-NO_MODELS = "There is no model to paint with yet: train one with `python -m e2ed2 train`, then load this page again."
+NO_MODELS = "There is no model yet: train one with `python -m e2ed2 train`, then load this page again."
 # Of 100 descriptions in visitors' own words, 4 are farther than this from every name and keyword; of 16 prompts about
 # something else ("linear algebra", "my grandmother"), 10 are.
 FAR = 0.5
@@ -52,7 +53,7 @@ class Services:
     def __init__(self, checkpoints: Path | None = None, runs: Path | None = None):
         self.models = Models(checkpoints, runs)
         self.turns = Turns()
-        self._flags: dict[str | None, Event] = {}
+        self._flags: dict[str | None, threading.Event] = {}
 
     def warm_up(self) -> None:
         """Load the model that the first visitor will want, and what tells near prompts from far ones."""
@@ -63,7 +64,7 @@ class Services:
                     self.models.load(name)
                     self.far("", name)
 
-        Thread(target=load, name="warm up", daemon=True).start()
+        threading.Thread(target=load, name="warm up", daemon=True).start()
 
     def plan(self, prompt: object, model: object, steps: object, seed: object, count: object = 1) -> list[Request]:
         """One entry for each picture, with the seeds seed, seed + 1, ...
@@ -94,38 +95,47 @@ class Services:
             raise ForgedError(f"model must be one of {', '.join(names)}.")
         return str(model)
 
-    def paint(self, settings: Request) -> Image.Image:
-        return self.timed(settings).picture
+    def picture(self, request: Request) -> Image.Image:
+        return self.timed(request).picture
 
-    def timed(self, settings: Request) -> Timed:
-        pipeline = self.models.load(settings.model)
+    def timed(self, request: Request) -> Timed:
+        pipeline = self.models.load(request.model)
         with self.turns.take():
             start = time.perf_counter()
-            return Timed(paint(pipeline, settings), time.perf_counter() - start)
+            return Timed(paint(pipeline, request), time.perf_counter() - start)
 
-    def emerge(self, settings: Request, stopped: Event) -> Iterator[Image.Image | int]:
-        """The picture as it comes into being: each step's estimate, the last of which is the picture.
+    def generate(self, requests: Sequence[Request], stop: threading.Event) -> Iterator[Event]:
+        """Everything that happens until the pictures of one visitor, all by one model, are there."""
+        yield Loading()
+        self.models.load(requests[0].model)
+        start = time.perf_counter()
+        for request in requests:
+            if stop.is_set():
+                break
+            yield Started(request)
+            yield from self.sample(request, stop)
+        yield Ended(time.perf_counter() - start)
 
-        Before that, how many pictures of other visitors come first. Ends early once `stopped` is set.
-        """
-        pipeline = self.models.load(settings.model)
-        seen: SimpleQueue[Image.Image | int | None] = SimpleQueue()
+    def sample(self, request: Request, stop: threading.Event) -> Iterator[Waiting | Estimate | Finished]:
+        """One picture, as soon as it is this visitor's turn. Ends early, without a picture, once `stop` is set."""
+        pipeline = self.models.load(request.model)
+        seen: SimpleQueue[Waiting | Estimate | Finished | None] = SimpleQueue()
 
         def wait(ahead: int) -> None:
-            if stopped.is_set():
+            if stop.is_set():
                 raise StoppedError
-            seen.put(ahead)
+            seen.put(Waiting(ahead))
 
         def show(step: TrajectoryStep) -> None:
-            if stopped.is_set():
+            if stop.is_set():
                 raise StoppedError
-            if step.index + 1 < settings.steps:
-                seen.put(pipeline.picture(step.clean))
+            if (number := step.index + 1) < request.steps:
+                seen.put(Estimate(number, pipeline.picture(step.clean), shared=len(self.turns) > 1))
 
         def work() -> None:
             try:
                 with self.turns.take(wait):
-                    seen.put(paint(pipeline, settings, show))
+                    seen.put(Finished(request, paint(pipeline, request, show)))
             except StoppedError:
                 pass
             finally:
@@ -136,20 +146,20 @@ class Services:
             yield from iter(seen.get, None)
             done.result()  # raises what went wrong
 
-    def looks(self, settings: Request) -> list[Look]:
+    def looks(self, request: Request) -> list[Look]:
         """Every step of one picture, from pure noise."""
-        pipeline = self.models.load(settings.model)
+        pipeline = self.models.load(request.model)
         steps: list[TrajectoryStep] = []
         with self.turns.take():
-            paint(pipeline, settings, steps.append)
+            paint(pipeline, request, steps.append)
             return [Look(step.t, pipeline.picture(step.noisy), pipeline.picture(step.clean)) for step in steps]
 
-    def blend(self, settings: Request, other: str, share: float) -> Image.Image:
+    def blend(self, request: Request, other: str, share: float) -> Image.Image:
         """A picture of a point between two prompts; the ends are the prompts' own pictures."""
-        pipeline = self.models.load(settings.model)
+        pipeline = self.models.load(request.model)
         with self.turns.take():
-            text = between(*(pipeline.text_encoder([words.strip()]) for words in (settings.prompt, other)), share)
-            return pipeline.paint(text, settings.steps, torch.Generator().manual_seed(settings.seed))
+            text = between(*(pipeline.text_encoder([words.strip()]) for words in (request.prompt, other)), share)
+            return pipeline.paint(text, request.steps, torch.Generator().manual_seed(request.seed))
 
     @cached_property
     def bundled(self) -> Concepts:
@@ -163,18 +173,18 @@ class Services:
         return nearest if nearest and nearest[0].similarity < FAR else []
 
     @contextlib.contextmanager
-    def stoppable(self, session: str | None) -> Generator[Event]:
+    def stoppable(self, session: str | None) -> Generator[threading.Event]:
         """A flag that `stop` raises for this visitor; so does the visitor's next request."""
         self.stop(session)
-        flag = self._flags[session] = Event()
+        flag = self._flags[session] = threading.Event()
         try:
             yield flag
         finally:
             if self._flags.get(session) is flag:
                 del self._flags[session]
 
-    def painting(self, session: str | None) -> Event | None:
-        """The flag of the visitor's request that is being painted."""
+    def running(self, session: str | None) -> threading.Event | None:
+        """The flag of what is being generated for the visitor."""
         return self._flags.get(session)
 
     def stop(self, session: str | None) -> None:

@@ -1,0 +1,82 @@
+"""A visitor's pictures while they come into being, and a line about them: what the engine's events add up to."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started, Waiting
+from app.engine.services import Services
+from app.look.files import file_name, png, write, write_zip
+from app.look.words import counted, list_of
+from e2ed2.inference.request import Request
+
+IN_TURN = ", in turn with other visitors"
+
+
+@dataclass
+class Progress:
+    requests: list[Request]
+    folder: Path  # where the finished pictures are written
+    inside: bool  # whether the files carry their settings
+    status: str = ""
+    estimate: tuple[Image.Image, str] | None = None  # the picture that is not finished yet, and its caption
+    made: list[tuple[Request, Image.Image]] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)  # those of `made`
+
+    @property
+    def pictures(self) -> list[tuple[str | Image.Image, str]]:
+        """Files of the finished ones, then the unfinished one, with their captions."""
+        finished = zip(self.files, (f"seed {request.seed}" for request, _ in self.made), strict=True)
+        return [*finished, *([self.estimate] if self.estimate else [])]
+
+    def add(self, event: Event) -> None:
+        number, count = len(self.made) + 1, len(self.requests)
+        match event:
+            case Loading():
+                self.status = "Getting the model ready …"
+            case Started():
+                self.status = generating(number, count)
+            case Waiting(ahead):
+                self.status = waiting(ahead) if number == 1 else generating(number, count, in_turn=True)
+            case Estimate(step, image, shared):
+                self.estimate = image, f"step {step} of {self.requests[0].steps}"
+                self.status = generating(number, count, shared)
+            case Finished(request, image):
+                self.estimate = None
+                self.files.append(write(self.folder, png(image, request if self.inside else None), file_name(request)))
+                self.made.append((request, image))
+            case Ended(seconds):
+                self.estimate = None
+                self.status = summary(self.requests, len(self.made), seconds)
+
+    def download(self) -> str:
+        """The picture's file, or a zip of several."""
+        return self.files[0] if len(self.files) == 1 else write_zip(self.folder, self.files)
+
+
+def generating(number: int, count: int, in_turn: bool = False) -> str:
+    return f"Generating picture {number} of {count}{IN_TURN if in_turn else ''} …"
+
+
+def waiting(ahead: int) -> str:
+    """A visitor's place in the queue, in bold; once pictures come, turns are short and need no count."""
+    first = "picture of another visitor comes" if ahead == 1 else "pictures of other visitors come"
+    return f"**Waiting for your turn:** {ahead} {first} first. {'● ' * ahead}○"
+
+
+def summary(requests: list[Request], done: int, seconds: float) -> str:
+    """The time it took, and the seeds of the pictures that are there."""
+    if not done:
+        return "Stopped before the first picture."
+    stopped = f"Stopped after {done} of {len(requests)} pictures" if done < len(requests) else counted(done, "picture")
+    seeds = ", ".join(str(request.seed) for request in requests[:done])
+    return f"{stopped} in {seconds:.1f} s, {'seed' if done == 1 else 'seeds'} {seeds}."
+
+
+def far_note(services: Services, request: Request) -> str:
+    """Said kindly where the prompt is far from everything the model knows."""
+    near = [f"“{one.name}”" for one in services.far(request.prompt, request.model)]
+    if not near:
+        return ""
+    return f" This is far from what {request.model} has seen; it knows {list_of(near, 'and')}, for example."
