@@ -23,7 +23,7 @@ from study.web import create_app
 
 LOOK: dict[str, Any] = {
     "theme": THEME,
-    "css": CSS,
+    "css_paths": CSS,
     "ssr_mode": False,
     "run_history": False,
     "footer_links": ["api", "settings"],

@@ -84,7 +84,7 @@ def add_admin(app: FastAPI, studies: Studies, secret: str) -> None:
         path="/admin",
         auth_dependency=visitor,
         theme=THEME,
-        css=CSS,
+        css_paths=CSS,
         ssr_mode=False,
         run_history=False,
         footer_links=["settings"],
