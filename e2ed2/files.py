@@ -25,13 +25,21 @@ def runs_folder() -> Path:
     return Path(named).expanduser() if named else data_folder() / "runs"
 
 
-def cached(kind: str, parts: list[bytes], make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors kept for these parts, or made now; a damaged file is made anew."""
+def cached(
+    kind: str, parts: list[bytes], make: Callable[[], dict[str, Tensor]], bundled: Path | None = None
+) -> dict[str, Tensor]:
+    """The tensors kept for these parts, or made now; a damaged file is made anew.
+
+    Args:
+        bundled: a folder that may have them from the start.
+    """
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
     folder = data_folder() / "cache"
     file = folder / f"{kind}-{digest.hexdigest()[:16]}.safetensors"
+    if bundled and (bundled / file.name).is_file():
+        return load_file(bundled / file.name)
     if file.is_file():
         try:
             return load_file(file)

@@ -22,17 +22,18 @@ class Near:
 
 
 class Concepts:
-    """Names and keywords of known things, embedded once and kept on disk."""
+    """Names and keywords of known things, embedded once and kept on disk; the bundled ones come embedded."""
 
     def __init__(self, words: dict[str, str], encoder: TextEncoder):
         """`words`: each name or keyword, and the name of the thing that it is for."""
         self.words, self.encoder = words, encoder
         key = [f"concepts {SHA256}".encode(), *(f"\n{word}".encode() for word in words)]
-        self.pooled = cached("concepts", key, lambda: {"pooled": self._embed(list(words))})["pooled"]
+        self.pooled = cached("concepts", key, self._embed, bundled=EMOJI.parent)["pooled"].float()
 
-    def _embed(self, words: list[str]) -> torch.Tensor:
+    def _embed(self) -> dict[str, torch.Tensor]:
+        words = list(self.words)
         parts = [self.encoder(words[i : i + 256]).pooled for i in range(0, len(words), 256)]
-        return torch.cat(parts) if parts else torch.empty(0, WIDTH)
+        return {"pooled": torch.cat(parts).half() if parts else torch.empty(0, WIDTH)}
 
     def nearest(self, prompt: str, count: int = 3) -> list[Near]:
         """The nearest `count` things, the nearest first; a drawing style at the prompt's end does not matter."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from app.engine.catalogue import Models
@@ -20,7 +21,7 @@ from app.pages.generate.history import LENGTH, remember
 from app.pages.generate.history import shown as pictures_of
 from app.pages.results.figures import VARIETY, Preferences, agreement, plot, read, shown, splits, variety_plot
 from app.pages.training.curves import curves, terms
-from e2ed2.data.emoji import Concepts, without_style
+from e2ed2.data.emoji import Concepts, bundled_words, without_style
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
 from e2ed2.models.minilm import TextEncoder, between
@@ -86,6 +87,15 @@ def test_near_and_far_prompts(encoder):
     assert concepts.nearest("red apple", 1)[0].similarity == pytest.approx(1, abs=1e-5)
     assert nearest[0].similarity > 0.5 > concepts.nearest("linear algebra", 1)[0].similarity
     assert without_style("Red Apple in openmoji style") == "red apple"
+
+
+def test_nobody_waits_for_the_bundled_words(encoder, monkeypatch, tmp_path):
+    """They come embedded: after a change of words or encoder, run `python -m assets.emoji.embed`."""
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
+    concepts = Concepts(words := bundled_words(), encoder)
+    assert list(tmp_path.iterdir()) == []  # nothing had to be made
+    some = list(words)[::700]
+    assert torch.allclose(concepts.pooled[::700], encoder(some).pooled, atol=1e-3)
 
 
 def test_the_ends_between_two_captions_are_the_captions(encoder):

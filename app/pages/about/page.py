@@ -12,11 +12,11 @@ from e2ed2.assets import EMOJI
 
 METHOD = """# What this is
 A diffusion model turns noise into a picture in small steps. Usually it practises **one step at a time**: it gets a real
-picture with noise on it and learns to take the noise away. When it generates, it must live with what its own earlier steps
-left, which it never practised, and its mistakes add up.
+picture with noise on it and learns to take the noise away. When it is used, it must live with what its own
+earlier steps left, which it never practised, and its mistakes add up.
 
 **End-to-end training**, the idea of
-[E2ED²](https://arxiv.org/abs/2412.21044), practises what generating does: start from pure noise, take all of the few
+[E2ED²](https://arxiv.org/abs/2412.21044), practises what sampling does: start from pure noise, take all of the few
 steps, compare *only the finished picture* with the real one, and send the correction back through every step. Since
 there is a finished picture to look at, one can also ask how alike it looks to a viewer, or whether a critic takes it
 for real. The models here differ in just that.

@@ -1,4 +1,4 @@
-"""What this browser had generated: settings with a thumbnail, the newest first. Kept by the browser, not by the server."""
+"""This browser's pictures: settings with a thumbnail, the newest first. Kept by the browser, not by the server."""
 
 from dataclasses import asdict
 from typing import Any
