@@ -84,7 +84,7 @@ def test_near_and_far_prompts(encoder):
     concepts = Concepts({"red apple": "red apple", "fruit": "red apple", "sunflower": "sunflower"}, encoder)
     nearest = concepts.nearest("a shiny apple, noto style", 2)
     assert [one.name for one in nearest] == ["red apple", "sunflower"]
-    assert concepts.nearest("red apple", 1)[0].similarity == pytest.approx(1, abs=1e-5)
+    assert concepts.nearest("red apple", 1)[0].similarity == pytest.approx(1, abs=1e-3)  # kept in half precision
     assert nearest[0].similarity > 0.5 > concepts.nearest("linear algebra", 1)[0].similarity
     assert without_style("Red Apple in openmoji style") == "red apple"
 
