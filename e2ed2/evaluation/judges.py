@@ -36,12 +36,8 @@ def distances(features: Tensor, real: Tensor) -> Figures:
     scale = deepest(real).square().mean().sqrt()
     ours, theirs = deepest(features) / scale, deepest(real) / scale
     precision, recall = precision_recall(ours, theirs)
-    return {
-        "distance.fd": frechet(ours, theirs),
-        "distance.kid": kernel_distance(ours, theirs),
-        "distance.precision": precision,
-        "distance.recall": recall,
-    }
+    found = {"kid": kernel_distance(ours, theirs), **frechet(ours, theirs), "precision": precision, "recall": recall}
+    return {f"distance.{name}": figure for name, figure in found.items()}
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,7 @@ class Alignment:
         styled = all(prompt.style for prompt in sampled.prompts)
         styles = torch.tensor([STYLES.index(prompt.style) for prompt in sampled.prompts]) if styled else None
         found = align(load_head(), sampled.features, concepts, styles, TextEncoder()(self.names).pooled)
-        rates = {"top1": found.top1, "top5": found.top5, "style": found.style}
-        return {f"alignment.{name}": Figure(rate) for name, rate in rates.items() if rate is not None}
+        return {f"alignment.{name}": rate for name, rate in found.items()}
 
 
 @dataclass(frozen=True)

@@ -84,12 +84,12 @@ def test_the_head_learns_which_feature_means_which_name():
     features[torch.arange(160), concepts] += 8
     features[torch.arange(160), 20 + styles] += 8
     result = align(fit_head(features, concepts, styles, names), features, concepts, styles, names)
-    assert result.top1 > 0.9
-    assert result.top5 >= result.top1
-    assert result.style > 0.9
+    assert result["top1"].value > 0.9
+    assert result["top5"].value >= result["top1"].value
+    assert result["style"].value > 0.9
     guess = align(RetrievalHead(), features, concepts, None, names)
-    assert guess.top1 < 0.5
-    assert guess.style is None
+    assert guess["top1"].value < 0.5
+    assert "style" not in guess
 
 
 def test_the_bundled_head_knows_real_drawings_it_has_not_seen(encoder):
@@ -98,7 +98,7 @@ def test_the_bundled_head_knows_real_drawings_it_has_not_seen(encoder):
     rows = np.arange(0, len(pictures), 6)
     concepts = torch.tensor([names.index(pictures.captions[i]) for i in rows])
     features = encoder.of(pictures.images[rows])
-    assert align(load_head(), features, concepts, None, TextEncoder()(names).pooled).top1 > 0.15
+    assert align(load_head(), features, concepts, None, TextEncoder()(names).pooled)["top1"].value > 0.15
 
 
 def test_visitors_prompts_are_a_hundred_and_no_training_caption():
@@ -147,6 +147,9 @@ def test_evaluation_is_deterministic_and_goes_on_where_it_stopped(tiny_model, sm
     assert written["choices"]["painted"] == 4
     assert written["cost"]["gflop"] > 0
     assert written["settings"]["captions"] == 4
+    assert {"distance.fd", "distance.kid", "alignment.top1", "alignment.top5"} == written["intervals"].keys()
+    low, high = written["intervals"]["distance.kid"]
+    assert low < written["distance"]["kid"] < high
 
 
 def test_pictures_in_batches_are_those_of_the_pages_but_for_rounding(tmp_path, monkeypatch):

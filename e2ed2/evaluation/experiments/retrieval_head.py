@@ -4,7 +4,6 @@ python -m e2ed2.evaluation.experiments.retrieval_head    # writes the bundled he
 """
 
 import json
-from dataclasses import asdict
 
 import torch
 
@@ -29,7 +28,10 @@ def main() -> None:
 
     head = fit_head(*load("train"), vectors)
     save_head(head)
-    found = {split: asdict(align(head, *load(split), vectors)) for split in ("train", "combo", "concept")}
+    found = {
+        split: {name: rate.value for name, rate in align(head, *load(split), vectors).items()}
+        for split in ("train", "combo", "concept")
+    }
     REAL.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2), RETRIEVAL_HEAD, REAL, sep="\n")
 

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+from scipy.stats import binomtest
+from torch import Tensor
+
+SURE = 1.96  # standard errors to either side are 95%
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -11,9 +16,12 @@ class Figure:
     low: float | None = None
     high: float | None = None
 
-    def __str__(self) -> str:
-        spread = "" if self.low is None or self.high is None else f" ({self.low:.3g} to {self.high:.3g})"
-        return f"{self.value:.4g}{spread}"
-
 
 Figures = dict[str, Figure]
+
+
+def rate(right: Tensor) -> Figure:
+    """The share that is true, of `[N]`, with Wilson's interval."""
+    count, of = int(right.sum()), len(right)
+    interval = binomtest(count, of).proportion_ci(method="wilson")
+    return Figure(count / of, float(interval.low), float(interval.high))

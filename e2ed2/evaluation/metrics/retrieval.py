@@ -1,6 +1,5 @@
 """Does a picture show what its caption says? A retrieval head, trained on real pictures only."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,17 +10,11 @@ from torch.nn import functional as F
 from e2ed2.assets import RETRIEVAL_HEAD
 from e2ed2.errors import UserError
 from e2ed2.evaluation.features.held_out import SIZE
+from e2ed2.evaluation.metrics.figure import Figures, rate
 from e2ed2.models.minilm import WIDTH
 
 TEMPERATURE = 40.0  # inverse, of the cosines
 STYLES = ("emojione", "flat", "fluent", "noto", "openmoji", "twemoji")
-
-
-@dataclass(frozen=True)
-class Alignment:
-    top1: float  # share of pictures whose concept is the nearest of all
-    top5: float  # share whose concept is among the five nearest
-    style: float | None  # share whose drawing style is recognised, where the caption names one
 
 
 class RetrievalHead(nn.Module):
@@ -79,15 +72,15 @@ def fit_head(
     return head.eval().requires_grad_(False)
 
 
-def align(head: RetrievalHead, features: Tensor, concepts: Tensor, styles: Tensor | None, names: Tensor) -> Alignment:
-    """Retrieval among all `names` and the accuracy of the style, both in 0..1."""
+def align(head: RetrievalHead, features: Tensor, concepts: Tensor, styles: Tensor | None, names: Tensor) -> Figures:
+    """Shares of pictures whose concept is the nearest of all `names` (`top1`), or among the five nearest (`top5`).
+
+    And whose drawing style is recognised (`style`), where the captions name one.
+    """
     found, style = head(features)
     right = (found @ spread(names).T).topk(5).indices == concepts[:, None]
-    return Alignment(
-        top1=right[:, 0].float().mean().item(),
-        top5=right.any(dim=1).float().mean().item(),
-        style=None if styles is None else (style.argmax(dim=1) == styles).float().mean().item(),
-    )
+    rates = {"top1": rate(right[:, 0]), "top5": rate(right.any(dim=1))}
+    return rates if styles is None else rates | {"style": rate(style.argmax(dim=1) == styles)}
 
 
 def save_head(head: RetrievalHead, file: Path = RETRIEVAL_HEAD) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from e2ed2.assets import CHECKPOINTS
+from e2ed2.errors import UserError
 from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
-from e2ed2.evaluation.report.tables import number, table
+from e2ed2.evaluation.report.tables import number, spread, table
 from e2ed2.inference.request import STEPS
 from e2ed2.training.config import upgraded
 
@@ -35,6 +36,8 @@ class Found:
 
 
 def write_page(found: Found, file: Path) -> Path:
+    """Raises UserError: figures are of unequal numbers of pictures, which FD does not bear."""
+    check_equal(found)
     of = {(r["settings"]["model"], r["settings"]["steps"], r["settings"]["split"]): r for r in found.models}
     names = sorted({model for model, _, split in of if split == "train"})
     most = {name: max(s for model, s, _ in of if model == name and s <= STEPS[-1]) for name in names}
@@ -69,16 +72,33 @@ def write_page(found: Found, file: Path) -> Path:
     return file
 
 
+def check_equal(found: Found) -> None:
+    counts = {result["choices"]["painted"] for result in found.models if result["settings"]["split"] == "train"}
+    counts.add(found.ceiling.get("captions", found.ceiling.get("limit")))
+    if len(counts) > 1:
+        listed = " and ".join(map(str, sorted(counts)))
+        raise UserError(
+            f"Figures of {listed} pictures cannot stand in one table: measure all models, and the ceiling "
+            "(`python -m e2ed2.evaluation.experiments.ceiling`), with the same --captions."
+        )
+
+
 def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str, Any]) -> str:
-    rows = [[name, "", *_distance(figures["train"]), *[""] * 4] for name, figures in ceiling["pictures"].items()]
-    for name in names:
-        result = of[name, most[name], "train"]
+    results = [of[name, most[name], "train"] for name in names]
+    endless = any("fd_infinite" in result["distance"] for result in results)
+    keys = [f"distance.{key}" for key in ("fd", *["fd_infinite"] * endless, "kid", "precision", "recall")]
+
+    def distance(result: Result) -> list[str]:
+        return [spread(result, key, ".4g") for key in keys]
+
+    rows = [[name, "", *distance(figures["train"]), *[""] * 4] for name, figures in ceiling["pictures"].items()]
+    for name, result in zip(names, results, strict=True):
         cost = result["cost"]
         rows.append(
             [
                 name,
                 most[name],
-                *_distance(result),
+                *distance(result),
                 number(result["diversity_ratio"], 2),
                 number(result["nearest_training_lpips"], 3),
                 f"{cost['gflop']:.2f}",
@@ -89,6 +109,7 @@ def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str
         "model",
         "steps",
         "FD",
+        *["FD, endless pictures"] * endless,
         "KID",
         "precision",
         "recall",
@@ -100,24 +121,20 @@ def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str
     return table(columns, rows)
 
 
-def _distance(result: Result) -> list[str]:
-    return [f"{result['distance'][key]:.4g}" for key in ("fd", "kid", "precision", "recall")]
-
-
 def alignment_table(of: dict, names: list[str], most: dict[str, int], found: Found) -> str:
     splits = ("train", "combo", "concept", "visitor")
     columns = ["pictures", *(f"{split} {key}" for split in splits for key in ("top-1", "top-5")), "style (train)"]
-    decoded = {split: figures["alignment"] for split, figures in found.ceiling["pictures"]["through the codec"].items()}
-    pictures = {"real drawings, all": found.real, "through the codec": decoded}
+    real = {split: {"alignment": rates} for split, rates in found.real.items()}
+    pictures = {"real drawings, all": real, "through the codec": found.ceiling["pictures"]["through the codec"]}
     for name in names:
         keys = {split: (name, most[name], split) for split in splits}
-        pictures[name] = {split: of[key]["alignment"] for split, key in keys.items() if key in of}
-    rows = [[name, *_alignment(by, splits), number(by["train"]["style"], 2)] for name, by in pictures.items()]
+        pictures[name] = {split: of[key] for split, key in keys.items() if key in of}
+    keys = [(split, key) for split in splits for key in ("top1", "top5")]
+    rows = [
+        [name, *(spread(by.get(split, {}), f"alignment.{key}", ".2f") for split, key in [*keys, ("train", "style")])]
+        for name, by in pictures.items()
+    ]
     return table(columns, rows)
-
-
-def _alignment(found: dict[str, Any], splits: tuple[str, ...]) -> list[str]:
-    return [number(found.get(split, {}).get(key), 2) for split in splits for key in ("top1", "top5")]
 
 
 def by_steps(of: dict, names: list[str]) -> str:
