@@ -213,6 +213,7 @@ def test_stop_ends_this_visitors_pictures_only(services, studies):
     mine, yours = (named(list(run)[-1]) for run in runs)
     assert mine["status"].startswith("Stopped after 1 of 3 pictures in ")  # the second is given up
     assert len(mine["pictures"]) == 1
+    assert "count=1" in mine["address"]  # what is there, not what was asked for
     assert yours["status"].endswith("seeds 7, 8, 9.")
     assert len(yours["pictures"]) == 3
     assert set(mine) == {"pictures", "status", "address", "Seed", "Download", None}  # whole, for clients of the API

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -42,10 +43,10 @@ def test_enter_paints_pictures_and_shows_their_seeds(open_page, url):
     visit.assert_clean()
 
 
-def test_a_chosen_seed_is_kept(open_page, url):
+def test_a_typed_seed_is_used(open_page, url):
     page = open_page(url).page
-    page.get_by_label("New random seed each time").uncheck()
     page.get_by_label("Seed", exact=True).fill("7")
+    expect(page.get_by_label("New random seed each time")).not_to_be_checked()
     set_count(page, 1)
     page.get_by_label("Prompt").fill("red apple")
     page.get_by_role("button", name="Generate").click()
@@ -68,6 +69,26 @@ def test_an_example_fills_the_prompt(open_page, url):
     page = open_page(url).page
     page.get_by_role("button", name="a castle on a hill").click()
     expect(page.get_by_label("Prompt")).to_have_value("a castle on a hill")
+
+
+def test_a_second_request_ends_the_first(open_page, url):
+    page = open_page(url).page
+    expect(page.locator("#status")).to_contain_text("1 picture in")
+    set_count(page, 8)
+    page.get_by_label("Prompt").fill("pizza")
+    page.get_by_label("Prompt").press("Enter")
+    expect(page.locator("#status")).to_contain_text("picture 1 of 8")
+    expect(page.get_by_role("button", name="Download", exact=True)).to_be_disabled()  # its file is of the run before
+    page.get_by_label("Prompt").fill("robot")
+    page.get_by_label("Prompt").press("Enter")
+    expect(page.get_by_role("button", name="Download", exact=True)).to_be_enabled()
+    expect(page.locator("#status")).to_contain_text("8 pictures in")
+    expect(page.locator("#address textarea, #address input")).to_have_value(re.compile("prompt=robot"))
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download", exact=True).click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert all(name.startswith("robot") for name in archive.namelist())
 
 
 def test_a_phone_shows_the_whole_width(open_page, url):

@@ -48,6 +48,16 @@ def test_every_page_fits_a_phone_and_has_no_serious_fault(open_page, url):
     visit.assert_clean()
 
 
+def test_every_page_is_as_wide_as_the_others(open_page, url):
+    page = open_page(url, viewport={"width": 1280, "height": 844}).page
+    widths = {}
+    for path in PAGES:
+        page.goto(f"{url}/{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        widths[path] = page.locator(".gradio-container").bounding_box()["width"]
+    assert set(widths.values()) == {1080}, widths
+
+
 @pytest.mark.parametrize(("width", "shape"), [(390, "tall"), (1280, "wide")])
 def test_the_drawing_is_seen_whole(open_page, url, width, shape):
     page = open_page(f"{url}/about", viewport={"width": width, "height": 844}).page

@@ -159,13 +159,15 @@ class GeneratePage:
         )
         started = gr.on(
             [self.go.click, self.prompt.submit],
-            outputs=[self.go, self.stop, self.status],
-            **at_once(gr.update(visible=False), gr.update(visible=True), "Starting …"),
+            outputs=[self.go, self.stop, self.status, self.download],
+            trigger_mode="multiple",  # the next request ends the one before
+            **at_once(gr.update(visible=False), gr.update(visible=True), "Starting …", gr.update(interactive=False)),
         )
         generated = started.then(
             self.generate,
             [*fields, self.inside],
             results,
+            trigger_mode="multiple",
             api_name="generate",
             preprocess=False,
             **GENERATING,
@@ -173,12 +175,13 @@ class GeneratePage:
             "a link that generates them again, and the picture's file, or a zip of several.",
         )
         for done in (welcome, generated):
-            afterwards(done, self.buttons, None, [self.go, self.stop], **QUIET)
-            done.success(self.keep, [self.history, self.made], [self.history, self.download], **QUIET)
+            afterwards(done, self.buttons, self.made, [self.go, self.stop, self.download], **QUIET)
+            done.success(self.keep, [self.history, self.made], self.history, **QUIET)
             done.failure(outputs=self.status, **at_once(FAILED))
         self.stop.click(outputs=self.status, **at_once("Stopping …"))
         self.stop.click(self.stop_generating, **QUIET)
         self.examples.click(lambda sample: sample[0], self.examples, self.prompt, **QUIET)
+        self.seed.input(outputs=self.randomise, **at_once(False))
         self.model.change(self.suit_model, [self.model, self.steps], [self.steps, self.examples], **UNCHECKED)
         gr.on([demo.load, self.history.change], self.show_past, self.history, self.past, **QUIET)
         self.past.select(self.use_again, self.history, fields[:-1], **QUIET)
@@ -207,8 +210,10 @@ class GeneratePage:
     def follow(self, requests: list[Request], inside: bool, visitor: gr.Request) -> Iterator[Updates]:
         """The pictures while they come into being, and when they are there all that goes with them."""
         first = requests[0]
-        address = link(visitor, **asdict(first), count=len(requests))
-        fields: Updates = {self.seed: first.seed, self.address: address}
+        fields: Updates = {
+            self.seed: first.seed,
+            self.address: link(visitor, **asdict(first), count=len(requests)),
+        }
         session = visitor.session_hash
         with self.services.stoppable(session) as stop, tempfile.TemporaryDirectory() as folder:
             progress = Progress(requests, Path(folder), inside)
@@ -221,6 +226,7 @@ class GeneratePage:
                 whole = fields | {
                     self.pictures: self.files_of(progress),
                     self.status: progress.status,
+                    self.address: link(visitor, **asdict(first), count=len(progress.made)),
                     self.download: progress.download(),
                     self.made: progress.made,
                 }
@@ -283,17 +289,21 @@ class GeneratePage:
             self.examples: gr.Dataset(samples=[[text] for text in samples]),
         }
 
-    def buttons(self, request: gr.Request) -> Updates:
+    def buttons(self, made: list, request: gr.Request) -> Updates:
         running = self.services.running(request.session_hash) is not None
-        return {self.go: gr.Button(visible=not running), self.stop: gr.Button(visible=running)}
+        return {
+            self.go: gr.Button(visible=not running),
+            self.stop: gr.Button(visible=running),
+            self.download: gr.DownloadButton(interactive=bool(made) and not running),
+        }
 
     def stop_generating(self, request: gr.Request) -> None:
         self.services.stop(request.session_hash)
 
-    def keep(self, history: list, made: list) -> Updates:
+    def keep(self, history: list, made: list) -> list:
         for settings, picture in reversed(made):
             history = remember(history, settings, picture)
-        return {self.history: history, self.download: gr.DownloadButton(interactive=bool(made))}
+        return history
 
     def show_past(self, history: list) -> list[tuple[str, str]]:
         return [(kept(picture, self.past.GRADIO_CACHE), words) for picture, words in shown(history)]
