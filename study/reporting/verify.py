@@ -8,8 +8,8 @@ from typing import Any
 
 from study.protocol.spec import DEGRADED, MODES, StudySpec
 from study.reporting.export import read_export
+from study.store.chain import chain_hash
 from study.store.frames import Tables, image_name
-from study.store.votes import chain_hash
 
 
 @dataclass(frozen=True)

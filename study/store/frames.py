@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session, aliased
 
 from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
 from study.protocol.spec import StudySpec
+from study.store.chain import SHOWN, payload_of, shown_of
 from study.store.database import Database
 from study.store.studies import StudyInfo
 from study.store.tables import Arm, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote
-from study.store.votes import SHOWN, payload_of, shown_of
 
 
 @dataclass(frozen=True)

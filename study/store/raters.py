@@ -10,6 +10,7 @@ from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from study.errors import StudyError
 from study.protocol.balanced import Assignment, comparisons, plan, rater_count, rater_mode
 from study.protocol.spec import Stimulus
 from study.store.database import Database
@@ -19,10 +20,6 @@ from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Store
 INVITATION_DAYS = 90
 ENTERED = "entered"  # the event that keeps what a crowd platform's link said
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is easily taken for another
-
-
-class EntryError(Exception):
-    """A rater cannot come in, or a link is not right; the message is for the rater."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +49,20 @@ def invite(study: StudyInfo, label: str) -> str:
 
 
 def read_invitation(study: StudyInfo, token: str) -> Person:
-    """Raises EntryError where it is forged, or older than INVITATION_DAYS."""
+    """Raises StudyError where it is forged, or older than INVITATION_DAYS."""
     try:
         label = URLSafeTimedSerializer(study.secret, salt="invite").loads(token, max_age=INVITATION_DAYS * 86400)
     except BadData:
-        raise EntryError("This invitation is not valid, or no longer: ask for a new one.") from None
+        raise StudyError("This invitation is not valid, or no longer: ask for a new one.", 403) from None
     return Person("invite", label)
 
 
 def find_by_token(database: Database, token: str) -> StudyInfo:
-    """The study that a link names. Raises EntryError."""
+    """The study that a link names. Raises StudyError."""
     with database.read() as session:
         row = session.scalars(select(Study).where(Study.token == token)).first()
         if row is None:
-            raise EntryError("There is no study at this address: check the link that you were given.")
+            raise StudyError("There is no study at this address: check the link that you were given.", 403)
         return info(row, row.name)
 
 
@@ -75,7 +72,7 @@ def personal_token(participation: Participation) -> str:
 
 
 def find_rater(database: Database, token: str) -> Participation:
-    """Raises EntryError where the token is not one that `personal_token` made."""
+    """Raises StudyError where the token is not one that `personal_token` made."""
     id = token.partition(".")[0]
     with database.read() as session:
         row = session.get(Rater, id)
@@ -83,7 +80,7 @@ def find_rater(database: Database, token: str) -> Participation:
             found = _participation(session, row)
             if secrets.compare_digest(personal_token(found).encode(), token.encode()):
                 return found
-    raise EntryError("This personal link is not valid: check that you copied all of it.")
+    raise StudyError("This personal link is not valid: check that you copied all of it.", 403)
 
 
 def find_person(database: Database, study: StudyInfo, person: Person) -> Participation | None:
@@ -95,14 +92,14 @@ def enrol(database: Database, study: StudyInfo, person: Person) -> Participation
     """A new rater with their pairs; the same one again where this person has taken part already.
 
     Raises:
-        EntryError: the study is closed, or has all the raters it needs.
+        StudyError: the study is closed, or has all the raters it needs.
     """
     with database.write() as session:
         row = session.scalars(select(Study).where(Study.id == study.id).with_for_update()).one()
         if known := _find_person(session, study, person):
             return known
         if row.closed:
-            raise EntryError("This study is closed. Thank you for your interest.")
+            raise StudyError("This study is closed. Thank you for your interest.", 403)
         session.execute(_abandoning(study, now()))
         number = session.scalars(select(func.count()).where(Rater.study_id == study.id)).one()
         _check_cap(session, study, person)
@@ -180,7 +177,7 @@ def _check_cap(session: Session, study: StudyInfo, person: Person) -> None:
         return
     came = select(func.count()).where(Rater.study_id == study.id, Rater.channel == "open")
     if session.scalars(came).one() >= cap:
-        raise EntryError("This study has all the raters that it takes through this link. Thank you for coming.")
+        raise StudyError("This study has all the raters that it takes through this link. Thank you for coming.", 403)
 
 
 def _handed_out(session: Session, study: StudyInfo, number: int) -> tuple[Assignment, ...]:
@@ -192,7 +189,7 @@ def _handed_out(session: Session, study: StudyInfo, number: int) -> tuple[Assign
     missing = {pair.id: spec.raters_per_pair - taken.get(pair.id, 0) for pair in comparisons(spec)}
     wanted = sorted((id for id, count in missing.items() if count > 0), key=lambda id: -missing[id])
     if not wanted:
-        raise EntryError("This study has all the raters it needs. Thank you for coming.")
+        raise StudyError("This study has all the raters it needs. Thank you for coming.", 403)
     return plan(spec, number, wanted[: spec.pairs_per_rater])
 
 

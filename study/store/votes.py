@@ -1,27 +1,22 @@
 """The rater's next pair, and votes that are never lost, never doubled and never overwritten."""
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
+from study.errors import StudyError
 from study.protocol.spec import ANSWERS, Question
+from study.store.chain import SHOWN, chain_hash, payload_of, shown_of
 from study.store.database import Database
 from study.store.raters import Participation
 from study.store.studies import now
-from study.store.tables import Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
+from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Study, Vote
 
 MAX_MS = 2**31 - 1  # about 24 days
-
-
-class VoteError(Exception):
-    """A vote that cannot be; the message is for the rater."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +47,9 @@ class Ballot:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9a-fA-F-]{16,40}", self.request):
-            raise VoteError("This page sent an incomplete answer: reload it and answer again.")
+            raise StudyError("This page sent an incomplete answer: reload it and answer again.", 409)
         if any(answer not in ANSWERS for answer in self.answers.values()):
-            raise VoteError("This answer is none of A, B and tie: reload the page and answer again.")
+            raise StudyError("This answer is none of A, B and tie: reload the page and answer again.", 409)
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ def cast(database: Database, rater: Participation, ballot: Ballot) -> Receipt:
     """Stores the answers; returns only after the commit.
 
     Raises:
-        VoteError: not this rater's pair, not its questions, or not its turn.
+        StudyError: not this rater's pair, not its questions, or not its turn.
     """
     with database.write() as session:
         session.scalars(select(Study.id).where(Study.id == rater.study.id).with_for_update()).one()  # one chain
@@ -94,7 +89,7 @@ def cast(database: Database, rater: Participation, ballot: Ballot) -> Receipt:
         screen = _screen_of(screens, ballot)
         changed = [q.key for q in screen.questions if screen.answers.get(q.key) != ballot.answers[q.key]]
         if changed and screen.answers and rater.study.spec.by_visitor:
-            raise VoteError("You have seen which picture is whose, so your answer stays as it is.")
+            raise StudyError("You have seen which picture is whose, so your answer stays as it is.", 409)
         moment = now()
         receipt = _append(session, rater, ballot, changed, moment) if changed else receipt_of(session, rater)
         _mark(session, rater, screens, screen, moment)
@@ -127,49 +122,6 @@ def receipt_of(session: Session, rater: Participation) -> Receipt:
     query = select(Vote).where(Vote.rater_id == rater.id).order_by(Vote.number.desc())
     vote = session.scalars(query.limit(1)).first()
     return Receipt(vote.number, vote.hash) if vote else Receipt(0, "")
-
-
-def chain_hash(payload: Mapping[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of a vote, which names the hash of the vote before."""
-    return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str, Any]:
-    """What the hash of a vote covers: the answer, its circumstances, and what was shown."""
-    return {
-        "spec": spec_hash,
-        "number": vote.number,
-        "rater": vote.rater_id,
-        "assignment": vote.assignment_id,
-        "question": vote.question,
-        "answer": vote.answer,
-        "revision": vote.revision,
-        "request": vote.request,
-        "response_ms": vote.response_ms,
-        "clock": vote.clock,
-        "decode_ms": vote.decode_ms,
-        "viewport": vote.viewport,
-        "time": vote.time.isoformat(timespec="microseconds"),
-        "previous": vote.previous,
-        **shown,
-    }
-
-
-def _shown():
-    left, right = aliased(StoredStimulus), aliased(StoredStimulus)
-    return (
-        select(StoredAssignment.id, StoredPair.key, StoredAssignment.kind, left.sha256, right.sha256)
-        .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
-        .join(left, left.id == StoredAssignment.left_id)
-        .join(right, right.id == StoredAssignment.right_id)
-    )
-
-
-SHOWN = _shown()  # assignments with what they showed: id, pair, kind, and the hashes of both images
-
-
-def shown_of(row: Sequence[Any]) -> dict[str, str]:
-    return dict(zip(("pair", "kind", "left", "right"), row[1:], strict=True))
 
 
 def _screens(session: Session, rater: Participation) -> list[Screen]:
@@ -209,7 +161,7 @@ def _repeated(session: Session, rater: Participation, ballot: Ballot) -> Receipt
     if not votes:
         return None
     if any((v.assignment_id, v.answer) != (ballot.assignment, ballot.answers.get(v.question)) for v in votes):
-        raise VoteError("This answer was sent already, with another choice: reload the page.")
+        raise StudyError("This answer was sent already, with another choice: reload the page.", 409)
     return Receipt(votes[-1].number, votes[-1].hash)
 
 
@@ -219,7 +171,7 @@ def _screen_of(screens: Sequence[Screen], ballot: Ballot) -> Screen:
             return screen
         if len(screen.answers) < len(screen.questions):
             break
-    raise VoteError("This pair is not yours to answer now: go on from your personal link.")
+    raise StudyError("This pair is not yours to answer now: go on from your personal link.", 409)
 
 
 def _append(

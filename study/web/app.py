@@ -11,9 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 
 from study.errors import StudyError
-from study.store.raters import EntryError
 from study.store.store import Store
-from study.store.votes import VoteError
 from study.web import entry, images, session
 from study.web.pages import Offer, render, route
 
@@ -43,8 +41,7 @@ def create_app(store: Store, offer: Callable[[], Offer] | None = None) -> FastAP
     app.include_router(session.router)
     app.include_router(images.router)
     app.middleware("http")(_with_headers)
-    for kind, status in ((EntryError, 403), (VoteError, 409), (StudyError, 400)):
-        app.add_exception_handler(kind, _telling(status))
+    app.add_exception_handler(StudyError, _mistake)
     app.add_exception_handler(Exception, _failed)
     for status in (404, 405):
         app.add_exception_handler(status, _not_found)
@@ -75,11 +72,9 @@ async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Re
     return response
 
 
-def _telling(status: int) -> Callable[[Request, Exception], Response]:
-    def tell(request: Request, error: Exception) -> Response:
-        return render(request, "message.html", status, title="This did not work", sentence=str(error))
-
-    return tell
+def _mistake(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status", 400)
+    return render(request, "message.html", status, title="This did not work", sentence=str(error))
 
 
 def _not_found(request: Request, error: Exception) -> Response:

@@ -11,15 +11,16 @@ from study.store.raters import (
     Participation,
     Person,
     enrol,
-    find_by_token,
     find_person,
     personal_token,
     read_invitation,
     set_practised,
 )
+from study.store.store import Store
 from study.store.studies import StudyInfo
 from study.store.votes import note
-from study.web.pages import go, offer_of, render, store_of
+from study.web.dependencies import NamedStudy, OpenStore
+from study.web.pages import go, offer_of, render
 from study.web.practice import PRACTICE
 
 router = APIRouter()
@@ -46,23 +47,22 @@ def front(request: Request) -> Response:
 
 
 @router.get("/join/{token}")
-def join(request: Request, token: str) -> Response:
+def join(request: Request, study: NamedStudy, store: OpenStore) -> Response:
     """Consent; platforms name the person in the query."""
-    study = find_by_token(store_of(request).database, token)
     person = _platform_person(dict(request.query_params)) or _cookie_person(request)
-    return _consent(request, study, person, preview=request.query_params.get("assignmentId") == NO_ASSIGNMENT)
+    return _consent(request, store, study, person, preview=request.query_params.get("assignmentId") == NO_ASSIGNMENT)
 
 
 @router.post("/join/{token}")
 def joined(
     request: Request,
-    token: str,
+    study: NamedStudy,
+    store: OpenStore,
     platform: Annotated[str, Form()] = "",
     person: Annotated[str, Form()] = "",
     entry: Annotated[str, Form()] = "",
 ) -> Response:
-    database = store_of(request).database
-    study = find_by_token(database, token)
+    database = store.database
     if platform in ("prolific", "mturk") and 0 < len(person) <= MAX_ID:
         rater = enrol(database, study, Person(platform, person))
         note(database, rater, ENTERED, entry[:MAX_ENTRY])
@@ -79,16 +79,13 @@ def joined(
 
 
 @router.get("/invite/{token}/{invitation}")
-def invited(request: Request, token: str, invitation: str) -> Response:
-    study = find_by_token(store_of(request).database, token)
-    return _consent(request, study, read_invitation(study, invitation))
+def invited(request: Request, study: NamedStudy, store: OpenStore, invitation: str) -> Response:
+    return _consent(request, store, study, read_invitation(study, invitation))
 
 
 @router.post("/invite/{token}/{invitation}")
-def accepted(request: Request, token: str, invitation: str) -> Response:
-    database = store_of(request).database
-    study = find_by_token(database, token)
-    return _enter(request, enrol(database, study, read_invitation(study, invitation)))
+def accepted(request: Request, study: NamedStudy, store: OpenStore, invitation: str) -> Response:
+    return _enter(request, enrol(store.database, study, read_invitation(study, invitation)))
 
 
 def _platform_person(query: dict[str, str]) -> Person | None:
@@ -103,8 +100,10 @@ def _cookie_person(request: Request) -> Person | None:
     return Person("open", id) if 0 < len(id) <= MAX_ID else None
 
 
-def _consent(request: Request, study: StudyInfo, person: Person | None, preview: bool = False) -> Response:
-    if person and (known := find_person(store_of(request).database, study, person)):
+def _consent(
+    request: Request, store: Store, study: StudyInfo, person: Person | None, preview: bool = False
+) -> Response:
+    if person and (known := find_person(store.database, study, person)):
         return _enter(request, known)
     entry = urlencode({name: value for name, value in request.query_params.items() if name in KEPT})
     return render(request, "consent.html", study=study, person=person, preview=preview, entry=entry)

@@ -1,17 +1,17 @@
 """Image bytes under names that tell nothing."""
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Response
 from sqlalchemy import select
 
 from study.store.tables import StoredAssignment, StoredStimulus
-from study.web.pages import store_of
+from study.web.dependencies import OpenStore
 from study.web.practice import PRACTICE, drawing
 
 router = APIRouter()
 
 
 @router.get("/i/{token}")
-def image(request: Request, token: str) -> Response:
+def image(token: str, store: OpenStore) -> Response:
     """No validator, no date, no name: nothing that two showings of one file have in common but its pixels."""
     shown = StoredAssignment
     query = (
@@ -23,11 +23,11 @@ def image(request: Request, token: str) -> Response:
         )
         .limit(1)
     )
-    with store_of(request).database.read() as session:
+    with store.database.read() as session:
         sha256 = session.scalars(query).first()
     if sha256 is None:
         raise HTTPException(404)
-    return Response(store_of(request).library.path(sha256).read_bytes(), media_type="image/png")
+    return Response(store.library.path(sha256).read_bytes(), media_type="image/png")
 
 
 @router.get("/practice/{step}/{side}")

@@ -8,8 +8,6 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 
-from study.store.store import Store
-
 TEMPLATES = Jinja2Templates(directory=Path(__file__).parent / "templates")
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 
@@ -27,10 +25,6 @@ class Offer:
 def offer_of(request: Request) -> Offer | None:
     make = request.app.state.offer
     return make() if make else None
-
-
-def store_of(request: Request) -> Store:
-    return request.app.state.store
 
 
 def route(request: Request) -> str:

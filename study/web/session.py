@@ -9,15 +9,16 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.background import BackgroundTask
 
+from study.errors import StudyError
 from study.protocol.spec import ANSWERS
 from study.stopping import stop_if_decided
 from study.store.raters import Participation, entry_of, find_rater, personal_token, set_practised, welcome_back
+from study.store.store import Store
 from study.store.visitors import reveal
 from study.store.votes import (
     MAX_MS,
     Ballot,
     Screen,
-    VoteError,
     cast,
     finish,
     last_receipt,
@@ -25,7 +26,8 @@ from study.store.votes import (
     next_screen,
     note,
 )
-from study.web.pages import go, offer_of, render, store_of
+from study.web.dependencies import OpenStore, Rater
+from study.web.pages import go, offer_of, render
 from study.web.practice import PRACTICE
 
 router = APIRouter()
@@ -33,89 +35,80 @@ TURK_SITES = ("https://www.mturk.com", "https://workersandbox.mturk.com")
 
 
 @router.get("/r/{token}")
-def here(request: Request, token: str) -> Response:
+def here(request: Request, rater: Rater, store: OpenStore) -> Response:
     """Wherever the rater is now."""
-    rater = find_rater(store_of(request).database, token)
     if rater.practised < 0:
         return _show(request, rater, "instructions.html", practice=len(PRACTICE))
     if rater.practised < len(PRACTICE):
         return _practice(request, rater, "")
     if rater.status == "abandoned":
         return _show(request, rater, "return.html")
-    screen = next_screen(store_of(request).database, rater)
-    return _pair(request, rater, screen) if screen else _thanks(request, rater)
+    screen = next_screen(store.database, rater)
+    return _pair(request, rater, screen) if screen else _thanks(request, store, rater)
 
 
 @router.post("/r/{token}/return")
-def return_(request: Request, token: str) -> Response:
+def return_(request: Request, token: str, rater: Rater, store: OpenStore) -> Response:
     """A rater who was away for too long goes on with the pairs that nobody has answered meanwhile."""
-    rater = find_rater(store_of(request).database, token)
     if rater.status == "abandoned":
-        welcome_back(store_of(request).database, rater)
-        if next_screen(store_of(request).database, rater) is None:
-            finish(store_of(request).database, rater)
+        welcome_back(store.database, rater)
+        if next_screen(store.database, rater) is None:
+            finish(store.database, rater)
     return go(request, f"r/{token}")
 
 
 @router.post("/r/{token}/start")
-def start(request: Request, token: str) -> Response:
-    rater = find_rater(store_of(request).database, token)
-    set_practised(store_of(request).database, rater.id, 0)
+def start(request: Request, token: str, rater: Rater, store: OpenStore) -> Response:
+    set_practised(store.database, rater.id, 0)
     return go(request, f"r/{token}")
 
 
 @router.post("/r/{token}/practice")
-def practise(request: Request, token: str, answer: Annotated[str, Form()]) -> Response:
+def practise(request: Request, token: str, rater: Rater, store: OpenStore, answer: Annotated[str, Form()]) -> Response:
     """Feedback on a practice pair; nothing of it is a vote."""
-    rater = find_rater(store_of(request).database, token)
     if answer not in ANSWERS:
-        raise VoteError("This answer is none of A, B and tie: go back and choose one.")
+        raise StudyError("This answer is none of A, B and tie: go back and choose one.", 409)
     if not 0 <= rater.practised < len(PRACTICE):
         return go(request, f"r/{token}")
-    note(store_of(request).database, rater, "practice", f"{rater.practised}: {answer}")
+    note(store.database, rater, "practice", f"{rater.practised}: {answer}")
     return _practice(request, rater, answer)
 
 
 @router.post("/r/{token}/practised")
-def practised(request: Request, token: str, step: Annotated[int, Form()]) -> Response:
-    rater = find_rater(store_of(request).database, token)
+def practised(request: Request, token: str, rater: Rater, store: OpenStore, step: Annotated[int, Form()]) -> Response:
     if step == rater.practised + 1 <= len(PRACTICE):
-        set_practised(store_of(request).database, rater.id, step)
+        set_practised(store.database, rater.id, step)
     return go(request, f"r/{token}")
 
 
 @router.post("/r/{token}/vote")
-async def vote(request: Request, token: str) -> Response:
+async def vote(request: Request, rater: Rater, store: OpenStore) -> Response:
     """Stores the answers, then shows the next pair; without all answers, the same pair again."""
     form = {name: str(value) for name, value in (await request.form()).items()}
-    return await run_in_threadpool(_vote, request, token, form)
+    return await run_in_threadpool(_vote, request, rater, store, form)
 
 
 @router.post("/r/{token}/back")
-def undo(request: Request, token: str) -> Response:
+def undo(request: Request, token: str, rater: Rater, store: OpenStore) -> Response:
     """Notes that the rater went back, then shows the last pair."""
-    rater = find_rater(store_of(request).database, token)
-    if screen := _last(request, rater):
-        note(store_of(request).database, rater, "undo", screen.assignment)
+    if screen := _last(store, rater):
+        note(store.database, rater, "undo", screen.assignment)
     return go(request, f"r/{token}/back")
 
 
 @router.get("/r/{token}/back")
-def back(request: Request, token: str) -> Response:
+def back(request: Request, token: str, rater: Rater, store: OpenStore) -> Response:
     """The last pair once more, with the answers given; a change is a new revision."""
-    rater = find_rater(store_of(request).database, token)
-    screen = _last(request, rater)
+    screen = _last(store, rater)
     return _pair(request, rater, screen) if screen else go(request, f"r/{token}")
 
 
 @router.get("/r/{token}/pause")
-def pause(request: Request, token: str) -> Response:
-    rater = find_rater(store_of(request).database, token)
+def pause(request: Request, rater: Rater) -> Response:
     return _show(request, rater, "pause.html")
 
 
-def _vote(request: Request, token: str, form: dict[str, str]) -> Response:
-    rater = find_rater(store_of(request).database, token)
+def _vote(request: Request, rater: Participation, store: Store, form: dict[str, str]) -> Response:
     answers = {q.key: form[f"q-{q.key}"] for q in rater.study.spec.questions if f"q-{q.key}" in form}
     measured = {key: _whole(form.get(f"ms-{key}", "")) for key in answers}
     opened = _whole(form.get("opened", ""))
@@ -131,19 +124,20 @@ def _vote(request: Request, token: str, form: dict[str, str]) -> Response:
         decode_ms=_whole(form.get("decode", "")),
         viewport=viewport if re.fullmatch(r"\d{1,6}x\d{1,6}@[\d.]{1,8}", viewport) else "",
     )
-    store = store_of(request)
     cast(store.database, rater, ballot)
-    response = go(request, f"r/{token}")
-    if find_rater(store.database, token).status == "finished":  # the rater does not wait for the statistics
+    response = go(request, f"r/{personal_token(rater)}")
+    if (
+        find_rater(store.database, personal_token(rater)).status == "finished"
+    ):  # the rater does not wait for the statistics
         response.background = BackgroundTask(stop_if_decided, store.database, rater.study)
     return response
 
 
-def _last(request: Request, rater: Participation) -> Screen | None:
+def _last(store: Store, rater: Participation) -> Screen | None:
     """The screen to go back to, where there is one that may be changed."""
     if rater.practised < len(PRACTICE) or rater.study.spec.by_visitor:
         return None
-    return last_screen(store_of(request).database, rater)
+    return last_screen(store.database, rater)
 
 
 def _whole(text: str) -> int | None:
@@ -173,17 +167,17 @@ def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
     )
 
 
-def _thanks(request: Request, rater: Participation) -> Response:
-    if revealed := reveal(store_of(request).database, rater):
+def _thanks(request: Request, store: Store, rater: Participation) -> Response:
+    if revealed := reveal(store.database, rater):
         return _show(request, rater, "reveal.html", revealed=revealed)
-    receipt, offer = last_receipt(store_of(request).database, rater), offer_of(request)
+    receipt, offer = last_receipt(store.database, rater), offer_of(request)
     offered = offer if offer and offer.token == rater.study.token else None
-    return _show(request, rater, "thanks.html", receipt=receipt, offered=offered, turk=_turk(request, rater))
+    return _show(request, rater, "thanks.html", receipt=receipt, offered=offered, turk=_turk(store, rater))
 
 
-def _turk(request: Request, rater: Participation) -> dict[str, str] | None:
+def _turk(store: Store, rater: Participation) -> dict[str, str] | None:
     """Where Mechanical Turk wants an external question's form: the site that its link named, and the assignment."""
-    entry = entry_of(store_of(request).database, rater) if rater.channel == "mturk" else {}
+    entry = entry_of(store.database, rater) if rater.channel == "mturk" else {}
     if entry.get("turkSubmitTo") not in TURK_SITES or not entry.get("assignmentId"):
         return None
     return {"action": f"{entry['turkSubmitTo']}/mturk/externalSubmit", "assignment": entry["assignmentId"]}

@@ -10,8 +10,9 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
+from study.errors import StudyError
 from study.protocol.spec import Placebos, Stopping
-from study.store.raters import EntryError, Participation, find_rater, invite, personal_token, set_practised
+from study.store.raters import Participation, find_rater, invite, personal_token, set_practised
 from study.store.studies import close_study, find_study, now
 from study.store.tables import Base, Rater
 from study.store.votes import next_screen
@@ -65,7 +66,7 @@ def nothing_left(store, who):
     set_practised(store.database, who.id, len(PRACTICE))
     vote_all(store, who, limit=1)
     away(store, who)
-    with suppress(EntryError):  # until all is answered
+    with suppress(StudyError):  # until all is answered
         for i in range(9):
             vote_all(store, rater(store, who.study, f"other {i}"))
 

@@ -1,0 +1,54 @@
+"""The chain of a study's votes: each hash covers a vote, what was shown, and the hash of the vote before."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import aliased
+
+from study.store.tables import StoredAssignment, StoredPair, StoredStimulus, Vote
+
+
+def chain_hash(payload: Mapping[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of a vote, which names the hash of the vote before."""
+    return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str, Any]:
+    """What the hash of a vote covers: the answer, its circumstances, and what was shown."""
+    return {
+        "spec": spec_hash,
+        "number": vote.number,
+        "rater": vote.rater_id,
+        "assignment": vote.assignment_id,
+        "question": vote.question,
+        "answer": vote.answer,
+        "revision": vote.revision,
+        "request": vote.request,
+        "response_ms": vote.response_ms,
+        "clock": vote.clock,
+        "decode_ms": vote.decode_ms,
+        "viewport": vote.viewport,
+        "time": vote.time.isoformat(timespec="microseconds"),
+        "previous": vote.previous,
+        **shown,
+    }
+
+
+def _shown():
+    left, right = aliased(StoredStimulus), aliased(StoredStimulus)
+    return (
+        select(StoredAssignment.id, StoredPair.key, StoredAssignment.kind, left.sha256, right.sha256)
+        .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
+        .join(left, left.id == StoredAssignment.left_id)
+        .join(right, right.id == StoredAssignment.right_id)
+    )
+
+
+SHOWN = _shown()  # assignments with what they showed: id, pair, kind, and the hashes of both images
+
+
+def shown_of(row: Sequence[Any]) -> dict[str, str]:
+    return dict(zip(("pair", "kind", "left", "right"), row[1:], strict=True))

@@ -1,0 +1,28 @@
+"""What a page is about, from its address: FastAPI hands it to the page's function."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from study.store.raters import Participation, find_by_token, find_rater
+from study.store.store import Store
+from study.store.studies import StudyInfo
+
+
+async def _store(request: Request) -> Store:
+    return request.app.state.store
+
+
+OpenStore = Annotated[Store, Depends(_store)]
+
+
+def _study(token: str, store: OpenStore) -> StudyInfo:
+    return find_by_token(store.database, token)
+
+
+def _rater(token: str, store: OpenStore) -> Participation:
+    return find_rater(store.database, token)
+
+
+NamedStudy = Annotated[StudyInfo, Depends(_study)]
+Rater = Annotated[Participation, Depends(_rater)]
