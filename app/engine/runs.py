@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.engine.catalogue import Models
+from e2ed2.objectives.single_step import SingleStepConfig
 from e2ed2.training.config import upgraded
 from e2ed2.training.metrics import CURVE, Logged, read_metrics
 
@@ -24,6 +25,10 @@ class Run:
     def curve(self, name: str, over: str) -> list[tuple[float, float]]:
         """`over`, which is `update` or `seconds`, and a value; terms without their weights, so that they compare."""
         return [(getattr(line, over), value) for line in self.lines() if (value := line.value(name)) is not None]
+
+    def single_step(self) -> bool:
+        """Whether it is trained on one step at a time, whose loss is another than that of whole chains."""
+        return self.config().get("objective", {}).get("kind") == SingleStepConfig.kind
 
     def config(self) -> dict[str, Any]:
         file = self.folder / "run.json"

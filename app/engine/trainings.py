@@ -21,6 +21,7 @@ from e2ed2.errors import STOPPED_EARLY, UserError
 from e2ed2.inference.request import STEPS
 from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.objectives.end_to_end import EndToEndConfig
+from e2ed2.training.metrics import Logged
 from e2ed2.training.presets import PRESETS
 
 # Any number of steps: a training of one's own takes those of the model that it starts from.
@@ -57,6 +58,7 @@ class State:
     finished: bool
     sheet: Path | None = None  # its latest samples, below the drawings of the same captions
     trouble: str = ""  # what it said before it died
+    seconds_left: float | None = None  # None where that is not known
 
 
 class Trainings:
@@ -126,6 +128,7 @@ class Trainings:
             finished,
             sheets[-1] if sheets else None,
             _last_line(run / "log.txt") if broken else "",
+            _seconds_left(lines, updates),
         )
 
     def _failed(self, name: str) -> bool:
@@ -218,7 +221,22 @@ def sentence(state: State) -> str:
         return f"{state.name} was stopped after {state.done} of {counted(state.updates, 'update')}; it can go on."
     if not state.done:
         return f"{state.name} is getting ready: the first pictures come in about a minute."
-    return f"{state.name}: {state.done} of {counted(state.updates, 'update')} done."
+    if state.done >= state.updates:
+        return f"{state.name} has made all {counted(state.updates, 'update')}, and is being saved."
+    left = f" About {_duration(state.seconds_left)} left." if state.seconds_left is not None else ""
+    return f"{state.name}: {state.done} of {counted(state.updates, 'update')} done.{left}"
+
+
+def _seconds_left(lines: Sequence[Logged], updates: int) -> float | None:
+    """At the pace of the updates after the first, which is slower."""
+    if len(lines) < 2:
+        return None
+    first, last = lines[0], lines[-1]
+    return (last.seconds - first.seconds) / (last.update - first.update) * (updates - last.update)
+
+
+def _duration(seconds: float) -> str:
+    return counted(round(seconds), "second") if seconds < 90 else counted(round(seconds / 60), "minute")
 
 
 def _last_line(log: Path) -> str:

@@ -97,7 +97,14 @@ CASES: dict[str, tuple[tuple, Callable[..., None], list[tuple]]] = {
     "/train": (
         (),
         lambda *_: None,
-        [("nothing", "l2", 50, None), ("l2", "x", 50, None), ("l2", "l2", 5.5, None)],
+        [
+            ("nothing", "l2", 50, None),
+            ("l2", "x", 50, None),
+            ("l2", "l2", 5.5, None),
+            ("l2", "l2", 50, "x.png"),
+            ("l2", "l2", 50, 5),
+            ("l2", "l2", 50, [{"name": "x"}]),
+        ],
     ),
     "/stop_training": ((), lambda line, *_: None if "stop" in line.lower() else pytest.fail(line), []),
 }
@@ -130,6 +137,11 @@ def test_a_prompt_far_from_everything_is_answered_with_pictures_too(client, prom
     assert "far from what" in line
     assert len(picture_files(pictures)) == 1
     assert file.endswith(".png")
+
+
+def test_what_of_a_prompt_has_no_effect_is_said(client):
+    _, line, *_ = client.predict("red apple " * 19 + "zebra", "l2", 1, 7, False, 1, api_name="/generate")
+    assert "zebra” has no effect" in line
 
 
 @pytest.mark.parametrize(("endpoint", "asked"), [(name, bad) for name, case in CASES.items() for bad in case[2]])

@@ -2,8 +2,10 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import pandas as pd
 import pytest
 import torch
@@ -11,6 +13,7 @@ from PIL import Image
 
 from app.engine.catalogue import Models
 from app.engine.runs import Run, find_runs, sharing_pair
+from app.engine.services import Services
 from app.engine.uploads import FEWEST, take
 from app.look.files import data_url, from_data_url, png
 from app.look.links import asked
@@ -19,8 +22,21 @@ from app.pages.compare.grid import table_of
 from app.pages.compare.page import pair
 from app.pages.generate.history import LENGTH, remember
 from app.pages.generate.history import shown as pictures_of
-from app.pages.results.figures import VARIETY, Preferences, agreement, plot, read, shown, splits, variety_plot
+from app.pages.results.figures import (
+    VARIETY,
+    Net,
+    Preferences,
+    agreement,
+    plot,
+    preferences_plot,
+    read,
+    shown,
+    splits,
+    variety_plot,
+)
+from app.pages.results.page import ResultsPage
 from app.pages.training.curves import curves, terms
+from app.pages.training.page import TrainingPage
 from e2ed2.data.emoji import Concepts, bundled_words, without_style
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
@@ -181,10 +197,10 @@ def test_uploads_that_are_no_pictures(upload, tmp_path):
         take(upload, tmp_path / "data")
 
 
-def run(folder, sharing: str, loss: str = "l2") -> None:
+def run(folder, sharing: str, loss: str = "l2", kind: str = "end_to_end") -> None:
     folder.mkdir(parents=True)
     (folder / "metrics.jsonl").write_text('{"step": 1, "seconds": 2, "l2": 0.5}\n{"step": 2, "sec')
-    config = {"objective": "end_to_end", "loss": loss, "denoiser": {"sharing": sharing}}
+    config = {"objective": kind, "loss": loss, "denoiser": {"sharing": sharing}}
     (folder / "run.json").write_text(json.dumps({"config": config}))
 
 
@@ -197,6 +213,23 @@ def test_runs_are_found_and_a_line_being_written_is_left_out(tmp_path):
     (line,) = runs["runs/own/mine"].lines()
     assert (line.update, line.seconds, line.value("l2")) == (1, 2, 0.5)
     assert sharing_pair(runs) == ["independent", "l2"]
+
+
+def test_the_curves_open_with_what_can_be_compared(tmp_path):
+    """End-to-end trainings that have the value; what is chosen besides and lacks it is named."""
+    for name, loss in (("a", "l2"), ("b", "l2"), ("c", "l1")):
+        run(tmp_path / "box" / name, "shared", loss)
+    run(tmp_path / "box" / "single", "shared", kind="single_step")
+    (tmp_path / "box" / "c" / "metrics.jsonl").write_text('{"step": 1, "seconds": 2, "l1": 0.5}')
+    for name in ("a", "b", "c", "single"):
+        (tmp_path / "box" / name / "denoiser").mkdir()
+    with gr.Blocks() as demo:
+        page = TrainingPage(Services(tmp_path / "box", tmp_path / "runs"), demo)
+    opened = page.open_page()
+    assert opened[page.chosen].value == ["a", "b"]
+    assert opened[page.term].value == "l2"
+    assert opened[page.lacking] == ""
+    assert page.draw(["a", "c"], "l2", "update")[page.lacking] == "Without l2, and so not drawn: c."
 
 
 def test_the_held_out_loss_is_drawn_beside_the_loss(tmp_path):
@@ -270,16 +303,40 @@ def test_a_table_stands_on_its_side_when_it_has_many_models():
     assert "--cells: 4; --rows: 5" in many
 
 
+def people_say(**net: float) -> Preferences:
+    return Preferences({model: Net(value, value - 0.3, value + 0.2) for model, value in net.items()}, votes=30)
+
+
+def test_preferences_have_intervals():
+    (bars,) = preferences_plot(people_say(energy=0.5, l1=-0.5)).data
+    assert bars.y == ("l1", "energy")
+    assert bars.error_x.array == pytest.approx([0.2, 0.2])
+    assert bars.error_x.arrayminus == pytest.approx([0.3, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("votes", "shown", "words"),
+    [(0, False, "Nobody has voted"), (1, False, "1 answer so far"), (29, False, "too few"), (30, True, "30 answers")],
+)
+def test_a_few_answers_are_no_conclusion(tmp_path, votes, shown, words):
+    people = replace(people_say(l1=1.0, l2=-1.0), votes=votes)
+    with gr.Blocks() as demo:
+        page = ResultsPage(Services(tmp_path), demo, people=lambda: people, chosen=list)
+    answer = page.with_people("train")
+    assert words in answer[page.votes]
+    assert answer[page.preferences].visible == shown
+
+
 def test_how_well_a_figure_predicts_the_votes(evaluations):
-    people = Preferences({"l1": -0.5, "l2": 0.0, "energy": 0.5}, votes=30)
+    people = people_say(l1=-0.5, l2=0.0, energy=0.5)
     table = agreement(evaluations, "combo", people).set_index("figure")
     assert table["rank correlation"].to_dict() == {
         "distance to real drawings (FD)": pytest.approx(1),
         "right thing, first guess": pytest.approx(1),
     }
-    turned = agreement(evaluations, "combo", Preferences({"l1": 0.5, "l2": 0.0, "energy": -0.5}, votes=30))
+    turned = agreement(evaluations, "combo", people_say(l1=0.5, l2=0.0, energy=-0.5))
     assert list(turned["rank correlation"]) == pytest.approx([-1, -1])
-    assert agreement(evaluations, "combo", Preferences({"l1": 0.1, "l2": 0.0}, votes=3)).empty  # two say nothing
+    assert agreement(evaluations, "combo", people_say(l1=0.1, l2=0.0)).empty  # two say nothing
 
 
 def test_a_png_is_the_same_bytes_each_time():

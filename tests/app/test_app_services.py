@@ -7,6 +7,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gradio as gr
@@ -21,7 +22,7 @@ from app.engine.catalogue import Models
 from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started, Waiting
 from app.engine.queue import Turns
 from app.engine.services import Services
-from app.engine.trainings import Trainings, sentence
+from app.engine.trainings import State, Trainings, sentence
 from app.errors import ForgedError
 from app.pages.generate.progress import Progress, summary
 from app.server import serve
@@ -93,6 +94,24 @@ def test_a_training_that_was_stopped_before_its_first_update_can_go_on(checkpoin
     (run / "order.json").write_text(json.dumps({"updates": 50, "command": []}))
     (run / "log.txt").write_text(f"Loading\n{STOPPED_EARLY}\n")
     assert sentence(trainings.state("mine")) == "mine was stopped after 0 of 50 updates; it can go on."
+
+
+def test_how_long_a_training_takes_and_that_it_is_being_saved():
+    going = State("mine", done=10, updates=50, going=True, stopping=False, finished=False, seconds_left=240)
+    assert sentence(going) == "mine: 10 of 50 updates done. About 4 minutes left."
+    assert sentence(replace(going, done=48, seconds_left=12.4)).endswith("About 12 seconds left.")
+    assert sentence(replace(going, done=1, seconds_left=None)) == "mine: 1 of 50 updates done."
+    assert sentence(replace(going, done=50)) == "mine has made all 50 updates, and is being saved."
+
+
+def test_the_time_left_is_that_of_the_updates_after_the_first(checkpoints, tmp_path):
+    run = tmp_path / "own" / "mine"
+    run.mkdir(parents=True)
+    (run / "order.json").write_text(json.dumps({"updates": 50, "command": []}))
+    (run / "log.txt").write_text("")
+    lines = [{"update": n, "seconds": 90 + 10 * n, "terms": {}, "loss": 1.0} for n in (1, 2, 3)]
+    (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert Trainings(Models(checkpoints, tmp_path)).state("mine").seconds_left == pytest.approx(470)
 
 
 @pytest.mark.parametrize(

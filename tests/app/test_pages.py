@@ -90,6 +90,7 @@ def test_a_link_paints_the_same_bytes(open_page, url):
     painted(page)
     address, picture = page.locator("#address textarea, #address input").input_value(), first_file(page)
     assert parse_qs(urlsplit(address).query)["prompt"] == ["a cat & a dog, 100%"]
+    expect(page).to_have_url(address)  # so that reloading, and coming back, show these pictures
     other = open_page(address)
     painted(other.page)
     expect(prompt(other.page)).to_have_value("a cat & a dog, 100%")

@@ -32,7 +32,7 @@ from app.look.words import counted
 from app.pages.compare.grid import Compared, Key, cell_name, compare, drawings_of, table_of
 from app.pages.generate.progress import IN_TURN
 from e2ed2.errors import UserError
-from e2ed2.inference.request import MAX_PROMPT, Request
+from e2ed2.inference.request import Request
 
 PROMPT, SEED = "cat face", 4  # without a style, models differ
 VOTE = (
@@ -70,7 +70,7 @@ class ComparePage:
 
     def lay_out_question(self) -> None:
         with gr.Row(elem_classes="ask"):
-            self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=4, min_width=280, max_length=MAX_PROMPT)
+            self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=4, min_width=280)
             self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
             self.other = gr.Button("Other noise", scale=1, min_width=110)
             self.go = gr.Button("Compare", variant="primary", scale=1, min_width=110)

@@ -25,7 +25,7 @@ from app.look.handlers import (
 from app.look.links import asked, link, nearest
 from app.look.tables import kept
 from app.pages.generate.history import remember, shown
-from app.pages.generate.progress import Progress, far_note
+from app.pages.generate.progress import Progress, notes
 from e2ed2.inference.request import MAX_COUNT, MAX_PROMPT, STEPS, Request
 
 EXAMPLES = [
@@ -41,6 +41,8 @@ HINT = (
     "The models know about 1,000 things that have an emoji, in six drawing styles: noto, twemoji, flat, fluent, "
     "openmoji and emojione. Name a style for a clear picture."
 )
+# Reload and Back show the same pictures again.
+IN_THE_BAR = "(address) => { if (address) history.replaceState(history.state, '', address); }"
 STEPS_INFO = "How often the model goes over a picture; fewer is faster."
 
 
@@ -178,6 +180,7 @@ class GeneratePage:
             afterwards(done, self.buttons, self.made, [self.go, self.stop, self.download], **QUIET)
             done.success(self.keep, [self.history, self.made], self.history, **QUIET)
             done.failure(outputs=self.status, **at_once(FAILED))
+        generated.success(None, self.address, js=IN_THE_BAR, **QUIET)
         self.stop.click(outputs=self.status, **at_once("Stopping …"))
         self.stop.click(self.stop_generating, **QUIET)
         self.examples.click(lambda sample: sample[0], self.examples, self.prompt, **QUIET)
@@ -231,7 +234,7 @@ class GeneratePage:
                     self.made: progress.made,
                 }
                 yield whole
-                yield whole | {self.status: progress.status + far_note(self.services, first)}
+                yield whole | {self.status: progress.status + notes(self.services, first)}
 
     def files_of(self, progress: Progress) -> list[tuple[str, str]]:
         cache = self.pictures.GRADIO_CACHE

@@ -74,9 +74,9 @@ def summary(requests: list[Request], done: int, seconds: float) -> str:
     return f"{stopped} in {seconds:.1f} s, {'seed' if done == 1 else 'seeds'} {seeds}."
 
 
-def far_note(services: Services, request: Request) -> str:
-    """Said kindly where the prompt is far from everything the model knows."""
-    near = [f"“{one.name}”" for one in services.far(request.prompt, request.model)]
-    if not near:
-        return ""
-    return f" This is far from what {request.model} has seen; it knows {list_of(near, 'and')}, for example."
+def notes(services: Services, request: Request) -> str:
+    """What of the prompt has no effect, and, said kindly, whether it is far from everything the model knows."""
+    said = services.models.encoder().notes(request.prompt)
+    if near := [f"“{one.name}”" for one in services.far(request.prompt, request.model)]:
+        said.append(f"This is far from what {request.model} has seen; it knows {list_of(near, 'and')}, for example.")
+    return "".join(f" {note}" for note in said)

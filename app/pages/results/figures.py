@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -48,11 +48,19 @@ VARIETY = "variety (1: as varied as the artists)"
 GFLOP, SECONDS = "GFLOP a picture", "seconds a picture"
 
 
+class Net(NamedTuple):
+    """Share of pairs won less share lost, in [-1, 1]."""
+
+    value: float
+    low: float  # 95% interval
+    high: float
+
+
 @dataclass(frozen=True)
 class Preferences:
     """What people said of the bundled models: a plain table, so that this page knows nothing of how votes are kept."""
 
-    net: Mapping[str, float]  # model => share of pairs won less share lost, in [-1, 1]
+    net: Mapping[str, Net]  # by model
     votes: int
     steps: int = 4  # that all pictures of the study took
 
@@ -141,7 +149,9 @@ def agreement(table: pd.DataFrame, split: str | None, people: Preferences) -> pd
     part = table[(table["split"] == split) & (table["steps"] == people.steps)] if len(table) else table
     for name, measure in MEASURES.items():
         figures = zip(part["model"], part[name], strict=True) if len(part) else ()
-        both = [(measure.better * x, people.net[model]) for model, x in figures if model in people.net and pd.notna(x)]
+        both = [
+            (measure.better * x, people.net[model].value) for model, x in figures if model in people.net and pd.notna(x)
+        ]
         if len(both) >= 3:  # two always agree or disagree wholly
             rows.append((name, spearmanr(*zip(*both, strict=True)).statistic, len(both)))
     return pd.DataFrame(rows, columns=["figure", "rank correlation", "models"])
@@ -158,8 +168,19 @@ def chosen_table(chosen: Sequence[Chosen]) -> str:
 
 def preferences_plot(people: Preferences) -> go.Figure:
     figure = blank("net preference", "share of pairs won<br>less share lost")
-    ordered = sorted(people.net, key=lambda model: people.net[model])
-    figure.add_bar(x=[people.net[model] for model in ordered], y=ordered, orientation="h")
+    ordered = sorted(people.net.items(), key=lambda item: item[1].value)
+    figure.add_bar(
+        x=[one.value for _, one in ordered],
+        y=[model for model, _ in ordered],
+        orientation="h",
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [one.high - one.value for _, one in ordered],
+            "arrayminus": [one.value - one.low for _, one in ordered],
+            "color": GREY,
+        },
+    )
     return (
         figure.update_xaxes(range=[-1, 1]).update_yaxes(ticksuffix="  ").update_layout(height=120 + 32 * len(ordered))
     )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from app.engine.services import Services
 from app.look.handlers import QUIET, UNCHECKED, Updates
-from app.look.words import list_of
+from app.look.words import counted, list_of
 from app.pages.results.figures import (
     GFLOP,
     MEASURES,
@@ -32,6 +32,9 @@ NOTHING = (
     "assets/results/NAME-4-combo.json` measures one; this page then shows it."
 )
 NO_VOTES = "Nobody has voted on the bundled models yet. Be the first: the Study page leads you there."
+FEWEST_VOTES = 30
+TOO_FEW = f"{{}} so far: too few to compare models. The comparison is shown from {FEWEST_VOTES} on."
+INTERVALS = "The lines are 95% intervals: models whose lines overlap may well be equally good."
 FEW = "With fewer than three models that were both measured and voted on, there is nothing to correlate yet."
 CHOSEN = (
     "<h3>Pairs that visitors chose</h3><p>On the Compare page, having seen the names: no random sample and no blind "
@@ -143,15 +146,15 @@ class ResultsPage:
 
     def with_people(self, split: str | None) -> Updates:
         people = self.people()
-        if people is None or not people.votes:
+        if people is None or people.votes < FEWEST_VOTES:
             return {
-                self.votes: NO_VOTES,
+                self.votes: TOO_FEW.format(counted(people.votes, "answer")) if people and people.votes else NO_VOTES,
                 self.preferences: gr.Plot(visible=False),
                 self.agreement: gr.HTML(visible=False),
             }
         agreed = agreement(read(), split, people)
         return {
-            self.votes: f"{people.votes} answers so far. {FEW if agreed.empty else ''}",
+            self.votes: f"{people.votes} answers so far. {INTERVALS} {FEW if agreed.empty else ''}",
             self.preferences: gr.Plot(preferences_plot(people), visible=True),
             self.agreement: gr.HTML(PREDICTS + html_table(agreed), visible=not agreed.empty),
         }

@@ -1,6 +1,6 @@
 """What the ready study found, as the plain table that the Results page takes."""
 
-from app.pages.results.figures import Preferences
+from app.pages.results.figures import Net, Preferences
 from app.studies.ready import Studies
 
 
@@ -10,5 +10,5 @@ def preferences(studies: Studies) -> Preferences | None:
     if not found or not found.questions:
         return None
     answered = [standing for standing in found.questions[0].standings if standing.answers]
-    net = {standing.arm: 2 * standing.win_rate - 1 for standing in answered}
+    net = {one.arm: Net(*(2 * share - 1 for share in (one.win_rate, one.low, one.high))) for one in answered}
     return Preferences(net, votes=sum(standing.answers for standing in answered) // 2)  # each is about two arms

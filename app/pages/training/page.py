@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
 import gradio as gr
+from gradio.data_classes import ListFiles
 
 from app.engine.catalogue import OWN
 from app.engine.runs import Run, find_runs, sharing_pair
@@ -16,6 +17,7 @@ from app.engine.uploads import MOST as MOST_PICTURES
 from app.errors import ForgedError
 from app.look.handlers import MISTAKES, QUIET, SAYING, UNCHECKED, Updates, at_once, busy, warn
 from app.look.tables import cached_file
+from app.look.words import list_of
 from app.pages.training.curves import curves, terms
 from e2ed2.errors import UserError
 from e2ed2.training.metrics import CURVE
@@ -35,6 +37,18 @@ UNWEIGHTED = (
     "`held_out` is the loss on pictures that are not trained on, dotted beside `loss`."
 )
 LONE = "There is no bundled model with a network of its own for each step yet."
+
+
+class Uploads(ListFiles):
+    """Files of a hand-made request are checked before any handler: what is wrong is a sentence there too."""
+
+    @classmethod
+    def model_validate(cls, *values: Any, **options: Any) -> Self:
+        try:
+            return super().model_validate(*values, **options)
+        except ValueError:
+            said = "files must be a list of uploaded files (gradio_client.handle_file), or null for the drawings."
+            raise gr.Error(said, print_exception=False) from None
 
 
 class TrainingPage:
@@ -58,6 +72,7 @@ class TrainingPage:
             self.term = gr.Dropdown([], label="Value", scale=2, min_width=140)
             self.over = gr.Radio(OVER, value="update", label="Over", scale=2, min_width=220)
         self.plot = gr.Plot(label="Curves", show_label=False, elem_id="curves", visible=False)
+        self.lacking = gr.Markdown(label="Trainings without this value", elem_classes="hint")
         with gr.Row():
             with gr.Column(scale=3, min_width=280):
                 gr.Markdown(UNWEIGHTED, elem_classes="hint")
@@ -97,6 +112,7 @@ class TrainingPage:
         with gr.Accordion("Use pictures of your own instead of the bundled drawings", open=False):
             gr.Markdown(UPLOAD, elem_classes="hint")
             self.files = gr.File(file_count="multiple", file_types=["image", ".csv"], label="Your pictures", height=160)
+            self.files.data_model = Uploads
         with gr.Row():
             self.start = gr.Button(START, variant="primary")
             self.stop = gr.Button(STOP, variant="stop", visible=False)
@@ -107,14 +123,15 @@ class TrainingPage:
 
     def wire(self, demo: gr.Blocks) -> None:
         picked = [self.chosen, self.term, self.over]
+        drawn = [self.plot, self.lacking]
         progress = [self.status, self.latest, self.start, self.stop, self.go_on, self.use, self.timer]
-        demo.load(self.open_page, None, [self.chosen, self.term, self.plot, self.run, self.base, *progress], **QUIET)
+        demo.load(self.open_page, None, [self.chosen, self.term, *drawn, self.run, self.base, *progress], **QUIET)
         self.chosen.change(self.offer_terms, [self.chosen, self.term], self.term, **UNCHECKED)
         gr.on(
             [self.chosen.change, self.term.change, self.over.change],
             self.draw,
             picked,
-            self.plot,
+            drawn,
             **UNCHECKED,
         )
         gr.api(self.curves_of, api_name="curves")
@@ -154,7 +171,7 @@ class TrainingPage:
         )
         for done in (begun, halted, resumed):
             done.failure(self.progress, None, progress, **QUIET)
-        watched = [*progress, self.term, self.plot, self.moment, self.seen]
+        watched = [*progress, self.term, *drawn, self.run, self.moment, self.seen]
         self.timer.tick(
             self.look,
             [*picked, self.run, self.seen],
@@ -171,20 +188,31 @@ class TrainingPage:
         return [known[name] for name in names or [] if name in known]
 
     def open_page(self) -> Updates:
-        runs, names = find_runs(self.services.models), self.services.models.names()
-        bundled = [name for name in runs if name in names]
-        shown = [f"runs/own/{going}"] if (going := self.trainings.going()) else bundled
+        runs = find_runs(self.services.models)
+        going = self.trainings.going()
+        shown = [f"runs/own/{going}"] if going else self.alike(runs)
         offered = terms(self.runs(shown))
-        pictured = [name for name, run in runs.items() if run.sheets()]
-        return self.progress() | {
-            self.chosen: gr.Dropdown(choices=sorted({*runs, *shown}), value=shown),
+        pictured = self.pictured()
+        return {
+            self.chosen: gr.Dropdown(choices=sorted({*runs, *shown}), value=shown, multiselect=True),
             self.term: gr.Dropdown(choices=offered, value=next(iter(offered), None)),
-            self.plot: self.draw(shown, next(iter(offered), None), "update"),
             self.run: gr.Dropdown(
                 choices=pictured, value=next((name for name in [*shown, *pictured] if name in pictured), None)
             ),
             self.base: gr.Dropdown(choices=self.services.models.choices()),
+            **self.draw(shown, next(iter(offered), None), "update"),
+            **self.progress(),
         }
+
+    def alike(self, runs: dict[str, Run]) -> list[str]:
+        """The bundled end-to-end trainings that have a value in common: that which most of them have."""
+        names = self.services.models.names()
+        whole_chains = [run for name, run in runs.items() if name in names and not run.single_step()]
+        value = next(iter(terms(whole_chains)), "")
+        return [run.name for run in whole_chains if value in terms([run])]
+
+    def pictured(self) -> list[str]:
+        return [name for name, run in find_runs(self.services.models).items() if run.sheets()]
 
     def progress(self) -> Updates:
         """The line, the last pictures, the four buttons, and whether to look again."""
@@ -200,7 +228,7 @@ class TrainingPage:
         state = self.trainings.state(last)
         offered = (START,) if state.finished else (START, GO_ON)
         if state.going:
-            offered = () if state.stopping or state.finished else (STOP,)
+            offered = () if state.stopping or state.done >= state.updates else (STOP,)
         address = f"./?{urlencode({'model': f'{OWN}/{state.name}'})}"
         return self.buttons(*offered) | {
             self.status: sentence(state),
@@ -225,11 +253,15 @@ class TrainingPage:
         offered = terms(self.runs(names))
         return gr.Dropdown(choices=offered, value=term if term in offered else next(iter(offered), None))
 
-    def draw(self, names: list[str], term: str | None, over: str) -> Any:
+    def draw(self, names: list[str], term: str | None, over: str) -> Updates:
         runs = self.runs(names)
         if not runs or not term or over not in ("update", "seconds"):
-            return gr.Plot(visible=False)
-        return gr.Plot(curves(runs, term, over), visible=True)
+            return {self.plot: gr.Plot(visible=False), self.lacking: ""}
+        lacking = [run.name for run in runs if term not in terms([run])]
+        return {
+            self.plot: gr.Plot(curves(runs, term, over), visible=True),
+            self.lacking: f"Without {term}, and so not drawn: {list_of(lacking, 'and')}." if lacking else "",
+        }
 
     def curves_of(self, names: list[str], term: str, over: Literal["update", "seconds"] = "update") -> dict[str, Any]:
         """A plotly figure, as JSON, of one value that these trainings logged, over updates or seconds."""
@@ -266,21 +298,23 @@ class TrainingPage:
     def sheets(self, name: str | None) -> list[Path]:
         return [sheet for run in self.runs([name] if name else []) for sheet in run.sheets()]
 
-    def begin(self, base: object, loss: object, updates: object, files: object, request: gr.Request) -> Updates:
+    def begin(
+        self, base: object, loss: object, updates: object, files: list[dict[str, Any]] | None, request: gr.Request
+    ) -> Updates:
         try:
             name = f"runs/own/{self.trainings.start(self.order(base, loss, updates, files))}"
         except MISTAKES as mistake:
             return self.progress() | {self.status: warn(mistake, request)}
         choices = sorted({*find_runs(self.services.models), name})
-        return self.progress() | {self.chosen: gr.Dropdown(choices=choices, value=[name])}
+        return self.progress() | {self.chosen: gr.Dropdown(choices=choices, value=[name], multiselect=True)}
 
-    def order(self, base: object, loss: object, updates: object, files: object) -> Order:
+    def order(self, base: object, loss: object, updates: object, files: list[dict[str, Any]] | None) -> Order:
         """Raises UserError or ForgedError: see `Services.known`; another value is not possible."""
         if loss not in list(LOSSES):
             raise ForgedError(f"loss must be one of {', '.join(LOSSES)}.")
         if not whole(updates, FEWEST, MOST):
             raise ForgedError(f"updates must be a whole number from {FEWEST} to {MOST}.")
-        return Order(self.services.known(base), str(loss), int(updates), uploaded(files))
+        return Order(self.services.known(base), str(loss), int(updates), tuple(file["path"] for file in files or ()))
 
     def halt(self) -> Updates:
         self.trainings.stop()
@@ -302,6 +336,7 @@ class TrainingPage:
         size = sum((one.folder / CURVE).stat().st_size for one in runs)
         count = len(self.sheets(run))
         shown = self.progress() | {
+            self.run: gr.Dropdown(choices=self.pictured()),
             self.moment: gr.Slider(maximum=max(2, count), visible=count > 1),
             self.seen: size,
         }
@@ -309,15 +344,4 @@ class TrainingPage:
             return shown
         fresh = terms(runs)
         term = term if term in fresh else next(iter(fresh), None)
-        return shown | {
-            self.term: gr.Dropdown(choices=fresh, value=term),
-            self.plot: self.draw(names, term, over),
-        }
-
-
-def uploaded(files: object) -> tuple[str, ...]:
-    """The paths of uploaded files; none where there are no files. Raises ForgedError: not what the page sends."""
-    entries = [] if files is None else files
-    if not isinstance(entries, list) or not all(isinstance(one, dict) and "path" in one for one in entries):
-        raise ForgedError("files must be a list of uploaded files, or null for the bundled drawings.")
-    return tuple(str(one["path"]) for one in entries)
+        return shown | {self.term: gr.Dropdown(choices=fresh, value=term)} | self.draw(names, term, over)

@@ -10,7 +10,7 @@ from app.engine.services import NO_MODELS, Services
 from app.look.handlers import FAILED, GENERATING, MISTAKES, QUIET, UNCHECKED, Updates, afterwards, at_once, busy, warn
 from app.look.tables import cached, kept, page_tables
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
-from e2ed2.inference.request import MAX_PROMPT, STEPS
+from e2ed2.inference.request import STEPS
 
 PROMPT, OTHER, SEED = "cat face", "sunflower, noto style", 4
 NOISE = """## What the noise decides
@@ -38,7 +38,7 @@ class TrajectoryPage:
         models = self.services.models
         names, first = models.names(), models.favourite()
         with gr.Row(elem_classes="ask"):
-            self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=3, min_width=280, max_length=MAX_PROMPT)
+            self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=3, min_width=280)
             self.steps = gr.Slider(STEPS[0], STEPS[-1], STEPS[-1], step=1, label="Steps", buttons=[], min_width=160)
             self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
         with gr.Row():
@@ -60,9 +60,7 @@ class TrajectoryPage:
     def lay_out_caption(self) -> None:
         gr.Markdown("## What the words decide\nThe same noise, and captions between two prompts.")
         with gr.Row(elem_classes="ask"):
-            self.other = gr.Textbox(
-                OTHER, label="The other prompt", max_lines=1, scale=3, min_width=280, max_length=MAX_PROMPT
-            )
+            self.other = gr.Textbox(OTHER, label="The other prompt", max_lines=1, scale=3, min_width=280)
             self.blend = gr.Button(BLEND, scale=1, min_width=200)
         self.between = _row_of_pictures("Between two prompts")
 
