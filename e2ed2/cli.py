@@ -188,7 +188,8 @@ def evaluate_command(arguments: list[str]) -> None:
         jobs = [replace(job, out=options.out.with_suffix("") / file) for job, file in zip(jobs, files, strict=True)]
     for job in jobs:
         result = evaluate(job)
-        table = Table("figure", "value", "95% interval", title=f"{job.called}, {result['choices']['painted']} pictures")
+        title = f"{job.called}, {result['choices']['painted']} pictures"
+        table = Table("figure", "value", "95% interval", "as right as can be", title=title)
         for row in rows(result):
             table.add_row(*row)
         Console().print(table)

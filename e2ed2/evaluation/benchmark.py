@@ -1,7 +1,7 @@
 """What models are judged by: prompts, real pictures to compare with, and metrics."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
@@ -36,6 +36,8 @@ class Benchmark:
     references: np.ndarray  # uint8 [M, H, W, 3], the real pictures that the distance compares with
     metrics: tuple[Metric, ...]
     any_prompt: bool = False  # a picture of another prompt can be judged too
+    # Of the alignment, what pictures reach that are as right as can be: kind of picture => name of the rate => value.
+    ceilings: dict[str, dict[str, float]] = field(default_factory=dict)
     left_out: str = ""  # a sentence about figures that cannot be had here
 
     @property

@@ -13,6 +13,7 @@ from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Metric, Prompt
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.judges import Alignment, Distance, Diversity, Nearest
+from e2ed2.evaluation.metrics.retrieval import load_ceilings
 
 SPLITS = ("train", "combo", "concept", "visitor")
 ARTISTS = 5  # at least so many drew a thing whose samples are to be as varied
@@ -32,14 +33,15 @@ class Emoji:
         prompts = prompts_of(self.split, self.captions, self.seed)
         training = drawings("train")
         real = drawings("combo") if self.split == "combo" else training
-        known = encoder.of(training.images, "the training drawings")
-        features = known if real is training else encoder.of(real.images, "the real drawings")
+        known = encoder.deepest_of(training.images, "the training drawings")
+        features = known if real is training else encoder.deepest_of(real.images, "the real drawings")
         metrics: list[Metric] = [Distance(features), Alignment(concept_names())]
         if self.variety:
             metrics.append(self._diversity(encoder, training))
         if self.nearest:
             metrics.append(Nearest(encoder, self.nearest, training.images, known))
-        return Benchmark(f"split {self.split}", prompts, real.images, tuple(metrics))
+        ceilings = {kind: rates[self.split] for kind, rates in load_ceilings().items() if self.split in rates}
+        return Benchmark(f"split {self.split}", prompts, real.images, tuple(metrics), ceilings=ceilings)
 
     def _diversity(self, encoder: HeldOutEncoder, training: Pictures) -> Diversity:
         rows: dict[str, list[int]] = defaultdict(list)

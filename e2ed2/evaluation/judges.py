@@ -25,16 +25,16 @@ SAMPLES = 4  # of a caption, for the diversity ratio
 class Distance:
     """Of the pictures from real ones, in the deepest layer of the held-out encoder."""
 
-    real: Tensor  # [M, 5120]
+    real: Tensor  # [M, 512]
 
     def __call__(self, sampled: Sampled) -> Figures:
-        return distances(sampled.features, self.real)
+        return distances(deepest(sampled.features), self.real)
 
 
 def distances(features: Tensor, real: Tensor) -> Figures:
     """In units of the real features' root mean square: KID's polynomial kernel expects numbers about 1."""
-    scale = deepest(real).square().mean().sqrt()
-    ours, theirs = deepest(features) / scale, deepest(real) / scale
+    scale = real.square().mean().sqrt()
+    ours, theirs = features / scale, real / scale
     precision, recall = precision_recall(ours, theirs)
     found = {"kid": kernel_distance(ours, theirs), **frechet(ours, theirs), "precision": precision, "recall": recall}
     return {f"distance.{name}": figure for name, figure in found.items()}
@@ -77,9 +77,9 @@ class Nearest:
     encoder: HeldOutEncoder
     count: int
     training: np.ndarray
-    features: Tensor  # [M, 5120] of the training pictures
+    features: Tensor  # [M, 512] of the training pictures
 
     def __call__(self, sampled: Sampled) -> Figures:
-        images, features = sampled.images[: self.count], sampled.features[: self.count]
+        images, features = sampled.images[: self.count], deepest(sampled.features[: self.count])
         found = nearest_distance(self.encoder, images, features, self.training, self.features)
         return {"nearest_training_lpips": Figure(found)}

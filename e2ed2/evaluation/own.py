@@ -25,7 +25,7 @@ def own_benchmark(
     pictures = load_pictures(config)
     if len(pictures) < FEWEST:
         raise UserError(f"{config.path} has {len(pictures)} pictures: at least {FEWEST} are needed to compare with.")
-    features = encoder.of(pictures.images, "the real pictures")
+    features = encoder.deepest_of(pictures.images, "the real pictures")
     metrics: list[Metric] = [Distance(features)]
     if nearest:
         metrics.append(Nearest(encoder, nearest, pictures.images, features))

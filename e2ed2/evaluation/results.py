@@ -28,7 +28,7 @@ def read_result(file: Path) -> Result:
     settings = result["settings"]
     if "limit" in settings:
         settings["variety"], settings["captions"] = settings["captions"], settings.pop("limit")
-    return {"intervals": {}} | result
+    return {"intervals": {}, "ceilings": {}} | result
 
 
 def write_result(result: Result, file: Path) -> None:
@@ -36,13 +36,19 @@ def write_result(result: Result, file: Path) -> None:
     file.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def rows(result: Result) -> list[tuple[str, str, str]]:
-    """For a table: each figure's name, value and interval."""
+def rows(result: Result) -> list[tuple[str, str, str, str]]:
+    """For a table: each figure's name, value, interval, and what is the most that can be expected."""
     singles = {name: result[name] for name in SINGLE}
     found = {f"{group}.{name}": value for group in GROUPS for name, value in result[group].items()} | singles
     return [
-        (key, _told(value), " to ".join(map(_told, result["intervals"].get(key, ())))) for key, value in found.items()
+        (key, _told(value), " to ".join(map(_told, result["intervals"].get(key, ()))), _ceilings(result, key))
+        for key, value in found.items()
     ]
+
+
+def _ceilings(result: Result, key: str) -> str:
+    name = key.removeprefix("alignment.")
+    return ", ".join(f"{kind} {rates[name]:.2f}" for kind, rates in result["ceilings"].items() if name in rates)
 
 
 def _told(value: float | None) -> str:

@@ -15,6 +15,7 @@ from e2ed2.evaluation.generators import Generator, ImageFolder, Read, load_gener
 from e2ed2.evaluation.metrics.cost import cost
 from e2ed2.evaluation.metrics.figure import Figures
 from e2ed2.evaluation.metrics.kernel import KID
+from e2ed2.evaluation.metrics.nearest import CANDIDATES
 from e2ed2.evaluation.metrics.precision_recall import FEWEST, PRC
 from e2ed2.evaluation.own import own_benchmark
 from e2ed2.evaluation.results import Result, as_result, write_result
@@ -83,7 +84,8 @@ def evaluate(options: Evaluate, read: Read | None = None) -> Result:
         figures |= metric(sampled)
     if not isinstance(subject, ImageFolder):
         figures |= cost_of(subject)
-    result = as_result(settings_of(options, benchmark), choices_of(subject, benchmark, sampled), figures)
+    settings, choices = settings_of(options, benchmark), choices_of(subject, benchmark, sampled)
+    result = as_result(settings, choices, figures) | {"ceilings": benchmark.ceilings}
     write_result(result, options.out)
     return result
 
@@ -120,6 +122,7 @@ def choices_of(subject: Generator, benchmark: Benchmark, sampled: Sampled) -> di
         "encoder": ENCODER,
         "kid": KID,
         "prc": PRC,
+        "nearest_of": CANDIDATES,
         "painted": len(sampled.images),
         "real": len(benchmark.references),
         "weights": subject.fingerprint,

@@ -17,15 +17,16 @@ from diffusers import (
     UNet2DModel,
 )
 from PIL import Image
+from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 import e2ed2.evaluation.emoji as emoji
 import e2ed2.evaluation.generators as generators
-from e2ed2.data.pictures import DataConfig, load_pictures
+from e2ed2.data.pictures import DataConfig, load_pictures, to_tensor
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
 from e2ed2.evaluation.emoji import chosen, drawings, prompts_of
-from e2ed2.evaluation.features.held_out import SIZE, HeldOutEncoder
+from e2ed2.evaluation.features.held_out import SIZE, HeldOutEncoder, deepest, fingerprint
 from e2ed2.evaluation.generators import load_generator, sample_all
 from e2ed2.evaluation.judges import distances
 from e2ed2.evaluation.metrics.diversity import diversity_ratio
@@ -47,7 +48,7 @@ def few(parquet):
 
 
 def test_a_set_has_no_distance_to_itself_and_more_to_noise_than_to_its_half():
-    features = torch.randn(200, SIZE, generator=torch.Generator().manual_seed(0))
+    features = torch.randn(200, 512, generator=torch.Generator().manual_seed(0))
     same, half, far = (values(distances(x, features)) for x in (features, features[:100], features + 3))
     assert abs(same["fd"]) < 1e-3
     assert same["precision"] == same["recall"] == 1
@@ -70,7 +71,7 @@ def test_copies_have_no_variety_and_the_drawings_themselves_have_all_of_it(encod
 
 
 def test_a_training_drawing_is_its_own_nearest(encoder, few):
-    features = encoder.of(few.images)
+    features = deepest(encoder.of(few.images))
     assert nearest_distance(encoder, few.images[:4], features[:4], few.images, features) == pytest.approx(0, abs=1e-6)
     others = nearest_distance(encoder, few.images[:4], features[:4], few.images[4:], features[4:])
     assert others > 0.01
@@ -99,6 +100,32 @@ def test_the_bundled_head_knows_real_drawings_it_has_not_seen(encoder):
     concepts = torch.tensor([names.index(pictures.captions[i]) for i in rows])
     features = encoder.of(pictures.images[rows])
     assert align(load_head(), features, concepts, None, TextEncoder()(names).pooled)["top1"].value > 0.15
+
+
+@pytest.mark.parametrize("split", ["train", "combo"])
+def test_what_is_shipped_of_the_real_drawings_is_what_would_be_computed(encoder, split, monkeypatch):
+    images = drawings(split).images
+    rows = np.arange(0, len(images), len(images) // 3)
+    monkeypatch.setattr(encoder, "_all", lambda *given: pytest.fail("nothing is to be computed"))
+    shipped = encoder.deepest_of(images)
+    assert shipped.shape == (len(images), 512)
+    computed = deepest(encoder(to_tensor(images[rows])))
+    assert torch.allclose(shipped[rows], computed, rtol=2e-3, atol=1e-3)
+
+
+def test_other_pictures_than_the_shipped_are_computed_and_kept(encoder, few, tmp_path, monkeypatch):
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
+    images = few.images[:3]
+    changed = images.copy()
+    changed[1, 5, 5, 0] ^= 1
+    file = tmp_path / "shipped.safetensors"
+    save_file({fingerprint(images): torch.ones(3, 512).half()}, file)
+    assert encoder.deepest_of(images, shipped=file).unique().tolist() == [1]
+    found = encoder.deepest_of(changed, shipped=file)
+    assert torch.allclose(found, deepest(encoder(to_tensor(changed))), rtol=2e-3, atol=1e-3)
+    monkeypatch.setattr(encoder, "_all", lambda *given: pytest.fail("it is kept"))
+    assert torch.equal(found, encoder.deepest_of(changed, shipped=file))
+    assert fingerprint(images.reshape(3, 16, 64, 3)) != fingerprint(images)
 
 
 def test_visitors_prompts_are_a_hundred_and_no_training_caption():

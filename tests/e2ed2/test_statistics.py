@@ -104,8 +104,10 @@ def test_a_result_carries_figures_intervals_and_what_was_not_measured(tmp_path):
     assert result["distance"] == {"fd": 50.0}
     assert result["intervals"] == {"distance.fd": [48.0, 52.0]}
     assert (result["diversity_ratio"], result["nearest_training_lpips"]) == (0.8, None)
-    assert ("distance.fd", "50", "48 to 52") in rows(result)
-    assert ("nearest_training_lpips", "-", "") in rows(result)
+    result["ceilings"] = {"real drawings": {"top1": 0.98}, "through the codec": {"top1": 0.67}}
+    assert ("distance.fd", "50", "48 to 52", "") in rows(result)
+    assert ("alignment.top1", "0.5", "", "real drawings 0.98, through the codec 0.67") in rows(result)
+    assert ("nearest_training_lpips", "-", "", "") in rows(result)
     assert spread(result, "distance.fd", ".1f") == "50.0 (48.0 to 52.0)"
     assert spread(result, "alignment.top1", ".2f") == "0.50"
     assert spread(result, "alignment.style", ".2f") == ""
@@ -127,7 +129,7 @@ def test_files_of_before_are_read(tmp_path):
     result = read_result(tmp_path / "old.json")
     assert (result["settings"]["captions"], result["settings"]["variety"]) == (150, 24)
     assert spread(result, "distance.fd", ".4g") == "72.3"
-    assert ("alignment.style", "-", "") in rows(result)
+    assert ("alignment.style", "-", "", "") in rows(result)
 
 
 def test_the_bundled_results_are_read():

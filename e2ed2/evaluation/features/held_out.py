@@ -1,13 +1,16 @@
 """Features of an encoder that no training here has seen: the VGG of ST-LPIPS."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import torch
 from rich.progress import track
+from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
+from e2ed2.assets import EMOJI_FEATURES
 from e2ed2.data.pictures import to_tensor
 from e2ed2.files import cached
 from e2ed2.losses.perceptual import SHA256, PerceptualLoss
@@ -33,9 +36,20 @@ class HeldOutEncoder:
         return torch.cat([F.adaptive_avg_pool2d(layers[i], CELLS).flatten(1) for i in LAYERS], dim=1)
 
     def of(self, pictures: np.ndarray, what: str = "pictures") -> Tensor:
-        """uint8 `[N, H, W, 3]` => features `[N, 5120]`, kept on disk by the pictures' content."""
-        key = [ENCODER.encode(), SHA256["vgg"].encode(), hashlib.sha256(np.ascontiguousarray(pictures).data).digest()]
-        return cached("features", key, lambda: {"features": self._all(pictures, what)})["features"]
+        """uint8 `[N, H, W, 3]` => features `[N, 5120]`, as float16 keeps them on disk by the pictures' content."""
+        key = [fingerprint(pictures).encode()]
+        return cached("features", key, lambda: {"all": self._all(pictures, what).half()})["all"].float()
+
+    def deepest_of(self, pictures: np.ndarray, what: str = "pictures", shipped: Path = EMOJI_FEATURES) -> Tensor:
+        """uint8 `[N, H, W, 3]` => `[N, 512]`, what `deepest` gives, as float16 keeps it.
+
+        Those of the bundled drawings come with the project; those of other pictures are kept on disk.
+        """
+        key = fingerprint(pictures)
+        found = _shipped(shipped, key)
+        if found is None:
+            found = cached("deepest", [key.encode()], lambda: {"all": deepest(self._all(pictures, what)).half()})["all"]
+        return found.float()
 
     def _all(self, pictures: np.ndarray, what: str) -> Tensor:
         chunks = range(0, len(pictures), CHUNK)
@@ -56,6 +70,20 @@ class HeldOutEncoder:
             left, right = (to_tensor(np.stack(side)) for side in zip(*pairs[i : i + CHUNK], strict=True))
             parts.append(self.metric(left, right))
         return torch.cat(parts)
+
+
+def fingerprint(pictures: np.ndarray) -> str:
+    """Of the pictures and of what looks at them."""
+    digest = hashlib.sha256(f"{ENCODER} {SHA256['vgg']} {pictures.shape}".encode())
+    digest.update(np.ascontiguousarray(pictures).data)
+    return digest.hexdigest()
+
+
+def _shipped(file: Path, key: str) -> Tensor | None:
+    if not file.is_file():
+        return None
+    with safe_open(file, "pt") as tensors:
+        return tensors.get_tensor(key) if key in tensors.keys() else None  # noqa: SIM118, it is no dict
 
 
 def deepest(features: Tensor) -> Tensor:

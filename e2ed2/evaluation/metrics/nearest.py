@@ -6,11 +6,19 @@ from torch.nn import functional as F
 
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 
+CANDIDATES = 5  # of 5,548 drawings; the nearest of 8 is 2% nearer
+
 
 def nearest_distance(
     encoder: HeldOutEncoder, pictures: np.ndarray, features: Tensor, training: np.ndarray, training_features: Tensor
 ) -> float:
-    """Mean LPIPS from each picture to the training drawing nearest to it in the encoder's features; 0 = all copied."""
-    nearest = (F.normalize(features, dim=1) @ F.normalize(training_features, dim=1).T).argmax(dim=1).tolist()
-    pairs = [(picture, training[i]) for picture, i in zip(pictures, nearest, strict=True)]
-    return encoder.distances(pairs, "with the nearest drawings").mean().item()
+    """Mean LPIPS from each picture to the nearest of a few training pictures that look alike; 0 = all copied.
+
+    Args:
+        features, training_features: `[N, D]` and `[M, D]`, the candidates are those of the smallest angle.
+    """
+    likeness = F.normalize(features, dim=1) @ F.normalize(training_features, dim=1).T
+    candidates = likeness.topk(min(CANDIDATES, len(training))).indices
+    pairs = [(picture, training[i]) for picture, rows in zip(pictures, candidates.tolist(), strict=True) for i in rows]
+    distances = encoder.distances(pairs, "with the nearest drawings")
+    return distances.reshape(candidates.shape).amin(dim=1).mean().item()

@@ -1,8 +1,10 @@
 """Does a picture show what its caption says? A retrieval head, trained on real pictures only."""
 
+import json
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +16,7 @@ from e2ed2.evaluation.metrics.figure import Figures, rate
 from e2ed2.models.minilm import WIDTH
 
 TEMPERATURE = 40.0  # inverse, of the cosines
+CEILINGS = "ceilings"  # in the head's file
 STYLES = ("emojione", "flat", "fluent", "noto", "openmoji", "twemoji")
 
 
@@ -83,14 +86,29 @@ def align(head: RetrievalHead, features: Tensor, concepts: Tensor, styles: Tenso
     return rates if styles is None else rates | {"style": rate(style.argmax(dim=1) == styles)}
 
 
-def save_head(head: RetrievalHead, file: Path = RETRIEVAL_HEAD) -> None:
+# Rates on pictures that are as right as can be: kind of picture => split => name of the rate => its value.
+Ceilings = dict[str, dict[str, dict[str, float]]]
+
+
+def save_head(head: RetrievalHead, ceilings: Ceilings, file: Path = RETRIEVAL_HEAD) -> None:
+    """With what it makes of real drawings, without which its figures say little: neither goes without the other."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.half() for name, value in head.state_dict().items()}, file)
+    weights = {name: value.half() for name, value in head.state_dict().items()}
+    save_file(weights, file, metadata={CEILINGS: json.dumps(ceilings)})
 
 
 def load_head(file: Path = RETRIEVAL_HEAD) -> RetrievalHead:
+    head = RetrievalHead()
+    head.load_state_dict({name: value.float() for name, value in load_file(_there(file)).items()})
+    return head.eval().requires_grad_(False)
+
+
+def load_ceilings(file: Path = RETRIEVAL_HEAD) -> Ceilings:
+    with safe_open(_there(file), "pt") as opened:
+        return json.loads(opened.metadata()[CEILINGS])
+
+
+def _there(file: Path) -> Path:
     if not file.is_file():
         raise UserError(f"{file} is missing: make it with `python -m e2ed2.evaluation.experiments.retrieval_head`.")
-    head = RetrievalHead()
-    head.load_state_dict({name: value.float() for name, value in load_file(file).items()})
-    return head.eval().requires_grad_(False)
+    return file

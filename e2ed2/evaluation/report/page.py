@@ -7,6 +7,7 @@ from typing import Any
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
+from e2ed2.evaluation.metrics.retrieval import Ceilings
 from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
 from e2ed2.evaluation.report.tables import number, spread, table
 from e2ed2.inference.request import STEPS
@@ -30,8 +31,8 @@ class Found:
     """Everything that was measured, as the JSON files have it."""
 
     models: list[Result]
-    real: dict[str, Any]  # real drawings, all of each split
-    ceiling: dict[str, Any]  # as many real drawings as each model painted, as they are and through the codec
+    aligned: Ceilings  # what the retrieval head makes of real drawings, as they are and through the codec
+    ceiling: dict[str, Any]  # how far as many real drawings as each model's pictures are from all, likewise
     equal_work: dict[str, Any]
 
 
@@ -124,8 +125,9 @@ def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str
 def alignment_table(of: dict, names: list[str], most: dict[str, int], found: Found) -> str:
     splits = ("train", "combo", "concept", "visitor")
     columns = ["pictures", *(f"{split} {key}" for split in splits for key in ("top-1", "top-5")), "style (train)"]
-    real = {split: {"alignment": rates} for split, rates in found.real.items()}
-    pictures = {"real drawings, all": real, "through the codec": found.ceiling["pictures"]["through the codec"]}
+    pictures: dict[str, dict[str, Result]] = {
+        kind: {split: {"alignment": rates} for split, rates in by.items()} for kind, by in found.aligned.items()
+    }
     for name in names:
         keys = {split: (name, most[name], split) for split in splits}
         pictures[name] = {split: of[key] for split, key in keys.items() if key in of}

@@ -22,6 +22,7 @@ from e2ed2.assets import RESULTS
 from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
 from e2ed2.evaluation.generators import fingerprint, folder_of, load_generator
+from e2ed2.evaluation.metrics.retrieval import load_ceilings
 from e2ed2.evaluation.report.claims import BASELINES
 from e2ed2.evaluation.report.page import Found, write_page
 from e2ed2.evaluation.results import as_result, read_result, write_result
@@ -55,9 +56,9 @@ def main() -> None:
 def read_found() -> Found:
     """Everything that was measured."""
     models = [read_result(file) for file in sorted(FOLDER.glob("*-*-*.json"))]
-    real, ceiling = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("real", "ceiling"))
+    ceiling = json.loads((FOLDER / "ceiling.json").read_text())
     same_work = json.loads(EQUAL_WORK.read_text()) if EQUAL_WORK.is_file() else {}
-    return Found(models, real, ceiling, same_work)
+    return Found(models, load_ceilings(), ceiling, same_work)
 
 
 def measure(options: Results) -> None:

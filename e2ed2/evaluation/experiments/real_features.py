@@ -1,0 +1,30 @@
+"""Look at the bundled drawings with the held-out encoder, so that nobody else needs to: it takes many minutes.
+
+python -m e2ed2.evaluation.experiments.real_features    # writes assets/emoji/features.safetensors
+"""
+
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from e2ed2.assets import EMOJI_FEATURES
+from e2ed2.evaluation.emoji import drawings
+from e2ed2.evaluation.features.held_out import HeldOutEncoder, fingerprint
+
+SPLITS = ("train", "combo")  # what models' pictures are compared with
+NOWHERE = Path()
+
+
+def main() -> None:
+    """Made anew whatever is there; each split under its fingerprint, so that other drawings never get these."""
+    encoder, pictures = HeldOutEncoder(), {split: drawings(split).images for split in SPLITS}
+    found = {
+        fingerprint(images): encoder.deepest_of(images, f"drawings of split {split}", shipped=NOWHERE).half()
+        for split, images in pictures.items()
+    }
+    save_file(found, EMOJI_FEATURES)
+    print(EMOJI_FEATURES)
+
+
+if __name__ == "__main__":
+    main()
