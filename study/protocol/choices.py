@@ -25,10 +25,12 @@ class Plan:
     """Whom raters may write to."""
     completion_url: str = ""
     """Where a crowd platform wants its raters back."""
+    full_url: str = ""
+    """Where it wants those back for whom there is no place."""
     open_cap: int | None = None
     """Raters through the open link; without one, as many as the study needs."""
     abandoned_after_minutes: int = 120
-    """Without a sign of life; then a rater's open pairs go to others."""
+    """Without a sign of life, at most; then a rater's open pairs go to others. Twice the usual session is enough."""
     placebos: Placebos = field(default_factory=Placebos)
     exclusions: Exclusions = field(default_factory=Exclusions)
     stopping: Stopping = field(default_factory=Stopping)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -18,7 +18,7 @@ Mode = Literal["joint", "separate"]
 ANSWERS: tuple[Answer, ...] = ("left", "tie", "right")
 KINDS: tuple[Kind, ...] = ("comparison", "identical", "same_arm", "repeat", "gold")
 MODES: tuple[Mode, ...] = ("joint", "separate")
-VISITORS = "visitors-"  # begins the name of a study of one pair that a visitor chose, and of no other
+FORMERLY_VISITORS = "visitors-"  # a spec that does not say its kind says it by the beginning of its name
 DEGRADED = "degraded"  # the arm of the degraded copies in gold pairs; no arm of a study may be called so
 
 
@@ -118,7 +118,9 @@ class StudySpec:
     contact: str = ""  # whom raters may write to
     completion_url: str = ""  # where a crowd platform wants its raters back; ../ for a page of the same site
     open_cap: int | None = None  # raters through the open link; without one, as many as the study needs
-    abandoned_after_minutes: int = 120  # without a request; then the rater's open pairs go to others
+    abandoned_after_minutes: int = 120  # without a request, at most; then the rater's open pairs go to others
+    full_url: str = ""  # where a crowd platform wants those back for whom there is no place
+    kind: Literal["designed", "visitor"] = "designed"  # visitor: one pair that somebody chose who had seen its names
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -132,8 +134,8 @@ class StudySpec:
     def _naming_problems(self) -> Iterable[str]:
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
             yield f"The study's name is {self.name!r}: use letters, digits, _ and -."
-        if self.by_visitor and len(self.stimuli) != 2:
-            yield f"Names that begin with {VISITORS!r} are kept for pairs that visitors choose: choose another."
+        if self.kind not in ("designed", "visitor") or (self.by_visitor and len(self.stimuli) != 2):
+            yield f"The kind is {self.kind!r}: a study is designed, or it is the one pair that a visitor chose."
         if len(self.arms) < 2:
             yield "A study compares at least two arms."
         if DEGRADED in self.arms or not all(arm.strip() for arm in self.arms):
@@ -157,8 +159,9 @@ class StudySpec:
             yield f"The stopping rule's question {self.stopping.question!r} is not one of the questions."
         if self.mode not in ("joint", "separate", "randomised"):
             yield f"The mode is {self.mode!r}: choose joint, separate or randomised."
-        if self.completion_url and not self.completion_url.startswith(("https://", "../")):
-            yield f"The completion URL is {self.completion_url!r}: it must start with https://."
+        for what, url in (("completion", self.completion_url), ("full", self.full_url)):
+            if url and not url.startswith(("https://", "../")):
+                yield f"The {what} URL is {url!r}: it must start with https://."
 
     def _number_problems(self) -> Iterable[str]:
         for name in ("raters_per_pair", "pairs_per_rater", "abandoned_after_minutes"):
@@ -191,7 +194,7 @@ class StudySpec:
     @property
     def by_visitor(self) -> bool:
         """One pair that a visitor chose, having seen it with its names: apart from every designed study."""
-        return self.name.startswith(VISITORS)
+        return self.kind == "visitor"
 
     @cached_property
     def copies(self) -> dict[tuple[str, str], tuple[Stimulus, ...]]:
@@ -208,14 +211,18 @@ class StudySpec:
     def category(self, prompt: str) -> str:
         return next(known.category for known in self.prompts if known.text == prompt)
 
+    @cached_property
+    def text(self) -> str:
+        """Canonical JSON, the same for the same spec; one that was read keeps its own, whatever fields came since."""
+        return _canonical(asdict(self))
+
     def to_json(self) -> str:
-        """Canonical: the same spec has the same bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return self.text
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -240,7 +247,15 @@ class StudySpec:
             "stopping": lambda row: Stopping(**row),
         }
         try:
-            values = {name: parts.get(name, lambda value: value)(value) for name, value in json.loads(text).items()}
-            return cls(**values)
-        except (ValueError, TypeError, AttributeError) as error:
+            written = json.loads(text)
+            kind = "visitor" if written["name"].startswith(FORMERLY_VISITORS) else "designed"
+            values = {name: parts.get(name, lambda value: value)(value) for name, value in written.items()}
+            spec = cls(**({"kind": kind} | values))
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise StudyError(f"This is no study spec: {error}.") from None
+        vars(spec)["text"] = _canonical(written)  # what its votes' hashes name
+        return spec
+
+
+def _canonical(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from study.errors import StudyError
 from study.images.importing import Source, import_images, sources_from_folders, sources_from_manifest
-from study.protocol.spec import VISITORS, StudySpec
+from study.protocol.spec import StudySpec
 from study.store.store import Store
 from study.store.studies import StudyInfo, create_study, list_studies
 
@@ -39,8 +39,6 @@ def check_name(store: Store, name: str) -> None:
     """Before the work. Raises StudyError where the name cannot be, or is taken."""
     if not name.replace("-", "").replace("_", "").isalnum():
         raise StudyError(f"The study's name is {name!r}: use letters, digits, _ and -.")
-    if name.startswith(VISITORS):
-        raise StudyError(f"Names that begin with {VISITORS!r} are kept for pairs that visitors choose: choose another.")
     if name in {study.name for study in list_studies(store.database)}:
         raise StudyError(f"There is a study {name!r} already: choose another name, or amend it.")
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from study.errors import StudyError
 from study.protocol.balanced import comparisons, rater_count
-from study.protocol.spec import DEGRADED, VISITORS, StudySpec
+from study.protocol.spec import DEGRADED, StudySpec
 from study.store.database import Database
 from study.store.tables import Arm, Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
 
@@ -91,8 +91,8 @@ def find_study(database: Database, name: str, version: int | None = None) -> Stu
 
 def list_studies(database: Database, by_visitors: bool = False) -> Sequence[StudyInfo]:
     """Every version of the designed studies, by name and number; or the pairs that visitors chose."""
-    chosen = Study.name.startswith(VISITORS, autoescape=True)
-    query = select(Study).where(chosen if by_visitors else ~chosen).order_by(Study.name, Study.version)
+    kind = "visitor" if by_visitors else "designed"
+    query = select(Study).where(Study.kind == kind).order_by(Study.name, Study.version)
     with database.read() as session:
         return [info(row, row.name) for row in session.scalars(query)]
 
@@ -149,6 +149,7 @@ def _spec(text: str) -> StudySpec:
 def _insert(session: Session, spec: StudySpec, version: int, reason: str) -> StudyInfo:
     row = Study(
         name=spec.name,
+        kind=spec.kind,
         version=version,
         spec=spec.to_json(),
         spec_hash=spec.hash,

@@ -61,6 +61,7 @@ class Study(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
+    kind: Mapped[str]  # designed | visitor, as its spec has it
     version: Mapped[int]
     spec: Mapped[str]  # canonical JSON
     spec_hash: Mapped[str]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 
 from study.errors import StudyError
 from study.images.library import encode
-from study.protocol.spec import DEFAULT_QUESTIONS, VISITORS, Exclusions, Placebos, Prompt, Stimulus, StudySpec
+from study.protocol.spec import DEFAULT_QUESTIONS, Exclusions, Placebos, Prompt, Stimulus, StudySpec
 from study.store.database import Database
 from study.store.raters import Participation
 from study.store.store import Store
@@ -64,7 +64,7 @@ def open_pair(store: Store, prompt: str, pictures: Mapping[str, Image.Image], ba
         raise StudyError("Choose two pictures of one size to vote on.")
     images = {arm: store.library.add(encode(pictures[arm])) for arm in sorted(pictures)}
     digest = hashlib.sha256(repr((prompt, images)).encode()).hexdigest()
-    name = VISITORS + digest[:16]
+    name = f"visitors-{digest[:16]}"
     if name in (known := _names(store.database)):
         return find_study(store.database, name)
     if len(known) >= MOST_PAIRS:
@@ -81,6 +81,7 @@ def open_pair(store: Store, prompt: str, pictures: Mapping[str, Image.Image], ba
         exclusions=Exclusions(None, None, None),
         title="Which picture is better?",
         completion_url=back,
+        kind="visitor",
     )
     try:
         return create_study(store.database, spec)
@@ -121,7 +122,7 @@ def tally(database: Database, question: str = DEFAULT_QUESTIONS[0].key) -> list[
         .join(arm, arm.id == left.arm_id)
         .join(right, right.id == StoredAssignment.right_id)
         .join(other, other.id == right.arm_id)
-        .where(Study.name.startswith(VISITORS, autoescape=True), Vote.is_current, Vote.question == question)
+        .where(Study.kind == "visitor", Vote.is_current, Vote.question == question)
         .group_by(arm.name, other.name, Vote.answer)
     )
     counts: Counter[tuple[str, str, str]] = Counter()
@@ -136,4 +137,4 @@ def tally(database: Database, question: str = DEFAULT_QUESTIONS[0].key) -> list[
 
 def _names(database: Database) -> set[str]:
     with database.read() as session:
-        return set(session.scalars(select(Study.name).where(Study.name.startswith(VISITORS, autoescape=True))))
+        return set(session.scalars(select(Study.name).where(Study.kind == "visitor")))

@@ -1,0 +1,60 @@
+"""Studies of earlier versions: their specs keep their hashes, their databases open, and their votes still verify."""
+
+import json
+from dataclasses import asdict, replace
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, text
+
+from study.protocol.spec import Placebos, StudySpec
+from study.store.store import Store
+from study.store.studies import find_study, list_studies
+from tests.study.specs import make_spec
+
+MIGRATIONS = "study/migrations"
+SINCE = ("kind", "full_url")  # fields that specs of the first version do not have
+
+
+def first_version(spec: StudySpec) -> str:
+    values = {name: value for name, value in asdict(spec).items() if name not in SINCE}
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def old_database(file, *specs: StudySpec) -> None:
+    """As the first migration alone left it."""
+    engine = create_engine(f"sqlite:///{file}")
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for number, spec in enumerate(specs, 1):
+            row = {"id": number, "name": spec.name, "spec": first_version(spec), "token": f"t{number}"}
+            connection.execute(
+                text(
+                    "INSERT INTO study (id, name, version, spec, spec_hash, reason, token, secret, created)"
+                    " VALUES (:id, :name, 1, :spec, '', '', :token, 's', '2026-01-01')"
+                ),
+                row,
+            )
+    engine.dispose()
+
+
+def test_a_spec_that_was_read_keeps_its_bytes_and_its_hash():
+    old = first_version(make_spec())
+    spec = StudySpec.from_json(old)
+    assert spec.to_json() == old
+    assert spec.hash != make_spec().hash
+    assert StudySpec.from_json(spec.to_json()).hash == spec.hash
+    assert replace(spec, seed=1).hash == make_spec(seed=1).hash
+
+
+def test_an_old_database_opens_and_its_studies_have_their_kinds(tmp_path):
+    visited = make_spec(prompts=1, degraded=(), gold_of=(), placebos=Placebos(0, 0, 0, 0))
+    old_database(tmp_path / "study.db", make_spec(), replace(visited, name="visitors-0123"))
+    store = Store.open(tmp_path, f"sqlite:///{tmp_path}/study.db")
+    assert [study.name for study in list_studies(store.database)] == ["toy"]
+    assert [study.name for study in list_studies(store.database, by_visitors=True)] == ["visitors-0123"]
+    assert find_study(store.database, "visitors-0123").spec.by_visitor
+    store.database.engine.dispose()
