@@ -148,6 +148,50 @@ def people_command(arguments: list[str]) -> None:
         print("\t".join(row).rstrip())
 
 
+def release_command(arguments: list[str]) -> None:
+    from study.store.leaving import find_named, release
+    from study.store.store import Store
+    from study.store.studies import find_study
+
+    @dataclass(frozen=True)
+    class Release:
+        """Give a rater's open pairs to others at once; the answers given stay, and the rater may come back."""
+
+        name: Name
+        rater: Name
+        """Id, completion code, platform's ID or label, as `study people` prints them."""
+
+    options = tyro.cli(Release, prog="python -m study release", args=arguments)
+    store = Store.open()
+    study = find_study(store.database, options.name)
+    release(store.database, study, find_named(store.database, study, options.rater))
+    print(f"The open pairs of {options.rater} go to others.")
+
+
+def drop_command(arguments: list[str]) -> None:
+    from study.store.leaving import drop, find_named
+    from study.store.store import Store
+    from study.store.studies import find_study
+
+    @dataclass(frozen=True)
+    class Drop:
+        """Withdraw a rater's answers: they stay in the chain, count in no figure, and the report says so."""
+
+        name: Name
+        rater: Name
+        """Id, completion code, platform's ID or label, as `study people` prints them."""
+        reason: str
+        """For the report; it must not name the person."""
+        erase: bool = False
+        """Remove what identifies the person, too: the platform's ID or the label."""
+
+    options = tyro.cli(Drop, prog="python -m study drop", args=arguments)
+    store = Store.open()
+    study = find_study(store.database, options.name)
+    drop(store.database, study, find_named(store.database, study, options.rater), options.reason, options.erase)
+    print(f"The answers of {options.rater} count no more{'; the name is erased' if options.erase else ''}.")
+
+
 def amend_command(arguments: list[str]) -> None:
     from study.store.store import Store
     from study.store.studies import amend_study, find_study
@@ -283,6 +327,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "serve": serve_command,
     "progress": progress_command,
     "people": people_command,
+    "release": release_command,
+    "drop": drop_command,
     "amend": amend_command,
     "close": close_command,
     "export": export_command,

@@ -1,11 +1,24 @@
-"""The stopping rule on evidence: a study that has it takes nobody new once its e-value is high enough."""
+"""What follows from a rater's last answer: whether it counts, and whether the study has seen enough."""
 
 from sqlalchemy import update
 
 from study.store.database import Database
-from study.store.frames import read_tables
+from study.store.frames import read_tables, read_votes
+from study.store.leaving import mark_excluded
+from study.store.raters import Participation
 from study.store.studies import StudyInfo, now
 from study.store.tables import Event, Study
+
+
+def settle(database: Database, rater: Participation) -> None:
+    """For a rater who has finished. Whoever the rules leave out makes room for somebody else."""
+    study = rater.study
+    if any(limit is not None for limit in vars(study.spec.exclusions).values()):
+        from study.stats import exclude  # takes seconds to import, and the rater does not wait
+
+        _, flow = exclude(read_votes(database, study, rater.id), study.spec.exclusions)
+        mark_excluded(database, rater.id, ", ".join(rule.name for rule in flow.rules if rule.broken_by))
+    stop_if_decided(database, study)
 
 
 def stop_if_decided(database: Database, study: StudyInfo) -> bool:

@@ -17,7 +17,8 @@ Vote table, one row for each current answer:
     image_left, image_right   files, relative to the export's folder
     time         UTC, ISO 8601
 
-Rater table: rater, mode, status (active | finished | abandoned), started, finished ("" while it is not), channel.
+Rater table: rater, mode, status (active | finished | abandoned | dropped), started, finished ("" while it is not),
+channel, withdrawn (why the answers were withdrawn, which are in the revisions alone then; "" where they count).
 """
 
 VOTE_COLUMNS = (
@@ -40,4 +41,4 @@ VOTE_COLUMNS = (
     "image_right",
     "time",
 )
-RATER_COLUMNS = ("rater", "mode", "status", "started", "finished", "channel")
+RATER_COLUMNS = ("rater", "mode", "status", "started", "finished", "channel", "withdrawn")

@@ -249,8 +249,9 @@ class StudySpec:
         try:
             written = json.loads(text)
             kind = "visitor" if written["name"].startswith(FORMERLY_VISITORS) else "designed"
-            values = {name: parts.get(name, lambda value: value)(value) for name, value in written.items()}
-            spec = cls(**({"kind": kind} | values))
+            values: dict[str, Any] = {"kind": kind}
+            values |= {name: parts.get(name, lambda value: value)(value) for name, value in written.items()}
+            spec = cls(**values)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise StudyError(f"This is no study spec: {error}.") from None
         vars(spec)["text"] = _canonical(written)  # what its votes' hashes name

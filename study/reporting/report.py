@@ -146,10 +146,18 @@ def _record(export: Export, found: Results) -> dict[str, Any]:
         "study": export.spec.name,
         "spec": export.spec.hash,
         "level": 0.95,
+        "withdrawn": _withdrawn(export),
         "response_ms": _quantiles(_kept(export, found)["response_ms"]),
         "results": plain(found),
         "pictures": pictures,
     }
+
+
+def _withdrawn(export: Export) -> list[str]:
+    """Why raters' answers were withdrawn, one reason for each."""
+    if "withdrawn" not in export.raters:  # before there were withdrawals
+        return []
+    return sorted(reason for reason in export.raters["withdrawn"] if reason)
 
 
 def _quantiles(values: pd.Series) -> dict[str, float]:
@@ -205,6 +213,7 @@ def _page(export: Export, found: Results) -> str:
         texts=texts,
         folder=export.folder,
         verdicts={key: words.verdict(q) for key, q in found.kept.questions.items()},
+        withdrawn=_withdrawn(export),
         halo=words.halo(found.kept),
         methods=words.methods(export.spec, found),
         times=_quantiles(_kept(export, found)["response_ms"]),

@@ -26,7 +26,7 @@ class Verification:
 def verify_export(folder: Path) -> Verification:
     """Recomputes every hash from the export alone, and the votes from their revisions."""
     tables = read_export(folder)
-    problems = [*_chain_problems(tables), *_vote_problems(tables)]
+    problems = [*_chain_problems(tables), *_vote_problems(tables), *_rater_problems(tables)]
     hashes = {s.sha256 for s in (*tables.spec.stimuli, *tables.spec.degraded)}
     for sha256 in sorted(hashes):
         file = folder / image_name(sha256)
@@ -41,17 +41,19 @@ def _chain_problems(tables: Tables) -> Iterable[str]:
     for number, revision in enumerate(tables.revisions, 1):
         payload = {name: value for name, value in revision.items() if name != "hash"}
         if revision["number"] != number or revision["previous"] != previous:
-            yield f"Vote {number} does not follow the one before: the chain is broken."
+            yield f"Entry {number} does not follow the one before: the chain is broken."
         if chain_hash(payload) != revision["hash"]:
-            yield f"Vote {number} is not what was written: its hash differs."
+            yield f"Entry {number} is not what was written: its hash differs."
         if revision["spec"] != tables.spec.hash:
-            yield f"Vote {number} was given for another spec."
+            yield f"Entry {number} was given for another spec."
         previous = revision["hash"]
 
 
 def _vote_problems(tables: Tables) -> Iterable[str]:
     """The vote table must say what the latest revisions say."""
-    latest = {(r["assignment"], r["question"]): r for r in tables.revisions}
+    withdrawn = _withdrawn(tables)
+    votes = [r for r in tables.revisions if "answer" in r and r["rater"] not in withdrawn]
+    latest = {(r["assignment"], r["question"]): r for r in votes}
     written = {
         key: (
             r["rater"],
@@ -67,7 +69,7 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
     }
     columns = ["rater", "pair", "kind", "answer", "response_ms", "image_left", "image_right", "time"]
     arms = {(s.prompt, s.arm, image_name(s.sha256)) for s in (*tables.spec.stimuli, *tables.spec.degraded)}
-    pairs = {(r["rater"], r["assignment"]): r["pair"] for r in tables.revisions}
+    pairs = {(r["rater"], r["assignment"]): r["pair"] for r in votes}
     categories = {prompt.text: prompt.category for prompt in tables.spec.prompts}
     seen = set()
     for row in tables.votes.to_dict("records"):
@@ -82,6 +84,21 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
         seen.add(key)
     for assignment, question in sorted(written.keys() - seen):
         yield f"The answer to {question!r} of assignment {assignment} is missing from the votes."
+
+
+def _withdrawn(tables: Tables) -> dict[str, str]:
+    """Rater to the reason."""
+    return {r["rater"]: r["withdrawn"] for r in tables.revisions if "withdrawn" in r}
+
+
+def _rater_problems(tables: Tables) -> Iterable[str]:
+    """Whose answers count no more must be as the chain says."""
+    if "withdrawn" not in tables.raters:  # before there were withdrawals
+        return
+    listed = {row["rater"]: row["withdrawn"] for row in tables.raters.to_dict("records") if row["withdrawn"]}
+    statuses = set(tables.raters.loc[tables.raters["status"] == "dropped", "rater"])
+    if listed != _withdrawn(tables) or statuses != listed.keys():
+        yield "The table of raters names other withdrawals than the chain."
 
 
 def _follows(row: Mapping[str, Any], spec: StudySpec, pairs: Mapping[tuple[str, str], str]) -> bool:

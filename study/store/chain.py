@@ -1,4 +1,4 @@
-"""The chain of a study's votes: each hash covers a vote, what was shown, and the hash of the vote before."""
+"""A study's chain of votes and withdrawals: each hash covers the entry and the hash of the one before."""
 
 import hashlib
 import json
@@ -6,14 +6,37 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
-from study.store.tables import StoredAssignment, StoredPair, StoredStimulus, Vote
+from study.store.tables import StoredAssignment, StoredPair, StoredStimulus, Vote, Withdrawal
 
 
 def chain_hash(payload: Mapping[str, Any]) -> str:
     """SHA-256 over the canonical JSON of a vote, which names the hash of the vote before."""
     return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def tail(session: Session, study: int) -> tuple[int, str]:
+    """Number and hash of the last entry; 0 and "" before the first."""
+    ends = [
+        session.execute(
+            select(kind.number, kind.hash).where(kind.study_id == study).order_by(kind.number.desc()).limit(1)
+        )
+        for kind in (Vote, Withdrawal)
+    ]
+    number, hash = max((tuple(row) for end in ends if (row := end.first())), default=(0, ""))
+    return number, hash
+
+
+def payload_of_withdrawal(entry: Withdrawal, spec_hash: str) -> dict[str, Any]:
+    return {
+        "spec": spec_hash,
+        "number": entry.number,
+        "rater": entry.rater_id,
+        "withdrawn": entry.reason,
+        "time": entry.time.isoformat(timespec="microseconds"),
+        "previous": entry.previous,
+    }
 
 
 def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str, Any]:

@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import select
+from sqlalchemy import select, true
 from sqlalchemy.orm import Session, aliased
 
 from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
 from study.protocol.spec import StudySpec
-from study.store.chain import SHOWN, payload_of, shown_of
+from study.store.chain import SHOWN, payload_of, payload_of_withdrawal, shown_of
 from study.store.database import Database
 from study.store.studies import StudyInfo
-from study.store.tables import Arm, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote
+from study.store.tables import Arm, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote, Withdrawal
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,32 @@ def read_tables(database: Database, study: StudyInfo) -> Tables:
         raters = session.scalars(select(Rater).where(Rater.study_id == study.id).order_by(Rater.number)).all()
         return Tables(
             study.spec,
-            pd.DataFrame(_vote_rows(session, study), columns=list(VOTE_COLUMNS)).astype({"response_ms": float}),
+            _votes(_vote_rows(session, study)),
             pd.DataFrame(
-                [(r.id, r.mode, r.status, _iso(r.started), _iso(r.finished), r.channel) for r in raters],
+                [_rater_row(rater) for rater in raters],
                 columns=list(RATER_COLUMNS),
             ),
             tuple(_revisions(session, study)),
         )
 
 
+def read_votes(database: Database, study: StudyInfo, rater: str) -> pd.DataFrame:
+    """The current answers of one rater."""
+    with database.read() as session:
+        return _votes(_vote_rows(session, study, rater))
+
+
 def image_name(sha256: str) -> str:
     return f"images/{sha256}.png"
+
+
+def _votes(rows: Iterable[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(VOTE_COLUMNS)).astype({"response_ms": float})
+
+
+def _rater_row(r: Rater) -> tuple:
+    status = "dropped" if r.dropped else r.status
+    return r.id, r.mode, status, _iso(r.started), _iso(r.finished), r.channel, r.dropped
 
 
 def _iso(time: datetime | None) -> str:
@@ -49,6 +64,13 @@ def _iso(time: datetime | None) -> str:
 
 
 def _revisions(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
+    """The whole chain, in its order."""
+    withdrawn = session.scalars(select(Withdrawal).where(Withdrawal.study_id == study.id))
+    entries = [payload_of_withdrawal(entry, study.spec.hash) | {"hash": entry.hash} for entry in withdrawn]
+    return sorted([*_given(session, study), *entries], key=lambda entry: entry["number"])
+
+
+def _given(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
     votes = session.scalars(select(Vote).where(Vote.study_id == study.id).order_by(Vote.number)).all()
     of_study = SHOWN.where(StoredPair.study_id == study.id)
     shown = {row[0]: shown_of(row) for row in session.execute(of_study)}
@@ -56,13 +78,13 @@ def _revisions(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
         yield payload_of(vote, shown[vote.assignment_id], study.spec.hash) | {"hash": vote.hash}
 
 
-def _vote_rows(session: Session, study: StudyInfo) -> Iterable[tuple]:
+def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> Iterable[tuple]:
     left, right = aliased(StoredStimulus), aliased(StoredStimulus)
     passes = {question.key: i for i, question in enumerate(study.spec.questions)}
     lengths: dict[str, int] = {}
     of_study = select(StoredAssignment.rater_id).join(Rater).where(Rater.study_id == study.id)
-    for rater in session.scalars(of_study):
-        lengths[rater] = lengths.get(rater, 0) + 1
+    for who in session.scalars(of_study):
+        lengths[who] = lengths.get(who, 0) + 1
     arms = {arm.id: arm.name for arm in session.scalars(select(Arm).where(Arm.study_id == study.id))}
     query = (
         select(Vote, Rater, StoredAssignment, StoredPair, left, right)
@@ -71,13 +93,14 @@ def _vote_rows(session: Session, study: StudyInfo) -> Iterable[tuple]:
         .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
         .join(left, left.id == StoredAssignment.left_id)
         .join(right, right.id == StoredAssignment.right_id)
-        .where(Vote.study_id == study.id, Vote.is_current)
+        .where(Vote.study_id == study.id, Vote.is_current, Rater.dropped == "")
+        .where(true() if rater is None else Vote.rater_id == rater)
         .order_by(Vote.number)
     )
-    for vote, rater, shown, pair, of_left, of_right in session.execute(query):
-        past = passes[vote.question] * lengths[rater.id] if rater.mode == "separate" else 0
+    for vote, by, shown, pair, of_left, of_right in session.execute(query):
+        past = passes[vote.question] * lengths[by.id] if by.mode == "separate" else 0
         yield (
-            rater.id,
+            by.id,
             shown.id,
             pair.key,
             pair.prompt,
@@ -88,7 +111,7 @@ def _vote_rows(session: Session, study: StudyInfo) -> Iterable[tuple]:
             shown.repeat_of or "",
             vote.question,
             vote.answer,
-            rater.mode,
+            by.mode,
             past + shown.position,
             float(vote.response_ms),
             shown.gold,

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import parse_qsl
 
 from itsdangerous import BadData, Signer, URLSafeTimedSerializer
@@ -14,7 +14,7 @@ from study.errors import StudyError
 from study.protocol.balanced import Assignment, comparisons, plan, rater_count, rater_mode
 from study.protocol.spec import Stimulus
 from study.store.database import Database
-from study.store.studies import StudyInfo, answered_comparisons, info, now
+from study.store.studies import StudyInfo, answered_comparisons, has_voted, info, now, patience
 from study.store.tables import Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
 
 INVITATION_DAYS = 90
@@ -38,7 +38,7 @@ class Participation:
     study: StudyInfo
     channel: str
     mode: str
-    status: str
+    status: str  # active | finished | abandoned | dropped
     code: str
     practised: int  # practice pairs seen; -1 before the instructions were read
 
@@ -88,22 +88,25 @@ def find_person(database: Database, study: StudyInfo, person: Person) -> Partici
         return _find_person(session, study, person)
 
 
+def refusal(database: Database, study: StudyInfo, person: Person | None) -> str:
+    """Why a newcomer cannot take part, for whoever reads the link; "" where there is a place."""
+    with database.read() as session:
+        return _refusal(session, study, person.channel if person else "open")
+
+
 def enrol(database: Database, study: StudyInfo, person: Person) -> Participation:
-    """A new rater with their pairs; the same one again where this person has taken part already.
+    """A new rater; the same one again where this person has taken part already. It takes no place in the plan.
 
     Raises:
         StudyError: the study is closed, or has all the raters it needs.
     """
     with database.write() as session:
-        row = session.scalars(select(Study).where(Study.id == study.id).with_for_update()).one()
+        session.scalars(select(Study.id).where(Study.id == study.id).with_for_update()).one()
         if known := _find_person(session, study, person):
             return known
-        if row.closed:
-            raise StudyError("This study is closed. Thank you for your interest.", 403)
-        session.execute(_abandoning(study, now()))
+        if reason := _refusal(session, study, person.channel):
+            raise StudyError(reason, 403)
         number = session.scalars(select(func.count()).where(Rater.study_id == study.id)).one()
-        _check_cap(session, study, person)
-        assignments = _handed_out(session, study, number)
         rater = Rater(
             id=secrets.token_hex(8),
             study_id=study.id,
@@ -112,6 +115,8 @@ def enrol(database: Database, study: StudyInfo, person: Person) -> Participation
             channel=person.channel,
             mode=rater_mode(study.spec, number),
             status="active",
+            excluded="",
+            dropped="",
             practised=-1,
             code="".join(secrets.choice(CODE_LETTERS) for _ in range(8)),
             started=now(),
@@ -119,8 +124,23 @@ def enrol(database: Database, study: StudyInfo, person: Person) -> Participation
         )
         session.add(rater)
         session.flush()
-        _store(session, study, rater.id, assignments)
         return _participation(session, rater)
+
+
+def deal(database: Database, participation: Participation) -> None:
+    """Hands out the rater's pairs, once. Whoever has come so far is not sent away, even if others were faster."""
+    study = participation.study
+    with database.write() as session:
+        session.scalars(select(Study.id).where(Study.id == study.id).with_for_update()).one()
+        rater = session.get_one(Rater, participation.id)
+        if rater.dealt:
+            return
+        moment = now()
+        session.execute(_abandoning(study, moment - patience(session, study)))
+        rater.seat = _free_seat(session, study)
+        rater.dealt = rater.last_seen = moment
+        rater.status = "active"
+        _store(session, study, rater.id, _handed_out(session, study, rater))
 
 
 def set_practised(database: Database, rater: str, practised: int) -> None:
@@ -140,7 +160,7 @@ def welcome_back(database: Database, participation: Participation) -> None:
         session.scalars(select(Study.id).where(Study.id == study.id).with_for_update()).one()
         full = {
             key
-            for key, count in answered_comparisons(session, study, held=True).items()
+            for key, count in answered_comparisons(session, study, now() - patience(session, study)).items()
             if count >= study.spec.raters_per_pair
         }
         voted = select(Vote.assignment_id).where(Vote.rater_id == participation.id)
@@ -162,35 +182,53 @@ def welcome_back(database: Database, participation: Participation) -> None:
         )
 
 
-def _abandoning(study: StudyInfo, moment: datetime):
-    limit = moment - timedelta(minutes=study.spec.abandoned_after_minutes)
+def _abandoning(study: StudyInfo, silent_since: datetime):
     return (
         update(Rater)
-        .where(Rater.study_id == study.id, Rater.status == "active", Rater.last_seen < limit)
+        .where(Rater.study_id == study.id, Rater.status == "active", Rater.last_seen < silent_since)
         .values(status="abandoned")
     )
 
 
-def _check_cap(session: Session, study: StudyInfo, person: Person) -> None:
+def _refusal(session: Session, study: StudyInfo, channel: str) -> str:
+    if session.get_one(Study, study.id).closed:
+        return "This study is closed. Thank you for your interest."
     cap = study.spec.open_cap
-    if person.channel != "open" or cap is None:
-        return
-    came = select(func.count()).where(Rater.study_id == study.id, Rater.channel == "open")
-    if session.scalars(came).one() >= cap:
-        raise StudyError("This study has all the raters that it takes through this link. Thank you for coming.", 403)
+    if channel == "open" and cap is not None:
+        began = select(func.count()).where(Rater.study_id == study.id, Rater.channel == "open", has_voted())
+        if session.scalars(began).one() >= cap:
+            return "This study has all the raters that it takes through this link. Thank you for coming."
+    if _free_seat(session, study) is None and not _missing(session, study):
+        return "This study has all the raters it needs. Thank you for coming."
+    return ""
 
 
-def _handed_out(session: Session, study: StudyInfo, number: int) -> tuple[Assignment, ...]:
-    """The rater's block; after the last block, what abandoned raters left."""
-    spec = study.spec
-    if number < rater_count(spec):
-        return plan(spec, number)
-    taken = answered_comparisons(session, study, held=True)
-    missing = {pair.id: spec.raters_per_pair - taken.get(pair.id, 0) for pair in comparisons(spec)}
-    wanted = sorted((id for id, count in missing.items() if count > 0), key=lambda id: -missing[id])
-    if not wanted:
-        raise StudyError("This study has all the raters it needs. Thank you for coming.", 403)
-    return plan(spec, number, wanted[: spec.pairs_per_rater])
+def _free_seat(session: Session, study: StudyInfo) -> int | None:
+    """The first place that no vote has taken: one that nobody looks at, else the one handed out longest ago."""
+    counts = has_voted() & (Rater.dropped == "") & (Rater.excluded == "")
+    of_study = select(Rater.seat, Rater.dealt, counts).where(Rater.study_id == study.id, Rater.seat.is_not(None))
+    rows = session.execute(of_study.where(counts | (Rater.status == "active"))).all()
+    taken = {seat for seat, _, counts in rows if counts}
+    looked_at = {seat: dealt for seat, dealt, _ in sorted(rows, key=lambda row: row.dealt)}
+    free = [seat for seat in range(rater_count(study.spec)) if seat not in taken]
+    unseen = [seat for seat in free if seat not in looked_at]
+    return unseen[0] if unseen else min(free, key=looked_at.__getitem__, default=None)
+
+
+def _missing(session: Session, study: StudyInfo) -> dict[str, int]:
+    """Comparisons to how many raters they still need, beyond those who are at it; none that needs nobody."""
+    taken = answered_comparisons(session, study, held_since=now() - patience(session, study))
+    needs = {pair.id: study.spec.raters_per_pair - taken.get(pair.id, 0) for pair in comparisons(study.spec)}
+    return {id: count for id, count in needs.items() if count > 0}
+
+
+def _handed_out(session: Session, study: StudyInfo, rater: Rater) -> tuple[Assignment, ...]:
+    """The block of the rater's seat; after the last block, what others left."""
+    if rater.seat is not None:
+        return plan(study.spec, rater.seat)
+    missing = _missing(session, study) or {pair.id: 0 for pair in comparisons(study.spec)}
+    wanted = sorted(missing, key=lambda id: -missing[id])
+    return plan(study.spec, rater.number, wanted[: study.spec.pairs_per_rater])
 
 
 def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence[Assignment]) -> None:
@@ -239,7 +277,8 @@ def _find_person(session: Session, study: StudyInfo, person: Person) -> Particip
 
 def _participation(session: Session, row: Rater) -> Participation:
     study = session.get_one(Study, row.study_id)
-    return Participation(row.id, info(study, study.name), row.channel, row.mode, row.status, row.code, row.practised)
+    status = "dropped" if row.dropped else row.status
+    return Participation(row.id, info(study, study.name), row.channel, row.mode, status, row.code, row.practised)
 
 
 def people(database: Database, study: StudyInfo) -> list[tuple[str, str, str, str]]:

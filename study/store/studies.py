@@ -1,10 +1,12 @@
 """Making studies and changing them: a spec is written once, and an amendment is a new version."""
 
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from statistics import median
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -16,6 +18,11 @@ from study.protocol.balanced import comparisons, rater_count
 from study.protocol.spec import DEGRADED, StudySpec
 from study.store.database import Database
 from study.store.tables import Arm, Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
+
+STATES = ("active", "silent", "finished", "dropped", "excluded")
+A_SCREEN = timedelta(seconds=20)  # for one screen, until sessions have been seen
+LEAST_PATIENCE = timedelta(minutes=5)
+SESSIONS = 200  # whose median counts
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Progress:
     """How far a study is. Counts."""
 
     raters_planned: int
-    raters: dict[str, int]  # by status: active, finished, abandoned
+    raters: dict[str, int]  # started, and of them: active, silent, finished, dropped, excluded
     votes: int  # current answers
     pairs: int  # comparisons that the study has
     pairs_complete: int  # of them, with answers of `raters_per_pair` raters
@@ -99,33 +106,66 @@ def list_studies(database: Database, by_visitors: bool = False) -> Sequence[Stud
 
 def progress(database: Database, study: StudyInfo) -> Progress:
     with database.read() as session:
-        statuses = select(Rater.status, func.count()).where(Rater.study_id == study.id).group_by(Rater.status)
+        raters = session.scalars(select(Rater).where(Rater.study_id == study.id)).all()
+        silent_since = now() - patience(session, study)
         votes = select(func.count()).select_from(Vote).where(Vote.study_id == study.id, Vote.is_current)
         answered = answered_comparisons(session, study)
-        found: dict[str, int] = {status: count for status, count in session.execute(statuses)}
+        found = Counter(state(rater, silent_since) for rater in raters)
         return Progress(
             raters_planned=rater_count(study.spec),
-            raters={status: found.get(status, 0) for status in ("active", "finished", "abandoned")},
+            raters={"started": len(raters)} | {name: found[name] for name in STATES},
             votes=session.scalars(votes).one(),
             pairs=len(comparisons(study.spec)),
             pairs_complete=sum(count >= study.spec.raters_per_pair for count in answered.values()),
         )
 
 
-def answered_comparisons(session: Session, study: StudyInfo, held: bool = False) -> dict[str, int]:
-    """Pair id to its raters who answered every question; with `held`, also those who are about to."""
+def state(rater: Rater, silent_since: datetime) -> str:
+    """One of STATES."""
+    if rater.dropped:
+        return "dropped"
+    if rater.excluded:
+        return "excluded"
+    if rater.status == "finished":
+        return "finished"
+    return "silent" if rater.status == "abandoned" or rater.last_seen < silent_since else "active"
+
+
+def patience(session: Session, study: StudyInfo) -> timedelta:
+    """How long a rater may be silent before their open pairs are free: twice the median session, within limits."""
+    query = select(Rater.started, Rater.finished).where(Rater.study_id == study.id, Rater.finished.is_not(None))
+    rows = session.execute(query.limit(SESSIONS))
+    minutes = [(finished - started) / timedelta(minutes=1) for started, finished in rows if finished]
+    spec = study.spec
+    screens = spec.pairs_per_rater * (1 if spec.mode == "joint" else len(spec.questions))
+    usual = timedelta(minutes=median(minutes)) if minutes else screens * A_SCREEN
+    return min(max(2 * usual, LEAST_PATIENCE), timedelta(minutes=spec.abandoned_after_minutes))
+
+
+def answered_comparisons(session: Session, study: StudyInfo, held_since: datetime | None = None) -> dict[str, int]:
+    """Pair id to its raters who answered every question; with `held_since`, also who began and was seen since then.
+
+    Raters whose answers do not count hold nothing: somebody else is asked.
+    """
     votes = select(func.count()).where(Vote.assignment_id == StoredAssignment.id, Vote.is_current).scalar_subquery()
     counted = votes == len(study.spec.questions)
+    if held_since:
+        counted |= (Rater.status == "active") & (Rater.last_seen >= held_since) & has_voted()
     query = (
         select(StoredPair.key, func.count())
         .select_from(StoredAssignment)
         .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
         .join(Rater, Rater.id == StoredAssignment.rater_id)
         .where(StoredPair.study_id == study.id, StoredAssignment.kind == "comparison", ~StoredAssignment.released)
-        .where(counted | (Rater.status == "active") if held else counted)
+        .where(counted, Rater.dropped == "", Rater.excluded == "")
         .group_by(StoredPair.key)
     )
     return {key: count for key, count in session.execute(query)}
+
+
+def has_voted():
+    """Of a rater, in a query."""
+    return select(Vote.id).where(Vote.rater_id == Rater.id).exists()
 
 
 def newest(name: str):

@@ -116,7 +116,11 @@ class Rater(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)  # opaque
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
-    number: Mapped[int]  # index in the plan, 0..
+    number: Mapped[int]  # in the order of coming, 0..
+    seat: Mapped[int | None]  # index in the plan; None before the first pair, and for who got what others left
+    dealt: Mapped[datetime | None]  # when the pairs were handed out
+    excluded: Mapped[str]  # the rules that the finished rater broke; "" for none
+    dropped: Mapped[str]  # why the rater's answers were withdrawn; "" where they were not
     person: Mapped[str]  # who it is, as the entry knows them; never exported
     channel: Mapped[str]  # invite | open | prolific | mturk
     mode: Mapped[str]
@@ -194,6 +198,22 @@ class Vote(Base):
     viewport: Mapped[str]  # "1280x800@2", CSS pixels and pixel ratio; "" without a script
     time: Mapped[datetime]
     previous: Mapped[str]  # hash of the vote before; "" at the first
+    hash: Mapped[str]
+
+
+class Withdrawal(Base):
+    """A rater whose answers count no more. An entry of the study's chain, as a vote is."""
+
+    __tablename__ = "withdrawal"
+    __table_args__ = (UniqueConstraint("study_id", "number"), UniqueConstraint("rater_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    number: Mapped[int]  # in the study's chain, which votes and withdrawals share
+    rater_id: Mapped[str] = mapped_column(ForeignKey("rater.id"))
+    reason: Mapped[str]
+    time: Mapped[datetime]
+    previous: Mapped[str]
     hash: Mapped[str]
 
 

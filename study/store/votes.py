@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from study.errors import StudyError
 from study.protocol.spec import ANSWERS, Question
-from study.store.chain import SHOWN, chain_hash, payload_of, shown_of
+from study.store.chain import SHOWN, chain_hash, payload_of, shown_of, tail
 from study.store.database import Database
 from study.store.raters import Participation
 from study.store.studies import now
 from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Study, Vote
 
+WITHDRAWN = "Your answers were withdrawn from this study, so nothing more is asked of you. Thank you."
 MAX_MS = 2**31 - 1  # about 24 days
 
 
@@ -83,6 +84,8 @@ def cast(database: Database, rater: Participation, ballot: Ballot) -> Receipt:
     """
     with database.write() as session:
         session.scalars(select(Study.id).where(Study.id == rater.study.id).with_for_update()).one()  # one chain
+        if session.get_one(Rater, rater.id).dropped:
+            raise StudyError(WITHDRAWN, 403)
         if receipt := _repeated(session, rater, ballot):
             return receipt
         screens = _screens(session, rater)
@@ -183,8 +186,7 @@ def _append(
     revisions = {question: revision for question, revision in session.execute(before)}
     if revisions:
         session.execute(update(Vote).where(*of_pair, Vote.is_current).values(is_current=False))
-    chain = select(Vote.number, Vote.hash).where(Vote.study_id == rater.study.id).order_by(Vote.number.desc()).limit(1)
-    number, previous = session.execute(chain).first() or (0, "")
+    number, previous = tail(session, rater.study.id)
     shown = shown_of(session.execute(SHOWN.where(StoredAssignment.id == ballot.assignment)).one())
     for question in questions:
         number += 1

@@ -4,9 +4,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from study.errors import StudyError
 from study.store.raters import Participation, find_by_token, find_rater
 from study.store.store import Store
 from study.store.studies import StudyInfo
+from study.store.votes import WITHDRAWN
 
 
 async def _store(request: Request) -> Store:
@@ -21,7 +23,10 @@ def _study(token: str, store: OpenStore) -> StudyInfo:
 
 
 def _rater(token: str, store: OpenStore) -> Participation:
-    return find_rater(store.database, token)
+    rater = find_rater(store.database, token)
+    if rater.status == "dropped":
+        raise StudyError(WITHDRAWN, 403)
+    return rater
 
 
 NamedStudy = Annotated[StudyInfo, Depends(_study)]

@@ -1,5 +1,6 @@
 """How raters come in: an open link, a personal invitation, Prolific, Mechanical Turk. Consent comes first."""
 
+import re
 import secrets
 from typing import Annotated
 from urllib.parse import urlencode
@@ -10,10 +11,12 @@ from study.store.raters import (
     ENTERED,
     Participation,
     Person,
+    deal,
     enrol,
     find_person,
     personal_token,
     read_invitation,
+    refusal,
     set_practised,
 )
 from study.store.store import Store
@@ -58,18 +61,25 @@ def joined(
     request: Request,
     study: NamedStudy,
     store: OpenStore,
+    visit: Annotated[str, Form()] = "",
     platform: Annotated[str, Form()] = "",
     person: Annotated[str, Form()] = "",
     entry: Annotated[str, Form()] = "",
 ) -> Response:
     database = store.database
+    channel = platform if platform in ("prolific", "mturk") else "open"
+    if full := _full(request, store, study, Person(channel, person) if person else _cookie_person(request)):
+        return full
     if platform in ("prolific", "mturk") and 0 < len(person) <= MAX_ID:
         rater = enrol(database, study, Person(platform, person))
         note(database, rater, ENTERED, entry[:MAX_ENTRY])
         return _enter(request, rater)
-    open_person = _cookie_person(request) or Person("open", secrets.token_urlsafe(16))
+    # The form's own mark makes two presses of its button one participation, before the first cookie is there.
+    marked = visit if re.fullmatch(r"[\w-]{22}", visit) else secrets.token_urlsafe(16)
+    open_person = _cookie_person(request) or Person("open", marked)
     rater = enrol(database, study, open_person)
     if study.spec.by_visitor:
+        deal(database, rater)
         set_practised(database, rater.id, len(PRACTICE))  # one pair needs no practice
     response = _enter(request, rater)
     response.set_cookie(
@@ -85,7 +95,8 @@ def invited(request: Request, study: NamedStudy, store: OpenStore, invitation: s
 
 @router.post("/invite/{token}/{invitation}")
 def accepted(request: Request, study: NamedStudy, store: OpenStore, invitation: str) -> Response:
-    return _enter(request, enrol(store.database, study, read_invitation(study, invitation)))
+    person = read_invitation(study, invitation)
+    return _full(request, store, study, person) or _enter(request, enrol(store.database, study, person))
 
 
 def _platform_person(query: dict[str, str]) -> Person | None:
@@ -105,8 +116,21 @@ def _consent(
 ) -> Response:
     if person and (known := find_person(store.database, study, person)):
         return _enter(request, known)
+    if full := _full(request, store, study, person):
+        return full
     entry = urlencode({name: value for name, value in request.query_params.items() if name in KEPT})
-    return render(request, "consent.html", study=study, person=person, preview=preview, entry=entry)
+    visit = secrets.token_urlsafe(16)
+    return render(request, "consent.html", study=study, person=person, preview=preview, entry=entry, visit=visit)
+
+
+def _full(request: Request, store: Store, study: StudyInfo, person: Person | None) -> Response | None:
+    """For a newcomer for whom there is no place: why, and the way back to the platform; before any consent."""
+    if person and find_person(store.database, study, person):
+        return None
+    reason = refusal(store.database, study, person)
+    if not reason:
+        return None
+    return render(request, "message.html", 403, title="No place left", sentence=reason, back=study.spec.full_url)
 
 
 def _enter(request: Request, participation: Participation) -> Response:

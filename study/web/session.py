@@ -11,8 +11,8 @@ from starlette.background import BackgroundTask
 
 from study.errors import StudyError
 from study.protocol.spec import ANSWERS
-from study.stopping import stop_if_decided
-from study.store.raters import Participation, entry_of, find_rater, personal_token, set_practised, welcome_back
+from study.stopping import settle
+from study.store.raters import Participation, deal, entry_of, find_rater, personal_token, set_practised, welcome_back
 from study.store.store import Store
 from study.store.visitors import reveal
 from study.store.votes import (
@@ -77,6 +77,8 @@ def practise(request: Request, token: str, rater: Rater, store: OpenStore, answe
 @router.post("/r/{token}/practised")
 def practised(request: Request, token: str, rater: Rater, store: OpenStore, step: Annotated[int, Form()]) -> Response:
     if step == rater.practised + 1 <= len(PRACTICE):
+        if step == len(PRACTICE):
+            deal(store.database, rater)
         set_practised(store.database, rater.id, step)
     return go(request, f"r/{token}")
 
@@ -129,7 +131,7 @@ def _vote(request: Request, rater: Participation, store: Store, form: dict[str, 
     if (
         find_rater(store.database, personal_token(rater)).status == "finished"
     ):  # the rater does not wait for the statistics
-        response.background = BackgroundTask(stop_if_decided, store.database, rater.study)
+        response.background = BackgroundTask(settle, store.database, rater)
     return response
 
 

@@ -50,7 +50,9 @@ def test_from_folders_to_a_verified_report(run, created, tmp_path):
     assert re.fullmatch(r"http://127.0.0.1:8000/join/[\w-]+\n", run("links", "toy"))
     (link,) = run("links", "toy", "--invite", "bob", "--url", "https://x.org/study/").splitlines()
     assert link.startswith("bob https://x.org/study/invite/")
-    assert "3 raters planned; 0 active, 3 finished, 0 abandoned" in run("progress", "toy")
+    assert "3 raters planned; 3 started, 0 active, 0 silent, 3 finished, 0 dropped, 0 excluded" in run(
+        "progress", "toy"
+    )
     assert run("people", "toy").startswith("invite:ann0@example.org\tfinished\t")
     out = tmp_path / "report"
     assert run("report", "toy", "--out", out).strip() == str(out / "report.html")

@@ -20,6 +20,7 @@ from study.reporting.verify import verify_export
 from study.store.frames import read_tables
 from study.store.raters import (
     Person,
+    deal,
     enrol,
     find_rater,
     invite,
@@ -210,7 +211,10 @@ def test_what_an_abandoned_rater_left_goes_to_another_and_their_votes_stay(store
     heir = rater(store, study, "heir")
     assert len(vote_all(store, heir)) == 3
     found = progress(store.database, study)
-    assert (found.pairs_complete, found.raters) == (8, {"active": 0, "finished": 4, "abandoned": 1})
+    assert (found.pairs_complete, found.raters) == (
+        8,
+        {"started": 5, "active": 0, "silent": 1, "finished": 4, "dropped": 0, "excluded": 0},
+    )
     votes = read_tables(store.database, study).votes
     assert len(votes[votes["rater"] == lazy.id]) == 3
     welcome_back(store.database, lazy)  # to find that the heir has done it all
@@ -231,7 +235,10 @@ def test_an_abandoned_rater_who_comes_back_in_time_goes_on(store, study):
 
 def test_the_open_link_has_a_cap_and_a_closed_study_takes_nobody(store, make_study):
     study = make_study(store, open_cap=1)
-    enrol(store.database, study, Person("open", "a"))
+    first = enrol(store.database, study, Person("open", "a"))
+    enrol(store.database, study, Person("open", "ghost"))
+    deal(store.database, first)
+    vote_all(store, first, limit=1)
     with pytest.raises(match="through this link"):
         enrol(store.database, study, Person("open", "b"))
     enrol(store.database, study, Person("prolific", "b"))

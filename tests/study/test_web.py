@@ -298,7 +298,12 @@ def test_an_invitation_is_for_one_person(browser, store, study):
 
 def test_a_closed_study_says_so(browser, store, study):
     close_study(store.database, study.name)
+    assert "closed" in browser.get(f"/join/{study.token}", 403)
+
+
+def test_a_study_that_closes_while_somebody_reads_the_consent_says_so(browser, store, study):
     browser.get(f"/join/{study.token}")
+    close_study(store.database, study.name)
     assert "closed" in browser.submit(403)
 
 

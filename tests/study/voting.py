@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable
 
-from study.store.raters import Participation, Person, enrol
+from study.store.raters import Participation, Person, deal, enrol
 from study.store.store import Store
 from study.store.studies import StudyInfo
 from study.store.votes import Ballot, Receipt, Screen, cast, next_screen
@@ -24,7 +24,10 @@ def ballot(screen: Screen, answer: str = "left", **changes) -> Ballot:
 
 
 def rater(store: Store, study: StudyInfo, name: str = "somebody") -> Participation:
-    return enrol(store.database, study, Person("invite", name))
+    """Who has agreed and practised, and sees the first pair."""
+    came = enrol(store.database, study, Person("invite", name))
+    deal(store.database, came)
+    return came
 
 
 def vote_all(

@@ -1,0 +1,66 @@
+"""Raters who leave: their open pairs are free, or their answers count no more."""
+
+from sqlalchemy import delete, or_, select, update
+
+from study.errors import StudyError
+from study.store.chain import chain_hash, payload_of_withdrawal, tail
+from study.store.database import Database
+from study.store.studies import StudyInfo, now
+from study.store.tables import Event, Rater, Study, Withdrawal
+
+
+def find_named(database: Database, study: StudyInfo, name: str) -> str:
+    """The id of a rater, from that id, their completion code, or who they are as `study people` has it.
+
+    Raises:
+        StudyError: nobody is called so, or several are.
+    """
+    same = or_(Rater.id == name, Rater.code == name, Rater.person == name, Rater.person == Rater.channel + ":" + name)
+    with database.read() as session:
+        found = session.scalars(select(Rater.id).where(Rater.study_id == study.id, same)).all()
+    if len(found) != 1:
+        many = "several raters" if found else "no rater"
+        raise StudyError(
+            f"{study.name!r} has {many} called {name!r}: `python -m study people {study.name}` names them."
+        )
+    return found[0]
+
+
+def release(database: Database, study: StudyInfo, rater: str) -> None:
+    """The rater's open pairs go to others at once; what they answered stays, and they may come back."""
+    with database.write() as session:
+        session.execute(update(Rater).where(Rater.id == rater, Rater.status == "active").values(status="abandoned"))
+        session.add(Event(study_id=study.id, rater_id=rater, name="released", detail="", time=now()))
+
+
+def drop(database: Database, study: StudyInfo, rater: str, reason: str, erase: bool = False) -> None:
+    """The rater's answers stay in the chain, and count nowhere; the withdrawal is an entry of the chain itself.
+
+    Args:
+        erase: also what identifies the person: the platform's ID or the label, and what is noted besides votes.
+
+    Raises:
+        StudyError: no reason is given.
+    """
+    if not reason.strip():
+        raise StudyError("Say why: --reason is printed in the report. It must not name the person.")
+    with database.write() as session:
+        session.scalars(select(Study.id).where(Study.id == study.id).with_for_update()).one()
+        row = session.get_one(Rater, rater)
+        if not row.dropped:
+            row.dropped = reason.strip()
+            number, previous = tail(session, study.id)
+            entry = Withdrawal(
+                study_id=study.id, number=number + 1, rater_id=rater, reason=row.dropped, time=now(), previous=previous
+            )
+            entry.hash = chain_hash(payload_of_withdrawal(entry, study.spec.hash))
+            session.add(entry)
+        if erase:
+            row.person = f"erased:{rater}"
+            session.execute(delete(Event).where(Event.rater_id == rater))
+
+
+def mark_excluded(database: Database, rater: str, rules: str) -> None:
+    """Which rules a finished rater broke, "" for none: an excluded rater's pairs are asked again."""
+    with database.write() as session:
+        session.execute(update(Rater).where(Rater.id == rater).values(excluded=rules))
