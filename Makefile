@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CAPTIONS ?= 2000
 BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
 
 .PHONY: setup demo test lint types check check-slow screenshots clicks bench results clean
@@ -38,9 +39,9 @@ clicks: $(DEV) # how soon every button answers
 bench: $(RUNTIME)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
-results: $(RUNTIME)
-	$(BIN)/python -m e2ed2.evaluation.experiments.ceiling
-	$(BIN)/python -m e2ed2.evaluation.report.run
+results: $(RUNTIME) # hours: 2,000 captions a figure; `make results CAPTIONS=500` is quicker
+	$(BIN)/python -m e2ed2.evaluation.experiments.ceiling --captions $(CAPTIONS)
+	$(BIN)/python -m e2ed2.evaluation.report.run --captions $(CAPTIONS)
 	$(BIN)/python -m tools.sheets
 	$(BIN)/python -m tools.grid
 	$(BIN)/python -m tools.grid --style "" --prompts "red apple" "cat face" "house" --seeds 1 2 3 4 5 --out docs/unstyled.jpg

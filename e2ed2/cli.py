@@ -168,6 +168,7 @@ def evaluate_command(arguments: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from e2ed2.evaluation.emoji import write_prompts
     from e2ed2.evaluation.results import rows
     from e2ed2.evaluation.run import Evaluate, evaluate
     from e2ed2.inference.request import slug
@@ -177,11 +178,16 @@ def evaluate_command(arguments: list[str]) -> None:
         models: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
         """Bundled models by their names, models' folders, or those of any diffusers pipelines."""
         options: Annotated[Evaluate, tyro.conf.arg(name="")] = field(default_factory=Evaluate)
+        prompts_to: Path | None = None
+        """Write the split's prompts into this folder's metadata.csv, and stop: put another model's pictures beside it,
+        under the names that it gives them, and judge them with --images."""
 
     short = {"--data": "--data.path"}
     words = [short.get(word, word.removeprefix("--model=")) for word in arguments if word != "--model"]
     command = tyro.cli(Command, prog="python -m e2ed2 evaluate", description=Evaluate.__doc__, args=words)
     options = command.options
+    if command.prompts_to:
+        return print(write_prompts(command.prompts_to, options.split, options.captions, options.seed))
     jobs = [replace(options, model=model) for model in command.models] or [options]
     if len(jobs) > 1:  # --out is a folder
         files = (f"{slug(Path(job.model).name)}-{job.steps}-{job.split}.json" for job in jobs)

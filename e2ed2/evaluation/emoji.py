@@ -4,6 +4,7 @@ import csv
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -68,6 +69,24 @@ def prompts_of(split: str, limit: int | None, seed: int = 0) -> list[Prompt]:
             for name, style in zip(pictures.captions, pictures.styles, strict=True)
         ]
     return [prompts[i] for i in chosen(len(prompts), limit, seed)]
+
+
+def write_prompts(folder: Path, split: str, captions: int, seed: int) -> Path:
+    """What somebody else's model is to be asked: a table that is ready for its pictures, to be judged with `--images`.
+
+    Raises:
+        UserError: there is a table already.
+    """
+    file = folder / "metadata.csv"
+    if file.exists():
+        raise UserError(f"{file} is there already: choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(file, "w", newline="") as opened:
+        table = csv.writer(opened)
+        table.writerow(["file_name", "prompt", "seed"])
+        prompts = prompts_of(split, captions, seed)
+        table.writerows([f"{i:05d}.png", prompt.text, seed + i] for i, prompt in enumerate(prompts))
+    return file
 
 
 def chosen(count: int, limit: int | None, seed: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Figures without people: what they say on cases whose answer is known."""
 
+import csv
 import json
 import shutil
 from dataclasses import replace
@@ -96,7 +97,7 @@ def test_the_head_learns_which_feature_means_which_name():
 def test_the_bundled_head_knows_real_drawings_it_has_not_seen(encoder):
     names = emoji.concept_names()
     pictures = drawings("combo")
-    rows = np.arange(0, len(pictures), 6)
+    rows = np.arange(0, len(pictures), 12)
     concepts = torch.tensor([names.index(pictures.captions[i]) for i in rows])
     features = encoder.of(pictures.images[rows])
     assert align(load_head(), features, concepts, None, TextEncoder()(names).pooled)["top1"].value > 0.15
@@ -294,6 +295,18 @@ def test_pictures_made_elsewhere_are_judged(elsewhere, small, capsys):
     assert "an invoice" in said
 
 
+def test_another_model_can_be_asked_what_ours_are_asked(small, called, tmp_path):
+    words = ("--split", "visitor", "--captions", 6, "--seed", 3, "--variety", 0, "--nearest", 0)
+    called("evaluate", *words, "--prompts-to", tmp_path / "theirs")
+    table = list(csv.DictReader((tmp_path / "theirs" / "metadata.csv").open()))
+    assert [row["prompt"] for row in table] == [prompt.text for prompt in prompts_of("visitor", 6, seed=3)]
+    assert [row["seed"] for row in table] == ["3", "4", "5", "6", "7", "8"]
+    for row in table:
+        Image.new("RGB", (32, 32), (int(row["seed"]) * 20, 90, 90)).save(tmp_path / "theirs" / row["file_name"])
+    assert evaluate(replace(small, images=str(tmp_path / "theirs"), nearest=0))["choices"]["painted"] == 6
+    assert "already" in called("evaluate", *words, "--prompts-to", tmp_path / "theirs", code=2).err
+
+
 def test_what_sample_writes_can_be_judged(elsewhere, small):
     lines = [line.split("\t") for line in (elsewhere / "metadata.csv").read_text().splitlines()[1:]]
     (elsewhere / "metadata.csv").unlink()
@@ -341,7 +354,7 @@ def test_several_models_are_measured_each_into_its_file(tiny_model, small, calle
         "--out",
         tmp_path / "all",
     )
-    called("evaluate", tiny_model, tiny_model, "--model", tiny_model, *words)
+    called("evaluate", tiny_model, "--model", tiny_model, *words)
     assert [file.name for file in (tmp_path / "all").iterdir()] == ["tiny-1-visitor.json"]
 
 

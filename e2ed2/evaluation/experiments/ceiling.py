@@ -40,7 +40,10 @@ def main(captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000, s
         ):
             result = as_result({}, {}, distances(encoder.deepest_of(images, name), real))
             found[name][split] = {group: result[group] for group in ("distance", "intervals")}
-    OUT.write_text(json.dumps({"captions": captions, "seed": seed, "pictures": found}, indent=2) + "\n")
+    OUT.write_text(
+        json.dumps({"captions": min(captions, len(drawings("train"))), "seed": seed, "pictures": found}, indent=2)
+        + "\n"
+    )
     print(OUT)
 
 

@@ -1,6 +1,7 @@
 """Features of an encoder that no training here has seen: the VGG of ST-LPIPS."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,9 @@ CHUNK = 32
 class HeldOutEncoder:
     """Pictures to `[N, 5120]`; the last 2048 are those of the deepest layer."""
 
-    def __init__(self) -> None:
-        self.metric = PerceptualLoss("vgg")
+    @property
+    def metric(self) -> PerceptualLoss:
+        return _vgg()
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -70,6 +72,12 @@ class HeldOutEncoder:
             left, right = (to_tensor(np.stack(side)) for side in zip(*pairs[i : i + CHUNK], strict=True))
             parts.append(self.metric(left, right))
         return torch.cat(parts)
+
+
+@cache
+def _vgg() -> PerceptualLoss:
+    """Read once for all evaluations of a process: it takes longer than looking at a few pictures."""
+    return PerceptualLoss("vgg")
 
 
 def fingerprint(pictures: np.ndarray) -> str:

@@ -18,7 +18,7 @@ HEAD = """# Results
 
 Written by `make results` from the JSON files in `assets/results`; [evaluation.md](evaluation.md) says what each figure
 means. The models are the bundled ones{others}. FD, KID, precision and recall compare with the training drawings, on
-captions of training drawings with their style named ({painted} pictures a figure): compare them with each other only.
+captions of training drawings with their style named ({count} pictures a figure): compare them with each other only.
 """
 CEILING = """The first two rows are as many real drawings, as they are and through the codec: no model on it can be
 expected to do better, and the FD of so few pictures is not zero even then. The times were measured in one go, on two
@@ -47,7 +47,7 @@ def write_page(found: Found, file: Path) -> Path:
     parts = [
         HEAD.format(
             others="".join(f", and `{name}`, which is not bundled" for name in names if name not in bundled),
-            painted=max(r["choices"]["painted"] for r in found.models),
+            count=max(r["choices"]["painted"] for r in found.models),
         ),
         "## Every model at its most steps\n",
         overview(of, names, most, found.ceiling),
