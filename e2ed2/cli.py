@@ -206,6 +206,7 @@ def data_command(arguments: list[str]) -> None:
     from e2ed2.data.check import check
     from e2ed2.data.pictures import DataConfig, load_pictures
     from e2ed2.data.sheet import contact_sheet
+    from e2ed2.models.minilm import MiniLM
 
     @dataclass(frozen=True)
     class Data:
@@ -221,7 +222,7 @@ def data_command(arguments: list[str]) -> None:
     options = tyro.cli(Data, prog="python -m e2ed2 data", args=arguments)
     config = replace(options.data, path=options.where) if options.where else options.data
     pictures = load_pictures(config)
-    print("\n".join(check(pictures)))
+    print("\n".join(check(pictures, MiniLM())))
     if options.action == "show":
         contact_sheet(pictures, options.limit).save(options.out)
         print(f"contact sheet: {options.out}")

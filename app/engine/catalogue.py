@@ -13,8 +13,8 @@ from e2ed2.files import runs_folder
 from e2ed2.inference.device import pick_device
 from e2ed2.inference.pipeline import E2ED2Pipeline
 from e2ed2.inference.request import STEPS, available_models
-from e2ed2.models.codec import Codec
-from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.base import Codec, TextEncoder
+from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec, load_denoiser
 
 FAVOURITES = ("energy", "l2-lpips-gan", "l2-lpips")
@@ -87,7 +87,7 @@ class Models:
             return self._pipelines[name]
 
     def _shared_encoder(self) -> TextEncoder:
-        self._encoder = self._encoder or TextEncoder()
+        self._encoder = self._encoder or MiniLM()
         return self._encoder
 
     def _codec(self, folder: Path) -> Codec:

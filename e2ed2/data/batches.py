@@ -7,14 +7,14 @@ from torch import Tensor
 from e2ed2.data.captions import CaptionPool
 from e2ed2.data.pictures import Pictures
 from e2ed2.files import cached
-from e2ed2.models.codec import Codec
+from e2ed2.models.base import Codec
 from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.types import CaptionedBatch, PictureBatch, TextEmbedding
 
 
-def rows(step: int, batch_size: int, count: int, seed: int) -> Tensor:
-    """Indices of update `step`, `[batch_size]`: a new permutation of `count` pictures each epoch."""
-    first = step * batch_size
+def rows(update: int, batch_size: int, count: int, seed: int) -> Tensor:
+    """Indices of that update, `[batch_size]`: a new permutation of `count` pictures each epoch."""
+    first = update * batch_size
     positions = torch.arange(first, first + batch_size)
     picked = torch.empty(batch_size, dtype=torch.long)
     for epoch in (positions // count).unique().tolist():
@@ -37,11 +37,11 @@ class CropBatches:
         self.pictures, self.batch_size, self.seed, self.device = pictures, batch_size, seed, device
         self.crop = min(crop, pictures.images.shape[1])
 
-    def __call__(self, step: int, process: int = 0, processes: int = 1) -> PictureBatch:
+    def __call__(self, update: int, process: int = 0, processes: int = 1) -> PictureBatch:
         mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
-        picked = rows(step, self.batch_size * processes, len(self.pictures), self.seed)[mine]
+        picked = rows(update, self.batch_size * processes, len(self.pictures), self.seed)[mine]
         images = self.pictures.tensor(picked)
-        generator = stream(self.seed, "crop", step, process)
+        generator = stream(self.seed, "crop", update, process)
         space = images.shape[-1] - self.crop
         lefts, tops = torch.randint(0, space + 1, (2, len(images)), generator=generator).tolist()
         mirrored = torch.rand(len(images), generator=generator) < 0.5
@@ -72,17 +72,17 @@ class CaptionedBatches:
         device: torch.device | str = "cpu",
         precompute: bool = True,
     ):
-        """`precompute`: encode every picture now, and keep that on disk."""
+        """`codec` is on the device. `precompute`: encode every picture now, and keep that on disk."""
         self.pictures, self.pool, self.batch_size, self.seed = pictures, pool, batch_size, seed
         self.styled_share, self.text_noise = styled_share, text_noise
         self.with_images, self.with_words, self.device = with_images, with_words, device
-        self.codec = codec.to(device).eval()
+        self.codec = codec
         self.latents = encode_all(codec, pictures, device) if precompute else None
 
-    def __call__(self, step: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
+    def __call__(self, update: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
         mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
-        picked = rows(step, self.batch_size * processes, len(self.pictures), self.seed)[mine]
-        seeds = UpdateSeeds(self.seed, step, process)
+        picked = rows(update, self.batch_size * processes, len(self.pictures), self.seed)[mine]
+        seeds = UpdateSeeds(self.seed, update, process)
         return self.batch(picked, self.styled_share, self.text_noise, seeds, self.with_images)
 
     def preview(self, count: int = 12) -> CaptionedBatch:
@@ -134,5 +134,4 @@ def encode_all(codec: Codec, pictures: Pictures, device: torch.device | str, chu
         latents = [codec.encode(pictures.tensor(part).to(device)).cpu() for part in track(parts, "encoding pictures")]
         return {"latents": torch.cat(latents).contiguous()}
 
-    weights = [value.detach().cpu().numpy().tobytes() for value in codec.state_dict().values()]
-    return cached("latents", [*weights, pictures.images.tobytes()], encode)["latents"]
+    return cached("latents", [codec.fingerprint.encode(), pictures.images.tobytes()], encode)["latents"]

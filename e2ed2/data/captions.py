@@ -15,7 +15,7 @@ from torch import Tensor
 
 from e2ed2.data.pictures import Pictures
 from e2ed2.files import cached
-from e2ed2.models.minilm import MAX_TOKENS, SHA256, WIDTH, TextEncoder
+from e2ed2.models.base import TextEncoder
 from e2ed2.types import TextEmbedding
 
 PLAIN = ("{}", "a {}", "{} emoji", "a picture of a {}", "the {}", "a cute little {}")
@@ -51,8 +51,8 @@ class Precomputed:
 class OnDemand:
     """Captions are embedded when a batch has them."""
 
-    def __init__(self, captions: list[str]):
-        self.captions, self.encoder = captions, TextEncoder()
+    def __init__(self, captions: list[str], encoder: TextEncoder):
+        self.captions, self.encoder = captions, encoder
 
     def __call__(self, rows: Tensor, with_words: bool = True) -> TextEmbedding:
         text = self.encoder([self.captions[row] for row in rows.tolist()])
@@ -88,22 +88,22 @@ class Choices:
         return self.flat[self.starts[pictures] + (which * self.counts[pictures]).long()]
 
 
-def caption_pool(pictures: Pictures, precompute: bool = True) -> CaptionPool:
+def caption_pool(pictures: Pictures, encoder: TextEncoder, precompute: bool = True) -> CaptionPool:
     """`precompute`: embed every caption now, and keep that on disk."""
     plain, styled = caption_texts(pictures)
     captions = sorted({caption for texts in plain + styled for caption in texts})
     index = {caption: i for i, caption in enumerate(captions)}
     return CaptionPool(
         captions=captions,
-        embedding=precomputed(captions) if precompute else OnDemand(captions),
+        embedding=precomputed(captions, encoder) if precompute else OnDemand(captions, encoder),
         plain=Choices([[index[text] for text in texts] for texts in plain]),
         styled=Choices([[index[text] for text in texts] for texts in styled]),
     )
 
 
-def precomputed(captions: list[str]) -> Precomputed:
-    key = [f"{MAX_TOKENS} {SHA256}".encode(), *(f"\n{caption}".encode() for caption in captions)]
-    return Precomputed(**cached("captions", key, lambda: embed(captions)))
+def precomputed(captions: list[str], encoder: TextEncoder) -> Precomputed:
+    key = [f"{encoder.max_tokens} {encoder.fingerprint}".encode(), *(f"\n{caption}".encode() for caption in captions)]
+    return Precomputed(**cached("captions", key, lambda: embed(captions, encoder)))
 
 
 def caption_texts(pictures: Pictures) -> tuple[list[list[str]], list[list[str]]]:
@@ -147,12 +147,11 @@ def other_texts(name: str, keywords: list[str], descriptions: list[str]) -> list
     return sorted(set(texts)) + [form.format(text) for text in descriptions for form in ("{}", "a {}")]
 
 
-def embed(captions: list[str]) -> dict[str, Tensor]:
+def embed(captions: list[str], encoder: TextEncoder) -> dict[str, Tensor]:
     """Token states (float16), offsets and pooled embeddings of all captions."""
-    encoder = TextEncoder()
     order = sorted(range(len(captions)), key=lambda i: len(captions[i]))
     tokens: list[Tensor] = [torch.empty(0)] * len(captions)
-    pooled = torch.empty(len(captions), WIDTH)
+    pooled = torch.empty(len(captions), encoder.width)
     for chunk in track([order[i : i + 256] for i in range(0, len(order), 256)], "embedding captions"):
         embedding = encoder([captions[i] for i in chunk])
         pooled[chunk] = embedding.pooled

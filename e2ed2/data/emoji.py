@@ -8,7 +8,7 @@ import torch
 
 from e2ed2.assets import EMOJI
 from e2ed2.files import cached
-from e2ed2.models.minilm import SHA256, WIDTH, TextEncoder
+from e2ed2.models.base import TextEncoder
 
 STYLED = re.compile(r"(,| in)? (noto|twemoji|flat|fluent|openmoji|emojione)( style)?$")
 
@@ -27,13 +27,13 @@ class Concepts:
     def __init__(self, words: dict[str, str], encoder: TextEncoder):
         """`words`: each name or keyword, and the name of the thing that it is for."""
         self.words, self.encoder = words, encoder
-        key = [f"concepts {SHA256}".encode(), *(f"\n{word}".encode() for word in words)]
+        key = [f"concepts {encoder.fingerprint}".encode(), *(f"\n{word}".encode() for word in words)]
         self.pooled = cached("concepts", key, self._embed, bundled=EMOJI.parent)["pooled"].float()
 
     def _embed(self) -> dict[str, torch.Tensor]:
         words = list(self.words)
         parts = [self.encoder(words[i : i + 256]).pooled for i in range(0, len(words), 256)]
-        return {"pooled": torch.cat(parts).half() if parts else torch.empty(0, WIDTH)}
+        return {"pooled": torch.cat(parts).half() if parts else torch.empty(0, self.encoder.width)}
 
     def nearest(self, prompt: str, count: int = 3) -> list[Near]:
         """The nearest `count` things, the nearest first; a drawing style at the prompt's end does not matter."""

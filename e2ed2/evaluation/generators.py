@@ -58,7 +58,7 @@ class OurModel:
     @torch.no_grad()
     def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
         denoiser, device = self.pipeline.denoiser, self.pipeline.device
-        shape = (1, denoiser.config.channels, denoiser.config.grid, denoiser.config.grid)
+        shape = (1, *denoiser.latent_shape)
         noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         z = torch.cat(noises).to(device, denoiser.dtype)
         text = self.pipeline.text_encoder([prompt.strip() for prompt in prompts]).to(device, denoiser.dtype)

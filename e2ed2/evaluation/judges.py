@@ -16,7 +16,7 @@ from e2ed2.evaluation.metrics.kernel import kernel_distance
 from e2ed2.evaluation.metrics.nearest import nearest_distance
 from e2ed2.evaluation.metrics.precision_recall import precision_recall
 from e2ed2.evaluation.metrics.retrieval import STYLES, align, load_head
-from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.minilm import MiniLM
 
 SAMPLES = 4  # of a caption, for the diversity ratio
 
@@ -50,7 +50,7 @@ class Alignment:
         concepts = torch.tensor([self.names.index(prompt.concept) for prompt in sampled.prompts])
         styled = all(prompt.style for prompt in sampled.prompts)
         styles = torch.tensor([STYLES.index(prompt.style) for prompt in sampled.prompts]) if styled else None
-        found = align(load_head(), sampled.features, concepts, styles, TextEncoder()(self.names).pooled)
+        found = align(load_head(), sampled.features, concepts, styles, MiniLM()(self.names).pooled)
         return {f"alignment.{name}": rate for name, rate in found.items()}
 
 

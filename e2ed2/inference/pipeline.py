@@ -22,9 +22,8 @@ from torch import Tensor
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
-from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
-from e2ed2.models.codec import Codec
-from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.base import Codec, Denoiser, TextEncoder
+from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec, load_denoiser
 from e2ed2.types import TextEmbedding, TrajectoryStep
 
@@ -41,11 +40,11 @@ class E2ED2Pipeline(DiffusionPipeline):
     pipe("red apple", num_inference_steps=4, generator=torch.Generator().manual_seed(7)).images[0]
     """
 
-    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, text_encoder: TextEncoder | None = None):
+    def __init__(self, denoiser: Denoiser, codec: Codec, text_encoder: TextEncoder | None = None):
         """Pipelines may share a text encoder, which none of them changes."""
         super().__init__()
         self.register_modules(denoiser=denoiser, codec=codec)
-        self.text_encoder = text_encoder or TextEncoder()
+        self.text_encoder = text_encoder or MiniLM()
 
     @classmethod
     def from_pretrained(
@@ -125,9 +124,8 @@ class E2ED2Pipeline(DiffusionPipeline):
         callback: Callable[[TrajectoryStep], None] | None = None,
     ) -> Image.Image:
         """One picture of one embedded caption, or of a point between two: `e2ed2.text.between`."""
-        config = self.denoiser.config
         device, dtype = self.device, self.denoiser.dtype
-        z = torch.randn(1, config.channels, config.grid, config.grid, generator=generator).to(device, dtype)
+        z = torch.randn(1, *self.denoiser.latent_shape, generator=generator).to(device, dtype)
         latents = sample(self.denoiser, z, text.to(device, dtype), uniform_levels(steps), callback=callback)
         return self.picture(latents)
 

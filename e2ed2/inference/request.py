@@ -61,8 +61,7 @@ def load(model: str, folder: Path = CHECKPOINTS, device: torch.device | str = ""
 
 def most_steps(pipeline: E2ED2Pipeline) -> int:
     """Of those that the pages offer, the most that this model takes."""
-    config = pipeline.denoiser.config
-    return STEPS[-1] if config.sharing == "shared" else min(config.steps, STEPS[-1])
+    return min(pipeline.denoiser.only_steps or STEPS[-1], STEPS[-1])
 
 
 def paint(

@@ -7,15 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from e2ed2.models.minilm import WIDTH
-
 
 class Judged(NamedTuple):
     """What a discriminator is to tell apart."""
 
     fake: Tensor  # [B, 3, H, W]
     real: Tensor  # [B, 3, H, W] the same squares of the targets
-    pooled: Tensor  # [B, 384] the captions of both
+    pooled: Tensor  # [B, D] the captions of both
 
 
 class Discriminator(nn.Module):
@@ -24,7 +22,7 @@ class Discriminator(nn.Module):
     Always in float32: the penalties divide small differences of logits by sigma^2.
     """
 
-    def __init__(self, width: int = 48, stages: int = 4):
+    def __init__(self, text_width: int, width: int = 48, stages: int = 4):
         super().__init__()
         widths = [3] + [min(width * 2**i, 4 * width) for i in range(stages)]
         self.features = nn.Sequential(
@@ -34,10 +32,10 @@ class Discriminator(nn.Module):
             )
         )
         self.score = nn.Linear(widths[-1], 1)
-        self.caption = nn.Linear(WIDTH, widths[-1], bias=False)
+        self.caption = nn.Linear(text_width, widths[-1], bias=False)
 
     def forward(self, images: Tensor, pooled: Tensor) -> Tensor:
-        """Logits `[B]` of images `[B, 3, H, W]` for captions `[B, 384]`."""
+        """Logits `[B]` of images `[B, 3, H, W]` for captions `[B, D]`."""
         with torch.autocast(images.device.type, enabled=False):
             features = self.features(images).mean(dim=(2, 3))
             match = (features * self.caption(pooled)).sum(dim=-1)

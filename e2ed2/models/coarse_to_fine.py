@@ -17,11 +17,12 @@ from torch.nn import functional as F
 
 from e2ed2.diffusion.path import Flow
 from e2ed2.errors import UserError
-from e2ed2.models.minilm import WIDTH
 from e2ed2.types import TextEmbedding
 
 Sharing = Literal["shared", "independent"]
 Choice = Literal["normal", "one-hot"]
+
+TEXT_WIDTH = 384  # of the models whose config does not say
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ class DenoiserConfig:
         if self.sharing == "shared" and self.steps != 1:
             raise UserError("denoiser.steps counts independent transformers: leave it at 1 where they are shared.")
 
-    def build(self) -> "CoarseToFineDenoiser":
-        return CoarseToFineDenoiser(**asdict(self))
+    def build(self, text_width: int = TEXT_WIDTH) -> "CoarseToFineDenoiser":
+        """`text_width`: of the text encoder's embeddings."""
+        return CoarseToFineDenoiser(**asdict(self), text_width=text_width)
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,23 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
         sharing: Sharing,
         steps: int,
         choice: Choice = "normal",
+        text_width: int = TEXT_WIDTH,
     ):
         super().__init__()
-        self.coarse = CoarsePath(channels, grid, coarse_width, choices, choice)
+        self.coarse = CoarsePath(channels, grid, coarse_width, choices, choice, text_width)
         count = steps if sharing == "independent" else 1
         self.transformers = nn.ModuleList(
-            Transformer(channels, grid, width, depth, heads, choices) for _ in range(count)
+            Transformer(channels, grid, width, depth, heads, choices, text_width) for _ in range(count)
         )
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        return self.coarse.shape
+
+    @property
+    def only_steps(self) -> int | None:
+        config: Any = self.config
+        return config.steps if config.sharing == "independent" else None
 
     def choose_one(self) -> None:
         """From now on the global choice is one of several, not a blend of them."""
@@ -124,7 +136,7 @@ class CoarsePath(nn.Module):
 
     directions: Tensor
 
-    def __init__(self, channels: int, grid: int, width: int, choices: int, choice: Choice):
+    def __init__(self, channels: int, grid: int, width: int, choices: int, choice: Choice, text_width: int):
         super().__init__()
         size = channels * grid * grid
         # An orthonormal projection of white noise is white noise: w ~ N(0, I).
@@ -132,7 +144,7 @@ class CoarsePath(nn.Module):
         self.register_buffer("directions", torch.linalg.qr(directions).Q.contiguous())
         self.choices, self.choice, self.shape = choices, choice, (channels, grid, grid)
         self.layers = nn.Sequential(
-            nn.Linear(WIDTH + choices, width),
+            nn.Linear(text_width + choices, width),
             nn.GELU(),
             nn.LayerNorm(width),
             nn.Linear(width, width),
@@ -152,8 +164,7 @@ class CoarsePath(nn.Module):
         return F.one_hot(normal.argmax(dim=-1), self.choices).to(normal.dtype) * math.sqrt(self.choices)
 
     def forward(self, choice: Tensor, text: TextEmbedding) -> Tensor:
-        # Unit length over 384 numbers is small: scale them to unit variance.
-        pooled = text.pooled * math.sqrt(WIDTH)
+        pooled = unit_variance(text.pooled)
         return self.layers(torch.cat([pooled, choice], dim=-1)).unflatten(1, self.shape)
 
 
@@ -163,14 +174,14 @@ class Transformer(nn.Module):
     The output layer starts at zero: an untrained denoiser is its coarse path.
     """
 
-    def __init__(self, channels: int, grid: int, width: int, depth: int, heads: int, choices: int):
+    def __init__(self, channels: int, grid: int, width: int, depth: int, heads: int, choices: int, text_width: int):
         super().__init__()
         self.embed = nn.Linear(2 * channels, width)
         self.position = nn.Parameter(0.02 * torch.randn(grid * grid, width))
         self.time = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
-        self.caption = nn.Linear(WIDTH + choices, width)
+        self.caption = nn.Linear(text_width + choices, width)
         self.condition = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.words = nn.Linear(WIDTH, width)
+        self.words = nn.Linear(text_width, width)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation = _zero(nn.Linear(width, 2 * width))
@@ -179,7 +190,7 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, conditioning: Conditioning) -> Tensor:
         tokens = torch.cat([x, conditioning.coarse], dim=1).flatten(2).transpose(1, 2)  # [B, h * w, 2C]
         tokens = self.embed(tokens) + self.position
-        caption = torch.cat([text.pooled * math.sqrt(WIDTH), conditioning.choice], dim=-1)
+        caption = torch.cat([unit_variance(text.pooled), conditioning.choice], dim=-1)
         condition = self.condition(self.time(time_features(t)) + self.caption(caption))
         words = self.words(text.tokens)
         seen = F.pad(text.mask, (tokens.shape[1], 0), value=True)[:, None, None, :]  # picture tokens, real words
@@ -218,6 +229,11 @@ class Block(nn.Module):
         # Written out: torch's fused attention takes four times as long on a CPU in bf16, backward included.
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + visible
         return self.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
+
+
+def unit_variance(pooled: Tensor) -> Tensor:
+    """`[B, D]` of unit length, whose numbers are small, => of unit variance."""
+    return pooled * math.sqrt(pooled.shape[-1])
 
 
 TIME_FEATURES = 64

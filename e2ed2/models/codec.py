@@ -1,5 +1,6 @@
 """Images to compact latents and back."""
 
+import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -78,6 +79,13 @@ class Codec(ModelMixin, ConfigMixin):
     def factor(self) -> int:
         """Pixels of the side of one latent."""
         return self.decode_raw(self.mean[None, :, None, None]).shape[-1]
+
+    @property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for value in self.state_dict().values():
+            digest.update(value.detach().float().cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     @torch.no_grad()
     def measure(self, batches: list[Tensor]) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
@@ -16,25 +18,29 @@ from transformers import AutoModel, AutoTokenizer
 from e2ed2.errors import UserError
 from e2ed2.types import TextEmbedding
 
-WIDTH = 384
-MAX_TOKENS = 24  # longer captions are cut; the emoji captions have at most 20
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the official release
 
 
-class TextEncoder:
-    """Frozen MiniLM on one device."""
+class MiniLM(ModelMixin, ConfigMixin):
+    """Frozen all-MiniLM-L6-v2."""
 
-    def __init__(self, device: torch.device | str = "cpu"):
+    width = 384
+    max_tokens = 24  # the emoji captions have at most 20
+    fingerprint = SHA256
+
+    @register_to_config
+    def __init__(self) -> None:
+        super().__init__()
         folder = weights_folder()
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")
-        self.model = model.to(device).eval().requires_grad_(False)
+        self.model = model.eval().requires_grad_(False)
 
     @torch.no_grad()
-    def __call__(self, captions: Sequence[str]) -> TextEmbedding:
+    def forward(self, captions: Sequence[str]) -> TextEmbedding:
         """`B` captions => embeddings of length L, the longest caption's number of tokens (at most 24)."""
         texts = [spelt_out(caption) for caption in captions]
-        options: Any = {"padding": True, "truncation": True, "max_length": MAX_TOKENS, "return_tensors": "pt"}
+        options: Any = {"padding": True, "truncation": True, "max_length": self.max_tokens, "return_tensors": "pt"}
         encoded = self.tokenizer(texts, **options).to(self.model.device)
         states = self.model(**encoded).last_hidden_state
         mask = encoded["attention_mask"].bool()
@@ -43,7 +49,7 @@ class TextEncoder:
     def unread(self, caption: str) -> str:
         """The end of a caption that is longer than what is read; empty where all is read."""
         text = spelt_out(caption)
-        places = self.tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_offsets_mapping=True)
+        places = self.tokenizer(text, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True)
         return text[max(end for _, end in places["offset_mapping"]) :].strip()
 
     def unknown(self, caption: str) -> list[str]:
@@ -54,10 +60,10 @@ class TextEncoder:
         return [text[start:end] for token, (start, end) in pairs if token == self.tokenizer.unk_token_id]
 
     def notes(self, prompt: str) -> list[str]:
-        """Sentences about what of a prompt has no effect on the picture; none if all of it is read."""
+        """Sentences about what of a prompt has no effect on the image; none if all of it is read."""
         notes = []
         if end := self.unread(prompt):
-            notes.append(f"Only the first {MAX_TOKENS} tokens of a prompt are read: “{end}” has no effect.")
+            notes.append(f"Only the first {self.max_tokens} tokens of a prompt are read: “{end}” has no effect.")
         if words := self.unknown(prompt):
             notes.append(f"The text encoder does not know {' '.join(words)}.")
         return notes

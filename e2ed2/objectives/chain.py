@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from e2ed2.models.codec import Codec
+from e2ed2.models.base import Codec
 from e2ed2.seeds import stream
 from e2ed2.types import CaptionedBatch
 
@@ -39,5 +39,5 @@ def same_crop(fake: Tensor, real: Tensor, generator: torch.Generator, size: int 
 
 
 def decode_preview(codec: Codec, batch: CaptionedBatch, latents: Tensor) -> Tensor:
-    """Targets above what was painted, `[2 * B, 3, H, W]`."""
+    """Targets above what was sampled, `[2 * B, 3, H, W]`."""
     return torch.cat([batch.images, codec.decode(latents).clamp(-1, 1)])

@@ -12,6 +12,7 @@ from e2ed2.data.pictures import Pictures
 from e2ed2.errors import UserError
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, DenoiserConfig, independent_copies
 from e2ed2.models.codec import Codec
+from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
 from e2ed2.objectives.objective import Objective, ObjectiveConfig, trained
@@ -35,8 +36,8 @@ class DenoiserObjective(Objective):
         precompute = config.precompute and not once
         return CaptionedBatches(
             pictures,
-            caption_pool(pictures, precompute),
-            self.codec,
+            caption_pool(pictures, MiniLM(), precompute),
+            self.codec.to(device).eval(),
             size,
             seed,
             config.styled_share,
@@ -87,7 +88,7 @@ class DenoisingConfig(ObjectiveConfig):
     def parts(self, resolution: int) -> tuple[CoarseToFineDenoiser, Codec]:
         codec = load_codec(model_folder(self.init or self.codec_from))
         denoiser = self.start_denoiser()
-        grid, factor = denoiser.config["grid"], codec.factor
+        grid, factor = denoiser.latent_shape[-1], codec.factor
         if resolution != grid * factor:
             raise UserError(
                 f"A resolution of {resolution} does not fit the denoiser's {grid} by {grid} latents of "
@@ -96,7 +97,7 @@ class DenoisingConfig(ObjectiveConfig):
         return denoiser.train(), codec
 
     def start_denoiser(self) -> CoarseToFineDenoiser:
-        denoiser = load_denoiser(model_folder(self.init)) if self.init else self.denoiser.build()
+        denoiser = load_denoiser(model_folder(self.init)) if self.init else self.denoiser.build(MiniLM.width)
         if self.init and self.denoiser.sharing == "independent":
             denoiser = independent_copies(denoiser, self.denoiser.steps)
         if self.init and self.denoiser.choice == "one-hot":

@@ -87,7 +87,7 @@ class EndToEnd(DenoiserObjective):
         perceptual = "lpips" in self.weights or "energy-lpips" in self.weights
         self.perceptual = PerceptualLoss() if perceptual else None
         if "gan" in self.weights:
-            self.adversary = Discriminator().requires_grad_(False)
+            self.adversary = Discriminator(denoiser.config["text_width"]).requires_grad_(False)
         self.sees_images = self.perceptual is not None or self.adversary is not None
 
     def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:

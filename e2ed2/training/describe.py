@@ -21,7 +21,7 @@ from e2ed2.training.trainer import Trainer
 def describe_model(model: str) -> str:
     pipeline = load(model)
     config = pipeline.denoiser.config
-    z = torch.zeros(1, config.channels, config.grid, config.grid)
+    z = torch.zeros(1, *pipeline.denoiser.latent_shape)
     lines = [
         f"{model}: {millions(pipeline.denoiser.coarse)} coarse path, "
         f"{millions(pipeline.denoiser.transformers)} transformer ({config.sharing}), {millions(pipeline.codec)} codec"

@@ -40,15 +40,15 @@ from app.pages.training.page import TrainingPage
 from e2ed2.data.emoji import Concepts, bundled_words, without_style
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
-from e2ed2.models.minilm import TextEncoder, between
+from e2ed2.models.minilm import MiniLM, between
 
 RED = Image.new("RGB", (8, 8), "red")
 EVIL = "<script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
-def encoder() -> TextEncoder:
-    return TextEncoder()
+def encoder() -> MiniLM:
+    return MiniLM()
 
 
 def test_an_address_gives_numbers_or_what_no_plan_takes():

@@ -12,7 +12,7 @@ from e2ed2.data.pictures import DataConfig
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.models.codec import CodecConfig
-from e2ed2.models.minilm import WIDTH
+from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import save_model
 from e2ed2.objectives.end_to_end import EndToEndConfig
 from e2ed2.training.config import KINDS, RunConfig
@@ -72,9 +72,9 @@ def run_config(parquet, tiny_model):
 @pytest.fixture
 def text():
     generator = torch.Generator().manual_seed(1)
-    tokens = torch.randn(3, 5, WIDTH, generator=generator)
+    tokens = torch.randn(3, 5, MiniLM.width, generator=generator)
     mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] * 2 + [False] * 3])
-    pooled = torch.nn.functional.normalize(torch.randn(3, WIDTH, generator=generator), dim=-1)
+    pooled = torch.nn.functional.normalize(torch.randn(3, MiniLM.width, generator=generator), dim=-1)
     return TextEmbedding(tokens * mask[..., None], mask, pooled)
 
 

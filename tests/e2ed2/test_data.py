@@ -12,6 +12,7 @@ from e2ed2.assets import EMOJI
 from e2ed2.data.captions import caption_pool, caption_texts
 from e2ed2.data.pictures import DataConfig, Pictures, load_pictures, square
 from e2ed2.errors import UserError
+from e2ed2.models.minilm import MiniLM
 
 
 def png(colour):
@@ -135,13 +136,13 @@ def test_what_a_training_draws_is_what_the_person_wrote(tmp_path):
     rows = ["file_name,caption,keywords,style", 'a.png,A Red Circle,"round, red",noto']
     (tmp_path / "metadata.csv").write_text("\n".join(rows))
     (tmp_path / "a.png").write_bytes(png("red"))
-    pool = caption_pool(load_pictures(DataConfig(path=str(tmp_path), resolution=16)), precompute=False)
+    pool = caption_pool(load_pictures(DataConfig(path=str(tmp_path), resolution=16)), MiniLM(), precompute=False)
     assert pool.captions == ["A Red Circle"]
 
 
 def test_caption_embeddings_come_back_from_the_cache_unchanged(cats, tmp_path, monkeypatch):
     monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
-    first, second = caption_pool(cats), caption_pool(cats)
+    first, second = caption_pool(cats, MiniLM()), caption_pool(cats, MiniLM())
     assert list(tmp_path.rglob("*.safetensors"))
     chosen = torch.arange(len(first.captions))
     a, b = first.embedding(chosen), second.embedding(chosen)
@@ -152,7 +153,7 @@ def test_caption_embeddings_come_back_from_the_cache_unchanged(cats, tmp_path, m
 
 def test_embeddings_on_demand_are_the_precomputed_ones(cats, tmp_path, monkeypatch):
     monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
-    first, second = caption_pool(cats), caption_pool(cats, precompute=False)
+    first, second = caption_pool(cats, MiniLM()), caption_pool(cats, MiniLM(), precompute=False)
     chosen = torch.tensor([3, 0, 5])
     for with_words in (True, False):
         a, b = first.embedding(chosen, with_words), second.embedding(chosen, with_words)

@@ -35,7 +35,7 @@ from e2ed2.evaluation.metrics.nearest import nearest_distance
 from e2ed2.evaluation.metrics.retrieval import RetrievalHead, align, fit_head, load_head
 from e2ed2.evaluation.run import Evaluate, evaluate
 from e2ed2.inference.request import Request, load, paint
-from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.minilm import MiniLM
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_the_bundled_head_knows_real_drawings_it_has_not_seen(encoder):
     rows = np.arange(0, len(pictures), 12)
     concepts = torch.tensor([names.index(pictures.captions[i]) for i in rows])
     features = encoder.of(pictures.images[rows])
-    assert align(load_head(), features, concepts, None, TextEncoder()(names).pooled)["top1"].value > 0.15
+    assert align(load_head(), features, concepts, None, MiniLM()(names).pooled)["top1"].value > 0.15
 
 
 @pytest.mark.parametrize("split", ["train", "combo"])

@@ -116,7 +116,7 @@ def test_the_energy_of_distances_is_that_of_their_samples():
 
 def test_discriminator_learns_to_tell_noise_from_black():
     torch.manual_seed(0)
-    discriminator = Discriminator(width=8, stages=2)
+    discriminator = Discriminator(384, width=8, stages=2)
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(0)
     real, pooled = torch.zeros(8, 3, 16, 16), torch.randn(8, 384)

@@ -14,7 +14,7 @@ from e2ed2.errors import UserError
 from e2ed2.inference.request import available_models, load, most_steps
 from e2ed2.models.coarse_to_fine import DenoiserConfig, independent_copies
 from e2ed2.models.codec import Codec
-from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import WEIGHTS, coarse_of, load_coarse, load_codec, load_denoiser, save_model
 from e2ed2.types import TextEmbedding
 
@@ -102,7 +102,7 @@ def test_an_unknown_autoencoder_is_refused():
 
 
 def test_text_encoder_puts_like_things_together():
-    pooled = TextEncoder()(["kitten", "kitty", "fire engine"]).pooled
+    pooled = MiniLM()(["kitten", "kitty", "fire engine"]).pooled
     assert pooled[0] @ pooled[1] > pooled[0] @ pooled[2] + 0.2
 
 

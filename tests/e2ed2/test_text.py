@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from e2ed2.models.minilm import TextEncoder, spelt_out
+from e2ed2.models.minilm import MiniLM, spelt_out
 
 
 @pytest.fixture(scope="module")
 def encoder():
-    return TextEncoder()
+    return MiniLM()
 
 
 def test_emoji_are_read_by_their_names(encoder):

@@ -22,7 +22,7 @@ from e2ed2.evaluation.emoji import concept_names, drawings
 from e2ed2.evaluation.experiments.ceiling import through
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.metrics.retrieval import STYLES, Ceilings, RetrievalHead, align, fit_head, save_head
-from e2ed2.models.minilm import TextEncoder
+from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec
 
 SPLITS = ("train", "combo", "concept")
@@ -62,7 +62,7 @@ class Drawn:
 def main(copies: int = 2, folds: int = 5, seed: int = 0) -> None:
     """Train on all drawings, and once without each of the `folds` for what real drawings reach."""
     names, encoder = concept_names(), HeldOutEncoder()
-    drawn, vectors = Drawn.load(names), TextEncoder()(names).pooled
+    drawn, vectors = Drawn.load(names), MiniLM()(names).pooled
     views = {REAL: drawn.images, DECODED: through(load_codec(CHECKPOINTS / "coarse"), drawn.images)}
     views |= {f"changed drawings {copy}": changed(drawn.images, seed + copy) for copy in range(copies)}
     features = {name: encoder.of(images, name) for name, images in views.items()}

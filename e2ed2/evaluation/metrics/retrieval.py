@@ -13,7 +13,7 @@ from e2ed2.assets import RETRIEVAL_HEAD
 from e2ed2.errors import UserError
 from e2ed2.evaluation.features.held_out import SIZE
 from e2ed2.evaluation.metrics.figure import Figures, rate
-from e2ed2.models.minilm import WIDTH
+from e2ed2.models.minilm import MiniLM
 
 TEMPERATURE = 40.0  # inverse, of the cosines
 CEILINGS = "ceilings"  # in the head's file
@@ -31,7 +31,7 @@ class RetrievalHead(nn.Module):
         self.register_buffer("mean", torch.zeros(SIZE))
         self.register_buffer("std", torch.ones(SIZE))
         self.dropout = nn.Dropout(0.3)  # there are fewer pictures than weights
-        self.concept = nn.Linear(SIZE, WIDTH)
+        self.concept = nn.Linear(SIZE, MiniLM.width)
         self.style = nn.Linear(SIZE, len(STYLES))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
