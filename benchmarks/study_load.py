@@ -152,7 +152,7 @@ def vote_at_once(port: Callable[[], int], study: StudyInfo, count: int, think: f
 
     def run(rater: Rater) -> None:
         try:
-            rater.run(f"/join/{study.token}?PROLIFIC_PID=rater{rater.seed}")
+            rater.run(f"/join/{study.token}?PROLIFIC_PID={rater.seed:024x}")
         except Exception as error:
             errors.put(error)
 

@@ -14,14 +14,17 @@ from app.admin.templates import TEMPLATES
 from app.look.theme import CSS, THEME
 from app.studies.ready import Studies
 from study.errors import StudyError
+from study.web.limits import Limit
 
 COOKIE, HOURS = "study_admin", 12
+TRIES = 10  # of the secret, from one address in a minute
 MAX_UPLOAD = "2gb"
 
 
 def add_admin(app: FastAPI, studies: Studies, secret: str) -> None:
     """The pages at /admin. A Blocks of their own: the demo's /config must hold nothing of them."""
     signer = TimestampSigner(secret, salt="admin")
+    tries = Limit(TRIES)
 
     def known(request: Request) -> str | None:
         try:
@@ -47,12 +50,14 @@ def add_admin(app: FastAPI, studies: Studies, secret: str) -> None:
 
     @app.get("/admin/login")
     def ask(request: Request) -> Response:
-        return _login(request, wrong=False)
+        return _login(request)
 
     @app.post("/admin/login")
     def sign_in(request: Request, given: Annotated[str, Form(alias="secret")] = "") -> Response:
+        if not tries.allows(request.client.host if request.client else ""):
+            return _login(request, "Too many secrets were tried from your address: wait a minute, then try again.", 429)
         if not secrets.compare_digest(given.encode(), secret.encode()):
-            return _login(request, wrong=True)
+            return _login(request, "That is not the secret: check it, and type it again.", 403)
         response = RedirectResponse("./", status_code=303)
         # Lax: no other site's form can act in the runner's name.
         response.set_cookie(
@@ -92,6 +97,6 @@ def add_admin(app: FastAPI, studies: Studies, secret: str) -> None:
     )
 
 
-def _login(request: Request, wrong: bool) -> Response:
+def _login(request: Request, wrong: str = "", status: int = 200) -> Response:
     values = {"root": "../study/", "wrong": wrong}
-    return TEMPLATES.TemplateResponse(request, "login.html", values, 403 if wrong else 200)
+    return TEMPLATES.TemplateResponse(request, "login.html", values, status)

@@ -15,7 +15,12 @@ def find_named(database: Database, study: StudyInfo, name: str) -> str:
     Raises:
         StudyError: nobody is called so, or several are.
     """
-    same = or_(Rater.id == name, Rater.code == name, Rater.person == name, Rater.person == Rater.channel + ":" + name)
+    same = or_(
+        Rater.id == name.removeprefix("open:"),
+        Rater.code == name,
+        Rater.person == name,
+        Rater.person == Rater.channel + ":" + name,
+    )
     with database.read() as session:
         found = session.scalars(select(Rater.id).where(Rater.study_id == study.id, same)).all()
     if len(found) != 1:
@@ -56,7 +61,7 @@ def drop(database: Database, study: StudyInfo, rater: str, reason: str, erase: b
             entry.hash = chain_hash(payload_of_withdrawal(entry, study.spec.hash))
             session.add(entry)
         if erase:
-            row.person = f"erased:{rater}"
+            row.person, row.browser = f"erased:{rater}", ""
             session.execute(delete(Event).where(Event.rater_id == rater))
 
 

@@ -19,6 +19,10 @@ from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Store
 
 INVITATION_DAYS = 90
 ENTERED = "entered"  # the event that keeps what a crowd platform's link said
+ELSEWHERE = (
+    "This person has begun in another browser. Go on there, or by the personal link on the page behind Pause; if you "
+    "have lost both, write to whoever runs the study."
+)
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is easily taken for another
 
 
@@ -83,9 +87,10 @@ def find_rater(database: Database, token: str) -> Participation:
     raise StudyError("This personal link is not valid: check that you copied all of it.", 403)
 
 
-def find_person(database: Database, study: StudyInfo, person: Person) -> Participation | None:
+def find_person(database: Database, study: StudyInfo, person: Person, browser: str = "") -> Participation | None:
+    """Raises StudyError where the person took part with another browser."""
     with database.read() as session:
-        return _find_person(session, study, person)
+        return _find_person(session, study, person, browser)
 
 
 def refusal(database: Database, study: StudyInfo, person: Person | None) -> str:
@@ -94,15 +99,18 @@ def refusal(database: Database, study: StudyInfo, person: Person | None) -> str:
         return _refusal(session, study, person.channel if person else "open")
 
 
-def enrol(database: Database, study: StudyInfo, person: Person) -> Participation:
+def enrol(database: Database, study: StudyInfo, person: Person, browser: str = "") -> Participation:
     """A new rater; the same one again where this person has taken part already. It takes no place in the plan.
 
+    Args:
+        browser: its mark, where nobody else may come in as this person.
+
     Raises:
-        StudyError: the study is closed, or has all the raters it needs.
+        StudyError: the study is closed, has all the raters it needs, or the person came with another browser.
     """
     with database.write() as session:
         session.scalars(select(Study.id).where(Study.id == study.id).with_for_update()).one()
-        if known := _find_person(session, study, person):
+        if known := _find_person(session, study, person, browser):
             return known
         if reason := _refusal(session, study, person.channel):
             raise StudyError(reason, 403)
@@ -115,6 +123,7 @@ def enrol(database: Database, study: StudyInfo, person: Person) -> Participation
             channel=person.channel,
             mode=rater_mode(study.spec, number),
             status="active",
+            browser=browser,
             excluded="",
             dropped="",
             practised=-1,
@@ -269,9 +278,11 @@ def _pair_ids(session: Session, study: StudyInfo, assignments: Sequence[Assignme
     return {pair.key: pair.id for pair in session.scalars(query)}
 
 
-def _find_person(session: Session, study: StudyInfo, person: Person) -> Participation | None:
+def _find_person(session: Session, study: StudyInfo, person: Person, browser: str) -> Participation | None:
     query = select(Rater).where(Rater.study_id == study.id, Rater.person == f"{person.channel}:{person.id}")
     row = session.scalars(query).first()
+    if row and row.browser and not secrets.compare_digest(row.browser.encode(), browser.encode()):
+        raise StudyError(ELSEWHERE, 403)
     return _participation(session, row) if row else None
 
 
@@ -285,7 +296,13 @@ def people(database: Database, study: StudyInfo) -> list[tuple[str, str, str, st
     """Person, status, completion code and the platform's parameters of everyone: for paying them, never exported."""
     query = select(Rater).where(Rater.study_id == study.id).order_by(Rater.number)
     with database.read() as session:
-        return [(row.person, row.status, row.code, _entry(session, row.id)) for row in session.scalars(query)]
+        return [(_who(row), row.status, row.code, _entry(session, row.id)) for row in session.scalars(query)]
+
+
+def _who(row: Rater) -> str:
+    """As `study people` prints it: never a cookie, and nothing that could be taken for another line or column."""
+    shown = f"open:{row.id}" if row.channel == "open" else row.person
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 
 
 def entry_of(database: Database, rater: Participation) -> dict[str, str]:

@@ -120,6 +120,7 @@ class Rater(Base):
     seat: Mapped[int | None]  # index in the plan; None before the first pair, and for who got what others left
     dealt: Mapped[datetime | None]  # when the pairs were handed out
     excluded: Mapped[str]  # the rules that the finished rater broke; "" for none
+    browser: Mapped[str]  # the mark of the one that gave the consent; "" for whoever is not bound to it
     dropped: Mapped[str]  # why the rater's answers were withdrawn; "" where they were not
     person: Mapped[str]  # who it is, as the entry knows them; never exported
     channel: Mapped[str]  # invite | open | prolific | mturk

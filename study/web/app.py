@@ -1,6 +1,7 @@
 """The application: `/join`, `/invite` and `/r` for raters, to be mounted under any path."""
 
 import contextlib
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +14,10 @@ from fastapi.staticfiles import StaticFiles
 from study.errors import StudyError
 from study.store.store import Store
 from study.web import entry, images, session
+from study.web.limits import Limit
 from study.web.pages import Offer, render, route
+
+JOINS = 60  # consents from one address in a minute, unless the environment says otherwise
 
 HEADERS = {
     # Crowd platforms and Hugging Face Spaces show the pages in a frame of theirs.
@@ -28,14 +32,16 @@ HEADERS = {
 }
 
 
-def create_app(store: Store, offer: Callable[[], Offer] | None = None) -> FastAPI:
+def create_app(store: Store, offer: Callable[[], Offer] | None = None, joins_a_minute: int | None = None) -> FastAPI:
     """The pages of every study in the store. Links are relative: mount it where you like.
 
     Args:
         offer: what the bare address leads to, asked at each visit; without one it is no page.
+        joins_a_minute: consents from one address; by default $STUDY_JOINS_A_MINUTE, or JOINS.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.store, app.state.offer = store, offer
+    app.state.joins = Limit(joins_a_minute or _joins())
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.include_router(entry.router)
     app.include_router(session.router)
@@ -47,6 +53,13 @@ def create_app(store: Store, offer: Callable[[], Offer] | None = None) -> FastAP
         app.add_exception_handler(status, _not_found)
     app.add_exception_handler(RequestValidationError, _incomplete)
     return app
+
+
+def _joins() -> int:
+    named = os.environ.get("STUDY_JOINS_A_MINUTE", str(JOINS))
+    if not named.isdigit() or not int(named):
+        raise StudyError(f"STUDY_JOINS_A_MINUTE is {named!r}: set a whole number from 1.")
+    return int(named)
 
 
 def serve(store: Store, host: str, port: int) -> None:

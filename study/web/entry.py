@@ -3,10 +3,10 @@
 import re
 import secrets
 from typing import Annotated
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 
+from study.errors import StudyError
 from study.store.raters import (
     ENTERED,
     Participation,
@@ -24,14 +24,18 @@ from study.store.studies import StudyInfo
 from study.store.votes import note
 from study.web.dependencies import NamedStudy, OpenStore
 from study.web.pages import go, offer_of, render
+from study.web.platforms import NO_ASSIGNMENT, checked, kept, kept_again, person_in
 from study.web.practice import PRACTICE
 
 router = APIRouter()
-COOKIE = "study_person"
-MAX_ID = 200  # characters
-MAX_ENTRY = 1000
-KEPT = ("STUDY_ID", "SESSION_ID", "assignmentId", "hitId", "turkSubmitTo")  # of the platforms, for paying and returning
-NO_ASSIGNMENT = "ASSIGNMENT_ID_NOT_AVAILABLE"  # Mechanical Turk shows a preview so
+COOKIE = "study_person"  # the browser's mark; through the open link it is the person, too
+MARK = re.compile(r"[\w-]{22}", re.ASCII)
+
+
+def _slowly(request: Request) -> None:
+    """Consents from one address, a minute; behind a proxy, FORWARDED_ALLOW_IPS says whose word on addresses counts."""
+    if not request.app.state.joins.allows(request.client.host if request.client else ""):
+        raise StudyError("Many people have come from your address within a minute: wait a minute, then try again.", 429)
 
 
 @router.get("/")
@@ -52,11 +56,12 @@ def front(request: Request) -> Response:
 @router.get("/join/{token}")
 def join(request: Request, study: NamedStudy, store: OpenStore) -> Response:
     """Consent; platforms name the person in the query."""
-    person = _platform_person(dict(request.query_params)) or _cookie_person(request)
+    mark = _mark(request)
+    person = person_in(request.query_params) or (Person("open", mark) if mark else None)
     return _consent(request, store, study, person, preview=request.query_params.get("assignmentId") == NO_ASSIGNMENT)
 
 
-@router.post("/join/{token}")
+@router.post("/join/{token}", dependencies=[Depends(_slowly)])
 def joined(
     request: Request,
     study: NamedStudy,
@@ -66,26 +71,18 @@ def joined(
     person: Annotated[str, Form()] = "",
     entry: Annotated[str, Form()] = "",
 ) -> Response:
-    database = store.database
-    channel = platform if platform in ("prolific", "mturk") else "open"
-    if full := _full(request, store, study, Person(channel, person) if person else _cookie_person(request)):
-        return full
-    if platform in ("prolific", "mturk") and 0 < len(person) <= MAX_ID:
-        rater = enrol(database, study, Person(platform, person))
-        note(database, rater, ENTERED, entry[:MAX_ENTRY])
-        return _enter(request, rater)
     # The form's own mark makes two presses of its button one participation, before the first cookie is there.
-    marked = visit if re.fullmatch(r"[\w-]{22}", visit) else secrets.token_urlsafe(16)
-    open_person = _cookie_person(request) or Person("open", marked)
-    rater = enrol(database, study, open_person)
+    mark = _mark(request) or (visit if MARK.fullmatch(visit) else secrets.token_urlsafe(16))
+    who = checked(platform, person) if platform else person_in(request.query_params) or Person("open", mark)
+    if full := _full(request, store, study, who, mark):
+        return full
+    rater = enrol(store.database, study, who, mark)
+    if platform:
+        note(store.database, rater, ENTERED, kept_again(entry))
     if study.spec.by_visitor:
-        deal(database, rater)
-        set_practised(database, rater.id, len(PRACTICE))  # one pair needs no practice
-    response = _enter(request, rater)
-    response.set_cookie(
-        COOKIE, open_person.id, max_age=365 * 86400, httponly=True, samesite="lax", secure=request.url.scheme == "https"
-    )
-    return response
+        deal(store.database, rater)
+        set_practised(store.database, rater.id, len(PRACTICE))  # one pair needs no practice
+    return _marked(request, _enter(request, rater), mark)
 
 
 @router.get("/invite/{token}/{invitation}")
@@ -93,39 +90,41 @@ def invited(request: Request, study: NamedStudy, store: OpenStore, invitation: s
     return _consent(request, store, study, read_invitation(study, invitation))
 
 
-@router.post("/invite/{token}/{invitation}")
+@router.post("/invite/{token}/{invitation}", dependencies=[Depends(_slowly)])
 def accepted(request: Request, study: NamedStudy, store: OpenStore, invitation: str) -> Response:
     person = read_invitation(study, invitation)
     return _full(request, store, study, person) or _enter(request, enrol(store.database, study, person))
 
 
-def _platform_person(query: dict[str, str]) -> Person | None:
-    for channel, name in (("prolific", "PROLIFIC_PID"), ("mturk", "workerId")):
-        if 0 < len(query.get(name, "")) <= MAX_ID:
-            return Person(channel, query[name])
-    return None
+def _mark(request: Request) -> str:
+    """The browser's, from an earlier visit; "" where it has none."""
+    mark = request.cookies.get(COOKIE, "")
+    return mark if MARK.fullmatch(mark) else ""
 
 
-def _cookie_person(request: Request) -> Person | None:
-    id = request.cookies.get(COOKIE, "")
-    return Person("open", id) if 0 < len(id) <= MAX_ID else None
+def _marked(request: Request, response: Response, mark: str) -> Response:
+    """Within a frame of another site a browser keeps partitioned cookies only, and those by https only."""
+    https = request.url.scheme == "https"
+    where = "SameSite=None; Secure; Partitioned" if https else "SameSite=Lax"
+    response.headers.append("Set-Cookie", f"{COOKIE}={mark}; HttpOnly; Max-Age={365 * 86400}; Path=/; {where}")
+    return response
 
 
 def _consent(
     request: Request, store: Store, study: StudyInfo, person: Person | None, preview: bool = False
 ) -> Response:
-    if person and (known := find_person(store.database, study, person)):
+    if person and (known := find_person(store.database, study, person, _mark(request))):
         return _enter(request, known)
-    if full := _full(request, store, study, person):
+    if full := _full(request, store, study, person, _mark(request)):
         return full
-    entry = urlencode({name: value for name, value in request.query_params.items() if name in KEPT})
+    entry = kept(request.query_params)
     visit = secrets.token_urlsafe(16)
     return render(request, "consent.html", study=study, person=person, preview=preview, entry=entry, visit=visit)
 
 
-def _full(request: Request, store: Store, study: StudyInfo, person: Person | None) -> Response | None:
+def _full(request: Request, store: Store, study: StudyInfo, person: Person | None, mark: str = "") -> Response | None:
     """For a newcomer for whom there is no place: why, and the way back to the platform; before any consent."""
-    if person and find_person(store.database, study, person):
+    if person and find_person(store.database, study, person, mark):
         return None
     reason = refusal(store.database, study, person)
     if not reason:

@@ -94,8 +94,8 @@ def addresses(app, study, who: Participation, screen) -> list[str]:
     assert len(found) >= 8
     return [
         *found,
-        f"/join/{study.token}?PROLIFIC_PID=new&STUDY_ID=s",
-        f"/join/{study.token}?workerId=w&assignmentId=a",
+        f"/join/{study.token}?PROLIFIC_PID=5f1e2d3c4b5a69788796a5b4&STUDY_ID=s",
+        f"/join/{study.token}?workerId=A1B2C3D4E5&assignmentId=a",
     ]
 
 
