@@ -205,6 +205,15 @@ def test_strangers_see_nothing_of_the_admin_pages(studies, store):
     assert "set-cookie" not in wrong.headers
 
 
+def test_secrets_cannot_be_tried_out(studies):
+    client = site(studies, SECRET)
+    tried = [client.post("/admin/login", data={"secret": f"guess {i}"}) for i in range(11)]
+    assert [page.status_code for page in tried] == [403] * 10 + [429]
+    assert "wait a minute" in tried[-1].text
+    right = client.post("/admin/login", data={"secret": SECRET}, follow_redirects=False)
+    assert right.status_code == 429  # not even the right one, else a try would tell
+
+
 def test_the_secret_opens_report_and_export(studies, store, tmp_path):
     (study,) = list_studies(store.database)
     client = site(studies, SECRET)
