@@ -62,7 +62,7 @@ def test_from_folders_to_a_verified_report(run, created, tmp_path):
     figures["results"]["kept"]["answers"] += 1
     (out / "results.json").write_text(json.dumps(figures))
     assert "/results/kept/answers" in run("verify", out, status=2)
-    assert "ann0" not in "".join(f.read_text("utf-8", "ignore") for f in out.iterdir() if f.is_file())
+    assert "ann0@example.org" not in "".join(f.read_text("utf-8", "ignore") for f in out.iterdir() if f.is_file())
 
 
 def test_an_amendment_keeps_what_it_does_not_name_and_closing_closes(run, created):

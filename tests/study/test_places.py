@@ -203,7 +203,7 @@ def test_a_withdrawal_cannot_be_undone_in_the_export(dropped, spoil):
 def test_erasing_removes_the_person_and_keeps_the_chain(store, dropped, tmp_path):
     study, who, _ = dropped
     drop(store.database, study, who.id, "asked", erase=True)
-    assert "gone" not in str(people(store.database, study))
+    assert "invite:gone" not in str(people(store.database, study))
     with store.database.read() as session:
         assert session.scalars(select(Event).where(Event.rater_id == who.id)).all() == []
     export_study(store.database, store.library, study, tmp_path / "again")

@@ -286,7 +286,7 @@ def test_a_worker_hands_the_task_in_where_mechanical_turk_wants_it(browser, stor
         browser.vote()
     assert (f'action="{site}/mturk/externalSubmit"' in browser.page) is shown
     assert ('name="assignmentId" value="a7"' in browser.page) is shown
-    assert "evil" not in browser.page
+    assert "evil.example" not in browser.page
 
 
 def test_an_invitation_is_for_one_person(browser, store, study):
