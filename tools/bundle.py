@@ -19,7 +19,8 @@ from safetensors.torch import load_file, save_file
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.files import runs_folder
-from e2ed2.models.weights import MANIFEST, WEIGHTS, coarse_of, digest
+from e2ed2.models.coarse_to_fine import coarse_of
+from e2ed2.models.components import MANIFEST, WEIGHTS, digest, write_index
 
 SHARED = CHECKPOINTS / "coarse" / WEIGHTS
 
@@ -72,6 +73,7 @@ def write_manifest(folder: Path) -> None:
     if file.is_file():
         shared = {part: {"shared": digest(CHECKPOINTS / part / WEIGHTS)} for part in lacks}
         (folder / MANIFEST).write_text(json.dumps(shared, indent=2) + "\n")
+        write_index(folder)
 
 
 def bundle_denoiser(source: Path, target: Path) -> None:

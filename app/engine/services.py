@@ -130,7 +130,7 @@ class Services:
             if stop.is_set():
                 raise StoppedError
             if (number := step.index + 1) < request.steps:
-                seen.put(Estimate(number, pipeline.picture(step.clean), shared=len(self.turns) > 1))
+                seen.put(Estimate(number, pipeline.image(step.clean), shared=len(self.turns) > 1))
 
         def work() -> None:
             try:
@@ -152,14 +152,14 @@ class Services:
         steps: list[TrajectoryStep] = []
         with self.turns.take():
             paint(pipeline, request, steps.append)
-            return [Look(step.t, pipeline.picture(step.noisy), pipeline.picture(step.clean)) for step in steps]
+            return [Look(step.t, pipeline.image(step.noisy), pipeline.image(step.clean)) for step in steps]
 
     def blend(self, request: Request, other: str, share: float) -> Image.Image:
         """A picture of a point between two prompts; the ends are the prompts' own pictures."""
         pipeline = self.models.load(request.model)
         with self.turns.take():
             text = between(*(pipeline.text_encoder([words.strip()]) for words in (request.prompt, other)), share)
-            return pipeline.paint(text, request.steps, torch.Generator().manual_seed(request.seed))
+            return pipeline.sample(text, request.steps, torch.Generator().manual_seed(request.seed))
 
     @cached_property
     def bundled(self) -> Concepts:

@@ -1,4 +1,4 @@
-"""Noise to sample in T steps: one function, for training through and for painting."""
+"""Noise to sample in T steps: one function, for training through and for sampling."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -11,6 +11,8 @@ from torch.utils.checkpoint import checkpoint
 from e2ed2.diffusion.levels import check_levels
 from e2ed2.diffusion.path import Path, step
 from e2ed2.types import TextEmbedding, TrajectoryStep
+
+StepEnd = Callable[[int, float, Tensor, Tensor], Tensor]  # (index, t, x after the step, x0) => what goes on for x
 
 
 class Denoiser(Protocol):
@@ -36,6 +38,7 @@ def sample(
     backprop_steps: int | None = None,
     checkpointed: bool = False,
     callback: Callable[[TrajectoryStep], None] | None = None,
+    on_step_end: StepEnd | None = None,
 ) -> Tensor:
     """The chain of E2ED2 (Fig. 1b): pure noise `z` `[B, C, h, w]` => sample x_0 of the same shape.
 
@@ -45,6 +48,7 @@ def sample(
         backprop_steps: keep the gradient of the last N steps only; None keeps all.
         checkpointed: recompute each step in the backward pass instead of storing it.
         callback: sees each step's noisy input and clean estimate.
+        on_step_end: may replace what a step ends with.
 
     Raises:
         UserError: levels that do not fall from 1 to 0.
@@ -62,4 +66,6 @@ def sample(
                 if callback is not None:
                     callback(TrajectoryStep(index=i, t=t, noisy=x.detach(), clean=x0.detach()))
                 x = step(denoiser.path, x, x0, t, s)
+            if on_step_end is not None:
+                x = on_step_end(i, t, x, x0)
     return x

@@ -16,17 +16,15 @@ from rich.progress import track
 from e2ed2.data.decode import decode
 from e2ed2.data.pictures import square
 from e2ed2.data.sources import Row, as_unreadable, read_table, records
-from e2ed2.diffusion.levels import uniform_levels
-from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Prompt, Sampled
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.metrics.precision_recall import FEWEST
 from e2ed2.files import runs_folder
 from e2ed2.inference.device import pick_device
-from e2ed2.inference.pipeline import E2ED2Pipeline, to_image
+from e2ed2.inference.pipeline import E2ED2Pipeline
 from e2ed2.inference.request import available_models, load
-from e2ed2.models.weights import WEIGHTS, digest
+from e2ed2.models.components import WEIGHTS, digest
 
 BATCH = 32
 INDEX = "model_index.json"  # of a diffusers pipeline's folder
@@ -55,15 +53,11 @@ class OurModel:
     steps: int
     fingerprint: str
 
-    @torch.no_grad()
     def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
-        denoiser, device = self.pipeline.denoiser, self.pipeline.device
-        shape = (1, *denoiser.latent_shape)
-        noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        z = torch.cat(noises).to(device, denoiser.dtype)
-        text = self.pipeline.text_encoder([prompt.strip() for prompt in prompts]).to(device, denoiser.dtype)
-        latents = sample(denoiser, z, text, uniform_levels(self.steps))
-        return [to_image(image) for image in self.pipeline.codec.decode(latents)]
+        texts = [prompt.strip() for prompt in prompts]
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        sampled: Any = self.pipeline(texts, self.steps, generators, batch_size=len(texts))
+        return sampled.images
 
 
 @dataclass(frozen=True)

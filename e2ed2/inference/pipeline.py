@@ -1,5 +1,6 @@
 """A trained model as a diffusers pipeline."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -10,47 +11,48 @@ import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils import BaseOutput
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-)
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from e2ed2.diffusion.levels import uniform_levels
-from e2ed2.diffusion.sampler import sample
+from e2ed2.diffusion.sampler import StepEnd, sample
 from e2ed2.errors import UserError
+from e2ed2.inference import checks
+from e2ed2.inference.checks import Generators, OutputType
 from e2ed2.models.base import Codec, Denoiser, TextEncoder
+from e2ed2.models.components import from_hub, write_index
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec, load_denoiser
 from e2ed2.types import TextEmbedding, TrajectoryStep
 
+StepEndCallback = Callable[["E2ED2Pipeline", int, float, dict[str, Tensor]], dict[str, Tensor] | None]
+
 
 @dataclass
 class E2ED2Output(BaseOutput):
-    images: list[Image.Image]  # one for each prompt
+    images: list[Image.Image] | np.ndarray | Tensor
 
 
 class E2ED2Pipeline(DiffusionPipeline):
-    """Prompt to picture in a few steps.
+    """Prompt to image in a few steps.
 
     pipe = E2ED2Pipeline.from_pretrained("assets/checkpoints/l2-lpips")
     pipe("red apple", num_inference_steps=4, generator=torch.Generator().manual_seed(7)).images[0]
     """
 
-    def __init__(self, denoiser: Denoiser, codec: Codec, text_encoder: TextEncoder | None = None):
-        """Pipelines may share a text encoder, which none of them changes."""
+    _callback_tensor_inputs = list(checks.TENSORS)
+
+    def __init__(self, denoiser: Denoiser, codec: Codec, text_encoder: TextEncoder):
+        """Pipelines may share a text encoder: each moves and casts its own, the weights are copied only then."""
         super().__init__()
-        self.register_modules(denoiser=denoiser, codec=codec)
-        self.text_encoder = text_encoder or MiniLM()
+        self.register_modules(denoiser=denoiser, codec=codec, text_encoder=_apart(text_encoder))
 
     @classmethod
     def from_pretrained(
         cls,
         pretrained_model_name_or_path: str | PathLike | None,
         *,
+        dtype: torch.dtype | None = None,
         torch_dtype: torch.dtype | None = None,
         text_encoder: TextEncoder | None = None,
         revision: str | None = None,
@@ -62,7 +64,8 @@ class E2ED2Pipeline(DiffusionPipeline):
         """Load a folder, or a repository of the Hugging Face hub by its id, on the CPU: `.to("cuda")` moves it.
 
         Args:
-            torch_dtype: of the weights; float32 by default.
+            dtype: of the weights; float32 by default. `torch_dtype` is diffusers' name of before.
+            text_encoder: one that is loaded already, as it is.
             revision, token, cache_dir, local_files_only: of a hub's repository, as diffusers has them.
 
         Raises:
@@ -70,72 +73,147 @@ class E2ED2Pipeline(DiffusionPipeline):
         """
         if unknown:
             raise UserError(f"E2ED2Pipeline.from_pretrained does not know {', '.join(sorted(unknown))}: leave it out.")
-        path = pretrained_model_name_or_path or "no path"
-        folder = Path(path)
+        precision = checks.precision(dtype, torch_dtype)
+        folder = Path(pretrained_model_name_or_path or "no path")
         if not folder.is_dir():
-            try:
-                cache = None if cache_dir is None else Path(cache_dir)
-                downloaded = snapshot_download(
-                    str(path), revision=revision, token=token, cache_dir=cache, local_files_only=local_files_only
-                )
-                folder = Path(downloaded)
-            except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-                raise UserError(f"No model at {path}: give a model's folder, or the id of one on a hub.") from error
-        pipeline = cls(load_denoiser(folder), load_codec(folder), text_encoder)
-        return pipeline if torch_dtype is None else pipeline.to(torch_dtype)
+            cache = None if cache_dir is None else Path(cache_dir)
+            options = {"token": token, "cache_dir": cache, "local_files_only": local_files_only}
+            folder = from_hub(str(pretrained_model_name_or_path or "no path"), revision, **options)
+        denoiser, codec = load_denoiser(folder, precision), load_codec(folder, precision)
+        if text_encoder is None:
+            text_encoder = MiniLM.from_pretrained(folder / "text_encoder", torch_dtype=precision)
+        return cls(denoiser, codec, text_encoder)
+
+    def save_config(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:
+        """The index by which `DiffusionPipeline.from_pretrained` finds this class."""
+        super().save_config(save_directory, push_to_hub, **kwargs)
+        write_index(Path(save_directory), {name: self.config[name] for name in self.components})
 
     @torch.no_grad()
     def __call__(
         self,
         prompt: str | Sequence[str],
         num_inference_steps: int = 4,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        generator: Generators = None,
         callback: Callable[[TrajectoryStep], None] | None = None,
-    ) -> E2ED2Output:
-        """Paint one picture for each prompt.
-
-        Pictures are painted one by one, so that the same prompt and generator give the same bytes on one
-        machine, whatever else is asked for.
+        *,
+        num_images_per_prompt: int = 1,
+        latents: Tensor | None = None,
+        output_type: OutputType = "pil",
+        return_dict: bool = True,
+        callback_on_step_end: StepEndCallback | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] | None = None,
+        batch_size: int = 1,
+    ) -> E2ED2Output | tuple[Any]:
+        """Sample `num_images_per_prompt` images of each prompt, next to each other.
 
         Args:
-            generator: one for all prompts, or one for each; on the CPU, so that seeds mean the same everywhere.
-            callback: sees each step of each picture (batches of one).
+            generator: one for all images, in their order, or one for each; on the CPU, seeds mean the same everywhere.
+            callback: sees each step of each batch.
+            latents: the initial noise `[images, C, h, w]`, instead of a generator's.
+            output_type: PIL images; `np` `[B, H, W, 3]` or `pt` `[B, 3, H, W]` in [0, 1]; or `latent` `[B, C, h, w]`.
+            callback_on_step_end: called with the pipeline, the step's index, its noise level and the tensors that
+                `callback_on_step_end_tensor_inputs` names (`latents` by default; `clean` is the step's estimate of the
+                sample); the `latents` that it returns go on. Once for each batch.
+            batch_size: images sampled together. One by one, an image's bytes are the same whatever else is asked for;
+                in larger batches they differ by rounding, and a GPU is put to better use.
+
+        Raises:
+            UserError: values that cannot be used, or that would have no effect.
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt) if isinstance(prompt, Sequence) else []
-        if not prompts or not all(isinstance(one, str) for one in prompts):
-            raise UserError("The prompt must be a text, or a list of texts.")
-        generators = list(generator) if isinstance(generator, Sequence) else [generator] * len(prompts)
-        if len(generators) != len(prompts):
-            raise UserError(
-                f"{len(generators)} generators do not fit {len(prompts)} prompts: give one for each, or one."
-            )
-        images = [
-            self.paint(self.text_encoder([one]), num_inference_steps, source, callback)
-            for one, source in zip(prompts, generators, strict=True)
-        ]
-        return E2ED2Output(images=images)
+        each = checks.whole("num_images_per_prompt", num_images_per_prompt)
+        steps = checks.whole("num_inference_steps", num_inference_steps)
+        batch_size = checks.whole("batch_size", batch_size)
+        prompts = [one for one in checks.prompts(prompt) for _ in range(each)]
+        output_type = checks.output_type(output_type)
+        checks.callback("callback", callback)
+        on_step_end = self._on_step_end(callback_on_step_end, callback_on_step_end_tensor_inputs)
+        noise = self._noise(len(prompts), generator, latents)
+        made = []
+        for first in range(0, len(prompts), batch_size):
+            batch = slice(first, first + batch_size)
+            text = self.text_encoder(prompts[batch])
+            x = self._chain(text, noise[batch], steps, callback, on_step_end)
+            made.append(x if output_type == "latent" else self.codec.decode(x).float().clamp(-1, 1))
+        images = _as_output(torch.cat(made), output_type)
+        return E2ED2Output(images=images) if return_dict else (images,)
 
     @torch.no_grad()
-    def paint(
+    def sample(
         self,
         text: TextEmbedding,
         steps: int,
         generator: torch.Generator | None = None,
         callback: Callable[[TrajectoryStep], None] | None = None,
     ) -> Image.Image:
-        """One picture of one embedded caption, or of a point between two: `e2ed2.text.between`."""
-        device, dtype = self.device, self.denoiser.dtype
-        z = torch.randn(1, *self.denoiser.latent_shape, generator=generator).to(device, dtype)
-        latents = sample(self.denoiser, z, text.to(device, dtype), uniform_levels(steps), callback=callback)
-        return self.picture(latents)
+        """One image of one embedded caption, or of a point between two: `e2ed2.models.minilm.between`."""
+        return self.image(self._chain(text, self._noise(1, generator), steps, callback))
 
     @torch.no_grad()
-    def picture(self, latents: Tensor) -> Image.Image:
+    def image(self, latents: Tensor) -> Image.Image:
         """Decode latents `[1, C, h, w]`, also those that a step of the sampler shows its callback."""
         return to_image(self.codec.decode(latents)[0])
 
+    def _chain(
+        self,
+        text: TextEmbedding,
+        z: Tensor,
+        steps: int,
+        callback: Callable[[TrajectoryStep], None] | None,
+        on_step_end: StepEnd | None = None,
+    ) -> Tensor:
+        text = text.to(self.device, self.denoiser.dtype)
+        return sample(self.denoiser, z, text, uniform_levels(steps), callback=callback, on_step_end=on_step_end)
+
+    def _noise(self, count: int, generator: Generators, given: Tensor | None = None) -> Tensor:
+        """Initial noise `[count, C, h, w]`, each image's drawn by itself."""
+        shape = self.denoiser.latent_shape
+        if given is None:
+            sources = checks.generators(generator, count)
+            noise = [torch.randn(shape, generator=one, device=one.device if one else None) for one in sources]
+            return torch.stack([z.to(self.device, self.denoiser.dtype) for z in noise])
+        if generator is not None:
+            raise UserError("With latents a generator has no effect: give one of the two.")
+        return checks.latents(given, (count, *shape)).to(self.device, self.denoiser.dtype)
+
+    def _on_step_end(self, callback: StepEndCallback | None, names: Sequence[str] | None) -> StepEnd | None:
+        """The sampler's callback for one of diffusers' kind."""
+        checks.callback("callback_on_step_end", callback)
+        if callback is None:
+            if names is not None:
+                raise UserError("callback_on_step_end_tensor_inputs has no effect without callback_on_step_end.")
+            return None
+        wanted = checks.tensor_names(["latents"] if names is None else names)
+
+        def on_step_end(index: int, t: float, x: Tensor, x0: Tensor) -> Tensor:
+            tensors = {"latents": x, "clean": x0}
+            return checks.returned(callback(self, index, t, {name: tensors[name] for name in wanted}), tensors)
+
+        return on_step_end
+
+
+def _apart(encoder: TextEncoder) -> TextEncoder:
+    """The same weights in a module of its own: moving or casting one leaves the other as it is."""
+    if not isinstance(encoder, nn.Module):
+        return encoder
+    tokenizer = getattr(encoder, "tokenizer", None)
+    alike: dict[int, Any] = {id(tokenizer): tokenizer}
+    alike |= {id(weights): nn.Parameter(weights.data, weights.requires_grad) for weights in encoder.parameters()}
+    alike |= {id(buffer): buffer.detach() for buffer in encoder.buffers()}
+    return copy.deepcopy(encoder, alike)
+
+
+def _as_output(made: Tensor, output_type: OutputType) -> list[Image.Image] | np.ndarray | Tensor:
+    """Of latents as they are, or of images `[B, 3, H, W]` in [-1, 1]."""
+    if output_type == "latent":
+        return made
+    if output_type == "pil":
+        return [to_image(image) for image in made]
+    images = made.add(1).div(2)
+    return images if output_type == "pt" else images.permute(0, 2, 3, 1).cpu().numpy()
+
 
 def to_image(image: Tensor) -> Image.Image:
-    """`[3, H, W]` in [-1, 1] (clipped) => RGB picture."""
+    """`[3, H, W]` in [-1, 1] (clipped) => RGB image."""
     pixels = image.float().clamp(-1, 1).add(1).mul(127.5).round().byte().permute(1, 2, 0)
     return Image.fromarray(np.ascontiguousarray(pixels.cpu().numpy()))

@@ -68,7 +68,8 @@ def paint(
     pipeline: E2ED2Pipeline, settings: Request, callback: Callable[[TrajectoryStep], None] | None = None
 ) -> Image.Image:
     generator = torch.Generator().manual_seed(settings.seed)
-    return pipeline(settings.prompt.strip(), settings.steps, generator, callback).images[0]
+    text = pipeline.text_encoder([settings.prompt.strip()])
+    return pipeline.sample(text, settings.steps, generator, callback)
 
 
 def slug(prompt: str) -> str:

@@ -7,16 +7,19 @@ computed once and carried along the chain. Per-sample layers are nearly free nex
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from e2ed2.diffusion.path import Flow
 from e2ed2.errors import UserError
+from e2ed2.models.components import WEIGHTS, cast, refuse, shared
 from e2ed2.types import TextEmbedding
 
 Sharing = Literal["shared", "independent"]
@@ -90,6 +93,25 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
             Transformer(channels, grid, width, depth, heads, choices, text_width) for _ in range(count)
         )
 
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *, torch_dtype: torch.dtype | None = None, **options: Any
+    ) -> Self:
+        """A model's `denoiser` folder, with the coarse path of its own file or the one that the model shares.
+
+        Raises:
+            UserError: an option of diffusers that this does not honour.
+        """
+        refuse(options)
+        part = Path(pretrained_model_name_or_path)
+        config: Any = cls.load_config(part, local_files_only=True)
+        model: Any = cls.from_config(config)
+        weights = load_file(part / WEIGHTS)
+        if not coarse_of(weights):
+            weights |= load_file(shared(part.parent, "coarse") / WEIGHTS)
+        model.load_state_dict(weights)
+        return cast(model, torch_dtype).eval()
+
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         return self.coarse.shape
@@ -117,6 +139,10 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
             raise UserError(f"This model has {len(self.transformers)} independent steps: it cannot take more.")
         transformer = self.transformers[step if len(self.transformers) > 1 else 0]
         return conditioning.coarse + transformer(x, t, text, conditioning)
+
+
+def coarse_of(weights: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in weights.items() if name.startswith("coarse.")}
 
 
 def independent_copies(denoiser: CoarseToFineDenoiser, steps: int) -> CoarseToFineDenoiser:

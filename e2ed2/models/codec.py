@@ -2,7 +2,8 @@
 
 import hashlib
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import diffusers
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from e2ed2.errors import UserError
 from e2ed2.models.autoencoder import PixelShuffleAutoencoder
+from e2ed2.models.components import shared
 
 OWN = "PixelShuffleAutoencoder"
 AUTOENCODERS = (OWN, "AutoencoderDC", "AutoencoderTiny", "AutoencoderKL")
@@ -57,6 +59,17 @@ class Codec(ModelMixin, ConfigMixin):
         self.register_buffer("mean", torch.zeros(latent_channels))
         self.register_buffer("std", torch.ones(latent_channels))
         self.to(memory_format=torch.channels_last)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Self:
+        """A codec's folder, or that of a model which shares its codec; in full precision if no other is asked for."""
+        place = Path(pretrained_model_name_or_path)
+        if place.is_dir() and not (place / cls.config_name).is_file():
+            place = shared(place, "codec")
+        # Saving memory while loading would give other threads' new modules no weights at all (a global patch).
+        options |= {"torch_dtype": options.get("torch_dtype") or torch.float32, "low_cpu_mem_usage": False}
+        model: Any = super().from_pretrained(place, **options)
+        return model.eval()
 
     def encode(self, images: Tensor) -> Tensor:
         """`[B, 3, H, W]` in [-1, 1] => normalised latents `[B, C, h, w]`."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -16,25 +16,48 @@ from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 
 from e2ed2.errors import UserError
+from e2ed2.models.components import as_damaged, cast, refuse
 from e2ed2.types import TextEmbedding
 
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the official release
 
 
 class MiniLM(ModelMixin, ConfigMixin):
-    """Frozen all-MiniLM-L6-v2."""
+    """Frozen all-MiniLM-L6-v2. A model's folder has its hash only: the weights come with a Python package."""
 
     width = 384
     max_tokens = 24  # the emoji captions have at most 20
     fingerprint = SHA256
 
     @register_to_config
-    def __init__(self) -> None:
+    def __init__(self, sha256: str = SHA256):
         super().__init__()
+        if sha256 != SHA256:
+            raise UserError(f"This model reads prompts with another text encoder (SHA-256 {sha256[:12]}…).")
         folder = weights_folder()
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")
         self.model = model.eval().requires_grad_(False)
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *, torch_dtype: torch.dtype | None = None, **options: Any
+    ) -> Self:
+        """The one that a model's folder was saved with.
+
+        Raises:
+            UserError: it was another one, or an option of diffusers that this does not honour.
+        """
+        refuse(options)
+        place = Path(pretrained_model_name_or_path)
+        with as_damaged(place):
+            config: Any = cls.load_config(place) if (place / cls.config_name).is_file() else {}
+        model: Any = cls.from_config(config)
+        return cast(model, torch_dtype)
+
+    def save_pretrained(self, save_directory: Any) -> None:  # ty: ignore[incompatible-method-override]
+        """The hash: there are no weights of which a format or a size could be chosen."""
+        self.save_config(save_directory)
 
     @torch.no_grad()
     def forward(self, captions: Sequence[str]) -> TextEmbedding:

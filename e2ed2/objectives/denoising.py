@@ -12,6 +12,7 @@ from e2ed2.data.pictures import Pictures
 from e2ed2.errors import UserError
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, DenoiserConfig, independent_copies
 from e2ed2.models.codec import Codec
+from e2ed2.models.components import write_index
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
@@ -56,6 +57,7 @@ class DenoiserObjective(Objective):
     def write(self, folder: Path, pictures: Pictures) -> None:
         save_model(self.model, folder / "denoiser")
         save_model(self.codec, folder / "codec")
+        write_index(folder)
 
 
 @dataclass(frozen=True)

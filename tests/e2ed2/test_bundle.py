@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,9 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.inference.device import pick_device
 from e2ed2.inference.request import load
-from e2ed2.models.weights import MANIFEST, load_codec, load_denoiser
+from e2ed2.models.components import INDEX, MANIFEST, PIPELINE, WEIGHTS
+from e2ed2.models.weights import export_whole, load_codec, load_denoiser
+from tools import bundle
 
 BUNDLED = sorted(folder.parent.name for folder in CHECKPOINTS.glob("*/denoiser"))
 
@@ -68,7 +72,7 @@ def test_a_prompt_that_is_no_text_is_refused(tiny_model, prompt):
 
 
 def test_generators_that_do_not_fit_are_refused(tiny_model):
-    with pytest.raises(UserError, match="2 generators do not fit 1 prompts"):
+    with pytest.raises(UserError, match="2 generators do not fit 1 images"):
         E2ED2Pipeline.from_pretrained(tiny_model)("cat", 1, [torch.Generator()] * 2)
 
 
@@ -90,3 +94,22 @@ def test_the_device_is_the_one_asked_for_or_the_best_there_is(monkeypatch, tiny_
 
 def test_a_device_that_is_not_there_is_one_sentence(called, tiny_model):
     assert "no device" in called("sample", "--prompt", "cat", "--model", tiny_model, "--device", "cuda:99", code=2).err
+
+
+def test_a_finished_training_is_bundled_as_the_bundled_ones_are(monkeypatch, tmp_path):
+    """`tools.bundle` from a whole model: the same files, the same weights shared."""
+    checkpoints = tmp_path / "checkpoints"
+    for part in ("codec", "coarse"):
+        shutil.copytree(CHECKPOINTS / part, checkpoints / part)
+    export_whole(CHECKPOINTS / "l2", tmp_path / "runs" / "l2" / "model")
+    monkeypatch.setattr(bundle, "CHECKPOINTS", checkpoints)
+    monkeypatch.setattr(bundle, "SHARED", checkpoints / "coarse" / WEIGHTS)
+    monkeypatch.setattr(sys, "argv", ["bundle", "l2", "--runs", str(tmp_path / "runs")])
+    bundle.main()
+    ours, theirs = (
+        {file.relative_to(place): file for file in place.rglob("*.*")}
+        for place in (checkpoints / "l2", CHECKPOINTS / "l2")
+    )
+    assert set(ours) == set(theirs)
+    for name in (Path(MANIFEST), Path(INDEX), Path(f"{PIPELINE}.py")):
+        assert ours[name].read_text() == theirs[name].read_text()

@@ -12,10 +12,11 @@ from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
 from e2ed2.inference.request import available_models, load, most_steps
-from e2ed2.models.coarse_to_fine import DenoiserConfig, independent_copies
+from e2ed2.models.coarse_to_fine import DenoiserConfig, coarse_of, independent_copies
 from e2ed2.models.codec import Codec
+from e2ed2.models.components import WEIGHTS
 from e2ed2.models.minilm import MiniLM
-from e2ed2.models.weights import WEIGHTS, coarse_of, load_coarse, load_codec, load_denoiser, save_model
+from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
 from e2ed2.types import TextEmbedding
 
 from .conftest import TINY_DENOISER

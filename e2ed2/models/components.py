@@ -1,0 +1,111 @@
+"""A model's folder: which components it holds itself, which it shares, and what diffusers reads of it.
+
+`components.json` names each shared component by the SHA-256 of its weights: it lies beside the model or among the
+bundled ones. Or it names a repository of a hub: `{"codec": {"hub": "someone/codec", "revision": "<commit>"}}`.
+"""
+
+import hashlib
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
+from torch import nn
+
+from e2ed2.assets import CHECKPOINTS
+from e2ed2.errors import UserError
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+MANIFEST = "components.json"
+INDEX = "model_index.json"  # of every diffusers pipeline
+PIPELINE = "e2ed2_pipeline"  # the module beside it that has the pipeline's class
+COMPONENTS = {
+    "denoiser": ("e2ed2.models.coarse_to_fine", "CoarseToFineDenoiser"),
+    "codec": ("e2ed2.models.codec", "Codec"),
+    "text_encoder": ("e2ed2.models.minilm", "MiniLM"),
+}
+WAYS = ("low_cpu_mem_usage", "use_safetensors", "local_files_only", "disable_mmap")  # to load the same weights
+MODULE = '''"""The pipeline's class, for `DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)`."""
+
+from importlib import import_module
+
+try:
+    E2ED2Pipeline = import_module("e2ed2.inference.pipeline").E2ED2Pipeline
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"This model needs the package e2ed2 ({error}): run `pip install .` in a copy of its repository."
+    ) from error
+'''
+
+
+def write_index(folder: Path, components: Mapping[str, Any] = COMPONENTS) -> None:
+    """Make a model's folder one that diffusers loads. `components`: the module and the class of each."""
+    index = {"_class_name": [PIPELINE, "E2ED2Pipeline"], "_diffusers_version": diffusers.__version__}
+    index |= {name: list(components[name]) for name in components}
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
+    (folder / f"{PIPELINE}.py").write_text(MODULE)
+
+
+def shared(folder: Path, component: str) -> Path:
+    """The folder of a component that a model shares: on a hub; beside the model, else the bundled one of that hash.
+
+    Raises:
+        UserError: there is none, or only another one.
+    """
+    manifest = folder / MANIFEST
+    entry = json.loads(manifest.read_text()).get(component, {}) if manifest.is_file() else {}
+    if "hub" in entry:
+        return from_hub(entry["hub"], entry.get("revision"))
+    wanted = entry.get("shared", "")
+    places = [place / component for place in (folder.parent, CHECKPOINTS) if (place / component / WEIGHTS).is_file()]
+    for place in places:
+        if not wanted or digest(place / WEIGHTS) == wanted:
+            return place
+    raise UserError(
+        f"The model at {folder} shares its {component}{f' (SHA-256 {wanted[:12]}…)' if wanted else ''}, which is "
+        "neither beside it nor bundled: copy that folder too, or make a whole copy with `python -m e2ed2 export`."
+    )
+
+
+def from_hub(repository: str, revision: str | None = None, **options: Any) -> Path:
+    """The local copy of a repository, downloaded if need be. `options` are those of `snapshot_download`.
+
+    Raises:
+        UserError: there is no such repository or revision, or it cannot be reached.
+    """
+    try:
+        return Path(snapshot_download(repository, revision=revision, **options))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        at = f" at revision {revision}" if revision else ""
+        raise UserError(f"No model at {repository}{at}: give a model's folder, or the id of one on a hub.") from error
+
+
+def refuse(options: Mapping[str, Any]) -> None:
+    """Of the options that diffusers passes on, those that would change what is loaded. Raises UserError."""
+    if asked := sorted(name for name, value in options.items() if value and name not in WAYS):
+        raise UserError(f"Parts of this model cannot be loaded with {', '.join(asked)}: leave it out.")
+
+
+def cast(model: nn.Module, dtype: torch.dtype | None) -> Any:
+    """In full precision if no other is asked for; `ModelMixin.to` would warn of float32 layers that are not there."""
+    return nn.Module.to(model, dtype or torch.float32)
+
+
+@contextmanager
+def as_damaged(folder: Path) -> Generator[None]:
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
+        raise UserError(f"The model at {folder} is damaged: copy it again, or train it anew.") from error
+
+
+@cache
+def digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
