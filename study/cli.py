@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def create_command(arguments: list[str]) -> None:
-    from study.images.importing import sources_from_folders, sources_from_manifest
+    from study.images.importing import gold_from_manifest, sources_from_folders, sources_from_manifest
     from study.store.creating import make_study
     from study.store.store import Store
 
@@ -44,6 +44,8 @@ def create_command(arguments: list[str]) -> None:
         """One prompt a line, for the images of each folder in file-name order."""
         manifest: Path | None = None
         """Instead of folders: a CSV or JSONL file with prompt, arm, file, and perhaps category."""
+        gold: Path | None = None
+        """Own gold pairs, instead of spoilt copies: a CSV or JSONL file with prompt, better, worse."""
         plan: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
 
     options = tyro.cli(Create, prog="python -m study create", args=arguments)
@@ -53,7 +55,8 @@ def create_command(arguments: list[str]) -> None:
         sources = sources_from_manifest(options.manifest)
     else:
         sources = sources_from_folders(_folders(options.arms), options.prompts)
-    _describe(make_study(Store.open(), options.name, sources, **options.plan.changes()))
+    gold = gold_from_manifest(options.gold) if options.gold else ()
+    _describe(make_study(Store.open(), options.name, sources, gold, **options.plan.changes()))
 
 
 def list_command(arguments: list[str]) -> None:
@@ -307,6 +310,8 @@ def _describe(study: Any) -> None:
         f"{len(comparisons(spec))} pairs, {len(spec.questions)} questions"
     )
     print(f"{rater_count(spec)} raters see about {len(plan(spec, 0))} pairs each")
+    for note in spec.notes:
+        print(f"Note: {note}")
     print(f"Spec: {spec.hash}")
     print(f"Next: python -m study serve, and hand out what python -m study links {study.name} prints")
 

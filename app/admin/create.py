@@ -108,10 +108,11 @@ def _plan(fields: dict[str, Any]) -> None:
             usual.pairs_per_rater, label="Pairs for each rater", precision=0, info="At most; a few checks come on top."
         )
     fields["questions"] = gr.Textbox(
-        "\n".join(f"{q.key}={q.text}" for q in DEFAULT_QUESTIONS),
+        "\n".join(f"{q.key}:{q.gold}={q.text}" for q in DEFAULT_QUESTIONS),
         label="Questions",
         lines=3,
-        info="One a line: a short key for the tables, =, and what raters read.",
+        info="One a line: a short key for the tables, the right picture of a gold pair (intact, or spoilt where the "
+        "worse one is asked for, or none), =, and what raters read.",
     )
     fields["mode"] = gr.Radio(
         [

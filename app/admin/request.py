@@ -99,11 +99,12 @@ def _folder(pictures: Pictures, unpacked: Path) -> Path:
 def summary(study: StudyInfo) -> str:
     """What has been made, and what it takes."""
     spec = study.spec
-    return (
+    said = (
         f"**{study.name}** is ready: {len(spec.arms)} arms ({', '.join(spec.arms)}), {len(spec.prompts)} prompts, "
         f"{len(comparisons(spec))} pairs. It takes {rater_count(spec)} raters, who see about {len(plan(spec, 0))} "
         "pairs each. The link for raters is under Studies."
     )
+    return "\n\n".join((said, *spec.notes))
 
 
 def whole(value: Any, what: str) -> int:

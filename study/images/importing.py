@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageFilter, ImageOps
 
 from study.errors import StudyError
 from study.images.library import Library, encode
-from study.protocol.spec import DEGRADED, Prompt, Stimulus
+from study.protocol.spec import DEGRADED, GOLDEN, Prompt, Stimulus
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MAX_PROBLEMS = 40  # listed; more are counted
@@ -33,44 +33,66 @@ class Source:
 
 
 @dataclass(frozen=True)
+class GoldSource:
+    """An own gold pair: everybody who looks takes `better` for the better picture of the prompt."""
+
+    prompt: str
+    better: Path
+    worse: Path
+
+
+@dataclass(frozen=True)
 class Imported:
     arms: tuple[str, ...]
     prompts: tuple[Prompt, ...]
     stimuli: tuple[Stimulus, ...]
-    degraded: tuple[Stimulus, ...]  # one for each prompt
+    degraded: tuple[Stimulus, ...]  # one for each prompt, or the worse pictures of own gold pairs
     gold_of: tuple[str, ...]  # sha256 of the intact image of each
+    golden: tuple[Stimulus, ...]  # the better pictures of own gold pairs
 
 
-def import_images(sources: Sequence[Source], library: Library) -> Imported:
+def import_images(sources: Sequence[Source], library: Library, gold: Sequence[GoldSource] = ()) -> Imported:
     """Stores every image as a PNG without metadata; nothing is stored where anything is wrong.
 
     Raises:
         StudyError: all problems at once, one a line.
     """
-    problems, pngs = list(_counting_problems(sources)), []
+    problems, pngs = list(_counting_problems(sources)), {}
     sizes: dict[str, dict[tuple[int, int], Path]] = {}
-    for source in sources:
+    for shown_with, file in _files(sources, gold):
         try:
-            image = load_image(source.file)
-            sizes.setdefault(source.prompt, {}).setdefault(image.size, source.file)
-            pngs.append(encode(image))
+            image = load_image(file)
+            sizes.setdefault(shown_with, {}).setdefault(image.size, file)
+            pngs[file] = encode(image)
         except StudyError as error:
             problems.append(str(error))
-    for prompt, found in sizes.items():
+    for shown_with, found in sizes.items():
         if len(found) > 1:
             listed = ", ".join(f"{file} {w}x{h}" for (w, h), file in found.items())
-            problems.append(f"The images of prompt {prompt!r} differ in size ({listed}): make them equal.")
+            problems.append(f"The images of {shown_with} differ in size ({listed}): make them equal.")
     if problems:
         more = [f"... and {len(problems) - MAX_PROBLEMS} more problems."] if len(problems) > MAX_PROBLEMS else []
         raise StudyError("\n".join(problems[:MAX_PROBLEMS] + more))
-    stimuli = tuple(
-        Stimulus(source.prompt, source.arm, source.file.name, library.add(png))
-        for source, png in zip(sources, pngs, strict=True)
-    )
+
+    def store(prompt: str, arm: str, file: Path) -> Stimulus:
+        return Stimulus(prompt, arm, file.name, library.add(pngs[file]))
+
+    stimuli = tuple(store(source.prompt, source.arm, source.file) for source in sources)
     arms = tuple(dict.fromkeys(source.arm for source in sources))
     prompts = {source.prompt: Prompt(source.prompt, source.category) for source in reversed(sources)}
     ordered = tuple(prompts[text] for text in dict.fromkeys(source.prompt for source in sources))
-    return Imported(arms, ordered, stimuli, *_spoil(arms, ordered, stimuli, library))
+    if not gold:
+        return Imported(arms, ordered, stimuli, *_spoil(arms, ordered, stimuli, library), golden=())
+    worse = tuple(store(pair.prompt, DEGRADED, pair.worse) for pair in gold)
+    golden = tuple(store(pair.prompt, GOLDEN, pair.better) for pair in gold)
+    return Imported(arms, ordered, stimuli, worse, tuple(s.sha256 for s in golden), golden)
+
+
+def _files(sources: Sequence[Source], gold: Sequence[GoldSource]) -> Iterable[tuple[str, Path]]:
+    """Every file, with what it is shown for: images that are shown together have one size."""
+    yield from ((f"prompt {source.prompt!r}", source.file) for source in sources)
+    for number, pair in enumerate(gold, 1):
+        yield from ((f"gold pair {number}", file) for file in (pair.better, pair.worse))
 
 
 def load_image(file: Path) -> Image.Image:
@@ -201,19 +223,37 @@ def _read(file: Path) -> str:
         raise StudyError(f"{file} cannot be read as a text file.") from None
 
 
-def _sources_from_manifest(manifest: Path, arm: str | None = None) -> list[Source]:
-    text, sources = _read(manifest), []
+def gold_from_manifest(manifest: Path) -> list[GoldSource]:
+    """A CSV or JSONL file with prompt, better and worse; files are relative to it. Raises StudyError."""
+    columns, problems, pairs = ("prompt", "better", "worse"), [], []
+    for number, row in enumerate(_rows(manifest), 1):
+        if not all(row.get(column) for column in columns):
+            problems.append(f"Entry {number} of {manifest} needs prompt, better, and worse.")
+            continue
+        prompt, *files = (str(row[column]).strip() for column in columns)
+        pairs.append(GoldSource(prompt, *(manifest.parent / file for file in files)))
+    if problems or not pairs:
+        raise StudyError("\n".join(problems) or f"{manifest} names no gold pair.")
+    return pairs
+
+
+def _rows(manifest: Path) -> list[dict]:
+    """Of a CSV or JSONL file; an entry that is none is empty."""
+    text = _read(manifest)
     try:
         if manifest.suffix.lower() == ".csv":
-            rows: list[dict] = list(csv.DictReader(io.StringIO(text)))
-        else:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            return list(csv.DictReader(io.StringIO(text)))
+        found = (json.loads(line) for line in text.splitlines() if line.strip())
+        return [row if isinstance(row, dict) else {} for row in found]
     except (ValueError, csv.Error) as error:
         raise StudyError(f"{manifest} cannot be read: {error}.") from None
-    problems = []
-    for number, row in enumerate(rows, 1):
-        of_arm = arm or (isinstance(row, dict) and row.get("arm"))
-        if not isinstance(row, dict) or not row.get("prompt") or not row.get("file") or not of_arm:
+
+
+def _sources_from_manifest(manifest: Path, arm: str | None = None) -> list[Source]:
+    problems, sources = [], []
+    for number, row in enumerate(_rows(manifest), 1):
+        of_arm = arm or row.get("arm")
+        if not row.get("prompt") or not row.get("file") or not of_arm:
             problems.append(f"Entry {number} of {manifest} needs prompt, {'' if arm else 'arm, '}and file.")
             continue
         file = manifest.parent / str(row["file"])

@@ -148,10 +148,11 @@ def _placebos(spec: StudySpec, comparisons: int, rng: random.Random) -> list[Ass
         left, right = rng.sample(copies, 2)
         id = "-".join(str(number) for number in sorted((_number(spec, left), _number(spec, right))))
         placebos.append(Assignment(0, f"same_arm:{id}", left.prompt, left, right, "same_arm"))
+    turn = rng.getrandbits(1)  # the right answers take turns: whoever clicks one side fails half of them
     for i, number in enumerate(_draw(rng, range(len(spec.degraded)), _count(shares.gold, comparisons))):
         degraded, intact = spec.degraded[number], spec.gold_of[number]
-        good = next(s for s in spec.stimuli if s.sha256 == intact and s.prompt == degraded.prompt)
-        expected = ("left", "right")[(i + rng.getrandbits(1)) % 2]
+        good = next(s for s in spec.intact if s.sha256 == intact and s.prompt == degraded.prompt)
+        expected = ("left", "right")[(i + turn) % 2]
         left, right = (good, degraded) if expected == "left" else (degraded, good)
         placebos.append(Assignment(0, f"gold:{number}", good.prompt, left, right, "gold", gold=expected))
     return placebos

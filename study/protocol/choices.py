@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from study.protocol.spec import Exclusions, Placebos, Question, Stopping
+from study.errors import StudyError
+from study.protocol.spec import DEFAULT_QUESTIONS, GOLDS, Exclusions, Gold, Placebos, Question, Stopping
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Plan:
     mode: Literal["joint", "separate", "randomised"] = "joint"
     """The questions on one screen, one pass each, or drawn for each rater."""
     question: tuple[str, ...] = ()
-    """`key=text`, one or several; the three usual ones by default."""
+    """`key:gold=text`, one or several; the three usual ones by default. `gold` says which picture of a gold pair is the
+    right answer: `intact`, `spoilt` (of "which is worse?"), or `none`, as where it is left out."""
     title: str = "Which image is better?"
     """What raters read; they never see the study's name."""
     contact: str = ""
@@ -41,6 +43,21 @@ class Plan:
 
 
 def parse_questions(texts: Sequence[str]) -> tuple[Question, ...]:
-    """From `key=text`."""
-    pairs = [text.partition("=") for text in texts]
-    return tuple(Question(key.strip(), text.strip()) for key, _, text in pairs)
+    """From `key:gold=text`; a usual question may leave its gold out, another one without has none.
+
+    Raises:
+        StudyError: `gold` is none of GOLDS.
+    """
+    return tuple(_question(text) for text in texts)
+
+
+def _question(text: str) -> Question:
+    head, _, asked = text.partition("=")
+    key, _, gold = (part.strip() for part in head.partition(":"))
+    for usual in DEFAULT_QUESTIONS:
+        if not gold and (usual.key, usual.text) == (key, asked.strip()):
+            return usual
+    known: dict[str, Gold] = {"": "none"} | {name: name for name in GOLDS}
+    if gold not in known:
+        raise StudyError(f"{text!r} has the gold {gold!r}: write {key}:intact=, {key}:spoilt= or {key}:none=.")
+    return Question(key, asked.strip(), known[gold])

@@ -13,7 +13,7 @@ Vote table, one row for each current answer:
     mode         joint | separate
     position     int, order within the rater's session
     response_ms  float, from the moment that voting opened to the answer
-    gold         expected answer of a gold pair (left | right), or ""
+    gold         right answer to this question of a gold pair (left | right), or ""
     image_left, image_right   files, relative to the export's folder
     time         UTC, ISO 8601
 

@@ -15,17 +15,26 @@ from study.errors import StudyError
 Answer = Literal["left", "tie", "right"]
 Kind = Literal["comparison", "identical", "same_arm", "repeat", "gold"]
 Mode = Literal["joint", "separate"]
+Gold = Literal["intact", "spoilt", "none"]  # which picture of a gold pair is the right answer to a question
 ANSWERS: tuple[Answer, ...] = ("left", "tie", "right")
 KINDS: tuple[Kind, ...] = ("comparison", "identical", "same_arm", "repeat", "gold")
 MODES: tuple[Mode, ...] = ("joint", "separate")
+GOLDS: tuple[Gold, ...] = ("intact", "spoilt", "none")
 FORMERLY_VISITORS = "visitors-"  # a spec that does not say its kind says it by the beginning of its name
-DEGRADED = "degraded"  # the arm of the degraded copies in gold pairs; no arm of a study may be called so
+DEGRADED = "degraded"  # the arm of the worse pictures of gold pairs; no arm of a study may be called so
+GOLDEN = "golden"  # the arm of the better pictures of the runner's own gold pairs
 
 
 @dataclass(frozen=True)
 class Question:
     key: str  # letters, digits, _ and -; what the tables call it
     text: str  # what the rater reads
+    gold: Gold = "intact"  # spoilt: of "which is worse?"; none: gold pairs do not check the answers to it
+
+    def right(self, intact: str) -> str:
+        """The right answer to a gold pair whose intact picture is on this side (left or right); "" for none."""
+        other = {"left": "right", "right": "left"}
+        return {"intact": intact, "spoilt": other.get(intact, "")}.get(self.gold, "")
 
 
 DEFAULT_QUESTIONS = (
@@ -58,7 +67,7 @@ class Placebos:
     identical: float = 0.05  # the same image on both sides
     same_arm: float = 0.0  # two copies of one arm; needs two images of a prompt and arm
     repeat: float = 0.05  # an earlier pair again, its sides flipped
-    gold: float = 0.05  # an image and a degraded copy of it: the answer is known
+    gold: float = 0.16  # an image and a degraded copy of it: the answer is known; 5 on 30 comparisons
 
     def __post_init__(self) -> None:
         for name, share in asdict(self).items():
@@ -73,14 +82,27 @@ class Exclusions:
     min_gold_pass_rate: float | None = 0.5  # [0, 1] of the answers to gold pairs
     min_median_response_ms: float | None = 500.0  # over the rater's answers
     max_identical_strict: float | None = None  # [0, 1] of the answers to identical pairs that are not a tie
+    min_attention: float | None = -1.25  # log odds of looking against blind clicks, from all check pairs together
+    max_side_run: int | None = 15  # answers in a row, to one question, for the picture on one side
 
     def __post_init__(self) -> None:
         for name in ("min_gold_pass_rate", "max_identical_strict"):
             rate = getattr(self, name)
             if rate is not None and not 0 <= rate <= 1:
                 raise StudyError(f"{name} is {rate}: choose a number from 0 to 1, or none.")
-        if self.min_median_response_ms is not None and self.min_median_response_ms < 0:
-            raise StudyError(f"min_median_response_ms is {self.min_median_response_ms}: choose 0 or more, or none.")
+        for name in ("min_median_response_ms", "max_side_run"):
+            limit = getattr(self, name)
+            if limit is not None and limit < 0:
+                raise StudyError(f"{name} is {limit}: choose 0 or more, or none.")
+
+    @classmethod
+    def written(cls, rules: Mapping[str, Any]) -> Self:
+        """Of a spec that was written: a rule that it does not name is none, whatever rules came since."""
+        return cls(**dict.fromkeys(cls.__dataclass_fields__) | dict(rules))
+
+    @classmethod
+    def none(cls) -> Self:
+        return cls.written({})
 
 
 @dataclass(frozen=True)
@@ -104,7 +126,7 @@ class StudySpec:
     arms: tuple[str, ...]  # two or more
     prompts: tuple[Prompt, ...]
     stimuli: tuple[Stimulus, ...]  # at least one for each prompt and arm
-    degraded: tuple[Stimulus, ...] = ()  # degraded copies, their arm is DEGRADED; for gold pairs
+    degraded: tuple[Stimulus, ...] = ()  # for gold pairs: degraded copies, or the worse pictures; their arm is DEGRADED
     gold_of: tuple[str, ...] = ()  # sha256 of the intact image of each of `degraded`
     questions: tuple[Question, ...] = DEFAULT_QUESTIONS
     seed: int = 0
@@ -121,6 +143,9 @@ class StudySpec:
     abandoned_after_minutes: int = 120  # without a request, at most; then the rater's open pairs go to others
     full_url: str = ""  # where a crowd platform wants those back for whom there is no place
     kind: Literal["designed", "visitor"] = "designed"  # visitor: one pair that somebody chose who had seen its names
+    golden: tuple[
+        Stimulus, ...
+    ] = ()  # intact images that are no arm's: the runner's own gold pairs; their arm is GOLDEN
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -138,8 +163,9 @@ class StudySpec:
             yield f"The kind is {self.kind!r}: a study is designed, or it is the one pair that a visitor chose."
         if len(self.arms) < 2:
             yield "A study compares at least two arms."
-        if DEGRADED in self.arms or not all(arm.strip() for arm in self.arms):
-            yield f"An arm has no name, or the reserved name {DEGRADED!r}: choose another."
+        reserved = {DEGRADED, *(s.arm for s in self.golden)}
+        if reserved & set(self.arms) or not all(arm.strip() for arm in self.arms):
+            yield f"An arm has no name, or a reserved one ({', '.join(sorted(reserved))}): choose another."
         for what, names in (
             ("arm", self.arms),
             ("prompt", [prompt.text for prompt in self.prompts]),
@@ -153,6 +179,8 @@ class StudySpec:
         for question in self.questions:
             if not question.key.replace("-", "").replace("_", "").isalnum() or not question.text.strip():
                 yield f"The question {question.key!r} needs a key of letters, digits, _ and -, and a text."
+            if question.gold not in GOLDS:
+                yield f"The gold of question {question.key!r} is {question.gold!r}: choose intact, spoilt or none."
         if self.stopping.rule == "e-value" and len(self.arms) > 2:
             yield "Stopping on an e-value is for two arms: compare two, or let the quota stop the study."
         if self.stopping.question and self.stopping.question not in {question.key for question in self.questions}:
@@ -188,13 +216,33 @@ class StudySpec:
             yield "Same-arm pairs need two images of one prompt and arm: add seeds, or set their share to 0."
         if self.placebos.gold and not self.degraded:
             yield "Gold pairs need degraded copies: make the study with `study create`, or set their share to 0."
-        if len(self.gold_of) != len(self.degraded) or set(self.gold_of) - {s.sha256 for s in self.stimuli}:
+        if len(self.gold_of) != len(self.degraded) or set(self.gold_of) - {s.sha256 for s in self.intact}:
             yield "Each degraded copy needs the hash of its intact image."
 
     @property
     def by_visitor(self) -> bool:
         """One pair that a visitor chose, having seen it with its names: apart from every designed study."""
         return self.kind == "visitor"
+
+    @property
+    def intact(self) -> tuple[Stimulus, ...]:
+        return (*self.stimuli, *self.golden)
+
+    @property
+    def images(self) -> tuple[Stimulus, ...]:
+        """Everything that raters may see, in the order in which it is stored."""
+        return (*self.stimuli, *self.degraded, *self.golden)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a runner may have meant otherwise, a sentence each."""
+        free = [question.key for question in self.questions if question.gold == "none"]
+        if not free or not self.placebos.gold:
+            return ()
+        return (
+            f"Gold pairs do not check the answers to {', '.join(free)}. If one picture of them is the right answer, "
+            f"say which: {free[0]}:intact=... for the good one, {free[0]}:spoilt=... where the worse one is asked for.",
+        )
 
     @cached_property
     def copies(self) -> dict[tuple[str, str], tuple[Stimulus, ...]]:
@@ -209,7 +257,8 @@ class StudySpec:
         return tuple(combinations(self.arms, 2))
 
     def category(self, prompt: str) -> str:
-        return next(known.category for known in self.prompts if known.text == prompt)
+        """ "" for the prompt of an own gold pair."""
+        return next((known.category for known in self.prompts if known.text == prompt), "")
 
     @cached_property
     def text(self) -> str:
@@ -239,11 +288,12 @@ class StudySpec:
             "prompts": lambda rows: tuple(Prompt(**row) for row in rows),
             "stimuli": lambda rows: tuple(Stimulus(**row) for row in rows),
             "degraded": lambda rows: tuple(Stimulus(**row) for row in rows),
+            "golden": lambda rows: tuple(Stimulus(**row) for row in rows),
             "questions": lambda rows: tuple(Question(**row) for row in rows),
             "arms": tuple,
             "gold_of": tuple,
             "placebos": lambda row: Placebos(**row),
-            "exclusions": lambda row: Exclusions(**row),
+            "exclusions": Exclusions.written,
             "stopping": lambda row: Stopping(**row),
         }
         try:

@@ -26,7 +26,7 @@ def export_study(database: Database, library: Library, study: StudyInfo, out: Pa
         table.to_csv(out / f"{name}.csv", index=False)
         table.to_json(out / f"{name}.json", orient="records", indent=1)
     (out / "images").mkdir(exist_ok=True)
-    for sha256 in {s.sha256 for s in (*study.spec.stimuli, *study.spec.degraded)}:
+    for sha256 in {s.sha256 for s in study.spec.images}:
         shutil.copyfile(library.path(sha256), out / image_name(sha256))
     return tables
 

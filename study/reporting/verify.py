@@ -27,7 +27,7 @@ def verify_export(folder: Path) -> Verification:
     """Recomputes every hash from the export alone, and the votes from their revisions."""
     tables = read_export(folder)
     problems = [*_chain_problems(tables), *_vote_problems(tables), *_rater_problems(tables)]
-    hashes = {s.sha256 for s in (*tables.spec.stimuli, *tables.spec.degraded)}
+    hashes = {s.sha256 for s in tables.spec.images}
     for sha256 in sorted(hashes):
         file = folder / image_name(sha256)
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
@@ -68,7 +68,7 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
         for key, r in latest.items()
     }
     columns = ["rater", "pair", "kind", "answer", "response_ms", "image_left", "image_right", "time"]
-    arms = {(s.prompt, s.arm, image_name(s.sha256)) for s in (*tables.spec.stimuli, *tables.spec.degraded)}
+    arms = {(s.prompt, s.arm, image_name(s.sha256)) for s in tables.spec.images}
     pairs = {(r["rater"], r["assignment"]): r["pair"] for r in votes}
     categories = {prompt.text: prompt.category for prompt in tables.spec.prompts}
     seen = set()
@@ -79,7 +79,7 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
         shown = {(row["prompt"], row["left"], row["image_left"]), (row["prompt"], row["right"], row["image_right"])}
         if not shown <= arms:
             yield f"Assignment {key[0]} names an arm that its images are not of."
-        if row["category"] != categories.get(row["prompt"]) or not _follows(row, tables.spec, pairs):
+        if row["category"] != categories.get(row["prompt"], "") or not _follows(row, tables.spec, pairs):
             yield f"Assignment {key[0]} has another category, mode, expected answer or first showing than it had."
         seen.add(key)
     for assignment, question in sorted(written.keys() - seen):
@@ -103,11 +103,11 @@ def _rater_problems(tables: Tables) -> Iterable[str]:
 
 def _follows(row: Mapping[str, Any], spec: StudySpec, pairs: Mapping[tuple[str, str], str]) -> bool:
     """What the hashes do not cover of a row, since the spec and the other rows say it."""
-    expected = {"left": row["right"], "right": row["left"]}.get(row["gold"]) if row["kind"] == "gold" else DEGRADED
+    intact = "left" if row["right"] == DEGRADED else "right"
+    right = {question.key: question.right(intact) for question in spec.questions}
     first = pairs.get((row["rater"], row["repeat_of"])) if row["kind"] == "repeat" else row["pair"]
     return (
         row["mode"] in (MODES if spec.mode == "randomised" else (spec.mode,))
-        and (row["kind"] == "gold" or row["gold"] == "")
-        and expected == DEGRADED
+        and row["gold"] == (right.get(row["question"]) if row["kind"] == "gold" else "")
         and first == row["pair"]
     )

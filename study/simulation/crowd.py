@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
-from study.protocol.spec import DEGRADED
+from study.protocol.spec import DEGRADED, GOLDEN
 
 SYMBOLS = np.array(["left", "tie", "right"])
-WEAK = -4.0  # log strength of a degraded copy in a gold pair
+WEAK = -8.0  # log strength of a degraded copy in a gold pair: nobody who looks takes it for the picture
 ALIKE = 1.5  # pictures of one arm, or one picture twice, are called a tie so much more often (log odds)
 
 
@@ -105,7 +105,7 @@ def _log_odds(
     design: pd.DataFrame, world: World, rater: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log odds of left and the log tie weight, `[n]` each."""
-    names = pd.Index([*world.strengths, DEGRADED])
+    names = pd.Index([*world.strengths, DEGRADED, GOLDEN])
     prompt = pd.factorize(design["prompt"])[0]
     left, right = (names.get_indexer(design[side]) for side in ("left", "right"))
     people, prompts, k = int(rater.max()) + 1, int(prompt.max()) + 1, len(world.strengths)
@@ -116,6 +116,7 @@ def _log_odds(
     ]
     suits = world.prompt_sd * spread * rng.standard_normal((prompts, k + 1))
     side = world.side + world.side_sd * rng.standard_normal(people)
+    taste, suits = (np.pad(table, ((0, 0), (0, 1))) for table in (taste, suits))  # GOLDEN: as an average arm
     worth = [taste[rater, arm] + suits[prompt, arm] for arm in (left, right)]
     tie = world.tie + world.tie_sd * rng.standard_normal(people)
     return worth[0] - worth[1] + side[rater], tie[rater] + ALIKE * (left == right)

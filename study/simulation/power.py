@@ -179,8 +179,8 @@ def design(spec: StudySpec, raters: int) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=columns)
     categories = {prompt.text: prompt.category for prompt in spec.prompts}
-    table = table.assign(category=table["prompt"].map(categories), time="")
-    asked = [table.assign(question=question.key) for question in spec.questions]
+    table = table.assign(category=table["prompt"].map(categories).fillna(""), time="")
+    asked = [table.assign(question=q.key, gold=table["gold"].map(q.right)) for q in spec.questions]
     return pd.concat(asked, ignore_index=True).sort_values(["rater", "position"], kind="stable", ignore_index=True)
 
 

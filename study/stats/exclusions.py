@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 
 from study.protocol.spec import Exclusions
+from study.stats.attention import attention
 
 RULES = {
     "min_gold_pass_rate": "passed fewer than {limit:.0%} of the gold pairs",
     "min_median_response_ms": "took less than {limit:g} ms for half of the answers",
     "max_identical_strict": "saw a difference in more than {limit:.0%} of the identical pairs",
+    "min_attention": "answered the checks as blind clicks would (log odds of looking below {limit:g})",
+    "max_side_run": "chose the picture on one side more than {limit:g} times in a row",
 }
 
 
@@ -43,36 +46,46 @@ class Flow:
 def exclude(answers: pd.DataFrame, rules: Exclusions) -> tuple[pd.DataFrame, Flow]:
     """The answers of raters who broke no rule, and the flow.
 
-    A rater without gold pairs (or identical pairs) cannot break the rule on them.
+    A rater without checks of a kind cannot break the rule on them.
     """
     by_rater = _behaviour(answers)
-    broken = [
-        _rule("min_gold_pass_rate", rules.min_gold_pass_rate, by_rater["gold"], below=True),
-        _rule("min_median_response_ms", rules.min_median_response_ms, by_rater["response"], below=True),
-        _rule("max_identical_strict", rules.max_identical_strict, by_rater["strict"], below=False),
-    ]
-    found = tuple(rule for rule in broken if rule)
+    found = tuple(_rule(name, limit, by_rater[name]) for name in RULES if (limit := getattr(rules, name)) is not None)
     out = sorted({rater for rule in found for rater in rule.broken_by})
     kept = answers[~answers["rater"].isin(out)]
     return kept, Flow(tuple(sorted(by_rater.index)), len(answers), found, tuple(out), len(kept))
 
 
 def _behaviour(answers: pd.DataFrame) -> pd.DataFrame:
-    """By rater: share of gold pairs passed, of identical pairs not called a tie (`nan` without any), median ms."""
-    gold, same = answers["kind"] == "gold", answers["kind"] == "identical"
+    """By rater, a column for each rule: what it limits (`nan` without checks of the kind)."""
+    checked, same = answers["gold"].fillna("") != "", answers["kind"] == "identical"
     marks = pd.DataFrame(
         {
             "rater": answers["rater"],
-            "gold": np.where(gold, answers["answer"] == answers["gold"], np.nan),
-            "strict": np.where(same, answers["answer"] != "tie", np.nan),
+            "min_gold_pass_rate": np.where(checked, answers["answer"] == answers["gold"], np.nan),
+            "max_identical_strict": np.where(same, answers["answer"] != "tie", np.nan),
         }
     )
-    means = marks.groupby("rater")[["gold", "strict"]].mean()
-    return means.assign(response=answers.groupby("rater")["response_ms"].median())
+    return (
+        marks.groupby("rater")
+        .mean()
+        .assign(
+            min_median_response_ms=answers.groupby("rater")["response_ms"].median(),
+            min_attention=attention(answers),
+            max_side_run=_side_runs(answers),
+        )
+    )
 
 
-def _rule(name: str, limit: float | None, values: pd.Series, below: bool) -> Rule | None:
-    if limit is None:
-        return None
-    broken = values.index[values < limit] if below else values.index[values > limit]
+def _side_runs(answers: pd.DataFrame) -> pd.Series:
+    """By rater: most answers in a row for one side, to one question."""
+    rows = answers.sort_values(["rater", "question", "position"], kind="stable", ignore_index=True)
+    given = rows[["rater", "question", "answer"]]
+    run = (given != given.shift()).any(axis=1).cumsum()
+    sided = rows["answer"] != "tie"
+    lengths = rows[sided].groupby(["rater", run[sided]]).size()
+    return lengths.groupby("rater").max().reindex(answers["rater"].unique(), fill_value=0)
+
+
+def _rule(name: str, limit: float, values: pd.Series) -> Rule:
+    broken = values.index[values < limit] if name.startswith("min") else values.index[values > limit]
     return Rule(name, float(limit), tuple(sorted(map(str, broken))))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import StudyError
-from study.images.importing import Source, import_images, sources_from_folders, sources_from_manifest
+from study.images.importing import GoldSource, Source, import_images, sources_from_folders, sources_from_manifest
 from study.protocol.spec import StudySpec
 from study.store.store import Store
 from study.store.studies import StudyInfo, create_study, list_studies
@@ -15,14 +15,19 @@ MAX_UNPACKED = 4 * 2**30  # bytes of all files in an archive
 MAX_FILES = 50_000
 
 
-def make_study(store: Store, name: str, sources: Sequence[Source], **changes: Any) -> StudyInfo:
+def make_study(
+    store: Store, name: str, sources: Sequence[Source], gold: Sequence[GoldSource] = (), **changes: Any
+) -> StudyInfo:
     """Stores the images and creates the study; `changes` are fields of the spec.
+
+    Args:
+        gold: own gold pairs, instead of degraded copies.
 
     Raises:
         StudyError: the name is taken, something is wrong with the images (all of it at once), or with the spec.
     """
     check_name(store, name)
-    images = import_images(sources, store.library)
+    images = import_images(sources, store.library, gold)
     spec = StudySpec(
         name=name,
         arms=images.arms,
@@ -30,6 +35,7 @@ def make_study(store: Store, name: str, sources: Sequence[Source], **changes: An
         stimuli=images.stimuli,
         degraded=images.degraded,
         gold_of=images.gold_of,
+        golden=images.golden,
         **changes,
     )
     return create_study(store.database, spec)

@@ -81,6 +81,7 @@ def _given(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
 def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> Iterable[tuple]:
     left, right = aliased(StoredStimulus), aliased(StoredStimulus)
     passes = {question.key: i for i, question in enumerate(study.spec.questions)}
+    asked = {question.key: question for question in study.spec.questions}
     lengths: dict[str, int] = {}
     of_study = select(StoredAssignment.rater_id).join(Rater).where(Rater.study_id == study.id)
     for who in session.scalars(of_study):
@@ -114,7 +115,7 @@ def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> 
             by.mode,
             past + shown.position,
             float(vote.response_ms),
-            shown.gold,
+            asked[vote.question].right(shown.gold),
             image_name(of_left.sha256),
             image_name(of_right.sha256),
             _iso(vote.time),

@@ -242,7 +242,7 @@ def _handed_out(session: Session, study: StudyInfo, rater: Rater) -> tuple[Assig
 
 def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence[Assignment]) -> None:
     stored = session.scalars(select(StoredStimulus).where(StoredStimulus.study_id == study.id).order_by("id"))
-    ids = dict(zip((*study.spec.stimuli, *study.spec.degraded), (s.id for s in stored), strict=True))
+    ids = dict(zip(study.spec.images, (s.id for s in stored), strict=True))
     pairs = _pair_ids(session, study, assignments)
     names = {a.position: secrets.token_hex(8) for a in assignments}
 

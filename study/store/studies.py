@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from study.errors import StudyError
 from study.protocol.balanced import comparisons, rater_count
-from study.protocol.spec import DEGRADED, StudySpec
+from study.protocol.spec import StudySpec
 from study.store.database import Database
 from study.store.tables import Arm, Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
 
@@ -201,7 +201,7 @@ def _insert(session: Session, spec: StudySpec, version: int, reason: str) -> Stu
     )
     session.add(row)
     session.flush()
-    arms = {name: Arm(study_id=row.id, name=name) for name in (*spec.arms, DEGRADED)}
+    arms = {name: Arm(study_id=row.id, name=name) for name in {s.arm: None for s in spec.images}}
     session.add_all(arms.values())
     session.flush()
     session.add_all(
@@ -213,7 +213,7 @@ def _insert(session: Session, spec: StudySpec, version: int, reason: str) -> Stu
             file=s.file,
             sha256=s.sha256,
         )
-        for s in (*spec.stimuli, *spec.degraded)
+        for s in spec.images
     )
     session.flush()
     return info(row, spec.name)

@@ -78,7 +78,7 @@ def open_pair(store: Store, prompt: str, pictures: Mapping[str, Image.Image], ba
         raters_per_pair=MOST_RATERS,
         pairs_per_rater=1,
         placebos=Placebos(0, 0, 0, 0),
-        exclusions=Exclusions(None, None, None),
+        exclusions=Exclusions.none(),
         title="Which picture is better?",
         completion_url=back,
         kind="visitor",

@@ -101,7 +101,7 @@ def test_results_are_the_win_rates_of_every_arm(studies, store):
     (study,) = list_studies(store.database)
     nothing = studies.found()
     assert (nothing.raters, nothing.answers) == (0, 0)
-    prefers = {s.sha256: s.arm for s in (*study.spec.stimuli, *study.spec.degraded)}
+    prefers = {s.sha256: s.arm for s in study.spec.images}
 
     def favourite(screen) -> str:
         with store.database.read() as session:

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from sqlalchemy import create_engine, text
 
 from study.images.importing import import_images, sources_from_folders
-from study.protocol.spec import Placebos, StudySpec
+from study.protocol.spec import Exclusions, Placebos, StudySpec
 from study.store.store import Store
 from study.store.studies import StudyInfo, create_study
 
@@ -120,7 +120,12 @@ def make_study(folders) -> Callable[..., StudyInfo]:
     def make(store: Store, name: str = "toy", **changes) -> StudyInfo:
         arms = {arm: folders / arm for arm in ("secretarmone", "secretarmtwo")}
         images = import_images(sources_from_folders(arms, folders / "prompts.txt"), store.library)
-        values = {"raters_per_pair": 2, "pairs_per_rater": 4, "placebos": Placebos(0.25, 0, 0.25, 0.25)}
+        values = {
+            "raters_per_pair": 2,
+            "pairs_per_rater": 4,
+            "placebos": Placebos(0.25, 0, 0.25, 0.25),
+            "exclusions": Exclusions(min_attention=None),  # raters of tests click blindly
+        }
         spec = StudySpec(
             name, images.arms, images.prompts, images.stimuli, images.degraded, images.gold_of, **(values | changes)
         )

@@ -38,7 +38,19 @@ def run(monkeypatch, capsys, tmp_path):
 @pytest.fixture
 def created(run, folders) -> str:
     arms = [f"{name}={folders / f'secretarm{name}'}" for name in ("one", "two")]
-    return run("create", "--name", "toy", "--arms", *arms, "--prompts", folders / "prompts.txt", "--pairs-per-rater", 8)
+    return run(
+        "create",
+        "--name",
+        "toy",
+        "--arms",
+        *arms,
+        "--prompts",
+        folders / "prompts.txt",
+        "--pairs-per-rater",
+        8,
+        "--exclusions.min-attention",
+        None,
+    )
 
 
 def test_from_folders_to_a_verified_report(run, created, tmp_path):

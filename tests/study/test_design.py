@@ -130,7 +130,7 @@ def test_leftover_pairs_are_shown_instead_of_the_block():
     ("changes", "words"),
     [
         ({"arms": ("arm0",)}, "at least two arms"),
-        ({"arms": ("arm0", "degraded")}, "reserved name"),
+        ({"arms": ("arm0", "degraded")}, "reserved one"),
         ({"arms": ("arm0", "arm1", "arm2")}, "equally many images"),
         ({"name": "a b"}, "letters, digits"),
         ({"questions": ()}, "at least one question"),

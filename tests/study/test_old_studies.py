@@ -7,17 +7,20 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
-from study.protocol.spec import Placebos, StudySpec
+from study.protocol.spec import Exclusions, Placebos, StudySpec
 from study.store.store import Store
 from study.store.studies import find_study, list_studies
 from tests.study.specs import make_spec
 
 MIGRATIONS = "study/migrations"
-SINCE = ("kind", "full_url")  # fields that specs of the first version do not have
+SINCE = ("kind", "full_url", "golden")  # fields that specs of the first version do not have
+RULES = ("min_attention", "max_side_run")  # of exclusion, that they do not have
 
 
 def first_version(spec: StudySpec) -> str:
     values = {name: value for name, value in asdict(spec).items() if name not in SINCE}
+    values["exclusions"] = {name: limit for name, limit in values["exclusions"].items() if name not in RULES}
+    values["questions"] = [{"key": question.key, "text": question.text} for question in spec.questions]
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -47,7 +50,14 @@ def test_a_spec_that_was_read_keeps_its_bytes_and_its_hash():
     assert spec.to_json() == old
     assert spec.hash != make_spec().hash
     assert StudySpec.from_json(spec.to_json()).hash == spec.hash
-    assert replace(spec, seed=1).hash == make_spec(seed=1).hash
+    assert replace(spec, seed=1, exclusions=Exclusions()).hash == make_spec(seed=1).hash
+
+
+def test_a_rule_that_an_old_spec_does_not_name_is_none():
+    spec = StudySpec.from_json(first_version(make_spec()))
+    assert {name: getattr(spec.exclusions, name) for name in RULES} == dict.fromkeys(RULES)
+    assert spec.exclusions.min_gold_pass_rate == 0.5
+    assert {question.gold for question in spec.questions} == {"intact"}
 
 
 def test_an_old_database_opens_and_its_studies_have_their_kinds(tmp_path):

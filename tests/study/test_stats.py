@@ -1,5 +1,7 @@
 """The statistics against other programs, published figures, closed forms and identities."""
 
+from dataclasses import replace
+
 import evalica
 import numpy as np
 import pandas as pd
@@ -413,14 +415,14 @@ def test_exclusions_are_counted_by_rule_and_rater():
         [("blind", 9, "a", "degraded", "right"), ("good", 9, "a", "degraded", "left")], kind="gold", gold="left"
     )
     answers = pd.concat([good, fast, gold], ignore_index=True)
-    kept, flow = exclude(answers, Exclusions(0.5, 500.0, None))
+    kept, flow = exclude(answers, replace(Exclusions.none(), min_gold_pass_rate=0.5, min_median_response_ms=500.0))
     assert {rule.name: rule.broken_by for rule in flow.rules} == {
         "min_gold_pass_rate": ("blind",),
         "min_median_response_ms": ("fast",),
     }
     assert flow.excluded == ("blind", "fast")
     assert set(kept["rater"]) == {"good"}
-    assert exclude(answers, Exclusions(None, None, None))[1].excluded == ()
+    assert exclude(answers, Exclusions.none())[1].excluded == ()
 
 
 # Looking at any time

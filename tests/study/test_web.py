@@ -140,7 +140,7 @@ def secrets_of(store: Store, study, folders: Path) -> set[str]:
     """Names, paths, and hashes of the originals and of what is stored."""
     originals = [file.read_bytes() for arm in study.spec.arms for file in (folders / arm).iterdir()]
     hashes = {hashlib.new(kind, data).hexdigest() for data in originals for kind in ("md5", "sha1", "sha256")}
-    stored = {s.sha256 for s in (*study.spec.stimuli, *study.spec.degraded)}
+    stored = {s.sha256 for s in study.spec.images}
     return {*SECRETS, *hashes, *stored, study.spec.hash, study.secret, str(store.library.folder), str(folders)}
 
 
