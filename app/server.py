@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse
 
 from app.admin.access import add_admin
 from app.engine.services import Services
+from app.look.styles import style_css
 from app.look.theme import CSS, THEME
 from app.settings import ServerSettings
 from app.studies.ready import Studies, studies_or_exit
@@ -24,6 +25,7 @@ from study.web import create_app
 LOOK: dict[str, Any] = {
     "theme": THEME,
     "css_paths": CSS,
+    "css": style_css(),
     "ssr_mode": False,
     "run_history": False,
     "footer_links": ["api", "settings"],

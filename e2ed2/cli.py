@@ -5,9 +5,13 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from e2ed2.inference.request import Request
+    from e2ed2.models.base import TextEncoder
 
 from e2ed2.errors import STOPPED_EARLY, UserError, exit_on_user_error
 
@@ -97,6 +101,10 @@ class Sample:
     seed: int = 0
     """Of the first picture of each prompt; the next have the seeds that follow."""
     count: int = 1
+    style: str = ""
+    """Of prompts that name none: noto, twemoji, flat, fluent, openmoji, emojione or "by seed"; flat by default."""
+    exactly: bool = False
+    """Give the model the prompts as they are; else each is read as one of the captions that the model knows."""
     out: Path = Path("samples")
     device: str = ""
     """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
@@ -108,12 +116,12 @@ def sample_command(arguments: list[str]) -> None:
     options = tyro.cli(Sample, prog="python -m e2ed2 sample", args=arguments)
     if options.count < 1:
         raise UserError(f"A count of {options.count} paints nothing: choose at least 1.")
-    first = [Request(prompt, options.model, options.steps, options.seed) for prompt in options.prompt]
-    jobs = [replace(settings, seed=options.seed + i) for settings in first for i in range(options.count)]
-    pipeline = load(options.model, device=options.device)
+    if options.exactly and options.style:
+        raise UserError("--style is for prompts that are read: leave it out, or leave out --exactly.")
     for prompt in options.prompt:
-        for note in pipeline.text_encoder.notes(prompt):
-            print(note, file=sys.stderr)
+        Request(prompt, options.model, options.steps, options.seed)  # mistakes are told before anything is loaded
+    pipeline = load(options.model, device=options.device)
+    jobs = [job for prompt in options.prompt for job in sample_jobs(options, prompt, pipeline.text_encoder)]
     options.out.mkdir(parents=True, exist_ok=True)
     for settings in jobs:
         image = paint(pipeline, settings)
@@ -123,6 +131,28 @@ def sample_command(arguments: list[str]) -> None:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         _record(options.out / "manifest.jsonl", asdict(settings) | {"file": file.name, "sha256": sha256})
         print(file)
+
+
+def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list["Request"]:
+    """One for each picture; what the prompt is read as, and what of it is not read, is noted on stderr."""
+    from e2ed2.inference.request import Request, model_path
+    from e2ed2.reading.captions import captions_of, read, said
+
+    seeds = range(options.seed, options.seed + options.count)
+    reading = None if options.exactly else read(prompt, model_path(options.model), encoder)
+    if options.style and reading is None:
+        raise UserError(f"{options.model} has not learned these styles: leave --style out.")
+    captions = captions_of(reading, seeds, options.style) if reading else [""] * len(seeds)
+    notes = encoder.notes(prompt)
+    if any(captions):
+        notes.append(f"“{prompt}” is read as: {'; '.join(dict.fromkeys(captions))}")
+    elif reading:
+        notes.append(said(reading))
+    print(*notes, sep="\n", end="\n" * bool(notes), file=sys.stderr)
+    return [
+        Request(prompt, options.model, options.steps, seed, caption)
+        for seed, caption in zip(seeds, captions, strict=True)
+    ]
 
 
 def _record(manifest: Path, row: dict[str, Any]) -> None:

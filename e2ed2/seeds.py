@@ -25,6 +25,8 @@ PURPOSES = (
     "decoded window",  # of the latents
     "judged square",  # of the decoded window
     "discriminator noise",
+    "reading",  # which of the likely names a prompt is read as
+    "style",  # which artist's, where none is asked for
 )
 
 

@@ -18,6 +18,7 @@ DISTRIBUTIONS = {
     "resvg_py": "resvg-py",
     "torch_fidelity": "torch-fidelity",
     "axe_playwright_python": "axe-playwright-python",
+    "spellchecker": "pyspellchecker",
 }
 
 
@@ -45,7 +46,7 @@ def packages(*parts: str) -> set[str]:
 
 # Rooms from the ground up: each imports only rooms that stand before it. Those that every room may use come first.
 FLOORS = {
-    "e2ed2": "errors assets files seeds types diffusion models losses data objectives inference training "
+    "e2ed2": "errors assets files seeds types diffusion models losses data reading objectives inference training "
     "evaluation.features evaluation.metrics evaluation evaluation.experiments evaluation.report cli __main__",
     "study": "errors protocol images store migrations stats stopping reporting simulation web cli __main__",
     "app": "errors settings look engine pages pages.about pages.generate pages.compare pages.trajectory pages.training "

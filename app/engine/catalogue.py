@@ -17,7 +17,7 @@ from e2ed2.models.base import Codec, TextEncoder
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec, load_denoiser
 
-FAVOURITES = ("energy", "l2-lpips-gan", "l2-lpips")
+FAVOURITES = ("lpips", "l2-lpips-gan", "energy", "l2-lpips")  # what is read is recognised most often in the first's
 OWN = "own"  # a visitor's finished training is the model `own/<name>`
 
 

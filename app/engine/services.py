@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,18 +18,19 @@ from PIL import Image
 from app.engine.catalogue import Models
 from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started, Waiting
 from app.engine.queue import Turns
+from app.engine.wording import USUAL, Wording
 from app.errors import ForgedError, StoppedError
-from e2ed2.data.emoji import Concepts, Near, bundled_words
+from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.errors import UserError
 from e2ed2.inference.request import MAX_COUNT, MAX_SEED, STEPS, Request, paint
 from e2ed2.models.minilm import between
+from e2ed2.reading.captions import readable
+from e2ed2.reading.reader import Reader, Reading, load_head
 from e2ed2.types import TrajectoryStep
 
 FRESH_SEEDS = 1_000_000  # six digits at most: easy to read out and to type again
 NO_MODELS = "There is no model yet: train one with `python -m e2ed2 train`, then load this page again."
-# Of 100 descriptions in visitors' own words, 4 are farther than this from every name and keyword; of 16 prompts about
-# something else ("linear algebra", "my grandmother"), 10 are.
-FAR = 0.5
+FAR = 0.5  # cosine of a prompt to the nearest caption that a visitor's model learned
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +63,20 @@ class Services:
             with contextlib.suppress(UserError):  # whoever asks for it sees why
                 if name := self.models.favourite():
                     self.models.load(name)
-                    self.far("", name)
+                    self.reader("cat")  # English words are read from disk, too
 
         threading.Thread(target=load, name="warm up", daemon=True).start()
 
-    def plan(self, prompt: object, model: object, steps: object, seed: object, count: object = 1) -> list[Request]:
-        """One entry for each picture, with the seeds seed, seed + 1, ...
+    def plan(
+        self,
+        prompt: object,
+        model: object,
+        steps: object,
+        seed: object,
+        count: object = 1,
+        wording: Wording = USUAL,
+    ) -> list[Request]:
+        """One entry for each picture, with the seeds seed, seed + 1, ... and what the prompt is read as.
 
         Raises:
             UserError: a visitor can correct it.
@@ -85,7 +94,24 @@ class Services:
         last = MAX_SEED - int(count) + 1
         if not whole(seed, 0, last):
             raise UserError(f"The seed must be a whole number from 0 to {last}.")
-        return [Request(prompt, model, int(steps), int(seed) + offset) for offset in range(int(count))]
+        seeds = [int(seed) + offset for offset in range(int(count))]
+        first = Request(prompt, model, int(steps), seeds[0])  # a prompt that is empty or too long is not read
+        captions = wording.captions(self.read(prompt, model, wording), seeds)
+        return [replace(first, seed=one, caption=text) for one, text in zip(seeds, captions, strict=True)]
+
+    def read(self, prompt: str, model: str, wording: Wording = USUAL) -> Reading | None:
+        """What a prompt may mean; None where the model knows no names, or is given the prompt's own words.
+
+        Raises ForgedError: the name that it is to be read as is not known.
+        """
+        if wording.exactly or not self.readable(model):
+            return None
+        if wording.read_as and wording.read_as not in self.reader.names:
+            raise ForgedError("read_as must be a name that the models know.")
+        return self.reader(prompt)
+
+    def readable(self, model: str) -> bool:
+        return readable(self.models.folders()[model])
 
     def known(self, model: object) -> str:
         names = self.models.names()
@@ -155,22 +181,28 @@ class Services:
             return [Look(step.t, pipeline.image(step.noisy), pipeline.image(step.clean)) for step in steps]
 
     def blend(self, request: Request, other: str, share: float) -> Image.Image:
-        """A picture of a point between two prompts; the ends are the prompts' own pictures."""
+        """A picture of a point between what the model is given for a request and other words; the ends are theirs."""
         pipeline = self.models.load(request.model)
         with self.turns.take():
-            text = between(*(pipeline.text_encoder([words.strip()]) for words in (request.prompt, other)), share)
+            text = between(*(pipeline.text_encoder([words.strip()]) for words in (request.words, other)), share)
             return pipeline.sample(text, request.steps, torch.Generator().manual_seed(request.seed))
 
     @cached_property
     def bundled(self) -> Concepts:
         return Concepts(bundled_words(), self.models.encoder())
 
-    def far(self, prompt: str, model: str) -> list[Near]:
+    @cached_property
+    def reader(self) -> Reader:
+        return Reader(load_head(), self.bundled)
+
+    def far(self, prompt: str, model: str) -> list[str]:
         """The known things that are nearest to a prompt that is far from all of them; empty where it is not."""
         captions = self.models.captions(model)
-        own = None if captions is None else Concepts({text: text for text in captions}, self.models.encoder())
-        nearest = (own or self.bundled).nearest(prompt)
-        return nearest if nearest and nearest[0].similarity < FAR else []
+        if captions is None:
+            reading = self.reader(prompt)
+            return [] if reading.candidates else list(reading.nearest)
+        nearest = Concepts({text: text for text in captions}, self.models.encoder()).nearest(prompt)
+        return [one.name for one in nearest] if nearest and nearest[0].similarity < FAR else []
 
     @contextlib.contextmanager
     def stoppable(self, session: str | None) -> Generator[threading.Event]:

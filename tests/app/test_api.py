@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 from app.settings import settings_or_exit
 
@@ -18,12 +19,13 @@ def picture_files(gallery: list) -> list[str]:
 
 
 def generated(*values: object) -> None:
-    pictures, line, seed, link, file = values
+    pictures, line, seed, link, file, read = values
     assert len(picture_files(pictures)) == 2
     assert "2 pictures" in line
     assert seed == 7
     assert "prompt=" in link
     assert file.endswith(".zip")
+    assert read == "Read as: **red apple**, flat style."
 
 
 def compared(*values: object) -> None:
@@ -133,10 +135,27 @@ def test_what_can_be_asked_is_answered(client, endpoint):
 
 @pytest.mark.parametrize("prompt", ["linear algebra", "quantum field theory"])
 def test_a_prompt_far_from_everything_is_answered_with_pictures_too(client, prompt):
-    pictures, line, _, _, file = client.predict(prompt, "l2", 2, 7, False, 1, api_name="/generate")
-    assert "far from what" in line
+    pictures, _, _, link, file, read = client.predict(prompt, "l2", 2, 7, False, 1, api_name="/generate")
+    assert read.startswith("Not read: this is far from all that the models know")
+    assert "exactly=1" in link
     assert len(picture_files(pictures)) == 1
     assert file.endswith(".png")
+    settings = Image.open(file).text
+    assert (settings["prompt"], settings["caption"]) == (prompt, "")
+
+
+def test_a_prompt_is_read_as_a_client_wants(client):
+    def asked(*wanted: object) -> tuple[str, str]:
+        *_, file, read = client.predict("kitty", "l2", 1, 7, False, 1, True, *wanted, api_name="/generate")
+        return Image.open(file).text["caption"], read
+
+    assert asked() == ("cat, flat style", "Read as: **cat**, flat style.")
+    assert asked("noto") == ("cat, noto style", "Read as: **cat**, noto style.")
+    assert asked("noto", False, "tiger") == ("tiger, noto style", "Read as: **tiger**, noto style.")
+    assert asked("flat", True) == ("", "")
+    for forged in (("cubist",), ("flat", "yes"), ("flat", False, "quarks")):
+        with pytest.raises(AppError, match=r"style must|exactly must|read_as must"):
+            asked(*forged)
 
 
 def test_what_of_a_prompt_has_no_effect_is_said(client):

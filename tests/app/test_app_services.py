@@ -23,16 +23,20 @@ from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started
 from app.engine.queue import Turns
 from app.engine.services import Services
 from app.engine.trainings import State, Trainings, sentence
+from app.engine.wording import Wording, wording
 from app.errors import ForgedError
 from app.pages.generate.progress import Progress, summary
+from app.pages.generate.reading import other_names, said_of
 from app.server import serve
 from app.settings import ServerSettings
 from app.studies.ready import Studies
 from app.ui import build_ui
+from e2ed2.data.emoji import split_style
 from e2ed2.errors import STOPPED_EARLY, UserError
 from e2ed2.files import runs_folder
 from e2ed2.inference.request import MAX_SEED, Request
 from e2ed2.models.weights import load_denoiser
+from e2ed2.reading.reader import Candidate, Reading
 from study.store.store import Store
 
 GOOD = {"prompt": "red apple", "model": "l2", "steps": 4, "seed": 7, "count": 3}
@@ -49,7 +53,49 @@ def studies(checkpoints, tmp_path) -> Studies:
 
 
 def test_a_plan_has_one_seed_for_each_picture(services):
-    assert services.plan(**GOOD) == [Request("red apple", "l2", 4, seed) for seed in (7, 8, 9)]
+    read = "red apple, flat style"
+    assert services.plan(**GOOD) == [Request("red apple", "l2", 4, seed, read) for seed in (7, 8, 9)]
+
+
+def test_a_prompt_is_read_unless_the_visitor_wants_otherwise(services):
+    def captions(prompt="kitty", **wanted) -> list[str]:
+        return [one.caption for one in services.plan(**GOOD | {"prompt": prompt}, wording=Wording(**wanted))]
+
+    first, *others = captions()
+    assert first == "cat, flat style"
+    assert {split_style(one)[0] for one in others} <= {"cat", "cat face", "grinning cat"}
+    assert captions(exactly=True) == captions("linear algebra") == ["", "", ""]
+    assert captions(read_as="tiger", style="noto") == ["tiger, noto style"] * 3
+    assert captions("tiger, noto style", style="flat") == ["tiger, noto style"] * 3
+    with pytest.raises(ForgedError, match="read_as"):
+        captions(read_as="quarks")
+
+
+@pytest.mark.parametrize("forged", [{"style": "cubist"}, {"exactly": 1}, {"read_as": ["cat"]}, {"style": None}])
+def test_how_a_prompt_is_read_is_checked(forged):
+    with pytest.raises(ForgedError, match=next(iter(forged))):
+        wording(**{"style": "flat", "exactly": False, "read_as": ""} | forged)
+
+
+def test_a_model_of_other_pictures_is_given_the_prompts_own_words(checkpoints, tmp_path):
+    shutil.copytree(checkpoints / "l2", tmp_path / "own" / "mine" / "model")
+    (tmp_path / "own" / "mine" / "model" / "run.json").write_text('{"config": {"data": {"path": "/my/images"}}}')
+    (request,) = Services(checkpoints, tmp_path).plan("kitty", "own/mine", 4, 7)
+    assert (request.caption, request.words) == ("", "kitty")
+
+
+def test_a_reading_in_words():
+    requests = [Request("kitty", "l2", 4, seed, f"{name}, flat style") for seed, name in enumerate(("cat", "cat face"))]
+    reading = Reading(
+        (Candidate("cat", 0.5), Candidate("cat face", 0.2), Candidate("tiger", 0.1)), "", ("cat",), "kitty"
+    )
+    assert said_of(requests[:1], reading) == "Read as: **cat**, flat style."
+    assert said_of(requests, reading) == "Read as: **cat** or **cat face**."
+    assert other_names(requests[:1], reading) == ["cat face", "tiger"]
+    unread = [Request("linear algebra", "l2", 4, 7)]
+    assert said_of(unread, replace(reading, candidates=())).startswith("Not read: this is far from all")
+    assert said_of(unread) == ""
+    assert other_names(unread, None) == []
 
 
 @pytest.mark.parametrize(
@@ -223,7 +269,7 @@ def test_stop_ends_this_visitors_pictures_only(services, studies):
     runs = []
     for who in ("me", "you"):
         request = SimpleNamespace(session_hash=who, headers={}, url="http://127.0.0.1/")
-        runs.append(generate("red apple", "l2", 1, 7, False, 3, True, request=request))
+        runs.append(generate("red apple", "l2", 1, 7, False, 3, True, "flat", False, "", request=request))
     for run in runs:
         shown = (named(next(run))["status"] for _ in range(9))
         assert next(shown) == "Getting the model ready …"
@@ -235,7 +281,15 @@ def test_stop_ends_this_visitors_pictures_only(services, studies):
     assert "count=1" in mine["address"]  # what is there, not what was asked for
     assert yours["status"].endswith("seeds 7, 8, 9.")
     assert len(yours["pictures"]) == 3
-    assert set(mine) == {"pictures", "status", "address", "Seed", "Download", None}  # whole, for clients of the API
+    assert set(mine) == {
+        "pictures",
+        "status",
+        "address",
+        "reading",
+        "Seed",
+        "Download",
+        None,
+    }  # whole, for clients of the API
 
 
 def test_the_summary_in_words():

@@ -120,7 +120,8 @@ def test_the_same_seed_gives_the_same_bytes(url, tmp_path):
     assert paint(8, 1)[0].read_bytes() == second.read_bytes() != first.read_bytes()
     with Image.open(first) as image:
         assert (image.size, image.mode) == ((128, 128), "RGB")
-        assert image.info == {"prompt": "red apple", "model": "l2", "steps": "4", "seed": "7"}
+        settings = {"prompt": "red apple", "caption": "red apple, flat style"}
+        assert image.info == settings | {"model": "l2", "steps": "4", "seed": "7"}
 
 
 @pytest.mark.parametrize(

@@ -121,14 +121,14 @@ def test_settings_come_back_from_the_history(open_page, url):
 
 
 def test_all_pictures_in_one_zip(url):
-    *_, file = Client(url, verbose=False).predict("red apple", "l2", 2, 7, False, 3, api_name="/generate")
+    *_, file, _ = Client(url, verbose=False).predict("red apple", "l2", 2, 7, False, 3, api_name="/generate")
     with zipfile.ZipFile(file) as archive:
         assert archive.namelist() == [f"red-apple_l2_2-steps_seed-{seed}.png" for seed in (7, 8, 9)]
         assert Image.open(io.BytesIO(archive.read(archive.namelist()[0]))).info["seed"] == "7"
 
 
 def test_a_visitor_may_keep_the_settings_out_of_the_file(url):
-    *_, file = Client(url, verbose=False).predict("red apple", "l2", 2, 7, False, 1, False, api_name="/generate")
+    *_, file, _ = Client(url, verbose=False).predict("red apple", "l2", 2, 7, False, 1, False, api_name="/generate")
     assert Image.open(file).info == {}
 
 
@@ -227,7 +227,7 @@ def test_the_ends_between_two_prompts_are_their_own_pictures(url):
     client = Client(url, verbose=False)
     between, _ = client.predict("red apple", "l2", 2, 7, "sunflower", api_name="/between")
     for prompt, entry in (("red apple", between[0]), ("sunflower", between[-1])):
-        *_, file = client.predict(prompt, "l2", 2, 7, False, 1, api_name="/generate")
+        *_, file, _ = client.predict(prompt, "l2", 2, 7, False, 1, api_name="/generate")
         assert Image.open(entry["image"]).tobytes() == Image.open(file).tobytes()
 
 

@@ -1,7 +1,7 @@
 """One prompt, one noise: every model at every number of steps."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -12,7 +12,7 @@ from app.engine.services import Services, Timed
 from app.look.tables import Cell, Row, Table
 from app.look.words import counted
 from e2ed2.assets import EMOJI
-from e2ed2.data.emoji import without_style
+from e2ed2.data.emoji import split_style
 from e2ed2.inference.request import STEPS, Request
 
 COLUMNS = tuple(counted(steps, "step") for steps in STEPS)
@@ -35,12 +35,12 @@ def cell_name(key: Key) -> str:
     return f"{key[0]}, {counted(key[1], 'step')}"
 
 
-def compare(services: Services, prompt: str, models: list[str], seed: int) -> Iterator[dict[Key, Timed]]:
-    """All cells so far, after each row."""
+def compare(services: Services, requests: list[Request]) -> Iterator[dict[Key, Timed]]:
+    """All cells so far, after each row: one request's model, at every number of steps."""
     cells: dict[Key, Timed] = {}
-    for model in models:
-        for steps in services.models.steps(model):
-            cells[model, steps] = services.timed(Request(prompt, model, steps, seed))
+    for request in requests:
+        for steps in services.models.steps(request.model):
+            cells[request.model, steps] = services.timed(replace(request, steps=steps))
         yield cells
 
 
@@ -59,12 +59,12 @@ def table_of(models: list[str], cells: Mapping[Key, Timed]) -> Table:
 
 def drawings_of(services: Services, prompt: str) -> list[Table]:
     """What the artists of the bundled set drew for the prompt, the style that it names first; empty if nothing."""
-    nearest = services.bundled.nearest(prompt, 1)
+    text, named = split_style(prompt)
+    nearest = services.bundled.nearest(text, 1)
     if not nearest or nearest[0].similarity < SURE:
         return []
     name = nearest[0].name
     found: list[Any] = pq.read_table(EMOJI, columns=["image", "style"], filters=[("caption", "=", name)]).to_pylist()
-    named = prompt.lower().removeprefix(without_style(prompt))
-    found.sort(key=lambda one: (one["style"] not in named, one["style"]))
+    found.sort(key=lambda one: (one["style"] != named, one["style"]))
     cells = tuple(Cell(Image.open(BytesIO(one["image"]["bytes"])).convert("RGB")) for one in found)
     return [Table(tuple(one["style"] for one in found), (Row(f"“{name}” by the artists", cells),))]

@@ -10,6 +10,7 @@ import gradio as gr
 from PIL import Image
 
 from app.engine.services import FRESH_SEEDS, NO_MODELS, Services, Timed
+from app.engine.wording import Wording, wording
 from app.errors import ForgedError
 from app.look.files import png, write
 from app.look.handlers import (
@@ -33,8 +34,9 @@ from app.pages.compare.grid import Compared, Key, cell_name, compare, drawings_o
 from app.pages.generate.progress import IN_TURN
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
+from e2ed2.reading.captions import BEST
 
-PROMPT, SEED = "cat face", 4  # without a style, models differ
+PROMPT, SEED = "cat face", 4
 VOTE = (
     "Three questions, without the names; after you vote, we show which model made which picture. By voting you "
     "agree that your answers are kept under a random number, with the size of your window and the time that you took, "
@@ -74,6 +76,9 @@ class ComparePage:
             self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
             self.other = gr.Button("Other noise", scale=1, min_width=110)
             self.go = gr.Button("Compare", variant="primary", scale=1, min_width=110)
+        self.exactly = gr.Checkbox(
+            False, label="Exactly my words", info="Give the models your words as they are: they may not know them."
+        )
         names = self.services.models.names()
         self.models = gr.CheckboxGroup(names, value=names, label="Models", info=NAMES)
 
@@ -94,8 +99,9 @@ class ComparePage:
 
     def wire(self, demo: gr.Blocks) -> None:
         results = [self.grid, self.status, self.png, self.page, self.left, self.right, self.pair, self.compared]
-        asked_for = [self.prompt, self.models, self.seed]
-        welcome = demo.load(self.open_page, None, [self.prompt, self.seed, self.models, self.status], **QUIET).success(
+        asked_for = [self.prompt, self.models, self.seed, self.exactly]
+        shown = [self.prompt, self.seed, self.models, self.exactly, self.status]
+        welcome = demo.load(self.open_page, None, shown, **QUIET).success(
             self.welcome, asked_for, results, api_visibility="private", preprocess=False, **GENERATING
         )
         self.other.click(None, None, self.seed, js=OTHER_SEED, **QUIET)
@@ -128,38 +134,43 @@ class ComparePage:
         opened.failure(outputs=self.vote, **at_once(gr.update(value=VOTE_ON, interactive=True)))
 
     def open_page(self, request: gr.Request) -> Updates:
+        """What the address asks for; a field that it does not name stays: a visitor may be typing already."""
         wanted, names = asked(request.query_params), self.services.models.names()
-        return {
-            self.prompt: wanted.get("prompt", PROMPT),
-            self.seed: wanted.get("seed", SEED),
+        fields = {"prompt": self.prompt, "seed": self.seed, "exactly": self.exactly}
+        return {field: wanted[name] for name, field in fields.items() if name in wanted} | {
             self.models: gr.CheckboxGroup(choices=names, value=names),
             self.status: "" if names else NO_MODELS,
         }
 
-    def welcome(self, prompt: object, models: object, seed: object, request: gr.Request) -> Iterator[Updates]:
+    def welcome(
+        self, prompt: object, models: object, seed: object, exactly: object, request: gr.Request
+    ) -> Iterator[Updates]:
         """The grid that the address asks for."""
         if "prompt" in request.query_params and self.services.models.names():
-            yield from self.compare(prompt, models, seed, request)
+            yield from self.compare(prompt, models, seed, exactly, request)
         else:  # Gradio empties what a function that yields nothing was to fill
             yield {self.status: gr.skip()}
 
-    def compare(self, prompt: object, models: object, seed: object, request: gr.Request) -> Iterator[Updates]:
+    def compare(
+        self, prompt: object, models: object, seed: object, exactly: object, request: gr.Request
+    ) -> Iterator[Updates]:
         """Row by row; the files and the pair at the end, whole, for clients of the API."""
         try:
-            yield from self.rows(self.check(prompt, models, seed))
+            yield from self.rows(self.check(prompt, models, seed, wording(BEST, exactly, "")))
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
     def rows(self, requests: list[Request]) -> Iterator[Updates]:
         first, names = requests[0], [request.model for request in requests]
-        drawn, source = drawings_of(self.services, first.prompt), cached(self.grid.GRADIO_CACHE)
+        drawn, source = drawings_of(self.services, first.words), cached(self.grid.GRADIO_CACHE)
         tables: list[Table] = []
         cells: dict[Key, Timed] = {}
-        for number, cells in enumerate(compare(self.services, first.prompt, names, first.seed), 1):
+        for number, cells in enumerate(compare(self.services, requests), 1):
             tables = [*drawn, table_of(names, cells)]
             said = f"{counted(number, 'model')} of {len(names)}{IN_TURN if len(self.services.turns) else ''} …"
             yield {self.grid: page_tables(tables, source), self.status: said}
-        note = f"Seed {first.seed}; the time is of one picture on this machine."
+        read = next((f"Read as “{one.caption}”. " for one in requests if one.caption), "")
+        note = f"{read}Seed {first.seed}; the time is of one picture on this machine."
         left, right = pair(list(cells))
         with tempfile.TemporaryDirectory() as folder:
             yield {
@@ -175,14 +186,15 @@ class ComparePage:
                 ),
             }
 
-    def check(self, prompt: object, models: object, seed: object) -> list[Request]:
+    def check(self, prompt: object, models: object, seed: object, wanted: Wording) -> list[Request]:
         """One for each model. Raises UserError or ForgedError: no model, or see `Services.plan`."""
         if not isinstance(models, list):
             raise ForgedError("models must be a list of names.")
         names = [self.services.known(model) for model in dict.fromkeys(map(str, models))]
         if not names:
             raise UserError("Tick at least one model." if self.services.models.names() else NO_MODELS)
-        return [self.services.plan(prompt, name, self.services.models.steps(name)[0], seed)[0] for name in names]
+        steps = self.services.models.steps
+        return [self.services.plan(prompt, name, steps(name)[0], seed, wording=wanted)[0] for name in names]
 
     def enable(self, compared: Compared | None) -> Updates:
         file = gr.DownloadButton(interactive=compared is not None)

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.engine.services import NO_MODELS, Services, fresh_seed
+from app.engine.wording import Wording, wording
 from app.errors import ForgedError
 from app.look.handlers import (
     FAILED,
@@ -26,7 +27,10 @@ from app.look.links import asked, link, nearest
 from app.look.tables import kept
 from app.pages.generate.history import remember, shown
 from app.pages.generate.progress import Progress, notes
+from app.pages.generate.reading import other_names, said_of
+from e2ed2.data.emoji import split_style
 from e2ed2.inference.request import MAX_COUNT, MAX_PROMPT, STEPS, Request
+from e2ed2.reading.captions import BEST, STYLES
 
 EXAMPLES = [
     "red apple, noto style",
@@ -38,8 +42,8 @@ EXAMPLES = [
 ]
 WELCOME_SEED = 7
 HINT = (
-    "The models know about 1,000 things that have an emoji, in six drawing styles: noto, twemoji, flat, fluent, "
-    "openmoji and emojione. Name a style for a clear picture."
+    "The models know about 1,000 things that have an emoji, in six drawing styles. Your words are read as one of these "
+    "things. “a cat, noto style” names a style, too."
 )
 # Reload and Back show the same pictures again.
 IN_THE_BAR = "(address) => { if (address) history.replaceState(history.state, '', address); }"
@@ -56,6 +60,8 @@ class GeneratePage:
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 self.lay_out_pictures()
+                self.lay_out_reading()
+                self.lay_out_link()
             with gr.Column(scale=2, min_width=300):
                 self.lay_out_settings()
         self.lay_out_history()
@@ -92,6 +98,17 @@ class GeneratePage:
             elem_id="pictures",
             elem_classes="pictures",
         )
+        self.made = gr.State([])
+
+    def lay_out_reading(self) -> None:
+        self.reading = gr.Markdown(label="Read as", elem_id="reading")
+        self.names = gr.State([])  # other names that the prompt may mean
+        self.others = gr.Dataset(
+            components=["textbox"], samples=[[""]], label="Or is it one of these?", visible=False, elem_id="others"
+        )
+        self.read_as = gr.Textbox("", visible=False, label="Read as this name")
+
+    def lay_out_link(self) -> None:
         with gr.Row(elem_classes="ask"):
             self.address = gr.Textbox(
                 label="Link to these pictures",
@@ -103,9 +120,14 @@ class GeneratePage:
                 elem_id="address",
             )
             self.download = gr.DownloadButton("Download", scale=1, min_width=130, interactive=False)
-        self.made = gr.State([])
 
     def lay_out_settings(self) -> None:
+        self.style = gr.Radio(
+            STYLES, value=BEST, label="Style", info="Whose drawings it is to look like.", elem_id="style"
+        )
+        self.exactly = gr.Checkbox(
+            False, label="Exactly my words", info="Give the model your words as they are: it may not know them."
+        )
         self.model = gr.Radio(
             self.services.models.choices(),
             value=self.services.models.favourite(),
@@ -149,11 +171,15 @@ class GeneratePage:
         self.history = gr.BrowserState([], storage_key="e2ed2-history", secret="e2ed2-history")
 
     def wire(self, demo: gr.Blocks) -> None:
-        results = [self.pictures, self.status, self.seed, self.address, self.download, self.made]
+        results = [
+            *(self.pictures, self.status, self.seed, self.address, self.download, self.made),
+            *(self.reading, self.names),
+        ]
         fields = [self.prompt, self.model, self.steps, self.seed, self.randomise, self.count]
-        welcome = demo.load(self.open_page, None, fields, **SAYING).success(
+        words = [self.style, self.exactly, self.read_as]
+        welcome = demo.load(self.open_page, None, [*fields, *words], **SAYING).success(
             self.welcome,
-            [self.prompt, self.model, self.steps, self.seed, self.count, self.inside, self.status],
+            [self.prompt, self.model, self.steps, self.seed, self.count, self.inside, *words, self.status],
             results,
             api_visibility="private",
             preprocess=False,
@@ -167,16 +193,28 @@ class GeneratePage:
         )
         generated = started.then(
             self.generate,
-            [*fields, self.inside],
+            [*fields, self.inside, *words],
             results,
             trigger_mode="multiple",
             api_name="generate",
             preprocess=False,
             **GENERATING,
             api_description="Generate pictures of a prompt. Returns the pictures, one line about them, the first seed, "
-            "a link that generates them again, and the picture's file, or a zip of several.",
+            "a link that generates them again, the picture's file, or a zip of several, and what it was read as.",
         )
-        for done in (welcome, generated):
+        self.names.change(self.offer, self.names, self.others, **QUIET)
+        chosen = self.others.click(lambda sample: sample[0], self.others, self.read_as, **QUIET)
+        chosen.failure(outputs=self.status, **at_once(FAILED))
+        again = chosen.success(
+            self.generate_as,
+            [self.read_as, self.prompt, self.model, self.steps, self.seed, self.count, self.inside, self.style],
+            results,
+            trigger_mode="multiple",
+            api_visibility="private",
+            preprocess=False,
+            **GENERATING,
+        )
+        for done in (welcome, generated, again):
             afterwards(done, self.buttons, self.made, [self.go, self.stop, self.download], **QUIET)
             done.success(self.keep, [self.history, self.made], self.history, **QUIET)
             done.failure(outputs=self.status, **at_once(FAILED))
@@ -184,10 +222,17 @@ class GeneratePage:
         self.stop.click(outputs=self.status, **at_once("Stopping …"))
         self.stop.click(self.stop_generating, **QUIET)
         self.examples.click(lambda sample: sample[0], self.examples, self.prompt, **QUIET)
+        gr.on([self.prompt.input, self.examples.click], outputs=self.read_as, **at_once(""))
+        self.exactly.change(lambda exactly: gr.Radio(interactive=not exactly), self.exactly, self.style, **QUIET)
         self.seed.input(outputs=self.randomise, **at_once(False))
-        self.model.change(self.suit_model, [self.model, self.steps], [self.steps, self.examples], **UNCHECKED)
+        self.model.change(
+            self.suit_model,
+            [self.model, self.steps],
+            [self.steps, self.examples, self.style, self.exactly],
+            **UNCHECKED,
+        )
         gr.on([demo.load, self.history.change], self.show_past, self.history, self.past, **QUIET)
-        self.past.select(self.use_again, self.history, fields[:-1], **QUIET)
+        self.past.select(self.use_again, self.history, [*fields[:-1], *words], **QUIET)
         self.forget.click(outputs=[self.history, self.past], **at_once([], []))
 
     def generate(
@@ -199,24 +244,28 @@ class GeneratePage:
         randomise: object,
         count: object,
         inside: object,
+        style: object,
+        exactly: object,
+        read_as: object,
         request: gr.Request,
     ) -> Iterator[Updates]:
         """The last one is whole: it is what a client of the API gets."""
         try:
             if not isinstance(randomise, bool):
                 raise ForgedError("randomise must be true or false.")
-            requests = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count)
-            yield from self.follow(requests, bool(inside), request)
+            wanted = wording(style, exactly, read_as)
+            requests = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count, wanted)
+            yield from self.follow(requests, wanted, bool(inside), request)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
-    def follow(self, requests: list[Request], inside: bool, visitor: gr.Request) -> Iterator[Updates]:
+    def follow(self, requests: list[Request], wanted: Wording, inside: bool, visitor: gr.Request) -> Iterator[Updates]:
         """The pictures while they come into being, and when they are there all that goes with them."""
         first = requests[0]
         fields: Updates = {
             self.seed: first.seed,
-            self.address: link(visitor, **asdict(first), count=len(requests)),
-        }
+            self.address: self.link(requests, wanted, visitor),
+        } | self.read(requests, wanted)
         session = visitor.session_hash
         with self.services.stoppable(session) as stop, tempfile.TemporaryDirectory() as folder:
             progress = Progress(requests, Path(folder), inside)
@@ -229,12 +278,45 @@ class GeneratePage:
                 whole = fields | {
                     self.pictures: self.files_of(progress),
                     self.status: progress.status,
-                    self.address: link(visitor, **asdict(first), count=len(progress.made)),
+                    self.address: self.link(requests[: len(progress.made)], wanted, visitor),
                     self.download: progress.download(),
                     self.made: progress.made,
                 }
                 yield whole
-                yield whole | {self.status: progress.status + notes(self.services, first)}
+                read = self.services.read(first.prompt, first.model, wanted) is not None
+                yield whole | {self.status: progress.status + notes(self.services, first, read)}
+
+    def generate_as(
+        self,
+        name: object,
+        prompt: object,
+        model: object,
+        steps: object,
+        seed: object,
+        count: object,
+        inside: object,
+        style: object,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """From the same noise, another reading of the prompt; it stays until the prompt changes."""
+        yield from self.generate(prompt, model, steps, seed, False, count, inside, style, False, name, request)
+
+    def read(self, requests: list[Request], wanted: Wording) -> Updates:
+        """What the prompt was read as, and its other readings to press."""
+        first = requests[0]
+        reading = self.services.read(first.prompt, first.model, wanted)
+        return {self.reading: said_of(requests, reading), self.names: other_names(requests, reading)}
+
+    def offer(self, names: list[str]) -> Any:
+        return gr.Dataset(samples=[[name] for name in names], visible=bool(names))
+
+    def link(self, requests: list[Request], wanted: Wording, visitor: gr.Request) -> str:
+        """The address of these pictures; of one alone it says what its prompt was read as."""
+        first = requests[0]
+        name, style = (wanted.read_as, wanted.style) if len(requests) > 1 else split_style(first.caption)
+        words = {"exactly": 1} if not first.caption else {"style": style, "read_as": name}
+        settings = asdict(first) | {"count": len(requests)} | words
+        return link(visitor, "", **{one: value for one, value in settings.items() if value != "" and one != "caption"})
 
     def files_of(self, progress: Progress) -> list[tuple[str, str]]:
         cache = self.pictures.GRADIO_CACHE
@@ -248,6 +330,9 @@ class GeneratePage:
         seed: object,
         count: object,
         inside: object,
+        style: object,
+        exactly: object,
+        read_as: object,
         status: object,
         request: gr.Request,
     ) -> Iterator[Updates]:
@@ -255,7 +340,7 @@ class GeneratePage:
         if not self.services.models.names():
             yield {self.status: NO_MODELS}
         elif not status and self.services.running(request.session_hash) is None:
-            yield from self.generate(prompt, model, steps, seed, False, count, inside, request)
+            yield from self.generate(prompt, model, steps, seed, False, count, inside, style, exactly, read_as, request)
         else:  # Gradio empties what a function that yields nothing was to fill
             yield {self.status: gr.skip()}
 
@@ -274,7 +359,16 @@ class GeneratePage:
             wanted["steps"] = possible[0]
         radio: dict[str, Any] = {"value": model} if model in known else {}
         shown: Updates = {self.model: gr.Radio(choices=models.choices(), **radio)}
-        fields = {"prompt": self.prompt, "steps": self.steps, "seed": self.seed, "count": self.count}
+        if wanted.get("style", BEST) not in STYLES or wanted.get("read_as", "") not in (
+            "",
+            *self.services.reader.names,
+        ):
+            gr.Warning("The link asks for a style or a reading that is not known here, so the usual ones are used.")
+            wanted = {name: value for name, value in wanted.items() if name not in ("style", "read_as")}
+        fields = {
+            **{"prompt": self.prompt, "steps": self.steps, "seed": self.seed, "count": self.count},
+            **{"style": self.style, "exactly": self.exactly, "read_as": self.read_as},
+        }
         shown |= {fields[name]: value for name, value in wanted.items()}
         return shown | ({self.randomise: False} if "seed" in wanted else {})
 
@@ -282,6 +376,7 @@ class GeneratePage:
         """Only the steps that the model was made for, and examples of what it learned from."""
         if model not in self.services.models.names():
             return {self.steps: gr.skip()}
+        readable = self.services.readable(model)
         possible = self.services.models.steps(model)
         captions = self.services.models.captions(model)
         step = steps if steps in possible else possible[-1]
@@ -290,6 +385,8 @@ class GeneratePage:
         return {
             self.steps: gr.Slider(value=step, interactive=not only, info=only or STEPS_INFO),
             self.examples: gr.Dataset(samples=[[text] for text in samples]),
+            self.style: gr.Radio(visible=readable),
+            self.exactly: gr.Checkbox(visible=readable),
         }
 
     def buttons(self, made: list, request: gr.Request) -> Updates:
@@ -314,4 +411,6 @@ class GeneratePage:
     def use_again(self, history: list, event: gr.SelectData) -> Updates:
         one = history[event.index]
         fields = {"prompt": self.prompt, "model": self.model, "steps": self.steps, "seed": self.seed}
-        return {field: one[name] for name, field in fields.items()} | {self.randomise: False}
+        name, style = split_style(one.get("caption", ""))
+        words = {self.exactly: not name, self.read_as: name, self.style: style or BEST}
+        return {field: one[setting] for setting, field in fields.items()} | words | {self.randomise: False}

@@ -27,8 +27,13 @@ class Progress:
     @property
     def pictures(self) -> list[tuple[str | Image.Image, str]]:
         """Files of the finished ones, then the unfinished one, with their captions."""
-        finished = zip(self.files, (f"seed {request.seed}" for request, _ in self.made), strict=True)
+        finished = zip(self.files, (self.label(request) for request, _ in self.made), strict=True)
         return [*finished, *([self.estimate] if self.estimate else [])]
+
+    def label(self, request: Request) -> str:
+        """What is written below a picture: what it was read as where that is not the same for all."""
+        one = len({request.words for request in self.requests}) == 1
+        return f"seed {request.seed}" if one else f"{request.words} · seed {request.seed}"
 
     def add(self, event: Event) -> None:
         number, count = len(self.made) + 1, len(self.requests)
@@ -74,9 +79,10 @@ def summary(requests: list[Request], done: int, seconds: float) -> str:
     return f"{stopped} in {seconds:.1f} s, {'seed' if done == 1 else 'seeds'} {seeds}."
 
 
-def notes(services: Services, request: Request) -> str:
-    """What of the prompt has no effect, and, said kindly, whether it is far from everything the model knows."""
+def notes(services: Services, request: Request, read: bool) -> str:
+    """What of the prompt has no effect; and whether one that is not `read` is far from all that the model knows."""
     said = services.models.encoder().notes(request.prompt)
-    if near := [f"“{one.name}”" for one in services.far(request.prompt, request.model)]:
+    near = [] if read else [f"“{name}”" for name in services.far(request.prompt, request.model)]
+    if near:
         said.append(f"This is far from what {request.model} has seen; it knows {list_of(near, 'and')}, for example.")
     return "".join(f" {note}" for note in said)

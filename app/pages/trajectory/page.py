@@ -1,21 +1,25 @@
 """The Trajectory page: how a picture comes out of noise, and what noise and caption each decide."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from app.engine.services import NO_MODELS, Services
+from app.engine.wording import wording
 from app.look.handlers import FAILED, GENERATING, MISTAKES, QUIET, UNCHECKED, Updates, afterwards, at_once, busy, warn
 from app.look.tables import cached, kept, page_tables
+from app.pages.generate.reading import said_of
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.inference.request import STEPS
+from e2ed2.reading.captions import BEST
 
 PROMPT, OTHER, SEED = "cat face", "sunflower, noto style", 4
 NOISE = """## What the noise decides
-The same words, other noise. Leave the style out of the prompt, and there is something to decide; where all pictures
-still look alike, the model ignores the noise."""
+The same words, other noise. Tick “Exactly my words” and leave the style out of the prompt, and there is something to
+decide; where all pictures still look alike, the model ignores the noise."""
 WATCH = "Watch"
 TRY = f"Try {SEEDS} seeds"
 BLEND = "Go from one to the other"
@@ -45,6 +49,9 @@ class TrajectoryPage:
             self.model = gr.Dropdown(models.choices(), value=first, label="Model", min_width=240)
             second = next((name for name in reversed(names) if name != first), first)
             self.second = gr.Dropdown(models.choices(), value=second, label="Second model, to compare", min_width=240)
+        self.exactly = gr.Checkbox(
+            False, label="Exactly my words", info="Give the models your words as they are: they may not know them."
+        )
         self.status = gr.Markdown("" if names else NO_MODELS, label="Status", elem_id="status")
 
     def lay_out_steps(self) -> None:
@@ -69,7 +76,7 @@ class TrajectoryPage:
         chosen = [self.model, self.second]
         gr.on([one.change for one in chosen], self.suit_models, [*chosen, self.steps], self.steps, **UNCHECKED)
         common = [self.prompt, self.model, self.steps, self.seed]
-        both = [self.prompt, self.model, self.second, self.steps, self.seed]
+        both = [self.prompt, self.model, self.second, self.steps, self.seed, self.exactly]
         self.act(
             self.watch,
             WATCH,
@@ -83,7 +90,7 @@ class TrajectoryPage:
             self.try_seeds,
             TRY,
             self.show_seeds,
-            common,
+            [*common, self.exactly],
             self.seeds,
             "seeds",
             f"{SEEDS} pictures of one prompt from different noise. Returns the pictures and a line.",
@@ -92,7 +99,7 @@ class TrajectoryPage:
             self.blend,
             BLEND,
             self.show_between,
-            [*common, self.other],
+            [*common, self.other, self.exactly],
             self.between,
             "between",
             f"{STAGES} pictures on the way from one prompt to another. Returns the pictures and a line.",
@@ -129,41 +136,59 @@ class TrajectoryPage:
         return gr.Slider(value=steps if steps in possible else possible[-1], interactive=not only, info=only)
 
     def show_steps(
-        self, prompt: object, model: object, second: object, steps: object, seed: object, request: gr.Request
+        self,
+        prompt: object,
+        model: object,
+        second: object,
+        steps: object,
+        seed: object,
+        exactly: object,
+        request: gr.Request,
     ) -> Iterator[Updates]:
         try:
-            tables = []
+            tables, wanted = [], wording(BEST, exactly, "")
             for name in dict.fromkeys((self.services.known(model), self.services.known(second))):
-                (wanted,) = self.services.plan(prompt, name, steps, seed)
-                tables.append(steps_table(self.services, wanted))
-                yield {self.table: page_tables(tables, cached(self.table.GRADIO_CACHE)), self.status: ""}
+                (one,) = self.services.plan(prompt, name, steps, seed, wording=wanted)
+                tables.append(steps_table(self.services, one))
+                page = page_tables(tables, cached(self.table.GRADIO_CACHE))
+                yield {self.table: page, self.status: said_of([one])}
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
     def show_seeds(
-        self, prompt: object, model: object, steps: object, seed: object, request: gr.Request
+        self, prompt: object, model: object, steps: object, seed: object, exactly: object, request: gr.Request
     ) -> Iterator[Updates]:
+        """Pictures of one reading, so that only the noise differs."""
         try:
-            wanted = self.services.plan(prompt, model, steps, seed, SEEDS)
-            yield from self.one_by_one(self.seeds, seed_cells(self.services, wanted))
+            wanted = self.services.plan(prompt, model, steps, seed, SEEDS, wording(BEST, exactly, ""))
+            same = [replace(one, caption=wanted[0].caption) for one in wanted]
+            yield from self.one_by_one(self.seeds, seed_cells(self.services, same), said_of(same))
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
     def show_between(
-        self, prompt: object, model: object, steps: object, seed: object, other: object, request: gr.Request
+        self,
+        prompt: object,
+        model: object,
+        steps: object,
+        seed: object,
+        other: object,
+        exactly: object,
+        request: gr.Request,
     ) -> Iterator[Updates]:
         try:
-            (wanted,) = self.services.plan(prompt, model, steps, seed)
-            (last,) = self.services.plan(other, model, steps, seed)
-            yield from self.one_by_one(self.between, blend_cells(self.services, wanted, last.prompt))
+            wanted = wording(BEST, exactly, "")
+            (first,) = self.services.plan(prompt, model, steps, seed, wording=wanted)
+            (last,) = self.services.plan(other, model, steps, seed, wording=wanted)
+            yield from self.one_by_one(self.between, blend_cells(self.services, first, last), said_of([first, last]))
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
-    def one_by_one(self, gallery: gr.Gallery, cells: Iterator[tuple[Image.Image, str]]) -> Iterator[Updates]:
+    def one_by_one(self, gallery: gr.Gallery, cells: Iterator[tuple[Image.Image, str]], said: str) -> Iterator[Updates]:
         pictures = []
         for picture, words in cells:
             pictures.append((kept(picture, gallery.GRADIO_CACHE), words))
-            yield {gallery: pictures, self.status: ""}
+            yield {gallery: pictures, self.status: said}
 
 
 def _row_of_pictures(label: str) -> gr.Gallery:

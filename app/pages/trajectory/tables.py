@@ -27,9 +27,9 @@ def seed_cells(services: Services, requests: list[Request]) -> Iterator[tuple[Im
         yield services.picture(request), f"seed {request.seed}"
 
 
-def blend_cells(services: Services, request: Request, other: str) -> Iterator[tuple[Image.Image, str]]:
+def blend_cells(services: Services, request: Request, other: Request) -> Iterator[tuple[Image.Image, str]]:
     """From one prompt to another, through the captions between them; the noise stays."""
     for stage in range(STAGES):
         share = stage / (STAGES - 1)
-        words = {0: request.prompt.strip(), 1: other.strip()}.get(share, f"{share:.0%} of the way")
-        yield services.blend(request, other, share), words
+        words = {0: request.words, 1: other.words}.get(share, f"{share:.0%} of the way")
+        yield services.blend(request, other.words, share), words

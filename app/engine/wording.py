@@ -1,0 +1,36 @@
+"""How a visitor wants a prompt to be understood."""
+
+from dataclasses import dataclass
+
+from app.errors import ForgedError
+from e2ed2.reading.captions import BEST, STYLES, captions_of
+from e2ed2.reading.reader import Reading
+
+
+@dataclass(frozen=True)
+class Wording:
+    style: str = BEST  # of prompts that name none; one of `STYLES`
+    exactly: bool = False  # the model is given the prompt's own words
+    read_as: str = ""  # one of the names that the models know; the likeliest by default
+
+    def captions(self, reading: Reading | None, seeds: list[int]) -> list[str]:
+        """For each seed what the model is given; empty where it is given the prompt itself."""
+        if self.exactly or reading is None:
+            return [""] * len(seeds)
+        if self.read_as:
+            reading = reading.only(self.read_as)
+        return captions_of(reading, seeds, self.style)
+
+
+USUAL = Wording()
+
+
+def wording(style: object, exactly: object, read_as: object) -> Wording:
+    """Raises ForgedError: only a hand-made request sends this."""
+    if style not in STYLES:
+        raise ForgedError(f"style must be one of {', '.join(STYLES)}.")
+    if not isinstance(exactly, bool):
+        raise ForgedError("exactly must be true or false.")
+    if not isinstance(read_as, str):
+        raise ForgedError("read_as must be text.")
+    return Wording(str(style), exactly, read_as.strip())

@@ -1,0 +1,35 @@
+"""What a prompt was read as, in words; and its other likely readings."""
+
+from app.look.words import list_of
+from e2ed2.data.emoji import split_style
+from e2ed2.inference.request import Request
+from e2ed2.reading.reader import Reading
+
+OTHERS = 4  # readings that are offered besides
+
+
+def said_of(requests: list[Request], reading: Reading | None = None) -> str:
+    """One line; empty where the model is given the prompt's own words, as the visitor wants."""
+    captions = list(dict.fromkeys(request.caption for request in requests if request.caption))
+    if len(captions) == 1:
+        return f"Read as: {in_bold(captions[0])}."
+    if captions:  # each is written below its picture
+        names = dict.fromkeys(split_style(caption)[0] for caption in captions)
+        return f"Read as: {list_of([f'**{name}**' for name in names])}."
+    if reading is None:
+        return ""
+    near = list_of([f"“{name}”" for name in reading.nearest], "and")
+    return f"Not read: this is far from all that the models know ({near} come nearest), so its own words are used."
+
+
+def in_bold(caption: str) -> str:
+    """`cat face, noto style` => `**cat face**, noto style`."""
+    name, style = split_style(caption)
+    return f"**{name}**{caption.removeprefix(name)}" if style else f"**{name}**"
+
+
+def other_names(requests: list[Request], reading: Reading | None) -> list[str]:
+    """Names that the prompt may mean as well, the likeliest first."""
+    taken = {split_style(request.caption)[0] for request in requests}
+    names = [one.name for one in reading.candidates] if reading else []
+    return [name for name in names if name not in taken][:OTHERS]

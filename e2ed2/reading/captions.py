@@ -1,0 +1,51 @@
+"""From a prompt to what a model is given: one caption for each picture."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from e2ed2.data.emoji import STYLE_NAMES, Concepts, bundled_words
+from e2ed2.data.pictures import BUNDLED
+from e2ed2.errors import UserError
+from e2ed2.models.base import TextEncoder
+from e2ed2.reading.reader import Reader, Reading, load_head, style_of
+
+BEST = "flat"  # the style that is recognised most often
+BY_SEED = "by seed"
+STYLES = (*STYLE_NAMES, BY_SEED)
+
+
+def readable(folder: Path) -> bool:
+    """Did this model learn from the bundled drawings, whose names the reader knows?"""
+    run = folder / "run.json"
+    try:
+        return not run.is_file() or json.loads(run.read_text())["config"]["data"]["path"] == BUNDLED
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def read(prompt: str, folder: Path, encoder: TextEncoder) -> Reading | None:
+    """What the prompt may mean to the model in that folder; None where it knows other names, or none."""
+    return Reader(load_head(), Concepts(bundled_words(), encoder))(prompt) if readable(folder) else None
+
+
+def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list[str]:
+    """The first picture is of the likeliest name; of the others, the seed draws among the likely ones.
+
+    Args:
+        style: one of `STYLES`, where the prompt names none; `BEST` by default.
+
+    Raises:
+        UserError: no such style.
+    """
+    if style and style not in STYLES:
+        raise UserError(f"Unknown style {style!r}: choose one of {', '.join(STYLES)}.")
+    names = ["" if index == 0 else reading.drawn(seed) for index, seed in enumerate(seeds)]
+    styles = [style_of(seed) if style == BY_SEED else style or BEST for seed in seeds]
+    return [reading.caption(*pair) for pair in zip(styles, names, strict=True)]
+
+
+def said(reading: Reading) -> str:
+    """What to tell somebody whose prompt could not be read."""
+    known = ", ".join(f"“{name}”" for name in reading.nearest)
+    return f"This is far from all that the models know ({known} come nearest), so its own words are used."

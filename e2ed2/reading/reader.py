@@ -1,0 +1,134 @@
+"""Which of the captions that a model knows do a visitor's words mean? A prior over captions, as in unCLIP.
+
+The models learned some thousand names, each with six drawing styles, and are good at those words only. The reader
+turns any other words into them: a small network on the text encoder's sentence embedding gives each name a
+probability (`e2ed2.reading.fit` trains it). Words that are far from every name are not read at all.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from e2ed2.assets import READER
+from e2ed2.data.emoji import STYLE_NAMES, Concepts, in_style, split_style
+from e2ed2.models.minilm import MiniLM, spelt_out
+from e2ed2.models.weights import load_model
+from e2ed2.reading.spelling import spellings
+from e2ed2.seeds import number
+
+SCALE = 10.0  # the components of unit vectors are small
+DOUBT = 0.01  # what is left for other names where a prompt is a name
+SHOWN = 5  # candidates of a reading
+LIKELY = 0.5  # a seed draws among names that are at least this likely, as a share of the likeliest
+# Cosine to the nearest name or keyword, and probability of the likeliest name: a prompt is not read where both are low.
+FAR, SURE = 0.48, 0.5
+NEAR, UNSURE = 0.6, 0.1
+
+
+@dataclass(frozen=True)
+class Candidate:
+    name: str
+    probability: float  # in (0, 1]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a prompt may mean: the likeliest names first; none where it is far from all of them."""
+
+    candidates: tuple[Candidate, ...]
+    style: str  # that the prompt names; "" where it names none
+    nearest: tuple[str, ...]  # names to propose where there is no candidate
+    words: str  # the prompt without the style, typing mistakes corrected
+
+    def caption(self, style: str = "", name: str = "") -> str:
+        """For the model: the likeliest name (or that one) in the style that the prompt names, else in `style`.
+
+        Empty where the prompt could not be read: its own words are used then.
+        """
+        name = name or (self.candidates[0].name if self.candidates else "")
+        return in_style(name, self.style or style) if name else ""
+
+    def only(self, name: str) -> "Reading":
+        """As that name, whatever is likely."""
+        return replace(self, candidates=(Candidate(name, 1.0),))
+
+    def drawn(self, seed: int) -> str:
+        """One of the likely names, by its probability; always the same one for a seed. Empty where there is none."""
+        if not self.candidates:
+            return ""
+        least = LIKELY * self.candidates[0].probability
+        likely = [one for one in self.candidates if one.probability >= least]
+        draw = random.Random(number(seed, "reading"))
+        return draw.choices([one.name for one in likely], [one.probability for one in likely])[0]
+
+
+def style_of(seed: int) -> str:
+    """One of the drawing styles; always the same one for a seed."""
+    return random.Random(number(seed, "style")).choice(STYLE_NAMES)
+
+
+class ReaderHead(ModelMixin, ConfigMixin):
+    """Sentence embedding => a logit for each name."""
+
+    @register_to_config
+    def __init__(self, names: Sequence[str], vocabulary: Sequence[str], hidden: int = 512):
+        """`vocabulary`: the words to which typing mistakes are corrected, in lower case."""
+        super().__init__()
+        self.head = nn.Sequential(
+            nn.Linear(MiniLM.width, hidden), nn.GELU(), nn.Dropout(0.3), nn.Linear(hidden, len(names))
+        )
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """`[B, 384]` of unit length => `[B, names]`."""
+        return self.head(SCALE * pooled)
+
+
+class Reader:
+    """Not read is what is far from every name and keyword, or gives no name a chance.
+
+    Of the 200 prompts in the two lists that ship with the drawings, 1 is not read; of 26 about something else ("linear
+    algebra", "my grandmother"), 12 are not, and most others mean something ("Paris": a baguette).
+    """
+
+    def __init__(self, head: ReaderHead, concepts: Concepts):
+        config: Any = head.config
+        self.head, self.concepts = head, concepts
+        self.names, self.vocabulary = list(config.names), list(config.vocabulary)
+        self.exactly = {name.lower(): i for i, name in enumerate(self.names)}
+
+    @torch.no_grad()
+    def __call__(self, prompt: str) -> Reading:
+        text, style = split_style(spelt_out(prompt).strip())
+        texts = spellings(text, self.vocabulary)
+        each = self.head(self.concepts.encoder(texts).pooled).softmax(dim=-1)
+        chosen = int(each.amax(dim=1).argmax())
+        text, probabilities = texts[chosen], each[chosen]
+        if (index := self.exactly.get(text.lower())) is not None:
+            probabilities = torch.eye(len(self.names))[index].lerp(probabilities, DOUBT)
+        best = probabilities.topk(SHOWN)
+        candidates = tuple(Candidate(self.names[i], p) for p, i in zip(*map(Tensor.tolist, best), strict=True))
+        nearest = self.concepts.nearest(text)
+        return Reading(
+            () if far(nearest[0].similarity, candidates[0].probability) else candidates,
+            style,
+            tuple(one.name for one in nearest),
+            text,
+        )
+
+
+def far(nearness: float, surest: float) -> bool:
+    return (nearness < FAR and surest < SURE) or (nearness < NEAR and surest < UNSURE)
+
+
+@cache
+def load_head(folder: Path = READER) -> ReaderHead:
+    """Raises UserError: the files are damaged."""
+    return load_model(ReaderHead, folder)

@@ -1,0 +1,142 @@
+"""The reader between a visitor's words and the captions that the models know."""
+
+import csv
+from collections import Counter
+
+import pytest
+
+from e2ed2.assets import EVERYDAY_PROMPTS, VISITOR_PROMPTS
+from e2ed2.data.emoji import STYLE_NAMES, Concepts, bundled_words, in_style, split_style
+from e2ed2.errors import UserError
+from e2ed2.models.minilm import MiniLM
+from e2ed2.reading.captions import BEST, BY_SEED, captions_of, readable, said
+from e2ed2.reading.reader import Candidate, Reader, Reading, load_head, style_of
+from e2ed2.reading.spelling import spellings, words_of
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(load_head(), Concepts(bundled_words(), MiniLM()))
+
+
+def names(reading: Reading) -> list[str]:
+    return [one.name for one in reading.candidates]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("kitty", "cat"),
+        ("hambuger", "hamburger"),
+        ("a green car", "automobile"),
+        ("blue cat", "cat"),
+        ("pink elephant", "elephant"),
+        ("tropical island", "desert island"),
+        ("elefant", "elephant"),
+        ("can you draw a frog?", "frog"),
+        ("🍓", "strawberry"),
+    ],
+)
+def test_other_words_for_a_thing_are_read_as_its_name(reader, prompt, name):
+    assert names(reader(prompt))[0] == name
+
+
+def test_every_known_name_is_read_as_itself(reader):
+    read = {name: reader(f"{name}, noto style") for name in reader.names[::20]}
+    assert {name: names(one)[0] for name, one in read.items()} == {name: name for name in read}
+    assert {one.style for one in read.values()} == {"noto"}
+    assert min(one.candidates[0].probability for one in read.values()) > 0.9
+
+
+@pytest.mark.parametrize(("file", "least", "among"), [(VISITOR_PROMPTS, 70, 86), (EVERYDAY_PROMPTS, 75, 90)])
+def test_of_a_hundred_prompts_most_are_read_rightly(reader, file, least, among):
+    """Of the first list the reader's settings were chosen by; the second was written down before."""
+    with open(file, newline="") as rows:
+        right = [(row["prompt"], (row.get("concepts") or row["concept"]).split("; ")) for row in csv.DictReader(rows)]
+    found = [(names(reader(prompt)), wanted) for prompt, wanted in right]
+    assert len(found) == 100
+    assert sum(bool(read) and read[0] in wanted for read, wanted in found) >= least
+    assert sum(any(name in wanted for name in read) for read, wanted in found) >= among
+
+
+def test_the_second_list_asks_for_what_is_known():
+    with open(EVERYDAY_PROMPTS, newline="") as rows:
+        asked = {name for row in csv.DictReader(rows) for name in row["concepts"].split("; ")}
+    assert asked <= set(bundled_words())
+
+
+@pytest.mark.parametrize(
+    "prompt", ["linear algebra", "my grandmother", "quantum chromodynamics", "SELECT * FROM users", "1234567"]
+)
+def test_what_is_far_from_everything_is_not_read(reader, prompt):
+    reading = reader(prompt)
+    assert not reading.candidates
+    assert reading.caption("noto") == ""
+    assert captions_of(reading, [1, 2]) == ["", ""]
+    assert len(reading.nearest) == 3
+    assert reading.nearest[0] in said(reading)
+
+
+def test_probabilities_are_sorted_and_add_up_to_at_most_one(reader):
+    found = [one.probability for one in reader("a bird").candidates]
+    assert found == sorted(found, reverse=True)
+    assert 0 < sum(found) <= 1.0001
+
+
+READING = Reading((Candidate("cat face", 0.4), Candidate("cat", 0.3), Candidate("tiger", 0.1)), "", (), "kitty")
+
+
+def test_the_first_picture_is_of_the_likeliest_name_and_seeds_draw_for_the_others():
+    seeds = range(1, 2001)
+    captions = captions_of(READING, seeds)
+    assert captions[0] == f"cat face, {BEST} style"
+    drawn = Counter(split_style(caption)[0] for caption in captions[1:])
+    assert set(drawn) == {"cat face", "cat"}  # the tiger is less than half as likely as the cat's face
+    assert drawn["cat face"] / 1999 == pytest.approx(4 / 7, abs=0.04)
+    assert captions == captions_of(READING, seeds)
+
+
+def test_a_style_is_the_prompts_own_else_the_one_that_is_asked_for():
+    assert captions_of(READING, [1], "noto") == ["cat face, noto style"]
+    own = Reading(READING.candidates, "openmoji", (), "kitty")
+    assert captions_of(own, [1], "noto") == ["cat face, openmoji style"]
+    by_seed = Counter(split_style(caption)[1] for caption in captions_of(READING, range(600), BY_SEED))
+    assert set(by_seed) == set(STYLE_NAMES)
+    assert min(by_seed.values()) > 60
+    assert style_of(7) == style_of(7)
+    with pytest.raises(UserError, match="cubist"):
+        captions_of(READING, [1], "cubist")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "parts"),
+    [
+        ("red apple, noto style", ("red apple", "noto")),
+        ("Red apple in OpenMoji style", ("Red apple", "openmoji")),
+        ("cat twemoji", ("cat", "twemoji")),
+        ("my tyre is flat", ("my tyre is flat", "")),
+        ("a tyre, flat", ("a tyre", "flat")),
+        ("noto", ("noto", "")),
+    ],
+)
+def test_a_style_is_told_from_the_words_before_it(prompt, parts):
+    assert split_style(prompt) == parts
+    assert in_style(*parts).startswith(parts[0])
+
+
+def test_typing_mistakes_become_the_known_word_that_looks_most_alike():
+    vocabulary = words_of(["an elephant", "Strawberry jam", "rocket"])
+    assert vocabulary == ["elephant", "rocket", "strawberry"]
+    assert spellings("An elefant, a rokcet", vocabulary) == ["An elefant, a rokcet", "An elephant, a rocket"]
+    assert spellings("pockets of rockets", vocabulary) == ["pockets of rockets"]
+    assert spellings("zzzzzz", vocabulary) == ["zzzzzz"]
+    assert spellings("elefant", [*vocabulary, "elegant"]) == ["elefant", "elegant", "elephant"]
+
+
+def test_only_models_of_the_bundled_drawings_are_read_for(tmp_path):
+    assert readable(tmp_path)
+    (tmp_path / "run.json").write_text('{"config": {"data": {"path": "emoji"}}}')
+    assert readable(tmp_path)
+    for other in ('{"config": {"data": {"path": "/my/images"}}}', "{", "[]", "3"):
+        (tmp_path / "run.json").write_text(other)
+        assert not readable(tmp_path)
