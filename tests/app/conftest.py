@@ -1,4 +1,4 @@
-"""A real server with tiny models of random weights."""
+"""Real servers with tiny models of random weights."""
 
 import contextlib
 import os
@@ -6,14 +6,17 @@ import queue
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
+import uvicorn
 
 from e2ed2.models.coarse_to_fine import DenoiserConfig
 from e2ed2.models.codec import CodecConfig
@@ -93,5 +96,33 @@ def start_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture(scope="session")
-def url(start_app, checkpoints) -> str:
-    return start_app(E2ED2_CHECKPOINTS=str(checkpoints))
+def serve_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
+    """Serves all pages from a thread of this process, and returns their URL: nothing has to be imported again.
+
+    Keywords are those of `ServerSettings`. What `python app.py` adds is tested with `start_app`.
+    """
+    import app.settings  # before gradio is imported
+    from app.server import assemble, build_app
+
+    with ExitStack() as running:
+
+        def serve(checkpoints: Path, admin_secret: str = "") -> str:
+            folders = {name: tmp_path_factory.mktemp(name) for name in ("runs", "study_data")}
+            settings = app.settings.ServerSettings(checkpoints=checkpoints, admin_secret=admin_secret, **folders)
+            demo, _, studies = assemble(settings)
+            studies.prepare().join()
+            site = build_app(demo, studies, admin_secret)
+            server = uvicorn.Server(uvicorn.Config(site, log_level="warning", timeout_graceful_shutdown=1))
+            listener = socket.create_server(("127.0.0.1", 0))
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+            thread.start()
+            running.callback(thread.join)
+            running.callback(setattr, server, "should_exit", True)
+            return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        yield serve
+
+
+@pytest.fixture(scope="session")
+def url(serve_app, checkpoints) -> str:
+    return serve_app(checkpoints)

@@ -1,4 +1,4 @@
-"""The admin pages as a runner meets them: `python app.py` with a secret, a real browser."""
+"""The admin pages as a runner meets them: the site with a secret, a real browser."""
 
 import re
 import zipfile
@@ -13,8 +13,8 @@ SECRET = "a-secret-of-the-tests"
 
 
 @pytest.fixture(scope="module")
-def admin(start_app, checkpoints) -> str:
-    return f"{start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_ADMIN_SECRET=SECRET)}/admin"
+def admin(serve_app, checkpoints) -> str:
+    return f"{serve_app(checkpoints, SECRET)}/admin"
 
 
 @pytest.fixture

@@ -113,12 +113,12 @@ CASES: dict[str, tuple[tuple, Callable[..., None], list[tuple]]] = {
 
 
 @pytest.fixture(scope="module")
-def client(start_app, with_independent) -> Client:
+def client(serve_app, with_independent) -> Client:
     folder = with_independent / "measured"
     folder.mkdir(exist_ok=True)
     lines = "".join(f'{{"step": {i}, "seconds": {i}, "l2": {1 / i}}}\n' for i in range(1, 9))
     (folder / "metrics.jsonl").write_text(lines)
-    return Client(start_app(E2ED2_CHECKPOINTS=str(with_independent)), verbose=False)
+    return Client(serve_app(with_independent), verbose=False)
 
 
 def test_every_endpoint_has_a_case(client):

@@ -1,4 +1,4 @@
-"""The Generate page as a visitor meets it: `python app.py` in a process of its own, a real browser."""
+"""The Generate page as a visitor meets it, in a real browser; and the program that serves it."""
 
 import re
 import subprocess
@@ -12,6 +12,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Page, expect
+
+from app.settings import settings_or_exit
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,8 +102,8 @@ def test_a_phone_shows_the_whole_width(open_page, url):
     expect(page.get_by_role("button", name="Generate")).to_be_in_viewport()
 
 
-def test_without_models_the_page_says_how_to_train_one(open_page, start_app, tmp_path):
-    visit = open_page(start_app(E2ED2_CHECKPOINTS=str(tmp_path)))
+def test_without_models_the_page_says_how_to_train_one(open_page, serve_app, tmp_path):
+    visit = open_page(serve_app(tmp_path))
     expect(visit.page.locator("#status")).to_contain_text("python -m e2ed2 train")
     visit.page.get_by_label("Prompt").fill("red apple")
     visit.page.get_by_label("Prompt").press("Enter")
@@ -139,16 +141,28 @@ def test_a_forged_request_gets_a_clear_message(url, forged, message):
         Client(url, verbose=False).predict(**request, api_name="/generate")
 
 
-def test_the_health_check_answers(url):
+def test_the_program_serves_the_pages(start_app, checkpoints):
+    """`python app.py`, in a process of its own, by its environment."""
+    url = start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_ADMIN_SECRET="a-secret-of-the-tests")
     assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
+    assert "Secret" in httpx.get(f"{url}/admin/login").text
+    line = Client(url, verbose=False).predict("red apple", "l2", 1, 7, False, 1, api_name="/generate")[1]
+    assert "1 picture in" in line
 
 
-@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("PORT", "70000"), ("E2ED2_CHECKPOINTS", "/nowhere")])
-def test_a_mistake_in_the_environment_is_one_sentence(name, value, monkeypatch):
-    monkeypatch.setenv("PORT", "0")
+@pytest.mark.parametrize(("name", "value"), [("PORT", "70000"), ("E2ED2_CHECKPOINTS", "/nowhere")])
+def test_a_mistake_in_the_environment_is_one_sentence(name, value, monkeypatch, capsys):
     monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as exit:
+        settings_or_exit()
+    assert exit.value.code == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert name in said
+    assert value in said
+
+
+def test_a_mistake_in_the_environment_ends_the_program(monkeypatch):
+    monkeypatch.setenv("PORT", "http")
     done = subprocess.run([sys.executable, "app.py"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert name in done.stderr
-    assert value in done.stderr
+    assert done.stderr == "PORT is 'http': choose a whole number from 0 to 65535.\n"

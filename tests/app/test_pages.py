@@ -201,8 +201,8 @@ def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):
     visit.assert_accessible()
 
 
-def test_a_model_of_two_steps_on_every_page(open_page, start_app, with_independent):
-    url = start_app(E2ED2_CHECKPOINTS=str(with_independent))
+def test_a_model_of_two_steps_on_every_page(open_page, serve_app, with_independent):
+    url = serve_app(with_independent)
     visit = open_page(f"{url}/?model=independent&seed=7")
     page = visit.page
     painted(page)
