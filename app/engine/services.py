@@ -205,12 +205,12 @@ class Services:
         return [one.name for one in nearest] if nearest and nearest[0].similarity < FAR else []
 
     @contextlib.contextmanager
-    def stoppable(self, session: str | None) -> Generator[threading.Event]:
-        """A flag that `stop` raises for this visitor; so does the visitor's next request."""
+    def stoppable(self, session: str | None, flag: threading.Event) -> Generator[None]:
+        """`stop` raises the flag for this visitor; so does the visitor's next request."""
         self.stop(session)
-        flag = self._flags[session] = threading.Event()
+        self._flags[session] = flag
         try:
-            yield flag
+            yield
         finally:
             if self._flags.get(session) is flag:
                 del self._flags[session]

@@ -269,7 +269,7 @@ def test_stop_ends_this_visitors_pictures_only(services, studies):
     runs = []
     for who in ("me", "you"):
         request = SimpleNamespace(session_hash=who, headers={}, url="http://127.0.0.1/")
-        runs.append(generate("red apple", "l2", 1, 7, False, 3, True, "flat", False, "", request=request))
+        runs.append(generate("red apple", "l2", 1, 7, False, 3, True, "flat", False, "", None, request=request))
     for run in runs:
         shown = (named(next(run))["status"] for _ in range(9))
         assert next(shown) == "Getting the model ready …"
@@ -290,6 +290,19 @@ def test_stop_ends_this_visitors_pictures_only(services, studies):
         "Download",
         None,
     }  # whole, for clients of the API
+
+
+def test_stop_before_a_visitors_turn_has_come_is_not_forgotten(services, studies):
+    functions = build_ui(services, studies).fns.values()
+    generate = next(function.fn for function in functions if function.api_name == "generate")
+    stop = next(function.fn for function in functions if function.name == "stop_generating")
+    request = SimpleNamespace(session_hash="me", headers={}, url="http://127.0.0.1/")
+    begun = threading.Event()
+    stop(begun, request=request)
+    shown = list(generate("red apple", "l2", 1, 7, False, 3, True, "flat", False, "", begun, request=request))
+    assert named(shown[-1])["status"] == "Stopped before the first picture."
+    again = list(generate("red apple", "l2", 1, 7, False, 1, True, "flat", False, "", None, request=request))
+    assert "1 picture in" in named(again[-1])["status"]
 
 
 def test_the_summary_in_words():

@@ -1,6 +1,7 @@
 """The Generate page: type a prompt, watch the pictures appear."""
 
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -99,6 +100,7 @@ class GeneratePage:
             elem_classes="pictures",
         )
         self.made = gr.State([])
+        self.begun = gr.State(None)  # the flag that stops what was asked for last, also before its turn has come
 
     def lay_out_reading(self) -> None:
         self.reading = gr.Markdown(label="Read as", elem_id="reading")
@@ -191,9 +193,10 @@ class GeneratePage:
             trigger_mode="multiple",  # the next request ends the one before
             **at_once(gr.update(visible=False), gr.update(visible=True), "Starting …", gr.update(interactive=False)),
         )
-        generated = started.then(
+        begun = started.then(threading.Event, None, self.begun, trigger_mode="multiple", **QUIET)
+        generated = begun.success(
             self.generate,
-            [*fields, self.inside, *words],
+            [*fields, self.inside, *words, self.begun],
             results,
             trigger_mode="multiple",
             api_name="generate",
@@ -205,22 +208,29 @@ class GeneratePage:
         self.names.change(self.offer, self.names, self.others, **QUIET)
         chosen = self.others.click(lambda sample: sample[0], self.others, self.read_as, **QUIET)
         chosen.failure(outputs=self.status, **at_once(FAILED))
-        again = chosen.success(
+        begun_again = chosen.success(threading.Event, None, self.begun, **QUIET)
+        again = begun_again.success(
             self.generate_as,
-            [self.read_as, self.prompt, self.model, self.steps, self.seed, self.count, self.inside, self.style],
+            [
+                *(self.read_as, self.prompt, self.model, self.steps, self.seed, self.count, self.inside, self.style),
+                self.begun,
+            ],
             results,
             trigger_mode="multiple",
             api_visibility="private",
             preprocess=False,
             **GENERATING,
         )
+        for event in (begun, begun_again):
+            event.failure(self.buttons, self.made, [self.go, self.stop, self.download], **QUIET)
+            event.failure(outputs=self.status, **at_once(FAILED))
         for done in (welcome, generated, again):
             afterwards(done, self.buttons, self.made, [self.go, self.stop, self.download], **QUIET)
             done.success(self.keep, [self.history, self.made], self.history, **QUIET)
             done.failure(outputs=self.status, **at_once(FAILED))
         generated.success(None, self.address, js=IN_THE_BAR, **QUIET)
         self.stop.click(outputs=self.status, **at_once("Stopping …"))
-        self.stop.click(self.stop_generating, **QUIET)
+        self.stop.click(self.stop_generating, self.begun, **QUIET)
         self.examples.click(lambda sample: sample[0], self.examples, self.prompt, **QUIET)
         gr.on([self.prompt.input, self.examples.click], outputs=self.read_as, **at_once(""))
         self.exactly.change(lambda exactly: gr.Radio(interactive=not exactly), self.exactly, self.style, **QUIET)
@@ -247,6 +257,7 @@ class GeneratePage:
         style: object,
         exactly: object,
         read_as: object,
+        begun: threading.Event | None,
         request: gr.Request,
     ) -> Iterator[Updates]:
         """The last one is whole: it is what a client of the API gets."""
@@ -255,11 +266,13 @@ class GeneratePage:
                 raise ForgedError("randomise must be true or false.")
             wanted = wording(style, exactly, read_as)
             requests = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count, wanted)
-            yield from self.follow(requests, wanted, bool(inside), request)
+            yield from self.follow(requests, wanted, bool(inside), begun or threading.Event(), request)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
-    def follow(self, requests: list[Request], wanted: Wording, inside: bool, visitor: gr.Request) -> Iterator[Updates]:
+    def follow(
+        self, requests: list[Request], wanted: Wording, inside: bool, stop: threading.Event, visitor: gr.Request
+    ) -> Iterator[Updates]:
         """The pictures while they come into being, and when they are there all that goes with them."""
         first = requests[0]
         fields: Updates = {
@@ -267,7 +280,7 @@ class GeneratePage:
             self.address: self.link(requests, wanted, visitor),
         } | self.read(requests, wanted)
         session = visitor.session_hash
-        with self.services.stoppable(session) as stop, tempfile.TemporaryDirectory() as folder:
+        with self.services.stoppable(session, stop), tempfile.TemporaryDirectory() as folder:
             progress = Progress(requests, Path(folder), inside)
             for event in self.services.generate(requests, stop):
                 if self.services.running(session) is not stop:
@@ -296,10 +309,11 @@ class GeneratePage:
         count: object,
         inside: object,
         style: object,
+        begun: threading.Event | None,
         request: gr.Request,
     ) -> Iterator[Updates]:
         """From the same noise, another reading of the prompt; it stays until the prompt changes."""
-        yield from self.generate(prompt, model, steps, seed, False, count, inside, style, False, name, request)
+        yield from self.generate(prompt, model, steps, seed, False, count, inside, style, False, name, begun, request)
 
     def read(self, requests: list[Request], wanted: Wording) -> Updates:
         """What the prompt was read as, and its other readings to press."""
@@ -340,7 +354,8 @@ class GeneratePage:
         if not self.services.models.names():
             yield {self.status: NO_MODELS}
         elif not status and self.services.running(request.session_hash) is None:
-            yield from self.generate(prompt, model, steps, seed, False, count, inside, style, exactly, read_as, request)
+            words = style, exactly, read_as
+            yield from self.generate(prompt, model, steps, seed, False, count, inside, *words, None, request)
         else:  # Gradio empties what a function that yields nothing was to fill
             yield {self.status: gr.skip()}
 
@@ -397,7 +412,9 @@ class GeneratePage:
             self.download: gr.DownloadButton(interactive=bool(made) and not running),
         }
 
-    def stop_generating(self, request: gr.Request) -> None:
+    def stop_generating(self, begun: threading.Event | None, request: gr.Request) -> None:
+        if begun:
+            begun.set()
         self.services.stop(request.session_hash)
 
     def keep(self, history: list, made: list) -> list:
