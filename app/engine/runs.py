@@ -36,7 +36,7 @@ class Run:
 
     def sheets(self) -> list[Path]:
         """Sample sheets over time, the newest last."""
-        return sorted(self.folder.glob("previews/*.png")) or sorted(self.folder.glob("preview.png"))
+        return sorted(self.folder.glob("previews/*.png")) or sorted(self.folder.glob("preview.*"))
 
 
 def find_runs(models: Models) -> dict[str, Run]:

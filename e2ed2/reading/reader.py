@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from e2ed2.assets import READER
 from e2ed2.data.emoji import STYLE_NAMES, Concepts, in_style, split_style
+from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM, spelt_out
-from e2ed2.models.weights import load_model
 from e2ed2.reading.spelling import spellings
 from e2ed2.seeds import number
 
@@ -131,4 +131,6 @@ def far(nearness: float, surest: float) -> bool:
 @cache
 def load_head(folder: Path = READER) -> ReaderHead:
     """Raises UserError: the files are damaged."""
-    return load_model(ReaderHead, folder)
+    with as_damaged(folder):
+        model: Any = ReaderHead.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
+        return model.float().eval()

@@ -3,9 +3,9 @@
 import json
 import math
 import re
-import shutil
 from pathlib import Path
 
+from PIL import Image
 from torch import nn
 
 from e2ed2.data.pictures import BUNDLED, Pictures
@@ -32,7 +32,7 @@ tags: [text-to-image, end-to-end-diffusion]
 | started from | {start} |
 | commit | `{commit}` |
 
-Settings are in `run.json`, the curve in `metrics.jsonl`; `preview.png` shows training captions (targets above, the
+Settings are in `run.json`, the curve in `metrics.jsonl`; `preview.webp` shows training captions (targets above, the
 model's pictures below).
 
 {about}
@@ -77,7 +77,7 @@ def write_card(
     (folder / "run.json").write_text(json.dumps(settings | {"cost": cost}, indent=2) + "\n")
     previews = sorted((run / "previews").glob("*.png"))
     if previews:
-        shutil.copy(previews[-1], folder / "preview.png")
+        Image.open(previews[-1]).save(folder / "preview.webp", lossless=True, quality=100, method=6)
     last = lines[-10:]
     bundled = config.data.path == BUNDLED
     size = f"{len(pictures)} pictures at {config.data.resolution}x{config.data.resolution} pixels"
