@@ -131,7 +131,7 @@ def _plan(fields: dict[str, Any]) -> None:
         gr.Markdown("The report leaves out the answers of raters who …")
         with gr.Row():
             fields["gold_rate"] = gr.Slider(0, 1, 0.5, step=0.05, label="… choose the good picture less often than")
-            fields["median_ms"] = gr.Number(500, label="… need less time for half of their answers than (ms)")
+            fields["median_ms"] = gr.Number(500, label="… need less time an answer, on half of the screens, than (ms)")
         with gr.Row():
             fields["rule"] = gr.Radio(
                 [("When every pair has its raters", "quota"), ("On the evidence (two arms)", "e-value")],
@@ -174,6 +174,6 @@ def _asked(given: dict[str, Any]) -> Plan:
         open_cap=whole(given["open_cap"] or 0, "Raters through the open link") or None,
         abandoned_after_minutes=whole(given["minutes"], "The minutes"),
         placebos=Placebos(**{name: given[name] for name in PLACEBOS}),
-        exclusions=Exclusions(given["gold_rate"] or None, given["median_ms"] or None),
+        exclusions=Exclusions(given["gold_rate"] or None, min_median_pace_ms=given["median_ms"] or None),
         stopping=Stopping(given["rule"]),
     )

@@ -12,7 +12,9 @@ Vote table, one row for each current answer:
     answer       left | tie | right
     mode         joint | separate
     position     int, order within the rater's session
-    response_ms  float, from the moment that voting opened to the answer
+    response_ms  float, from the moment that both pictures were seen to the answer
+    answer_ms    float, from the answer before on the same screen, or from that moment, and no more than the server saw
+                 pass; exports of earlier versions do not have it
     gold         right answer to this question of a gold pair (left | right), or ""
     image_left, image_right   files, relative to the export's folder
     time         UTC, ISO 8601
@@ -36,6 +38,7 @@ VOTE_COLUMNS = (
     "mode",
     "position",
     "response_ms",
+    "answer_ms",
     "gold",
     "image_left",
     "image_right",

@@ -80,9 +80,10 @@ class Exclusions:
     """Rules, fixed in advance, for leaving a rater's votes out; None is no rule."""
 
     min_gold_pass_rate: float | None = 0.5  # [0, 1] of the answers to gold pairs
-    min_median_response_ms: float | None = 500.0  # over the rater's answers
+    min_median_response_ms: float | None = None  # over the rater's answers, each since its screen opened
     max_identical_strict: float | None = None  # [0, 1] of the answers to identical pairs that are not a tie
     min_attention: float | None = -1.25  # log odds of looking against blind clicks, from all check pairs together
+    min_median_pace_ms: float | None = 500.0  # over the rater's screens: time for a screen / answers on it
     max_side_run: int | None = 15  # answers in a row, to one question, for the picture on one side
 
     def __post_init__(self) -> None:
@@ -90,7 +91,7 @@ class Exclusions:
             rate = getattr(self, name)
             if rate is not None and not 0 <= rate <= 1:
                 raise StudyError(f"{name} is {rate}: choose a number from 0 to 1, or none.")
-        for name in ("min_median_response_ms", "max_side_run"):
+        for name in ("min_median_response_ms", "min_median_pace_ms", "max_side_run"):
             limit = getattr(self, name)
             if limit is not None and limit < 0:
                 raise StudyError(f"{name} is {limit}: choose 0 or more, or none.")

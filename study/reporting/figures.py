@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from study.stats.analysis import Analysis
+from study.stats.answers import own_ms
 from study.stats.evalues import Evidence
 from study.stats.intervals import Estimate
 
@@ -159,7 +160,7 @@ def agreement(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figur
 
 def response_times(answers: pd.DataFrame, limit_ms: float | None, look: Look) -> go.Figure:
     """How long the answers took, on a log scale; and the rule's limit on a rater's median."""
-    seconds = np.maximum(answers["response_ms"].to_numpy(float), 10) / 1000
+    seconds = np.maximum(own_ms(answers).to_numpy(float), 10) / 1000
     counts, edges = np.histogram(np.log10(seconds), bins=36)
     figure = _figure(look, showlegend=False, bargap=0.05)
     middle = 10 ** ((edges[1:] + edges[:-1]) / 2)

@@ -23,7 +23,7 @@ from study.errors import StudyError
 from study.protocol.spec import StudySpec
 from study.reporting import figures, words
 from study.stats import Results, plain, results
-from study.stats.answers import comparisons
+from study.stats.answers import comparisons, own_ms
 
 SHOWN = 3  # pairs of pictures in each group
 EDGE = 320  # pixels of a picture in the report, at most
@@ -147,7 +147,7 @@ def _record(export: Export, found: Results) -> dict[str, Any]:
         "spec": export.spec.hash,
         "level": 0.95,
         "withdrawn": _withdrawn(export),
-        "response_ms": _quantiles(_kept(export, found)["response_ms"]),
+        "response_ms": _quantiles(own_ms(_kept(export, found))),
         "results": plain(found),
         "pictures": pictures,
     }
@@ -216,7 +216,7 @@ def _page(export: Export, found: Results) -> str:
         withdrawn=_withdrawn(export),
         halo=words.halo(found.kept),
         methods=words.methods(export.spec, found),
-        times=_quantiles(_kept(export, found)["response_ms"]),
+        times=_quantiles(own_ms(_kept(export, found))),
         pictures=_pictures(export, found),
         figures=_figures(export, found),
         plotly=get_plotlyjs(),
@@ -234,7 +234,8 @@ def _figures(export: Export, found: Results) -> str:
 
 def _drawers(export: Export, found: Results) -> list[tuple[str, Callable[[figures.Look], go.Figure]]]:
     kept, names = found.kept, {q.key: q.key for q in export.spec.questions}
-    alpha, limit = export.spec.stopping.alpha, export.spec.exclusions.min_median_response_ms
+    alpha, rules = export.spec.stopping.alpha, export.spec.exclusions
+    limit = rules.min_median_pace_ms or rules.min_median_response_ms
     drawers = [
         ("outcomes", lambda look: figures.outcomes(kept, names, look)),
         ("win_rates", lambda look: figures.win_rates(kept, names, look)),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from study.protocol.spec import DEGRADED, MODES, StudySpec
+from study.protocol.times import own_times
 from study.reporting.export import read_export
 from study.store.chain import chain_hash
 from study.store.frames import Tables, image_name
@@ -54,6 +55,9 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
     withdrawn = _withdrawn(tables)
     votes = [r for r in tables.revisions if "answer" in r and r["rater"] not in withdrawn]
     latest = {(r["assignment"], r["question"]): r for r in votes}
+    own = own_times(
+        ((r["rater"], r["request"]), r["number"], float(r["response_ms"]), r.get("server_ms")) for r in votes
+    )
     written = {
         key: (
             r["rater"],
@@ -71,10 +75,12 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
     arms = {(s.prompt, s.arm, image_name(s.sha256)) for s in tables.spec.images}
     pairs = {(r["rater"], r["assignment"]): r["pair"] for r in votes}
     categories = {prompt.text: prompt.category for prompt in tables.spec.prompts}
+    timed = "answer_ms" in tables.votes  # exports of earlier versions do not have it
     seen = set()
     for row in tables.votes.to_dict("records"):
         key = (row["assignment"], row["question"])
-        if key in seen or written.get(key) != tuple(row[column] for column in columns):
+        took = own[latest[key]["number"]] if timed and key in latest else None
+        if key in seen or written.get(key) != tuple(row[column] for column in columns) or row.get("answer_ms") != took:
             yield f"The answer to {key[1]!r} of assignment {key[0]} is not what its revisions say."
         shown = {(row["prompt"], row["left"], row["image_left"]), (row["prompt"], row["right"], row["image_right"])}
         if not shown <= arms:

@@ -10,6 +10,7 @@ from study.errors import StudyError
 from study.protocol.columns import VOTE_COLUMNS
 
 LABELS = ("left", "tie", "right")
+SINCE = ("answer_ms",)  # columns that exports of earlier versions do not have
 KINDS = ("comparison", "identical", "same_arm", "repeat", "gold")
 
 
@@ -19,7 +20,7 @@ def checked(answers: pd.DataFrame) -> pd.DataFrame:
     Raises:
         StudyError: a column is missing, a label or a kind is unknown, an assignment has two answers to one question.
     """
-    missing = [name for name in VOTE_COLUMNS if name not in answers.columns]
+    missing = [name for name in VOTE_COLUMNS if name not in {*answers.columns, *SINCE}]
     if missing:
         raise StudyError(f"The answers lack the columns {', '.join(missing)}.")
     _only(answers["answer"], LABELS, "answer")
@@ -36,6 +37,11 @@ def _only(values: pd.Series, known: tuple[str, ...], what: str) -> None:
     unknown = sorted({str(value) for value in values.unique()} - set(known))
     if unknown:
         raise StudyError(f"Unknown {what} {', '.join(map(repr, unknown))}: it must be one of {', '.join(known[-5:])}.")
+
+
+def own_ms(answers: pd.DataFrame) -> pd.Series:
+    """How long each answer took on its own; in exports of earlier versions, since its screen opened."""
+    return answers["answer_ms" if "answer_ms" in answers else "response_ms"]
 
 
 def comparisons(answers: pd.DataFrame, question: str) -> pd.DataFrame:

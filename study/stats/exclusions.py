@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 
 from study.protocol.spec import Exclusions
+from study.stats.answers import own_ms
 from study.stats.attention import attention
 
 RULES = {
     "min_gold_pass_rate": "passed fewer than {limit:.0%} of the gold pairs",
     "min_median_response_ms": "took less than {limit:g} ms for half of the answers",
+    "min_median_pace_ms": "took less than {limit:g} ms an answer on half of the screens",
     "max_identical_strict": "saw a difference in more than {limit:.0%} of the identical pairs",
     "min_attention": "answered the checks as blind clicks would (log odds of looking below {limit:g})",
     "max_side_run": "chose the picture on one side more than {limit:g} times in a row",
@@ -70,10 +72,18 @@ def _behaviour(answers: pd.DataFrame) -> pd.DataFrame:
         .mean()
         .assign(
             min_median_response_ms=answers.groupby("rater")["response_ms"].median(),
+            min_median_pace_ms=_pace(answers),
             min_attention=attention(answers),
             max_side_run=_side_runs(answers),
         )
     )
+
+
+def _pace(answers: pd.DataFrame) -> pd.Series:
+    """By rater: median over screens of the mean time of their answers."""
+    one_question = answers["question"].where(answers["mode"] == "separate", "")
+    screens = own_ms(answers).groupby([answers["rater"], answers["assignment"], one_question]).mean()
+    return screens.groupby("rater").median()
 
 
 def _side_runs(answers: pd.DataFrame) -> pd.Series:

@@ -41,6 +41,7 @@ def payload_of_withdrawal(entry: Withdrawal, spec_hash: str) -> dict[str, Any]:
 
 def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str, Any]:
     """What the hash of a vote covers: the answer, its circumstances, and what was shown."""
+    measured = {} if vote.server_ms is None else {"server_ms": vote.server_ms}
     return {
         "spec": spec_hash,
         "number": vote.number,
@@ -56,6 +57,7 @@ def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str
         "viewport": vote.viewport,
         "time": vote.time.isoformat(timespec="microseconds"),
         "previous": vote.previous,
+        **measured,
         **shown,
     }
 

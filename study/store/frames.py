@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
 from study.protocol.spec import StudySpec
+from study.protocol.times import own_times
 from study.store.chain import SHOWN, payload_of, payload_of_withdrawal, shown_of
 from study.store.database import Database
 from study.store.studies import StudyInfo
@@ -51,7 +52,7 @@ def image_name(sha256: str) -> str:
 
 
 def _votes(rows: Iterable[tuple]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(VOTE_COLUMNS)).astype({"response_ms": float})
+    return pd.DataFrame(rows, columns=list(VOTE_COLUMNS)).astype({"response_ms": float, "answer_ms": float})
 
 
 def _rater_row(r: Rater) -> tuple:
@@ -87,6 +88,11 @@ def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> 
     for who in session.scalars(of_study):
         lengths[who] = lengths.get(who, 0) + 1
     arms = {arm.id: arm.name for arm in session.scalars(select(Arm).where(Arm.study_id == study.id))}
+    of_whom = (Vote.study_id == study.id, true() if rater is None else Vote.rater_id == rater)
+    times = select(Vote.rater_id, Vote.request, Vote.id, Vote.response_ms, Vote.server_ms).where(*of_whom)
+    own = own_times(
+        ((row.rater_id, row.request), row.id, row.response_ms, row.server_ms) for row in session.execute(times)
+    )
     query = (
         select(Vote, Rater, StoredAssignment, StoredPair, left, right)
         .join(StoredAssignment, StoredAssignment.id == Vote.assignment_id)
@@ -94,8 +100,7 @@ def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> 
         .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
         .join(left, left.id == StoredAssignment.left_id)
         .join(right, right.id == StoredAssignment.right_id)
-        .where(Vote.study_id == study.id, Vote.is_current, Rater.dropped == "")
-        .where(true() if rater is None else Vote.rater_id == rater)
+        .where(*of_whom, Vote.is_current, Rater.dropped == "")
         .order_by(Vote.number)
     )
     for vote, by, shown, pair, of_left, of_right in session.execute(query):
@@ -115,6 +120,7 @@ def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> 
             by.mode,
             past + shown.position,
             float(vote.response_ms),
+            float(own[vote.id]),
             asked[vote.question].right(shown.gold),
             image_name(of_left.sha256),
             image_name(of_right.sha256),

@@ -193,8 +193,9 @@ class Vote(Base):
     revision: Mapped[int]
     is_current: Mapped[bool]
     request: Mapped[str]  # UUID drawn by the rater's page
-    response_ms: Mapped[int]
+    response_ms: Mapped[int]  # as `clock` measured it, since both pictures were seen
     clock: Mapped[str]
+    server_ms: Mapped[int | None]  # between sending the screen and receiving its answers; None before it was measured
     decode_ms: Mapped[int | None]  # both images, where a script could measure it
     viewport: Mapped[str]  # "1280x800@2", CSS pixels and pixel ratio; "" without a script
     time: Mapped[datetime]

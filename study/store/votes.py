@@ -41,8 +41,9 @@ class Ballot:
     assignment: str
     request: str  # drawn by the page; the same again is the same vote
     answers: Mapping[str, str]
-    response_ms: Mapping[str, int]  # by question, from the moment that voting opened
+    response_ms: Mapping[str, int]  # by question, from the moment that both pictures were seen
     clock: str  # who measured: client or server
+    server_ms: int | None = None  # between sending the screen and receiving this
     decode_ms: int | None = None
     viewport: str = ""
 
@@ -201,6 +202,7 @@ def _append(
             is_current=True,
             request=ballot.request,
             clock=ballot.clock,
+            server_ms=ballot.server_ms,
             response_ms=min(max(ballot.response_ms.get(question, 0), 0), MAX_MS),
             decode_ms=ballot.decode_ms,
             viewport=ballot.viewport,

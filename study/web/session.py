@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from itsdangerous import BadSignature, Signer
 from starlette.background import BackgroundTask
 
 from study.errors import StudyError
@@ -113,16 +114,16 @@ def pause(request: Request, rater: Rater) -> Response:
 def _vote(request: Request, rater: Participation, store: Store, form: dict[str, str]) -> Response:
     answers = {q.key: form[f"q-{q.key}"] for q in rater.study.spec.questions if f"q-{q.key}" in form}
     measured = {key: _whole(form.get(f"ms-{key}", "")) for key in answers}
-    opened = _whole(form.get("opened", ""))
-    waited = min(max(int(time.time() * 1000) - opened, 0), MAX_MS) if opened is not None else 0
+    passed = _passed(rater, form.get("assignment", ""), form.get("sent", ""))
     viewport = form.get("viewport", "")
     by_script = all(ms is not None for ms in measured.values())
     ballot = Ballot(
         assignment=form.get("assignment", ""),
         request=form.get("request", ""),
         answers=answers,
-        response_ms={key: waited if ms is None else ms for key, ms in measured.items()},
+        response_ms={key: passed if ms is None else ms for key, ms in measured.items()},
         clock="client" if by_script else "server",
+        server_ms=passed,
         decode_ms=_whole(form.get("decode", "")),
         viewport=viewport if re.fullmatch(r"\d{1,6}x\d{1,6}@[\d.]{1,8}", viewport) else "",
     )
@@ -133,6 +134,20 @@ def _vote(request: Request, rater: Participation, store: Store, form: dict[str, 
     ):  # the rater does not wait for the statistics
         response.background = BackgroundTask(settle, store.database, rater)
     return response
+
+
+def _sent(rater: Participation, assignment: str) -> str:
+    """When this screen was sent, in ms; signed, so that nobody says another time."""
+    return Signer(rater.study.secret, salt=f"sent {assignment}").sign(str(int(time.time() * 1000))).decode()
+
+
+def _passed(rater: Participation, assignment: str, sent: str) -> int:
+    """ms since the screen was sent. Raises StudyError where `_sent` did not write this."""
+    try:
+        moment = int(Signer(rater.study.secret, salt=f"sent {assignment}").unsign(sent))
+    except BadSignature:
+        raise StudyError("This page sent an incomplete answer: reload it and answer again.", 409) from None
+    return min(max(int(time.time() * 1000) - moment, 0), MAX_MS)
 
 
 def _last(store: Store, rater: Participation) -> Screen | None:
@@ -163,7 +178,7 @@ def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
         "pair.html",
         screen=screen,
         nonce=str(uuid.uuid4()),
-        opened=int(time.time() * 1000),
+        sent=_sent(rater, screen.assignment),
         undo=screen.step > 0 and not screen.answers,
         changing=len(screen.answers) == len(screen.questions),
     )

@@ -14,6 +14,7 @@ from study.images.importing import gold_from_manifest, import_images, sources_fr
 from study.protocol.balanced import plan
 from study.protocol.choices import parse_questions
 from study.protocol.spec import DEFAULT_QUESTIONS, DEGRADED, Exclusions, Placebos, Question, StudySpec
+from study.protocol.times import own_times
 from study.reporting.export import export_study
 from study.reporting.verify import verify_export
 from study.simulation.power import design
@@ -84,6 +85,28 @@ def test_a_run_on_one_side_is_counted_for_each_question_in_the_order_of_answerin
         pd.concat([rows, other]).sample(frac=1, random_state=0), replace(Exclusions.none(), max_side_run=4)
     )
     assert bool(flow.excluded) is out
+
+
+# How long answers take
+
+
+def test_an_answer_takes_the_time_since_the_one_before_on_its_screen():
+    given = [("s", "c", 780, None), ("s", "a", 260, None), ("s", "b", 520, None), ("other", "d", 900, None)]
+    assert own_times(given) == {"a": 260, "b": 260, "c": 260, "d": 900}
+
+
+def test_a_page_cannot_claim_more_time_than_the_server_saw_pass():
+    assert own_times([("s", "a", 8000, 90), ("s", "b", 16000, 90)]) == {"a": 90, "b": 0}
+
+
+@pytest.mark.parametrize(("mode", "quick"), [("joint", True), ("separate", False)])
+def test_pace_is_the_time_of_a_screen_by_its_answers(mode, quick):
+    """Nine answers in 1.2 s each three, or, one on a screen, in 1.2 s each."""
+    pairs = checks(*[("comparison", side, "", "") for side in ("left", "right", "tie")])
+    took = (1200.0, 0.0, 0.0) if mode == "joint" else (1200.0, 1200.0, 1200.0)
+    answers = pd.concat([pairs.assign(question=key, answer_ms=ms) for key, ms in zip("abc", took, strict=True)])
+    _, flow = exclude(answers.assign(mode=mode), replace(Exclusions.none(), min_median_pace_ms=500.0))
+    assert bool(flow.excluded) is quick
 
 
 # Which picture of a gold pair is right

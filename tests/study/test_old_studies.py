@@ -14,7 +14,7 @@ from tests.study.specs import make_spec
 
 MIGRATIONS = "study/migrations"
 SINCE = ("kind", "full_url", "golden")  # fields that specs of the first version do not have
-RULES = ("min_attention", "max_side_run")  # of exclusion, that they do not have
+RULES = ("min_attention", "min_median_pace_ms", "max_side_run")  # of exclusion, that they do not have
 
 
 def first_version(spec: StudySpec) -> str:

@@ -132,6 +132,7 @@ def test_voting_opens_when_both_images_are_there(open_page, site, study, store):
     practise(page)
     expect(page.locator("[data-status]")).to_have_text("Loading the images…")
     expect(page.get_by_role("img", name="Image A", include_hidden=True)).to_have_js_property("naturalWidth", 64)
+    expect(page.locator(".images img:visible")).to_have_count(0)  # the one that is there waits for the other
     page.keyboard.press("a")
     expect(page.locator('[data-vote="waiting"]')).to_be_visible()
     expect(page.get_by_role("radio").first).to_be_disabled()
@@ -140,8 +141,58 @@ def test_voting_opens_when_both_images_are_there(open_page, site, study, store):
     for route in asked[1:]:
         route.continue_()
     open_vote(page, "1 of 7")
+    expect(page.locator(".images img:visible")).to_have_count(2)
     page.keyboard.press("a")
     expect(page.get_by_role("radio", checked=True)).to_have_count(1)
+
+
+def test_the_clock_starts_when_the_pictures_are_seen_and_the_server_looks_on(open_page, site, study, store):
+    page = open_page(f"{site}/join/{study.token}").page
+    waited = 700  # ms, for a picture
+
+    def slow(route: Route) -> None:
+        page.wait_for_timeout(waited)
+        route.continue_()
+
+    practise(page)
+    open_vote(page, "1 of 7")
+    page.route("**/i/*", slow)
+    page.reload()
+    open_vote(page, "1 of 7")
+    for key in "ab":
+        page.keyboard.press(key)
+    page.wait_for_timeout(waited)
+    page.keyboard.press("t")
+    open_vote(page, "2 of 7")
+    votes = read_tables(store.database, study)
+    first, second, third = votes.votes["answer_ms"]
+    assert first + second < waited <= third
+    assert votes.votes["response_ms"].tolist() == [first, first + second, first + second + third]
+    assert all(r["server_ms"] >= r["response_ms"] + r["decode_ms"] >= 2 * waited for r in votes.revisions[2:])
+
+
+def test_a_picture_that_fails_is_asked_for_again(open_page, site, study):
+    page = open_page(f"{site}/join/{study.token}").page
+    failed: list[Route] = []
+
+    def fail_first(route: Route) -> None:
+        failed.append(route)
+        route.abort() if len(failed) <= 2 else route.continue_()
+
+    page.route("**/i/*", fail_first)
+    practise(page)
+    open_vote(page, "1 of 7")
+    assert len(failed) == 4
+
+
+def test_without_a_script_both_pictures_are_seen(browser, site, study):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/join/{study.token}")
+    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="Practise").click()
+    expect(page.locator(".images img:visible")).to_have_count(2)
+    context.close()
 
 
 def test_every_page_is_accessible_in_light_and_dark(open_page, site, study):

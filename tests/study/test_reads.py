@@ -32,6 +32,10 @@ def rows(store) -> dict[str, list]:
         return {table.name: sorted(map(repr, read.execute(select(table)))) for table in Base.metadata.sorted_tables}
 
 
+def sent_in(page: str) -> str:
+    return re.search(r'name="sent" value="([^"]+)"', page)[1]
+
+
 def away(store, who: Participation) -> None:
     """Abandoned, as the next rater's coming finds."""
     with store.database.write() as write:
@@ -122,9 +126,10 @@ def test_the_last_answer_finishes_the_rater_and_decides_the_study(store, make_st
     vote_all(store, who, limit=next_screen(store.database, who).steps - 1)
     client = TestClient(create_app(store))
     screen = next_screen(store.database, who)
-    form = {"assignment": screen.assignment, "request": "0" * 32, "opened": "1"}
+    link = f"/r/{personal_token(who)}"
+    form = {"assignment": screen.assignment, "request": "0" * 32, "sent": sent_in(client.get(link).text)}
     answers = {f"q-{question.key}": "left" for question in study.spec.questions}
-    client.post(f"/r/{personal_token(who)}/vote", data=form | answers, follow_redirects=False)
+    client.post(f"{link}/vote", data=form | answers, follow_redirects=False)
     assert find_rater(store.database, personal_token(who)).status == "finished"
     assert find_study(store.database, study.name).closed
 

@@ -120,7 +120,7 @@ def test_consent_given_elsewhere_opens_the_pair_at_once(store):
     assert "a &lt;b&gt; apple" in page.text
     assert not re.search(r"l2,|energy,|\d step", page.text)  # a random token has neither commas nor blanks
     form = {
-        name: re.search(f'name="{name}" value="([^"]+)"', page.text)[1] for name in ("assignment", "request", "opened")
+        name: re.search(f'name="{name}" value="([^"]+)"', page.text)[1] for name in ("assignment", "request", "sent")
     }
     answers = {f"q-{question.key}": "right" for question in find_study(store.database, study.name).spec.questions}
     thanks = client.post(f"{page.url.path}/vote", data=form | answers)

@@ -312,7 +312,21 @@ def test_an_export_verifies_from_its_files_alone(store, study, tmp_path):
 
 @pytest.mark.parametrize(
     "spoil",
-    ["answer", "order", "drop", "table", "image", "spec", "arm", "gold", "mode", "category", "repeat", "prompt"],
+    [
+        "answer",
+        "order",
+        "drop",
+        "table",
+        "image",
+        "spec",
+        "arm",
+        "gold",
+        "mode",
+        "category",
+        "repeat",
+        "prompt",
+        "time",
+    ],
 )
 def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, spoil):
     store = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
@@ -336,6 +350,8 @@ def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, sp
         votes["gold"] = votes["gold"].replace({"left": "right", "right": "left"})
     elif spoil == "mode":
         votes.loc[0, "mode"] = "separate"
+    elif spoil == "time":
+        votes.loc[0, "answer_ms"] += 1000
     elif spoil == "category":
         votes.loc[0, "category"] = "another"
     elif spoil == "prompt":

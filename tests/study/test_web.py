@@ -80,8 +80,8 @@ class Browser:
     def answers(self, answer: str = "left") -> dict[str, str]:
         return {name: answer for name in re.findall(r'type="radio" name="(q-[^"]*)"', self.page)}
 
-    def vote(self, answer: str = "left", status: int = 200) -> str:
-        return self.submit(status, **self.answers(answer))
+    def vote(self, answer: str = "left", status: int = 200, **fields: str) -> str:
+        return self.submit(status, **(self.answers(answer) | fields))
 
     def _resolve(self, url: str) -> str:
         return str(self.client.base_url.join(self.url).join(url))
@@ -201,6 +201,23 @@ def test_undo_shows_the_answers_and_stores_a_change_as_a_revision(browser, store
     browser.vote("right")
     assert "2 of 7" in browser.page
     assert [r["revision"] for r in read_tables(store.database, study).revisions] == [1, 1, 1, 2, 2, 2]
+
+
+def test_times_that_the_page_claims_are_not_longer_than_the_servers(browser, store, study):
+    browser.begin(f"/join/{study.token}")
+    browser.vote(**{f"ms-{question.key}": "8000" for question in study.spec.questions})
+    tables = read_tables(store.database, study)
+    assert set(tables.votes["response_ms"]) == {8000}
+    assert tables.votes["answer_ms"].sum() == tables.revisions[0]["server_ms"] < 8000
+
+
+@pytest.mark.parametrize("sent", ["", "1", "another"])
+def test_nobody_says_when_a_page_was_sent_but_the_server(browser, store, study, sent):
+    browser.begin(f"/join/{study.token}")
+    another = re.search(r'name="sent" value="([^"]*)"', browser.page)[1]
+    browser.vote()
+    browser.vote(status=409, sent=another if sent == "another" else sent)
+    assert len(read_tables(store.database, study).votes) == 3
 
 
 def test_a_personal_link_goes_on_on_another_device(browser, store, study):

@@ -15,7 +15,7 @@ def ballot(screen: Screen, answer: str = "left", **changes) -> Ballot:
         "assignment": screen.assignment,
         "request": str(uuid.uuid4()),
         "answers": answers,
-        "response_ms": dict.fromkeys(answers, 1234),
+        "response_ms": dict.fromkeys(answers, 2345),
         "clock": "client",
         "decode_ms": 20,
         "viewport": "1280x800@2",
