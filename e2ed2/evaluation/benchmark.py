@@ -14,6 +14,7 @@ class Prompt:
     text: str
     concept: str = ""  # what is to be found in the picture; "" where any picture will do
     style: str = ""  # "" where the text names none
+    others: tuple[str, ...] = ()  # further concepts that are as right
 
 
 @dataclass(frozen=True)

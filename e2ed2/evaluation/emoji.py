@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from e2ed2.assets import VISITOR_PROMPTS
+from e2ed2.assets import EVERYDAY_PROMPTS, VISITOR_PROMPTS
 from e2ed2.data.pictures import DataConfig, Pictures, load_pictures
 from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Metric, Prompt
@@ -16,7 +16,8 @@ from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.judges import Alignment, Distance, Diversity, Nearest
 from e2ed2.evaluation.metrics.retrieval import load_ceilings
 
-SPLITS = ("train", "combo", "concept", "visitor")
+WORDS = {"visitor": VISITOR_PROMPTS, "everyday": EVERYDAY_PROMPTS}  # what people type; no training caption
+SPLITS = ("train", "combo", "concept", *WORDS)
 ARTISTS = 5  # at least so many drew a thing whose samples are to be as varied
 
 
@@ -59,9 +60,9 @@ def prompts_of(split: str, limit: int | None, seed: int = 0) -> list[Prompt]:
         raise UserError(f"Unknown split {split!r}: choose one of {', '.join(SPLITS)}.")
     if limit is not None and limit < 1:
         raise UserError(f"{limit} captions leave nothing to sample: choose at least 1.")
-    if split == "visitor":
-        with open(VISITOR_PROMPTS, newline="") as file:
-            prompts = [Prompt(row["prompt"], row["concept"], "") for row in csv.DictReader(file)]
+    if split in WORDS:
+        with open(WORDS[split], newline="") as file:
+            prompts = [words_of(row) for row in csv.DictReader(file)]
     else:
         pictures = drawings(split)
         prompts = [
@@ -69,6 +70,12 @@ def prompts_of(split: str, limit: int | None, seed: int = 0) -> list[Prompt]:
             for name, style in zip(pictures.captions, pictures.styles, strict=True)
         ]
     return [prompts[i] for i in chosen(len(prompts), limit, seed)]
+
+
+def words_of(row: dict[str, str]) -> Prompt:
+    """A line of a list: the prompt, and every concept that it may mean."""
+    first, *others = (row.get("concepts") or row["concept"]).split("; ")
+    return Prompt(row["prompt"], first, others=tuple(others))
 
 
 def write_prompts(folder: Path, split: str, captions: int, seed: int) -> Path:

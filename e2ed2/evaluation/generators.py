@@ -30,6 +30,7 @@ BATCH = 32
 INDEX = "model_index.json"  # of a diffusers pipeline's folder
 MANIFEST = "manifest.jsonl"  # of `python -m e2ed2 sample`
 TEXTS = ("prompt", "caption", "text")
+SHARED = ("codec", "coarse")  # parts that models beside each other may share
 
 Read = Callable[[str, int], str]  # (prompt, seed) => the caption that is sampled instead
 
@@ -121,10 +122,14 @@ def load_generator(model: str, steps: int, device: str = "") -> OurModel | AnyPi
         UserError: there is none, it is damaged, or it takes no prompt.
     """
     folder = folder_of(model)
-    if (folder / INDEX).is_file() and not (folder / "denoiser").is_dir():
+    if not ours(folder):
         return AnyPipeline(load_pipeline(folder, device), steps, fingerprint(folder, steps))
     pipeline = load(model, device=device)
     return OurModel(pipeline, steps, fingerprint(folder, steps))
+
+
+def ours(folder: Path) -> bool:
+    return (folder / "denoiser").is_dir() or not (folder / INDEX).is_file()
 
 
 def folder_of(model: str) -> Path:
@@ -147,7 +152,8 @@ def load_pipeline(folder: Path, device: str = "") -> Any:
 
 def fingerprint(folder: Path, steps: int) -> str:
     """Of the weights, those that a model shares with the folders beside it too, and the number of steps."""
-    files = sorted({*folder.rglob("*.safetensors"), *folder.rglob("*.bin"), *folder.parent.glob(f"*/{WEIGHTS}")})
+    beside = {file for part in SHARED if (file := folder.parent / part / WEIGHTS).is_file()}
+    files = sorted({*folder.rglob("*.safetensors"), *folder.rglob("*.bin"), *beside})
     told = hashlib.sha256(" ".join([str(steps), *map(digest, files)]).encode())
     return f"{folder.name}-{steps}-{told.hexdigest()[:12]}"
 

@@ -47,10 +47,12 @@ class Alignment:
     names: Sequence[str]
 
     def __call__(self, sampled: Sampled) -> Figures:
-        concepts = torch.tensor([self.names.index(prompt.concept) for prompt in sampled.prompts])
+        right = torch.zeros(len(sampled.prompts), len(self.names), dtype=torch.bool)
+        for row, prompt in zip(right, sampled.prompts, strict=True):
+            row[[self.names.index(name) for name in (prompt.concept, *prompt.others)]] = True
         styled = all(prompt.style for prompt in sampled.prompts)
         styles = torch.tensor([STYLES.index(prompt.style) for prompt in sampled.prompts]) if styled else None
-        found = align(load_head(), sampled.features, concepts, styles, MiniLM()(self.names).pooled)
+        found = align(load_head(), sampled.features, right, styles, MiniLM()(self.names).pooled)
         return {f"alignment.{name}": rate for name, rate in found.items()}
 
 

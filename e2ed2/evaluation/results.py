@@ -31,6 +31,11 @@ def read_result(file: Path) -> Result:
     return {"intervals": {}, "ceilings": {}} | result
 
 
+def asked(settings: dict[str, Any]) -> str:
+    """What the model was given: the prompts of a split, or what these were read as."""
+    return f"{settings['split']}, read" if settings.get("read") else settings["split"]
+
+
 def write_result(result: Result, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2) + "\n")

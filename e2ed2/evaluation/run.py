@@ -6,12 +6,22 @@ from typing import Annotated, Any
 
 import tyro
 
+from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.data.pictures import BUNDLED, DataConfig
 from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Sampled
 from e2ed2.evaluation.emoji import Emoji
 from e2ed2.evaluation.features.held_out import ENCODER, HeldOutEncoder
-from e2ed2.evaluation.generators import Generator, ImageFolder, Read, load_generator, read_images, sample_for
+from e2ed2.evaluation.generators import (
+    Generator,
+    ImageFolder,
+    Read,
+    folder_of,
+    load_generator,
+    ours,
+    read_images,
+    sample_for,
+)
 from e2ed2.evaluation.metrics.cost import cost
 from e2ed2.evaluation.metrics.figure import Figures
 from e2ed2.evaluation.metrics.kernel import KID
@@ -20,6 +30,9 @@ from e2ed2.evaluation.metrics.precision_recall import FEWEST, PRC
 from e2ed2.evaluation.own import own_benchmark
 from e2ed2.evaluation.results import Result, as_result, write_result
 from e2ed2.inference.request import MAX_STEPS
+from e2ed2.models.minilm import MiniLM
+from e2ed2.reading.captions import captions_of, readable
+from e2ed2.reading.reader import Reader, load_head
 
 
 @dataclass(frozen=True)
@@ -34,9 +47,12 @@ class Evaluate:
     """What the file calls it; the model's name, or the folder's, where empty."""
     steps: int = 4
     split: str = "combo"
-    """`train`, `combo` (a seen thing in an unseen style), `concept` (an unseen thing) or `visitor` (own words)."""
+    """`train`, `combo` (a seen thing in an unseen style), `concept` (an unseen thing); `visitor` and `everyday`:
+    what people type."""
     data: DataConfig = field(default_factory=DataConfig)
     """Pictures of your own to compare with, instead of the bundled ones."""
+    read: bool = False
+    """Give the model what each prompt is read as, as the pages do; else the prompt's own words."""
     captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000
     """How many are sampled at most, drawn by lot; FD needs many."""
     seed: int = 0
@@ -55,6 +71,8 @@ class Evaluate:
             raise UserError(f"{self.steps} steps are not possible: choose 1 to {MAX_STEPS}.")
         if self.model and self.images:
             raise UserError("Either a model or --images is judged: leave one of them out.")
+        if self.images and self.read:
+            raise UserError("Pictures in a folder are there already: --read is for models.")
 
     @property
     def called(self) -> str:
@@ -77,6 +95,7 @@ def evaluate(options: Evaluate, read: Read | None = None) -> Result:
         UserError: there is no such model, folder, split or data set, or too little in it.
     """
     subject, encoder = subject_of(options), HeldOutEncoder()
+    read = reader_for(options.model) if options.read else read
     benchmark = benchmark_of(options, encoder)
     sampled = sample_for(benchmark, subject, encoder, options.seed, read)
     figures: Figures = {}
@@ -88,6 +107,18 @@ def evaluate(options: Evaluate, read: Read | None = None) -> Result:
     result = as_result(settings, choices, figures) | {"ceilings": benchmark.ceilings}
     write_result(result, options.out)
     return result
+
+
+def reader_for(model: str) -> Read:
+    """What the pages give this model for a prompt, in the style that is usual there.
+
+    Raises:
+        UserError: it has not learned the captions that prompts are read as.
+    """
+    if not ours(folder := folder_of(model)) or not readable(folder):
+        raise UserError(f"{model} has not learned the captions that prompts are read as: leave --read out.")
+    reader = Reader(load_head(), Concepts(bundled_words(), MiniLM()))
+    return lambda prompt, seed: captions_of(reader(prompt), [seed])[0] or prompt
 
 
 def cost_of(generator: Generator) -> Figures:

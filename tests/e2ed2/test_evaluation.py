@@ -24,7 +24,6 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 import e2ed2.evaluation.emoji as emoji
 import e2ed2.evaluation.generators as generators
 from e2ed2.data.pictures import DataConfig, load_pictures, to_tensor
-from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
 from e2ed2.evaluation.emoji import chosen, drawings, prompts_of
 from e2ed2.evaluation.features.held_out import SIZE, HeldOutEncoder, deepest, fingerprint
@@ -33,6 +32,7 @@ from e2ed2.evaluation.judges import distances
 from e2ed2.evaluation.metrics.diversity import diversity_ratio
 from e2ed2.evaluation.metrics.nearest import nearest_distance
 from e2ed2.evaluation.metrics.retrieval import RetrievalHead, align, fit_head, load_head
+from e2ed2.evaluation.results import asked
 from e2ed2.evaluation.run import Evaluate, evaluate
 from e2ed2.inference.request import Request, load, paint
 from e2ed2.models.minilm import MiniLM
@@ -85,12 +85,15 @@ def test_the_head_learns_which_feature_means_which_name():
     features = torch.randn(160, SIZE, generator=generator)
     features[torch.arange(160), concepts] += 8
     features[torch.arange(160), 20 + styles] += 8
-    result = align(fit_head(features, concepts, styles, names), features, concepts, styles, names)
+    right = torch.nn.functional.one_hot(concepts, 8).bool()
+    result = align(fit_head(features, concepts, styles, names), features, right, styles, names)
     assert result["top1"].value > 0.9
     assert result["top5"].value >= result["top1"].value
     assert result["style"].value > 0.9
-    guess = align(RetrievalHead(), features, concepts, None, names)
+    guess = align(RetrievalHead(), features, right, None, names)
     assert guess["top1"].value < 0.5
+    any_will_do = align(RetrievalHead(), features, torch.ones_like(right), None, names)
+    assert any_will_do["top1"].value == 1
     assert "style" not in guess
 
 
@@ -100,7 +103,8 @@ def test_the_bundled_head_knows_real_drawings_it_has_not_seen(encoder):
     rows = np.arange(0, len(pictures), 12)
     concepts = torch.tensor([names.index(pictures.captions[i]) for i in rows])
     features = encoder.of(pictures.images[rows])
-    assert align(load_head(), features, concepts, None, MiniLM()(names).pooled)["top1"].value > 0.15
+    right = torch.nn.functional.one_hot(concepts, len(names)).bool()
+    assert align(load_head(), features, right, None, MiniLM()(names).pooled)["top1"].value > 0.15
 
 
 @pytest.mark.parametrize("split", ["train", "combo"])
@@ -154,7 +158,9 @@ def small(few, tmp_path, monkeypatch):
     monkeypatch.setenv("E2ED2_DATA", str(tmp_path / "home"))
     shown = replace(few, captions=["red apple"] * 6 + ["cat face"] * 6 + few.captions[12:])
     monkeypatch.setattr(emoji, "drawings", lambda split: shown)
-    monkeypatch.setattr(emoji, "concept_names", lambda: sorted({p.concept for p in prompts_of("visitor", 100)}))
+    prompts = [prompt for split in emoji.WORDS for prompt in prompts_of(split, 100)]
+    names = sorted({name for prompt in prompts for name in (prompt.concept, *prompt.others)})
+    monkeypatch.setattr(emoji, "concept_names", lambda: names)
     return Evaluate(steps=1, split="visitor", captions=4, variety=2, nearest=2, out=tmp_path / "a.json")
 
 
@@ -164,11 +170,11 @@ def test_evaluation_is_deterministic_and_goes_on_where_it_stopped(tiny_model, sm
     sampled = sorted((tmp_path / "home" / "runs").rglob("*.png"))
     assert len(sampled) == 4 + 8
     sampled[0].unlink()
-    asked = []
-    monkeypatch.setattr(generators, "sample", lambda *given: asked.append(len(given[1])) or sample(*given))
+    sizes, call = [], generators.OurModel.__call__
+    monkeypatch.setattr(generators.OurModel, "__call__", lambda *given: sizes.append(len(given[1])) or call(*given))
     monkeypatch.setattr("e2ed2.evaluation.run.cost", lambda call: {})
     second = evaluate(replace(options, out=tmp_path / "b.json"))
-    assert asked in ([4], [8])  # the batch in which one is missing, and no other
+    assert sizes in ([4], [8])  # the batch in which one is missing, and no other
     for group in ("distance", "alignment", "diversity_ratio", "nearest_training_lpips"):
         assert first[group] == second[group]
     written = json.loads((tmp_path / "a.json").read_text())
@@ -208,6 +214,47 @@ def test_figures_are_of_what_was_asked_not_of_what_was_read(tiny_model, small, m
     read = evaluate(options, read=lambda prompt, seed: "red apple, noto style")
     assert concepts[0] == concepts[1]
     assert read["distance"] != exact["distance"]
+
+
+def test_a_model_is_given_what_its_pages_would_give_it(tiny_model, small, monkeypatch):
+    """And judged by every thing that the prompt may mean."""
+    given, right = [], []
+
+    def white(self, texts, seeds):
+        given.extend(texts)
+        return [Image.new("RGB", (32, 32))] * len(texts)
+
+    monkeypatch.setattr(generators.OurModel, "__call__", white)
+    monkeypatch.setattr("e2ed2.evaluation.judges.align", lambda *said: right.append(said[2]) or align(*said))
+    options = replace(small, model=str(tiny_model), split="everyday", captions=100, read=True, variety=0, nearest=0)
+    result = evaluate(options)
+    captions = dict(zip([prompt.text for prompt in prompts_of("everyday", 100)], given[:100], strict=True))
+    assert captions["kitty"] == "cat, flat style"
+    assert all(text.endswith(" style") or text == prompt for prompt, text in captions.items())
+    assert right[0].sum(dim=1).max() > 1
+    assert asked(result["settings"]) == "everyday, read"
+
+
+def test_only_what_learned_the_captions_is_read_to(any_pipeline, tiny_model, small, tmp_path):
+    with pytest.raises(UserError, match="leave --read out"):
+        evaluate(replace(small, model=str(any_pipeline), read=True))
+    with pytest.raises(UserError, match="--read is for models"):
+        replace(small, images=str(tmp_path), read=True)
+    own = tmp_path / "own"
+    shutil.copytree(tiny_model, own)
+    (own / "run.json").write_text(json.dumps({"config": {"data": {"path": "photos"}}}))
+    with pytest.raises(UserError, match="leave --read out"):
+        evaluate(replace(small, model=str(own), read=True))
+
+
+def test_what_lies_beside_a_model_changes_its_fingerprint_only_where_it_is_shared(tiny_model, tmp_path):
+    model = tmp_path / "mine"
+    shutil.copytree(tiny_model, model)
+    before = generators.fingerprint(model, 1)
+    for name, differs in (("reader", False), ("codec", True)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / generators.WEIGHTS).write_bytes(b"other weights")
+        assert (generators.fingerprint(model, 1) != before) == differs
 
 
 @pytest.fixture(scope="session")

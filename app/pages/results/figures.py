@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 
 from app.look.plots import GREY, blank, colour_of
 from e2ed2.assets import RESULTS
+from e2ed2.evaluation.results import asked
 from study.store.visitors import Chosen
 
 FOLDER = RESULTS
@@ -19,7 +20,10 @@ SPLITS = {
     "combo": "known things in a style not seen",
     "concept": "things never seen",
     "train": "training captions",
-    "visitor": "visitors' own words",
+    "visitor": "visitors' own words, as they are",
+    "visitor, read": "visitors' own words, read as captions",
+    "everyday": "everyday words, as they are",
+    "everyday, read": "everyday words, read as captions",
 }
 
 
@@ -71,7 +75,8 @@ def read(folder: Path = FOLDER) -> pd.DataFrame:
     for file in sorted(folder.glob("*.json")):
         try:
             data = json.loads(file.read_text())
-            settings = {name: data["settings"][name] for name in ("model", "steps", "split")}
+            given = data["settings"]
+            settings = {"model": given["model"], "steps": given["steps"], "split": asked(given)}
         except (ValueError, KeyError, TypeError):
             continue
         figures = {name: _at(data, measure.path) for name, measure in MEASURES.items()}

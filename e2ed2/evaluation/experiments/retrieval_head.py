@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import tyro
 from torch import Tensor
+from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from e2ed2.assets import CHECKPOINTS
@@ -96,8 +97,8 @@ def crossed(features: dict[str, Tensor], drawn: Drawn, vectors: Tensor, folds: i
         for view in (REAL, DECODED):
             for split in SPLITS:
                 rows = np.flatnonzero((fold == left_out) & (drawn.splits == split))
-                labels = drawn.concepts[rows], drawn.styles[rows]
-                for name, rate in align(head, features[view][rows], *labels, vectors).items():
+                names, styles = F.one_hot(drawn.concepts[rows], len(vectors)).bool(), drawn.styles[rows]
+                for name, rate in align(head, features[view][rows], names, styles, vectors).items():
                     right.setdefault((view, split, name), []).append(rate.value * len(rows))
     ceilings: Ceilings = {view: {split: {} for split in SPLITS} for view in (REAL, DECODED)}
     for (view, split, name), counts in right.items():

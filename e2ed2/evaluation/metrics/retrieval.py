@@ -75,14 +75,17 @@ def fit_head(
     return head.eval().requires_grad_(False)
 
 
-def align(head: RetrievalHead, features: Tensor, concepts: Tensor, styles: Tensor | None, names: Tensor) -> Figures:
-    """Shares of pictures whose concept is the nearest of all `names` (`top1`), or among the five nearest (`top5`).
+def align(head: RetrievalHead, features: Tensor, right: Tensor, styles: Tensor | None, names: Tensor) -> Figures:
+    """Shares of pictures for which a right name is the nearest of all (`top1`), or among the five nearest (`top5`).
 
     And whose drawing style is recognised (`style`), where the captions name one.
+
+    Args:
+        right: `[N, K]`, which of the K names are right for a picture.
     """
     found, style = head(features)
-    right = (found @ spread(names).T).topk(5).indices == concepts[:, None]
-    rates = {"top1": rate(right[:, 0]), "top5": rate(right.any(dim=1))}
+    hits = right.gather(1, (found @ spread(names).T).topk(5).indices)
+    rates = {"top1": rate(hits[:, 0]), "top5": rate(hits.any(dim=1))}
     return rates if styles is None else rates | {"style": rate(style.argmax(dim=1) == styles)}
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
+from e2ed2.evaluation.emoji import WORDS
 from e2ed2.evaluation.metrics.retrieval import Ceilings
 from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
 from e2ed2.evaluation.report.tables import number, spread, table
+from e2ed2.evaluation.results import asked
 from e2ed2.inference.request import STEPS
 from e2ed2.training.config import upgraded
 
@@ -39,7 +41,7 @@ class Found:
 def write_page(found: Found, file: Path) -> Path:
     """Raises UserError: figures are of unequal numbers of pictures, which FD does not bear."""
     check_equal(found)
-    of = {(r["settings"]["model"], r["settings"]["steps"], r["settings"]["split"]): r for r in found.models}
+    of = {(r["settings"]["model"], r["settings"]["steps"], asked(r["settings"])): r for r in found.models}
     names = sorted({model for model, _, split in of if split == "train"})
     most = {name: max(s for model, s, _ in of if model == name and s <= STEPS[-1]) for name in names}
     fd = {(model, steps): r["distance"]["fd"] for (model, steps, split), r in of.items() if split == "train"}
@@ -123,7 +125,7 @@ def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str
 
 
 def alignment_table(of: dict, names: list[str], most: dict[str, int], found: Found) -> str:
-    splits = ("train", "combo", "concept", "visitor")
+    splits = ("train", "combo", "concept", *(f"{name}{read}" for name in WORDS for read in ("", ", read")))
     columns = ["pictures", *(f"{split} {key}" for split in splits for key in ("top-1", "top-5")), "style (train)"]
     pictures: dict[str, dict[str, Result]] = {
         kind: {split: {"alignment": rates} for split, rates in by.items()} for kind, by in found.aligned.items()

@@ -20,6 +20,7 @@ from rich.progress import track
 
 from e2ed2.assets import RESULTS
 from e2ed2.errors import exit_on_user_error
+from e2ed2.evaluation.emoji import WORDS
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
 from e2ed2.evaluation.generators import fingerprint, folder_of, load_generator
 from e2ed2.evaluation.metrics.retrieval import load_ceilings
@@ -31,7 +32,7 @@ from e2ed2.inference.request import STEPS, available_models, load, most_steps
 
 FOLDER = RESULTS
 MORE_STEPS = (8, 50)  # of the single-step baselines only
-OTHER_SPLITS = ("combo", "concept", "visitor")
+OTHER_SPLITS = ("combo", "concept", *WORDS)
 
 
 @dataclass(frozen=True)
@@ -85,18 +86,20 @@ def plan(name: str, captions: int) -> list[Evaluate]:
     quick = Evaluate(model=name, label=label, captions=captions, variety=0, nearest=0)
     wanted = [replace(quick, steps=count, split="train") for count in STEPS if count < most]
     wanted.append(replace(quick, steps=most, split="train", variety=Evaluate.variety, nearest=Evaluate.nearest))
-    wanted += [replace(quick, steps=most, split=split) for split in OTHER_SPLITS if bundled]
+    if bundled:
+        wanted += [replace(quick, steps=most, split=split) for split in OTHER_SPLITS]
+        wanted += [replace(quick, steps=most, split=split, read=True) for split in WORDS]
     if label in BASELINES:
         wanted += [replace(quick, steps=count, split="train") for count in MORE_STEPS]
-    return [replace(one, out=FOLDER / f"{label}-{one.steps}-{one.split}.json") for one in wanted]
+    return [replace(one, out=FOLDER / f"{label}-{one.steps}-{one.split}{'-read' * one.read}.json") for one in wanted]
 
 
 def up_to_date(wanted: Evaluate) -> bool:
     if not wanted.out.is_file():
         return False
     found = read_result(wanted.out)
-    decisive = ("steps", "split", "captions", "seed", "variety", "nearest")
-    same = all(found["settings"].get(name) == getattr(wanted, name) for name in decisive)
+    decisive = ("steps", "split", "captions", "read", "seed", "variety", "nearest")
+    same = all(found["settings"].get(name, False) == getattr(wanted, name) for name in decisive)
     return same and found["choices"]["weights"] == fingerprint(folder_of(wanted.model), wanted.steps)
 
 
