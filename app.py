@@ -1,8 +1,10 @@
 """Starts the pages: `python app.py`, also as a Hugging Face Space."""
 
+import sys
+
 from app.settings import settings_or_exit
 
-settings = settings_or_exit()  # before gradio is imported
+settings = settings_or_exit(sys.argv[1:] if __name__ == "__main__" else ())  # before gradio is imported
 
 from app.server import assemble, serve  # noqa: E402
 

@@ -1,10 +1,12 @@
 """Starts the pages where the project is installed: `e2ed2-studio`, or `python -m app`."""
 
+import sys
+
 from app.settings import settings_or_exit
 
 
 def main() -> None:
-    settings = settings_or_exit()  # before gradio is imported
+    settings = settings_or_exit(sys.argv[1:])  # before gradio is imported
 
     from app.server import assemble, serve
 

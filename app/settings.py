@@ -2,6 +2,8 @@
 
 import os
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -56,8 +58,21 @@ class ServerSettings:
         )
 
 
-def settings_or_exit() -> ServerSettings:
-    """A mistake in the environment is one sentence and exit code 2."""
+USAGE = """Opens the pages. Its settings are variables of the environment, as in `PORT=8080 python app.py`:
+
+  HOST                 127.0.0.1 by default; 0.0.0.0 lets other machines in
+  PORT                 7860 by default; 0 takes any free one
+  E2ED2_CHECKPOINTS    a folder of models, instead of the bundled ones
+  E2ED2_DATA           where caches, trainings and votes are kept; the user's data folder by default
+  E2ED2_RUNS           where trainings are kept
+  E2ED2_DEVICE         cpu, cuda, cuda:1 or mps; the best there is by default
+  E2ED2_ADMIN_SECRET   opens the organiser's pages; without one there are none
+"""
+
+
+def settings_or_exit(arguments: Sequence[str] = ()) -> ServerSettings:
+    """A mistake in the environment, or an argument, is one sentence and exit code 2; `--help` is what there is."""
+    ArgumentParser(description=USAGE, formatter_class=RawDescriptionHelpFormatter).parse_args(arguments)
     try:
         return ServerSettings.from_environment()
     except UserError as error:

@@ -11,7 +11,8 @@ import torch
 from diffusers import PixArtTransformer2DModel, UNet2DConditionModel
 from torch import Tensor
 
-from e2ed2.models.coarse_to_fine import DenoiserConfig
+from e2ed2.models.coarse_to_fine import build_denoiser
+from e2ed2.models.config import DenoiserConfig
 from e2ed2.types import TextEmbedding
 
 BATCH, REPEATS = 32, 5
@@ -30,7 +31,7 @@ def seconds(run: Callable[[], Tensor]) -> float:
 def main() -> None:
     z, t = torch.randn(BATCH, 32, 8, 8), torch.rand(BATCH)
     text = TextEmbedding(torch.randn(BATCH, 10, 384), torch.ones(BATCH, 10, dtype=torch.bool), torch.randn(BATCH, 384))
-    ours = DenoiserConfig().build()
+    ours = build_denoiser(DenoiserConfig())
     pixart: Any = PixArtTransformer2DModel(
         num_attention_heads=6,
         attention_head_dim=32,

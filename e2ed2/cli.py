@@ -1,4 +1,7 @@
-"""`python -m e2ed2 train | sample | inspect | evaluate | data | export`."""
+"""`python -m e2ed2 train | sample | inspect | evaluate | data | export`.
+
+A command imports what does its work, torch among it, when its options are known to be right.
+"""
 
 import hashlib
 import json
@@ -9,11 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-if TYPE_CHECKING:
-    from e2ed2.inference.request import Request
-    from e2ed2.models.base import TextEncoder
-
+from e2ed2.data.config import DataConfig
 from e2ed2.errors import STOPPED_EARLY, UserError, exit_on_user_error
+from e2ed2.evaluation.config import Evaluate
+from e2ed2.files import runs_folder
+from e2ed2.inference.request import Request, model_path, png_info, slug
+from e2ed2.training.config import RunConfig
+from e2ed2.training.options import refuse_unread, with_new_names
+from e2ed2.training.presets import ABOUT, PRESETS
+
+if TYPE_CHECKING:
+    from e2ed2.models.base import TextEncoder
 
 
 @exit_on_user_error()
@@ -36,6 +45,21 @@ def main() -> None:
     commands[name](sys.argv[2:])
 
 
+@dataclass(frozen=True)
+class Train:
+    config: Annotated[RunConfig, tyro.conf.arg(name="")]
+    out: Path
+    """The run's folder; the same command resumes it."""
+    name: str = ""
+    """Instead of --out: a name below the data folder's `runs`; `own/NAME` appears on the app's pages."""
+    dry_run: bool = False
+    """Say what the run would be, and write nothing."""
+
+    @property
+    def folder(self) -> Path:
+        return runs_folder() / self.name if self.name else self.out
+
+
 def train_command(arguments: list[str]) -> None:
     """Ctrl-C is a line and exit code 130, whenever it comes."""
     try:
@@ -49,27 +73,26 @@ def train_command(arguments: list[str]) -> None:
 
 def train_as_asked(arguments: list[str]) -> str:
     """What to say where it was stopped; empty where it was not."""
-    from e2ed2.files import runs_folder
-    from e2ed2.training.config import RunConfig
-    from e2ed2.training.options import refuse_unread, with_new_names
-    from e2ed2.training.presets import ABOUT, PRESETS
+    options = train_options(with_new_names(arguments))
+    if options.dry_run:
+        from e2ed2.training.describe import describe_run
+
+        print(describe_run(options.config))
+        return ""
+
     from e2ed2.training.run import train
 
-    @dataclass(frozen=True)
-    class Train:
-        config: Annotated[RunConfig, tyro.conf.arg(name="")]
-        out: Path
-        """The run's folder; the same command resumes it."""
-        name: str = ""
-        """Instead of --out: a name below the data folder's `runs`; `own/NAME` appears on the app's pages."""
-        dry_run: bool = False
-        """Say what the run would be, and write nothing."""
+    if not train(options.config, options.folder):
+        return "Stopped and saved: the same command resumes."
+    print(f"Finished: the model is in {options.folder / 'model'}")
+    return ""
 
-    arguments = with_new_names(arguments)
+
+def train_options(arguments: list[str]) -> Train:
     if preset := PRESETS.get(arguments[0] if arguments else ""):
         refuse_unread(preset.objective, arguments[1:])
     presets = {name: (ABOUT[name], Train(preset, runs_folder() / name)) for name, preset in PRESETS.items()}
-    options = tyro.extras.overridable_config_cli(
+    return tyro.extras.overridable_config_cli(
         presets,
         prog="python -m e2ed2 train",
         description="Train a model: a preset, then what is to differ. --out FOLDER is the run's folder (by default "
@@ -77,21 +100,11 @@ def train_as_asked(arguments: list[str]) -> str:
         "its own --help.",
         args=arguments,
     )
-    config, out = options.config, runs_folder() / options.name if options.name else options.out
-    if options.dry_run:
-        from e2ed2.training.describe import describe_run
-
-        print(describe_run(config))
-    elif train(config, out):
-        print(f"Finished: the model is in {out / 'model'}")
-    else:
-        return "Stopped and saved: the same command resumes."
-    return ""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Paint pictures into a folder, each PNG with its settings, and one manifest.jsonl."""
+    """Sample pictures into a folder, each PNG with its settings, and one manifest.jsonl."""
 
     prompt: tuple[str, ...]
     """One prompt or several."""
@@ -109,22 +122,25 @@ class Sample:
     device: str = ""
     """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
 
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise UserError(f"A count of {self.count} samples nothing: choose at least 1.")
+        if self.exactly and self.style:
+            raise UserError("--style is for prompts that are read: leave it out, or leave out --exactly.")
+        for prompt in self.prompt:
+            Request(prompt, self.model, self.steps, self.seed)
+        model_path(self.model)
+
 
 def sample_command(arguments: list[str]) -> None:
-    from e2ed2.inference.request import Request, load, paint, png_info, slug
-
     options = tyro.cli(Sample, prog="python -m e2ed2 sample", args=arguments)
-    if options.count < 1:
-        raise UserError(f"A count of {options.count} paints nothing: choose at least 1.")
-    if options.exactly and options.style:
-        raise UserError("--style is for prompts that are read: leave it out, or leave out --exactly.")
-    for prompt in options.prompt:
-        Request(prompt, options.model, options.steps, options.seed)  # mistakes are told before anything is loaded
+    from e2ed2.inference.sampling import load, sample_image
+
     pipeline = load(options.model, device=options.device)
     jobs = [job for prompt in options.prompt for job in sample_jobs(options, prompt, pipeline.text_encoder)]
     options.out.mkdir(parents=True, exist_ok=True)
     for settings in jobs:
-        image = paint(pipeline, settings)
+        image = sample_image(pipeline, settings)
         key = hashlib.sha256(json.dumps(asdict(settings)).encode()).hexdigest()[:12]
         file = options.out / f"{slug(settings.prompt)}-{settings.seed}-{key}.png"
         image.save(file, pnginfo=png_info(settings))
@@ -133,9 +149,8 @@ def sample_command(arguments: list[str]) -> None:
         print(file)
 
 
-def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list["Request"]:
+def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list[Request]:
     """One for each picture; what the prompt is read as, and what of it is not read, is noted on stderr."""
-    from e2ed2.inference.request import Request, model_path
     from e2ed2.reading.captions import captions_of, read, said
 
     seeds = range(options.seed, options.seed + options.count)
@@ -165,56 +180,59 @@ def _record(manifest: Path, row: dict[str, Any]) -> None:
     partial.replace(manifest)
 
 
+@dataclass(frozen=True)
+class Inspect:
+    """Say what a model is: its parts, parameters, FLOPs a picture."""
+
+    model: Annotated[str, tyro.conf.Positional]
+
+
 def inspect_command(arguments: list[str]) -> None:
+    options = tyro.cli(Inspect, prog="python -m e2ed2 inspect", args=arguments)
     from e2ed2.training.describe import describe_model
 
-    @dataclass(frozen=True)
-    class Inspect:
-        """Say what a model is: its parts, parameters, FLOPs a picture."""
+    print(describe_model(options.model))
 
-        model: Annotated[str, tyro.conf.Positional]
 
-    print(describe_model(tyro.cli(Inspect, prog="python -m e2ed2 inspect", args=arguments).model))
+@dataclass(frozen=True)
+class Export:
+    """Copy a model with everything that it shares with others, to move or upload it."""
+
+    model: Annotated[str, tyro.conf.Positional]
+    """A bundled model's name, a training's, or a model's folder."""
+    out: Annotated[Path, tyro.conf.Positional]
 
 
 def export_command(arguments: list[str]) -> None:
+    options = tyro.cli(Export, prog="python -m e2ed2 export", args=arguments)
     from e2ed2.models.references import model_folder
     from e2ed2.models.weights import export_whole
 
-    @dataclass(frozen=True)
-    class Export:
-        """Copy a model with everything that it shares with others, to move or upload it."""
-
-        model: Annotated[str, tyro.conf.Positional]
-        """A bundled model's name, a training's, or a model's folder."""
-        out: Annotated[Path, tyro.conf.Positional]
-
-    options = tyro.cli(Export, prog="python -m e2ed2 export", args=arguments)
     export_whole(model_folder(options.model), options.out)
     print(options.out)
 
 
+@dataclass(frozen=True)
+class Judge:
+    models: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Bundled models by their names, models' folders, or those of any diffusers pipelines."""
+    options: Annotated[Evaluate, tyro.conf.arg(name="")] = field(default_factory=Evaluate)
+    prompts_to: Path | None = None
+    """Write the split's prompts into this folder's metadata.csv, and stop: put another model's pictures beside it,
+    under the names that it gives them, and judge them with --images."""
+
+
 def evaluate_command(arguments: list[str]) -> None:
+    short = {"--data": "--data.path"}
+    words = [short.get(word, word.removeprefix("--model=")) for word in arguments if word != "--model"]
+    command = tyro.cli(Judge, prog="python -m e2ed2 evaluate", description=Evaluate.__doc__, args=words)
     from rich.console import Console
     from rich.table import Table
 
     from e2ed2.evaluation.emoji import write_prompts
     from e2ed2.evaluation.results import rows
-    from e2ed2.evaluation.run import Evaluate, evaluate
-    from e2ed2.inference.request import slug
+    from e2ed2.evaluation.run import evaluate
 
-    @dataclass(frozen=True)
-    class Command:
-        models: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-        """Bundled models by their names, models' folders, or those of any diffusers pipelines."""
-        options: Annotated[Evaluate, tyro.conf.arg(name="")] = field(default_factory=Evaluate)
-        prompts_to: Path | None = None
-        """Write the split's prompts into this folder's metadata.csv, and stop: put another model's pictures beside it,
-        under the names that it gives them, and judge them with --images."""
-
-    short = {"--data": "--data.path"}
-    words = [short.get(word, word.removeprefix("--model=")) for word in arguments if word != "--model"]
-    command = tyro.cli(Command, prog="python -m e2ed2 evaluate", description=Evaluate.__doc__, args=words)
     options = command.options
     if command.prompts_to:
         return print(write_prompts(command.prompts_to, options.split, options.captions, options.seed))
@@ -232,26 +250,26 @@ def evaluate_command(arguments: list[str]) -> None:
         print(*filter(None, (result["choices"]["left_out"], job.out)), sep="\n")
 
 
+@dataclass(frozen=True)
+class Data:
+    """Look at a training set: `check` says whether it can be used, `show` also draws a contact sheet."""
+
+    action: Annotated[Literal["check", "show"], tyro.conf.Positional] = "show"
+    where: Annotated[str | None, tyro.conf.Positional] = None
+    """The set, as --path has it."""
+    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
+    out: Path = Path("contact-sheet.png")
+    limit: int = 96
+
+
 def data_command(arguments: list[str]) -> None:
+    options = tyro.cli(Data, prog="python -m e2ed2 data", args=arguments)
     from e2ed2.data.check import check
-    from e2ed2.data.pictures import DataConfig, load_pictures
+    from e2ed2.data.pictures import load_pictures
     from e2ed2.data.sheet import contact_sheet
     from e2ed2.models.minilm import MiniLM
 
-    @dataclass(frozen=True)
-    class Data:
-        """Look at a training set: `check` says whether it can be used, `show` also draws a contact sheet."""
-
-        action: Annotated[Literal["check", "show"], tyro.conf.Positional] = "show"
-        where: Annotated[str | None, tyro.conf.Positional] = None
-        """The set, as --path has it."""
-        data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
-        out: Path = Path("contact-sheet.png")
-        limit: int = 96
-
-    options = tyro.cli(Data, prog="python -m e2ed2 data", args=arguments)
-    config = replace(options.data, path=options.where) if options.where else options.data
-    pictures = load_pictures(config)
+    pictures = load_pictures(replace(options.data, path=options.where) if options.where else options.data)
     print("\n".join(check(pictures, MiniLM())))
     if options.action == "show":
         contact_sheet(pictures, options.limit).save(options.out)

@@ -9,7 +9,8 @@ from pathlib import Path
 import tyro
 from PIL import Image, ImageDraw, ImageFont
 
-from e2ed2.inference.request import Request, available_models, load, most_steps, paint
+from e2ed2.inference.request import Request, available_models
+from e2ed2.inference.sampling import load, most_steps, sample_image
 
 SIDE, MARGIN, HEAD = 128, 130, 26
 PROMPTS = (
@@ -60,7 +61,7 @@ def main() -> None:
         draw.multiline_text((8, HEAD + SIDE * (y + 0.5)), label, "black", font, anchor="lm")
         for x, (prompt, seed) in enumerate(columns):
             text = f"{prompt}, {options.style} style" if options.style else prompt
-            image = paint(pipelines[name], Request(text, name, steps, seed))
+            image = sample_image(pipelines[name], Request(text, name, steps, seed))
             sheet.paste(image, (MARGIN + SIDE * x, HEAD + SIDE * y))
     sheet.save(options.out, optimize=True, quality=85)
     print(options.out)

@@ -11,7 +11,8 @@ from PIL import Image
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.evaluation.emoji import prompts_of
-from e2ed2.inference.request import Request, available_models, load, most_steps, paint
+from e2ed2.inference.request import Request, available_models
+from e2ed2.inference.sampling import load, most_steps, sample_image
 
 SIDE, COLUMNS = 96, 10
 
@@ -34,7 +35,7 @@ def main() -> None:
         steps = most_steps(pipeline)
         sheet = Image.new("RGB", (SIDE * COLUMNS, SIDE * -(-len(prompts) // COLUMNS)), "white")
         for i, prompt in enumerate(prompts):
-            image = paint(pipeline, Request(prompt.text, name, steps, options.seed + i))
+            image = sample_image(pipeline, Request(prompt.text, name, steps, options.seed + i))
             sheet.paste(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS), (i % COLUMNS * SIDE, i // COLUMNS * SIDE))
         sheet.save(options.out / f"{name}.jpg", quality=85, optimize=True)
         print(options.out / f"{name}.jpg")

@@ -8,7 +8,7 @@ from threading import Lock
 from app.look.names import DESCRIPTIONS
 from app.look.words import counted
 from e2ed2.assets import CHECKPOINTS
-from e2ed2.data.pictures import BUNDLED
+from e2ed2.data.config import BUNDLED
 from e2ed2.files import runs_folder
 from e2ed2.inference.device import pick_device
 from e2ed2.inference.pipeline import E2ED2Pipeline

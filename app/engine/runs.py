@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.engine.catalogue import Models
-from e2ed2.objectives.single_step import SingleStepConfig
+from e2ed2.objectives.config import SingleStepConfig
 from e2ed2.training.config import upgraded
 from e2ed2.training.metrics import CURVE, Logged, read_metrics
 

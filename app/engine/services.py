@@ -22,7 +22,8 @@ from app.engine.wording import USUAL, Wording
 from app.errors import ForgedError, StoppedError
 from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.errors import UserError
-from e2ed2.inference.request import MAX_COUNT, MAX_SEED, STEPS, Request, paint
+from e2ed2.inference.request import MAX_COUNT, MAX_SEED, STEPS, Request
+from e2ed2.inference.sampling import sample_image
 from e2ed2.models.minilm import between
 from e2ed2.reading.captions import readable
 from e2ed2.reading.reader import Reader, Reading, load_head
@@ -128,7 +129,7 @@ class Services:
         pipeline = self.models.load(request.model)
         with self.turns.take():
             start = time.perf_counter()
-            return Timed(paint(pipeline, request), time.perf_counter() - start)
+            return Timed(sample_image(pipeline, request), time.perf_counter() - start)
 
     def generate(self, requests: Sequence[Request], stop: threading.Event) -> Iterator[Event]:
         """Everything that happens until the pictures of one visitor, all by one model, are there."""
@@ -161,7 +162,7 @@ class Services:
         def work() -> None:
             try:
                 with self.turns.take(wait):
-                    seen.put(Finished(request, paint(pipeline, request, show)))
+                    seen.put(Finished(request, sample_image(pipeline, request, show)))
             except StoppedError:
                 pass
             finally:
@@ -177,7 +178,7 @@ class Services:
         pipeline = self.models.load(request.model)
         steps: list[TrajectoryStep] = []
         with self.turns.take():
-            paint(pipeline, request, steps.append)
+            sample_image(pipeline, request, steps.append)
             return [Look(step.t, pipeline.image(step.noisy), pipeline.image(step.clean)) for step in steps]
 
     def blend(self, request: Request, other: str, share: float) -> Image.Image:

@@ -19,8 +19,8 @@ from app.engine.uploads import CAPTION, take
 from app.look.words import counted
 from e2ed2.errors import STOPPED_EARLY, UserError
 from e2ed2.inference.request import STEPS
-from e2ed2.models.coarse_to_fine import DenoiserConfig
-from e2ed2.objectives.end_to_end import EndToEndConfig
+from e2ed2.models.config import DenoiserConfig
+from e2ed2.objectives.config import EndToEndConfig
 from e2ed2.training.metrics import Logged
 from e2ed2.training.presets import PRESETS
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from app.engine.catalogue import Models
 from app.look.words import counted
 from e2ed2.assets import CHECKPOINTS
-from e2ed2.inference.request import STEPS, Request, available_models, load, paint
+from e2ed2.inference.request import STEPS, Request, available_models
+from e2ed2.inference.sampling import load, sample_image
 from study.errors import StudyError
 from study.images.importing import Source
 
@@ -74,6 +75,6 @@ def paint_order(order: Order, folder: Path, checkpoints: Path | None = None) -> 
             for wanted in order.prompts:
                 for copy in range(order.copies):
                     file = folder / f"{number:05}.png"
-                    paint(pipeline, Request(wanted.painted, model, steps, order.seed + copy)).save(file)
+                    sample_image(pipeline, Request(wanted.painted, model, steps, order.seed + copy)).save(file)
                     number += 1
                     yield Source(wanted.shown, order.arm(model, steps), file, wanted.category)

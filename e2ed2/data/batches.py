@@ -4,9 +4,9 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from e2ed2.data.cache import cached
 from e2ed2.data.captions import CaptionPool
 from e2ed2.data.pictures import Pictures
-from e2ed2.files import cached
 from e2ed2.models.base import Codec
 from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.types import CaptionedBatch, PictureBatch, TextEmbedding

@@ -13,8 +13,8 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from e2ed2.data.cache import cached
 from e2ed2.data.pictures import Pictures
-from e2ed2.files import cached
 from e2ed2.models.base import TextEncoder
 from e2ed2.types import TextEmbedding
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import torch
 
 from e2ed2.assets import EMOJI
-from e2ed2.files import cached
+from e2ed2.data.cache import cached
 from e2ed2.models.base import TextEncoder
 
 STYLE_NAMES = ("noto", "twemoji", "flat", "fluent", "openmoji", "emojione")

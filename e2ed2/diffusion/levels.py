@@ -15,7 +15,7 @@ def uniform_levels(steps: int) -> tuple[float, ...]:
         UserError: fewer than one step.
     """
     if steps < 1:
-        raise UserError(f"{steps} steps cannot paint a picture: choose at least 1.")
+        raise UserError(f"{steps} steps make no sample: choose at least 1.")
     return (*(1 - i / steps for i in range(steps)), 0.0)
 
 

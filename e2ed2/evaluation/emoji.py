@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from e2ed2.assets import EVERYDAY_PROMPTS, VISITOR_PROMPTS
-from e2ed2.data.pictures import DataConfig, Pictures, load_pictures
+from e2ed2.data.config import DataConfig
+from e2ed2.data.pictures import Pictures, load_pictures
 from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Metric, Prompt
 from e2ed2.evaluation.features.held_out import HeldOutEncoder

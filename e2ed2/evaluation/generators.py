@@ -19,11 +19,12 @@ from e2ed2.data.sources import Row, as_unreadable, read_table, records
 from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Prompt, Sampled
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
-from e2ed2.evaluation.metrics.precision_recall import FEWEST
+from e2ed2.evaluation.metrics.neighbours import FEWEST
 from e2ed2.files import runs_folder
 from e2ed2.inference.device import pick_device
 from e2ed2.inference.pipeline import E2ED2Pipeline
-from e2ed2.inference.request import available_models, load
+from e2ed2.inference.request import available_models
+from e2ed2.inference.sampling import load
 from e2ed2.models.components import WEIGHTS, digest
 
 BATCH = 32

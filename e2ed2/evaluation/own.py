@@ -1,12 +1,13 @@
 """The benchmark of a person's own pictures: what can be measured without knowing what is in them."""
 
-from e2ed2.data.pictures import DataConfig, load_pictures
+from e2ed2.data.config import DataConfig
+from e2ed2.data.pictures import load_pictures
 from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Metric, Prompt
 from e2ed2.evaluation.emoji import chosen
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.judges import Distance, Nearest
-from e2ed2.evaluation.metrics.precision_recall import FEWEST
+from e2ed2.evaluation.metrics.neighbours import FEWEST
 
 LEFT_OUT = (
     "Alignment, style and diversity are measured on the bundled drawings only: they need things that are known by "

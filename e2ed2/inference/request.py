@@ -1,18 +1,12 @@
-"""From settings to a picture that carries them: what the CLI and the app share."""
+"""What is asked of a model, and what an image's file says of it: what the CLI and the app share."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
-from e2ed2.inference.device import pick_device
-from e2ed2.inference.pipeline import E2ED2Pipeline
-from e2ed2.types import TrajectoryStep
 
 MAX_PROMPT = 200  # characters; the text encoder reads about the first 20 words
 MAX_COUNT = 8  # pictures a request
@@ -54,15 +48,6 @@ def available_models(folder: Path = CHECKPOINTS) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(folder.glob("*/denoiser"))}
 
 
-def load(model: str, folder: Path = CHECKPOINTS, device: torch.device | str = "") -> E2ED2Pipeline:
-    """A bundled model by its name, or any by the path of its folder, on the device that `pick_device` picks.
-
-    Raises:
-        UserError: no such model (the known ones are listed), or its files are damaged.
-    """
-    return E2ED2Pipeline.from_pretrained(model_path(model, folder)).to(pick_device(str(device)))
-
-
 def model_path(model: str, folder: Path = CHECKPOINTS) -> Path:
     """The folder of a model, as `load` takes it. Raises UserError: there is none."""
     known = available_models(folder)
@@ -70,18 +55,6 @@ def model_path(model: str, folder: Path = CHECKPOINTS) -> Path:
         names = ", ".join(known) or "none yet: train one with `python -m e2ed2 train`"
         raise UserError(f"No model {model!r}: choose one of {names}; or give a model's folder.")
     return known.get(model, Path(model))
-
-
-def most_steps(pipeline: E2ED2Pipeline) -> int:
-    """Of those that the pages offer, the most that this model takes."""
-    return min(pipeline.denoiser.only_steps or STEPS[-1], STEPS[-1])
-
-
-def paint(
-    pipeline: E2ED2Pipeline, settings: Request, callback: Callable[[TrajectoryStep], None] | None = None
-) -> Image.Image:
-    generator = torch.Generator().manual_seed(settings.seed)
-    return pipeline.sample(pipeline.text_encoder([settings.words]), settings.steps, generator, callback)
 
 
 def slug(prompt: str) -> str:

@@ -8,7 +8,7 @@ computed once and carried along the chain. Per-sample layers are nearly free nex
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -20,44 +20,10 @@ from torch.nn import functional as F
 from e2ed2.diffusion.path import Flow
 from e2ed2.errors import UserError
 from e2ed2.models.components import WEIGHTS, cast, refuse, shared
+from e2ed2.models.config import Choice, DenoiserConfig, Sharing
 from e2ed2.types import TextEmbedding
 
-Sharing = Literal["shared", "independent"]
-Choice = Literal["normal", "one-hot"]
-
 TEXT_WIDTH = 384  # of the models whose config does not say
-
-
-@dataclass(frozen=True)
-class DenoiserConfig:
-    """Size of the denoiser."""
-
-    channels: int = 32
-    """Of the latents."""
-    grid: int = 8
-    """Height and width of the latents."""
-    width: int = 192
-    depth: int = 4
-    heads: int = 3
-    coarse_width: int = 2048
-    choices: int = 16
-    """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
-    choice: Choice = "normal"
-    """Those numbers as they are, standard normal, or `one-hot`, the largest alone: artists do not blend."""
-    sharing: Sharing = "shared"
-    """One transformer for every step, or one for each (Fig. 4)."""
-    steps: int = 1
-    """How many transformers, where they are independent."""
-
-    def __post_init__(self) -> None:
-        if self.width % self.heads:
-            raise UserError(f"width {self.width} is not a multiple of heads {self.heads}.")
-        if self.sharing == "shared" and self.steps != 1:
-            raise UserError("denoiser.steps counts independent transformers: leave it at 1 where they are shared.")
-
-    def build(self, text_width: int = TEXT_WIDTH) -> "CoarseToFineDenoiser":
-        """`text_width`: of the text encoder's embeddings."""
-        return CoarseToFineDenoiser(**asdict(self), text_width=text_width)
 
 
 @dataclass(frozen=True)
@@ -139,6 +105,11 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
             raise UserError(f"This model has {len(self.transformers)} independent steps: it cannot take more.")
         transformer = self.transformers[step if len(self.transformers) > 1 else 0]
         return conditioning.coarse + transformer(x, t, text, conditioning)
+
+
+def build_denoiser(config: DenoiserConfig, text_width: int = TEXT_WIDTH) -> CoarseToFineDenoiser:
+    """`text_width`: of the text encoder's embeddings."""
+    return CoarseToFineDenoiser(**asdict(config), text_width=text_width)
 
 
 def coarse_of(weights: dict[str, Any]) -> dict[str, Any]:

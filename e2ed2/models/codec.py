@@ -1,7 +1,7 @@
 """Images to compact latents and back."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,33 +14,10 @@ from torch import Tensor
 from e2ed2.errors import UserError
 from e2ed2.models.autoencoder import PixelShuffleAutoencoder
 from e2ed2.models.components import shared
+from e2ed2.models.config import CodecConfig
 
 OWN = "PixelShuffleAutoencoder"
 AUTOENCODERS = (OWN, "AutoencoderDC", "AutoencoderTiny", "AutoencoderKL")
-
-
-@dataclass(frozen=True)
-class CodecConfig:
-    """The project's own autoencoder; fully convolutional, so that it trains on crops of any size."""
-
-    latent_channels: int = 32
-    widths: tuple[int, ...] = (96, 192, 256)
-    """Channels at 1/4, 1/8, 1/16, ... of the resolution."""
-    encoder_layers: tuple[int, ...] = (1, 2, 2)
-    decoder_layers: tuple[int, ...] = (2, 3, 3)
-    finest: int = 32
-    """Channels at 1/2 of the resolution, in the decoder."""
-    finest_layers: int = 0
-    """Residual blocks there, where each costs most."""
-
-    def __post_init__(self) -> None:
-        if not len(self.widths) == len(self.encoder_layers) == len(self.decoder_layers) > 0:
-            raise UserError("The codec's widths, encoder-layers and decoder-layers need as many numbers each.")
-        if self.finest < 1 or self.finest_layers < 0:
-            raise UserError("The codec's finest must be at least 1, and finest-layers at least 0.")
-
-    def build(self) -> "Codec":
-        return Codec(OWN, asdict(self), self.latent_channels)
 
 
 class Codec(ModelMixin, ConfigMixin):
@@ -106,3 +83,7 @@ class Codec(ModelMixin, ConfigMixin):
         latents = torch.cat([self.encode_raw(images) for images in batches])
         self.mean.copy_(latents.mean(dim=(0, 2, 3)))
         self.std.copy_(latents.std(dim=(0, 2, 3)))
+
+
+def build_codec(config: CodecConfig) -> Codec:
+    return Codec(OWN, asdict(config), config.latent_channels)

@@ -1,42 +1,17 @@
 """Train the coarse path alone: thousands of pictures a second, before the transformer joins."""
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from e2ed2.errors import UserError
 from e2ed2.losses.pixel import l2
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_preview, noise_like
-from e2ed2.objectives.denoising import DenoiserObjective, DenoisingConfig
+from e2ed2.objectives.config import CoarseConfig
+from e2ed2.objectives.denoising import DenoiserObjective
 from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch, TextEmbedding
-
-
-@dataclass(frozen=True)
-class CoarseConfig(DenoisingConfig):
-    kind: ClassVar[str] = "coarse"
-
-    samples: int = 1
-    """Pictures for each caption of a batch, of which only the one closest to the target is trained."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.samples < 1:
-            raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
-
-    def build(self, resolution: int) -> "CoarseRegression":
-        return CoarseRegression(*self.parts(resolution), self)
-
-    def what(self) -> str:
-        return "The coarse path alone."
-
-    def pictures_each(self) -> int:
-        return self.samples
 
 
 class CoarseRegression(DenoiserObjective):

@@ -1,75 +1,22 @@
 """End-to-end training (Fig. 1b): the loss sees the final sample, and its gradient passes every step."""
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
-
 import torch
 from torch import Tensor
 
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
-from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import Discriminator, Judged, generator_loss
 from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
-from e2ed2.losses.spec import ON_COMMAND_LINE, LossSpec
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like, same_crop
-from e2ed2.objectives.denoising import DenoiserObjective, DenoisingConfig
+from e2ed2.objectives.config import EndToEndConfig
+from e2ed2.objectives.denoising import DenoiserObjective
 from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch, TextEmbedding
-
-DEFAULT_LOSS = LossSpec.parse("l2+lpips")
-
-
-@dataclass(frozen=True)
-class EndToEndConfig(DenoisingConfig):
-    kind: ClassVar[str] = "end_to_end"
-
-    loss: Annotated[LossSpec, ON_COMMAND_LINE] = DEFAULT_LOSS
-    """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips`, as in
-    `l2:0.3+lpips:1`."""
-    sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
-    """T is drawn from these at each update."""
-    backprop_steps: int | None = None
-    """Backpropagate through the last N steps only (default: all)."""
-    checkpointed: bool = False
-    """Recompute each step in the backward pass: less memory, more time."""
-    samples: int = 1
-    """Pictures for each caption of a batch. Energy losses need at least 2."""
-    repulsion: float = 1.0
-    """Of the energy score: how much distance between samples counts. Below 1 they spread less than the model errs."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.samples < 1:
-            raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
-        if ("energy" in self.loss or "energy-lpips" in self.loss) and self.samples < 2:
-            raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
-        if not 0 <= self.repulsion <= 1:
-            raise UserError("repulsion must be from 0 to 1.")
-        if self.backprop_steps is not None and self.backprop_steps < 1:
-            raise UserError("backprop-steps must be at least 1; leave it out for the gradient through all steps.")
-        if not self.sampling_steps or min(self.sampling_steps) < 1:
-            raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
-
-    def build(self, resolution: int) -> "EndToEnd":
-        return EndToEnd(*self.parts(resolution), self)
-
-    def what(self) -> str:
-        return (
-            f"An end-to-end model (Fig. 1b of arXiv 2412.21044): the loss `{self.loss}` on the final sample, through "
-            f"all steps; T drawn from {', '.join(map(str, self.sampling_steps))} at each update."
-        )
-
-    def chain_steps(self) -> int:
-        return max(self.sampling_steps)
-
-    def pictures_each(self) -> int:
-        return self.samples
 
 
 class EndToEnd(DenoiserObjective):

@@ -1,8 +1,8 @@
-"""What the trainer asks of an objective, and what a run's settings ask of an objective's config."""
+"""What the trainer asks of an objective."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,15 @@ class Objective(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.adversary = None
+
+    @classmethod
+    def of(cls, config: Any, resolution: int) -> Self:
+        """The one that the config describes, with the models that it names.
+
+        Raises:
+            UserError: such a model is missing or damaged, or does not fit the resolution.
+        """
+        raise NotImplementedError
 
     def batches(self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False) -> "Batches":
         """What it learns from, `size` pictures an update. `once`: one batch is asked for, so nothing is precomputed."""
@@ -79,30 +88,3 @@ class Outcome:
 
     def detached(self) -> dict[str, Tensor]:
         return {name: term.detach() for name, term in self.terms.items()}
-
-
-@dataclass(frozen=True)
-class ObjectiveConfig:
-    """Options of one objective: those that it reads, and no others."""
-
-    kind: ClassVar[str]  # its name in run.json and in messages
-
-    def build(self, resolution: int) -> Objective:
-        """Raises UserError: a model that it names is missing or damaged, or does not fit the resolution."""
-        raise NotImplementedError
-
-    def what(self) -> str:
-        """What it makes, as a model's card says it."""
-        raise NotImplementedError
-
-    def start(self) -> str:
-        """What the training starts from, as a model's card says it."""
-        return "random weights"
-
-    def chain_steps(self) -> int | None:
-        """Steps to sample with, where the finished model can be sampled from."""
-        return None
-
-    def pictures_each(self) -> int:
-        """Pictures that it makes for each one of a batch."""
-        return 1

@@ -1,8 +1,7 @@
 """Train the codec: a picture through the latents and back."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -13,56 +12,14 @@ from e2ed2.data.pictures import Pictures
 from e2ed2.errors import UserError
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import edges, l1
-from e2ed2.models.codec import Codec, CodecConfig
+from e2ed2.models.codec import Codec, build_codec
 from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_codec, save_model
 from e2ed2.objectives.chain import same_crop
-from e2ed2.objectives.objective import Objective, ObjectiveConfig, Outcome
+from e2ed2.objectives.config import ReconstructionConfig
+from e2ed2.objectives.objective import Objective, Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import PictureBatch
-
-
-@dataclass(frozen=True)
-class ReconstructionConfig(ObjectiveConfig):
-    kind: ClassVar[str] = "codec"
-
-    init: str = ""
-    """A model's folder whose codec to start from."""
-    lpips: float = 0.5
-    """Weight of LPIPS beside L1."""
-    edges: float = 0.0
-    """Weight of L1 between the differences of neighbouring pixels: sharp outlines."""
-    zoom: float = 1.0
-    """LPIPS looks at random squares of 1/zoom of the side, enlarged zoom times: finer detail, and no fixed grid."""
-    latent_noise: float = 0.4
-    """Most noise on the latents, as a share of each channel's standard deviation."""
-    crop: int = 128
-    """Height and width of the training crops, in pixels."""
-    codec: CodecConfig = field(default_factory=CodecConfig)
-
-    def __post_init__(self) -> None:
-        if self.crop < 1:
-            raise UserError(f"crop is {self.crop}: choose at least 1 pixel.")
-        if min(self.lpips, self.edges, self.latent_noise) < 0:
-            raise UserError("lpips, edges and latent-noise must be at least 0.")
-        if not 1 <= self.zoom <= self.crop:
-            raise UserError(f"zoom is {self.zoom}: choose a number from 1 to the crop's {self.crop} pixels.")
-
-    def build(self, resolution: int) -> "Reconstruction":
-        codec = load_codec(model_folder(self.init)) if self.init else self.codec.build()
-        factor = codec.factor
-        if resolution % factor or min(self.crop, resolution) % factor:
-            raise UserError(
-                f"The codec makes one latent of {factor} by {factor} pixels: choose multiples of {factor} for "
-                "--data.resolution and --crop."
-            )
-        return Reconstruction(codec, self)
-
-    def what(self) -> str:
-        return "Images to latents and back."
-
-    def start(self) -> str:
-        return f"`{self.init}`" if self.init else "random weights"
 
 
 class Reconstruction(Objective):
@@ -77,6 +34,17 @@ class Reconstruction(Objective):
         super().__init__()
         self.model, self.config = codec, config
         self.perceptual = PerceptualLoss()
+
+    @classmethod
+    def of(cls, config: ReconstructionConfig, resolution: int) -> Self:
+        codec = load_codec(model_folder(config.init)) if config.init else build_codec(config.codec)
+        factor = codec.factor
+        if resolution % factor or min(config.crop, resolution) % factor:
+            raise UserError(
+                f"The codec makes one latent of {factor} by {factor} pixels: choose multiples of {factor} for "
+                "--data.resolution and --crop."
+            )
+        return cls(codec, config)
 
     def batches(
         self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False

@@ -1,47 +1,18 @@
 """Single-step training (Fig. 1a): one denoising step from real data at a random noise level."""
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from e2ed2.diffusion.levels import add_noise, uniform_levels
 from e2ed2.diffusion.sampler import sample
-from e2ed2.errors import UserError
 from e2ed2.losses.pixel import l2
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.objectives.chain import decode_preview, noise_like
-from e2ed2.objectives.denoising import DenoiserObjective, DenoisingConfig
+from e2ed2.objectives.config import PREVIEW_STEPS, SingleStepConfig
+from e2ed2.objectives.denoising import DenoiserObjective
 from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch
-
-PREVIEW_STEPS = 4
-
-
-@dataclass(frozen=True)
-class SingleStepConfig(DenoisingConfig):
-    kind: ClassVar[str] = "single_step"
-
-    time_shift: float = 1.0
-    """Above 1, more of the noise levels are near pure noise."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.time_shift > 0:
-            raise UserError(
-                f"time-shift is {self.time_shift}: choose a number above 0; 1 leaves the levels as they are."
-            )
-
-    def build(self, resolution: int) -> "SingleStep":
-        return SingleStep(*self.parts(resolution), self)
-
-    def what(self) -> str:
-        return "The single-step baseline (Fig. 1a of arXiv 2412.21044), and the start of the end-to-end ones."
-
-    def chain_steps(self) -> int:
-        return PREVIEW_STEPS
 
 
 class SingleStep(DenoiserObjective):

@@ -8,7 +8,8 @@ from pathlib import Path
 from PIL import Image
 from torch import nn
 
-from e2ed2.data.pictures import BUNDLED, Pictures
+from e2ed2.data.config import BUNDLED
+from e2ed2.data.pictures import Pictures
 from e2ed2.training.config import RunConfig
 from e2ed2.training.metrics import Logged, read_metrics, write_metrics
 

@@ -4,16 +4,12 @@ import json
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
-import torch
 import tyro
 
-from e2ed2.data.pictures import DataConfig
+from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
-from e2ed2.objectives.coarse import CoarseConfig
-from e2ed2.objectives.end_to_end import EndToEndConfig
-from e2ed2.objectives.reconstruction import ReconstructionConfig
-from e2ed2.objectives.single_step import SingleStepConfig
+from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, ReconstructionConfig, SingleStepConfig
 from e2ed2.training.schedule import Schedule
 
 AnyObjective = ReconstructionConfig | CoarseConfig | SingleStepConfig | EndToEndConfig
@@ -71,16 +67,6 @@ class TrainerConfig:
     @property
     def schedule(self) -> Schedule:
         return Schedule(self.updates, self.warmup)
-
-
-def precision(config: TrainerConfig) -> str:
-    """What `auto` means on this machine. A CPU without bf16 products is slower in bf16 than in float32."""
-    if config.mixed_precision != "auto":
-        return config.mixed_precision
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
-    can = torch.cpu.get_capabilities()
-    return "bf16" if can.get("amx_bf16") or can.get("avx512_bf16") else "no"
 
 
 @dataclass(frozen=True)

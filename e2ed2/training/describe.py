@@ -11,9 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
-from e2ed2.inference.request import load
-from e2ed2.training.config import RunConfig, precision
+from e2ed2.inference.sampling import load
+from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
+from e2ed2.training.precision import precision
 from e2ed2.training.run import build
 from e2ed2.training.trainer import Trainer
 

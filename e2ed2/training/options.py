@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from e2ed2.errors import UserError
-from e2ed2.objectives.objective import ObjectiveConfig
+from e2ed2.objectives.config import ObjectiveConfig
 from e2ed2.training.config import KINDS, RENAMED
 
 

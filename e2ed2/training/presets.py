@@ -3,11 +3,8 @@
 from dataclasses import replace
 
 from e2ed2.losses.spec import LossSpec
-from e2ed2.models.coarse_to_fine import DenoiserConfig
-from e2ed2.objectives.coarse import CoarseConfig
-from e2ed2.objectives.end_to_end import EndToEndConfig
-from e2ed2.objectives.reconstruction import ReconstructionConfig
-from e2ed2.objectives.single_step import SingleStepConfig
+from e2ed2.models.config import DenoiserConfig
+from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, ReconstructionConfig, SingleStepConfig
 from e2ed2.training.config import RunConfig, TrainerConfig
 
 CODEC = RunConfig(

@@ -14,10 +14,12 @@ from safetensors import SafetensorError
 from e2ed2 import seeds
 from e2ed2.data.pictures import load_held_out, load_pictures
 from e2ed2.errors import UserError, raise_if_disk_full
+from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.training.card import write_card
-from e2ed2.training.config import RunConfig, flat, precision, upgraded
+from e2ed2.training.config import RunConfig, flat, upgraded
 from e2ed2.training.flops import update_flops
+from e2ed2.training.precision import precision
 from e2ed2.training.trainer import Trainer
 from e2ed2.types import Batch
 
@@ -123,7 +125,7 @@ def commit() -> str:
 def build(config: RunConfig, device: torch.device | str = "cpu") -> tuple[Objective, Batches]:
     """The objective and its batches, all on one device."""
     pictures, trainer = load_pictures(config.data), config.trainer
-    objective = config.objective.build(config.data.resolution)
+    objective = build_objective(config.objective, config.data.resolution)
     batches = objective.batches(pictures, trainer.batch_size, trainer.seed, torch.device(device))
     return objective.to(device), batches
 

@@ -23,8 +23,9 @@ from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.objectives.objective import Batches, Objective, trained
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.adversary import Adversary
-from e2ed2.training.config import TrainerConfig, precision
+from e2ed2.training.config import TrainerConfig
 from e2ed2.training.metrics import Measured, Metrics
+from e2ed2.training.precision import precision
 from e2ed2.training.state import TrainState
 from e2ed2.types import Batch
 

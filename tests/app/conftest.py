@@ -18,8 +18,9 @@ import pytest
 import torch
 import uvicorn
 
-from e2ed2.models.coarse_to_fine import DenoiserConfig
-from e2ed2.models.codec import CodecConfig
+from e2ed2.models.coarse_to_fine import build_denoiser
+from e2ed2.models.codec import build_codec
+from e2ed2.models.config import CodecConfig, DenoiserConfig
 from e2ed2.models.weights import save_model
 
 ROOT = Path(__file__).parents[2]
@@ -31,9 +32,9 @@ def checkpoints(tmp_path_factory) -> Path:
     """Two models beside a shared codec, as in the box."""
     folder = tmp_path_factory.mktemp("checkpoints")
     torch.manual_seed(0)
-    save_model(CodecConfig(widths=(8, 16, 16)).build(), folder / "codec")
+    save_model(build_codec(CodecConfig(widths=(8, 16, 16))), folder / "codec")
     for name in ("l2", "l2-lpips"):
-        denoiser = DenoiserConfig(width=32, depth=1, heads=2, coarse_width=32).build()
+        denoiser = build_denoiser(DenoiserConfig(width=32, depth=1, heads=2, coarse_width=32))
         save_model(denoiser, folder / name / "denoiser")
     return folder
 
@@ -43,7 +44,7 @@ def with_independent(checkpoints, tmp_path_factory) -> Path:
     """And one with a network for each of its two steps."""
     folder = shutil.copytree(checkpoints, tmp_path_factory.mktemp("more") / "checkpoints")
     config = DenoiserConfig(width=32, depth=1, heads=2, coarse_width=32, sharing="independent", steps=2)
-    save_model(config.build(), folder / "independent" / "denoiser")
+    save_model(build_denoiser(config), folder / "independent" / "denoiser")
     return folder
 
 

@@ -178,16 +178,16 @@ def test_visitors_share_a_model_and_take_turns(services, monkeypatch):
         loads.append(folder.name)
         return load_denoiser(folder)
 
-    def paint_alone(pipeline, settings):
+    def sample_alone(pipeline, settings):
         try:
-            meeting.wait(timeout=0.05)  # passes only if another visitor's picture is painted at the same time
+            meeting.wait(timeout=0.05)  # passes only if another visitor's picture is sampled at the same time
             met.append(settings)
         except threading.BrokenBarrierError:
             meeting.reset()
         return Image.new("RGB", (128, 128))
 
     monkeypatch.setattr(models_module, "load_denoiser", count_load)
-    monkeypatch.setattr(services_module, "paint", paint_alone)
+    monkeypatch.setattr(services_module, "sample_image", sample_alone)
     ready = threading.Barrier(8)
 
     def visit(settings: Request) -> None:

@@ -8,13 +8,14 @@ import torch
 
 from e2ed2.assets import EMOJI
 from e2ed2.cli import main
-from e2ed2.data.pictures import DataConfig
+from e2ed2.data.config import DataConfig
 from e2ed2.losses.spec import LossSpec
-from e2ed2.models.coarse_to_fine import DenoiserConfig
-from e2ed2.models.codec import CodecConfig
+from e2ed2.models.coarse_to_fine import build_denoiser
+from e2ed2.models.codec import build_codec
+from e2ed2.models.config import CodecConfig, DenoiserConfig
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import save_model
-from e2ed2.objectives.end_to_end import EndToEndConfig
+from e2ed2.objectives.config import EndToEndConfig
 from e2ed2.training.config import KINDS, RunConfig
 from e2ed2.training.trainer import TrainerConfig
 from e2ed2.types import TextEmbedding
@@ -39,8 +40,8 @@ def tiny_model(tmp_path_factory):
     """An untrained model's folder whose layout is that of a finished one."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     torch.manual_seed(0)
-    save_model(TINY_CODEC.build(), folder / "codec")
-    save_model(TINY_DENOISER.build(), folder / "denoiser")
+    save_model(build_codec(TINY_CODEC), folder / "codec")
+    save_model(build_denoiser(TINY_DENOISER), folder / "denoiser")
     return folder
 
 

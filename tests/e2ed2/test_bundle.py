@@ -12,7 +12,7 @@ from e2ed2 import E2ED2Pipeline
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.inference.device import pick_device
-from e2ed2.inference.request import load
+from e2ed2.inference.sampling import load
 from e2ed2.models.components import INDEX, MANIFEST, PIPELINE, WEIGHTS
 from e2ed2.models.weights import export_whole, load_codec, load_denoiser
 from tools import bundle

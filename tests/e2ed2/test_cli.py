@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from e2ed2.errors import STOPPED_EARLY
-from e2ed2.inference import request as generate
+from e2ed2.inference import sampling
+from e2ed2.inference.request import slug
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.presets import ABOUT, PRESETS
 
@@ -72,22 +73,22 @@ def test_a_picture_painted_again_replaces_its_row_and_no_other(called, tiny_mode
 def test_an_interrupted_run_keeps_the_rows_of_the_pictures_that_are_there(called, tiny_model, tmp_path, monkeypatch):
     command = ["sample", "--model", tiny_model, "--steps", 1, "--out", tmp_path, "--count", 3, "--prompt", "cat"]
     called(*command)
-    whole, original = (tmp_path / "manifest.jsonl").read_text(), generate.paint
+    whole, original = (tmp_path / "manifest.jsonl").read_text(), sampling.sample_image
 
     def stop_at_the_second(pipeline, settings):
         if settings.seed == 1:
             raise KeyboardInterrupt
         return original(pipeline, settings)
 
-    monkeypatch.setattr(generate, "paint", stop_at_the_second)
+    monkeypatch.setattr(sampling, "sample_image", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         called(*command)
     assert sorted((tmp_path / "manifest.jsonl").read_text().splitlines()) == sorted(whole.splitlines())
 
 
 def test_a_slug_is_words_of_a_file_name():
-    assert generate.slug("A red apple, on/under a tree!") == "a-red-apple-on-under-a-tree"
-    assert generate.slug("?!") == "picture"
+    assert slug("A red apple, on/under a tree!") == "a-red-apple-on-under-a-tree"
+    assert slug("?!") == "picture"
 
 
 def test_the_same_settings_give_the_same_bytes_in_another_process(called, tiny_model, tmp_path):

@@ -10,7 +10,8 @@ from PIL import Image
 
 from e2ed2.assets import EMOJI
 from e2ed2.data.captions import caption_pool, caption_texts
-from e2ed2.data.pictures import DataConfig, Pictures, load_pictures, square
+from e2ed2.data.config import DataConfig
+from e2ed2.data.pictures import Pictures, load_pictures, square
 from e2ed2.errors import UserError
 from e2ed2.models.minilm import MiniLM
 

@@ -23,8 +23,10 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 import e2ed2.evaluation.emoji as emoji
 import e2ed2.evaluation.generators as generators
-from e2ed2.data.pictures import DataConfig, load_pictures, to_tensor
+from e2ed2.data.config import DataConfig
+from e2ed2.data.pictures import load_pictures, to_tensor
 from e2ed2.errors import UserError
+from e2ed2.evaluation.config import Evaluate
 from e2ed2.evaluation.emoji import chosen, drawings, prompts_of
 from e2ed2.evaluation.features.held_out import SIZE, HeldOutEncoder, deepest, fingerprint
 from e2ed2.evaluation.generators import load_generator, sample_all
@@ -33,8 +35,9 @@ from e2ed2.evaluation.metrics.diversity import diversity_ratio
 from e2ed2.evaluation.metrics.nearest import nearest_distance
 from e2ed2.evaluation.metrics.retrieval import RetrievalHead, align, fit_head, load_head
 from e2ed2.evaluation.results import asked
-from e2ed2.evaluation.run import Evaluate, evaluate
-from e2ed2.inference.request import Request, load, paint
+from e2ed2.evaluation.run import evaluate
+from e2ed2.inference.request import Request
+from e2ed2.inference.sampling import load, sample_image
 from e2ed2.models.minilm import MiniLM
 
 
@@ -192,7 +195,7 @@ def test_pictures_in_batches_are_those_of_the_pages_but_for_rounding(tmp_path, m
     batch = sample_all(load_generator("l2-lpips", 2), prompts, seeds, 128)
     pipeline = load("l2-lpips")
     for image, prompt, seed in zip(batch, prompts, seeds, strict=True):
-        alone = np.asarray(paint(pipeline, Request(prompt, "l2-lpips", 2, seed)))
+        alone = np.asarray(sample_image(pipeline, Request(prompt, "l2-lpips", 2, seed)))
         assert np.abs(image.astype(int) - alone).max() <= 1
 
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torchvision.transforms.functional import gaussian_blur
 
-from e2ed2.data.pictures import DataConfig, load_pictures
+from e2ed2.data.config import DataConfig
+from e2ed2.data.pictures import load_pictures
 from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generator_loss
 from e2ed2.losses.distribution import energy, energy_score, pairs

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from e2ed2.assets import CHECKPOINTS
-from e2ed2.data.pictures import DataConfig, load_held_out, load_pictures, split_rows
+from e2ed2.data.config import DataConfig
+from e2ed2.data.pictures import load_held_out, load_pictures, split_rows
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.metrics import Logged, Weighted, read_metrics
 from e2ed2.training.run import build, held_out_batch, train

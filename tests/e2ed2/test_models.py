@@ -11,10 +11,12 @@ from e2ed2 import E2ED2Pipeline
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
-from e2ed2.inference.request import available_models, load, most_steps
-from e2ed2.models.coarse_to_fine import DenoiserConfig, coarse_of, independent_copies
+from e2ed2.inference.request import available_models
+from e2ed2.inference.sampling import load, most_steps
+from e2ed2.models.coarse_to_fine import build_denoiser, coarse_of, independent_copies
 from e2ed2.models.codec import Codec
 from e2ed2.models.components import WEIGHTS
+from e2ed2.models.config import DenoiserConfig
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
 from e2ed2.types import TextEmbedding
@@ -27,20 +29,20 @@ def noise(*seeds):
 
 
 def test_an_untrained_denoiser_is_its_coarse_path(text):
-    denoiser = TINY_DENOISER.build()
+    denoiser = build_denoiser(TINY_DENOISER)
     z = torch.randn(3, 4, 8, 8)
     conditioning = denoiser.condition(z, text)
     assert torch.equal(denoiser(z, torch.ones(3), text, conditioning), conditioning.coarse)
 
 
 def test_the_choice_read_off_white_noise_is_white(text):
-    choice = TINY_DENOISER.build().coarse.choose(torch.randn(4000, 4, 8, 8, generator=noise(0)[0]))
+    choice = build_denoiser(TINY_DENOISER).coarse.choose(torch.randn(4000, 4, 8, 8, generator=noise(0)[0]))
     assert torch.allclose(choice.T.cov(), torch.eye(4), atol=0.1)
     assert choice.mean(dim=0).abs().max() < 0.1
 
 
 def test_a_one_hot_choice_is_one_of_several_equally_likely_ones_and_of_unit_size():
-    denoiser = TINY_DENOISER.build()
+    denoiser = build_denoiser(TINY_DENOISER)
     denoiser.choose_one()
     choice = denoiser.coarse.choose(torch.randn(4000, 4, 8, 8, generator=noise(0)[0]))
     assert ((choice > 0).sum(dim=1) == 1).all()
@@ -49,14 +51,14 @@ def test_a_one_hot_choice_is_one_of_several_equally_likely_ones_and_of_unit_size
 
 
 def test_a_one_hot_choice_is_kept_with_the_weights(tmp_path):
-    denoiser = TINY_DENOISER.build()
+    denoiser = build_denoiser(TINY_DENOISER)
     denoiser.choose_one()
     save_model(denoiser, tmp_path / "denoiser")
     assert load_denoiser(tmp_path).coarse.choice == "one-hot"
 
 
 def test_padding_of_a_caption_changes_nothing(text):
-    denoiser = TINY_DENOISER.build()
+    denoiser = build_denoiser(TINY_DENOISER)
     torch.nn.init.normal_(denoiser.transformers[0].out.weight)
     z = torch.randn(3, 4, 8, 8)
     together = sample(denoiser, z, text, uniform_levels(2))
@@ -70,7 +72,7 @@ def test_independent_steps_cannot_take_more_steps_than_they_have(text):
         channels=4, grid=8, width=16, depth=1, heads=2, coarse_width=32, choices=4, sharing="independent", steps=2
     )
     with pytest.raises(UserError, match="2 independent steps"):
-        sample(config.build(), torch.randn(3, 4, 8, 8), text, uniform_levels(3))
+        sample(build_denoiser(config), torch.randn(3, 4, 8, 8), text, uniform_levels(3))
 
 
 def test_measured_latents_have_zero_mean_and_unit_variance(tiny_model):
@@ -167,11 +169,11 @@ def test_a_coarse_path_comes_from_a_model_or_from_the_box(tiny_model, tmp_path):
     expected = coarse_of(load_denoiser(tiny_model).state_dict())
     save_file(coarse_of(load_file(tiny_model / "denoiser" / WEIGHTS)), tmp_path / WEIGHTS)
     for folder in (tiny_model, tmp_path):
-        denoiser = TINY_DENOISER.build()
+        denoiser = build_denoiser(TINY_DENOISER)
         load_coarse(denoiser, folder)
         assert all(torch.equal(denoiser.state_dict()[name], expected[name]) for name in expected)
     with pytest.raises(UserError, match="No coarse path"):
-        load_coarse(TINY_DENOISER.build(), tmp_path / "nowhere")
+        load_coarse(build_denoiser(TINY_DENOISER), tmp_path / "nowhere")
 
 
 def test_independent_copies_start_as_the_shared_transformer(tiny_model, text):

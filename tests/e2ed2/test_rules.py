@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import load_file
 
 from e2ed2.losses.pixel import edges, l1, l2
-from e2ed2.models.codec import Codec
+from e2ed2.models.codec import Codec, build_codec
 from e2ed2.objectives import end_to_end, single_step
 from e2ed2.objectives.chain import decode_crop, same_crop
-from e2ed2.objectives.reconstruction import Reconstruction, ReconstructionConfig
+from e2ed2.objectives.config import ReconstructionConfig
+from e2ed2.objectives.reconstruction import Reconstruction
 from e2ed2.objectives.single_step import SingleStep
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training import adversary
@@ -130,7 +131,7 @@ def test_the_time_shift_moves_levels_towards_noise(run_config, monkeypatch, shif
 
 
 def test_a_codec_weighs_likeness_as_it_says():
-    objective = Reconstruction(TINY_CODEC.build(), ReconstructionConfig(latent_noise=0.0, lpips=0.7))
+    objective = Reconstruction(build_codec(TINY_CODEC), ReconstructionConfig(latent_noise=0.0, lpips=0.7))
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     outcome = objective(PictureBatch(images), UpdateSeeds(0, 0))
     decoded = objective.model.decode_raw(objective.model.encode_raw(images))
@@ -142,7 +143,7 @@ def test_a_codec_weighs_likeness_as_it_says():
 
 def reconstruction(**given) -> Reconstruction:
     torch.manual_seed(0)
-    return Reconstruction(TINY_CODEC.build(), ReconstructionConfig(latent_noise=0.0, **given))
+    return Reconstruction(build_codec(TINY_CODEC), ReconstructionConfig(latent_noise=0.0, **given))
 
 
 def test_a_codec_weighs_edges_as_it_says():
@@ -175,12 +176,12 @@ def test_codecs_of_before_are_read_and_finest_layers_begin_as_nothing():
     torch.manual_seed(0)
     before = Codec("PixelShuffleAutoencoder", asdict_of_before(TINY_CODEC), 4)
     torch.manual_seed(0)
-    now = TINY_CODEC.build()
-    finer = replace(TINY_CODEC, finest_layers=2).build()
+    now = build_codec(TINY_CODEC)
+    finer = build_codec(replace(TINY_CODEC, finest_layers=2))
     assert set(before.state_dict()) == set(now.state_dict())
     assert torch.equal(now.decode(now.encode(images)), before.decode(before.encode(images)))
     assert len(finer.state_dict()) == len(now.state_dict()) + 2 * 4
-    assert replace(TINY_CODEC, finest=16).build().decode(torch.zeros(1, 4, 8, 8)).shape == (1, 3, 32, 32)
+    assert build_codec(replace(TINY_CODEC, finest=16)).decode(torch.zeros(1, 4, 8, 8)).shape == (1, 3, 32, 32)
 
 
 def asdict_of_before(config):

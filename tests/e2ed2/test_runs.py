@@ -9,7 +9,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from e2ed2.data.pictures import DataConfig
+from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.metrics import Measured, read_metrics

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from e2ed2.data.pictures import DataConfig, load_pictures
+from e2ed2.data.config import DataConfig
+from e2ed2.data.pictures import load_pictures
 from e2ed2.errors import UserError
 
 

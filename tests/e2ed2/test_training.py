@@ -12,17 +12,17 @@ import torch
 from safetensors.torch import load_file
 
 from e2ed2.data.batches import rows
-from e2ed2.data.pictures import DataConfig
+from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
+from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.weights import load_codec
-from e2ed2.objectives.coarse import CoarseConfig, CoarseRegression
-from e2ed2.objectives.end_to_end import EndToEndConfig
-from e2ed2.objectives.reconstruction import ReconstructionConfig
-from e2ed2.objectives.single_step import SingleStepConfig
+from e2ed2.objectives.coarse import CoarseRegression
+from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, ReconstructionConfig, SingleStepConfig
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.training.config import RunConfig, TrainerConfig, precision
+from e2ed2.training.config import RunConfig, TrainerConfig
 from e2ed2.training.metrics import read_metrics
+from e2ed2.training.precision import precision
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import claim, train
 from e2ed2.training.trainer import Trainer
@@ -106,7 +106,7 @@ def test_end_to_end_training_lowers_its_loss(run_config, tmp_path):
 def test_choices_come_to_mean_drawings_where_the_caption_leaves_it_open(samples, named, apart, tiny_model, text):
     """One caption, two drawings: one choice learns their mean, several learn both; a named style is obeyed by all."""
     torch.manual_seed(0)
-    denoiser = replace(TINY_DENOISER, choice="one-hot").build()
+    denoiser = build_denoiser(replace(TINY_DENOISER, choice="one-hot"))
     objective = CoarseRegression(denoiser, load_codec(tiny_model), CoarseConfig(init="here", samples=samples))
     light, dark = torch.ones(1, 4, 8, 8), -torch.ones(1, 4, 8, 8)
     batch = CaptionedBatch(
@@ -268,7 +268,7 @@ def test_independent_steps_have_parameters_of_their_own(run_config, tmp_path):
     from e2ed2.models.weights import load_codec, save_model
 
     start = tmp_path / "start"
-    save_model(replace(TINY_DENOISER, sharing="independent", steps=2).build(), start / "denoiser")
+    save_model(build_denoiser(replace(TINY_DENOISER, sharing="independent", steps=2)), start / "denoiser")
     save_model(load_codec(Path(run_config.objective.init)), start / "codec")
     assert train(options(run_config, init=str(start), sampling_steps=(2,)), tmp_path / "run")
     after = weights(tmp_path / "run")

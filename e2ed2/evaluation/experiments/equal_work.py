@@ -19,10 +19,11 @@ from scipy.stats import t as student
 
 from e2ed2.assets import CHECKPOINTS, RESULTS
 from e2ed2.errors import exit_on_user_error
+from e2ed2.evaluation.config import Evaluate, check_captions
 from e2ed2.evaluation.results import read_result
-from e2ed2.evaluation.run import Evaluate, check_captions, evaluate
+from e2ed2.evaluation.run import evaluate
 from e2ed2.files import runs_folder
-from e2ed2.models.coarse_to_fine import DenoiserConfig
+from e2ed2.models.config import DenoiserConfig
 from e2ed2.training.config import RunConfig
 from e2ed2.training.presets import BASELINE, FINISHING, SINGLE_STEP, finish
 from e2ed2.training.run import claim, train

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from e2ed2.assets import EMOJI_FEATURES
+from e2ed2.data.cache import cached
 from e2ed2.data.pictures import to_tensor
-from e2ed2.files import cached
 from e2ed2.losses.perceptual import SHA256, PerceptualLoss
 
 LAYERS = (2, 3, 4)  # relu3_3, relu4_3, relu5_3

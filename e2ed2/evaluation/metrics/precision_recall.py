@@ -4,9 +4,9 @@ from torch import Tensor
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from e2ed2.evaluation.metrics.figure import Figure
+from e2ed2.evaluation.metrics.neighbours import NEIGHBOURS
 
-PRC = {"prc_neighborhood": 3, "prc_batch_size": 10_000, "save_cpu_ram": False, "verbose": False}
-FEWEST = PRC["prc_neighborhood"] + 1  # each picture needs that many others as neighbours
+PRC = {"prc_neighborhood": NEIGHBOURS, "prc_batch_size": 10_000, "save_cpu_ram": False, "verbose": False}
 
 
 def precision_recall(ours: Tensor, real: Tensor) -> tuple[Figure, Figure]:

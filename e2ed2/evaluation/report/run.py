@@ -20,6 +20,7 @@ from rich.progress import track
 
 from e2ed2.assets import RESULTS
 from e2ed2.errors import exit_on_user_error
+from e2ed2.evaluation.config import Evaluate
 from e2ed2.evaluation.emoji import WORDS
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
 from e2ed2.evaluation.generators import fingerprint, folder_of, load_generator
@@ -27,8 +28,9 @@ from e2ed2.evaluation.metrics.retrieval import load_ceilings
 from e2ed2.evaluation.report.claims import BASELINES
 from e2ed2.evaluation.report.page import Found, write_page
 from e2ed2.evaluation.results import as_result, read_result, write_result
-from e2ed2.evaluation.run import Evaluate, cost_of, evaluate
-from e2ed2.inference.request import STEPS, available_models, load, most_steps
+from e2ed2.evaluation.run import cost_of, evaluate
+from e2ed2.inference.request import STEPS, available_models
+from e2ed2.inference.sampling import load, most_steps
 
 FOLDER = RESULTS
 MORE_STEPS = (8, 50)  # of the single-step baselines only

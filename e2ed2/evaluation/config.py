@@ -1,0 +1,62 @@
+"""What is measured, and how much of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from e2ed2.data.config import DataConfig
+from e2ed2.errors import UserError
+from e2ed2.evaluation.metrics.neighbours import FEWEST
+from e2ed2.inference.request import MAX_STEPS
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure models: distance to real pictures, alignment, variety, cost. Called again, it goes on."""
+
+    model: tyro.conf.Suppress[str] = ""
+    """A bundled model's name, a model's folder, or that of any diffusers pipeline."""
+    images: str = ""
+    """Instead of a model: a folder of pictures made elsewhere, with a table of their prompts."""
+    label: str = ""
+    """What the file calls it; the model's name, or the folder's, where empty."""
+    steps: int = 4
+    split: str = "combo"
+    """`train`, `combo` (a seen thing in an unseen style), `concept` (an unseen thing); `visitor` and `everyday`:
+    what people type."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Pictures of your own to compare with, instead of the bundled ones."""
+    read: bool = False
+    """Give the model what each prompt is read as, as the pages do; else the prompt's own words."""
+    captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000
+    """How many are sampled at most, drawn by lot; FD needs many."""
+    seed: int = 0
+    """Of the choice of captions; number i is sampled with seed + i."""
+    variety: int = 24
+    """Captions without a style for the diversity ratio, four samples each; 0 leaves the ratio out."""
+    nearest: int = 100
+    """Pictures whose nearest training drawing is looked for; 0 leaves the distance out."""
+    out: Path = Path("evaluation.json")
+    device: str = ""
+    """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
+
+    def __post_init__(self) -> None:
+        check_captions(self.captions)
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise UserError(f"{self.steps} steps are not possible: choose 1 to {MAX_STEPS}.")
+        if self.model and self.images:
+            raise UserError("Either a model or --images is judged: leave one of them out.")
+        if self.images and self.read:
+            raise UserError("Pictures in a folder are there already: --read is for models.")
+
+    @property
+    def called(self) -> str:
+        return self.label or self.model or Path(self.images).name
+
+
+def check_captions(captions: int) -> None:
+    """Each picture needs that many others as neighbours."""
+    if captions < FEWEST:
+        raise UserError(f"{captions} captions are too few for precision and recall: choose at least {FEWEST}.")

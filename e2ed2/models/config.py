@@ -1,0 +1,58 @@
+"""Sizes of the models that are built anew."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from e2ed2.errors import UserError
+
+Sharing = Literal["shared", "independent"]
+Choice = Literal["normal", "one-hot"]
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Size of the denoiser."""
+
+    channels: int = 32
+    """Of the latents."""
+    grid: int = 8
+    """Height and width of the latents."""
+    width: int = 192
+    depth: int = 4
+    heads: int = 3
+    coarse_width: int = 2048
+    choices: int = 16
+    """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
+    choice: Choice = "normal"
+    """Those numbers as they are, standard normal, or `one-hot`, the largest alone: artists do not blend."""
+    sharing: Sharing = "shared"
+    """One transformer for every step, or one for each (Fig. 4)."""
+    steps: int = 1
+    """How many transformers, where they are independent."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise UserError(f"width {self.width} is not a multiple of heads {self.heads}.")
+        if self.sharing == "shared" and self.steps != 1:
+            raise UserError("denoiser.steps counts independent transformers: leave it at 1 where they are shared.")
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """The project's own autoencoder; fully convolutional, so that it trains on crops of any size."""
+
+    latent_channels: int = 32
+    widths: tuple[int, ...] = (96, 192, 256)
+    """Channels at 1/4, 1/8, 1/16, ... of the resolution."""
+    encoder_layers: tuple[int, ...] = (1, 2, 2)
+    decoder_layers: tuple[int, ...] = (2, 3, 3)
+    finest: int = 32
+    """Channels at 1/2 of the resolution, in the decoder."""
+    finest_layers: int = 0
+    """Residual blocks there, where each costs most."""
+
+    def __post_init__(self) -> None:
+        if not len(self.widths) == len(self.encoder_layers) == len(self.decoder_layers) > 0:
+            raise UserError("The codec's widths, encoder-layers and decoder-layers need as many numbers each.")
+        if self.finest < 1 or self.finest_layers < 0:
+            raise UserError("The codec's finest must be at least 1, and finest-layers at least 0.")

@@ -1,0 +1,26 @@
+"""From options to the objective that they describe."""
+
+from e2ed2.objectives.coarse import CoarseRegression
+from e2ed2.objectives.config import (
+    CoarseConfig,
+    EndToEndConfig,
+    ObjectiveConfig,
+    ReconstructionConfig,
+    SingleStepConfig,
+)
+from e2ed2.objectives.end_to_end import EndToEnd
+from e2ed2.objectives.objective import Objective
+from e2ed2.objectives.reconstruction import Reconstruction
+from e2ed2.objectives.single_step import SingleStep
+
+OBJECTIVES: dict[type[ObjectiveConfig], type[Objective]] = {
+    ReconstructionConfig: Reconstruction,
+    CoarseConfig: CoarseRegression,
+    SingleStepConfig: SingleStep,
+    EndToEndConfig: EndToEnd,
+}
+
+
+def build_objective(config: ObjectiveConfig, resolution: int) -> Objective:
+    """Raises UserError: a model that it names is missing or damaged, or does not fit the resolution."""
+    return OBJECTIVES[type(config)].of(config, resolution)

@@ -1,0 +1,184 @@
+"""Options of the objectives, each with those that it reads and no others."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+from e2ed2.errors import UserError
+from e2ed2.losses.spec import ON_COMMAND_LINE, LossSpec
+from e2ed2.models.config import CodecConfig, DenoiserConfig
+
+DEFAULT_LOSS = LossSpec.parse("l2+lpips")
+PREVIEW_STEPS = 4  # of a model that was trained one step at a time
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Options of one objective: those that it reads, and no others."""
+
+    kind: ClassVar[str]  # its name in run.json and in messages
+
+    def what(self) -> str:
+        """What it makes, as a model's card says it."""
+        raise NotImplementedError
+
+    def start(self) -> str:
+        """What the training starts from, as a model's card says it."""
+        return "random weights"
+
+    def chain_steps(self) -> int | None:
+        """Steps to sample with, where the finished model can be sampled from."""
+        return None
+
+    def pictures_each(self) -> int:
+        """Pictures that it makes for each one of a batch."""
+        return 1
+
+
+@dataclass(frozen=True)
+class ReconstructionConfig(ObjectiveConfig):
+    kind: ClassVar[str] = "codec"
+
+    init: str = ""
+    """A model's folder whose codec to start from."""
+    lpips: float = 0.5
+    """Weight of LPIPS beside L1."""
+    edges: float = 0.0
+    """Weight of L1 between the differences of neighbouring pixels: sharp outlines."""
+    zoom: float = 1.0
+    """LPIPS looks at random squares of 1/zoom of the side, enlarged zoom times: finer detail, and no fixed grid."""
+    latent_noise: float = 0.4
+    """Most noise on the latents, as a share of each channel's standard deviation."""
+    crop: int = 128
+    """Height and width of the training crops, in pixels."""
+    codec: CodecConfig = field(default_factory=CodecConfig)
+
+    def __post_init__(self) -> None:
+        if self.crop < 1:
+            raise UserError(f"crop is {self.crop}: choose at least 1 pixel.")
+        if min(self.lpips, self.edges, self.latent_noise) < 0:
+            raise UserError("lpips, edges and latent-noise must be at least 0.")
+        if not 1 <= self.zoom <= self.crop:
+            raise UserError(f"zoom is {self.zoom}: choose a number from 1 to the crop's {self.crop} pixels.")
+
+    def what(self) -> str:
+        return "Images to latents and back."
+
+    def start(self) -> str:
+        return f"`{self.init}`" if self.init else "random weights"
+
+
+@dataclass(frozen=True)
+class DenoisingConfig(ObjectiveConfig):
+    init: str = ""
+    """A model's folder to start from; its denoiser, and its codec too."""
+    codec_from: str = ""
+    """A model's folder to take the codec from, where there is no `init`."""
+    coarse_from: str = ""
+    """A model's folder to take the coarse path from, instead of that of `init`."""
+    coarse_lr_share: float = 0.1
+    """Learning rate of the coarse path, as a share of the transformer's; 0 keeps it as it is."""
+    styled_share: float = 0.7
+    """Of the captions that name a drawing style, where the data has styles."""
+    text_noise: float = 0.6
+    """Most noise on the caption embeddings, as a share of their root mean square."""
+    precompute: bool = True
+    """Embed all captions and encode all pictures first, and keep both on disk; otherwise those of each batch when it
+    comes, which starts at once and suits a short training."""
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.styled_share <= 1 and self.coarse_lr_share >= 0):
+            raise UserError("styled-share must be from 0 to 1, and coarse-lr-share at least 0.")
+        if self.text_noise < 0:
+            raise UserError(f"text-noise is {self.text_noise}: choose 0 or more.")
+        if not (self.init or self.codec_from):
+            raise UserError("A denoiser needs a codec: name a model's folder with --codec-from or --init.")
+
+    def start(self) -> str:
+        if self.init:
+            return f"`{self.init}`" + (f" with the coarse path of `{self.coarse_from}`" if self.coarse_from else "")
+        return "random weights" + (f" beside the coarse path of `{self.coarse_from}`" if self.coarse_from else "")
+
+
+@dataclass(frozen=True)
+class CoarseConfig(DenoisingConfig):
+    kind: ClassVar[str] = "coarse"
+
+    samples: int = 1
+    """Pictures for each caption of a batch, of which only the one closest to the target is trained."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples < 1:
+            raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
+
+    def what(self) -> str:
+        return "The coarse path alone."
+
+    def pictures_each(self) -> int:
+        return self.samples
+
+
+@dataclass(frozen=True)
+class SingleStepConfig(DenoisingConfig):
+    kind: ClassVar[str] = "single_step"
+
+    time_shift: float = 1.0
+    """Above 1, more of the noise levels are near pure noise."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.time_shift > 0:
+            raise UserError(
+                f"time-shift is {self.time_shift}: choose a number above 0; 1 leaves the levels as they are."
+            )
+
+    def what(self) -> str:
+        return "The single-step baseline (Fig. 1a of arXiv 2412.21044), and the start of the end-to-end ones."
+
+    def chain_steps(self) -> int:
+        return PREVIEW_STEPS
+
+
+@dataclass(frozen=True)
+class EndToEndConfig(DenoisingConfig):
+    kind: ClassVar[str] = "end_to_end"
+
+    loss: Annotated[LossSpec, ON_COMMAND_LINE] = DEFAULT_LOSS
+    """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips`, as in
+    `l2:0.3+lpips:1`."""
+    sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
+    """T is drawn from these at each update."""
+    backprop_steps: int | None = None
+    """Backpropagate through the last N steps only (default: all)."""
+    checkpointed: bool = False
+    """Recompute each step in the backward pass: less memory, more time."""
+    samples: int = 1
+    """Pictures for each caption of a batch. Energy losses need at least 2."""
+    repulsion: float = 1.0
+    """Of the energy score: how much distance between samples counts. Below 1 they spread less than the model errs."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples < 1:
+            raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
+        if ("energy" in self.loss or "energy-lpips" in self.loss) and self.samples < 2:
+            raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
+        if not 0 <= self.repulsion <= 1:
+            raise UserError("repulsion must be from 0 to 1.")
+        if self.backprop_steps is not None and self.backprop_steps < 1:
+            raise UserError("backprop-steps must be at least 1; leave it out for the gradient through all steps.")
+        if not self.sampling_steps or min(self.sampling_steps) < 1:
+            raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
+
+    def what(self) -> str:
+        return (
+            f"An end-to-end model (Fig. 1b of arXiv 2412.21044): the loss `{self.loss}` on the final sample, through "
+            f"all steps; T drawn from {', '.join(map(str, self.sampling_steps))} at each update."
+        )
+
+    def chain_steps(self) -> int:
+        return max(self.sampling_steps)
+
+    def pictures_each(self) -> int:
+        return self.samples

@@ -1,0 +1,15 @@
+"""In which precision to train on this machine."""
+
+import torch
+
+from e2ed2.training.config import TrainerConfig
+
+
+def precision(config: TrainerConfig) -> str:
+    """What `auto` means here. A CPU without bf16 products is slower in bf16 than in float32."""
+    if config.mixed_precision != "auto":
+        return config.mixed_precision
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
+    can = torch.cpu.get_capabilities()
+    return "bf16" if can.get("amx_bf16") or can.get("avx512_bf16") else "no"
