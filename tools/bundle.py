@@ -39,9 +39,12 @@ def main() -> None:
         source, target = options.runs / name / "model", CHECKPOINTS / name
         if not source.is_dir():
             sys.exit(f"{source} is not there: finish the training first.")
+        if name == "codec-decoder":
+            target = CHECKPOINTS / "codec"
+            check_encoder(source / "codec", target)
         if target.exists():
             shutil.rmtree(target)
-        if name == "codec":
+        if target.name == "codec":
             shutil.copytree(source / "codec", target)
         else:
             check_codec(source / "codec")
@@ -50,6 +53,9 @@ def main() -> None:
         for file in source.iterdir():
             if file.is_file():
                 shutil.copy(file, target)
+        if name == "codec-decoder":
+            for model in sorted(CHECKPOINTS.glob(f"*/{MANIFEST}")):
+                write_manifest(model.parent)
         print(target)
     for name in options.curves:
         target = CHECKPOINTS / name
@@ -57,6 +63,13 @@ def main() -> None:
         for file in ("run.json", "metrics.jsonl"):
             shutil.copy(options.runs / name / "model" / file, target)
         print(target)
+
+
+def check_encoder(folder: Path, bundled: Path) -> None:
+    """A decoder may take the place of another only where the latents are the same."""
+    new, old = (load_file(place / WEIGHTS) for place in (folder, bundled))
+    if not all(torch.equal(new[name], value) for name, value in old.items() if ".decoder." not in name):
+        sys.exit(f"{folder} has other latents than the bundled codec: bundle it as `codec`, and train the models anew.")
 
 
 def check_codec(folder: Path) -> None:

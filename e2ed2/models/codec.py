@@ -17,6 +17,7 @@ from e2ed2.models.components import shared
 from e2ed2.models.config import CodecConfig
 
 OWN = "PixelShuffleAutoencoder"
+TAIL = 3  # layers of the own decoder behind the blocks at half of the resolution
 AUTOENCODERS = (OWN, "AutoencoderDC", "AutoencoderTiny", "AutoencoderKL")
 
 
@@ -87,3 +88,22 @@ class Codec(ModelMixin, ConfigMixin):
 
 def build_codec(config: CodecConfig) -> Codec:
     return Codec(OWN, asdict(config), config.latent_channels)
+
+
+def grown(codec: Codec, finest_layers: int) -> Codec:
+    """The same codec with as many residual blocks at half of the resolution; the new ones begin as the identity.
+
+    Raises:
+        UserError: it has more of them, or is of another kind.
+    """
+    config: Any = codec.config
+    had = config.options.get("finest_layers", 0)
+    if config.kind != OWN or finest_layers < had:
+        raise UserError(f"This codec cannot have {finest_layers} finest-layers: it has {had}, or is of another kind.")
+    new = Codec(OWN, config.options | {"finest_layers": finest_layers}, config.latent_channels)
+    new.load_state_dict({name: value for name, value in codec.state_dict().items() if ".decoder." not in name}, False)
+    old, layers = codec.autoencoder.decoder, new.autoencoder.decoder
+    first = len(old) - TAIL
+    for place, layer in enumerate(old):
+        layers[place if place < first else place - len(old)].load_state_dict(layer.state_dict())
+    return new.eval()

@@ -1,6 +1,6 @@
 """Options of the objectives, each with those that it reads and no others."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
 from e2ed2.errors import UserError
@@ -39,13 +39,17 @@ class ReconstructionConfig(ObjectiveConfig):
     kind: ClassVar[str] = "codec"
 
     init: str = ""
-    """A model's folder whose codec to start from."""
+    """A model's folder whose codec to start from; `codec.finest-layers` may add blocks to its decoder."""
+    decoder_only: bool = False
+    """Leave the encoder as it is, and with it the latents: models that learned on them take the new decoder."""
     lpips: float = 0.5
     """Weight of LPIPS beside L1."""
     edges: float = 0.0
     """Weight of L1 between the differences of neighbouring pixels: sharp outlines."""
     zoom: float = 1.0
     """LPIPS looks at random squares of 1/zoom of the side, enlarged zoom times: finer detail, and no fixed grid."""
+    zoom_share: float = 1.0
+    """Share of the updates in which LPIPS looks at such a square; in the others it sees all."""
     latent_noise: float = 0.4
     """Most noise on the latents, as a share of each channel's standard deviation."""
     crop: int = 128
@@ -59,6 +63,12 @@ class ReconstructionConfig(ObjectiveConfig):
             raise UserError("lpips, edges and latent-noise must be at least 0.")
         if not 1 <= self.zoom <= self.crop:
             raise UserError(f"zoom is {self.zoom}: choose a number from 1 to the crop's {self.crop} pixels.")
+        if not 0 <= self.zoom_share <= 1:
+            raise UserError(f"zoom-share is {self.zoom_share}: choose a number from 0 to 1.")
+        if self.decoder_only and not self.init:
+            raise UserError("A decoder alone learns to read an encoder that is there: name it with --init.")
+        if self.init and replace(self.codec, finest_layers=0) != CodecConfig():
+            raise UserError("--init brings a codec: of its options, only --codec.finest-layers can be given.")
 
     def what(self) -> str:
         return "Images to latents and back."

@@ -12,7 +12,7 @@ from e2ed2.data.pictures import Pictures
 from e2ed2.errors import UserError
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import edges, l1
-from e2ed2.models.codec import Codec, build_codec
+from e2ed2.models.codec import Codec, build_codec, grown
 from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_codec, save_model
 from e2ed2.objectives.chain import same_crop
@@ -20,6 +20,11 @@ from e2ed2.objectives.config import ReconstructionConfig
 from e2ed2.objectives.objective import Objective, Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import PictureBatch
+
+
+def start(config: ReconstructionConfig) -> Codec:
+    codec = load_codec(model_folder(config.init))
+    return grown(codec, config.codec.finest_layers) if config.codec.finest_layers else codec
 
 
 class Reconstruction(Objective):
@@ -37,7 +42,10 @@ class Reconstruction(Objective):
 
     @classmethod
     def of(cls, config: ReconstructionConfig, resolution: int) -> Self:
-        codec = load_codec(model_folder(config.init)) if config.init else build_codec(config.codec)
+        codec = start(config) if config.init else build_codec(config.codec)
+        if config.decoder_only:
+            codec.requires_grad_(False)
+            codec.autoencoder.decoder.requires_grad_(True)
         factor = codec.factor
         if resolution % factor or min(config.crop, resolution) % factor:
             raise UserError(
@@ -66,11 +74,13 @@ class Reconstruction(Objective):
         return Outcome(terms, {"l1": 1.0, "lpips": self.config.lpips, "edges": self.config.edges})
 
     def zoomed(self, images: Tensor, targets: Tensor, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:
-        """The same random square of both, enlarged to their size."""
+        """The same random square of both, enlarged to their size; or both as they are, in some of the updates."""
         if self.config.zoom == 1:
             return images, targets
-        side = images.shape[-1]
-        squares = same_crop(images, targets, seeds.on_cpu("zoomed square"), round(side / self.config.zoom))
+        side, generator = images.shape[-1], seeds.on_cpu("zoomed square")
+        squares = same_crop(images, targets, generator, round(side / self.config.zoom))
+        if torch.rand(1, generator=generator).item() >= self.config.zoom_share:
+            return images, targets
         fake, real = (F.interpolate(square, size=(side, side), mode="bilinear") for square in squares)
         return fake, real
 
@@ -80,7 +90,10 @@ class Reconstruction(Objective):
         return torch.cat([batch.images, model.decode_raw(model.encode_raw(batch.images))])
 
     def write(self, folder: Path, pictures: Pictures) -> None:
-        """The codec's latents are measured first."""
+        """The codec's latents are measured first, if they can have changed."""
+        if self.config.decoder_only:
+            save_model(self.model, folder / "codec")
+            return
         chunks = torch.arange(0, len(pictures), max(1, len(pictures) // 512)).split(64)
         self.model.measure([pictures.tensor(chunk).to(self.model.device) for chunk in chunks])
         save_model(self.model, folder / "codec")

@@ -3,13 +3,25 @@
 from dataclasses import replace
 
 from e2ed2.losses.spec import LossSpec
-from e2ed2.models.config import DenoiserConfig
+from e2ed2.models.config import CodecConfig, DenoiserConfig
 from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, ReconstructionConfig, SingleStepConfig
 from e2ed2.training.config import RunConfig, TrainerConfig
 
 CODEC = RunConfig(
     ReconstructionConfig(),
     trainer=TrainerConfig(updates=4500, batch_size=16, lr=1.5e-3, warmup=100, preview_every=500, save_every=500),
+)
+CODEC_DECODER = RunConfig(
+    ReconstructionConfig(
+        init="codec",
+        decoder_only=True,
+        codec=CodecConfig(finest_layers=1),
+        edges=0.5,
+        zoom=2.0,
+        zoom_share=0.5,
+        latent_noise=0.2,
+    ),
+    trainer=TrainerConfig(updates=2600, batch_size=8, lr=5e-4, warmup=80, preview_every=500, save_every=250),
 )
 COARSE_PATH = CoarseConfig(codec_from="codec", styled_share=0.6, coarse_lr_share=1.0)
 COARSE = RunConfig(
@@ -39,6 +51,7 @@ def finish(loss: str) -> RunConfig:
 
 ABOUT = {
     "codec": "Pictures to latents and back: the first training, which all others stand on.",
+    "codec-decoder": "Its decoder once more, for sharper pictures: the latents, and so all models, stay as they are.",
     "coarse": "The coarse path: from a caption, roughly what is where.",
     "coarse-choices": "The coarse path with a choice among drawings of one caption; for `energy`.",
     "single-step": "The baseline, one denoising step at a time; the end-to-end trainings start from it.",
@@ -54,6 +67,7 @@ ABOUT = {
 }
 PRESETS = {
     "codec": CODEC,
+    "codec-decoder": CODEC_DECODER,
     "coarse": COARSE,
     "coarse-choices": RunConfig(
         replace(COARSE_PATH, samples=6, coarse_from="coarse", denoiser=DenoiserConfig(choice="one-hot")),

@@ -13,8 +13,8 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.inference.device import pick_device
 from e2ed2.inference.sampling import load
-from e2ed2.models.components import INDEX, MANIFEST, PIPELINE, WEIGHTS
-from e2ed2.models.weights import export_whole, load_codec, load_denoiser
+from e2ed2.models.components import INDEX, MANIFEST, PIPELINE, WEIGHTS, digest
+from e2ed2.models.weights import export_whole, load_codec, load_denoiser, save_model
 from tools import bundle
 
 BUNDLED = sorted(folder.parent.name for folder in CHECKPOINTS.glob("*/denoiser"))
@@ -113,3 +113,23 @@ def test_a_finished_training_is_bundled_as_the_bundled_ones_are(monkeypatch, tmp
     assert set(ours) == set(theirs)
     for name in (Path(MANIFEST), Path(INDEX), Path(f"{PIPELINE}.py")):
         assert ours[name].read_text() == theirs[name].read_text()
+
+
+def test_a_new_decoder_is_every_models_and_one_with_other_latents_is_not(monkeypatch, tmp_path):
+    box = tmp_path / "checkpoints"
+    for name in ("codec", "coarse", "l2"):
+        shutil.copytree(CHECKPOINTS / name, box / name)
+    monkeypatch.setattr(bundle, "CHECKPOINTS", box)
+    monkeypatch.setattr(sys, "argv", ["bundle", "codec-decoder", "--runs", str(tmp_path / "runs")])
+    model = tmp_path / "runs" / "codec-decoder" / "model"
+    codec = load_codec(CHECKPOINTS)
+    codec.autoencoder.decoder[-2].bias.data += 0.5
+    save_model(codec, model / "codec")
+    bundle.main()
+    manifest = json.loads((box / "l2" / MANIFEST).read_text())
+    assert manifest["codec"] == {"shared": digest(model / "codec" / WEIGHTS)}
+    assert "coarse" in manifest
+    codec.autoencoder.encoder[1].bias.data += 0.5
+    save_model(codec, model / "codec")
+    with pytest.raises(SystemExit, match="train the models anew"):
+        bundle.main()

@@ -7,8 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from e2ed2.errors import UserError
 from e2ed2.losses.pixel import edges, l1, l2
 from e2ed2.models.codec import Codec, build_codec
+from e2ed2.models.config import CodecConfig
+from e2ed2.models.weights import load_codec, save_model
 from e2ed2.objectives import end_to_end, single_step
 from e2ed2.objectives.chain import decode_crop, same_crop
 from e2ed2.objectives.config import ReconstructionConfig
@@ -169,6 +172,43 @@ def test_zoomed_likeness_is_of_one_square_of_both_somewhere_else_each_time():
         seen.append(fake[0, 0, 0, 0].item())
     assert len(set(seen)) > 4
     assert reconstruction().zoomed(ramp, ramp, UpdateSeeds(0, 0))[0] is ramp
+
+
+def test_a_share_of_the_updates_sees_the_zoomed_square_the_others_all():
+    objective = reconstruction(zoom=2.0, zoom_share=0.5)
+    ramp = torch.arange(32.0).expand(2, 3, 32, 32)
+    whole = [objective.zoomed(ramp, ramp, UpdateSeeds(0, update))[0] is ramp for update in range(60)]
+    assert 20 < sum(whole) < 40
+    assert reconstruction(zoom=2.0, zoom_share=0.0).zoomed(ramp, ramp, UpdateSeeds(0, 0))[0] is ramp
+
+
+def test_a_decoder_alone_learns_for_the_latents_that_are_there(tmp_path):
+    torch.manual_seed(0)
+    codec = build_codec(TINY_CODEC)
+    codec.std.fill_(2)
+    codec.autoencoder.decoder[1].second.weight.data.normal_()  # an old block says something
+    save_model(codec, tmp_path / "codec")
+    config = ReconstructionConfig(init=str(tmp_path), decoder_only=True, codec=CodecConfig(finest_layers=2))
+    objective = Reconstruction.of(config, 32)
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    old = load_codec(tmp_path)
+    assert torch.equal(objective.model.encode(images), old.encode(images))
+    assert torch.allclose(objective.model.decode(old.encode(images)), old.decode(old.encode(images)), atol=1e-5)
+    objective(PictureBatch(images), UpdateSeeds(0, 0)).total().backward()
+    learning = {name for name, weights in objective.model.named_parameters() if weights.grad is not None}
+    assert learning
+    assert all(name.startswith("autoencoder.decoder.") for name in learning)
+    objective.export(tmp_path / "new", None)
+    assert torch.equal(load_codec(tmp_path / "new").encode(images), old.encode(images))
+
+
+def test_a_codec_that_is_there_keeps_its_form(tmp_path):
+    save_model(build_codec(replace(TINY_CODEC, finest_layers=2)), tmp_path / "codec")
+    with pytest.raises(UserError, match=r"only --codec\.finest-layers"):
+        ReconstructionConfig(init=str(tmp_path), codec=TINY_CODEC)
+    with pytest.raises(UserError, match="cannot have 1 finest-layers"):
+        Reconstruction.of(ReconstructionConfig(init=str(tmp_path), codec=CodecConfig(finest_layers=1)), 32)
+    assert Reconstruction.of(ReconstructionConfig(init=str(tmp_path)), 32).model.config.options["finest_layers"] == 2
 
 
 def test_codecs_of_before_are_read_and_finest_layers_begin_as_nothing():

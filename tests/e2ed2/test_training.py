@@ -232,6 +232,8 @@ def test_every_preset_is_valid_and_reachable():
         (ReconstructionConfig, {"crop": 0}, "crop"),
         (ReconstructionConfig, {"edges": -1}, "edges"),
         (ReconstructionConfig, {"zoom": 0.5}, "zoom"),
+        (ReconstructionConfig, {"zoom_share": 1.5}, "zoom-share"),
+        (ReconstructionConfig, {"decoder_only": True}, "--init"),
     ],
 )
 def test_impossible_settings_are_refused(kind, given, words):
