@@ -120,6 +120,59 @@ def test_settings_come_back_from_the_history(open_page, url):
     expect(page.get_by_label("New random seed each time")).not_to_be_checked()
 
 
+def test_a_prompt_is_read_and_another_reading_repaints_from_the_same_noise(open_page, url):
+    visit = open_page(f"{url}/?prompt=kitty&model=l2&steps=2&seed=3")
+    page, address = visit.page, visit.page.locator("#address textarea, #address input")
+    painted(page)
+    expect(page.locator("#reading")).to_have_text("Read as: cat, flat style.")
+    first = first_file(page)
+    page.locator("#others").get_by_role("button", name="cat face", exact=True).click()
+    expect(page.locator("#reading")).to_have_text("Read as: cat face, flat style.")
+    expect(address).to_have_value(re.compile("seed=3.*read_as=cat.face"))
+    painted(page)
+    second = first_file(page)
+    assert second != first
+    other = open_page(address.input_value()).page
+    painted(other)
+    expect(other.locator("#reading")).to_have_text("Read as: cat face, flat style.")
+    assert first_file(other) == second
+    page.get_by_role("button", name="Your pictures so far").click()
+    page.locator("#past button.thumbnail-item").nth(1).click()  # the older one comes back as it was read
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#reading")).to_have_text("Read as: cat, flat style.")
+    painted(page)
+    assert first_file(page) == first
+    visit.assert_clean()
+
+
+def test_ones_own_words_and_styles_are_obeyed(open_page, url):
+    page = open_page(f"{url}/?prompt=kitty&model=l2&steps=1&seed=3").page
+    painted(page)
+    page.get_by_label("noto", exact=True).check()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#reading")).to_have_text("Read as: cat, noto style.")
+    page.get_by_label("Exactly my words").check()
+    expect(page.get_by_label("noto", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#address textarea, #address input")).to_have_value(re.compile("exactly=1"))
+    painted(page)
+    expect(page.locator("#reading")).to_be_empty()
+    assert Image.open(io.BytesIO(first_file(page))).info["caption"] == ""
+
+
+@pytest.mark.parametrize("path", ["compare", "trajectory"])
+def test_one_reading_for_all_models_unless_told_otherwise(open_page, url, path):
+    page = open_page(f"{url}/{path}").page
+    page.get_by_label("Prompt").first.fill("kitty")
+    page.get_by_role("button", name={"compare": "Compare", "trajectory": "Watch"}[path], exact=True).click()
+    expect(page.locator("#status")).to_contain_text("Read as: cat, flat style.")
+    page.get_by_label("Exactly my words").check()
+    page.get_by_role("button", name={"compare": "Compare", "trajectory": "Watch"}[path], exact=True).click()
+    expect(page.locator("#status")).not_to_contain_text("Read as")
+    expect(page.get_by_role("button", name={"compare": "Compare", "trajectory": "Watch"}[path])).to_be_enabled()
+    expect(page.locator("#status")).not_to_contain_text("Read as")
+
+
 def test_all_pictures_in_one_zip(url):
     *_, file, _ = Client(url, verbose=False).predict("red apple", "l2", 2, 7, False, 3, api_name="/generate")
     with zipfile.ZipFile(file) as archive:

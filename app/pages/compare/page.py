@@ -32,6 +32,7 @@ from app.look.tables import CHOOSE, MARK, SLIDE, Table, cached, file_page, page_
 from app.look.words import counted
 from app.pages.compare.grid import Compared, Key, cell_name, compare, drawings_of, table_of
 from app.pages.generate.progress import IN_TURN
+from app.pages.generate.reading import said_of
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
 from e2ed2.reading.captions import BEST
@@ -169,13 +170,13 @@ class ComparePage:
             tables = [*drawn, table_of(names, cells)]
             said = f"{counted(number, 'model')} of {len(names)}{IN_TURN if len(self.services.turns) else ''} …"
             yield {self.grid: page_tables(tables, source), self.status: said}
-        read = next((f"Read as “{one.caption}”. " for one in requests if one.caption), "")
-        note = f"{read}Seed {first.seed}; the time is of one picture on this machine."
+        said = f"{said_of(requests)} Seed {first.seed}; the time is of one picture on this machine.".strip()
+        note = said.replace("**", "")
         left, right = pair(list(cells))
         with tempfile.TemporaryDirectory() as folder:
             yield {
                 self.grid: page_tables(tables, source),
-                self.status: note,
+                self.status: said,
                 self.png: write(Path(folder), png(sheet(first.prompt, note, tables)), "comparison.png"),
                 self.page: write(Path(folder), file_page(first.prompt, note, tables).encode(), "comparison.html"),
                 self.left: left,
