@@ -19,7 +19,7 @@ from e2ed2.files import runs_folder
 from e2ed2.inference.request import Request, model_path, png_info, slug
 from e2ed2.training.config import RunConfig
 from e2ed2.training.options import refuse_unread, with_new_names
-from e2ed2.training.presets import ABOUT, PRESETS
+from e2ed2.training.presets import ABOUT, PRESETS, check_start
 
 if TYPE_CHECKING:
     from e2ed2.models.base import TextEncoder
@@ -74,6 +74,7 @@ def train_command(arguments: list[str]) -> None:
 def train_as_asked(arguments: list[str]) -> str:
     """What to say where it was stopped; empty where it was not."""
     options = train_options(with_new_names(arguments))
+    check_start(options.config.objective)
     if options.dry_run:
         from e2ed2.training.describe import describe_run
 

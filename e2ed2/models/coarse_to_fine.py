@@ -74,7 +74,7 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
         model: Any = cls.from_config(config)
         weights = load_file(part / WEIGHTS)
         if not coarse_of(weights):
-            weights |= load_file(shared(part.parent, "coarse") / WEIGHTS)
+            weights |= coarse_weights(part.parent)
         model.load_state_dict(weights)
         return cast(model, torch_dtype).eval()
 
@@ -114,6 +114,14 @@ def build_denoiser(config: DenoiserConfig, text_width: int = TEXT_WIDTH) -> Coar
 
 def coarse_of(weights: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in weights.items() if name.startswith("coarse.")}
+
+
+def coarse_weights(folder: Path) -> dict[str, Tensor]:
+    """Of a model's folder: from its denoiser's file, from its own, or from what it shares."""
+    for file in (folder / "denoiser" / WEIGHTS, folder / WEIGHTS):
+        if file.is_file() and (own := coarse_of(load_file(file))):
+            return own
+    return coarse_of(load_file(shared(folder, "coarse") / WEIGHTS))
 
 
 def independent_copies(denoiser: CoarseToFineDenoiser, steps: int) -> CoarseToFineDenoiser:

@@ -1,7 +1,8 @@
 """A model's folder: which components it holds itself, which it shares, and what diffusers reads of it.
 
 `components.json` names each shared component by the SHA-256 of its weights: it lies beside the model or among the
-bundled ones. Or it names a repository of a hub: `{"codec": {"hub": "someone/codec", "revision": "<commit>"}}`.
+bundled ones. Or it names a repository of a hub, `{"codec": {"hub": "someone/codec", "revision": "<commit>"}}`, or the
+model beside it whose file has it, `{"coarse": {"model": "energy"}}`.
 """
 
 import hashlib
@@ -21,9 +22,8 @@ from torch import nn
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
+from e2ed2.models.references import MANIFEST, WEIGHTS
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
-MANIFEST = "components.json"
 INDEX = "model_index.json"  # of every diffusers pipeline
 PIPELINE = "e2ed2_pipeline"  # the module beside it that has the pipeline's class
 COMPONENTS = {
@@ -54,7 +54,7 @@ def write_index(folder: Path, components: Mapping[str, Any] = COMPONENTS) -> Non
 
 
 def shared(folder: Path, component: str) -> Path:
-    """The folder of a component that a model shares: on a hub; beside the model, else the bundled one of that hash.
+    """The folder of a component that a model shares: on a hub; beside it, else the bundled one of that hash.
 
     Raises:
         UserError: there is none, or only another one.
@@ -64,9 +64,11 @@ def shared(folder: Path, component: str) -> Path:
     if "hub" in entry:
         return from_hub(entry["hub"], entry.get("revision"))
     wanted = entry.get("shared", "")
-    places = [place / component for place in (folder.parent, CHECKPOINTS) if (place / component / WEIGHTS).is_file()]
+    places = [folder.parent / component, CHECKPOINTS / component]
+    if "model" in entry:
+        places = [folder.parent / entry["model"] / "denoiser"]
     for place in places:
-        if not wanted or digest(place / WEIGHTS) == wanted:
+        if (place / WEIGHTS).is_file() and (not wanted or digest(place / WEIGHTS) == wanted):
             return place
     raise UserError(
         f"The model at {folder} shares its {component}{f' (SHA-256 {wanted[:12]}…)' if wanted else ''}, which is "

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
-from safetensors.torch import load_file
 
 from e2ed2.errors import UserError
-from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, coarse_of
+from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, coarse_of, coarse_weights
 from e2ed2.models.codec import Codec
 from e2ed2.models.components import MANIFEST, WEIGHTS, as_damaged, shared, write_index
 
@@ -38,13 +37,15 @@ def load_denoiser(folder: Path, dtype: torch.dtype | None = None) -> CoarseToFin
 
 
 def load_coarse(denoiser: CoarseToFineDenoiser, folder: Path) -> None:
-    """Give the denoiser the coarse path of a model's folder, or of the bundled `coarse`."""
-    file = folder / "denoiser" / WEIGHTS
-    file = file if file.is_file() else folder / WEIGHTS
-    if not file.is_file():
+    """Give the denoiser the coarse path of a model's folder, or of the bundled `coarse`.
+
+    Raises:
+        UserError: the folder has none, or another than this denoiser's.
+    """
+    if not any((folder / name).is_file() for name in (f"denoiser/{WEIGHTS}", WEIGHTS, MANIFEST)):
         raise UserError(f"No coarse path at {folder}: run `python -m e2ed2 train coarse`, or check the path.")
     with as_damaged(folder):
-        missing = denoiser.load_state_dict(coarse_of(load_file(file)), strict=False).missing_keys
+        missing = denoiser.load_state_dict(coarse_weights(folder), strict=False).missing_keys
         if coarse_of(dict.fromkeys(missing)):
             raise ValueError("incomplete")
 

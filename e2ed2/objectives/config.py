@@ -17,6 +17,10 @@ class ObjectiveConfig:
 
     kind: ClassVar[str]  # its name in run.json and in messages
 
+    def models(self) -> list[str]:
+        """Those that it takes its start from."""
+        return [name for option in ("init", "codec_from", "coarse_from") if (name := getattr(self, option, ""))]
+
     def what(self) -> str:
         """What it makes, as a model's card says it."""
         raise NotImplementedError

@@ -2,9 +2,17 @@
 
 from dataclasses import replace
 
+from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
-from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, ReconstructionConfig, SingleStepConfig
+from e2ed2.models.references import model_folder
+from e2ed2.objectives.config import (
+    CoarseConfig,
+    EndToEndConfig,
+    ObjectiveConfig,
+    ReconstructionConfig,
+    SingleStepConfig,
+)
 from e2ed2.training.config import RunConfig, TrainerConfig
 
 CODEC = RunConfig(
@@ -100,3 +108,16 @@ PRESETS = {
     ),
     "shared-twin": RunConfig(TWO_STEPS, trainer=FINISHING),
 }
+
+
+def check_start(objective: ObjectiveConfig) -> None:
+    """Raises UserError: a model that it starts from is not there; it says which command makes it, if one does."""
+    for name in objective.models():
+        try:
+            model_folder(name)
+        except UserError:
+            if name not in PRESETS:
+                raise
+            raise UserError(
+                f"This training starts from {name}, which is not there yet: run `python -m e2ed2 train {name}` first."
+            ) from None

@@ -8,6 +8,7 @@ from diffusers import AutoencoderTiny
 from safetensors.torch import load_file, save_file
 
 from e2ed2 import E2ED2Pipeline
+from e2ed2.assets import CHECKPOINTS
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
@@ -174,6 +175,14 @@ def test_a_coarse_path_comes_from_a_model_or_from_the_box(tiny_model, tmp_path):
         assert all(torch.equal(denoiser.state_dict()[name], expected[name]) for name in expected)
     with pytest.raises(UserError, match="No coarse path"):
         load_coarse(build_denoiser(TINY_DENOISER), tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("name", "holder"), [("l2", "coarse"), ("coarse-choices", "energy")])
+def test_a_coarse_path_comes_from_where_a_bundled_model_has_it(name, holder):
+    denoiser = build_denoiser(DenoiserConfig(choice="one-hot"))
+    load_coarse(denoiser, CHECKPOINTS / name)
+    file = CHECKPOINTS / holder / (WEIGHTS if holder == "coarse" else f"denoiser/{WEIGHTS}")
+    assert all(torch.equal(denoiser.state_dict()[part], value) for part, value in coarse_of(load_file(file)).items())
 
 
 def test_independent_copies_start_as_the_shared_transformer(tiny_model, text):

@@ -1,0 +1,36 @@
+"""The trainings that have names: each starts in a fresh clone."""
+
+import pytest
+
+from e2ed2.errors import UserError
+from e2ed2.models import references
+from e2ed2.objectives.build import build_objective
+from e2ed2.training.presets import PRESETS, check_start
+
+
+@pytest.fixture(autouse=True)
+def no_trainings(tmp_path, monkeypatch):
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path / "home"))
+    monkeypatch.delenv("E2ED2_RUNS", raising=False)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_starts_from_what_is_bundled(name):
+    config = PRESETS[name]
+    check_start(config.objective)
+    assert build_objective(config.objective, config.data.resolution)
+
+
+@pytest.mark.parametrize("name", [name for name, config in PRESETS.items() if config.objective.models()])
+def test_a_preset_without_its_start_names_the_command_that_makes_it(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(references, "CHECKPOINTS", tmp_path)
+    with pytest.raises(UserError, match="python -m e2ed2 train ") as refused:
+        check_start(PRESETS[name].objective)
+    command = str(refused.value).rpartition("python -m e2ed2 train ")[2].split("`")[0]
+    assert command in PRESETS
+    assert command != name
+
+
+def test_a_bundled_curve_is_no_model_to_start_from():
+    assert {"l2", "codec", "coarse", "coarse-choices"} <= set(references.bundled_names())
+    assert not {"shared-twin", "single-step-long", "reader", "retrieval"} & set(references.bundled_names())
