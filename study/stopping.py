@@ -39,8 +39,9 @@ def stop_if_decided(database: Database, study: StudyInfo) -> bool:
 
 def e_value(database: Database, study: StudyInfo) -> float:
     """The highest so far, of the rule's question and the raters that count."""
-    from study.stats import evidence, exclude  # takes seconds to import; most studies stop by quota
+    from study.stats import exclude  # takes seconds to import; most studies stop by quota
     from study.stats.answers import comparisons
+    from study.stats.evalues import highest
 
     tables = read_tables(database, study)
     if tables.votes.empty:
@@ -48,4 +49,4 @@ def e_value(database: Database, study: StudyInfo) -> float:
     kept, _ = exclude(tables.votes, study.spec.exclusions)
     question = study.spec.stopping.question or study.spec.questions[0].key
     finished = set(tables.raters.loc[tables.raters["status"] == "finished", "rater"])
-    return evidence(comparisons(kept, question), *study.spec.arms, finished).highest
+    return highest(comparisons(kept, question), *study.spec.arms, finished)

@@ -26,6 +26,7 @@ from study.stats import Results, plain, results
 from study.stats.answers import comparisons, own_ms
 
 SHOWN = 3  # pairs of pictures in each group
+FIGURES = 2  # of the way in which they are computed: another version's results.json cannot be compared
 EDGE = 320  # pixels of a picture in the report, at most
 
 
@@ -107,6 +108,8 @@ def differences(folder: Path, written: Path) -> list[str]:
         found = json.loads(written.read_text("utf-8"))
     except (OSError, ValueError):
         return [f"{written} cannot be read: make the report again."]
+    if not isinstance(found, dict) or found.get("figures") != FIGURES:
+        return [f"The figures of {written} were computed by another version of this program: make the report again."]
     return list(_differences(recompute(folder), found, ""))
 
 
@@ -143,6 +146,7 @@ def build(folder: Path, out: Path) -> Path:
 def _record(export: Export, found: Results) -> dict[str, Any]:
     pictures = {name: plain(list(pairs)) for name, pairs in _pictures(export, found).items()}
     return {
+        "figures": FIGURES,
         "study": export.spec.name,
         "spec": export.spec.hash,
         "level": 0.95,
@@ -212,7 +216,8 @@ def _page(export: Export, found: Results) -> str:
         found=found,
         texts=texts,
         folder=export.folder,
-        verdicts={key: words.verdict(q) for key, q in found.kept.questions.items()},
+        verdicts=words.verdicts(export.spec, found),
+        interim=words.interim(found.reached),
         withdrawn=_withdrawn(export),
         halo=words.halo(found.kept),
         methods=words.methods(export.spec, found),

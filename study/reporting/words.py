@@ -1,11 +1,13 @@
 """Results in words: first for everyone, then for a paper."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from study.protocol.spec import StudySpec
-from study.stats.analysis import Analysis, Answered, Results
+from study.stats.analysis import Analysis, Answered, Reached, Results
 from study.stats.davidson import Ranking
+from study.stats.evalues import Evidence
 from study.stats.intervals import RESAMPLES, Estimate, Interval
 from study.stats.preference import Preference
 
@@ -48,6 +50,49 @@ def verdict(question: Answered) -> Verdict:
     if len(question.preferences) > 1:
         return Verdict("No ranking", question.no_ranking, "not sure")
     return _of_two(question.preferences[0], question.p_holm[0])
+
+
+def at_any_time(e: Evidence, arms: Sequence[str], alpha: float) -> Verdict:
+    """Of two arms, on one question; true however often one looks."""
+    arm, other = arms
+    if not e.raters:
+        return Verdict("No answers yet", "No rater has finished.", "")
+    better = arm if e.interval.low + e.interval.high >= 0 else other
+    head = "No clear winner"
+    if 0 not in e.new_prompts:
+        head = f"{better} is preferred"
+    elif e.highest >= 1 / alpha:
+        head = f"{better} is preferred on these prompts"
+    here, wider = (f"{part.low:.2f} and {part.high:.2f}" for part in (e.interval, e.new_prompts))
+    text = (
+        f"By {counted(e.raters, 'rater')} who finished, the net preference for {arm} over {other} (from -1 to 1) lies "
+        f"between {here} on these prompts, and between {wider} on new prompts like these: each with 95% confidence, "
+        "however often one looks."
+    )
+    return Verdict(head, text, "at any look")
+
+
+def verdicts(spec: StudySpec, found: Results) -> dict[str, Verdict]:
+    """By question. Before the study is over, only what is true at any look."""
+    if found.reached.over and spec.stopping.rule == "quota":
+        return {key: verdict(question) for key, question in found.kept.questions.items()}
+    if len(spec.arms) > 2:
+        nothing = Verdict("Not over yet", "With more than two arms nothing can be said before the end.", "")
+        return dict.fromkeys(found.kept.questions, nothing)
+    said = {key: at_any_time(found.evidence[key], spec.arms, spec.stopping.alpha) for key in found.kept.questions}
+    if found.reached.over:
+        return said
+    return {key: replace(one, headline="Not over yet", sure="") for key, one in said.items()}
+
+
+def interim(reached: Reached) -> str:
+    """For the top of a report; "" when the study is over."""
+    if reached.over:
+        return ""
+    return (
+        f"{reached.complete} of {counted(reached.pairs, 'pair')} have all their raters. There is no verdict before the "
+        "end: intervals and p-values below hold for one look, and who looks again and again finds winners too often."
+    )
 
 
 def _of_two(p: Preference, p_holm: float) -> Verdict:
@@ -122,16 +167,6 @@ def counted(count: int, thing: str) -> str:
 def methods(spec: StudySpec, found: Results) -> list[str]:
     """Paragraphs for the methods section of a paper."""
     arms, flow = len(spec.arms), found.flow
-    shares = ", ".join(
-        f"{name} {100 * share:g}%"
-        for name, share in (
-            ("identical pairs", spec.placebos.identical),
-            ("same-arm pairs", spec.placebos.same_arm),
-            ("repeats with exchanged sides", spec.placebos.repeat),
-            ("gold pairs", spec.placebos.gold),
-        )
-        if share
-    )
     mode = {
         "joint": "on one screen",
         "separate": "in a separate pass each",
@@ -145,8 +180,10 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
         f"Arms were not named. Sides were balanced within raters and between pairs of raters; pairs, sides and order "
         f"come from a seeded plan fixed in advance (seed {spec.seed}; specification {spec.hash[:16]})."
     )
-    if shares:
-        design += f" In addition to the comparisons raters saw, without knowing which: {shares}."
+    if checks := _checks(found.shown):
+        design += (
+            f" In addition to {found.shown['comparison']} comparisons they answered, without knowing which: {checks}."
+        )
     exclusions = (
         f"{len(flow.raters)} raters gave {flow.answers} answers. By rules fixed in advance, raters were left out who "
         f"{' or '.join(rules)}: {counted(len(flow.excluded), 'rater')}; {flow.kept_answers} answers of "
@@ -157,12 +194,26 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
     return [design, exclusions, _inference(arms), _sources()]
 
 
+def _checks(shown: Mapping[str, int]) -> str:
+    """How many there were, and how many for each comparison."""
+    names = {
+        "identical": "identical pair",
+        "same_arm": "same-arm pair",
+        "repeat": "mirrored repeat",
+        "gold": "gold pair",
+    }
+    counts = {kind: shown.get(kind, 0) for kind in names}
+    plural = {kind: counted(count, names[kind]) for kind, count in counts.items() if count}
+    return ", ".join(f"{words} ({percent(counts[kind] / shown['comparison'])})" for kind, words in plural.items())
+
+
 def _inference(arms: int) -> str:
     text = (
         "Answers of one rater, and answers on one prompt, are not independent. Standard errors are therefore clustered "
         "by rater and by prompt (two-way sandwich; Cameron, Gelbach & Miller 2011) with Satterthwaite's degrees of "
         "freedom; 95% intervals of rates are Wilson intervals with the effective sample size that follows from these "
-        "errors (Dean & Pagano 2015). They speak about new raters and new prompts like those of the study. As a check, "
+        "errors (Dean & Pagano 2015). They speak about new raters and new prompts like those of the study, and none is "
+        "surer than if each rater, or prompt, were one vote and all agreed (Clopper & Pearson 1934). As a check, "
         f"results.json also has percentile intervals of the crossed (pigeonhole) bootstrap (Owen 2007; {RESAMPLES} "
         "resamples), which are wider than they need to be. "
     )
@@ -170,7 +221,14 @@ def _inference(arms: int) -> str:
         text += (
             "Arms were ranked by Davidson's (1970) extension of the Bradley-Terry model to ties, with a term for the "
             "left side, by maximum likelihood; differences of log strengths were tested two-sided with Holm's "
-            "correction over all pairs of arms. "
+            "correction over questions and pairs of arms. "
+        )
+    else:
+        text += (
+            "Evidence that may be looked at after each rater is an e-value, the mean over bets on a rater's mean "
+            "answer (Waudby-Smith & Ramdas 2024); it speaks of the prompts of the study only. Intervals for new "
+            "prompts that hold at any look add to its confidence sequence how far these prompts may be from all, by "
+            "Student's t. "
         )
     return text + (
         "Net preference, (wins - losses) / answers, was tested against 0, two-sided, with Holm's correction over "

@@ -42,6 +42,16 @@ class SideBias:
 
 
 @dataclass(frozen=True)
+class Checks:
+    """Pairs that say more of the raters than of the arms. Shares in [0, 1]."""
+
+    gold: Estimate
+    """Right answers to gold pairs."""
+    same_arm_ties: Estimate
+    """Ties between two pictures of one arm."""
+
+
+@dataclass(frozen=True)
 class Halo:
     """How much the answers of one rater to the questions on one pair agree beyond chance, in one mode."""
 
@@ -130,6 +140,12 @@ def side_bias(answers: pd.DataFrame) -> SideBias:
     decided = answers[(answers["kind"] == "comparison") & (answers["answer"] != "tie")]
     same = answers[answers["kind"] == "identical"]
     return SideBias(share(decided["answer"] == "left", decided, null=0.5), share(same["answer"] == "tie", same))
+
+
+def checks(answers: pd.DataFrame) -> Checks:
+    """From all answers to one question."""
+    gold, same = answers[answers["gold"].fillna("") != ""], answers[answers["kind"] == "same_arm"]
+    return Checks(share(gold["answer"] == gold["gold"], gold), share(same["answer"] == "tie", same))
 
 
 def halo(answers: pd.DataFrame) -> dict[str, Halo]:

@@ -1,5 +1,6 @@
 """Every figure of a study, from its answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -8,20 +9,23 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
+from study.protocol.balanced import comparisons as planned
 from study.protocol.spec import StudySpec
 from study.stats.agreement import (
     Agreement,
+    Checks,
     Consistency,
     Halo,
     SideBias,
     agreement,
+    checks,
     consistency,
     halo,
     halo_of_one_screen,
     side_bias,
 )
 from study.stats.answers import checked, comparisons
-from study.stats.davidson import Ranking, ranking
+from study.stats.davidson import Ranking, corrected_together, ranking
 from study.stats.evalues import Evidence, evidence
 from study.stats.exclusions import Flow, exclude
 from study.stats.intervals import RESAMPLES, Estimate, holm
@@ -45,6 +49,7 @@ class Answered:
     agreement: Agreement
     consistency: Consistency
     side: SideBias
+    checks: Checks
 
 
 @dataclass(frozen=True)
@@ -61,14 +66,34 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """How far a study is, by the answers that count."""
+
+    pairs: int
+    """Comparisons that it has."""
+    complete: int
+    """Of them, answered on every question by as many raters as planned."""
+    decided: bool
+    """Its rule was to stop on the evidence, and the evidence is in."""
+
+    @property
+    def over(self) -> bool:
+        """Before that, whoever looks at p-values again and again finds a winner too often."""
+        return self.decided or self.complete == self.pairs
+
+
+@dataclass(frozen=True)
 class Results:
     """The results as the rules of the spec have them, and what they would be without."""
 
     flow: Flow
+    shown: dict[str, int]
+    """Pairs that were answered, by kind, by everyone."""
     kept: Analysis
     everyone: Analysis
     evidence: dict[str, Evidence]
     """By question, for two arms, of the raters that count; empty for more arms."""
+    reached: Reached
 
 
 def results(answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resamples: int = RESAMPLES) -> Results:
@@ -89,11 +114,22 @@ def results(answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resamp
     if kept[kept["kind"] == "comparison"].empty:
         broken = "; ".join(f"{len(rule.broken_by)} {rule.words}" for rule in flow.rules if rule.broken_by)
         raise StudyError(f"The rules leave out every rater so far ({broken}): wait for more raters.")
-    done = set(raters.loc[raters["status"] != "active", "rater"].astype(str))
+    done = set(raters.loc[raters["status"] == "finished", "rater"].astype(str))
     live = {}
     if len(spec.arms) == 2:
         live = {q.key: evidence(comparisons(kept, q.key), *spec.arms, done) for q in spec.questions}
-    return Results(flow, analyse(kept, spec, resamples), analyse(answers, spec, 0), live)
+    shown = answers.drop_duplicates("assignment")["kind"].value_counts().to_dict()
+    return Results(
+        flow, shown, analyse(kept, spec, resamples), analyse(answers, spec, 0), live, _reached(kept, spec, live)
+    )
+
+
+def _reached(kept: pd.DataFrame, spec: StudySpec, live: Mapping[str, Evidence]) -> Reached:
+    answered = kept[kept["kind"] == "comparison"].groupby(["pair", "rater"])["question"].nunique()
+    raters = (answered == len(spec.questions)).groupby("pair").sum()
+    rule = spec.stopping
+    decided = rule.rule == "e-value" and live[rule.question or spec.questions[0].key].highest >= 1 / rule.alpha
+    return Reached(len(planned(spec)), int((raters >= spec.raters_per_pair).sum()), decided)
 
 
 def _check(answers: pd.DataFrame, spec: StudySpec) -> None:
@@ -114,6 +150,8 @@ def analyse(answers: pd.DataFrame, spec: StudySpec, resamples: int) -> Analysis:
     ps = [p.net.p for question in rows.values() for p in question.preferences]
     corrected = iter(holm(ps))
     questions = {key: replace(q, p_holm=tuple(next(corrected) for _ in q.preferences)) for key, q in rows.items()}
+    rankings = corrected_together({key: q.ranking for key, q in questions.items() if q.ranking})
+    questions = {key: replace(q, ranking=rankings.get(key)) for key, q in questions.items()}
     compared = answers[answers["kind"] == "comparison"]
     return Analysis(compared["rater"].nunique(), len(compared), questions, halo(answers), halo_of_one_screen(answers))
 
@@ -135,6 +173,7 @@ def _question(answers: pd.DataFrame, arms: tuple[str, ...], resamples: int) -> A
         agreement(compared),
         consistency(answers),
         side_bias(answers),
+        checks(answers),
     )
 
 

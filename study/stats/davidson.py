@@ -8,6 +8,7 @@ which is Davidson's eq. 2.4 with nu = exp(tie); the order effect of Davidson & B
 Strengths sum to 0, so a difference of two is the log odds of being preferred among decided answers, sides balanced.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -46,7 +47,7 @@ class Difference:
     estimate: Estimate
     """s_arm - s_other, log odds."""
     p_holm: float
-    """Two-sided, corrected for all pairs of arms (Holm 1979)."""
+    """Two-sided, corrected for all pairs of arms (Holm 1979), and for the questions where there are several."""
 
 
 @dataclass(frozen=True)
@@ -264,6 +265,16 @@ def _named(model: Fit, estimates: list[Estimate]) -> Ranking:
     return Ranking(
         model, {arm: strengths[arm] for arm in order}, rest[1] if len(rest) > 1 else None, rest[0], tuple(differences)
     )
+
+
+def corrected_together(rankings: Mapping[str, Ranking]) -> dict[str, Ranking]:
+    """The rankings of several questions, their p-values corrected for all of these differences at once."""
+    ps = [d.estimate.p for found in rankings.values() for d in found.differences]
+    corrected = iter(holm([1.0 if np.isnan(p) else p for p in ps]))
+    return {
+        key: replace(found, differences=tuple(replace(d, p_holm=next(corrected)) for d in found.differences))
+        for key, found in rankings.items()
+    }
 
 
 def mirrored(estimate: Estimate) -> Estimate:

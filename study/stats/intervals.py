@@ -129,23 +129,29 @@ def bounded(
 ) -> Estimate:
     """A mean of values between `low` and `high`, such as a win rate (0, 1) or a net preference (-1, 1).
 
-    Where all answers are alike their variance says nothing; the effective sample is then the number of raters or of
-    prompts, whichever is smaller.
+    Where all answers are alike their variance says nothing. Without a null, the effective sample is then the number of
+    raters or of prompts, whichever is smaller. With a null, which is the middle, no result is surer than if each rater
+    (or prompt, where they are fewer) were one vote, and all agreed (Clopper & Pearson 1934; sign test): a few raters
+    say little of all others, however alike their answers. So one more agreeing answer never makes a result less sure.
     """
     n, width = len(clusters.rater), high - low
     if not n:
         return Estimate(float("nan"), Interval(low, high), float("nan"), float("nan"), float("nan"), 0)
     p, v = min(max((value - low) / width, 0.0), 1.0), variance / width**2
     spread = p * (1 - p)
-    size = spread / v if v > 1e-12 and spread > 1e-12 else float(clusters.smaller)
+    alike = float(n if null is not None else clusters.smaller)
+    size = spread / v if v > 1e-12 and spread > 1e-12 else alike
     t2 = float(stdtrit(df, 0.5 + LEVEL / 2)) ** 2
     centre = (p + t2 / (2 * size)) / (1 + t2 / size)
     half = np.sqrt(t2 * spread / size + t2**2 / (4 * size**2)) / (1 + t2 / size)
     interval = Interval(low + width * max(centre - half, 0.0), low + width * min(centre + half, 1.0))
     probability = float("nan")
     if null is not None:
+        surest = ((1 - LEVEL) / 2) ** (1 / clusters.smaller)
+        interval = Interval(min(interval.low, low + width * surest), max(interval.high, high - width * surest))
         q = (null - low) / width
         probability = float(2 * stdtr(df, -abs(p - q) / np.sqrt(q * (1 - q) / size)))
+        probability = max(probability, 0.5 ** (clusters.smaller - 1))
     return Estimate(value, interval, float(np.sqrt(max(variance, 0.0))), float(df), probability, n)
 
 

@@ -9,10 +9,12 @@ import pytest
 from playwright.sync_api import expect
 
 from study.errors import StudyError
-from study.protocol.spec import Exclusions, StudySpec
+from study.protocol.spec import Exclusions, Placebos, Stopping, StudySpec
 from study.reporting.report import build, differences, recompute
+from study.reporting.words import verdicts
 from study.simulation.crowd import World, truth
 from study.stats import results
+from study.stats.intervals import holm
 from tests.study.simulated import raters_of, spec_and_images, votes_of, write_export
 
 EVIL = "</script><img src=x onerror=\"document.title='taken'\"><b>"  # the name of an arm
@@ -114,6 +116,58 @@ def test_the_page_is_accessible(open_page, three):
     visit = open_page((three / "report.html").as_uri())
     expect(visit.page.locator('[data-figure="strengths"] .main-svg').first).to_be_visible()
     visit.assert_accessible()
+
+
+def test_before_the_end_there_is_no_verdict(tmp_path, two):
+    spec, images = spec_and_images(("ours", "theirs"), raters_per_pair=13)
+    folder = write_export(tmp_path / "out", spec, images, votes_of(spec, World({"ours": 3.0, "theirs": 0.0}), 24))
+    page = build(folder, folder).read_text()
+    assert "0 of 40 pairs have all their raters" in page
+    assert "Not over yet" in page
+    assert not re.search(r"ours is preferred|ery sure", page)
+    assert "however often one looks" in page
+    assert "Interim" not in (two / "report.html").read_text()
+
+
+def test_a_study_that_stops_on_the_evidence_takes_its_verdict_from_it():
+    spec, _ = spec_and_images(("ours", "theirs"), raters_per_pair=50, stopping=Stopping("e-value"))
+    votes = votes_of(spec, World({"ours": 3.0, "theirs": 0.0}), 24)
+    found = results(votes, raters_of(votes), spec, resamples=0)
+    assert (found.reached.decided, found.reached.over, found.reached.complete) == (True, True, 0)
+    assert {one.sure for one in verdicts(spec, found).values()} == {"at any look"}
+    assert verdicts(spec, found)["overall"].headline == "ours is preferred"
+    quota = replace(spec, stopping=Stopping())
+    assert verdicts(quota, results(votes, raters_of(votes), quota, resamples=0))["overall"].headline == "Not over yet"
+
+
+def test_rankings_are_corrected_over_arms_and_questions_together(three):
+    export = StudySpec.from_json((three / "spec.json").read_text())
+    votes = pd.read_parquet(three / "votes.parquet")
+    answered = results(votes, raters_of(votes), export, resamples=0).kept.questions.values()
+    raw = [d.estimate.p for q in answered for d in q.ranking.differences]
+    assert [d.p_holm for q in answered for d in q.ranking.differences] == holm(raw)
+    assert len(raw) == 9
+
+
+def test_figures_of_another_version_are_not_compared(two, tmp_path):
+    old = json.loads((two / "results.json").read_text())
+    (tmp_path / "results.json").write_text(json.dumps({name: old[name] for name in old if name != "figures"}))
+    (told,) = differences(two, tmp_path / "results.json")
+    assert "another version" in told
+
+
+def test_pairs_of_one_arm_and_gold_pairs_are_counted():
+    spec, _ = spec_and_images(("ours", "theirs"), placebos=Placebos(0.1, 0, 0.1, 0.2))
+    votes = votes_of(spec, World({"ours": 0.5, "theirs": 0.0}), 24)
+    twins = votes["kind"] == "identical"
+    votes.loc[twins, "kind"] = "same_arm"
+    found = results(votes, raters_of(votes), spec, resamples=0)
+    gold, same = votes[votes["kind"] == "gold"], votes[twins]
+    assert found.shown == {"comparison": 480, "gold": 96, "same_arm": 48, "repeat": 48}
+    for key, answered in found.everyone.questions.items():
+        of_gold, of_same = (rows[rows["question"] == key] for rows in (gold, same))
+        assert answered.checks.gold.value == pytest.approx((of_gold["answer"] == of_gold["gold"]).mean())
+        assert answered.checks.same_arm_ties.value == pytest.approx((of_same["answer"] == "tie").mean())
 
 
 def test_no_answers_and_rules_that_leave_nobody_are_one_sentence(tmp_path):

@@ -1,6 +1,7 @@
 """The statistics against other programs, published figures, closed forms and identities."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import evalica
 import numpy as np
@@ -9,20 +10,23 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.special import expit
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from benchmarks.study_looks import alarms, outcomes
 from study.errors import StudyError
 from study.protocol.spec import Exclusions
 from study.reporting.words import verdict
+from study.simulation.power import Simulate, design, planned
 from study.stats import checked, evidence, exclude, preference, ranking
 from study.stats.agreement import consistency, halo, halo_of_one_screen, krippendorff, side_bias
 from study.stats.analysis import Answered, plain
 from study.stats.answers import codes
 from study.stats.davidson import fit
-from study.stats.evalues import wealth
-from study.stats.intervals import bounded, covariance, holm, pigeonhole
+from study.stats.evalues import for_new_prompts, sequence, wealth
+from study.stats.intervals import Interval, bounded, covariance, holm, pigeonhole
 
 FLIP = {"left": "right", "right": "left", "tie": "tie"}
 
@@ -151,8 +155,20 @@ def test_unanimous_raters_do_not_make_the_interval_vanish():
     rows = [(i, j, "a", "b", "left") for i in range(20) for j in range(30)]
     found = preference(table(rows), "a", "b", 0)
     assert found.win_rate_decided.value == 1
-    assert 0.7 < found.win_rate_decided.interval.low < 0.95
-    assert found.net.p < 0.001
+    assert found.win_rate_decided.interval.low == pytest.approx(0.025 ** (1 / 20))  # Clopper-Pearson, 20 of 20
+    assert found.net.p == pytest.approx(2 / 2**20)  # the sign test's
+
+
+@pytest.mark.parametrize(("raters", "prompts"), [(3, 10), (10, 20), (20, 30)])
+def test_one_more_answer_for_the_winner_never_makes_it_less_sure(raters, prompts):
+    rows = [[i, j, "a", "b", "left"] for i in range(raters) for j in range(prompts)]
+    for answer, count in (("tie", 1), ("right", 1), ("right", 3)):
+        other = [[*row[:4], answer] if i < count else row for i, row in enumerate(rows)]
+        all_won, nearly = (preference(table(some), "a", "b", 0) for some in (rows, other))
+        for name in ("net", "win_rate_ties_half", "win_rate_decided"):
+            better, worse = getattr(all_won, name), getattr(nearly, name)
+            assert better.interval.low >= worse.interval.low
+            assert better.p <= worse.p
 
 
 def test_independent_answers_give_wilsons_interval():
@@ -428,6 +444,30 @@ def test_exclusions_are_counted_by_rule_and_rater():
 # Looking at any time
 
 
+def test_looks_find_a_winner_on_these_prompts_that_new_ones_do_not_confirm():
+    """No arm is preferred, but these 20 prompts are not all prompts: looking on, the line crosses sooner or later."""
+    shown, rng = design(planned(Simulate(prompts=20, raters_per_pair=150)), 150), np.random.default_rng(0)
+    here, wider = np.mean([alarms(outcomes(shown, rng)) for _ in range(25)], 0)
+    assert wider <= 0.05 < here
+
+
+def test_the_interval_for_new_prompts_adds_what_their_draw_leaves_open():
+    limits = Interval(0.2, 0.4)
+    assert for_new_prompts(limits, np.array([0.3])) == Interval(-1, 1)
+    assert for_new_prompts(limits, np.full(9, 0.3)) == limits
+    means = np.array([0.1, 0.2, 0.3, 0.6])
+    found = for_new_prompts(limits, means)
+    further = stats.t.ppf(1 - 0.025 / 2, 3) * stats.sem(means)
+    assert (found.low, found.high) == pytest.approx((0.2 - further, 0.4 + further))
+
+
+def test_a_confidence_sequence_only_narrows():
+    found = sequence(np.random.default_rng(0).choice([-1.0, 0.0, 1.0], 60, p=[0.1, 0.2, 0.7]), 0.05)
+    assert all(one.low <= two.low <= two.high <= one.high for one, two in pairwise(found))
+    assert 0.6 in found[-1]
+    assert 0 not in found[-1]
+
+
 def test_the_e_value_has_mean_one_without_a_preference():
     """Exactly: over all 2^10 orders of fair coins."""
     coins = 2.0 * np.array([[int(bit) for bit in f"{i:010b}"] for i in range(1024)]) - 1
@@ -468,7 +508,9 @@ def test_strength_differences_are_log_odds_of_decided_answers():
 def test_arms_that_the_answers_do_not_tell_apart_have_no_leader():
     """Everybody took the left side: the arms are even, and what won everything is a side."""
     sides = [("r", f"p{i}", *("ab", "ba")[i % 2], "left") for i in range(4)]
-    question = Answered((), (), ranking(table(sides), 0), "", {}, agreement=None, consistency=None, side=None)
+    question = Answered(
+        (), (), ranking(table(sides), 0), "", {}, agreement=None, consistency=None, side=None, checks=None
+    )
     assert question.ranking.strengths["a"].value == pytest.approx(question.ranking.strengths["b"].value, abs=1e-6)
     told = verdict(question)
     assert told.headline == "No clear winner"

@@ -12,8 +12,9 @@ from types import CodeType, SimpleNamespace
 import numpy as np
 import pytest
 
-from study.protocol.spec import Placebos, StudySpec
+from study.protocol.spec import Stopping, StudySpec
 from study.reporting import words
+from study.stats.analysis import Reached
 from study.stats.answers import Clusters
 from study.stats.intervals import Estimate, Interval, covariance
 from study.stats.preference import Preference
@@ -67,6 +68,26 @@ VERDICTS = {
 }
 
 
+def evidence(here: tuple[float, float], wider: tuple[float, float], highest: float = 3.0) -> SimpleNamespace:
+    return SimpleNamespace(raters=12, highest=highest, interval=Interval(*here), new_prompts=Interval(*wider))
+
+
+EVIDENCE = {
+    "nothing yet": evidence((-0.2, 0.3), (-0.4, 0.5)),
+    "on these prompts": evidence((-0.4, -0.1), (-0.6, 0.1), 25.0),
+    "on new prompts": evidence((0.2, 0.5), (0.1, 0.6), 900.0),
+    "no rater": SimpleNamespace(raters=0),
+}
+
+
+ENDS = {
+    "Over": ("quota", ("ours", "theirs"), Reached(12, 12, False)),
+    "Interim": ("quota", ("ours", "theirs"), Reached(12, 3, False)),
+    "Interim, three arms": ("quota", ("ours", "theirs", "third"), Reached(36, 3, False)),
+    "Stopped on the evidence": ("e-value", ("ours", "theirs"), Reached(12, 3, True)),
+}
+
+
 def halo(of_one_screen: Estimate | None, *modes: str) -> SimpleNamespace:
     part = SimpleNamespace(all_same=estimate(0.61, 0.55, 0.67), alpha=estimate(0.4, 0.31, 0.49))
     return SimpleNamespace(halo=dict.fromkeys(modes, part), halo_of_one_screen=of_one_screen)
@@ -86,38 +107,45 @@ HALOS = {
 }
 
 
-def spec(arms: int, mode: str, placebos: Placebos, questions: int = 3) -> SimpleNamespace:
+def spec(arms: int, mode: str, questions: int = 3) -> SimpleNamespace:
     return SimpleNamespace(
         arms=tuple(f"arm{i}" for i in range(arms)),
         prompts=("",) * 12,
         pairs_per_rater=30,
         questions=("",) * questions,
         mode=mode,
-        placebos=placebos,
         seed=7,
         hash="0123456789abcdef0123",
     )
 
 
-def flow(rules: tuple[str, ...], excluded: int = 0) -> SimpleNamespace:
+def flow(rules: tuple[str, ...], excluded: int = 0, **checks: int) -> SimpleNamespace:
     made = [SimpleNamespace(words=rule) for rule in rules]
     left = dict.fromkeys(range(excluded))
     return SimpleNamespace(
+        shown={"comparison": 600} | checks,
         flow=SimpleNamespace(
             raters=range(20), answers=1800, rules=made, excluded=left, kept_answers=1800 - 90 * excluded
-        )
+        ),
     )
 
 
 METHODS = {
-    "two arms, one screen, no checks, no rules": (spec(2, "joint", Placebos(0, 0, 0, 0)), flow(())),
+    "two arms, one screen, no checks, no rules": (spec(2, "joint"), flow(())),
     "three arms, separate, all checks, two rules": (
-        spec(3, "separate", Placebos(0.05, 0.1, 0.1, 0.05)),
-        flow(("passed fewer than 50% of the gold pairs", "answered in less than 700 ms"), 2),
+        spec(3, "separate"),
+        flow(
+            ("passed fewer than 50% of the gold pairs", "answered in less than 700 ms"),
+            2,
+            identical=41,
+            same_arm=60,
+            repeat=1,
+            gold=100,
+        ),
     ),
     "one question, randomised, one kind of checks": (
-        spec(2, "randomised", Placebos(0, 0, 0.1, 0), 1),
-        flow(("were quick",), 1),
+        spec(2, "randomised", 1),
+        flow(("were quick",), 1, repeat=60),
     ),
 }
 
@@ -127,6 +155,15 @@ def said() -> Iterator[str]:
     for name, question in VERDICTS.items():
         found = words.verdict(question)
         yield f"## Verdict: {name}\n\n**{found.headline}** ({found.sure})\n\n{found.detail}\n"
+    for name, found in EVIDENCE.items():
+        verdict = words.at_any_time(found, ("ours", "theirs"), 0.05)
+        yield f"## At any look: {name}\n\n**{verdict.headline}**\n\n{verdict.detail}\n"
+    for name, (rule, arms, reached) in ENDS.items():
+        study = SimpleNamespace(arms=arms, stopping=Stopping(rule))
+        kept = SimpleNamespace(questions={"overall": VERDICTS["the first arm wins, sure"]})
+        one = SimpleNamespace(reached=reached, kept=kept, evidence={"overall": EVIDENCE["on new prompts"]})
+        verdict = words.verdicts(study, one)["overall"]
+        yield f"## {name}\n\n{words.interim(reached)}\n\n**{verdict.headline}** ({verdict.sure})\n\n{verdict.detail}\n"
     known, unknown = (words.with_interval(one) for one in (estimate(0.612, 0.55, 0.669), NOTHING))
     yield f"## A figure: {known}; without answers: {unknown}\n"
     for name, analysis in HALOS.items():
@@ -218,5 +255,5 @@ def test_the_variance_of_two_ways_is_never_below_that_of_one():
 
 
 def test_the_spec_that_stands_in_has_the_fields_of_the_real_one():
-    stands = spec(2, "joint", Placebos(0, 0, 0, 0))
+    stands = spec(2, "joint")
     assert {name for name in vars(stands) if name != "hash"} <= set(StudySpec.__dataclass_fields__)
