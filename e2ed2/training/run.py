@@ -124,8 +124,8 @@ def commit() -> str:
 
 def build(config: RunConfig, device: torch.device | str = "cpu") -> tuple[Objective, Batches]:
     """The objective and its batches, all on one device."""
+    objective = build_objective(config.objective, config.data.resolution)  # quicker to fail than the pictures
     pictures, trainer = load_pictures(config.data), config.trainer
-    objective = build_objective(config.objective, config.data.resolution)
     batches = objective.batches(pictures, trainer.batch_size, trainer.seed, torch.device(device))
     return objective.to(device), batches
 

@@ -236,7 +236,7 @@ def test_train_takes_its_folder_with_an_equals_sign(called, run_config, tmp_path
         (["--data.resolution", "64"], "choose --data.resolution 32"),
         (["--backprop-steps", "0"], "at least 1"),
         (["--samples", "0"], "at least 1"),
-        (["--data.path", "{empty}"], "give a folder of pictures"),
+        (["--data.path", "{empty}", "--data.resolution", "32"], "give a folder of pictures"),
     ],
 )
 def test_train_says_in_one_sentence_what_is_wrong(called, run_config, tmp_path, arguments, words):
