@@ -1,10 +1,17 @@
 """What happens while pictures are generated, as values: the engine yields them, and a page puts them into words."""
 
+import threading
 from dataclasses import dataclass
 
 from PIL import Image
 
 from e2ed2.inference.request import Request
+
+
+class Flag(threading.Event):
+    """Goes with what a visitor asks for; set to stop it, also before its turn has come."""
+
+    over = False  # nothing more comes of it
 
 
 @dataclass(frozen=True)

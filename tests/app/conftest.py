@@ -10,9 +10,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -122,6 +124,20 @@ def serve_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
             return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         yield serve
+
+
+@pytest.fixture
+def slowly(monkeypatch) -> None:
+    """A picture takes half a second more, so that there is time to press something meanwhile."""
+    from app.engine import services
+
+    sample_image = services.sample_image
+
+    def wait(*given: Any) -> Any:
+        time.sleep(0.5)
+        return sample_image(*given)
+
+    monkeypatch.setattr(services, "sample_image", wait)
 
 
 @pytest.fixture(scope="session")

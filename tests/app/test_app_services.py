@@ -19,7 +19,7 @@ from app.admin.page import build_admin
 from app.engine import catalogue as models_module
 from app.engine import services as services_module
 from app.engine.catalogue import Models
-from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started, Waiting
+from app.engine.events import Ended, Estimate, Event, Finished, Flag, Loading, Started, Waiting
 from app.engine.queue import Turns
 from app.engine.services import Services
 from app.engine.trainings import State, Trainings, sentence
@@ -297,12 +297,31 @@ def test_stop_before_a_visitors_turn_has_come_is_not_forgotten(services, studies
     generate = next(function.fn for function in functions if function.api_name == "generate")
     stop = next(function.fn for function in functions if function.name == "stop_generating")
     request = SimpleNamespace(session_hash="me", headers={}, url="http://127.0.0.1/")
-    begun = threading.Event()
+    begun = Flag()
     stop(begun, request=request)
     shown = list(generate("red apple", "l2", 1, 7, False, 3, True, "flat", False, "", begun, request=request))
     assert named(shown[-1])["status"] == "Stopped before the first picture."
     again = list(generate("red apple", "l2", 1, 7, False, 1, True, "flat", False, "", None, request=request))
     assert "1 picture in" in named(again[-1])["status"]
+
+
+def test_buttons_wait_for_what_has_been_asked_for_but_not_begun(services, studies):
+    """What ran before may end in between; its end must not bring back the buttons of a page at rest."""
+    functions = {function.name: function.fn for function in build_ui(services, studies).fns.values()}
+    request = SimpleNamespace(session_hash="me", headers={}, url="http://127.0.0.1/")
+
+    def resting(name: str, begun: Flag | None) -> bool:
+        answer = functions[name]([], begun, request=request)
+        return next(iter(answer.values())).visible
+
+    begun = Flag()
+    assert resting("buttons", None)
+    assert not resting("buttons", begun)
+    list(functions["generate"]("", "l2", 1, 7, False, 1, True, "flat", False, "", begun, request=request))
+    assert resting("buttons", begun)  # the prompt was empty
+    lost = Flag()
+    assert resting("give_up", lost)
+    assert resting("buttons", lost)
 
 
 def test_the_summary_in_words():

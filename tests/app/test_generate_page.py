@@ -73,7 +73,7 @@ def test_an_example_fills_the_prompt(open_page, url):
     expect(page.get_by_label("Prompt")).to_have_value("a castle on a hill")
 
 
-def test_a_second_request_ends_the_first(open_page, url):
+def test_a_second_request_ends_the_first(open_page, url, slowly):
     page = open_page(url).page
     expect(page.locator("#status")).to_contain_text("1 picture in")
     set_count(page, 8)

@@ -293,7 +293,7 @@ def test_two_visitors_at_once_each_get_their_own(open_page, url):
     assert Image.open(io.BytesIO(second)).info["prompt"] == "rocket"
 
 
-def test_stop_leaves_what_is_there(open_page, url):
+def test_stop_leaves_what_is_there(open_page, url, slowly):
     page = open_page(url).page
     painted(page)
     field = page.get_by_label("number input for Number of pictures")

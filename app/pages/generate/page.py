@@ -1,7 +1,6 @@
 """The Generate page: type a prompt, watch the pictures appear."""
 
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.engine.events import Flag
 from app.engine.services import NO_MODELS, Services, fresh_seed
 from app.engine.wording import Wording, wording
 from app.errors import ForgedError
@@ -20,7 +20,6 @@ from app.look.handlers import (
     SAYING,
     UNCHECKED,
     Updates,
-    afterwards,
     at_once,
     warn,
 )
@@ -193,7 +192,7 @@ class GeneratePage:
             trigger_mode="multiple",  # the next request ends the one before
             **at_once(gr.update(visible=False), gr.update(visible=True), "Starting …", gr.update(interactive=False)),
         )
-        begun = started.then(threading.Event, None, self.begun, trigger_mode="multiple", **QUIET)
+        begun = started.then(Flag, None, self.begun, trigger_mode="multiple", **QUIET)
         generated = begun.success(
             self.generate,
             [*fields, self.inside, *words, self.begun],
@@ -208,7 +207,7 @@ class GeneratePage:
         self.names.change(self.offer, self.names, self.others, **QUIET)
         chosen = self.others.click(lambda sample: sample[0], self.others, self.read_as, **QUIET)
         chosen.failure(outputs=self.status, **at_once(FAILED))
-        begun_again = chosen.success(threading.Event, None, self.begun, **QUIET)
+        begun_again = chosen.success(Flag, None, self.begun, **QUIET)
         again = begun_again.success(
             self.generate_as,
             [
@@ -221,13 +220,13 @@ class GeneratePage:
             preprocess=False,
             **GENERATING,
         )
-        for event in (begun, begun_again):
-            event.failure(self.buttons, self.made, [self.go, self.stop, self.download], **QUIET)
-            event.failure(outputs=self.status, **at_once(FAILED))
+        buttons = [self.go, self.stop, self.download]
         for done in (welcome, generated, again):
-            afterwards(done, self.buttons, self.made, [self.go, self.stop, self.download], **QUIET)
+            done.success(self.buttons, [self.made, self.begun], buttons, **QUIET)
             done.success(self.keep, [self.history, self.made], self.history, **QUIET)
-            done.failure(outputs=self.status, **at_once(FAILED))
+        for event in (begun, begun_again, welcome, generated, again):
+            event.failure(self.give_up, [self.made, self.begun], buttons, **QUIET)
+            event.failure(outputs=self.status, **at_once(FAILED))
         generated.success(None, self.address, js=IN_THE_BAR, **QUIET)
         self.stop.click(outputs=self.status, **at_once("Stopping …"))
         self.stop.click(self.stop_generating, self.begun, **QUIET)
@@ -257,21 +256,24 @@ class GeneratePage:
         style: object,
         exactly: object,
         read_as: object,
-        begun: threading.Event | None,
+        begun: Flag | None,
         request: gr.Request,
     ) -> Iterator[Updates]:
         """The last one is whole: it is what a client of the API gets."""
+        flag = begun or Flag()
         try:
             if not isinstance(randomise, bool):
                 raise ForgedError("randomise must be true or false.")
             wanted = wording(style, exactly, read_as)
             requests = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count, wanted)
-            yield from self.follow(requests, wanted, bool(inside), begun or threading.Event(), request)
+            yield from self.follow(requests, wanted, bool(inside), flag, request)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
+        finally:
+            flag.over = True
 
     def follow(
-        self, requests: list[Request], wanted: Wording, inside: bool, stop: threading.Event, visitor: gr.Request
+        self, requests: list[Request], wanted: Wording, inside: bool, stop: Flag, visitor: gr.Request
     ) -> Iterator[Updates]:
         """The pictures while they come into being, and when they are there all that goes with them."""
         first = requests[0]
@@ -309,7 +311,7 @@ class GeneratePage:
         count: object,
         inside: object,
         style: object,
-        begun: threading.Event | None,
+        begun: Flag | None,
         request: gr.Request,
     ) -> Iterator[Updates]:
         """From the same noise, another reading of the prompt; it stays until the prompt changes."""
@@ -404,15 +406,22 @@ class GeneratePage:
             self.exactly: gr.Checkbox(visible=readable),
         }
 
-    def buttons(self, made: list, request: gr.Request) -> Updates:
-        running = self.services.running(request.session_hash) is not None
+    def buttons(self, made: list, begun: Flag | None, request: gr.Request) -> Updates:
+        waiting = begun is not None and not begun.over
+        running = waiting or self.services.running(request.session_hash) is not None
         return {
             self.go: gr.Button(visible=not running),
             self.stop: gr.Button(visible=running),
             self.download: gr.DownloadButton(interactive=bool(made) and not running),
         }
 
-    def stop_generating(self, begun: threading.Event | None, request: gr.Request) -> None:
+    def give_up(self, made: list, begun: Flag | None, request: gr.Request) -> Updates:
+        """Nothing comes of what was asked for."""
+        if begun:
+            begun.over = True
+        return self.buttons(made, begun, request)
+
+    def stop_generating(self, begun: Flag | None, request: gr.Request) -> None:
         if begun:
             begun.set()
         self.services.stop(request.session_hash)
