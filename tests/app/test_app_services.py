@@ -317,8 +317,9 @@ def test_buttons_wait_for_what_has_been_asked_for_but_not_begun(services, studie
     begun = Flag()
     assert resting("buttons", None)
     assert not resting("buttons", begun)
-    list(functions["generate"]("", "l2", 1, 7, False, 1, True, "flat", False, "", begun, request=request))
-    assert resting("buttons", begun)  # the prompt was empty
+    with pytest.raises(gr.Error, match="empty"):
+        list(functions["generate"]("", "l2", 1, 7, False, 1, True, "flat", False, "", begun, request=request))
+    assert resting("buttons", begun)
     lost = Flag()
     assert resting("give_up", lost)
     assert resting("buttons", lost)
