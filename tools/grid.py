@@ -41,7 +41,7 @@ class Grid:
     """Added to each prompt; empty for none."""
     models: tuple[str, ...] = tuple(available_models())
     steps: tuple[int, ...] = (4,)
-    """A model that takes no more than fewer paints with those."""
+    """A model that takes fewer steps samples with those."""
     seeds: tuple[int, ...] = (7,)
     """One column each for every prompt."""
 

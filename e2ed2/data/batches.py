@@ -112,7 +112,7 @@ class CaptionedBatches:
 
 
 def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> TextEmbedding:
-    """Noise of 0 to `amount` times each embedding's root mean square, so that near captions paint near pictures.
+    """Noise of 0 to `amount` times each embedding's root mean square, so that near captions make near pictures.
 
     A strength for each caption: those with little noise keep what is fine in them, such as the style.
     """

@@ -17,7 +17,7 @@ from e2ed2.types import CaptionedBatch, TextEmbedding
 class CoarseRegression(DenoiserObjective):
     """Squared error of the coarse picture against the latents, for the nearest of several global choices.
 
-    With one choice a caption that names no style paints the mean of its drawings. With several, only the nearest
+    With one choice a caption that names no style gets the mean of its drawings. With several, only the nearest
     learns (implicit maximum likelihood, Li and Malik 2018), so that choices come to mean artists. A caption that names
     its style takes its choice as it comes: every choice is to obey.
     """
@@ -42,9 +42,9 @@ class CoarseRegression(DenoiserObjective):
 
     @torch.no_grad()
     def nearest(self, choices: Tensor, text: TextEmbedding, x0: Tensor) -> Tensor:
-        """Of each caption's choices, `[B, m, choices]`, the one that paints nearest to `x0`: `[B, choices]`."""
-        painted = self.model.coarse(choices.flatten(0, 1), text.repeat(self.config.samples)).unflatten(0, (len(x0), -1))
-        distance = (painted - x0[:, None]).square().flatten(2).mean(dim=2)
+        """Of each caption's choices, `[B, m, choices]`, the one whose picture is nearest to `x0`: `[B, choices]`."""
+        drawn = self.model.coarse(choices.flatten(0, 1), text.repeat(self.config.samples)).unflatten(0, (len(x0), -1))
+        distance = (drawn - x0[:, None]).square().flatten(2).mean(dim=2)
         return choices[torch.arange(len(x0)), distance.argmin(dim=1)]
 
     @torch.no_grad()

@@ -142,7 +142,7 @@ def test_a_missing_or_damaged_model_is_one_sentence(tiny_model, tmp_path, damage
 
 
 @pytest.mark.parametrize("name", sorted(available_models()))
-def test_bundled_models_paint_something(name):
+def test_bundled_models_draw_something(name):
     pipeline = load(name)
     image = pipeline("red apple, noto style", most_steps(pipeline), noise(7)).images[0]
     red, green, blue = image.resize((3, 3)).getpixel((1, 1))
