@@ -236,6 +236,7 @@ def close_command(arguments: list[str]) -> None:
 
 def export_command(arguments: list[str]) -> None:
     from study.reporting.export import export_study
+    from study.reporting.manifest import manifest_hash
     from study.store.store import Store
     from study.store.studies import find_study
 
@@ -253,6 +254,7 @@ def export_command(arguments: list[str]) -> None:
     study = find_study(store.database, options.name, options.version)
     tables = export_study(store.database, store.library, study, options.out)
     print(f"{len(tables.votes)} answers of {len(tables.raters)} raters: {options.out}")
+    print(f"Manifest: {manifest_hash(options.out)}")
 
 
 def verify_command(arguments: list[str]) -> None:
@@ -269,6 +271,10 @@ def verify_command(arguments: list[str]) -> None:
         name: Name
         """The folder of a report or an export; or a study's name, for a fresh export of its votes."""
         version: int | None = None
+        manifest: str = ""
+        """The hash that `export` or `report` printed: the files must be those of then."""
+        receipt: tuple[int, str] | None = None
+        """Number and hash of a vote, as a rater's last page shows them: it must be in the chain."""
 
     options = tyro.cli(Verify, prog="python -m study verify", args=arguments)
     with tempfile.TemporaryDirectory() as temporary:
@@ -278,13 +284,14 @@ def verify_command(arguments: list[str]) -> None:
             export_study(
                 store.database, store.library, find_study(store.database, options.name, options.version), folder
             )
-        found, report = verify_export(folder), folder / "results.json"
+        found, report = verify_export(folder, options.manifest, options.receipt), folder / "results.json"
         reported = report.is_file()
         wrong = differences(folder, report) if reported and not found.problems else []
     if found.problems or wrong:
         raise StudyError("\n".join((*found.problems, *wrong)))
     print(f"{found.revisions} revisions, {found.votes} answers and {found.images} images are as they were written.")
     print(f"Hash of the last vote: {found.head or 'no vote yet'}")
+    print(f"Manifest: {found.manifest or 'none; report.html and times of raters cannot be checked'}")
     if reported:
         print("Every figure of results.json follows from the votes.")
 

@@ -9,6 +9,7 @@ import pandas as pd
 from study.errors import StudyError
 from study.images.library import Library
 from study.protocol.spec import StudySpec
+from study.reporting.manifest import MANIFEST, add_to_manifest
 from study.store.database import Database
 from study.store.frames import Tables, image_name, read_tables
 from study.store.studies import StudyInfo
@@ -26,8 +27,12 @@ def export_study(database: Database, library: Library, study: StudyInfo, out: Pa
         table.to_csv(out / f"{name}.csv", index=False)
         table.to_json(out / f"{name}.json", orient="records", indent=1)
     (out / "images").mkdir(exist_ok=True)
-    for sha256 in {s.sha256 for s in study.spec.images}:
-        shutil.copyfile(library.path(sha256), out / image_name(sha256))
+    images = {image_name(s.sha256): s.sha256 for s in study.spec.images}
+    for name, sha256 in images.items():
+        shutil.copyfile(library.path(sha256), out / name)
+    written = [f"{name}.{suffix}" for name in ("votes", "raters") for suffix in ("parquet", "csv", "json")]
+    (out / MANIFEST).unlink(missing_ok=True)
+    add_to_manifest(out, ["spec.json", "revisions.jsonl", *written, *images])
     return tables
 
 

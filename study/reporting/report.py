@@ -22,6 +22,7 @@ from plotly.offline import get_plotlyjs
 from study.errors import StudyError
 from study.protocol.spec import StudySpec
 from study.reporting import figures, words
+from study.reporting.manifest import add_to_manifest, manifest_hash
 from study.stats import Results, plain, results
 from study.stats.answers import comparisons, own_ms
 
@@ -72,6 +73,7 @@ def main(arguments: list[str]) -> None:
     if not (folder / "spec.json").is_file():
         folder = _export(options)
     print(build(folder, options.out))
+    print(f"Manifest: {manifest_hash(options.out)}")
 
 
 def _export(options: Report) -> Path:
@@ -140,6 +142,7 @@ def build(folder: Path, out: Path) -> Path:
     (out / "results.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     page = out / "report.html"
     page.write_text(_page(export, found), "utf-8")
+    add_to_manifest(out, [page.name, "results.json"])
     return page
 
 

@@ -1,14 +1,19 @@
 """Checks an export from its files alone."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from study.protocol.spec import DEGRADED, MODES, StudySpec
 from study.protocol.times import own_times
 from study.reporting.export import read_export
+from study.reporting.manifest import manifest_hash, manifest_problems
 from study.store.chain import chain_hash
 from study.store.frames import Tables, image_name
 
@@ -21,20 +26,38 @@ class Verification:
     votes: int
     images: int
     head: str  # hash of the last vote
+    manifest: str  # its hash; "" where there is none
     problems: tuple[str, ...]
 
 
-def verify_export(folder: Path) -> Verification:
-    """Recomputes every hash from the export alone, and the votes from their revisions."""
+def verify_export(folder: Path, manifest: str = "", receipt: tuple[int, str] | None = None) -> Verification:
+    """Recomputes every hash from the export alone, and the votes from their revisions.
+
+    Args:
+        manifest: its hash, as it was printed when the folder was written.
+        receipt: number and hash of a vote, as a rater kept them.
+    """
     tables = read_export(folder)
-    problems = [*_chain_problems(tables), *_vote_problems(tables), *_rater_problems(tables)]
+    problems = [*manifest_problems(folder), *_chain_problems(tables), *_vote_problems(tables)]
+    problems += [*_rater_problems(tables), *_position_problems(tables), *_copy_problems(folder, tables)]
+    found = manifest_hash(folder)
+    if manifest and manifest != found:
+        problems.append(f"The manifest's hash is {found or 'none'}, not {manifest}: these are not the files of then.")
+    if receipt and not _has(tables, *receipt):
+        problems.append(
+            f"Entry {receipt[0]} is missing, or is not that of the receipt: the chain was made anew or cut."
+        )
     hashes = {s.sha256 for s in tables.spec.images}
     for sha256 in sorted(hashes):
         file = folder / image_name(sha256)
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
             problems.append(f"The image {image_name(sha256)} is missing or changed.")
     head = tables.revisions[-1]["hash"] if tables.revisions else ""
-    return Verification(len(tables.revisions), len(tables.votes), len(hashes), head, tuple(problems))
+    return Verification(len(tables.revisions), len(tables.votes), len(hashes), head, found, tuple(problems))
+
+
+def _has(tables: Tables, number: int, hash: str) -> bool:
+    return 0 < number <= len(tables.revisions) and tables.revisions[number - 1]["hash"] == hash
 
 
 def _chain_problems(tables: Tables) -> Iterable[str]:
@@ -98,13 +121,55 @@ def _withdrawn(tables: Tables) -> dict[str, str]:
 
 
 def _rater_problems(tables: Tables) -> Iterable[str]:
-    """Whose answers count no more must be as the chain says."""
+    """Everybody of the chain is there, in one mode; whose answers count no more is as the chain says."""
+    missing = {r["rater"] for r in tables.revisions} - set(tables.raters["rater"])
+    if missing:
+        yield f"The table of raters lacks {len(missing)} who answered: {', '.join(sorted(missing))}."
+    modes = dict(zip(tables.raters["rater"], tables.raters["mode"], strict=True))
+    if any(modes.get(rater) != mode for rater, mode in zip(tables.votes["rater"], tables.votes["mode"], strict=True)):
+        yield "The votes and the table of raters name different modes."
     if "withdrawn" not in tables.raters:  # before there were withdrawals
         return
     listed = {row["rater"]: row["withdrawn"] for row in tables.raters.to_dict("records") if row["withdrawn"]}
     statuses = set(tables.raters.loc[tables.raters["status"] == "dropped", "rater"])
     if listed != _withdrawn(tables) or statuses != listed.keys():
         yield "The table of raters names other withdrawals than the chain."
+
+
+def _position_problems(tables: Tables) -> Iterable[str]:
+    """Raters answer in the order of their positions, but for a last answer that was changed."""
+    first = {}
+    for r in tables.revisions:
+        if "answer" in r:
+            first.setdefault((r["assignment"], r["question"]), r["number"])
+    rows = tables.votes.assign(number=[first.get(key) for key in zip(*_key(tables.votes), strict=True)])
+    for rater, answers in rows.groupby("rater"):
+        if not answers.sort_values(["number"])["position"].is_monotonic_increasing:
+            yield f"The positions of rater {rater} do not follow the order of the answers."
+
+
+def _key(votes: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    return votes["assignment"], votes["question"]
+
+
+def _copy_problems(folder: Path, tables: Tables) -> Iterable[str]:
+    """The tables as CSV and JSON must say what they say as Parquet."""
+    for name, table in (("votes", tables.votes), ("raters", tables.raters)):
+        read: dict[str, Callable[[Any], Any]] = {"csv": pd.read_csv, "json": json.load}
+        fresh = {"csv": table.to_csv(index=False), "json": table.to_json(orient="records")}
+        for suffix, parse in read.items():
+            file = folder / f"{name}.{suffix}"
+            try:
+                with open(file, encoding="utf-8") as opened:
+                    same = _equal(parse(opened), parse(io.StringIO(fresh[suffix])))
+            except (OSError, ValueError):
+                same = False
+            if not same:
+                yield f"{file.name} does not say what {name}.parquet says."
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one.equals(other) if isinstance(one, pd.DataFrame) else one == other
 
 
 def _follows(row: Mapping[str, Any], spec: StudySpec, pairs: Mapping[tuple[str, str], str]) -> bool:

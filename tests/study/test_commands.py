@@ -10,6 +10,7 @@ import pytest
 from study.cli import COMMANDS, main
 from study.store.store import Store
 from study.store.studies import find_study, list_studies
+from tests.study.forging import forge
 from tests.study.voting import rater, vote_all
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
@@ -67,12 +68,17 @@ def test_from_folders_to_a_verified_report(run, created, tmp_path):
     )
     assert run("people", "toy").startswith("invite:ann0@example.org\tfinished\t")
     out = tmp_path / "report"
-    assert run("report", "toy", "--out", out).strip() == str(out / "report.html")
-    assert "Every figure of results.json follows from the votes." in run("verify", out)
+    page, manifest = run("report", "toy", "--out", out).splitlines()
+    assert page == str(out / "report.html")
+    kept = manifest.removeprefix("Manifest: ")
+    assert "Every figure of results.json follows from the votes." in run("verify", out, "--manifest", kept)
+    assert "these are not the files of then" in run("verify", out, "--manifest", "0" * 64, status=2)
+    assert "not that of the receipt" in run("verify", out, "--receipt", 1, "0" * 64, status=2)
     assert "99 answers" in run("verify", "toy")
     figures = json.loads((out / "results.json").read_text())
     figures["results"]["kept"]["answers"] += 1
     (out / "results.json").write_text(json.dumps(figures))
+    forge(out)
     assert "/results/kept/answers" in run("verify", out, status=2)
     assert "ann0@example.org" not in "".join(f.read_text("utf-8", "ignore") for f in out.iterdir() if f.is_file())
 

@@ -23,6 +23,7 @@ from study.store.studies import now, patience, progress
 from study.store.tables import Event, Rater
 from study.store.votes import cast, next_screen
 from study.web import create_app
+from tests.study.forging import forge
 from tests.study.voting import ballot, rater, vote_all
 
 BARE = Placebos(0, 0, 0, 0)
@@ -192,11 +193,11 @@ def test_a_withdrawal_cannot_be_undone_in_the_export(dropped, spoil):
     elif spoil == "answers":
         votes = pd.read_parquet(out / "votes.parquet")
         votes.loc[0, "rater"] = who.id
-        votes.to_parquet(out / "votes.parquet", index=False)
+        forge(out, votes=votes)
     else:
         lines = [line for line in lines if '"withdrawn"' not in line]
-    raters.to_parquet(out / "raters.parquet", index=False)
     (out / "revisions.jsonl").write_text("\n".join(lines) + "\n")
+    forge(out, raters=raters)
     assert verify_export(out).problems
 
 

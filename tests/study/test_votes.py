@@ -33,6 +33,7 @@ from study.store.store import Store
 from study.store.studies import amend_study, close_study, create_study, find_study, now, progress
 from study.store.tables import Base, Rater, StoredAssignment, Vote
 from study.store.votes import cast, last_receipt, last_screen, next_screen
+from tests.study.forging import forge
 from tests.study.voting import ballot, rater, vote_all
 
 
@@ -326,6 +327,8 @@ def test_an_export_verifies_from_its_files_alone(store, study, tmp_path):
         "repeat",
         "prompt",
         "time",
+        "position",
+        "rater",
     ],
 )
 def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, spoil):
@@ -350,6 +353,10 @@ def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, sp
         votes["gold"] = votes["gold"].replace({"left": "right", "right": "left"})
     elif spoil == "mode":
         votes.loc[0, "mode"] = "separate"
+    elif spoil == "position":
+        votes["position"] = votes["position"].max() - votes["position"]
+    elif spoil == "rater":
+        forge(out, raters=pd.read_parquet(out / "raters.parquet")[:0])
     elif spoil == "time":
         votes.loc[0, "answer_ms"] += 1000
     elif spoil == "category":
@@ -364,5 +371,5 @@ def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, sp
     else:
         (out / "spec.json").write_text(replace(study.spec, seed=9).to_json())
     (out / "revisions.jsonl").write_text("\n".join(lines))
-    votes.to_parquet(out / "votes.parquet", index=False)
+    forge(out, votes=votes)
     assert verify_export(out).problems
