@@ -16,11 +16,17 @@ STOPPED_EARLY = "Stopped before the first update: nothing new was saved, and the
 
 @contextmanager
 def exit_on_user_error() -> Generator[None]:
-    """Report a UserError as a one-line message and exit with status 2."""
+    """Report a UserError, or a file that cannot be read or written, as a one-line message and exit with status 2."""
     try:
         yield
     except UserError as error:
         print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno not in FULL and error.filename is None:
+            raise
+        place = f"{error.filename} cannot be used" if error.filename else "A file cannot be written"
+        print(f"{place} ({error.strerror}): choose another place, or make room there.", file=sys.stderr)
         raise SystemExit(2) from None
 
 

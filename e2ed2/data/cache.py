@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -33,8 +35,22 @@ def cached(
         except (SafetensorError, OSError):
             file.unlink()
     tensors = make()
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}.partial")  # another process may be making the same
-    save_file(tensors, partial)
-    partial.rename(file)
+    keep(tensors, file)
     return tensors
+
+
+def keep(tensors: dict[str, Tensor], file: Path) -> None:
+    """Where that is impossible (a full disk, a folder of somebody else's), the next call has to make them again."""
+    partial = file.with_suffix(f".{os.getpid()}.partial")  # another process may be making the same
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial)
+        partial.rename(file)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        print(
+            f"{file.parent} cannot be written ({error}), so what took so long is not kept for the next time: "
+            "make room there, or set E2ED2_DATA to another folder.",
+            file=sys.stderr,
+        )
