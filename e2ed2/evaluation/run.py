@@ -42,6 +42,7 @@ def evaluate(options: Evaluate, read: Read | None = None) -> Result:
     Raises:
         UserError: there is no such model, folder, split or data set, or too little in it.
     """
+    options.out.parent.mkdir(parents=True, exist_ok=True)  # a mistake is told before the work
     subject, encoder = subject_of(options), HeldOutEncoder()
     read = reader_for(options.model) if options.read else read
     benchmark = benchmark_of(options, encoder)
