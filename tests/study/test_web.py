@@ -160,6 +160,10 @@ def test_nothing_that_a_rater_is_sent_tells_an_arm(browser, store, make_study, f
             assert (image.format, image.mode, image.size, image.info) == ("PNG", "RGB", (64, 64), {})
         chunks = re.findall(rb"tEXt|zTXt|iTXt|eXIf|iCCP|tIME|pHYs|gAMA", response.content)
         assert chunks == []
+    sizes = [len(image.content) for image in images]
+    assert sizes[::2] == sizes[1::2]  # of the two pictures of each pair
+    stored = {store.library.path(s.sha256).stat().st_size for s in study.spec.images}
+    assert len(stored) > 1
     assert len({str(r.url) for r in images}) == 14  # a name of its own for each showing and side, the same image or not
 
 
