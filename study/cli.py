@@ -12,6 +12,7 @@ import tyro
 from study.errors import StudyError
 from study.protocol.choices import Plan
 
+MOST_LINES = 20  # of the files that are compared
 Name = Annotated[str, tyro.conf.Positional]
 
 
@@ -29,7 +30,7 @@ def main() -> None:
 
 
 def create_command(arguments: list[str]) -> None:
-    from study.images.importing import gold_from_manifest, sources_from_folders, sources_from_manifest
+    from study.images.importing import gold_from_manifest, pairing, sources_from_folders, sources_from_manifest
     from study.store.creating import make_study
     from study.store.store import Store
 
@@ -56,6 +57,8 @@ def create_command(arguments: list[str]) -> None:
     else:
         sources = sources_from_folders(_folders(options.arms), options.prompts)
     gold = gold_from_manifest(options.gold) if options.gold else ()
+    lines = list(pairing(sources))
+    print("\n".join(lines[:MOST_LINES] + [f"... and {len(lines) - MOST_LINES} more"] * (len(lines) > MOST_LINES)))
     _describe(make_study(Store.open(), options.name, sources, gold, **options.plan.changes()))
 
 

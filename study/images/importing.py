@@ -1,5 +1,6 @@
 """Images of any origin, stored so that nothing tells the arms apart but what they show."""
 
+import codecs
 import csv
 import hashlib
 import io
@@ -18,7 +19,8 @@ from study.errors import StudyError
 from study.images.library import Library, encode
 from study.protocol.spec import DEGRADED, GOLDEN, Prompt, Stimulus
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+NOT_READ = (".heic", ".heif")  # named, so that nobody wonders where they are
 MAX_PROBLEMS = 40  # listed; more are counted
 
 
@@ -164,9 +166,10 @@ def sources_from_folders(arms: Mapping[str, Path], prompts: Path | None = None) 
     """One folder an arm: images in file-name order against a file of prompts, or each folder's manifest.jsonl.
 
     Raises:
-        StudyError: all problems at once.
+        StudyError: all problems at once; files of one prompt whose names do not match are one.
     """
     problems, sources, lines = [], [], None
+    found: dict[str, list[Path]] = {}
     try:
         lines = _prompt_lines(prompts) if prompts else None
     except StudyError as error:
@@ -180,13 +183,44 @@ def sources_from_folders(arms: Mapping[str, Path], prompts: Path | None = None) 
             except StudyError as error:
                 problems.append(str(error))
         elif lines:
-            files = sorted((f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES), key=_natural)
+            files = found[arm] = sorted(filter(_is_image, folder.iterdir()), key=_natural)
+            heic = [file.name for file in folder.iterdir() if file.suffix.lower() in NOT_READ]
+            if heic:
+                problems.append(f"{folder} (arm {arm!r}) has HEIC files ({', '.join(sorted(heic))}): save them as PNG.")
             if len(files) != len(lines):
                 problems.append(f"{folder} (arm {arm!r}) has {len(files)} images, {prompts} has {len(lines)} prompts.")
             sources += [Source(line, arm, file) for line, file in zip(lines, files, strict=False)]
+    if len({len(files) for files in found.values()}) == 1:
+        problems += _unmatched(found)
     if problems:
         raise StudyError("\n".join((*problems, *_unreadable(sources))))
     return sources
+
+
+def pairing(sources: Sequence[Source]) -> Iterable[str]:
+    """Which files are compared, a line for each prompt."""
+    files: dict[str, list[str]] = {}
+    for source in sources:
+        files.setdefault(source.prompt, []).append(f"{source.arm}/{source.file.name}")
+    return (f"{prompt}: {', '.join(shown)}" for prompt, shown in files.items())
+
+
+def _is_image(file: Path) -> bool:
+    """Hidden files are none, such as the ._1.png that a Mac leaves beside 1.png."""
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+
+
+def _unmatched(found: Mapping[str, Sequence[Path]]) -> Iterable[str]:
+    """Files that would be compared by their place alone, though their names or their numbers differ."""
+    by_place = all(file.stem.isdecimal() for files in found.values() for file in files)
+    for place, files in enumerate(zip(*found.values(), strict=True), 1):
+        names = {file.stem.casefold() for file in files}
+        numbers = {tuple(map(int, re.findall(r"[0-9]+", file.stem))) for file in files}
+        if not by_place and len(names) > 1 and (len(numbers) > 1 or () in numbers):
+            yield (
+                f"Prompt {place} would compare {', '.join(map(str, files))}, whose names do not match: name the files "
+                "of one prompt alike, or give --manifest."
+            )
 
 
 def sources_from_manifest(manifest: Path) -> list[Source]:
@@ -204,11 +238,12 @@ def _unreadable(sources: Iterable[Source]) -> Iterable[str]:
 
 def _natural(file: Path) -> list[tuple[int, str]]:
     """2.png before 10.png."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"([0-9]+)", file.name)]
+    parts = re.split(r"([0-9]+)", file.name.casefold())
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
 def _prompt_lines(file: Path) -> list[str]:
-    lines = [line.strip() for line in _read(file).splitlines()]
+    lines = [line.strip() for line in _lines(_read(file))]
     while lines and not lines[-1]:
         lines.pop()
     if not lines or not all(lines):
@@ -216,9 +251,15 @@ def _prompt_lines(file: Path) -> list[str]:
     return lines
 
 
+def _lines(text: str) -> list[str]:
+    """At the ends of lines only: what else Python takes for one (U+2028, form feeds) may stand in a prompt."""
+    return re.split("\r\n|\r|\n", text)
+
+
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        data = file.read_bytes()
+        return data.decode("utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise StudyError(f"{file} cannot be read as a text file.") from None
 
@@ -242,8 +283,11 @@ def _rows(manifest: Path) -> list[dict]:
     text = _read(manifest)
     try:
         if manifest.suffix.lower() == ".csv":
-            return list(csv.DictReader(io.StringIO(text)))
-        found = (json.loads(line) for line in text.splitlines() if line.strip())
+            header = _lines(text)[0]
+            delimiter = max(",;\t", key=header.count)
+            rows = csv.DictReader(io.StringIO(text.replace(header, header.lower(), 1)), delimiter=delimiter)
+            return [{str(name).strip(): value for name, value in row.items()} for row in rows]
+        found = (json.loads(line) for line in _lines(text) if line.strip())
         return [row if isinstance(row, dict) else {} for row in found]
     except (ValueError, csv.Error) as error:
         raise StudyError(f"{manifest} cannot be read: {error}.") from None

@@ -237,13 +237,19 @@ class StudySpec:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a runner may have meant otherwise, a sentence each."""
+        return tuple(self._notes())
+
+    def _notes(self) -> Iterable[str]:
         free = [question.key for question in self.questions if question.gold == "none"]
-        if not free or not self.placebos.gold:
-            return ()
-        return (
-            f"Gold pairs do not check the answers to {', '.join(free)}. If one picture of them is the right answer, "
-            f"say which: {free[0]}:intact=... for the good one, {free[0]}:spoilt=... where the worse one is asked for.",
-        )
+        if free and self.placebos.gold:
+            yield (
+                f"Gold pairs do not check the answers to {', '.join(free)}. If one of their pictures is right, say "
+                f"which: {free[0]}:intact=... for the good one, {free[0]}:spoilt=... where the worse is asked for."
+            )
+        for arm, other in self.arm_pairs:
+            pairs = [zip(self.copies[p.text, arm], self.copies[p.text, other], strict=True) for p in self.prompts]
+            if same := sum(one.sha256 == two.sha256 for copies in pairs for one, two in copies):
+                yield f"{arm} and {other} have the same picture {same} times: is one of their folders the right one?"
 
     @cached_property
     def copies(self) -> dict[tuple[str, str], tuple[Stimulus, ...]]:

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from study.errors import StudyError
-from study.images.importing import import_images, load_image, sources_from_folders, sources_from_manifest
+from study.images.importing import import_images, load_image, pairing, sources_from_folders, sources_from_manifest
 from study.images.library import Library, encode
+from study.protocol.spec import StudySpec
 from tests.study.conftest import picture
 
 
@@ -89,6 +90,80 @@ def test_folders_are_read_in_the_order_of_their_numbers(tmp_path):
         ("two", "image2.png"),
         ("ten", "image10.png"),
     ]
+
+
+def arms_of(folder, a: list[str], b: list[str]) -> dict:
+    for arm, names in (("a", a), ("b", b)):
+        (folder / arm).mkdir()
+        for i, name in enumerate(names):
+            picture(i).save(folder / arm / name)
+    (folder / "prompts.txt").write_text("\n".join(f"prompt {i}" for i in range(len(a))))
+    return {"a": folder / "a", "b": folder / "b"}
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (["cat.png", "Dog.png"], ["dog.png", "cat.webp"]),
+        (["1.png", "2.png"], ["0.png", "1.png"]),
+        (["ours_01.png", "ours_02.png"], ["theirs1.png", "theirs2.png"]),
+        (["Img2.png", "img1.png"], ["img1.png", "img2.png"]),
+    ],
+)
+def test_folders_are_paired_by_names_or_numbers_and_the_pairing_is_told(tmp_path, a, b):
+    sources = sources_from_folders(arms_of(tmp_path, a, b), tmp_path / "prompts.txt")
+    (tmp_path / "a" / "._1.png").write_bytes(b"left by a Mac")
+    assert [s.file for s in sources_from_folders({"a": tmp_path / "a"}, tmp_path / "prompts.txt")] == [
+        s.file for s in sources if s.arm == "a"
+    ]
+    first = {s.file.stem.casefold()[-1] for s in sources if s.prompt == "prompt 0"}
+    assert len(first) == 1 or first == {"0", "1"}
+    assert next(iter(pairing(sources))).startswith("prompt 0: a/")
+
+
+@pytest.mark.parametrize("b", [["bat.png", "cat.png"], ["1.png", "2.png"], ["cat 2.png", "dog 1.png"]])
+def test_folders_whose_names_do_not_match_are_refused(tmp_path, b):
+    arms = arms_of(tmp_path, ["cat.png", "dog.png"], b)
+    with pytest.raises(StudyError, match=r"Prompt 1 would compare .*cat\.png, .* names do not match"):
+        sources_from_folders(arms, tmp_path / "prompts.txt")
+
+
+def test_one_folder_for_two_arms_is_noted(tmp_path, library):
+    arms = arms_of(tmp_path, ["1.png", "2.png"], ["1.png", "2.png"])
+    images = import_images(sources_from_folders(arms, tmp_path / "prompts.txt"), library)
+    spec = StudySpec("toy", images.arms, images.prompts, images.stimuli, images.degraded, images.gold_of)
+    (note,) = spec.notes
+    assert "a and b have the same picture 2 times" in note
+
+
+def test_heic_is_named(tmp_path):
+    arms = arms_of(tmp_path, ["1.png"], ["1.png"])
+    (tmp_path / "a" / "2.HEIC").write_bytes(b"")
+    with pytest.raises(StudyError, match=r"HEIC files \(2.HEIC\): save them as PNG"):
+        sources_from_folders(arms, tmp_path / "prompts.txt")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "Prompt;ARM;File\na\u2028b;x;1.png\n".encode(),
+        "prompt\tarm\tfile\na\u2028b\tx\t1.png\n".encode(),
+        "prompt,arm,file\r\na\u2028b,x,1.png\r\n".encode("utf-16"),
+        b"\xef\xbb\xbf" + "Prompt, arm, file\na\u2028b,x,1.png\n".encode(),
+    ],
+)
+def test_tables_of_office_programs_are_read(tmp_path, data):
+    picture(1).save(tmp_path / "1.png")
+    (tmp_path / "table.csv").write_bytes(data)
+    (source,) = sources_from_manifest(tmp_path / "table.csv")
+    assert (source.prompt, source.arm, source.file) == ("a\u2028b", "x", tmp_path / "1.png")
+
+
+def test_a_prompt_may_hold_what_only_python_takes_for_the_end_of_a_line(tmp_path):
+    arms = arms_of(tmp_path, ["1.png", "2.png"], ["1.png", "2.png"])
+    (tmp_path / "prompts.txt").write_bytes("one\u2028more\r\ntwo\x0cmore\r\n".encode())
+    sources = sources_from_folders(arms, tmp_path / "prompts.txt")
+    assert [s.prompt for s in sources if s.arm == "a"] == ["one\u2028more", "two\x0cmore"]
 
 
 def test_folders_that_do_not_fit_say_so_together(tmp_path, folders):
