@@ -10,6 +10,11 @@ from study.store.studies import StudyInfo, now
 from study.store.tables import Event, Study
 
 
+def get_ready() -> None:
+    """What takes seconds to import is there before the first rater finishes."""
+    import study.stats  # noqa: F401
+
+
 def settle(database: Database, rater: Participation) -> None:
     """For a rater who has finished. Whoever the rules leave out makes room for somebody else."""
     study = rater.study

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from study.protocol.spec import StudySpec
 from study.stats.analysis import Analysis, Answered, Reached, Results
-from study.stats.davidson import Ranking
+from study.stats.davidson import Difference, Ranking
 from study.stats.evalues import Evidence
 from study.stats.intervals import RESAMPLES, Estimate, Interval
 from study.stats.preference import Preference
@@ -125,13 +125,21 @@ def _of_ranking(found: Ranking) -> Verdict:
     first = [d for d in found.differences if d.arm == order[0]]
     sure = certainty(max((d.p_holm for d in first), default=1.0))
     head = f"{order[0]} is preferred" if sure != "not sure" else "No clear winner"
-    unclear = [f"{d.arm} and {d.other}" for d in found.differences if not d.p_holm < 0.05]
     text = f"From best to worst: {', '.join(order)}. {len(clear)} of {len(found.differences)} differences are clear."
-    if unclear:
-        text += f" Not told apart: {'; '.join(unclear)}."
+    if len(clear) < len(found.differences):
+        shared = "; ".join(f"{rank} {', '.join(arms)}" for rank, arms in _ranks(order, clear).items())
+        text += f" Ranks (1 plus the number of arms that are clearly better): {shared}."
     if found.fit.separated:
         text += " An arm, or a side, won everything it could, so the distances are only roughly known."
     return Verdict(head, text, sure)
+
+
+def _ranks(order: Sequence[str], clear: Sequence[Difference]) -> dict[int, list[str]]:
+    """Arms by the rank that they share, the best one first."""
+    found: dict[int, list[str]] = {}
+    for arm in order:
+        found.setdefault(1 + sum(d.other == arm for d in clear), []).append(arm)
+    return dict(sorted(found.items()))
 
 
 def halo(analysis: Analysis) -> list[str]:

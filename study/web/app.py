@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 
 from study.errors import StudyError
+from study.stopping import get_ready
 from study.store.store import Store
 from study.web import entry, images, session
 from study.web.limits import Limit
@@ -70,6 +72,7 @@ def serve(store: Store, host: str, port: int) -> None:
         raise StudyError(f"Cannot listen on {host}, port {port}: choose another --host or --port.") from None
     shown = f"[{host}]" if ":" in host else host
     print(f"The rater's pages are at http://{shown}:{listener.getsockname()[1]}", flush=True)
+    threading.Thread(target=get_ready, daemon=True).start()
     config = uvicorn.Config(create_app(store), log_level="warning", server_header=False, timeout_graceful_shutdown=3)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
