@@ -10,8 +10,10 @@ from playwright.sync_api import Page, Route, expect
 
 from study.store.frames import read_tables
 from study.store.store import Store
+from study.store.visitors import open_pair
 from study.web import create_app
 from study.web.practice import PRACTICE
+from tests.study.conftest import picture
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
@@ -193,6 +195,26 @@ def test_without_a_script_both_pictures_are_seen(browser, site, study):
     page.get_by_role("button", name="Practise").click()
     expect(page.locator(".images img:visible")).to_have_count(2)
     context.close()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "direction", "lines"),
+    [("تفاحة حمراء!", "rtl", 1), ("an apple\non a table", "ltr", 2), ("a very long description " * 200, "ltr", 200)],
+)
+def test_a_prompt_has_its_direction_and_its_lines_and_leaves_room(open_page, site, store, prompt, direction, lines):
+    pair = open_pair(store, prompt, {"a": picture(1), "b": picture(2)})
+    visit = open_page(f"{site}/join/{pair.token}", viewport={"width": 1000, "height": 800})
+    page = visit.page
+    page.get_by_role("button", name="I agree and take part").click()
+    open_vote(page, "1 of 1")
+    words = page.locator(".words")
+    assert words.evaluate("element => getComputedStyle(element).direction") == direction
+    height, full = words.evaluate("element => [element.clientHeight, element.scrollHeight]")
+    one_line = words.evaluate("element => parseFloat(getComputedStyle(element).lineHeight)")
+    assert height <= 200
+    assert full > one_line * (lines - 0.5) if lines < 3 else full > height
+    expect(page.locator(".images")).to_be_in_viewport(ratio=0.5)
+    visit.assert_accessible()
 
 
 def test_every_page_is_accessible_in_light_and_dark(open_page, site, study):
