@@ -222,6 +222,27 @@ def amend_command(arguments: list[str]) -> None:
     _describe(amend_study(Store.open().database, options.name, options.reason, **options.plan.changes()))
 
 
+def adjust_command(arguments: list[str]) -> None:
+    from study.store.store import Store
+    from study.store.studies import adjust_study
+
+    @dataclass(frozen=True)
+    class Adjust:
+        """Change what is no science, while the study runs: it keeps its version, its links and its votes."""
+
+        name: Name
+        contact: str | None = None
+        completion_url: str | None = None
+        full_url: str | None = None
+        open_cap: int | None = None
+        abandoned_after_minutes: int | None = None
+
+    options = tyro.cli(Adjust, prog="python -m study adjust", args=arguments)
+    changes = {name: value for name, value in vars(options).items() if name != "name" and value is not None}
+    adjust_study(Store.open().database, options.name, **changes)
+    print(f"{options.name} goes on with " + ", ".join(f"{name} {value!r}" for name, value in changes.items()) + ".")
+
+
 def close_command(arguments: list[str]) -> None:
     from study.store.store import Store
     from study.store.studies import close_study
@@ -345,6 +366,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "release": release_command,
     "drop": drop_command,
     "amend": amend_command,
+    "adjust": adjust_command,
     "close": close_command,
     "export": export_command,
     "verify": verify_command,

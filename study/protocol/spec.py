@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -23,6 +23,15 @@ GOLDS: tuple[Gold, ...] = ("intact", "spoilt", "none")
 FORMERLY_VISITORS = "visitors-"  # a spec that does not say its kind says it by the beginning of its name
 DEGRADED = "degraded"  # the arm of the worse pictures of gold pairs; no arm of a study may be called so
 GOLDEN = "golden"  # the arm of the better pictures of the runner's own gold pairs
+
+
+OPERATIONS = (
+    "contact",
+    "completion_url",
+    "full_url",
+    "open_cap",
+    "abandoned_after_minutes",
+)  # they may change any time
 
 
 @dataclass(frozen=True)
@@ -279,6 +288,12 @@ class StudySpec:
     def hash(self) -> str:
         """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def operated(self, **changes: Any) -> Self:
+        """With other values of OPERATIONS; the text and the hash stay those that were frozen. Raises StudyError."""
+        spec = replace(self, **changes)
+        vars(spec)["text"] = self.text
+        return spec
 
     @classmethod
     def read(cls, file: Path) -> Self:

@@ -1,5 +1,6 @@
 """Making studies and changing them: a spec is written once, and an amendment is a new version."""
 
+import json
 import secrets
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from study.errors import StudyError
 from study.protocol.balanced import comparisons, rater_count
-from study.protocol.spec import StudySpec
+from study.protocol.spec import OPERATIONS, StudySpec
 from study.store.database import Database
 from study.store.tables import Arm, Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
 
@@ -79,6 +80,24 @@ def amend_study(database: Database, name: str, reason: str, **changes: Any) -> S
             raise StudyError("The amendment changes nothing.")
         session.execute(update(Study).where(Study.id == old.id).values(closed=now()))
         return _insert(session, spec, old.version + 1, reason.strip())
+
+
+def adjust_study(database: Database, name: str, **changes: Any) -> StudyInfo:
+    """The newest version goes on with other values of the spec's OPERATIONS; what is frozen stays. It is logged.
+
+    Raises:
+        StudyError: no such study, nothing to change, or a value that cannot be.
+    """
+    if not changes:
+        raise StudyError(f"Say what to change: {', '.join(OPERATIONS)}. All else takes an amendment.")
+    with database.write() as session:
+        study = info(session.scalars(newest(name).with_for_update()).first(), name)
+        study.spec.operated(**changes)
+        row = session.get_one(Study, study.id)
+        row.operations = json.dumps(json.loads(row.operations) | changes, sort_keys=True)
+        detail = json.dumps(changes, sort_keys=True)
+        session.add(Event(study_id=study.id, rater_id=None, name="adjusted", detail=detail, time=now()))
+        return info(row, name)
 
 
 def close_study(database: Database, name: str) -> None:
@@ -176,14 +195,21 @@ def info(row: Study | None, name: str) -> StudyInfo:
     if row is None:
         raise StudyError(f"There is no study {name!r}: `python -m study list` names those there are.")
     return StudyInfo(
-        row.id, row.name, row.version, _spec(row.spec), row.token, row.secret, row.reason, row.closed is not None
+        row.id,
+        row.name,
+        row.version,
+        _spec(row.spec, row.operations),
+        row.token,
+        row.secret,
+        row.reason,
+        row.closed is not None,
     )
 
 
 @lru_cache(maxsize=32)
-def _spec(text: str) -> StudySpec:
+def _spec(text: str, operations: str) -> StudySpec:
     """Specs never change, and a server reads the same one at each request."""
-    return StudySpec.from_json(text)
+    return StudySpec.from_json(text).operated(**json.loads(operations))
 
 
 def _insert(session: Session, spec: StudySpec, version: int, reason: str) -> StudyInfo:
@@ -193,6 +219,7 @@ def _insert(session: Session, spec: StudySpec, version: int, reason: str) -> Stu
         version=version,
         spec=spec.to_json(),
         spec_hash=spec.hash,
+        operations="{}",
         reason=reason,
         token=secrets.token_urlsafe(12),
         secret=secrets.token_urlsafe(32),

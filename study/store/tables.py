@@ -65,6 +65,7 @@ class Study(Base):
     version: Mapped[int]
     spec: Mapped[str]  # canonical JSON
     spec_hash: Mapped[str]
+    operations: Mapped[str]  # JSON: what changed since of the spec's OPERATIONS, none of which is science
     reason: Mapped[str]  # why this version exists; "" for the first
     token: Mapped[str] = mapped_column(unique=True)  # names the study in links
     secret: Mapped[str]  # signs its personal links

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from study.cli import COMMANDS, main
 from study.store.store import Store
 from study.store.studies import find_study, list_studies
+from study.store.tables import Event
 from tests.study.forging import forge
 from tests.study.voting import rater, vote_all
 
@@ -92,6 +94,31 @@ def test_an_amendment_keeps_what_it_does_not_name_and_closing_closes(run, create
     assert "toy version 2, open: more raters" in run("list")
     run("close", "toy")
     assert "toy version 2, closed" in run("list")
+
+
+def test_what_is_no_science_changes_while_the_study_runs(run, created, tmp_path):
+    store = Store.open()
+    before = find_study(store.database, "toy")
+    vote_all(store, rater(store, before, "early"), limit=2)
+    run("adjust", "toy", "--contact", "new@example.org", "--completion-url", "https://x.org/done")
+    assert "open_cap 3" in run("adjust", "toy", "--open-cap", 3)
+    after = find_study(store.database, "toy")
+    assert (after.version, after.token, after.spec.hash) == (1, before.token, before.spec.hash)
+    assert after.spec.to_json() == before.spec.to_json()
+    assert (after.spec.contact, after.spec.completion_url, after.spec.open_cap) == (
+        "new@example.org",
+        "https://x.org/done",
+        3,
+    )
+    vote_all(store, rater(store, after, "early"))
+    run("export", "toy", "--out", tmp_path / "out")
+    assert "as they were written" in run("verify", tmp_path / "out")
+    assert "must start with https" in run("adjust", "toy", "--full-url", "http://x.org", status=2)
+    assert "Say what to change" in run("adjust", "toy", status=2)
+    run("amend", "toy", "--reason", "more", "--raters-per-pair", 4)
+    assert find_study(store.database, "toy").spec.contact == "new@example.org"
+    with store.database.read() as session:
+        assert session.scalars(select(func.count()).where(Event.name == "adjusted")).one() == 2
 
 
 def test_a_second_study_of_that_name_is_refused_before_any_work(run, created, folders, tmp_path):
