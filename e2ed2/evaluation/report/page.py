@@ -8,6 +8,7 @@ from typing import Any
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.evaluation.emoji import WORDS
+from e2ed2.evaluation.generators import fingerprint
 from e2ed2.evaluation.metrics.retrieval import Ceilings
 from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
 from e2ed2.evaluation.report.tables import number, spread, table
@@ -21,6 +22,9 @@ HEAD = """# Results
 Written by `make results` from the JSON files in `assets/results`; [evaluation.md](evaluation.md) says what each figure
 means. The models are the bundled ones{others}. FD, KID, precision and recall compare with the training drawings, on
 captions of training drawings with their style named ({count} pictures a figure): compare them with each other only.
+"""
+OLDER = """
+**Measured on other weights** than those bundled now ([training.md](training.md) says what has changed since): {names}.
 """
 CEILING = """The first two rows are as many real drawings, as they are and through the codec: no model on it can be
 expected to do better, and the FD of so few pictures is not zero even then. The times were measured in one go, on two
@@ -51,6 +55,7 @@ def write_page(found: Found, file: Path) -> Path:
             others="".join(f", and `{name}`, which is not bundled" for name in names if name not in bundled),
             count=max(r["choices"]["painted"] for r in found.models),
         ),
+        *older(found.models, bundled),
         "## Every model at its most steps\n",
         overview(of, names, most, found.ceiling),
         CEILING,
@@ -73,6 +78,18 @@ def write_page(found: Found, file: Path) -> Path:
     ]
     file.write_text("\n".join(parts) + "\n")
     return file
+
+
+def older(models: list[Result], bundled: list[str]) -> list[str]:
+    """A warning, where a bundled model's weights are not those that were measured."""
+    names = {
+        result["settings"]["model"]
+        for result in models
+        if result["settings"]["model"] in bundled
+        and result["choices"]["weights"]
+        != fingerprint(CHECKPOINTS / result["settings"]["model"], result["settings"]["steps"])
+    }
+    return [OLDER.format(names=", ".join(f"`{name}`" for name in sorted(names)))] if names else []
 
 
 def check_equal(found: Found) -> None:
@@ -125,20 +142,22 @@ def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str
 
 
 def alignment_table(of: dict, names: list[str], most: dict[str, int], found: Found) -> str:
+    """Columns that nothing was measured for are left out."""
     splits = ("train", "combo", "concept", *(f"{name}{read}" for name in WORDS for read in ("", ", read")))
-    columns = ["pictures", *(f"{split} {key}" for split in splits for key in ("top-1", "top-5")), "style (train)"]
     pictures: dict[str, dict[str, Result]] = {
         kind: {split: {"alignment": rates} for split, rates in by.items()} for kind, by in found.aligned.items()
     }
     for name in names:
         keys = {split: (name, most[name], split) for split in splits}
         pictures[name] = {split: of[key] for split, key in keys.items() if key in of}
-    keys = [(split, key) for split in splits for key in ("top1", "top5")]
+    measured = [split for split in splits if any(split in by for by in pictures.values())]
+    keys = [*((split, key) for split in measured for key in ("top1", "top5")), ("train", "style")]
     rows = [
-        [name, *(spread(by.get(split, {}), f"alignment.{key}", ".2f") for split, key in [*keys, ("train", "style")])]
+        [name, *(spread(by.get(split, {}), f"alignment.{key}", ".2f") for split, key in keys)]
         for name, by in pictures.items()
     ]
-    return table(columns, rows)
+    heads = [f"{split} {key}" for split in measured for key in ("top-1", "top-5")]
+    return table(["pictures", *heads, "style (train)"], rows)
 
 
 def by_steps(of: dict, names: list[str]) -> str:
