@@ -55,7 +55,7 @@ def test_a_study_of_a_zip_file_is_made_opened_and_closed(open_page, admin, archi
     expect(card.get_by_role("heading", name="zipped")).to_be_visible()
     expect(card).to_contain_text("mine, theirs; 3 prompts.")
     link = card.locator('a[href*="/study/join/"]').get_attribute("href")
-    assert "I agree and take part" in httpx.get(link, timeout=60).text
+    assert "I agree and take part" in httpx.get(link, timeout=300).text
     with page.expect_download() as downloading:
         card.get_by_role("link", name="Download the export").click()
     assert downloading.value.suggested_filename == "zipped-1.zip"

@@ -144,8 +144,8 @@ def test_a_forged_request_gets_a_clear_message(url, forged, message):
 def test_the_program_serves_the_pages(start_app, checkpoints):
     """`python app.py`, in a process of its own, by its environment."""
     url = start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_ADMIN_SECRET="a-secret-of-the-tests")
-    assert httpx.get(f"{url}/healthz", timeout=60).json() == {"status": "ok"}
-    assert "Secret" in httpx.get(f"{url}/admin/login", timeout=60).text
+    assert httpx.get(f"{url}/healthz", timeout=300).json() == {"status": "ok"}
+    assert "Secret" in httpx.get(f"{url}/admin/login", timeout=300).text
     line = Client(url, verbose=False).predict("red apple", "l2", 1, 7, False, 1, api_name="/generate")[1]
     assert "1 picture in" in line
 

@@ -394,7 +394,7 @@ def test_reload_mode_serves_the_whole_site(start_app, checkpoints, open_page):
     secret = "a-secret-of-the-tests"
     where = {"E2ED2_CHECKPOINTS": str(checkpoints), "PORT": "7899", "E2ED2_ADMIN_SECRET": secret}
     url = start_app(sys.executable, "-c", code, **where)
-    assert httpx.get(f"{url}/healthz", timeout=60).json() == {"status": "ok"}
+    assert httpx.get(f"{url}/healthz", timeout=300).json() == {"status": "ok"}
     visit = open_page(f"{url}/take-part")
     visit.page.get_by_role("link", name="Begin").click()
     expect(visit.page.get_by_role("button", name="I agree and take part")).to_be_visible()
