@@ -48,4 +48,4 @@ def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list
 def said(reading: Reading) -> str:
     """What to tell somebody whose prompt could not be read."""
     known = ", ".join(f"“{name}”" for name in reading.nearest)
-    return f"This is far from all that the models know ({known} come nearest), so its own words are used."
+    return f"Not read: this is far from all that the models know ({known} come nearest), so its own words are used."

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -127,17 +126,20 @@ def serve_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
-def slowly(monkeypatch) -> None:
-    """A picture takes half a second more, so that there is time to press something meanwhile."""
+def gate(monkeypatch) -> Iterator[threading.Event]:
+    """While it is cleared, no picture is made: there is time to press something meanwhile."""
     from app.engine import services
 
-    sample_image = services.sample_image
+    sample_image, opened = services.sample_image, threading.Event()
+    opened.set()
 
     def wait(*given: Any) -> Any:
-        time.sleep(0.5)
+        opened.wait()
         return sample_image(*given)
 
     monkeypatch.setattr(services, "sample_image", wait)
+    yield opened
+    opened.set()
 
 
 @pytest.fixture(scope="session")

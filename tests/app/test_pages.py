@@ -293,14 +293,16 @@ def test_two_visitors_at_once_each_get_their_own(open_page, url):
     assert Image.open(io.BytesIO(second)).info["prompt"] == "rocket"
 
 
-def test_stop_leaves_what_is_there(open_page, url, slowly):
+def test_stop_leaves_what_is_there(open_page, url, gate):
     page = open_page(url).page
     painted(page)
+    gate.clear()
     field = page.get_by_label("number input for Number of pictures")
     field.fill("8")
     field.blur()
     page.get_by_role("button", name="Generate").click()
     page.get_by_role("button", name="Stop", exact=True).click()
+    gate.set()
     expect(page.locator("#status")).to_contain_text("Stopped")
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
 

@@ -3,6 +3,7 @@
 from app.look.words import list_of
 from e2ed2.data.emoji import split_style
 from e2ed2.inference.request import Request
+from e2ed2.reading.captions import said
 from e2ed2.reading.reader import Reading
 
 OTHERS = 4  # readings that are offered besides
@@ -16,10 +17,7 @@ def said_of(requests: list[Request], reading: Reading | None = None) -> str:
     if captions:  # each is written below its picture
         names = dict.fromkeys(split_style(caption)[0] for caption in captions)
         return f"Read as: {list_of([f'**{name}**' for name in names])}."
-    if reading is None:
-        return ""
-    near = list_of([f"“{name}”" for name in reading.nearest], "and")
-    return f"Not read: this is far from all that the models know ({near} come nearest), so its own words are used."
+    return said(reading) if reading else ""
 
 
 def in_bold(caption: str) -> str:
