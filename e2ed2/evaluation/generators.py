@@ -25,10 +25,9 @@ from e2ed2.inference.device import pick_device
 from e2ed2.inference.pipeline import E2ED2Pipeline
 from e2ed2.inference.request import available_models
 from e2ed2.inference.sampling import load
-from e2ed2.models.components import WEIGHTS, digest
+from e2ed2.models.components import INDEX, WEIGHTS, digest
 
 BATCH = 32
-INDEX = "model_index.json"  # of a diffusers pipeline's folder
 MANIFEST = "manifest.jsonl"  # of `python -m e2ed2 sample`
 TEXTS = ("prompt", "caption", "text")
 SHARED = ("codec", "coarse")  # parts that models beside each other may share

@@ -106,7 +106,9 @@ def serve_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
     import app.settings  # before gradio is imported
     from app.server import assemble, build_app
 
-    with ExitStack() as running:
+    with ExitStack() as running, pytest.MonkeyPatch.context() as environment:
+        # A server that ends deletes its pictures, and another process of the tests has the same ones.
+        environment.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
 
         def serve(checkpoints: Path, admin_secret: str = "") -> str:
             folders = {name: tmp_path_factory.mktemp(name) for name in ("runs", "study_data")}
