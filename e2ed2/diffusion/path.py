@@ -2,9 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from typing import Protocol
 
+import torch
 from torch import Tensor
+
+from e2ed2.diffusion.levels import uniform_levels
+
+Jump = tuple[float, float]  # the level that a step reads, and the level that it writes
 
 
 class Path(Protocol):
@@ -13,6 +20,18 @@ class Path(Protocol):
     def alpha(self, t: float) -> float: ...
 
     def sigma(self, t: float) -> float: ...
+
+    def coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """alpha and sigma of levels `[B]`, each `[B]` in float32."""
+        ...
+
+    def timesteps(self, t: Tensor) -> Tensor:
+        """What a network is told of levels `[B]`, `[B]`."""
+        ...
+
+    def jumps(self, levels: Sequence[float]) -> list[Jump]:
+        """The steps of a chain along these levels."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +43,15 @@ class Flow:
 
     def sigma(self, t: float) -> float:
         return t
+
+    def coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return 1 - t.float(), t.float()
+
+    def timesteps(self, t: Tensor) -> Tensor:
+        return 1000 * t  # as every flow model of diffusers has it
+
+    def jumps(self, levels: Sequence[float]) -> list[Jump]:
+        return list(pairwise(levels))
 
 
 @dataclass(frozen=True)
@@ -47,6 +75,30 @@ class VariancePreserving:
         if not 0 <= step < len(self.alphas_cumprod):
             raise ValueError(f"level {t} is not one of {len(self.alphas_cumprod)} timesteps")
         return step
+
+    def coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        cumprod = self._table.to(t.device)[self.timesteps(t) + 1]
+        return cumprod.sqrt(), (1 - cumprod).sqrt()
+
+    def timesteps(self, t: Tensor) -> Tensor:
+        return (t * len(self.alphas_cumprod)).round().long() - 1
+
+    def jumps(self, levels: Sequence[float]) -> list[Jump]:
+        """Between uniform levels, those of diffusers' `DDIMScheduler` with trailing timesteps.
+
+        It counts down by N // T. Where T does not divide N, a step writes a timestep or so above the one that the next
+        reads; a model sampled by the stock scheduler meets exactly what it was trained on.
+        """
+        if tuple(levels) != uniform_levels(len(levels) - 1):
+            return list(pairwise(levels))
+        count = len(self.alphas_cumprod)
+        down = count // (len(levels) - 1)
+        return [(t, max(0, self.timestep(t) - down + 1) / count) for t in levels[:-1]]
+
+    @cached_property
+    def _table(self) -> Tensor:
+        """The sample's 1, then the cumulative products."""
+        return torch.tensor([1.0, *map(float, self.alphas_cumprod)])
 
     def _cumprod(self, t: float) -> float:
         return 1.0 if t == 0 else float(self.alphas_cumprod[self.timestep(t)])

@@ -7,7 +7,7 @@ from torch import Tensor
 Prediction = Literal["sample", "epsilon", "v", "velocity"]
 
 
-def clean_of(kind: Prediction, prediction: Tensor, x: Tensor, alpha: float, sigma: float) -> Tensor:
+def clean_of(kind: Prediction, prediction: Tensor, x: Tensor, alpha: float | Tensor, sigma: float | Tensor) -> Tensor:
     """`x_0` from a network's output at `x = alpha x_0 + sigma z`.
 
     sample: x_0 itself. epsilon: z (Ho et al. 2020); it divides by alpha, which is nearly 0 at pure noise. v:

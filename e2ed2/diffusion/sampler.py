@@ -1,7 +1,6 @@
 """Noise to sample in T steps: one function, for training through and for sampling."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -59,7 +58,7 @@ def sample(
     with torch.set_grad_enabled(grad):
         conditioning = denoiser.condition(z, text)
         x = z
-        for i, (t, s) in enumerate(pairwise(levels)):
+        for i, (t, s) in enumerate(denoiser.path.jumps(levels)):
             arguments = (x, x.new_full((len(x),), t), text, conditioning, i)
             with torch.set_grad_enabled(grad and i >= first_with_grad):
                 x0 = checkpoint(denoiser, *arguments, use_reentrant=False) if checkpointed else denoiser(*arguments)

@@ -1,0 +1,37 @@
+"""From what a backbone is called to its pipeline: a folder, a repository of a hub, or `tiny:FAMILY`."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError
+
+from e2ed2.errors import UserError
+from e2ed2.models.backbones.tiny import PREFIX, tiny_pipeline
+
+BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
+
+
+def open_pipeline(name: str, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
+    """A text-to-image pipeline of diffusers on the CPU; `options` are those of diffusers' `from_pretrained`.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    if name.startswith(PREFIX):
+        return tiny_pipeline(name.removeprefix(PREFIX)).to(dtype)
+    folder = Path(name).expanduser()
+    try:
+        pipeline: Any = DiffusionPipeline.from_pretrained(
+            folder if folder.is_dir() else name, torch_dtype=dtype, **options
+        )
+    except (HFValidationError, HfHubHTTPError, *BROKEN) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"There is no diffusers pipeline {name!r} ({reason}): give its folder, the id of one on a hub that can be "
+            "reached from here, or tiny:sd, tiny:pixart, tiny:sana or tiny:sd3 for a rehearsal."
+        ) from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
