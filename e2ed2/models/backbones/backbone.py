@@ -76,6 +76,6 @@ def check_pure_noise(backbone: Backbone) -> None:
     alpha = backbone.path.alpha(1.0)
     if backbone.prediction == "epsilon" and alpha < LEAST_ALPHA:
         raise UserError(
-            f"This backbone predicts noise, but at pure noise only {alpha:.4f} of the picture is left to divide by: convert "
+            f"This backbone predicts noise, and pure noise leaves it {alpha:.4f} of the picture to divide by: convert "
             "it with `python -m e2ed2 train convert --backbone ...` first, and give that model's folder as --backbone."
         )
