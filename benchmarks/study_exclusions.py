@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from study.protocol.spec import DEFAULT_QUESTIONS, DEGRADED, Exclusions, Prompt, Stimulus, StudySpec
+from study.protocol.parts import DEFAULT_QUESTIONS, DEGRADED, Exclusions, Prompt, Stimulus
+from study.protocol.spec import StudySpec
 from study.simulation.crowd import SYMBOLS, World, answer
 from study.simulation.power import design
 from study.stats.exclusions import exclude

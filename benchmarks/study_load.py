@@ -177,7 +177,7 @@ def check(store: Store, study: StudyInfo, raters: list[Rater], folder: Path) -> 
         acknowledged |= rater.acknowledged
     assert len(stored) == len(votes), "an answer is stored twice"
     assert stored == acknowledged, "an acknowledged vote is lost, or one is stored that nobody gave"
-    export_study(store.database, store.library, study, folder)
+    export_study(store, study, folder)
     assert verify_export(folder).problems == ()
     return len(stored)
 

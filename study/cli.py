@@ -219,7 +219,7 @@ def amend_command(arguments: list[str]) -> None:
     options: Any = tyro.cli(Amend, prog="python -m study amend", args=arguments, default=default)
     if not named:
         raise StudyError("Name the study first: python -m study amend NAME --reason ...")
-    _describe(amend_study(Store.open().database, options.name, options.reason, **options.plan.changes()))
+    _describe(amend_study(Store.open(), options.name, options.reason, **options.plan.changes()))
 
 
 def adjust_command(arguments: list[str]) -> None:
@@ -254,8 +254,8 @@ def close_command(arguments: list[str]) -> None:
         name: Name
 
     options = tyro.cli(Close, prog="python -m study close", args=arguments)
-    close_study(Store.open().database, options.name)
-    print(f"{options.name} is closed to new raters.")
+    key = close_study(Store.open(), options.name)
+    print(f"{options.name} is closed to new raters, and its votes are signed. Public key: {key}")
 
 
 def export_command(arguments: list[str]) -> None:
@@ -276,7 +276,7 @@ def export_command(arguments: list[str]) -> None:
     options = tyro.cli(Export, prog="python -m study export", args=arguments)
     store = Store.open()
     study = find_study(store.database, options.name, options.version)
-    tables = export_study(store.database, store.library, study, options.out)
+    tables = export_study(store, study, options.out)
     print(f"{len(tables.votes)} answers of {len(tables.raters)} raters: {options.out}")
     print(f"Manifest: {manifest_hash(options.out)}")
 
@@ -297,6 +297,8 @@ def verify_command(arguments: list[str]) -> None:
         version: int | None = None
         manifest: str = ""
         """The hash that `export` or `report` printed: the files must be those of then."""
+        key: str = ""
+        """The public key that `close` printed: head and manifest must be signed by it."""
         receipt: tuple[int, str] | None = None
         """Number and hash of a vote, as a rater's last page shows them: it must be in the chain."""
 
@@ -305,10 +307,9 @@ def verify_command(arguments: list[str]) -> None:
         folder = Path(options.name)
         if not (folder / "spec.json").is_file():
             store, folder = Store.open(), Path(temporary)
-            export_study(
-                store.database, store.library, find_study(store.database, options.name, options.version), folder
-            )
-        found, report = verify_export(folder, options.manifest, options.receipt), folder / "results.json"
+            export_study(store, find_study(store.database, options.name, options.version), folder)
+        found = verify_export(folder, options.manifest, options.receipt, options.key)
+        report = folder / "results.json"
         reported = report.is_file()
         wrong = differences(folder, report) if reported and not found.problems else []
     if found.problems or wrong:
@@ -316,6 +317,8 @@ def verify_command(arguments: list[str]) -> None:
     print(f"{found.revisions} revisions, {found.votes} answers and {found.images} images are as they were written.")
     print(f"Hash of the last vote: {found.head or 'no vote yet'}")
     print(f"Manifest: {found.manifest or 'none; report.html and times of raters cannot be checked'}")
+    print(f"Signed by: {found.key or 'nobody'}")
+    print(f"Head: {found.closing}")
     if reported:
         print("Every figure of results.json follows from the votes.")
 

@@ -11,7 +11,7 @@ from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS
 from study.errors import StudyError
 from study.protocol.choices import Plan
-from study.protocol.spec import DEFAULT_QUESTIONS, Exclusions, Placebos, Stopping
+from study.protocol.parts import DEFAULT_QUESTIONS, Exclusions, Placebos, Stopping
 
 PROMPTS = "red apple\nsunflower\ncat face\nrocket\na castle on a hill"
 LAYOUT = (

@@ -17,15 +17,15 @@ def report_page(store: Store, name: str, version: int) -> str:
     """As it is now. Raises StudyError: no such study, or nothing to report yet."""
     study = find_study(store.database, name, version)
     with tempfile.TemporaryDirectory() as folder:
-        export_study(store.database, store.library, study, Path(folder))
-        return build(Path(folder), Path(folder)).read_text("utf-8")
+        export_study(store, study, Path(folder))
+        return build(Path(folder), Path(folder), store.key).read_text("utf-8")
 
 
 def export_zip(store: Store, name: str, version: int) -> FileResponse:
     """Spec, tables, all revisions and images, as `study export` writes them. Raises StudyError: no such study."""
     study = find_study(store.database, name, version)
     with tempfile.TemporaryDirectory() as folder:
-        export_study(store.database, store.library, study, Path(folder))
+        export_study(store, study, Path(folder))
         packed = Path(tempfile.mkstemp(suffix=".zip")[1])
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(part for part in Path(folder).rglob("*") if part.is_file()):

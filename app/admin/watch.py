@@ -56,7 +56,7 @@ def build_watch(studies: Studies, page: gr.Blocks) -> gr.Dropdown:
     def closed(name: str | None) -> None:
         try:
             if name:
-                close_study(studies.store.database, name.rpartition(" ")[0])
+                close_study(studies.store, name.rpartition(" ")[0])
         except StudyError as error:
             gr.Warning(str(error))
 

@@ -17,7 +17,7 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS, available_models
 from study.errors import StudyError
-from study.protocol.spec import Placebos
+from study.protocol.parts import Placebos
 from study.stats import exclude
 from study.stats.answers import comparisons
 from study.stats.preference import against_others

@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, ImageFilter, ImageOps
 
 from study.errors import StudyError
 from study.images.library import Library, encode
-from study.protocol.spec import DEGRADED, GOLDEN, Prompt, Stimulus
+from study.protocol.parts import DEGRADED, GOLDEN, Prompt, Stimulus
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 NOT_READ = (".heic", ".heif")  # named, so that nobody wonders where they are

@@ -1,16 +1,20 @@
-"""Which pairs a rater sees, on which sides, in which order: a pure function of the spec and the rater's index.
+"""Which pairs a rater sees, on which sides, in which order: a pure function of spec, secret and the rater's index.
+
+The spec alone tells nothing of a plan: it holds the hash of the secret, which is published when the study closes.
 
 A round shows every pair once, cut into blocks of a rater each. Rounds come in twos with the same blocks: the second
 mirrors the sides and reverses the order of the first, so that what one rater saw first and left, another saw last
 and right. Within a block, arm pairs take turns and each arm pair's sides alternate.
 """
 
+import hashlib
 import math
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from study.protocol.spec import Kind, Mode, Stimulus, StudySpec
+from study.protocol.parts import Kind, Mode, Stimulus
+from study.protocol.spec import StudySpec
 
 
 @dataclass(frozen=True)
@@ -51,23 +55,24 @@ def rater_count(spec: StudySpec) -> int:
     return spec.raters_per_pair * _blocks(spec)
 
 
-def rater_mode(spec: StudySpec, index: int) -> Mode:
+def rater_mode(spec: StudySpec, index: int, secret: str = "") -> Mode:
     """Randomised: of raters 2i and 2i + 1 one answers jointly, the other separately."""
     if spec.mode != "randomised":
         return spec.mode
-    first_is_joint = _rng(spec, "mode", index // 2).random() < 0.5
+    first_is_joint = _rng(spec, secret, "mode", index // 2).random() < 0.5
     return "joint" if first_is_joint == (index % 2 == 0) else "separate"
 
 
-def plan(spec: StudySpec, index: int, pairs: Collection[str] | None = None) -> tuple[Assignment, ...]:
+def plan(spec: StudySpec, index: int, pairs: Collection[str] | None = None, secret: str = "") -> tuple[Assignment, ...]:
     """A rater's showings in their order.
 
     Args:
         index: the rater's number, from 0; from `rater_count(spec)` on the blocks begin again.
         pairs: ids of the comparisons to show instead of the block's own, such as those that others left unanswered.
+        secret: of the study, whose hash is the spec's commitment; "" where it has none.
     """
-    rng = _rng(spec, "rater", index)
-    shown = _block(spec, index) if pairs is None else _leftover(spec, pairs, rng)
+    rng = _rng(spec, secret, "rater", index)
+    shown = _block(spec, index, secret) if pairs is None else _leftover(spec, pairs, rng)
     first = [Assignment(0, pair.id, left.prompt, left, right, "comparison") for pair, (left, right) in shown]
     for placebo in _placebos(spec, len(first), rng):
         first.insert(rng.randint(0, len(first)), placebo)
@@ -75,8 +80,14 @@ def plan(spec: StudySpec, index: int, pairs: Collection[str] | None = None) -> t
     return _with_repeats(first, _count(spec.placebos.repeat, len(shown)), rng)
 
 
-def _rng(spec: StudySpec, *parts: object) -> random.Random:
-    return random.Random("/".join(map(str, (spec.seed, *parts))))  # a string is hashed whole, with SHA-512
+def commitment(secret: str) -> str:
+    """What a spec says of its secret before that is published."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _rng(spec: StudySpec, secret: str, *parts: object) -> random.Random:
+    seeds = (spec.seed, secret) if secret else (spec.seed,)
+    return random.Random("/".join(map(str, (*seeds, *parts))))  # a string is hashed whole, with SHA-512
 
 
 def _blocks(spec: StudySpec) -> int:
@@ -89,21 +100,21 @@ def _pair(spec: StudySpec, number: int, copy: int, arms: tuple[str, str]) -> Pai
     return Pair(f"{number}.{copy}:{arms[0]}:{arms[1]}", first, second)
 
 
-def _block(spec: StudySpec, index: int) -> list[tuple[Pair, tuple[Stimulus, Stimulus]]]:
+def _block(spec: StudySpec, index: int, secret: str) -> list[tuple[Pair, tuple[Stimulus, Stimulus]]]:
     """The pairs of this rater's block, sided and ordered."""
     blocks = _blocks(spec)
     round_number, block = divmod(index, blocks)
     twice, mirrored = divmod(round_number, 2)
-    sequence = _sequence(spec, twice)
+    sequence = _sequence(spec, twice, secret)
     start, end = len(sequence) * block // blocks, len(sequence) * (block + 1) // blocks
     shown = [(pair, _sided(pair, swapped ^ bool(mirrored))) for pair, swapped in sequence[start:end]]
-    _rng(spec, "order", twice, block).shuffle(shown)
+    _rng(spec, secret, "order", twice, block).shuffle(shown)
     return shown[::-1] if mirrored else shown
 
 
-def _sequence(spec: StudySpec, twice: int) -> list[tuple[Pair, bool]]:
+def _sequence(spec: StudySpec, twice: int, secret: str) -> list[tuple[Pair, bool]]:
     """All pairs, arm pairs taking turns and prompts far apart; and whether the sides are swapped."""
-    rng = _rng(spec, "sequence", twice)
+    rng = _rng(spec, secret, "sequence", twice)
     numbers = rng.sample(range(len(spec.prompts)), len(spec.prompts))
     arm_pairs = rng.sample(spec.arm_pairs, len(spec.arm_pairs))
     copies = [len(spec.copies[prompt.text, spec.arms[0]]) for prompt in spec.prompts]

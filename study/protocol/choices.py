@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from study.errors import StudyError
-from study.protocol.spec import DEFAULT_QUESTIONS, GOLDS, Exclusions, Gold, Placebos, Question, Stopping
+from study.protocol.parts import DEFAULT_QUESTIONS, GOLDS, Exclusions, Gold, Placebos, Question, Stopping
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,21 @@ from pathlib import Path
 import pandas as pd
 
 from study.errors import StudyError
-from study.images.library import Library
 from study.protocol.spec import StudySpec
 from study.reporting.manifest import MANIFEST, add_to_manifest
-from study.store.database import Database
-from study.store.frames import Tables, image_name, read_tables
+from study.store.frames import Tables, head_of, image_name, plan_of, read_tables
+from study.store.store import Store
 from study.store.studies import StudyInfo
 
+PLAN, HEAD = "plan.json", "head.json"
 
-def export_study(database: Database, library: Library, study: StudyInfo, out: Path) -> Tables:
-    """Writes spec, tables as Parquet, CSV and JSON, all revisions, and the images; no name of a person."""
-    tables = read_tables(database, study)
+
+def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
+    """Writes spec, tables as Parquet, CSV and JSON, all revisions, and the images; no name of a person.
+
+    Of a closed study also what its plan drew from, and the head of the chain as it was signed. All of it is signed.
+    """
+    tables = read_tables(store.database, study)
     out.mkdir(parents=True, exist_ok=True)
     (out / "spec.json").write_text(study.spec.to_json(), encoding="utf-8")
     lines = (json.dumps(revision, sort_keys=True) + "\n" for revision in tables.revisions)
@@ -29,10 +33,16 @@ def export_study(database: Database, library: Library, study: StudyInfo, out: Pa
     (out / "images").mkdir(exist_ok=True)
     images = {image_name(s.sha256): s.sha256 for s in study.spec.images}
     for name, sha256 in images.items():
-        shutil.copyfile(library.path(sha256), out / name)
+        shutil.copyfile(store.library.path(sha256), out / name)
     written = [f"{name}.{suffix}" for name in ("votes", "raters") for suffix in ("parquet", "csv", "json")]
     (out / MANIFEST).unlink(missing_ok=True)
-    add_to_manifest(out, ["spec.json", "revisions.jsonl", *written, *images])
+    known = {PLAN: plan_of(store.database, study), HEAD: head_of(store.database, study)}
+    for name, content in known.items():
+        (out / name).unlink(missing_ok=True)
+        if content:
+            (out / name).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    closing = [name for name, content in known.items() if content]
+    add_to_manifest(out, ["spec.json", "revisions.jsonl", *written, *closing, *images], store.key)
     return tables
 
 

@@ -22,12 +22,14 @@ from plotly.offline import get_plotlyjs
 from study.errors import StudyError
 from study.protocol.spec import StudySpec
 from study.reporting import figures, words
+from study.reporting.export import HEAD
 from study.reporting.manifest import add_to_manifest, manifest_hash
 from study.stats import Results, plain, results
 from study.stats.answers import comparisons, own_ms
+from study.store.signing import Key
 
 SHOWN = 3  # pairs of pictures in each group
-FIGURES = 2  # of the way in which they are computed: another version's results.json cannot be compared
+FIGURES = 3  # of the way in which they are computed: another version's results.json cannot be compared
 EDGE = 320  # pixels of a picture in the report, at most
 
 
@@ -50,6 +52,7 @@ class Export:
     spec: StudySpec
     votes: pd.DataFrame
     raters: pd.DataFrame
+    closed: bool
 
 
 @dataclass(frozen=True)
@@ -69,31 +72,30 @@ class Pictures:
 
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Report, prog="python -m study report", args=arguments)
-    folder = Path(options.name)
+    folder, key = Path(options.name), None
     if not (folder / "spec.json").is_file():
-        folder = _export(options)
-    print(build(folder, options.out))
+        folder, key = _export(options)
+    print(build(folder, options.out, key))
     print(f"Manifest: {manifest_hash(options.out)}")
 
 
-def _export(options: Report) -> Path:
+def _export(options: Report) -> tuple[Path, Key]:
     from study.reporting.export import export_study
     from study.store.store import Store
     from study.store.studies import find_study
 
     store = Store.open()
     study = find_study(store.database, options.name, options.version)
-    export_study(store.database, store.library, study, options.out)
-    return options.out
+    export_study(store, study, options.out)
+    return options.out, store.key
 
 
 def read(folder: Path) -> Export:
     """Raises StudyError where the folder is no export."""
     try:
         spec = StudySpec.from_json((folder / "spec.json").read_text("utf-8"))
-        return Export(
-            folder, spec, pd.read_parquet(folder / "votes.parquet"), pd.read_parquet(folder / "raters.parquet")
-        )
+        votes, raters = (pd.read_parquet(folder / f"{name}.parquet") for name in ("votes", "raters"))
+        return Export(folder, spec, votes, raters, (folder / HEAD).is_file())
     except (OSError, ValueError) as error:
         raise StudyError(f"{folder} is no complete export ({error}): make one with `python -m study export`.") from None
 
@@ -101,7 +103,11 @@ def read(folder: Path) -> Export:
 def recompute(folder: Path) -> dict[str, Any]:
     """Every figure of the report, from the export alone: what results.json has to say."""
     export = read(folder)
-    return _record(export, results(export.votes, export.raters, export.spec))
+    return _record(export, _results(export))
+
+
+def _results(export: Export) -> Results:
+    return results(export.votes, export.raters, export.spec, closed=export.closed)
 
 
 def differences(folder: Path, written: Path) -> list[str]:
@@ -129,20 +135,23 @@ def _differences(expected: Any, found: Any, where: str):
         yield f"{where} is {found!r}, the export gives {expected!r}."
 
 
-def build(folder: Path, out: Path) -> Path:
+def build(folder: Path, out: Path, key: Key | None = None) -> Path:
     """Write report.html and results.json.
+
+    Args:
+        key: signs the manifest anew.
 
     Returns:
         The page.
     """
     export = read(folder)
-    found = results(export.votes, export.raters, export.spec)
+    found = _results(export)
     record = _record(export, found)
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     page = out / "report.html"
     page.write_text(_page(export, found), "utf-8")
-    add_to_manifest(out, [page.name, "results.json"])
+    add_to_manifest(out, [page.name, "results.json"], key)
     return page
 
 

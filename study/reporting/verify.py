@@ -10,10 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from study.protocol.spec import DEGRADED, MODES, StudySpec
+from study.protocol.parts import DEGRADED, MODES
+from study.protocol.spec import StudySpec
 from study.protocol.times import own_times
+from study.reporting.closing import head_of, head_problems, plan_problems, signature_problems, state_problems
 from study.reporting.export import read_export
-from study.reporting.manifest import manifest_hash, manifest_problems
+from study.reporting.manifest import manifest_hash, manifest_problems, signer
 from study.store.chain import chain_hash
 from study.store.frames import Tables, image_name
 
@@ -27,19 +29,26 @@ class Verification:
     images: int
     head: str  # hash of the last vote
     manifest: str  # its hash; "" where there is none
+    key: str  # the public key of whoever signed the manifest; "" where nobody did
+    closing: str  # how far the end of the chain is sure
     problems: tuple[str, ...]
 
 
-def verify_export(folder: Path, manifest: str = "", receipt: tuple[int, str] | None = None) -> Verification:
+def verify_export(
+    folder: Path, manifest: str = "", receipt: tuple[int, str] | None = None, key: str = ""
+) -> Verification:
     """Recomputes every hash from the export alone, and the votes from their revisions.
 
     Args:
         manifest: its hash, as it was printed when the folder was written.
         receipt: number and hash of a vote, as a rater kept them.
+        key: the public key that must have signed the manifest, and the head of a closed study.
     """
     tables = read_export(folder)
     problems = [*manifest_problems(folder), *_chain_problems(tables), *_vote_problems(tables)]
     problems += [*_rater_problems(tables), *_position_problems(tables), *_copy_problems(folder, tables)]
+    problems += [*state_problems(tables), *plan_problems(folder, tables)]
+    problems += [*signature_problems(folder, key), *head_problems(folder, tables, key)]
     found = manifest_hash(folder)
     if manifest and manifest != found:
         problems.append(f"The manifest's hash is {found or 'none'}, not {manifest}: these are not the files of then.")
@@ -53,7 +62,9 @@ def verify_export(folder: Path, manifest: str = "", receipt: tuple[int, str] | N
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
             problems.append(f"The image {image_name(sha256)} is missing or changed.")
     head = tables.revisions[-1]["hash"] if tables.revisions else ""
-    return Verification(len(tables.revisions), len(tables.votes), len(hashes), head, found, tuple(problems))
+    by, closing = ("", "") if problems else (signer(folder), head_of(folder, tables))
+    counts = (len(tables.revisions), len(tables.votes), len(hashes))
+    return Verification(*counts, head, found, by, closing, tuple(problems))
 
 
 def _has(tables: Tables, number: int, hash: str) -> bool:
@@ -91,10 +102,12 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
             image_name(r["left"]),
             image_name(r["right"]),
             r["time"],
+            *((r["mode"],) if tables.spec.commitment else ()),
         )
         for key, r in latest.items()
     }
     columns = ["rater", "pair", "kind", "answer", "response_ms", "image_left", "image_right", "time"]
+    columns += ["mode"] if tables.spec.commitment else []
     arms = {(s.prompt, s.arm, image_name(s.sha256)) for s in tables.spec.images}
     pairs = {(r["rater"], r["assignment"]): r["pair"] for r in votes}
     categories = {prompt.text: prompt.category for prompt in tables.spec.prompts}
@@ -122,7 +135,7 @@ def _withdrawn(tables: Tables) -> dict[str, str]:
 
 def _rater_problems(tables: Tables) -> Iterable[str]:
     """Everybody of the chain is there, in one mode; whose answers count no more is as the chain says."""
-    missing = {r["rater"] for r in tables.revisions} - set(tables.raters["rater"])
+    missing = {r["rater"] for r in tables.revisions if r["rater"]} - set(tables.raters["rater"])
     if missing:
         yield f"The table of raters lacks {len(missing)} who answered: {', '.join(sorted(missing))}."
     modes = dict(zip(tables.raters["rater"], tables.raters["mode"], strict=True))
@@ -137,7 +150,9 @@ def _rater_problems(tables: Tables) -> Iterable[str]:
 
 
 def _position_problems(tables: Tables) -> Iterable[str]:
-    """Raters answer in the order of their positions, but for a last answer that was changed."""
+    """As the chain has them, where it does. Raters answer in their order, but for a last answer that was changed."""
+    if tables.spec.commitment:
+        yield from _moved(tables)
     first = {}
     for r in tables.revisions:
         if "answer" in r:
@@ -146,6 +161,20 @@ def _position_problems(tables: Tables) -> Iterable[str]:
     for rater, answers in rows.groupby("rater"):
         if not answers.sort_values(["number"])["position"].is_monotonic_increasing:
             yield f"The positions of rater {rater} do not follow the order of the answers."
+
+
+def _moved(tables: Tables) -> Iterable[str]:
+    """Asked one by one, each question has the positions of a pass of its own, all of a rater's passes as long."""
+    chained = {(r["assignment"], r["question"]): r["position"] for r in tables.revisions if "answer" in r}
+    passes = {question.key: number for number, question in enumerate(tables.spec.questions)}
+    lengths: dict[str, set[float]] = {}
+    for row in tables.votes.to_dict("records"):
+        past = row["position"] - chained.get((row["assignment"], row["question"]), -1)
+        number = passes[row["question"]] if row["mode"] == "separate" else 0
+        if number:
+            lengths.setdefault(row["rater"], set()).add(past / number)
+        if past < 0 or (past and not number) or len(lengths.get(row["rater"], ())) > 1:
+            yield f"The answer to {row['question']!r} of assignment {row['assignment']} stood at another position."
 
 
 def _key(votes: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

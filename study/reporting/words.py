@@ -77,10 +77,11 @@ def verdicts(spec: StudySpec, found: Results) -> dict[str, Verdict]:
     if found.reached.over and spec.stopping.rule == "quota":
         return {key: verdict(question) for key, question in found.kept.questions.items()}
     if len(spec.arms) > 2:
-        nothing = Verdict("Not over yet", "With more than two arms nothing can be said before the end.", "")
+        head = "Closed early" if found.reached.early else "Not over yet"
+        nothing = Verdict(head, "With more than two arms nothing can be said before the end.", "")
         return dict.fromkeys(found.kept.questions, nothing)
     said = {key: at_any_time(found.evidence[key], spec.arms, spec.stopping.alpha) for key in found.kept.questions}
-    if found.reached.over:
+    if found.reached.over or found.reached.early:
         return said
     return {key: replace(one, headline="Not over yet", sure="") for key, one in said.items()}
 
@@ -89,9 +90,14 @@ def interim(reached: Reached) -> str:
     """For the top of a report; "" when the study is over."""
     if reached.over:
         return ""
+    if reached.early:
+        return (
+            f"Closed early, when {reached.complete} of {counted(reached.pairs, 'pair')} had all their raters. What the "
+            "verdict says holds however often one looked before closing; intervals and p-values below do not."
+        )
     return (
-        f"{reached.complete} of {counted(reached.pairs, 'pair')} have all their raters. There is no verdict before the "
-        "end: intervals and p-values below hold for one look, and who looks again and again finds winners too often."
+        f"Interim: {reached.complete} of {counted(reached.pairs, 'pair')} have all their raters. There is no verdict "
+        "before the end: intervals and p-values below hold for one look, and who looks often finds winners too often."
     )
 
 
@@ -186,7 +192,7 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
         f"of one prompt at a time, at most {spec.pairs_per_rater} comparisons each, and answered "
         f"{counted(len(spec.questions), 'question')} with left, tie or right, asked {mode}. "
         f"Arms were not named. Sides were balanced within raters and between pairs of raters; pairs, sides and order "
-        f"come from a seeded plan fixed in advance (seed {spec.seed}; specification {spec.hash[:16]})."
+        f"come from a plan fixed in advance ({_drawn(spec)}; specification {spec.hash[:16]})."
     )
     if checks := _checks(found.shown):
         design += (
@@ -200,6 +206,11 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
         else f"{len(flow.raters)} raters gave {flow.answers} answers; nobody was left out."
     )
     return [design, exclusions, _inference(arms), _sources()]
+
+
+def _drawn(spec: StudySpec) -> str:
+    secret = f" and a secret of the hash {spec.commitment[:16]}, published at the end" if spec.commitment else ""
+    return f"drawn from seed {spec.seed}{secret}"
 
 
 def _checks(shown: Mapping[str, int]) -> str:

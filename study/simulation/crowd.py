@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
-from study.protocol.spec import DEGRADED, GOLDEN
+from study.protocol.parts import DEGRADED, GOLDEN
 
 SYMBOLS = np.array(["left", "tie", "right"])
 WEAK = -8.0  # log strength of a degraded copy in a gold pair: nobody who looks takes it for the picture

@@ -19,7 +19,8 @@ from scipy.optimize import brentq
 
 from study.errors import StudyError
 from study.protocol.balanced import plan, rater_mode
-from study.protocol.spec import Placebos, Prompt, Question, Stimulus, StudySpec
+from study.protocol.parts import Placebos, Prompt, Question, Stimulus
+from study.protocol.spec import StudySpec
 from study.simulation.crowd import World, answer, truth
 from study.stats.answers import comparisons
 from study.stats.davidson import ranking

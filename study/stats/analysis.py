@@ -75,6 +75,13 @@ class Reached:
     """Of them, answered on every question by as many raters as planned."""
     decided: bool
     """Its rule was to stop on the evidence, and the evidence is in."""
+    closed: bool
+    """Nobody new takes part."""
+
+    @property
+    def early(self) -> bool:
+        """Ended by hand before its plan was full: what holds for one planned look does not hold here."""
+        return self.closed and not self.over
 
     @property
     def over(self) -> bool:
@@ -96,7 +103,9 @@ class Results:
     reached: Reached
 
 
-def results(answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resamples: int = RESAMPLES) -> Results:
+def results(
+    answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resamples: int = RESAMPLES, closed: bool = False
+) -> Results:
     """Every figure of a study. The same tables and spec give the same figures, to the last digit.
 
     Args:
@@ -104,6 +113,7 @@ def results(answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resamp
         raters: `rater` and `status`.
         spec: as it was frozen.
         resamples: of the bootstrap that checks the intervals.
+        closed: nobody new takes part.
 
     Raises:
         StudyError: an unknown label, an arm or question that the spec does not have, no answers at all.
@@ -119,17 +129,16 @@ def results(answers: pd.DataFrame, raters: pd.DataFrame, spec: StudySpec, resamp
     if len(spec.arms) == 2:
         live = {q.key: evidence(comparisons(kept, q.key), *spec.arms, done) for q in spec.questions}
     shown = answers.drop_duplicates("assignment")["kind"].value_counts().to_dict()
-    return Results(
-        flow, shown, analyse(kept, spec, resamples), analyse(answers, spec, 0), live, _reached(kept, spec, live)
-    )
+    reached = _reached(kept, spec, live, closed)
+    return Results(flow, shown, analyse(kept, spec, resamples), analyse(answers, spec, 0), live, reached)
 
 
-def _reached(kept: pd.DataFrame, spec: StudySpec, live: Mapping[str, Evidence]) -> Reached:
+def _reached(kept: pd.DataFrame, spec: StudySpec, live: Mapping[str, Evidence], closed: bool) -> Reached:
     answered = kept[kept["kind"] == "comparison"].groupby(["pair", "rater"])["question"].nunique()
     raters = (answered == len(spec.questions)).groupby("pair").sum()
     rule = spec.stopping
     decided = rule.rule == "e-value" and live[rule.question or spec.questions[0].key].highest >= 1 / rule.alpha
-    return Reached(len(planned(spec)), int((raters >= spec.raters_per_pair).sum()), decided)
+    return Reached(len(planned(spec)), int((raters >= spec.raters_per_pair).sum()), decided, closed)
 
 
 def _check(answers: pd.DataFrame, spec: StudySpec) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from study.protocol.spec import Exclusions
+from study.protocol.parts import Exclusions
 from study.stats.answers import own_ms
 from study.stats.attention import attention
 

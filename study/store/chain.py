@@ -1,14 +1,16 @@
-"""A study's chain of votes and withdrawals: each hash covers the entry and the hash of the one before."""
+"""A study's chain of votes, withdrawals and other entries: each hash covers an entry and the hash before it."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from study.store.tables import StoredAssignment, StoredPair, StoredStimulus, Vote, Withdrawal
+from study.protocol.spec import StudySpec
+from study.store.tables import Entry, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote, Withdrawal
 
 
 def chain_hash(payload: Mapping[str, Any]) -> str:
@@ -22,10 +24,43 @@ def tail(session: Session, study: int) -> tuple[int, str]:
         session.execute(
             select(kind.number, kind.hash).where(kind.study_id == study).order_by(kind.number.desc()).limit(1)
         )
-        for kind in (Vote, Withdrawal)
+        for kind in (Vote, Withdrawal, Entry)
     ]
     number, hash = max((tuple(row) for end in ends if (row := end.first())), default=(0, ""))
     return number, hash
+
+
+def add_entry(
+    session: Session, study: int, spec_hash: str, kind: str, rater: str | None, time: datetime, detail: str = ""
+) -> Entry:
+    """At the end of the chain, whose study the session has locked."""
+    number, previous = tail(session, study)
+    entry = Entry(
+        study_id=study,
+        number=number + 1,
+        kind=kind,
+        rater_id=rater,
+        detail=detail,
+        time=time,
+        previous=previous,
+        signature="",
+    )
+    entry.hash = chain_hash(payload_of_entry(entry, spec_hash))
+    session.add(entry)
+    session.flush()
+    return entry
+
+
+def payload_of_entry(entry: Entry, spec_hash: str) -> dict[str, Any]:
+    return {
+        "spec": spec_hash,
+        "number": entry.number,
+        "entry": entry.kind,
+        "rater": entry.rater_id or "",
+        "detail": entry.detail,
+        "time": entry.time.isoformat(timespec="microseconds"),
+        "previous": entry.previous,
+    }
 
 
 def payload_of_withdrawal(entry: Withdrawal, spec_hash: str) -> dict[str, Any]:
@@ -65,15 +100,26 @@ def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str
 def _shown():
     left, right = aliased(StoredStimulus), aliased(StoredStimulus)
     return (
-        select(StoredAssignment.id, StoredPair.key, StoredAssignment.kind, left.sha256, right.sha256)
+        select(
+            StoredAssignment.id,
+            StoredPair.key,
+            StoredAssignment.kind,
+            left.sha256,
+            right.sha256,
+            StoredAssignment.position,
+            Rater.mode,
+        )
+        .join(Rater, Rater.id == StoredAssignment.rater_id)
         .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
         .join(left, left.id == StoredAssignment.left_id)
         .join(right, right.id == StoredAssignment.right_id)
     )
 
 
-SHOWN = _shown()  # assignments with what they showed: id, pair, kind, and the hashes of both images
+SHOWN = _shown()  # assignments with what they showed: id, pair, kind, hashes of both images, position, mode
 
 
-def shown_of(row: Sequence[Any]) -> dict[str, str]:
-    return dict(zip(("pair", "kind", "left", "right"), row[1:], strict=True))
+def shown_of(row: Sequence[Any], spec: StudySpec) -> dict[str, Any]:
+    """What a vote's hash covers of it: position and mode, too, since there are commitments."""
+    names = ("pair", "kind", "left", "right", *(("position", "mode") if spec.commitment else ()))
+    return dict(zip(names, row[1:], strict=False))

@@ -1,5 +1,6 @@
 """A study's data as tables, with the columns that `study.protocol.columns` names."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +13,10 @@ from sqlalchemy.orm import Session, aliased
 from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
 from study.protocol.spec import StudySpec
 from study.protocol.times import own_times
-from study.store.chain import SHOWN, payload_of, payload_of_withdrawal, shown_of
+from study.store.chain import SHOWN, payload_of, payload_of_entry, payload_of_withdrawal, shown_of
 from study.store.database import Database
 from study.store.studies import StudyInfo
-from study.store.tables import Arm, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote, Withdrawal
+from study.store.tables import Arm, Entry, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote, Withdrawal
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,38 @@ def read_votes(database: Database, study: StudyInfo, rater: str) -> pd.DataFrame
         return _votes(_vote_rows(session, study, rater))
 
 
+def plan_of(database: Database, study: StudyInfo) -> dict[str, Any]:
+    """What each rater's pairs were drawn from, of a study that is closed; nothing before, nor without a commitment.
+
+    For each rater the place in the plan; who had none was given `pairs`, and draws by their number.
+    """
+    if not study.closed or not study.spec.commitment:
+        return {}
+    of_study = select(Rater).where(Rater.study_id == study.id, Rater.dealt.is_not(None)).order_by(Rater.number)
+    compared = (
+        select(StoredPair.key)
+        .join(StoredAssignment, StoredAssignment.pair_id == StoredPair.id)
+        .where(StoredAssignment.kind == "comparison")
+        .order_by(StoredPair.key)
+    )
+    with database.read() as session:
+        raters: dict[str, dict[str, Any]] = {
+            r.id: {"number": r.number, "seat": r.seat, "pairs": None} for r in session.scalars(of_study)
+        }
+        for id, rater in raters.items():
+            if rater["seat"] is None:
+                rater["pairs"] = list(session.scalars(compared.where(StoredAssignment.rater_id == id)))
+    return {"secret": study.plan_secret, "raters": raters}
+
+
+def head_of(database: Database, study: StudyInfo) -> dict[str, Any]:
+    """The end of the chain as it was signed when the study was closed last; nothing before."""
+    closed = select(Entry.signature).where(Entry.study_id == study.id, Entry.kind == "closed")
+    with database.read() as session:
+        signature = session.scalars(closed.order_by(Entry.number.desc()).limit(1)).first()
+    return json.loads(signature) if signature else {}
+
+
 def image_name(sha256: str) -> str:
     return f"images/{sha256}.png"
 
@@ -68,13 +101,15 @@ def _revisions(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
     """The whole chain, in its order."""
     withdrawn = session.scalars(select(Withdrawal).where(Withdrawal.study_id == study.id))
     entries = [payload_of_withdrawal(entry, study.spec.hash) | {"hash": entry.hash} for entry in withdrawn]
+    others = session.scalars(select(Entry).where(Entry.study_id == study.id))
+    entries += [payload_of_entry(entry, study.spec.hash) | {"hash": entry.hash} for entry in others]
     return sorted([*_given(session, study), *entries], key=lambda entry: entry["number"])
 
 
 def _given(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
     votes = session.scalars(select(Vote).where(Vote.study_id == study.id).order_by(Vote.number)).all()
     of_study = SHOWN.where(StoredPair.study_id == study.id)
-    shown = {row[0]: shown_of(row) for row in session.execute(of_study)}
+    shown = {row[0]: shown_of(row, study.spec) for row in session.execute(of_study)}
     for vote in votes:
         yield payload_of(vote, shown[vote.assignment_id], study.spec.hash) | {"hash": vote.hash}
 

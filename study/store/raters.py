@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from study.errors import StudyError
 from study.protocol.balanced import Assignment, comparisons, plan, rater_count, rater_mode
-from study.protocol.spec import Stimulus
+from study.protocol.parts import Stimulus
 from study.store.database import Database
 from study.store.studies import StudyInfo, answered_comparisons, has_voted, info, now, patience
 from study.store.tables import Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
@@ -121,7 +121,7 @@ def enrol(database: Database, study: StudyInfo, person: Person, browser: str = "
             number=number,
             person=f"{person.channel}:{person.id}",
             channel=person.channel,
-            mode=rater_mode(study.spec, number),
+            mode=rater_mode(study.spec, number, study.plan_secret),
             status="active",
             browser=browser,
             excluded="",
@@ -234,10 +234,10 @@ def _missing(session: Session, study: StudyInfo) -> dict[str, int]:
 def _handed_out(session: Session, study: StudyInfo, rater: Rater) -> tuple[Assignment, ...]:
     """The block of the rater's seat; after the last block, what others left."""
     if rater.seat is not None:
-        return plan(study.spec, rater.seat)
+        return plan(study.spec, rater.seat, secret=study.plan_secret)
     missing = _missing(session, study) or {pair.id: 0 for pair in comparisons(study.spec)}
     wanted = sorted(missing, key=lambda id: -missing[id])
-    return plan(study.spec, rater.number, wanted[: study.spec.pairs_per_rater])
+    return plan(study.spec, rater.number, wanted[: study.spec.pairs_per_rater], study.plan_secret)
 
 
 def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence[Assignment]) -> None:

@@ -10,6 +10,7 @@ from platformdirs import user_data_path
 
 from study.images.library import Library
 from study.store.database import Database, open_database
+from study.store.signing import Key
 
 APP = "e2ed2-studio"
 FORMER = Path("study-data")
@@ -28,13 +29,14 @@ def data_folder() -> Path:
 
 @dataclass(frozen=True)
 class Store:
-    """The votes and the images of all studies."""
+    """The votes and the images of all studies, and the key that signs for them."""
 
     database: Database
     library: Library
+    key: Key
 
     @classmethod
     def open(cls, folder: Path | None = None, url: str = "") -> Self:
         """`folder`, or `data_folder()`; `url`, or $DATABASE_URL, or a SQLite file in the folder."""
         folder = folder or data_folder()
-        return cls(open_database(folder, url), Library(folder))
+        return cls(open_database(folder, url), Library(folder), Key(folder / "signing-key"))

@@ -10,15 +10,18 @@ from functools import lru_cache
 from statistics import median
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from study.errors import StudyError
-from study.protocol.balanced import comparisons, rater_count
+from study.protocol.balanced import commitment, comparisons, rater_count
 from study.protocol.spec import OPERATIONS, StudySpec
+from study.store.chain import add_entry, tail
 from study.store.database import Database
-from study.store.tables import Arm, Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
+from study.store.signing import Key
+from study.store.store import Store
+from study.store.tables import Arm, Entry, Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
 
 STATES = ("active", "silent", "finished", "dropped", "excluded")
 A_SCREEN = timedelta(seconds=20)  # for one screen, until sessions have been seen
@@ -36,6 +39,7 @@ class StudyInfo:
     spec: StudySpec
     token: str  # names the study in links
     secret: str  # signs its personal links
+    plan_secret: str  # what its plan draws from
     reason: str  # of the amendment
     closed: bool
 
@@ -56,7 +60,7 @@ def now() -> datetime:
 
 
 def create_study(database: Database, spec: StudySpec) -> StudyInfo:
-    """Raises StudyError where the name is taken."""
+    """With a secret for its plan, to which the stored spec commits. Raises StudyError where the name is taken."""
     try:
         with database.write() as session:
             return _insert(session, spec, 1, "")
@@ -64,7 +68,7 @@ def create_study(database: Database, spec: StudySpec) -> StudyInfo:
         raise StudyError(f"There is a study {spec.name!r} already: choose another name, or amend it.") from None
 
 
-def amend_study(database: Database, name: str, reason: str, **changes: Any) -> StudyInfo:
+def amend_study(store: Store, name: str, reason: str, **changes: Any) -> StudyInfo:
     """A new version; the old one takes nobody new. Its raters may finish.
 
     Raises:
@@ -72,13 +76,14 @@ def amend_study(database: Database, name: str, reason: str, **changes: Any) -> S
     """
     if not reason.strip():
         raise StudyError("An amendment needs a reason: it is recorded with the new version.")
-    with database.write() as session:
+    with store.database.write() as session:
         row = session.scalars(newest(name).with_for_update()).first()
         old = info(row, name)
         spec = replace(old.spec, **changes)
         if spec == old.spec:
             raise StudyError("The amendment changes nothing.")
-        session.execute(update(Study).where(Study.id == old.id).values(closed=now()))
+        if not old.closed:
+            close_within(session, old, "amended", store.key)
         return _insert(session, spec, old.version + 1, reason.strip())
 
 
@@ -100,12 +105,33 @@ def adjust_study(database: Database, name: str, **changes: Any) -> StudyInfo:
         return info(row, name)
 
 
-def close_study(database: Database, name: str) -> None:
-    """Nobody new takes part; who has begun may finish."""
-    study = find_study(database, name)
-    with database.write() as session:
-        session.execute(update(Study).where(Study.id == study.id, Study.closed.is_(None)).values(closed=now()))
-        session.add(Event(study_id=study.id, rater_id=None, name="closed", detail="", time=now()))
+def close_study(store: Store, name: str) -> str:
+    """Nobody new takes part; who has begun may finish. The head of the chain is signed.
+
+    Closing again signs what came since.
+
+    Returns:
+        The public key.
+    """
+    study = find_study(store.database, name)
+    with store.database.write() as session:
+        close_within(session, study, "by hand", store.key)
+    return store.key.public
+
+
+def close_within(session: Session, study: StudyInfo, why: str, key: Key) -> None:
+    """Closes, and signs the chain up to here."""
+    row = session.scalars(select(Study).where(Study.id == study.id).with_for_update()).one()
+    moment = now()
+    row.closed = row.closed or moment
+    last = session.scalars(
+        select(Entry).where(Entry.study_id == study.id).order_by(Entry.number.desc()).limit(1)
+    ).first()
+    if last and last.kind == "closed" and last.number == tail(session, study.id)[0]:
+        return
+    entry = add_entry(session, study.id, study.spec.hash, "closed", None, moment, why)
+    head = {"study": study.name, "version": study.version, "spec": study.spec.hash, "number": entry.number}
+    entry.signature = json.dumps(key.sign(head | {"hash": entry.hash}), sort_keys=True)
 
 
 def find_study(database: Database, name: str, version: int | None = None) -> StudyInfo:
@@ -201,6 +227,7 @@ def info(row: Study | None, name: str) -> StudyInfo:
         _spec(row.spec, row.operations),
         row.token,
         row.secret,
+        row.plan_secret,
         row.reason,
         row.closed is not None,
     )
@@ -213,6 +240,8 @@ def _spec(text: str, operations: str) -> StudySpec:
 
 
 def _insert(session: Session, spec: StudySpec, version: int, reason: str) -> StudyInfo:
+    plan_secret = secrets.token_hex(32)
+    spec = replace(spec, commitment=commitment(plan_secret))
     row = Study(
         name=spec.name,
         kind=spec.kind,
@@ -223,6 +252,7 @@ def _insert(session: Session, spec: StudySpec, version: int, reason: str) -> Stu
         reason=reason,
         token=secrets.token_urlsafe(12),
         secret=secrets.token_urlsafe(32),
+        plan_secret=plan_secret,
         created=now(),
         closed=None,
     )

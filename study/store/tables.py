@@ -16,9 +16,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from study.protocol.spec import ANSWERS, KINDS, MODES
+from study.protocol.parts import ANSWERS, KINDS, MODES
 
 STATUSES = ("active", "finished", "abandoned")
+ENTRIES = ("finished", "closed")
 CLOCKS = ("client", "server")  # who measured a response: the page's script, or the server where there was none
 
 
@@ -69,6 +70,7 @@ class Study(Base):
     reason: Mapped[str]  # why this version exists; "" for the first
     token: Mapped[str] = mapped_column(unique=True)  # names the study in links
     secret: Mapped[str]  # signs its personal links
+    plan_secret: Mapped[str]  # what the plan draws from besides the seed; "" where the spec has no commitment
     created: Mapped[datetime]
     closed: Mapped[datetime | None]  # since then nobody new takes part
 
@@ -218,6 +220,24 @@ class Withdrawal(Base):
     time: Mapped[datetime]
     previous: Mapped[str]
     hash: Mapped[str]
+
+
+class Entry(Base):
+    """What else belongs to the study's chain: that a rater has finished, that the study was closed."""
+
+    __tablename__ = "entry"
+    __table_args__ = (UniqueConstraint("study_id", "number"), one_of("kind", ENTRIES))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    number: Mapped[int]  # in the study's chain, which votes, withdrawals and entries share
+    kind: Mapped[str]
+    rater_id: Mapped[str | None] = mapped_column(ForeignKey("rater.id"))  # who finished
+    detail: Mapped[str]  # why it was closed: "by hand", "amended", or the evidence that decided it
+    time: Mapped[datetime]
+    previous: Mapped[str]
+    hash: Mapped[str]
+    signature: Mapped[str]  # of whoever closed the study, over number and hash: JSON; "" of other entries
 
 
 class Event(Base):

@@ -15,7 +15,8 @@ from sqlalchemy.orm import aliased
 
 from study.errors import StudyError
 from study.images.library import encode
-from study.protocol.spec import DEFAULT_QUESTIONS, Exclusions, Placebos, Prompt, Stimulus, StudySpec
+from study.protocol.parts import DEFAULT_QUESTIONS, Exclusions, Placebos, Prompt, Stimulus
+from study.protocol.spec import StudySpec
 from study.store.database import Database
 from study.store.raters import Participation
 from study.store.store import Store

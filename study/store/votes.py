@@ -9,8 +9,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from study.errors import StudyError
-from study.protocol.spec import ANSWERS, Question
-from study.store.chain import SHOWN, chain_hash, payload_of, shown_of, tail
+from study.protocol.parts import ANSWERS, Question
+from study.store.chain import SHOWN, add_entry, chain_hash, payload_of, shown_of, tail
 from study.store.database import Database
 from study.store.raters import Participation
 from study.store.studies import now
@@ -109,11 +109,17 @@ def note(database: Database, rater: Participation, name: str, detail: str = "") 
 def finish(database: Database, rater: Participation) -> None:
     """For a rater who came back to find every open pair answered by others."""
     with database.write() as session:
-        session.execute(
-            update(Rater)
-            .where(Rater.id == rater.id, Rater.status != "finished")
-            .values(status="finished", finished=now())
-        )
+        session.scalars(select(Study.id).where(Study.id == rater.study.id).with_for_update()).one()
+        row = session.get_one(Rater, rater.id)
+        if row.status != "finished":
+            _finish(session, rater, row, now())
+
+
+def _finish(session: Session, rater: Participation, row: Rater, moment: datetime) -> None:
+    """Once: an entry of the chain says so, in studies that have such entries."""
+    row.status, row.finished = "finished", moment
+    if rater.study.spec.commitment:
+        add_entry(session, rater.study.id, rater.study.spec.hash, "finished", rater.id, moment)
 
 
 def last_receipt(database: Database, rater: Participation) -> Receipt:
@@ -188,7 +194,7 @@ def _append(
     if revisions:
         session.execute(update(Vote).where(*of_pair, Vote.is_current).values(is_current=False))
     number, previous = tail(session, rater.study.id)
-    shown = shown_of(session.execute(SHOWN.where(StoredAssignment.id == ballot.assignment)).one())
+    shown = shown_of(session.execute(SHOWN.where(StoredAssignment.id == ballot.assignment)).one(), rater.study.spec)
     for question in questions:
         number += 1
         vote = Vote(
@@ -222,5 +228,9 @@ def _mark(
     open_screens = [s for s in screens if s.step != answered.step and len(s.answers) < len(s.questions)]
     row = session.get_one(Rater, rater.id)
     row.last_seen = moment
-    if row.status != "finished":
-        row.status, row.finished = ("active", None) if open_screens else ("finished", moment)
+    if row.status == "finished":
+        return
+    if open_screens:
+        row.status = "active"
+    else:
+        _finish(session, rater, row, moment)

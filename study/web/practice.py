@@ -7,7 +7,7 @@ from functools import lru_cache
 from PIL import Image, ImageDraw, ImageFilter
 
 from study.images.library import encode
-from study.protocol.spec import Answer
+from study.protocol.parts import Answer
 
 SIZE = 256  # pixels
 

@@ -11,7 +11,7 @@ from itsdangerous import BadSignature, Signer
 from starlette.background import BackgroundTask
 
 from study.errors import StudyError
-from study.protocol.spec import ANSWERS
+from study.protocol.parts import ANSWERS
 from study.stopping import settle
 from study.store.raters import Participation, deal, entry_of, find_rater, personal_token, set_practised, welcome_back
 from study.store.store import Store
@@ -132,7 +132,7 @@ def _vote(request: Request, rater: Participation, store: Store, form: dict[str, 
     if (
         find_rater(store.database, personal_token(rater)).status == "finished"
     ):  # the rater does not wait for the statistics
-        response.background = BackgroundTask(settle, store.database, rater)
+        response.background = BackgroundTask(settle, store, rater)
     return response
 
 

@@ -15,7 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 from sqlalchemy import create_engine, text
 
 from study.images.importing import import_images, sources_from_folders
-from study.protocol.spec import Exclusions, Placebos, StudySpec
+from study.protocol.parts import Exclusions, Placebos
+from study.protocol.spec import StudySpec
 from study.store.store import Store
 from study.store.studies import StudyInfo, create_study
 
@@ -113,7 +114,7 @@ def store(request) -> Store:
     return request.getfixturevalue(f"{request.param}_store")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_study(folders) -> Callable[..., StudyInfo]:
     """Two arms of 8 prompts in any store; keywords are fields of the spec."""
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from study.protocol.spec import DEGRADED, Placebos, Prompt, Stimulus, StudySpec
+from study.protocol.parts import DEGRADED, Placebos, Prompt, Stimulus
+from study.protocol.spec import StudySpec
 from study.simulation.crowd import World, answer
 from study.simulation.power import design
 

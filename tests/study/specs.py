@@ -1,6 +1,7 @@
 """Small specs without images."""
 
-from study.protocol.spec import DEGRADED, Placebos, Prompt, Stimulus, StudySpec
+from study.protocol.parts import DEGRADED, Placebos, Prompt, Stimulus
+from study.protocol.spec import StudySpec
 
 
 def digest(*parts: object) -> str:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from study.errors import StudyError
 from study.protocol.balanced import comparisons, plan, rater_count, rater_mode
-from study.protocol.spec import Placebos, Question, StudySpec
+from study.protocol.parts import Placebos, Question
+from study.protocol.spec import StudySpec
 from tests.study.specs import make_spec
 
 specs = st.builds(
@@ -105,6 +106,18 @@ def test_the_same_seed_gives_the_same_plan(spec, index):
 
 def test_another_seed_gives_another_plan():
     assert plan(make_spec(seed=1), 0) != plan(make_spec(seed=2), 0)
+
+
+def test_the_spec_alone_does_not_tell_the_sides():
+    spec = make_spec(prompts=40)
+    sides = [
+        {a.pair: a.left.arm for a in of_kind(plan(spec, 0, secret=secret), "comparison")}
+        for secret in ("", "one", "two")
+    ]
+    assert sides[0] != sides[1] != sides[2] != sides[0]
+    assert plan(spec, 0, secret="one") == plan(spec, 0, secret="one")
+    modes = [[rater_mode(make_spec(mode="randomised"), i, secret) for i in range(40)] for secret in ("one", "two")]
+    assert modes[0] != modes[1]
 
 
 def test_two_rounds_mirror_each_other():

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from study.errors import StudyError
-from study.protocol.spec import Placebos
+from study.protocol.parts import Placebos
 from study.store.raters import people
 from study.store.store import Store
 from study.store.studies import progress

@@ -13,7 +13,8 @@ from study.errors import StudyError
 from study.images.importing import gold_from_manifest, import_images, sources_from_folders
 from study.protocol.balanced import plan
 from study.protocol.choices import parse_questions
-from study.protocol.spec import DEFAULT_QUESTIONS, DEGRADED, Exclusions, Placebos, Question, StudySpec
+from study.protocol.parts import DEFAULT_QUESTIONS, DEGRADED, Exclusions, Placebos, Question
+from study.protocol.spec import StudySpec
 from study.protocol.times import own_times
 from study.reporting.export import export_study
 from study.reporting.verify import verify_export
@@ -116,7 +117,7 @@ def test_each_question_has_its_own_right_answer_to_a_gold_pair(store, make_study
     asked = ["best:intact=Which is better?", "worst:spoilt=Which is worse?", "older:none=Which is older?"]
     study = make_study(store, questions=parse_questions(asked))
     vote_all(store, rater(store, study))
-    votes = export_study(store.database, store.library, study, tmp_path).votes
+    votes = export_study(store, study, tmp_path).votes
     gold = votes[votes["kind"] == "gold"]
     right = gold.groupby("question")["gold"].agg(list)
     intact = np.where(gold[gold["question"] == "best"]["right"] == DEGRADED, "left", "right").tolist()
@@ -193,7 +194,7 @@ def test_own_gold_pairs_replace_the_spoilt_copies(store, folders, gold_file, tmp
     assert [s.file for s in study.spec.degraded] == ["bad.png", "poor.png"]
     assert StudySpec.from_json(study.spec.to_json()) == study.spec
     vote_all(store, rater(store, study))
-    votes = export_study(store.database, store.library, study, tmp_path / "out").votes
+    votes = export_study(store, study, tmp_path / "out").votes
     shown = votes[votes["kind"] == "gold"]
     assert {*shown["left"], *shown["right"]} == {"golden", "degraded"}
     assert set(shown["prompt"]) == {"a <picture> & number 1", "another"}

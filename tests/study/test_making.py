@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from study.errors import StudyError
-from study.protocol.spec import Placebos, Question, Stopping
+from study.protocol.parts import Placebos, Question, Stopping
 from study.stopping import e_value, stop_if_decided
 from study.store.creating import make_study, sources_in, unpack
 from study.store.store import Store
@@ -118,7 +118,7 @@ def test_a_study_stops_on_the_evidence_of_raters_who_finished(store, make_study)
         vote_all(store, rater(store, study, f"r{i}"), best, limit=7)  # one pair short: no evidence yet
         values.append(e_value(store.database, study))
         vote_all(store, rater(store, study, f"r{i}"), best)
-        if stop_if_decided(store.database, study):
+        if stop_if_decided(store, study):
             break
     assert 1 < i < 10
     assert values[0] == 1.0
@@ -126,15 +126,15 @@ def test_a_study_stops_on_the_evidence_of_raters_who_finished(store, make_study)
     assert find_study(store.database, study.name).closed
     with pytest.raises(match="closed"):
         rater(store, study, "late")
-    assert not stop_if_decided(store.database, find_study(store.database, study.name))
+    assert not stop_if_decided(store, find_study(store.database, study.name))
 
 
 def test_a_tie_everywhere_never_stops_and_a_quota_study_knows_no_evidence(store, make_study):
     study = decided_study(store, make_study)
     for i in range(12):
         vote_all(store, rater(store, study, f"r{i}"), lambda screen: "tie")
-    assert not stop_if_decided(store.database, study)
-    assert not stop_if_decided(store.database, replace(study, spec=replace(study.spec, stopping=Stopping())))
+    assert not stop_if_decided(store, study)
+    assert not stop_if_decided(store, replace(study, spec=replace(study.spec, stopping=Stopping())))
 
 
 def test_stopping_on_evidence_is_for_two_arms():

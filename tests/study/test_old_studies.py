@@ -7,7 +7,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
-from study.protocol.spec import Exclusions, Placebos, StudySpec
+from study.protocol.parts import Exclusions, Placebos
+from study.protocol.spec import StudySpec
 from study.store.store import Store
 from study.store.studies import find_study, list_studies
 from tests.study.specs import make_spec

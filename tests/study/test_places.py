@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
 from study.errors import StudyError
-from study.protocol.spec import Placebos
+from study.protocol.parts import Placebos
 from study.reporting.export import export_study
 from study.reporting.report import build
 from study.reporting.verify import verify_export
@@ -156,7 +156,7 @@ def dropped(store, make_study, tmp_path):
     drop(store.database, study, who.id, "asked to be left out")
     vote_all(store, rater(store, study, "b"))
     out = tmp_path / "out"
-    export_study(store.database, store.library, study, out)
+    export_study(store, study, out)
     build(out, out)
     return study, who, out
 
@@ -165,7 +165,7 @@ def test_withdrawn_answers_count_nowhere_but_stay_in_the_chain(store, dropped):
     study, who, out = dropped
     assert who.id not in set(pd.read_parquet(out / "votes.parquet")["rater"])
     chain = [json.loads(line) for line in (out / "revisions.jsonl").read_text().splitlines()]
-    assert sum(entry["rater"] == who.id for entry in chain) == 4 * 3 + 1
+    assert sum(entry["rater"] == who.id for entry in chain) == 4 * 3 + 1 + 1
     assert verify_export(out).problems == ()
     assert "asked to be left out" in (out / "report.html").read_text()
     assert json.loads((out / "results.json").read_text())["withdrawn"] == ["asked to be left out"]
@@ -207,7 +207,7 @@ def test_erasing_removes_the_person_and_keeps_the_chain(store, dropped, tmp_path
     assert "invite:gone" not in str(people(store.database, study))
     with store.database.read() as session:
         assert session.scalars(select(Event).where(Event.rater_id == who.id)).all() == []
-    export_study(store.database, store.library, study, tmp_path / "again")
+    export_study(store, study, tmp_path / "again")
     assert verify_export(tmp_path / "again").problems == ()
     with pytest.raises(StudyError, match="Say why"):
         drop(store.database, study, who.id, "  ")
@@ -219,7 +219,7 @@ def test_a_rater_whom_the_rules_leave_out_fills_no_quota(store, make_study):
     study = make_study(store, placebos=Placebos(0, 0, 0, 0.5), raters_per_pair=1)
     blind = rater(store, study, "blind")
     vote_all(store, blind, lambda screen: "tie")
-    settle(store.database, blind)
+    settle(store, blind)
     assert progress(store.database, study).raters["excluded"] == 1
     assert read_tables(store.database, study).votes["rater"].eq(blind.id).any()
     assert next_screen(store.database, rater(store, study, "next")) is not None

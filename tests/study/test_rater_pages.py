@@ -87,9 +87,10 @@ def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page,
     expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
     expect(page.locator(".code")).to_have_text(re.compile(r"^[A-Z0-9]{8}$"))
     visit.assert_clean()
-    revisions = read_tables(store.database, study).revisions
+    *revisions, finished = read_tables(store.database, study).revisions
     assert [r["answer"] for r in revisions[:7]] == ["left", "tie", "right", "right", "tie", "left", "tie"]
     assert len(revisions) == 22
+    assert finished["entry"] == "finished"
     assert {r["clock"] for r in revisions} == {"client"}
     assert {r["viewport"] for r in revisions} == {"1280x800@1"}
     assert all(r["decode_ms"] is not None for r in revisions)

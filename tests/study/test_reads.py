@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
 from study.errors import StudyError
-from study.protocol.spec import Placebos, Stopping
+from study.protocol.parts import Placebos, Stopping
 from study.store.raters import Participation, find_rater, invite, personal_token, set_practised
 from study.store.studies import close_study, find_study, now
 from study.store.tables import Base, Rater
@@ -77,7 +77,7 @@ def nothing_left(store, who):
 
 def closed(store, who):
     in_the_middle(store, who)
-    close_study(store.database, who.study.name)
+    close_study(store, who.study.name)
 
 
 def addresses(app, study, who: Participation, screen) -> list[str]:

@@ -9,9 +9,10 @@ import pytest
 from playwright.sync_api import expect
 
 from study.errors import StudyError
-from study.protocol.spec import Exclusions, Placebos, Stopping, StudySpec
+from study.protocol.parts import Exclusions, Placebos, Stopping
+from study.protocol.spec import StudySpec
 from study.reporting.report import build, differences, recompute
-from study.reporting.words import verdicts
+from study.reporting.words import interim, verdicts
 from study.simulation.crowd import World, truth
 from study.stats import results
 from study.stats.intervals import holm
@@ -127,6 +128,16 @@ def test_before_the_end_there_is_no_verdict(tmp_path, two):
     assert not re.search(r"ours is preferred|ery sure", page)
     assert "however often one looks" in page
     assert "Interim" not in (two / "report.html").read_text()
+
+
+def test_a_study_that_was_closed_early_says_what_holds_at_any_look():
+    spec, _ = spec_and_images(("ours", "theirs"), raters_per_pair=13)
+    votes = votes_of(spec, World({"ours": 3.0, "theirs": 0.0}), 24)
+    found = results(votes, raters_of(votes), spec, resamples=0, closed=True)
+    assert (found.reached.over, found.reached.early) == (False, True)
+    assert verdicts(spec, found)["overall"].headline == "ours is preferred"
+    assert {one.sure for one in verdicts(spec, found).values()} == {"at any look"}
+    assert interim(found.reached).startswith("Closed early, when 0 of 40 pairs")
 
 
 def test_a_study_that_stops_on_the_evidence_takes_its_verdict_from_it():

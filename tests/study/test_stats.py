@@ -17,7 +17,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.study_looks import alarms, outcomes
 from study.errors import StudyError
-from study.protocol.spec import Exclusions
+from study.protocol.parts import Exclusions
 from study.reporting.words import verdict
 from study.simulation.power import Simulate, design, planned
 from study.stats import checked, evidence, exclude, preference, ranking

@@ -1,17 +1,24 @@
-"""What `study verify` finds: any change of any file, and with what somebody kept, a chain that was made anew or cut."""
+"""What `study verify` finds: any change of any file, and with a signature or what somebody kept, a forged whole."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from study.reporting.export import export_study
-from study.reporting.manifest import MANIFEST, manifest_hash
+from study.errors import StudyError
+from study.protocol.balanced import commitment
+from study.protocol.parts import Exclusions
+from study.reporting.export import export_study, read_export
+from study.reporting.manifest import MANIFEST, add_to_manifest, manifest_hash, read_manifest
 from study.reporting.report import build
 from study.reporting.verify import verify_export
 from study.store.chain import chain_hash
+from study.store.signing import Key
+from study.store.store import Store
+from study.store.studies import close_study, find_study
 from study.store.votes import last_receipt
 from tests.study.forging import forge
 from tests.study.voting import rater, vote_all
@@ -19,17 +26,38 @@ from tests.study.voting import rater, vote_all
 RATERS = 3
 
 
-@pytest.fixture
-def report(sqlite_store, make_study, tmp_path) -> Path:
-    """A report with its export, of a few raters."""
-    study = make_study(sqlite_store, mode="randomised")
+@pytest.fixture(scope="module")
+def reports(make_study, tmp_path_factory) -> Path:
+    """Reports of one study with their exports, while it was open and when it was closed; and the public key."""
+    folder = tmp_path_factory.mktemp("reports")
+    store = Store.open(folder / "data", f"sqlite:///{folder}/study.db")
+    study = make_study(store, mode="randomised", exclusions=Exclusions.none())
     for i in range(RATERS):
-        vote_all(
-            sqlite_store, rater(sqlite_store, study, f"r{i}"), lambda screen: "right" if screen.step % 3 else "left"
-        )
-    export_study(sqlite_store.database, sqlite_store.library, study, tmp_path)
-    build(tmp_path, tmp_path)
-    return tmp_path
+        vote_all(store, rater(store, study, f"r{i}"), lambda screen: "right" if screen.step % 3 else "left")
+    vote_all(store, rater(store, study, "left over"), limit=2)  # the plan has no place for this one
+    for state in ("open", "closed"):
+        if state == "closed":
+            (folder / "key").write_text(close_study(store, study.name))
+        export_study(store, find_study(store.database, study.name), folder / state)
+        build(folder / state, folder / state, store.key)
+    store.database.engine.dispose()
+    return folder
+
+
+@pytest.fixture
+def report(reports, tmp_path) -> Path:
+    """Of the study that is still open."""
+    return shutil.copytree(reports / "open", tmp_path / "report")
+
+
+@pytest.fixture
+def closed(reports, tmp_path) -> Path:
+    return shutil.copytree(reports / "closed", tmp_path / "closed")
+
+
+@pytest.fixture
+def key(reports) -> str:
+    return (reports / "key").read_text()
 
 
 def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
@@ -48,6 +76,11 @@ def table(name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable
     return rewrite
 
 
+def alike(name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], None]:
+    """The table in all its forms, and the manifest anew."""
+    return lambda folder: forge(folder, **{name: change(pd.read_parquet(folder / f"{name}.parquet"))})
+
+
 def cut(folder: Path) -> None:
     """The last rater, gone from the chain, the votes and the raters."""
     votes, raters = (pd.read_parquet(folder / f"{name}.parquet") for name in ("votes", "raters"))
@@ -64,6 +97,8 @@ def anew(folder: Path) -> None:
     first = (votes["assignment"] == lines[0]["assignment"]) & (votes["question"] == lines[0]["question"])
     votes.loc[first, "answer"] = lines[0]["answer"] = "tie"
     for line in lines:
+        if "entry" in line and line["entry"] == "closed":
+            line["detail"] = "decided"
         payload = {name: value for name, value in line.items() if name != "hash"} | {"previous": previous}
         line |= payload | {"hash": (previous := chain_hash(payload))}
     (folder / "revisions.jsonl").write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
@@ -76,6 +111,7 @@ CHANGES = {
     "raters.csv": edit("raters.csv", "finished", "active"),
     "raters.json": edit("raters.json", "finished", "active"),
     "states of raters": table("raters", lambda raters: raters.assign(status="active")),
+    "times of raters": table("raters", lambda raters: raters.assign(finished=raters["started"])),
     "raters removed": table("raters", lambda raters: raters[1:]),
     "positions reversed": table("votes", lambda votes: votes.assign(position=99 - votes["position"])),
     "modes exchanged": table(
@@ -84,6 +120,18 @@ CHANGES = {
     "report.html": edit("report.html", "<h1>", "<h1>Ours is preferred: "),
     "results.json": edit("results.json", '"level": 0.95', '"level": 0.99'),
     "revisions": edit("revisions.jsonl", '"answer": "left"', '"answer": "right"'),
+}
+
+
+SAME_EVERYWHERE = {
+    "states of raters": alike("raters", lambda raters: raters.assign(status="active")),
+    "raters removed": alike("raters", lambda raters: raters[1:]),
+    "times of raters": alike("raters", lambda raters: raters.assign(finished=raters["started"])),
+    "positions reversed": alike("votes", lambda votes: votes.assign(position=99 - votes["position"])),
+    "positions exchanged": alike("votes", lambda votes: votes.assign(position=votes["position"][::-1].to_numpy())),
+    "modes exchanged": alike(
+        "votes", lambda votes: votes.assign(mode=votes["mode"].map({"joint": "separate", "separate": "joint"}))
+    ),
 }
 
 
@@ -136,11 +184,84 @@ def test_a_raters_last_page_shows_what_verify_takes(sqlite_store, make_study, tm
     who = rater(sqlite_store, study)
     vote_all(sqlite_store, who)
     receipt = last_receipt(sqlite_store.database, who)
-    export_study(sqlite_store.database, sqlite_store.library, study, tmp_path)
+    export_study(sqlite_store, study, tmp_path)
     assert verify_export(tmp_path, receipt=(receipt.number, receipt.hash)).problems == ()
 
 
 def test_an_export_without_a_manifest_is_read(report):
     (report / MANIFEST).unlink()
+    assert "signature.json is not a signature of this manifest" in verify_export(report).problems[0]
+    (report / "signature.json").unlink()
     found = verify_export(report)
     assert (found.problems, found.manifest) == ((), "")
+
+
+@pytest.mark.parametrize("change", SAME_EVERYWHERE.values(), ids=SAME_EVERYWHERE)
+def test_the_chain_has_states_positions_and_modes(report, change):
+    change(report)
+    assert verify_export(report).problems
+
+
+def test_a_closed_study_is_signed_and_its_secret_published(closed, key):
+    found = verify_export(closed, key=key)
+    assert found.problems == ()
+    assert found.key == key
+    assert found.closing == f"entry {found.revisions} of {found.revisions}, signed when the study was closed"
+    assert commitment(json.loads((closed / "plan.json").read_text())["secret"]) == read_export(closed).spec.commitment
+
+
+def test_before_that_nothing_tells_the_plan(report, closed):
+    secret = json.loads((closed / "plan.json").read_text())["secret"].encode()
+    assert not any(secret in file.read_bytes() for file in report.rglob("*") if file.is_file())
+    assert not (report / "plan.json").exists()
+    assert verify_export(report).closing.startswith("none")
+
+
+@pytest.mark.parametrize("change", [cut, anew])
+def test_the_signed_head_finds_a_chain_that_was_cut_or_made_anew(closed, change):
+    change(closed)
+    (found,) = [problem for problem in verify_export(closed).problems if "cut or made anew" in problem]
+    assert found
+
+
+@pytest.mark.parametrize("change", [*CHANGES.values(), *SAME_EVERYWHERE.values(), cut, anew])
+def test_whoever_has_no_key_cannot_sign_again(closed, key, change, tmp_path):
+    change(closed)
+    add_to_manifest(closed, read_manifest(closed), Key(tmp_path / "another"))
+    assert any(f"not by {key}" in problem for problem in verify_export(closed, key=key).problems)
+
+
+@pytest.mark.parametrize("name", ["head.json", "plan.json", "signature.json"])
+def test_what_closing_adds_is_missed(closed, key, name):
+    (closed / name).unlink()
+    manifest = {file: hash for file, hash in read_manifest(closed).items() if file != name}
+    (closed / MANIFEST).write_text(json.dumps(manifest))
+    assert verify_export(closed, key=key).problems
+
+
+def test_sides_that_the_plan_does_not_have_are_found(closed):
+    plan = json.loads((closed / "plan.json").read_text())
+    for one in plan["raters"].values():
+        one["seat"] = None if one["seat"] is None else one["seat"] + 1
+    (closed / "plan.json").write_text(json.dumps(plan))
+    forge(closed)
+    assert any("not shown what the plan has" in problem for problem in verify_export(closed).problems)
+
+
+def test_closing_again_signs_what_came_since(sqlite_store, make_study, tmp_path):
+    study = make_study(sqlite_store)
+    who = rater(sqlite_store, study)
+    vote_all(sqlite_store, who, limit=1)
+    close_study(sqlite_store, study.name)
+    vote_all(sqlite_store, who)
+    for number in (4, 4 + 18 + 2, 4 + 18 + 2):  # votes, closed, votes and finished, closed
+        export_study(sqlite_store, find_study(sqlite_store.database, study.name), tmp_path)
+        assert verify_export(tmp_path).problems == ()
+        assert json.loads((tmp_path / "head.json").read_text())["said"]["number"] == number
+        close_study(sqlite_store, study.name)
+
+
+def test_a_broken_key_is_told(tmp_path):
+    (tmp_path / "key").write_text("no key")
+    with pytest.raises(StudyError, match="holds no key"):
+        Key(tmp_path / "key").sign({})

@@ -106,7 +106,7 @@ def left_of(store, screen) -> str:
 def test_a_pair_has_the_chain_and_the_report_says_what_it_is(store, tmp_path):
     study = chosen(store)
     vote_all(store, rater(store, study))
-    export_study(store.database, store.library, study, tmp_path / "out")
+    export_study(store, study, tmp_path / "out")
     assert verify_export(tmp_path / "out").problems == ()
     page = build(tmp_path / "out", tmp_path / "out").read_text()
     assert "A visitor chose this pair" in page

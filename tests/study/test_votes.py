@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from study.errors import StudyError
 from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
-from study.protocol.spec import Placebos, Question
+from study.protocol.parts import Placebos, Question
 from study.reporting.export import export_study, read_export
 from study.reporting.verify import verify_export
 from study.store.frames import read_tables
@@ -72,7 +72,7 @@ def test_the_same_request_again_gets_the_same_receipt(store, study):
     first = cast(store.database, who, vote)
     vote_all(store, who)
     assert cast(store.database, who, vote) == first
-    assert len(read_tables(store.database, study).revisions) == 21
+    assert len(read_tables(store.database, study).revisions) == 21 + 1  # and that the rater has finished
     with pytest.raises(match="another choice"):
         cast(store.database, who, replace(vote, answers=dict.fromkeys(vote.answers, "tie")))
 
@@ -243,7 +243,7 @@ def test_the_open_link_has_a_cap_and_a_closed_study_takes_nobody(store, make_stu
     with pytest.raises(match="through this link"):
         enrol(store.database, study, Person("open", "b"))
     enrol(store.database, study, Person("prolific", "b"))
-    close_study(store.database, study.name)
+    close_study(store, study.name)
     with pytest.raises(match="closed"):
         enrol(store.database, study, Person("prolific", "c"))
     assert enrol(store.database, study, Person("prolific", "b")).status == "active"
@@ -252,10 +252,10 @@ def test_the_open_link_has_a_cap_and_a_closed_study_takes_nobody(store, make_stu
 def test_an_amendment_is_a_new_version_with_a_reason(store, study):
     vote_all(store, rater(store, study))
     with pytest.raises(StudyError, match="reason"):
-        amend_study(store.database, study.name, " ", seed=1)
+        amend_study(store, study.name, " ", seed=1)
     with pytest.raises(StudyError, match="changes nothing"):
-        amend_study(store.database, study.name, "why not", seed=0)
-    second = amend_study(store.database, study.name, "a typing error", questions=(Question("overall", "Better?"),))
+        amend_study(store, study.name, "why not", seed=0)
+    second = amend_study(store, study.name, "a typing error", questions=(Question("overall", "Better?"),))
     assert (second.version, second.reason) == (2, "a typing error")
     assert find_study(store.database, study.name) == second
     old = find_study(store.database, study.name, 1)
@@ -290,7 +290,7 @@ def test_raters_at_the_same_time_make_one_chain(store, make_study, tmp_path):
     for thread in threads:
         thread.join()
     assert errors == []
-    export_study(store.database, store.library, study, tmp_path / "out")
+    export_study(store, study, tmp_path / "out")
     found = verify_export(tmp_path / "out")
     assert (found.problems, found.votes) == ((), 8 * 21)
 
@@ -300,10 +300,10 @@ def test_an_export_verifies_from_its_files_alone(store, study, tmp_path):
     vote_all(store, who, lambda screen: "tie")
     cast(store.database, who, ballot(last_screen(store.database, who), "right"))
     out = tmp_path / "out"
-    written = export_study(store.database, store.library, study, out)
+    written = export_study(store, study, out)
     found = verify_export(out)
     assert found.problems == ()
-    assert (found.revisions, found.votes, found.images) == (24, 21, 24)
+    assert (found.revisions, found.votes, found.images) == (24 + 1, 21, 24)
     assert found.head == last_receipt(store.database, who).hash
     again = read_export(out)
     pd.testing.assert_frame_equal(again.votes, written.votes)
@@ -336,7 +336,7 @@ def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, sp
     study = make_study(store)
     vote_all(store, rater(store, study))
     out = tmp_path / "out"
-    export_study(store.database, store.library, study, out)
+    export_study(store, study, out)
     lines = (out / "revisions.jsonl").read_text().splitlines()
     votes = pd.read_parquet(out / "votes.parquet")
     if spoil == "answer":

@@ -12,7 +12,8 @@ from types import CodeType, SimpleNamespace
 import numpy as np
 import pytest
 
-from study.protocol.spec import Stopping, StudySpec
+from study.protocol.parts import Stopping
+from study.protocol.spec import StudySpec
 from study.reporting import words
 from study.stats.analysis import Reached
 from study.stats.answers import Clusters
@@ -81,10 +82,12 @@ EVIDENCE = {
 
 
 ENDS = {
-    "Over": ("quota", ("ours", "theirs"), Reached(12, 12, False)),
-    "Interim": ("quota", ("ours", "theirs"), Reached(12, 3, False)),
-    "Interim, three arms": ("quota", ("ours", "theirs", "third"), Reached(36, 3, False)),
-    "Stopped on the evidence": ("e-value", ("ours", "theirs"), Reached(12, 3, True)),
+    "Over": ("quota", ("ours", "theirs"), Reached(12, 12, False, False)),
+    "Interim": ("quota", ("ours", "theirs"), Reached(12, 3, False, False)),
+    "Interim, three arms": ("quota", ("ours", "theirs", "third"), Reached(36, 3, False, False)),
+    "Stopped on the evidence": ("e-value", ("ours", "theirs"), Reached(12, 3, True, True)),
+    "Closed by hand": ("quota", ("ours", "theirs"), Reached(12, 3, False, True)),
+    "Closed by hand, three arms": ("quota", ("ours", "theirs", "third"), Reached(36, 3, False, True)),
 }
 
 
@@ -115,6 +118,7 @@ def spec(arms: int, mode: str, questions: int = 3) -> SimpleNamespace:
         questions=("",) * questions,
         mode=mode,
         seed=7,
+        commitment="fedcba9876543210fedc" if mode == "joint" else "",
         hash="0123456789abcdef0123",
     )
 

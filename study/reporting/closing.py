@@ -1,0 +1,97 @@
+"""What an export is held against once its study is closed: the signed head of the chain, and the plan's secret."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from study.errors import StudyError
+from study.protocol.balanced import Assignment, commitment, plan, rater_mode
+from study.reporting.export import HEAD, PLAN
+from study.reporting.manifest import read_json, signer
+from study.store.frames import Tables, image_name
+from study.store.signing import signed_by
+
+
+def signature_problems(folder: Path, key: str) -> Iterable[str]:
+    """The manifest is signed by `key`, or by anybody where none is asked for; a wrong signature is always one."""
+    try:
+        by = signer(folder)
+    except StudyError as error:
+        yield str(error)
+        return
+    if key and by != key:
+        yield f"The manifest is signed by {by or 'nobody'}, not by {key}."
+
+
+def head_of(folder: Path, tables: Tables) -> str:
+    """How far the end of the chain is sure, in a sentence."""
+    if not (folder / HEAD).is_file():
+        return "none: the study was not closed, so only receipts show whether the end of the chain is missing"
+    number = read_json(folder / HEAD)["said"]["number"]
+    return f"entry {number} of {len(tables.revisions)}, signed when the study was closed"
+
+
+def head_problems(folder: Path, tables: Tables, key: str) -> Iterable[str]:
+    """The chain goes on from the entry that was signed when the study was closed."""
+    closed = any(entry.get("entry") == "closed" for entry in tables.revisions)
+    if not (folder / HEAD).is_file():
+        if closed:
+            yield f"The study was closed, and {HEAD} is missing."
+        return
+    signed = read_json(folder / HEAD)
+    by = signed_by(signed)
+    if not by or (key and by != key):
+        yield f"{HEAD} is not signed by {key or 'the key that it names'}."
+        return
+    said = signed["said"]
+    number = said["number"]
+    reached = tables.revisions[number - 1] if number <= len(tables.revisions) else {}
+    if said["spec"] != tables.spec.hash or reached.get("hash") != said["hash"]:
+        yield f"The chain lacks entry {number} as it was signed when the study was closed: it was cut or made anew."
+
+
+def state_problems(tables: Tables) -> Iterable[str]:
+    """Who has finished, and when, is in the chain of studies with a commitment."""
+    if not tables.spec.commitment:
+        return
+    chained = {r["rater"]: r["time"] for r in tables.revisions if r.get("entry") == "finished"}
+    listed = {r["rater"]: r["finished"] for r in tables.raters.to_dict("records") if r["finished"]}
+    done = set(tables.raters.loc[tables.raters["status"] == "finished", "rater"])
+    if listed != chained or not done <= chained.keys():
+        yield "The table of raters says otherwise who finished, and when, than the chain."
+    if active := sorted(set(tables.raters.loc[tables.raters["status"] == "active", "rater"]) & chained.keys()):
+        yield f"The chain says that these raters finished, the table that they are active: {', '.join(active)}."
+
+
+def plan_problems(folder: Path, tables: Tables) -> Iterable[str]:
+    """Every pair came as the plan has it, from the secret to which the spec committed."""
+    if not tables.spec.commitment or not (folder / PLAN).is_file():
+        if tables.spec.commitment and (folder / HEAD).is_file():
+            yield f"The study was closed, and {PLAN} is missing."
+        return
+    written = read_json(folder / PLAN)
+    if commitment(written["secret"]) != tables.spec.commitment:
+        yield f"The secret of {PLAN} is not the one to which the spec commits."
+        return
+    for rater, rows in tables.votes.groupby("rater"):
+        if rater not in written["raters"]:
+            yield f"{PLAN} does not say what rater {rater} was handed."
+        elif not _as_planned(tables, written["secret"], written["raters"][rater], rows.to_dict("records")):
+            yield f"Rater {rater} was not shown what the plan has, in its order and on its sides."
+
+
+def _as_planned(tables: Tables, secret: str, handed: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> bool:
+    number, seat = handed["number"], handed["seat"]
+    planned = plan(tables.spec, number if seat is None else seat, handed["pairs"], secret)
+    mode = rater_mode(tables.spec, number, secret)
+    passes = {q.key: i * len(planned) if mode == "separate" else 0 for i, q in enumerate(tables.spec.questions)}
+    return all(row["mode"] == mode and _is(row, passes[row["question"]], planned) for row in rows)
+
+
+def _is(row: Mapping[str, Any], past: int, planned: tuple[Assignment, ...]) -> bool:
+    position = row["position"] - past
+    if not 0 <= position < len(planned):
+        return False
+    a = planned[position]
+    shown = (a.pair, a.kind, a.left.arm, a.right.arm, image_name(a.left.sha256), image_name(a.right.sha256))
+    return shown == tuple(row[name] for name in ("pair", "kind", "left", "right", "image_left", "image_right"))
