@@ -18,6 +18,7 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec, load_denoiser
 
 FAVOURITES = ("lpips", "l2-lpips-gan", "energy", "l2-lpips")  # what is read is recognised most often in the first's
+VARIED = "energy"  # whose pictures of one prompt differ most
 OWN = "own"  # a visitor's finished training is the model `own/<name>`
 
 
@@ -48,6 +49,12 @@ class Models:
     def choices(self) -> list[tuple[str, str]]:
         """What a visitor reads, and the name."""
         return [(f"{name}: {DESCRIPTIONS[name]}" if name in DESCRIPTIONS else name, name) for name in self.names()]
+
+    def plain_choices(self) -> list[tuple[str, str]]:
+        """The same, but the first two, where there are both, by what a visitor may want."""
+        plain = {self.favourite(): "Best picture", VARIED: "Most variety"}
+        first = [(f"{said} ({name})", name) for name, said in plain.items() if name in self.names()]
+        return first + [one for one in self.choices() if one[1] not in plain]
 
     def steps(self, name: str) -> tuple[int, ...]:
         """The step counts that the model was made for."""

@@ -21,6 +21,8 @@ from app.engine.queue import Turns
 from app.engine.wording import USUAL, Wording
 from app.errors import ForgedError, StoppedError
 from e2ed2.data.emoji import Concepts, bundled_words
+from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
 from e2ed2.inference.request import MAX_COUNT, MAX_SEED, STEPS, Request
 from e2ed2.inference.sampling import sample_image
@@ -188,6 +190,20 @@ class Services:
             text = between(*(pipeline.text_encoder([words.strip()]) for words in (request.words, other)), share)
             return pipeline.sample(text, request.steps, torch.Generator().manual_seed(request.seed))
 
+    def midway(self, first: Request, last: Request, share: float) -> Image.Image:
+        """A picture between two, which are of one model and as many steps: its words and its noise are between theirs.
+
+        Noise goes along the arc, so that it has the length that the model expects.
+        """
+        pipeline = self.models.load(first.model)
+        network = pipeline.denoiser
+        with self.turns.take(), torch.no_grad():
+            text = between(*(pipeline.text_encoder([one.words]) for one in (first, last)), share)
+            draws = (torch.Generator().manual_seed(one.seed) for one in (first, last))
+            z = slerp(*(torch.randn(1, *network.latent_shape, generator=one) for one in draws), share)
+            z, text = z.to(pipeline.device, network.dtype), text.to(pipeline.device, network.dtype)
+            return pipeline.image(sample(network, z, text, uniform_levels(first.steps)))
+
     @cached_property
     def bundled(self) -> Concepts:
         return Concepts(bundled_words(), self.models.encoder())
@@ -223,6 +239,15 @@ class Services:
     def stop(self, session: str | None) -> None:
         if flag := self._flags.get(session):
             flag.set()
+
+
+def slerp(a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
+    """Of two noises of one shape, the point `share` (in [0, 1]) of the way along the arc from one to the other."""
+    cosine = torch.cosine_similarity(a.flatten(), b.flatten(), dim=0).clamp(-1, 1)
+    angle = torch.acos(cosine)
+    if angle < 1e-4:
+        return a
+    return (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)
 
 
 def fresh_seed() -> int:

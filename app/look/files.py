@@ -1,8 +1,10 @@
 """Pictures as files: PNG bytes with their settings, names, a zip of several."""
 
 import base64
+import json
 import zipfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
@@ -29,11 +31,15 @@ def write(folder: Path, data: bytes, name: str) -> str:
     return str(folder / name)
 
 
-def write_zip(folder: Path, files: Sequence[str], name: str = "pictures.zip") -> str:
-    with zipfile.ZipFile(folder / name, "w") as archive:
+def write_zip(folder: Path, files: Sequence[str], settings: Sequence[Request]) -> str:
+    """All the files, and what each is of in `manifest.json`; named after the first."""
+    rows = [{"file": Path(file).name, **asdict(one)} for file, one in zip(files, settings, strict=True)]
+    path = folder / f"{slug(settings[0].prompt)}_{len(files)}-pictures.zip"
+    with zipfile.ZipFile(path, "w") as archive:
         for file in files:
             archive.write(file, Path(file).name)
-    return str(folder / name)
+        archive.writestr("manifest.json", json.dumps(rows, indent=2, ensure_ascii=False))
+    return str(path)
 
 
 def data_url(image: Image.Image, side: int | None = None) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import gradio as gr
 
-CSS = Path(__file__).with_name("theme.css")
+CSS = [Path(__file__).with_name(name) for name in ("theme.css", "generate.css")]
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "Consolas", "monospace")
 THEME = gr.themes.Default(primary_hue="teal", neutral_hue="slate", radius_size="lg", font=FONT, font_mono=MONO)

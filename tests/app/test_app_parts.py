@@ -2,26 +2,31 @@
 
 import csv
 import json
-from dataclasses import replace
+import zipfile
+from dataclasses import asdict, replace
+from io import BytesIO
 from pathlib import Path
 
 import gradio as gr
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from app.engine.catalogue import Models
 from app.engine.runs import Run, find_runs, sharing_pair
 from app.engine.services import Services
 from app.engine.uploads import FEWEST, take
+from app.errors import ForgedError
+from app.look.enlarge import enlarged, transparent
 from app.look.files import data_url, from_data_url, png
 from app.look.links import asked
 from app.look.tables import Cell, Row, Table, file_page, kept, page_tables, sheet, slider
 from app.pages.compare.grid import table_of
 from app.pages.compare.page import pair
-from app.pages.generate.history import LENGTH, remember
-from app.pages.generate.history import shown as pictures_of
+from app.pages.generate.again import prompts_of
+from app.pages.generate.history import archive, entries, restored
+from app.pages.generate.palette import COLUMNS, SIDE, drawings, palette, things
 from app.pages.results.figures import (
     VARIETY,
     Net,
@@ -59,14 +64,52 @@ def test_an_address_gives_numbers_or_what_no_plan_takes():
     }
 
 
-def test_history_keeps_the_newest_once():
-    history = []
-    for seed in (*range(LENGTH + 3), 5):
-        history = remember(history, Request("red apple", "l2", 4, seed), RED)
-    assert [one["seed"] for one in history][:2] == [5, LENGTH + 2]
-    assert len(history) == LENGTH
-    assert json.loads(json.dumps(history)) == history
-    assert pictures_of(history)[0][0].getpixel((3, 3)) == (255, 0, 0)
+def test_what_the_browser_keeps_comes_back_whole(tmp_path):
+    """A picture goes out with its settings, and comes back as the file that it was."""
+    requests = [Request("red apple", "l2", 4, seed, "red apple, flat style") for seed in (7, 8)]
+    kept = json.loads(entries([(one, RED) for one in requests]))
+    assert [restored(one) for one in kept] == requests
+    with zipfile.ZipFile(archive(kept, tmp_path)) as file:
+        manifest = json.loads(file.read("manifest.json"))
+        assert [one["seed"] for one in manifest] == [7, 8]
+        picture = Image.open(BytesIO(file.read(manifest[1]["file"])))
+    assert (picture.tobytes(), picture.info["seed"]) == (RED.tobytes(), "8")
+
+
+@pytest.mark.parametrize("given", [{}, None, {"prompt": "x"}, {**asdict(Request("x", "l2")), "steps": "many"}])
+def test_settings_that_are_none_are_said(given, tmp_path):
+    with pytest.raises(UserError, match="does not say how it was made"):
+        restored(given)
+    with pytest.raises(ForgedError):
+        archive([asdict(Request("x", "l2")) | {"picture": "data:,"}], tmp_path)
+
+
+def test_a_list_of_prompts():
+    assert prompts_of(" cat \n\n dog\r\n") == ["cat", "dog"]
+    for bad, said in (("\n", "empty"), ("x\n" * 201, "201 prompts"), ("a\n" + "b" * 201, "Prompt 2 of the list")):
+        with pytest.raises(UserError, match=said):
+            prompts_of(bad)
+
+
+def test_a_larger_picture_is_as_sharp_and_without_its_background():
+    """The white outside is gone, that inside a ring stays."""
+    small = Image.new("RGB", (128, 128), "white")
+    ImageDraw.Draw(small).ellipse((32, 32, 96, 96), outline="red", width=8)
+    large = enlarged(small, 512)
+    assert large.size == (512, 512)
+    clear = transparent(large)
+    assert clear.getpixel((4, 4))[3] == 0
+    assert clear.getpixel((256, 256)) == (255, 255, 255, 255)
+    assert clear.getpixel((256, 144)) == (255, 0, 0, 255)
+
+
+def test_the_palette_has_a_drawing_and_a_name_for_each_thing_that_was_learned(tmp_path):
+    html = palette(str(tmp_path / "cache"), tmp_path)
+    assert html.count("<button") == len(things()) > 1000
+    assert 'value="red apple"' in html
+    with Image.open(BytesIO(drawings())) as sheet:
+        assert sheet.width == COLUMNS * SIDE
+        assert sheet.height * COLUMNS // SIDE >= len(things())
 
 
 def test_a_picture_survives_its_address():

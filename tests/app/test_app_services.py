@@ -25,7 +25,7 @@ from app.engine.services import Services
 from app.engine.trainings import State, Trainings, sentence
 from app.engine.wording import Wording, wording
 from app.errors import ForgedError
-from app.pages.generate.progress import Progress, summary
+from app.pages.generate.progress import Progress, alike, summary
 from app.pages.generate.reading import other_names, said_of
 from app.server import serve
 from app.settings import ServerSettings
@@ -248,9 +248,10 @@ def test_what_happens_in_words(tmp_path):
     assert said(Waiting(2)) == "**Waiting for your turn:** 2 pictures of other visitors come first. ● ● ○"
     assert said(Waiting(1)) == "**Waiting for your turn:** 1 picture of another visitor comes first. ● ○"
     assert said(Estimate(1, one, shared=False)) == "Generating picture 1 of 8 …"
-    assert progress.pictures == [(one, "step 1 of 2")]
+    assert progress.pictures[0] == (one, "step 1 of 2")
+    assert len(progress.pictures) == 8  # the others have their places, so that nothing moves when they come
     progress.add(Finished(requests[0], one))
-    assert progress.pictures == [(str(tmp_path / "red-apple_l2_2-steps_seed-0.png"), "seed 0")]
+    assert progress.pictures[0] == (str(tmp_path / "red-apple_l2_2-steps_seed-0.png"), "seed 0")
     progress.add(Started(requests[1]))
     assert said(Waiting(1)) == "Generating picture 2 of 8, in turn with other visitors …"
     assert said(Estimate(1, one, shared=True)) == "Generating picture 2 of 8, in turn with other visitors …"
@@ -331,6 +332,14 @@ def test_the_summary_in_words():
     assert summary(jobs[:1], 1, 1) == "1 picture in 1.0 s, seed 7."
     assert summary(jobs, 1, 1) == "Stopped after 1 of 2 pictures in 1.0 s, seed 7."
     assert summary(jobs, 0, 0) == "Stopped before the first picture."
+
+
+def test_pictures_that_hardly_differ_are_explained():
+    one, other = (Image.new("RGB", (8, 8), colour) for colour in ("red", "#fe0000"))
+    same = [Request("apple", "l2", 4, seed, "red apple, flat style") for seed in (7, 8)]
+    assert "They are alike" in alike(list(zip(same, (one, other), strict=True)))
+    assert alike([(same[0], one), (same[1], Image.new("RGB", (8, 8), "blue"))]) == ""
+    assert alike([(same[0], one), (replace(same[1], caption="pear, flat style"), one)]) == ""
 
 
 def test_an_address_in_use_is_one_sentence(services, studies, capsys):

@@ -1,24 +1,64 @@
-"""This browser's pictures: settings with a thumbnail, the newest first. Kept by the browser, not by the server."""
+"""This browser's pictures: the browser keeps them, `history.js` shows them; here is what goes out and comes back."""
 
+import base64
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from io import BytesIO
+from pathlib import Path
 
 from PIL import Image
 
-from app.look.files import data_url, from_data_url
+from app.errors import ForgedError
+from app.look.files import file_name, from_data_url, png, write, write_zip
+from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
 
-LENGTH = 24
-THUMBNAIL = 64  # px
+SCRIPT = Path(__file__).with_name("history.js").read_text()
+MOST = 500  # pictures that can be downloaded together
+NOT_OURS = "This picture does not say how it was made: take one from here that has its settings written into it."
 
 
-def remember(history: list[dict[str, Any]], settings: Request, picture: Image.Image) -> list[dict[str, Any]]:
-    """The same settings are kept once."""
-    entry = asdict(settings)
-    older = [one for one in history if {name: one.get(name) for name in entry} != entry]
-    return [entry | {"thumbnail": data_url(picture, THUMBNAIL)}, *older][:LENGTH]
+def entries(made: Sequence[tuple[Request, Image.Image]]) -> str:
+    """JSON for the browser: settings, and the whole picture, small enough to keep a hundred."""
+    return json.dumps([asdict(settings) | {"picture": _lossless(picture)} for settings, picture in made])
 
 
-def shown(history: list[dict[str, Any]]) -> list[tuple[Image.Image, str]]:
-    """For a gallery."""
-    return [(from_data_url(one["thumbnail"]), f"{one['prompt']} · {one['model']} · {one['steps']}") for one in history]
+def restored(given: object) -> Request:
+    """Settings that a browser kept, or read in a picture's file. Raises UserError: these are none."""
+    try:
+        kept: Mapping = given  # ty: ignore[invalid-assignment]
+        prompt, model, caption = (str(kept[name]) for name in ("prompt", "model", "caption"))
+        return Request(prompt, model, int(kept["steps"]), int(kept["seed"]), caption)
+    except (TypeError, KeyError, ValueError):
+        raise UserError(NOT_OURS) from None
+
+
+def archive(kept: object, folder: Path) -> str:
+    """A zip of the pictures that a browser kept, as PNG files with their settings, and a manifest.
+
+    Raises UserError or ForgedError: these are no pictures of ours, none, or too many.
+    """
+    if not isinstance(kept, list) or len(kept) > MOST:
+        raise ForgedError(f"pictures must be a list of at most {MOST}.")
+    if not kept:
+        raise UserError("There is no picture to download yet.")
+    settings = [restored(one) for one in kept]
+    files = [
+        write(folder, png(_picture(one), request), f"{number:03}_{file_name(request)}")
+        for number, (one, request) in enumerate(zip(kept, settings, strict=True), 1)
+    ]
+    return write_zip(folder, files, settings)
+
+
+def _picture(kept: Mapping) -> Image.Image:
+    try:
+        return from_data_url(kept["picture"]).convert("RGB")
+    except (KeyError, AttributeError, ValueError, OSError):
+        raise ForgedError("picture must be a data URL of an image.") from None
+
+
+def _lossless(picture: Image.Image) -> str:
+    file = BytesIO()
+    picture.save(file, "WEBP", lossless=True)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

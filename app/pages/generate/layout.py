@@ -3,58 +3,77 @@
 import gradio as gr
 
 from app.engine.services import Services
-from e2ed2.inference.request import MAX_COUNT, MAX_PROMPT, STEPS
+from app.look.enlarge import SIDES
+from app.pages.generate import history, palette
+from e2ed2.inference.request import MAX_COUNT, STEPS
 from e2ed2.reading.captions import BEST, STYLES
 
-EXAMPLES = [
-    "red apple, noto style",
-    "cat face, fluent style",
-    "sunflower",
-    "rocket",
-    "a castle on a hill",
-    "pizza, openmoji style",
-]
+EXAMPLES = ["red apple, noto style", "cat face, fluent style", "sunflower", "rocket", "🐙", "pizza, openmoji style"]
 WELCOME_SEED = 7
-HINT = (
-    "The models know about 1,000 things that have an emoji, in six drawing styles. Your words are read as one of these "
-    "things. “a cat, noto style” names a style, too."
-)
 STEPS_INFO = "How often the model goes over a picture; fewer is faster."
+TITLE = "# Type a few words, and watch them become a picture"
+KEPT = """<div class="bar"><h2>Your pictures</h2>
+<label><input type="checkbox" class="stars"> Favourites only</label>
+<button type="button" class="between" disabled title="Choose two with ⇄ first">Between these two</button>
+<button type="button" class="all">Download all</button>
+<button type="button" class="forget">Forget them</button>
+<label class="file">Open a picture’s settings<input type="file" class="open" accept="image/png"></label></div>
+<div class="kept" hidden><p class="hint">Kept in this browser only. Press one to make it again with its settings.</p>
+<div class="tiles" tabindex="0" role="region" aria-label="Your pictures"></div></div>"""
 
 
 class Layout:
     def __init__(self, services: Services):
         self.services = services
-        gr.Markdown("# Pictures out of noise\nType a few words; watch them become pictures in one to four steps.")
-        self.lay_out_question()
-        with gr.Row():
-            with gr.Column(scale=3, min_width=320):
-                self.lay_out_pictures()
-                self.lay_out_reading()
-                self.lay_out_link()
-            with gr.Column(scale=2, min_width=300):
-                self.lay_out_settings()
-        self.lay_out_history()
+        with gr.Column(elem_id="generate"):
+            gr.Markdown(TITLE, elem_id="title")
+            self.lay_out_question()
+            with gr.Row(elem_id="work"):
+                with gr.Column(scale=3, min_width=320):
+                    self.lay_out_pictures()
+                    self.lay_out_reading()
+                    self.lay_out_file()
+                with gr.Column(scale=2, min_width=300, elem_id="settings"):
+                    self.lay_out_settings()
+            self.past = gr.HTML(
+                html_template=KEPT, js_on_load=history.SCRIPT, elem_id="past", label="Your pictures", padding=False
+            )
+            self.lay_out_list()
+        self.anew = gr.Number(visible="hidden", label="Asks for pictures from other noise")
+        self.same = gr.Number(visible="hidden", label="Asks for pictures from the same noise")
+        self.fresh = gr.Textbox(visible=False)  # pictures on their way into the browser's storage, as JSON
+        self.kept = gr.State([])  # the same, on the server
+        self.archive = gr.DownloadButton(visible=False)
 
     def lay_out_question(self) -> None:
-        with gr.Row(elem_classes="ask"):
+        with gr.Row(elem_classes="ask", elem_id="ask"):
             self.prompt = gr.Textbox(
                 EXAMPLES[0],
                 label="Prompt",
-                placeholder="For example: red apple, noto style",
+                placeholder="What would you like to see? For example: a smiling sun, or 🍎",
                 max_lines=1,
                 scale=5,
-                min_width=280,
-                info=f"What would you like to see? A few words, at most {MAX_PROMPT} characters.",
+                min_width=200,
             )
-            self.go = gr.Button("Generate", variant="primary", scale=1, min_width=110)
+            self.go = gr.Button("Generate", variant="primary", scale=1, min_width=110, elem_id="go")
             self.stop = gr.Button("Stop", variant="stop", scale=1, min_width=110, visible=False)
-        self.examples = gr.Dataset(
-            components=[self.prompt], samples=[[text] for text in EXAMPLES], label="Or take one of these"
-        )
+        with gr.Column(elem_id="ideas"):
+            self.examples = gr.Dataset(
+                components=[self.prompt],
+                samples=[[text] for text in EXAMPLES],
+                label="Or take one of these",
+                elem_id="examples",
+            )
+            with gr.Accordion("Choose from everything that the models know", open=False, elem_id="known") as self.known:
+                self.palette = gr.HTML(
+                    "<p>One moment …</p>",
+                    html_template=palette.FRAME,
+                    js_on_load=palette.SCRIPT,
+                    elem_id="palette",
+                    label="What the models know",
+                )
 
     def lay_out_pictures(self) -> None:
-        self.status = gr.Markdown(label="Status", elem_id="status")
         self.pictures = gr.Gallery(
             label="Pictures",
             show_label=False,
@@ -67,6 +86,7 @@ class Layout:
             elem_id="pictures",
             elem_classes="pictures",
         )
+        self.status = gr.Markdown(label="Status", elem_id="status")
         self.made = gr.State([])
         self.begun = gr.State(None)  # the flag that stops what was asked for last, also before its turn has come
 
@@ -79,64 +99,47 @@ class Layout:
         self.read_as = gr.Textbox("", visible=False, label="Read as this name")
         self.off = gr.State(False)  # for a switch that another reading does not ask
 
-    def lay_out_link(self) -> None:
-        with gr.Row(elem_classes="ask"):
-            self.address = gr.Textbox(
-                label="Link to these pictures",
-                buttons=["copy"],
-                interactive=False,
-                max_lines=1,
-                scale=3,
-                min_width=220,
-                elem_id="address",
+    def lay_out_file(self) -> None:
+        with gr.Row(elem_id="acts"):
+            self.more = gr.Button("More like this", size="md", min_width=120)
+            self.share = gr.Button("Copy link", size="md", min_width=120)
+            self.download = gr.DownloadButton("Download", size="md", min_width=120, interactive=False)
+        with gr.Row(elem_id="file"):
+            self.side = gr.Radio(
+                [(str(side), side) for side in SIDES], value=SIDES[0], label="Size to download, px", min_width=240
             )
-            self.download = gr.DownloadButton("Download", scale=1, min_width=130, interactive=False)
+            with gr.Column(min_width=200):
+                self.clear = gr.Checkbox(False, label="Transparent background")
+                self.inside = gr.Checkbox(True, label="Write the settings into the file")
+        self.address = gr.Textbox(label="Link to these pictures", visible="hidden", elem_id="address")
 
     def lay_out_settings(self) -> None:
+        models = self.services.models
         self.style = gr.Radio(
             STYLES, value=BEST, label="Style", info="Whose drawings it is to look like.", elem_id="style"
         )
-        self.exactly = gr.Checkbox(
-            False, label="Exactly my words", info="Give the model your words as they are: it may not know them."
-        )
-        self.model = gr.Radio(
-            self.services.models.choices(),
-            value=self.services.models.favourite(),
-            label="Model",
-            info="They differ in what they were taught to get right.",
-            elem_id="model",
-        )
-        self.steps = gr.Slider(
-            STEPS[0],
-            STEPS[-1],
-            value=STEPS[-1],
-            step=1,
-            label="Steps",
-            buttons=[],
-            info=STEPS_INFO,
-        )
+        self.model = gr.Radio(models.plain_choices(), value=models.favourite(), label="Model", elem_id="model")
+        self.all_models = gr.Checkbox(False, label="More models", elem_id="all-models")
         self.count = gr.Slider(1, MAX_COUNT, value=1, step=1, label="Number of pictures", buttons=[])
+        self.steps = gr.Slider(STEPS[0], STEPS[-1], value=STEPS[-1], step=1, label="Steps", buttons=[], info=STEPS_INFO)
         with gr.Group():
             self.seed = gr.Number(
                 WELCOME_SEED, label="Seed", precision=0, info="The same seed gives the same pictures."
             )
             self.randomise = gr.Checkbox(True, label="New random seed each time")
-        self.inside = gr.Checkbox(True, label="Write the settings into the picture file")
-        gr.Markdown(HINT, elem_classes="hint")
+        self.exactly = gr.Checkbox(
+            False, label="Exactly my words", info="Give the model your words as they are: it may not know them."
+        )
 
-    def lay_out_history(self) -> None:
-        with gr.Accordion("Your pictures so far", open=False):
-            gr.Markdown("Kept in this browser only. Choose one to use its settings again.", elem_classes="hint")
-            self.past = gr.Gallery(
-                show_label=False,
-                label="Your pictures so far",
-                format="png",
-                columns=6,
-                height="auto",
-                interactive=False,
-                allow_preview=False,
-                buttons=[],
-                elem_id="past",
+    def lay_out_list(self) -> None:
+        with gr.Accordion("A list of prompts", open=False) as self.listed:
+            gr.Markdown(
+                "One prompt a line, each made once with the settings above. What is left survives a reload; "
+                "the pictures are among yours.",
+                elem_classes="hint",
             )
-            self.forget = gr.Button("Forget them", size="sm")
-        self.history = gr.BrowserState([], storage_key="e2ed2-history", secret="e2ed2-history")
+            self.lines = gr.Textbox(label="Prompts, one a line", lines=5, max_lines=12)
+            with gr.Row():
+                self.file = gr.UploadButton("Take them from a file", file_types=[".txt", ".csv"], min_width=160)
+                self.go_list = gr.Button("Generate the list", variant="primary", min_width=160)
+        self.left = gr.BrowserState([], storage_key="e2ed2-list", secret="e2ed2-list")

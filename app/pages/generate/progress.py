@@ -1,8 +1,10 @@
 """A visitor's pictures while they come into being, and a line about them: what the engine's events add up to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started, Waiting
@@ -12,6 +14,9 @@ from app.look.words import counted, list_of
 from e2ed2.inference.request import Request
 
 IN_TURN = ", in turn with other visitors"
+APART = 2.5  # mean difference of two pictures, of 255, from which on one sees that they are two
+OTHERS = "“Most variety”, or the style “by seed”, has others."
+BLANK = Image.new("RGB", (128, 128), "#cbd5e1")  # the place of a picture to come
 
 
 @dataclass
@@ -21,14 +26,16 @@ class Progress:
     inside: bool  # whether the files carry their settings
     status: str = ""
     estimate: tuple[Image.Image, str] | None = None  # the picture that is not finished yet, and its caption
+    over: bool = False  # no more pictures come
     made: list[tuple[Request, Image.Image]] = field(default_factory=list)
     files: list[str] = field(default_factory=list)  # those of `made`
 
     @property
     def pictures(self) -> list[tuple[str | Image.Image, str]]:
-        """Files of the finished ones, then the unfinished one, with their captions."""
+        """Files of the finished ones, the unfinished one, and the places of those to come, with their captions."""
         finished = zip(self.files, (self.label(request) for request, _ in self.made), strict=True)
-        return [*finished, *([self.estimate] if self.estimate else [])]
+        begun = [*finished, *([self.estimate] if self.estimate else [])]
+        return begun if self.over else begun + [(BLANK, "…")] * (len(self.requests) - len(begun))
 
     def label(self, request: Request) -> str:
         """What is written below a picture: what it was read as where that is not the same for all."""
@@ -52,12 +59,14 @@ class Progress:
                 self.files.append(write(self.folder, png(image, request if self.inside else None), file_name(request)))
                 self.made.append((request, image))
             case Ended(seconds):
-                self.estimate = None
+                self.estimate, self.over = None, True
                 self.status = summary(self.requests, len(self.made), seconds)
 
     def download(self) -> str:
         """The picture's file, or a zip of several."""
-        return self.files[0] if len(self.files) == 1 else write_zip(self.folder, self.files)
+        return (
+            self.files[0] if len(self.files) == 1 else write_zip(self.folder, self.files, [one for one, _ in self.made])
+        )
 
 
 def generating(number: int, count: int, in_turn: bool = False) -> str:
@@ -77,6 +86,19 @@ def summary(requests: list[Request], done: int, seconds: float) -> str:
     stopped = f"Stopped after {done} of {len(requests)} pictures" if done < len(requests) else counted(done, "picture")
     seeds = ", ".join(str(request.seed) for request in requests[:done])
     return f"{stopped} in {seconds:.1f} s, {'seed' if done == 1 else 'seeds'} {seeds}."
+
+
+def alike(made: Sequence[tuple[Request, Image.Image]]) -> str:
+    """What to say where other noise has hardly changed anything, so that nobody takes it for a fault."""
+    pictures = [np.asarray(picture, dtype=np.float32) for _, picture in made]
+    if len(pictures) < 2 or len({request.words for request, _ in made}) > 1:
+        return ""
+    apart = max(float(np.abs(one - pictures[0]).mean()) for one in pictures[1:])
+    return (
+        f" They are alike: for one name in one style, this model has nearly one picture. {OTHERS}"
+        if apart < APART
+        else ""
+    )
 
 
 def notes(services: Services, request: Request, read: bool) -> str:

@@ -1,0 +1,185 @@
+"""Pictures that come from pictures: one's own of before, more of a kind, those between two; and a list of prompts."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+
+from app.engine.events import Flag
+from app.engine.services import fresh_seed
+from app.engine.wording import Wording, wording
+from app.errors import ForgedError
+from app.look.handlers import MISTAKES, Updates, warn
+from app.look.tables import kept
+from app.look.words import counted
+from app.pages.generate.history import NOT_OURS, archive, entries, restored
+from app.pages.generate.opening import Opening
+from app.pages.generate.painting import Made
+from app.pages.generate.palette import palette
+from app.pages.generate.progress import Progress
+from app.pages.generate.reading import said_of
+from e2ed2.data.emoji import split_style
+from e2ed2.errors import UserError
+from e2ed2.inference.request import MAX_PROMPT, Request
+from e2ed2.reading.captions import BEST
+
+MORE = 4  # pictures at least, where more like one are asked for
+LONGEST = 200  # prompts of a list
+STAGES = 7  # from one picture to another, both included
+GO_LIST = "Generate the list"
+
+
+class Again(Opening):
+    def use_again(self, event: gr.EventData, request: gr.Request) -> Updates:
+        """A picture's settings, back in the fields."""
+        try:
+            one = restored(event.settings)
+        except UserError as mistake:
+            return {self.status: warn(mistake, request)}
+        model = one.model if one.model in self.services.models.names() else self.services.models.favourite()
+        if model != one.model:
+            gr.Warning(f"{one.model} is not here: {model} makes the picture instead.")
+        return {
+            **{self.prompt: one.prompt, self.model: model, self.steps: one.steps, self.seed: one.seed, self.count: 1},
+            **self.words_of(one),
+            self.randomise: False,
+        }
+
+    def like_this(self, made: Made, count: int) -> Updates:
+        """The same reading, other seeds."""
+        if not made:
+            return {self.count: max(count, MORE)}
+        one = made[0][0]
+        return {self.prompt: one.prompt, **self.words_of(one), self.randomise: True, self.count: max(count, MORE)}
+
+    def words_of(self, one: Request) -> Updates:
+        """How the prompt was read, so that it is read so again."""
+        name, style = split_style(one.caption)
+        return {self.exactly: not name, self.read_as: name, self.style: style or BEST}
+
+    def choose(self, event: gr.EventData) -> str:
+        """A thing of the palette becomes the prompt."""
+        return str(event.name)[:MAX_PROMPT]
+
+    def not_ours(self) -> None:
+        gr.Warning(NOT_OURS)
+
+    def to_browser(self, made: Made) -> str:
+        return entries(made)
+
+    def show_known(self) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            return palette(self.pictures.GRADIO_CACHE, Path(folder))
+
+    def archive_of(self, event: gr.EventData) -> Iterator[Updates]:
+        """The browser's pictures as a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                yield {self.archive: archive(event.pictures, Path(folder))}
+            except MISTAKES as mistake:
+                gr.Warning(str(mistake))
+                yield {self.archive: None}
+
+    def between_two(self, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+        """The way from one picture to another, through captions and noise."""
+        try:
+            first, last = map(self.known_request, event.two)
+            if (first.model, first.steps) != (last.model, last.steps):
+                raise UserError("Between two pictures of different models or steps there is no way: choose two alike.")
+            pictures = []
+            for stage in range(STAGES):
+                share = stage / (STAGES - 1)
+                words = {0: first.words, 1: last.words}.get(share, f"{share:.0%} of the way")
+                picture = self.services.midway(first, last, share)
+                pictures.append((kept(picture, self.pictures.GRADIO_CACHE), words))
+                yield {self.pictures: pictures, self.status: f"From **{first.words}** to **{last.words}**"}
+        except MISTAKES as mistake:
+            yield {self.status: warn(mistake, request)}
+
+    def known_request(self, given: object) -> Request:
+        one = restored(given)
+        self.services.known(one.model)
+        return one
+
+    def make_list(
+        self,
+        text: object,
+        model: object,
+        steps: object,
+        seed: object,
+        randomise: object,
+        inside: object,
+        style: object,
+        exactly: object,
+        begun: Flag | None,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """One picture of each prompt. Those that are left are always in the browser, which begins with them again."""
+        flag = begun or Flag()
+        try:
+            wanted = wording(style, exactly, "")
+            requests = [
+                self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, 1, wanted)[0]
+                for prompt in prompts_of(text)
+            ]
+            yield from self.follow_list(requests, wanted, bool(inside), flag, request)
+        except MISTAKES as mistake:
+            yield {self.status: warn(mistake, request)}
+        finally:
+            flag.over = True
+
+    def follow_list(
+        self, requests: list[Request], wanted: Wording, inside: bool, stop: Flag, visitor: gr.Request
+    ) -> Iterator[Updates]:
+        prompts = [one.prompt for one in requests]
+        with self.services.stoppable(visitor.session_hash, stop), tempfile.TemporaryDirectory() as folder:
+            progress = Progress(requests, Path(folder), inside)
+            for event in self.services.generate(requests, stop):
+                progress.add(event)
+                done = len(progress.made)
+                yield {
+                    self.pictures: self.files_of(progress),
+                    self.status: progress.status,
+                    self.kept: progress.made[-1:],
+                    self.left: prompts[done:],
+                    self.reading: said_of([requests[min(done, len(requests) - 1)]]),
+                }
+            if progress.made:
+                yield {
+                    self.made: progress.made,
+                    self.download: progress.download(),
+                    self.address: self.link(requests[:1], wanted, visitor),
+                }
+
+    def what_is_left(self, left: object) -> Updates:
+        """Of a list that a reload, or a stop, has interrupted."""
+        if not isinstance(left, list) or not left:
+            return {self.go_list: GO_LIST}
+        return {
+            self.listed: gr.Accordion(open=True),
+            self.lines: "\n".join(map(str, left)),
+            self.go_list: f"Go on: {counted(len(left), 'prompt')} left",
+        }
+
+    def lines_of(self, file: str) -> str:
+        """The text of a file of prompts."""
+        try:
+            return Path(file).read_text(encoding="utf-8-sig")[: LONGEST * (MAX_PROMPT + 1)]
+        except UnicodeDecodeError:
+            gr.Warning("This file is no text in UTF-8: save it so, one prompt a line.")
+            return ""
+
+
+def prompts_of(text: object) -> list[str]:
+    """Raises UserError: none, too many, or one that is too long; ForgedError: no text."""
+    if not isinstance(text, str):
+        raise ForgedError("prompts must be text.")
+    prompts = [line.strip() for line in text.splitlines() if line.strip()]
+    if not prompts:
+        raise UserError("The list is empty: write one prompt a line.")
+    if len(prompts) > LONGEST:
+        raise UserError(f"The list has {len(prompts)} prompts: at most {LONGEST} are possible.")
+    if long := next((n for n, prompt in enumerate(prompts, 1) if len(prompt) > MAX_PROMPT), None):
+        raise UserError(f"Prompt {long} of the list is too long: use at most {MAX_PROMPT} characters.")
+    return prompts

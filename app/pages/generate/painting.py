@@ -1,0 +1,167 @@
+"""What the Generate page does when pictures are asked for."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from app.engine.events import Flag
+from app.engine.services import NO_MODELS, fresh_seed
+from app.engine.wording import Wording, wording
+from app.errors import ForgedError
+from app.look.enlarge import SIDES, enlarged, transparent
+from app.look.files import file_name, png, write, write_zip
+from app.look.handlers import MISTAKES, Updates, warn
+from app.look.links import link
+from app.look.tables import kept
+from app.pages.generate.layout import Layout
+from app.pages.generate.progress import Progress, alike, notes
+from app.pages.generate.reading import other_names, said_of
+from e2ed2.data.emoji import split_style
+from e2ed2.inference.request import Request
+
+Made = list[tuple[Request, Image.Image]]
+
+
+class Painting(Layout):
+    def generate(
+        self,
+        prompt: object,
+        model: object,
+        steps: object,
+        seed: object,
+        randomise: object,
+        count: object,
+        inside: object,
+        style: object,
+        exactly: object,
+        read_as: object,
+        begun: Flag | None,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """The last one is whole: it is what a client of the API gets."""
+        flag = begun or Flag()
+        try:
+            if not isinstance(randomise, bool):
+                raise ForgedError("randomise must be true or false.")
+            wanted = wording(style, exactly, read_as)
+            requests = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count, wanted)
+            yield from self.follow(requests, wanted, bool(inside), flag, request)
+        except MISTAKES as mistake:
+            yield {self.status: warn(mistake, request)}
+        finally:
+            flag.over = True
+
+    def follow(
+        self, requests: list[Request], wanted: Wording, inside: bool, stop: Flag, visitor: gr.Request
+    ) -> Iterator[Updates]:
+        """The pictures while they come into being, and when they are there all that goes with them."""
+        first = requests[0]
+        reading = self.services.read(first.prompt, first.model, wanted)
+        fields: Updates = {
+            self.seed: first.seed,
+            self.address: self.link(requests, wanted, visitor),
+            self.reading: said_of(requests, reading),
+            self.names: other_names(requests, reading),
+        }
+        session = visitor.session_hash
+        with self.services.stoppable(session, stop), tempfile.TemporaryDirectory() as folder:
+            progress = Progress(requests, Path(folder), inside)
+            for event in self.services.generate(requests, stop):
+                if self.services.running(session) is not stop:
+                    return  # the visitor has asked for something else
+                progress.add(event)
+                yield fields | {
+                    self.pictures: self.files_of(progress),
+                    self.status: progress.status,
+                    self.kept: list(progress.made),
+                }
+            if progress.made:
+                whole = fields | {
+                    self.pictures: self.files_of(progress),
+                    self.status: progress.status,
+                    self.address: self.link(requests[: len(progress.made)], wanted, visitor),
+                    self.download: progress.download(),
+                    self.made: progress.made,
+                }
+                yield whole
+                said = alike(progress.made) + notes(self.services, first, reading is not None)
+                yield whole | {self.status: progress.status + said}
+
+    def link(self, requests: list[Request], wanted: Wording, visitor: gr.Request) -> str:
+        """The address of these pictures; of one alone it says what its prompt was read as."""
+        first = requests[0]
+        name, style = (wanted.read_as, wanted.style) if len(requests) > 1 else split_style(first.caption)
+        words = {"exactly": 1} if not first.caption else {"style": style, "read_as": name}
+        settings = asdict(first) | {"count": len(requests)} | words
+        return link(visitor, "", **{one: value for one, value in settings.items() if value != "" and one != "caption"})
+
+    def files_of(self, progress: Progress) -> list[tuple[str, str]]:
+        cache = self.pictures.GRADIO_CACHE
+        return [(one if isinstance(one, str) else kept(one, cache), words) for one, words in progress.pictures]
+
+    def welcome(
+        self,
+        prompt: object,
+        model: object,
+        steps: object,
+        seed: object,
+        count: object,
+        inside: object,
+        style: object,
+        exactly: object,
+        read_as: object,
+        status: object,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """The pictures that the address asks for, or one to begin with, unless the visitor was quicker."""
+        if not self.services.models.names():
+            yield {self.status: NO_MODELS}
+        elif not status and self.services.running(request.session_hash) is None:
+            words = style, exactly, read_as
+            for shown in self.generate(prompt, model, steps, seed, False, count, inside, *words, None, request):
+                if not request.query_params:  # nobody asked for this one: it is none of the visitor's pictures
+                    shown.pop(self.kept, None)
+                    shown.pop(self.address, None)
+                yield shown
+        else:  # Gradio empties what a function that yields nothing was to fill
+            yield {self.status: gr.skip()}
+
+    def buttons(self, made: Made, begun: Flag | None, request: gr.Request) -> Updates:
+        waiting = begun is not None and not begun.over
+        running = waiting or self.services.running(request.session_hash) is not None
+        there = bool(made) and not running
+        return {
+            self.go: gr.Button(visible=not running),
+            self.stop: gr.Button(visible=running),
+            self.download: gr.DownloadButton(interactive=there),
+            self.more: gr.Button(interactive=there),
+        }
+
+    def give_up(self, made: Made, begun: Flag | None, request: gr.Request) -> Updates:
+        """Nothing comes of what was asked for."""
+        if begun:
+            begun.over = True
+        return self.buttons(made, begun, request)
+
+    def stop_generating(self, begun: Flag | None, request: gr.Request) -> None:
+        if begun:
+            begun.set()
+        self.services.stop(request.session_hash)
+
+    def file_of(self, made: Made, side: object, clear: object, inside: object) -> Iterator[Updates]:
+        """The picture's file, or a zip of several, as a visitor wants them."""
+        if not made or side not in SIDES:
+            yield {self.download: gr.skip()}
+            return
+        with tempfile.TemporaryDirectory() as name:
+            folder, files = Path(name), []
+            for settings, picture in made:
+                large = enlarged(picture, int(str(side)))
+                data = png(transparent(large) if clear else large, settings if inside else None)
+                files.append(write(folder, data, file_name(settings)))
+            several = len(files) > 1
+            yield {self.download: write_zip(folder, files, [one for one, _ in made]) if several else files[0]}
