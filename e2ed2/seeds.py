@@ -22,6 +22,7 @@ PURPOSES = (
     "style code",  # of the coarse path
     "time",  # of single-step training
     "step count",  # T of end-to-end training
+    "backprop steps",  # through how many of them its gradient goes
     "decoded window",  # of the latents
     "judged square",  # of the decoded window
     "discriminator noise",

@@ -19,6 +19,11 @@ class Denoiser(sampler.Denoiser, Protocol):
         ...
 
     @property
+    def text_width(self) -> int:
+        """D of the pooled embedding that goes with it."""
+        ...
+
+    @property
     def only_steps(self) -> int | None:
         """The one number of steps that it was made for; None if it takes any."""
         ...

@@ -59,6 +59,11 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
             Transformer(channels, grid, width, depth, heads, choices, text_width) for _ in range(count)
         )
 
+    @property
+    def text_width(self) -> int:
+        """Of the text encoder's embeddings."""
+        return self.config["text_width"]
+
     @classmethod
     def from_pretrained(
         cls, pretrained_model_name_or_path: Any, *, torch_dtype: torch.dtype | None = None, **options: Any

@@ -1,5 +1,7 @@
 """From options to the objective that they describe."""
 
+from e2ed2.objectives.backbone import BackboneEndToEnd, BackboneSingleStep
+from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
 from e2ed2.objectives.coarse import CoarseRegression
 from e2ed2.objectives.config import (
     CoarseConfig,
@@ -18,6 +20,8 @@ OBJECTIVES: dict[type[ObjectiveConfig], type[Objective]] = {
     CoarseConfig: CoarseRegression,
     SingleStepConfig: SingleStep,
     EndToEndConfig: EndToEnd,
+    BackboneSingleStepConfig: BackboneSingleStep,
+    BackboneEndToEndConfig: BackboneEndToEnd,
 }
 
 

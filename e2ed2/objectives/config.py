@@ -17,6 +17,9 @@ class ObjectiveConfig:
 
     kind: ClassVar[str]  # its name in run.json and in messages
 
+    def __post_init__(self) -> None:
+        """The last in a line of checks."""
+
     def models(self) -> list[str]:
         """Those that it takes its start from."""
         return [name for option in ("init", "codec_from", "coarse_from") if (name := getattr(self, option, ""))]
@@ -155,8 +158,8 @@ class SingleStepConfig(DenoisingConfig):
 
 
 @dataclass(frozen=True)
-class EndToEndConfig(DenoisingConfig):
-    kind: ClassVar[str] = "end_to_end"
+class ChainConfig(ObjectiveConfig):
+    """What trains through the chain, whatever the denoiser."""
 
     loss: Annotated[LossSpec, ON_COMMAND_LINE] = DEFAULT_LOSS
     """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips`, as in
@@ -165,6 +168,8 @@ class EndToEndConfig(DenoisingConfig):
     """T is drawn from these at each update."""
     backprop_steps: int | None = None
     """Backpropagate through the last N steps only (default: all)."""
+    random_backprop: bool = False
+    """Draw at each update through how many of the last steps, from 1 to `backprop-steps`, or to all."""
     checkpointed: bool = False
     """Recompute each step in the backward pass: less memory, more time."""
     samples: int = 1
@@ -196,3 +201,8 @@ class EndToEndConfig(DenoisingConfig):
 
     def pictures_each(self) -> int:
         return self.samples
+
+
+@dataclass(frozen=True)
+class EndToEndConfig(ChainConfig, DenoisingConfig):
+    kind: ClassVar[str] = "end_to_end"

@@ -10,7 +10,6 @@ from e2ed2.data.captions import caption_pool
 from e2ed2.data.pictures import Pictures
 from e2ed2.errors import UserError
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, build_denoiser, independent_copies
-from e2ed2.models.codec import Codec
 from e2ed2.models.components import write_index
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import model_folder
@@ -25,13 +24,13 @@ class DenoiserObjective(Objective):
     sees_images: bool  # whether the batches need pixels
     sees_words: bool  # whether they need the captions' token states
 
-    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, config: DenoisingConfig):
+    def __init__(self, denoiser: Any, codec: Any, config: Any):
         super().__init__()
         self.model, self.config = denoiser, config
         self.codec = codec.requires_grad_(False)
 
     @classmethod
-    def of(cls, config: DenoisingConfig, resolution: int) -> Self:
+    def of(cls, config: Any, resolution: int) -> Self:
         codec = load_codec(model_folder(config.init or config.codec_from))
         denoiser = start_denoiser(config)
         grid, factor = denoiser.latent_shape[-1], codec.factor

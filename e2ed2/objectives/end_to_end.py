@@ -1,5 +1,7 @@
 """End-to-end training (Fig. 1b): the loss sees the final sample, and its gradient passes every step."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -9,10 +11,8 @@ from e2ed2.losses.adversarial import Discriminator, Judged, generator_loss
 from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
-from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
-from e2ed2.models.codec import Codec
+from e2ed2.models.base import Denoiser
 from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like, same_crop
-from e2ed2.objectives.config import EndToEndConfig
 from e2ed2.objectives.denoising import DenoiserObjective
 from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
@@ -26,15 +26,15 @@ class EndToEnd(DenoiserObjective):
     """
 
     sees_words = True
-    config: EndToEndConfig
+    config: Any  # a ChainConfig
 
-    def __init__(self, denoiser: CoarseToFineDenoiser, codec: Codec, config: EndToEndConfig):
+    def __init__(self, denoiser: Any, codec: Any, config: Any):
         super().__init__(denoiser, codec, config)
         self.weights = config.loss.weights
         perceptual = "lpips" in self.weights or "energy-lpips" in self.weights
         self.perceptual = PerceptualLoss() if perceptual else None
         if "gan" in self.weights:
-            self.adversary = Discriminator(denoiser.config["text_width"]).requires_grad_(False)
+            self.adversary = Discriminator(denoiser.text_width).requires_grad_(False)
         self.sees_images = self.perceptual is not None or self.adversary is not None
 
     def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
@@ -42,8 +42,7 @@ class EndToEnd(DenoiserObjective):
         x0 = self.roll_out(batch, text, seeds)
         terms, judged = self.on_latents(x0, batch), None
         if self.sees_images:
-            images = batch.images.repeat_interleave(self.config.samples, dim=0)
-            fake, real = decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"))
+            fake, real = self.decode(x0, batch, seeds)
             terms |= self.on_pictures(fake, real)
             if self.adversary is not None:
                 fake, real = same_crop(fake, real, seeds.on_cpu("judged square"))
@@ -53,17 +52,30 @@ class EndToEnd(DenoiserObjective):
 
     def roll_out(self, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor:
         """Samples `[B * samples, C, h, w]` of the captions, from pure noise."""
-        # T is alike on all processes: they would wait for each other, and a sharded model would never meet.
+        # Alike on all processes: they would wait for each other, and a sharded model would never meet.
         drawn = torch.randint(len(self.config.sampling_steps), (), generator=seeds.shared("step count"))
+        steps = self.config.sampling_steps[int(drawn)]
         return sample(
             self.model,
             noise_like(batch.latents.repeat_interleave(self.config.samples, dim=0), seeds.stream("image noise")),
             text,
-            uniform_levels(self.config.sampling_steps[int(drawn)]),
+            uniform_levels(steps),
             grad=torch.is_grad_enabled(),
-            backprop_steps=self.config.backprop_steps,
+            backprop_steps=self.backprop_steps(steps, seeds),
             checkpointed=self.config.checkpointed,
         )
+
+    def backprop_steps(self, steps: int, seeds: UpdateSeeds) -> int | None:
+        """How many of the last steps have a gradient at this update; None where all have."""
+        if not self.config.random_backprop:
+            return self.config.backprop_steps
+        most = min(steps, self.config.backprop_steps or steps)
+        return int(torch.randint(1, most + 1, (), generator=seeds.shared("backprop steps")))
+
+    def decode(self, x0: Tensor, batch: CaptionedBatch, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:
+        """What is judged of the samples as pictures, and the same of the targets, each `[B * samples, 3, H, W]`."""
+        images = batch.images.repeat_interleave(self.config.samples, dim=0)
+        return decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"))
 
     def on_latents(self, x0: Tensor, batch: CaptionedBatch) -> dict[str, Tensor]:
         target = batch.latents.repeat_interleave(self.config.samples, dim=0)
@@ -91,6 +103,6 @@ class EndToEnd(DenoiserObjective):
         return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt(), self.config.repulsion)
 
     @torch.no_grad()
-    def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:
+    def preview(self, model: Denoiser, batch: CaptionedBatch) -> Tensor:
         latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(max(self.config.sampling_steps)))
         return decode_preview(self.codec, batch, latents)

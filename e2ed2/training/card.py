@@ -10,9 +10,12 @@ from torch import nn
 
 from e2ed2.data.config import BUNDLED
 from e2ed2.data.pictures import Pictures
+from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.objectives.backbone_config import BackboneConfig
 from e2ed2.training.config import RunConfig
 from e2ed2.training.metrics import Logged, read_metrics, write_metrics
 
+FLOW_SCHEDULER = "FlowMatchEulerDiscreteScheduler"  # whose levels are given with each call
 CURVE_POINTS = 400  # kept beside the model; the run's folder has all
 TEMPLATE = """---
 {license}library_name: diffusers
@@ -43,8 +46,21 @@ USAGE = """
 
     E2ED2Pipeline.from_pretrained("{folder}")("{caption}", num_inference_steps={steps}).images[0]
 """
-BUNDLED_DATA = """It knows about a thousand things that have an emoji, in six drawing styles, at 128x128 pixels;
-anything else comes out as the nearest of these. Trained on drawings of Noto Emoji (Apache-2.0), Twemoji (CC BY 4.0),
+STOCK_USAGE = """
+    from diffusers import DiffusionPipeline
+
+    pipe = DiffusionPipeline.from_pretrained("{folder}")
+    pipe("{caption}", {call}).images[0]
+
+Without guidance, for which it was not trained; the scheduler takes the very steps of the training.{lora}
+"""
+LORA_USAGE = " `lora/` has the adapters alone, for `load_lora_weights` on the pipeline that the training started from."
+BACKBONE_DATA = """The weights are those of `{backbone}`, trained further: its licence holds for them.
+"""
+BUNDLED_KNOWS = """It knows about a thousand things that have an emoji, in six drawing styles, at 128x128 pixels;
+anything else comes out as the nearest of these.
+"""
+BUNDLED_DATA = """Trained on drawings of Noto Emoji (Apache-2.0), Twemoji (CC BY 4.0),
 Fluent Emoji (MIT), OpenMoji (CC BY-SA 4.0) and EmojiOne 2.3 (CC BY 4.0): see `THIRD_PARTY_NOTICES.md`.
 """
 UNKNOWN_DATA = """The data set says nothing of its licence: whoever publishes this model must know whether they may.
@@ -80,13 +96,13 @@ def write_card(
     if previews:
         Image.open(previews[-1]).save(folder / "preview.webp", lossless=True, quality=100, method=6)
     last = lines[-10:]
-    bundled = config.data.path == BUNDLED
+    bundled, backbone = config.data.path == BUNDLED, isinstance(config.objective, BackboneConfig)
     size = f"{len(pictures)} pictures at {config.data.resolution}x{config.data.resolution} pixels"
     card = TEMPLATE.format(
         name=run.name,
-        license="license: apache-2.0\n" if bundled else "",
+        license="license: apache-2.0\n" if bundled and not backbone else "",
         data="the bundled drawings" if bundled else f"`{config.data.path}`, {size}",
-        about=BUNDLED_DATA if bundled else licence_of(Path(config.data.path)),
+        about=about(config),
         usage=usage(folder, config, pictures),
         processes=f" on each of {processes} processes" if processes > 1 else "",
         what=config.objective.what(),
@@ -111,6 +127,14 @@ def mean(lines: list[Logged], name: str) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
+def about(config: RunConfig) -> str:
+    """What it knows and whose it is."""
+    data = BUNDLED_DATA if config.data.path == BUNDLED else licence_of(Path(config.data.path))
+    if isinstance(config.objective, BackboneConfig):
+        return BACKBONE_DATA.format(backbone=config.objective.backbone) + data
+    return BUNDLED_KNOWS + data if config.data.path == BUNDLED else data
+
+
 def licence_of(data: Path) -> str:
     """What the data set itself says, in a file beside the pictures; nobody is given a licence by guess."""
     folder = data if data.is_dir() else data.parent
@@ -127,7 +151,14 @@ def usage(folder: Path, config: RunConfig, pictures: Pictures) -> str:
     if not (steps := config.objective.chain_steps()):
         return ""
     caption = pictures.captions[0].replace('"', "'")
-    return USAGE.format(folder=folder, caption=caption, steps=steps)
+    if not isinstance(config.objective, BackboneConfig):
+        return USAGE.format(folder=folder, caption=caption, steps=steps)
+    scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+    call = f"num_inference_steps={steps}, guidance_scale=1"
+    if scheduler["_class_name"] == FLOW_SCHEDULER:
+        call += f", sigmas={[round(level, 4) for level in uniform_levels(steps)[:-1]]}"
+    lora = LORA_USAGE if (folder / "lora").is_dir() else ""
+    return STOCK_USAGE.format(folder=folder, caption=caption, call=call, lora=lora)
 
 
 def duration(seconds: float) -> str:

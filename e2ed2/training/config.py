@@ -2,20 +2,31 @@
 
 import json
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
-from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, ReconstructionConfig, SingleStepConfig
+from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
+from e2ed2.objectives.config import (
+    CoarseConfig,
+    EndToEndConfig,
+    ReconstructionConfig,
+    SingleStepConfig,
+)
 from e2ed2.training.schedule import Schedule
 
-AnyObjective = ReconstructionConfig | CoarseConfig | SingleStepConfig | EndToEndConfig
-KINDS: dict[str, type[AnyObjective]] = {
-    one.kind: one for one in (ReconstructionConfig, CoarseConfig, SingleStepConfig, EndToEndConfig)
-}
+AnyObjective = (
+    ReconstructionConfig
+    | CoarseConfig
+    | SingleStepConfig
+    | EndToEndConfig
+    | BackboneSingleStepConfig
+    | BackboneEndToEndConfig
+)
+KINDS: dict[str, type[AnyObjective]] = {one.kind: one for one in get_args(AnyObjective)}
 
 RENAMED = {"steps": "updates"}  # options of the trainer, by their names of before
 

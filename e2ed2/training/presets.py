@@ -1,11 +1,14 @@
-"""The trainings that made the bundled models."""
+"""The trainings that made the bundled models, and those of backbones of diffusers."""
 
 from dataclasses import replace
+from typing import Any
 
+from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
 from e2ed2.models.references import model_folder
+from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
 from e2ed2.objectives.config import (
     CoarseConfig,
     EndToEndConfig,
@@ -57,6 +60,30 @@ def finish(loss: str) -> RunConfig:
     return RunConfig(objective, trainer=FINISHING)
 
 
+# Where the backbones are, on the Hugging Face hub. None of these trainings was made here: the settings are starting
+# points, from what others report of similar ones (docs/scaling.md).
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+PIXART = "PixArt-alpha/PixArt-XL-2-512x512"
+SANA = "Efficient-Large-Model/Sana_600M_512px_diffusers"
+CONVERTING = TrainerConfig(
+    updates=10_000, batch_size=16, lr=1e-5, warmup=500, ema_decay=0.999, clip=0.5, save_every=500
+)
+LARGE = TrainerConfig(updates=5_000, batch_size=8, lr=1e-4, warmup=200, ema_decay=0.999, clip=0.1, save_every=250)
+
+
+def convert(backbone: str) -> RunConfig:
+    """A backbone that predicts noise to one that can begin at pure noise."""
+    objective = BackboneSingleStepConfig(backbone=backbone, tune="full", block_checkpointing=True)
+    return RunConfig(objective, data=DataConfig(resolution=512), trainer=CONVERTING)
+
+
+def few_steps(backbone: str, **options: Any) -> RunConfig:
+    """A backbone end to end, by adapters."""
+    usual: Any = {"loss": LossSpec.parse("l2:0.3+lpips"), "lora_rank": 64, "checkpointed": True}
+    objective = BackboneEndToEndConfig(backbone=backbone, **usual | options)
+    return RunConfig(objective, data=DataConfig(resolution=512), trainer=LARGE)
+
+
 ABOUT = {
     "codec": "Pictures to latents and back: the first training, which all others stand on.",
     "codec-decoder": "Its decoder once more, for sharper pictures: the latents, and so all models, stay as they are.",
@@ -72,6 +99,11 @@ ABOUT = {
     "energy": "End to end, energy scores: one of the drawings that fit a caption, not their average.",
     "independent": "End to end in two steps, with a network for each.",
     "shared-twin": "End to end in two steps with one network, to compare with `independent`.",
+    "sd15-convert": "Stable Diffusion 1.5 to v-prediction from pure noise: a better start for end-to-end training.",
+    "pixart-convert": "PixArt-alpha to v-prediction from pure noise: what its end-to-end training starts from.",
+    "sd15-l2-lpips": "Stable Diffusion 1.5 end to end, squared error and perceptual distance, by LoRA.",
+    "pixart-l2-lpips": "PixArt-alpha end to end, squared error and perceptual distance, by LoRA.",
+    "sana-l2-lpips": "SANA 0.6B end to end, squared error and perceptual distance, by LoRA.",
 }
 PRESETS = {
     "codec": CODEC,
@@ -107,6 +139,11 @@ PRESETS = {
         replace(TWO_STEPS, denoiser=DenoiserConfig(sharing="independent", steps=2)), trainer=FINISHING
     ),
     "shared-twin": RunConfig(TWO_STEPS, trainer=FINISHING),
+    "sd15-convert": convert(SD15),
+    "pixart-convert": convert(PIXART),
+    "sd15-l2-lpips": few_steps(SD15),
+    "pixart-l2-lpips": few_steps("pixart-convert", precompute=True),
+    "sana-l2-lpips": few_steps(SANA, precompute=True),
 }
 
 

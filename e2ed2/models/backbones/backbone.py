@@ -23,9 +23,7 @@ class Backbone(nn.Module):
     only_steps = None
     dtype = torch.float32  # of noise and samples: levels and divisions by a small alpha need it
 
-    def __init__(
-        self, network: nn.Module, family: Family, path: Path, prediction: Prediction, shape: tuple[int, int, int]
-    ):
+    def __init__(self, network: Any, family: Family, path: Path, prediction: Prediction, shape: tuple[int, int, int]):
         super().__init__()
         self.network, self.family = network, family
         self.path, self.prediction, self.latent_shape = path, prediction, shape
@@ -43,17 +41,46 @@ class Backbone(nn.Module):
         path, prediction = reading_of(pipeline.scheduler)
         return cls(network, family, path, prediction, (network.config.in_channels, side, side))
 
+    @property
+    def text_width(self) -> int:
+        """Of the pooled embedding: the network's own, or the mean of its tokens."""
+        config = self.network.config
+        widths = ("pooled_projection_dim", "caption_channels", "cross_attention_dim")
+        return next(width for name in widths if (width := config.get(name)))
+
+    @property
+    def multiple(self) -> int:
+        """The side of the latents must be one of this: of a patch, or of what is halved once for each stage."""
+        config = self.network.config
+        return config.get("patch_size") or 2 ** (len(config["block_out_channels"]) - 1)
+
+    def converted(self, kind: Prediction) -> "Backbone":
+        """The same network, whose output is read as another kind from now on, at noise levels that end in pure noise.
+
+        It has to learn that. The levels are rescaled as Lin et al. (2024) have it, so that alpha is 0 at the last.
+
+        Raises:
+            UserError: it is on the flow path, where pure noise is no trouble.
+        """
+        if not isinstance(self.path, VariancePreserving):
+            raise UserError("A backbone on the flow path begins at pure noise as it is: there is nothing to convert.")
+        alphas = torch.tensor(self.path.alphas_cumprod, dtype=torch.float64).sqrt()
+        alphas = (alphas - alphas[-1]) * alphas[0] / (alphas[0] - alphas[-1])
+        path = VariancePreserving(alphas.square().tolist())
+        return Backbone(self.network, self.family, path, kind, self.latent_shape)
+
     def condition(self, z: Tensor, text: TextEmbedding) -> None:
         """Nothing: the network reads the caption in every step."""
 
     def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, conditioning: None = None, step: int = 0) -> Tensor:
-        """The estimate of x_0 `[B, C, h, w]` in float32 from `x` at levels `t` `[B]`."""
+        """The estimate of x_0 `[B, C, h, w]`, at least in float32, from `x` at levels `t` `[B]`."""
         kind: torch.dtype = next(self.network.parameters()).dtype
         told = self.path.timesteps(t)
         predicted = self.family.predict(self.network, x.to(kind), told, text.to(x.device, kind))
+        full = torch.promote_types(x.dtype, torch.float32)
         alpha, sigma = (value.view(-1, 1, 1, 1) for value in self.path.coefficients(t))
         # A variance that is predicted beside the mean is in the second half of the channels.
-        return clean_of(self.prediction, predicted[:, : x.shape[1]].float(), x.float(), alpha, sigma)
+        return clean_of(self.prediction, predicted[:, : x.shape[1]].to(full), x.to(full), alpha, sigma)
 
 
 def reading_of(scheduler: Any) -> tuple[Path, Prediction]:

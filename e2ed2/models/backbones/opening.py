@@ -9,29 +9,33 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
 
 from e2ed2.errors import UserError
+from e2ed2.files import runs_folder
 from e2ed2.models.backbones.tiny import PREFIX, tiny_pipeline
 
 BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
 
 
-def open_pipeline(name: str, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
-    """A text-to-image pipeline of diffusers on the CPU; `options` are those of diffusers' `from_pretrained`.
+def open_pipeline(name: str) -> Any:
+    """A text-to-image pipeline of diffusers on the CPU, in float32.
 
     Raises:
         UserError: there is none, or it is damaged.
     """
     if name.startswith(PREFIX):
-        return tiny_pipeline(name.removeprefix(PREFIX)).to(dtype)
-    folder = Path(name).expanduser()
+        return quiet(tiny_pipeline(name.removeprefix(PREFIX)))
+    places = [Path(name).expanduser(), runs_folder() / name / "model"]
+    place: Any = next((place for place in places if place.is_dir()), name)
     try:
-        pipeline: Any = DiffusionPipeline.from_pretrained(
-            folder if folder.is_dir() else name, torch_dtype=dtype, **options
-        )
+        return quiet(DiffusionPipeline.from_pretrained(place, torch_dtype=torch.float32))
     except (HFValidationError, HfHubHTTPError, *BROKEN) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"There is no diffusers pipeline {name!r} ({reason}): give its folder, the id of one on a hub that can be "
-            "reached from here, or tiny:sd, tiny:pixart, tiny:sana or tiny:sd3 for a rehearsal."
+            f"There is no diffusers pipeline {name!r} ({reason}): give its folder, a training's name, the id of one "
+            "on a hub that can be reached from here, or tiny:sd, tiny:pixart, tiny:sana or tiny:sd3 for a rehearsal."
         ) from error
+
+
+def quiet(pipeline: Any) -> Any:
+    """Trainings and commands have progress bars of their own."""
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -16,14 +16,19 @@ class PipelineText:
     """Frozen. It embeds with the same settings as a call of the pipeline, cut off at the same length."""
 
     def __init__(self, pipeline: Any, device: torch.device | str = "cpu"):
-        self.pipeline, self.device = pipeline, torch.device(device)
-        self.family = family_of(pipeline)
+        self.pipeline, self.family = pipeline, family_of(pipeline)
         self.encoders = {
-            name: part.eval().requires_grad_(False).to(device)
+            name: part.eval().requires_grad_(False)
             for name, part in pipeline.components.items()
             if name.startswith("text_encoder") and isinstance(part, nn.Module)
         }
-        self.options: dict[str, Any] = usual_options(pipeline) | {"device": self.device}
+        self.options: dict[str, Any] = usual_options(pipeline)
+        self.to(device)
+
+    def to(self, device: torch.device | str) -> None:
+        self.options["device"] = torch.device(device)
+        for part in self.encoders.values():
+            part.to(device)
 
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> TextEmbedding:

@@ -1,0 +1,27 @@
+"""A trained backbone as a folder that diffusers alone loads: its own pipeline's, with the scheduler of our chain."""
+
+from pathlib import Path
+from typing import Any
+
+from e2ed2.models.backbones.backbone import Backbone
+from e2ed2.models.backbones.lora import as_trained, has_lora, save_lora
+from e2ed2.models.backbones.stock import stock_scheduler
+
+LORA = "lora"  # the adapters alone, beside the pipeline that has them merged
+
+
+def save_pipeline(pipeline: Any, backbone: Backbone, folder: Path) -> None:
+    """Write `pipeline` with the backbone's network; adapters are merged into it, and written by themselves too."""
+    part = backbone.family.part
+    network = as_trained(backbone.network)
+    components = pipeline.components | {part: network, "scheduler": stock_scheduler(backbone, pipeline.scheduler)}
+    whole = type(pipeline)(**components, **settings(pipeline))
+    whole.save_pretrained(folder)
+    if has_lora(backbone.network):
+        save_lora(pipeline, part, backbone.network, folder / LORA)
+
+
+def settings(pipeline: Any) -> dict[str, Any]:
+    """Arguments of the pipeline's class that are no components, such as whether a safety checker is required."""
+    known = {*pipeline.components, "_class_name", "_diffusers_version", "_name_or_path", "_quantization_config"}
+    return {name: value for name, value in pipeline.config.items() if name not in known}

@@ -1,0 +1,69 @@
+"""Low-rank adapters (Hu et al. 2021) beside a network's layers, by peft."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+
+from e2ed2.errors import UserError
+
+ADAPTER = "default"
+
+
+def add_lora(network: nn.Module, rank: int, targets: tuple[str, ...]) -> None:
+    """Freeze the network and give each layer whose name ends so an adapter that does nothing yet.
+
+    Raises:
+        UserError: no layer has such a name.
+    """
+    network.requires_grad_(False)
+    try:
+        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets)), network, ADAPTER)
+    except ValueError as error:
+        named = sorted({name.split(".")[-1] for name, layer in network.named_modules() if isinstance(layer, nn.Linear)})
+        raise UserError(
+            f"No layer's name ends in {', '.join(targets)}: choose --lora-targets among {', '.join(named)}."
+        ) from error
+
+
+def merged(network: Any) -> Any:
+    """A copy whose layers have their adapters' change in them, and no adapter any more."""
+    network = copy.deepcopy(network)
+    for parent in list(network.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, BaseTunerLayer):
+                layer.merge()
+                setattr(parent, name, layer.get_base_layer())
+    if hasattr(network, "peft_config"):
+        del network.peft_config
+    return network.requires_grad_(False)
+
+
+def save_lora(pipeline: Any, part: str, network: nn.Module, folder: Path) -> bool:
+    """Write the adapters as `pipeline.load_lora_weights(folder)` reads them; False where the pipeline reads none."""
+    if not hasattr(pipeline, "save_lora_weights"):
+        return False
+    weights = {
+        name.replace(f".{ADAPTER}", ""): value.detach().contiguous()
+        for name, value in network.state_dict().items()
+        if "lora_" in name
+    }
+    layers: Any = {f"{part}_lora_layers": convert_state_dict_to_diffusers(weights)}
+    pipeline.save_lora_weights(folder, **layers)
+    return True
+
+
+def has_lora(network: nn.Module) -> bool:
+    return any(isinstance(layer, BaseTunerLayer) for layer in network.modules())
+
+
+def as_trained(network: Any) -> Any:
+    """A copy to publish: without adapters, and without what only a training needs."""
+    copied = merged(network) if has_lora(network) else copy.deepcopy(network)
+    if getattr(copied, "is_gradient_checkpointing", False):
+        copied.disable_gradient_checkpointing()
+    return copied.eval()

@@ -1,0 +1,193 @@
+"""Training a backbone of diffusers: the objectives are those of our own denoiser; its parts and its folder differ."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from diffusers import AutoencoderTiny
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from e2ed2.data.batches import CaptionedBatches
+from e2ed2.data.captions import caption_pool
+from e2ed2.data.pictures import Pictures
+from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.diffusion.sampler import sample
+from e2ed2.errors import UserError
+from e2ed2.losses.pixel import l2
+from e2ed2.models.backbones.backbone import Backbone, check_pure_noise
+from e2ed2.models.backbones.codec import PretrainedCodec
+from e2ed2.models.backbones.export import save_pipeline
+from e2ed2.models.backbones.lora import add_lora
+from e2ed2.models.backbones.opening import BROKEN, open_pipeline
+from e2ed2.models.backbones.text import PipelineText
+from e2ed2.models.backbones.tiny import PREFIX, SIDE
+from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndConfig, BackboneSingleStepConfig
+from e2ed2.objectives.chain import decode_preview, noise_like
+from e2ed2.objectives.config import PREVIEW_STEPS
+from e2ed2.objectives.denoising import DenoiserObjective
+from e2ed2.objectives.end_to_end import EndToEnd
+from e2ed2.objectives.objective import Outcome, trained
+from e2ed2.seeds import UpdateSeeds
+from e2ed2.types import CaptionedBatch
+
+STYLED_SHARE = 0.5  # of captions that name a drawing style, where the data has styles
+
+
+class BackboneObjective(DenoiserObjective):
+    """What the objectives of backbones share."""
+
+    pipeline: Any  # whose network is trained; its text encoders and its scheduler stay as they are
+    model: Backbone
+    config: Any
+
+    @classmethod
+    def of(cls, config: Any, resolution: int) -> Self:
+        pipeline = open_pipeline(config.backbone)
+        codec = PretrainedCodec(pipeline.vae)
+        backbone = cls.reading(Backbone.of(pipeline, resolution // codec.factor), config)
+        check_resolution(config.backbone, resolution, codec.factor * backbone.multiple)
+        choose_trained(backbone.network, config)
+        objective = cls(backbone.train(), codec, config)
+        objective.pipeline = pipeline
+        return objective
+
+    @classmethod
+    def reading(cls, backbone: Backbone, config: Any) -> Backbone:
+        """The backbone, or the same one read in another way."""
+        return backbone
+
+    def encoder(self, device: torch.device | str) -> PipelineText:
+        return PipelineText(self.pipeline, device)
+
+    def batches(
+        self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False
+    ) -> CaptionedBatches:
+        precompute = self.config.precompute and not once
+        encoder = self.encoder(device)
+        pool = caption_pool(pictures, encoder, precompute)
+        if precompute:
+            encoder.to("cpu")
+        return CaptionedBatches(
+            pictures,
+            pool,
+            self.codec.to(device),
+            size,
+            seed,
+            STYLED_SHARE,
+            text_noise=0.0,
+            with_images=self.sees_images,
+            with_words=True,
+            device=device,
+            precompute=precompute,
+        )
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return [{"params": trained(self.model), "lr": lr}]
+
+    def write(self, folder: Path, pictures: Pictures) -> None:
+        save_pipeline(self.pipeline, self.model, folder)
+
+
+class BackboneSingleStep(BackboneObjective):
+    """Mean squared error of the clean estimate at one level for each picture, pure noise among them."""
+
+    sees_images = False
+    config: BackboneSingleStepConfig
+
+    @classmethod
+    def reading(cls, backbone: Backbone, config: BackboneSingleStepConfig) -> Backbone:
+        return backbone if config.prediction == "keep" else backbone.converted(config.prediction)
+
+    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
+        x0 = batch.latents
+        z = noise_like(x0, seeds.stream("image noise"))
+        t = self.levels(len(x0), seeds).to(x0.device)
+        alpha, sigma = (value.view(-1, 1, 1, 1) for value in self.model.path.coefficients(t))
+        return Outcome({"l2": l2(self.model(alpha * x0 + sigma * z, t, batch.text), x0)}, {"l2": 1.0})
+
+    def levels(self, count: int, seeds: UpdateSeeds) -> Tensor:
+        """`[count]` in (0, 1]: of a chain of 1 to 4 steps, or any."""
+        visited = torch.tensor([t for steps in range(1, PREVIEW_STEPS + 1) for t in uniform_levels(steps)[:-1]])
+        generator = seeds.on_cpu("time")
+        few, which, anywhere = torch.rand(3, count, generator=generator)
+        chosen = visited[(which * len(visited)).long()]
+        return torch.where(few < self.config.few_steps_share, chosen, (1 - anywhere).clamp(min=1e-3))
+
+    @torch.no_grad()
+    def preview(self, model: Any, batch: CaptionedBatch) -> Tensor:
+        latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(PREVIEW_STEPS))
+        return decode_preview(self.codec, batch, latents)
+
+
+class BackboneEndToEnd(BackboneObjective, EndToEnd):
+    """Pure noise through T steps of the backbone to a sample, and the loss on that."""
+
+    config: BackboneEndToEndConfig
+
+    def __init__(self, denoiser: Any, codec: Any, config: Any):
+        super().__init__(denoiser, codec, config)
+        self.tiny = open_tiny(config.tiny_codec) if config.decode == "tiny" else None
+
+    @classmethod
+    def reading(cls, backbone: Backbone, config: BackboneEndToEndConfig) -> Backbone:
+        check_pure_noise(backbone)
+        return backbone
+
+    def decode(self, x0: Tensor, batch: CaptionedBatch, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:
+        if self.config.decode != "crop":
+            codec = self.tiny or self.codec
+            return self.in_parts(codec, x0), batch.images.repeat_interleave(self.config.samples, dim=0)
+        window = random_window(x0.shape[-2:], self.config.decode_crop, seeds)
+        with torch.no_grad():  # a decoder looks around: only what is decoded alike can be compared
+            real = self.in_parts(self.codec, batch.latents[window])
+        return self.in_parts(self.codec, x0[window]), real.repeat_interleave(self.config.samples, dim=0)
+
+    def in_parts(self, codec: Any, latents: Tensor) -> Tensor:
+        """Pictures; each part of the batch is decoded again in the backward pass instead of being stored."""
+        parts = latents.split(self.config.decode_batch)
+        return torch.cat([checkpoint(codec.decode, part, use_reentrant=False).float() for part in parts])
+
+
+def check_resolution(backbone: str, resolution: int, multiple: int) -> None:
+    """Raises UserError: the backbone cannot make pictures of that size."""
+    if backbone.startswith(PREFIX) and resolution != SIDE:
+        raise UserError(f"{backbone} is for pictures of {SIDE} by {SIDE} pixels: add --data.resolution {SIDE}.")
+    if resolution % multiple:
+        near = max(1, round(resolution / multiple)) * multiple
+        raise UserError(
+            f"{backbone} makes pictures whose side is a multiple of {multiple}: try --data.resolution {near}."
+        )
+
+
+def choose_trained(network: Any, config: BackboneConfig) -> None:
+    """What of the network takes gradients. Raises UserError: nothing is called so, or it cannot be recomputed."""
+    if config.tune == "lora":
+        add_lora(network, config.lora_rank, config.lora_targets)
+    else:
+        for name, weights in network.named_parameters():
+            weights.requires_grad_(not config.parts or any(part in name for part in config.parts))
+    if not trained(network):
+        raise UserError(f"No weights are called {' or '.join(config.parts)}: `inspect` lists a network's parts.")
+    if config.block_checkpointing:
+        if not network._supports_gradient_checkpointing:
+            raise UserError("This network cannot recompute its blocks: leave --block-checkpointing out.")
+        network.enable_gradient_checkpointing()
+
+
+def open_tiny(name: str) -> PretrainedCodec:
+    """Raises UserError: there is no AutoencoderTiny of that name."""
+    try:
+        tiny: Any = AutoencoderTiny.from_pretrained(name)
+    except BROKEN as error:
+        raise UserError(f"There is no AutoencoderTiny {name!r}: give its folder, or its id on a hub.") from error
+    return PretrainedCodec(tiny.eval()).requires_grad_(False)
+
+
+def random_window(grid: Sequence[int], size: int, seeds: UpdateSeeds) -> tuple[Any, ...]:
+    """An index of the same random window of all latents, `size` by `size` or all there is."""
+    places = [max(0, side - size) for side in grid]
+    generator = seeds.on_cpu("decoded window")
+    top, left = (int(torch.randint(0, place + 1, (), generator=generator)) for place in places)
+    return (..., slice(top, top + size), slice(left, left + size))

@@ -1,0 +1,92 @@
+"""Options of the objectives that train a backbone of diffusers."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from e2ed2.errors import UserError
+from e2ed2.objectives.config import PREVIEW_STEPS, ChainConfig, ObjectiveConfig
+
+TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+ON_PICTURES = ("lpips", "gan", "energy-lpips")
+
+
+@dataclass(frozen=True)
+class BackboneConfig(ObjectiveConfig):
+    backbone: str = ""
+    """A diffusers pipeline to start from: its folder, a training's name, the id of a repository on a hub, or tiny:sd,
+    tiny:pixart, tiny:sana, tiny:sd3 (random weights, to rehearse with)."""
+    tune: Literal["lora", "full"] = "lora"
+    """Train low-rank adapters (LoRA) beside the weights, or the weights themselves."""
+    lora_rank: int = 16
+    lora_targets: tuple[str, ...] = TARGETS
+    """How the names of the layers end that get an adapter."""
+    parts: tuple[str, ...] = ()
+    """With `--tune full`: train only weights whose names contain one of these, such as `attn2`."""
+    block_checkpointing: bool = False
+    """Recompute each block of the network in the backward pass: much less memory, about a third more time."""
+    precompute: bool = False
+    """Embed all captions and encode all pictures first, and keep both on disk; otherwise those of each batch when it
+    comes. A caption takes 118 KB with CLIP, up to 1 MB with T5 or Gemma."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.backbone:
+            raise UserError("A backbone is needed: name a diffusers pipeline with --backbone.")
+        if self.lora_rank < 1 or not self.lora_targets:
+            raise UserError("lora-rank must be at least 1, and lora-targets one or more names.")
+        if self.tune == "lora" and self.parts:
+            raise UserError("With LoRA the layers are named by --lora-targets: leave --parts out, or add --tune full.")
+        if self.tune == "full" and (self.lora_rank, self.lora_targets) != (16, TARGETS):
+            raise UserError("With --tune full there are no adapters: leave lora-rank and lora-targets out.")
+
+    def models(self) -> list[str]:
+        """A training's name; a folder, and what is on a hub or tiny, is looked for when it is opened."""
+        return [] if {"/", ":"} & set(self.backbone) else [self.backbone]
+
+    def start(self) -> str:
+        return f"`{self.backbone}`"
+
+
+@dataclass(frozen=True)
+class BackboneSingleStepConfig(BackboneConfig):
+    kind: ClassVar[str] = "backbone_single_step"
+
+    prediction: Literal["keep", "v", "sample"] = "v"
+    """What the network is to predict from now on, with noise levels that end in pure noise. `keep` changes nothing."""
+    few_steps_share: float = 0.5
+    """Of the pictures, those at levels that chains of 1 to 4 steps visit; the others are at any level."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.few_steps_share <= 1:
+            raise UserError(f"few-steps-share is {self.few_steps_share}: choose a share from 0 to 1.")
+
+    def what(self) -> str:
+        return "A backbone trained one denoising step at a time, so that end-to-end training can start from it."
+
+    def chain_steps(self) -> int:
+        return PREVIEW_STEPS
+
+
+@dataclass(frozen=True)
+class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
+    kind: ClassVar[str] = "backbone_end_to_end"
+
+    decode: Literal["full", "crop", "tiny", "latent"] = "full"
+    """What lpips, gan and energy-lpips look at: the whole picture; a crop of it, and of the target coded and decoded
+    the same way; the whole picture by a tiny decoder; or nothing, where the loss is on latents."""
+    decode_crop: int = 32
+    """With `--decode crop`: height and width, in latents."""
+    decode_batch: int = 4
+    """Pictures decoded at a time; each time is recomputed in the backward pass, so memory is that of so many."""
+    tiny_codec: str = ""
+    """With `--decode tiny`: the folder or the hub's id of an AutoencoderTiny, such as madebyollin/taesd."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.decode == "latent" and (seen := [name for name in ON_PICTURES if name in self.loss]):
+            raise UserError(f"{seen[0]} looks at pictures: choose --decode full, crop or tiny, or another loss.")
+        if (self.decode == "tiny") != bool(self.tiny_codec):
+            raise UserError("--decode tiny and --tiny-codec FOLDER go together: give both, or none.")
+        if min(self.decode_crop, self.decode_batch) < 1:
+            raise UserError("decode-crop and decode-batch must be at least 1.")

@@ -1,0 +1,261 @@
+"""Backbones of diffusers through the ordinary trainer, with tiny random weights."""
+
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from diffusers import AutoencoderTiny
+from safetensors.torch import load_file
+
+from e2ed2.data.config import DataConfig
+from e2ed2.errors import UserError
+from e2ed2.losses.spec import LossSpec
+from e2ed2.models.backbones.backbone import Backbone
+from e2ed2.models.backbones.tiny import tiny_pipeline
+from e2ed2.objectives.backbone import BackboneEndToEnd, BackboneSingleStep
+from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
+from e2ed2.objectives.objective import trained
+from e2ed2.seeds import UpdateSeeds
+from e2ed2.training.config import RunConfig
+from e2ed2.training.metrics import read_metrics
+from e2ed2.training.run import train
+from e2ed2.training.trainer import TrainerConfig
+from e2ed2.types import CaptionedBatch
+
+from .test_training import stop_after
+
+PROMPTS = ["red apple", "a blue dog"]
+
+
+def objective(loss="l2", family="sd3", **options) -> BackboneEndToEnd:
+    config = BackboneEndToEndConfig(backbone=f"tiny:{family}", loss=LossSpec.parse(loss), **options)
+    torch.manual_seed(3)  # of the adapters
+    return BackboneEndToEnd.of(config, 32)
+
+
+@pytest.fixture(scope="module")
+def batch() -> CaptionedBatch:
+    made = BackboneEndToEnd.of(BackboneEndToEndConfig(backbone="tiny:sd3"), 32)
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        text, latents = made.encoder("cpu")(PROMPTS), made.codec.encode(images)
+    return CaptionedBatch(images, latents, text, torch.zeros(2, dtype=torch.bool))
+
+
+def stirred(made):
+    """With adapters that do something."""
+    generator = torch.Generator().manual_seed(1)
+    for name, weights in made.model.named_parameters():
+        if "lora_B" in name:
+            weights.data = torch.randn(weights.shape, generator=generator) * 0.3
+    return made
+
+
+def gradient(made, batch, update=0) -> torch.Tensor:
+    made.zero_grad()
+    made(batch, UpdateSeeds(0, update)).total().backward()
+    return torch.cat([(torch.zeros_like(w) if w.grad is None else w.grad).flatten() for w in trained(made.model)])
+
+
+def test_adapters_alone_are_trained_and_begin_as_nothing(batch):
+    made, plain = objective(), Backbone.of(tiny_pipeline("sd3"))
+    names = [name for name, weights in made.model.named_parameters() if weights.requires_grad]
+    assert names
+    assert all("lora_" in name for name in names)
+    noise, level = torch.randn(2, 4, 16, 16), torch.ones(2)
+    assert torch.equal(made.model(noise, level, batch.text), plain(noise, level, batch.text))
+
+
+def test_all_weights_or_named_parts_are_trained():
+    whole = objective(family="sd", tune="full")
+    assert len(trained(whole.model)) == len(list(whole.model.parameters()))
+    parts = objective(family="sd", tune="full", parts=("attn2",))
+    assert 0 < len(trained(parts.model)) < len(trained(whole.model))
+
+
+@pytest.mark.parametrize(
+    "family", [pytest.param("sd", marks=pytest.mark.slow), pytest.param("sana", marks=pytest.mark.slow), "sd3"]
+)
+def test_recomputing_a_step_or_its_blocks_changes_no_gradient(batch, family):
+    if family != "sd3":
+        made = BackboneEndToEnd.of(BackboneEndToEndConfig(backbone=f"tiny:{family}"), 32)
+        batch = replace(batch, text=made.encoder("cpu")(PROMPTS))
+    options = {"family": family, "sampling_steps": (2,)}
+    plain = gradient(stirred(objective(**options)), batch)
+    assert plain.abs().max() > 0
+    for more in ({"checkpointed": True}, {"block_checkpointing": True}):
+        again = gradient(stirred(objective(**options, **more)), batch)
+        assert torch.allclose(again, plain, rtol=1e-5, atol=1e-6 * plain.abs().max())
+
+
+def test_the_gradient_is_that_of_the_loss(batch):
+    """Against differences, along a direction of chance."""
+    made = stirred(objective(sampling_steps=(2,)))
+    slope, weights = gradient(made, batch), trained(made.model)
+    direction = torch.randn(slope.shape, generator=torch.Generator().manual_seed(2))
+    pieces = direction.split([w.numel() for w in weights])
+
+    def loss(step):
+        with torch.no_grad():
+            for w, piece in zip(weights, pieces, strict=True):
+                w += step * piece.view_as(w)
+            value = made(batch, UpdateSeeds(0, 0)).total().double()
+            for w, piece in zip(weights, pieces, strict=True):
+                w -= step * piece.view_as(w)
+        return value
+
+    step = 3e-3
+    measured = (loss(step) - loss(-step)) / (2 * step)
+    assert measured.item() == pytest.approx((slope @ direction).item(), rel=2e-2)
+
+
+def test_one_cut_an_update_the_same_on_all_processes():
+    made = objective(sampling_steps=(4,), random_backprop=True)
+    cuts = [[made.backprop_steps(4, UpdateSeeds(0, update, process)) for update in range(40)] for process in (0, 1)]
+    assert cuts[0] == cuts[1]
+    assert set(cuts[0]) == {1, 2, 3, 4}
+    most = objective(sampling_steps=(4,), random_backprop=True, backprop_steps=2)
+    assert {most.backprop_steps(4, UpdateSeeds(0, update)) for update in range(40)} == {1, 2}
+    assert {most.backprop_steps(1, UpdateSeeds(0, update)) for update in range(9)} == {1}
+    assert objective(backprop_steps=3).backprop_steps(4, UpdateSeeds(0, 0)) == 3
+
+
+def test_a_cut_leaves_out_the_gradient_of_the_steps_before(batch):
+    cut = {last: gradient(stirred(objective(sampling_steps=(2,), backprop_steps=last)), batch) for last in (1, 2, None)}
+    assert torch.equal(cut[2], cut[None])
+    assert not torch.allclose(cut[1], cut[2], rtol=1e-2)
+
+
+def test_a_picture_is_decoded_in_parts_with_the_same_gradient(batch):
+    together, parts = (
+        gradient(stirred(objective("lpips", sampling_steps=(1,), decode_batch=size)), batch) for size in (2, 1)
+    )
+    assert together.abs().max() > 0
+    assert torch.allclose(together, parts, rtol=1e-4, atol=1e-6 * together.abs().max())
+
+
+def test_a_crop_is_compared_with_the_same_crop_coded_and_decoded(batch):
+    made = objective("lpips", decode="crop", decode_crop=8)
+    fake, real = made.decode(batch.latents, batch, UpdateSeeds(0, 0))
+    assert fake.shape == (2, 3, 16, 16)
+    assert torch.equal(fake, real)
+
+
+def test_a_tiny_decoder_judges_in_place_of_the_large_one(batch, tmp_path):
+    sizes = {"encoder_block_out_channels": (8, 8), "decoder_block_out_channels": (8, 8)}
+    AutoencoderTiny(num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1), **sizes).save_pretrained(tmp_path)
+    made = objective("lpips", decode="tiny", tiny_codec=str(tmp_path))
+    fake, real = made.decode(batch.latents, batch, UpdateSeeds(0, 0))
+    assert fake.shape == real.shape == (2, 3, 32, 32)
+    assert not torch.equal(fake, made.codec.decode(batch.latents))
+    assert not trained(made.tiny)
+    with pytest.raises(UserError, match="no AutoencoderTiny"):
+        objective("lpips", decode="tiny", tiny_codec=str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"backbone": ""}, "--backbone"),
+        ({"lora_rank": 0}, "lora-rank"),
+        ({"parts": ("attn2",)}, "lora-targets"),
+        ({"tune": "full", "lora_rank": 4}, "no adapters"),
+        ({"decode": "latent"}, "lpips looks at pictures"),
+        ({"decode": "tiny"}, "go together"),
+        ({"tiny_codec": "x"}, "go together"),
+        ({"decode_batch": 0}, "decode-batch"),
+        ({"sampling_steps": ()}, "sampling-steps"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options, told):
+    with pytest.raises(UserError, match=told):
+        BackboneEndToEndConfig(**{"backbone": "tiny:sd"} | options)
+
+
+def test_what_the_backbone_cannot_do_is_refused():
+    with pytest.raises(UserError, match=r"No layer's name ends in nonsense: choose --lora-targets among .*to_q"):
+        objective(lora_targets=("nonsense",))
+    with pytest.raises(UserError, match="No weights are called nonsense"):
+        objective(tune="full", parts=("nonsense",))
+    with pytest.raises(UserError, match="convert it"):
+        objective(family="pixart")
+    with pytest.raises(UserError, match=r"add --data.resolution 32"):
+        BackboneEndToEnd.of(BackboneEndToEndConfig(backbone="tiny:sd"), 512)
+    with pytest.raises(UserError, match="nothing to convert"):
+        BackboneSingleStep.of(BackboneSingleStepConfig(backbone="tiny:sana"), 32)
+    with pytest.raises(UserError, match="few-steps-share"):
+        BackboneSingleStepConfig(backbone="tiny:sd", few_steps_share=2)
+
+
+def test_levels_of_a_conversion_are_those_of_short_chains_and_some_of_all():
+    made = BackboneSingleStep.of(BackboneSingleStepConfig(backbone="tiny:pixart"), 32)
+    assert (made.model.prediction, made.model.path.alpha(1.0)) == ("v", 0.0)
+    levels = made.levels(1000, UpdateSeeds(0, 0))
+    few = sum(torch.isclose(levels, torch.tensor(float(one))) for one in (1, 3 / 4, 2 / 3, 1 / 2, 1 / 3, 1 / 4)).bool()
+    assert 0.45 < few.float().mean() < 0.56
+    assert levels.min() > 0
+    assert (levels == 1).float().mean() > 0.1
+    only = BackboneSingleStep.of(BackboneSingleStepConfig(backbone="tiny:sana", prediction="keep"), 32)
+    assert only.model.prediction == "velocity"
+
+
+def run(parquet, config, **trainer) -> RunConfig:
+    usual = {"updates": 3, "batch_size": 2, "lr": 1e-3, "warmup": 1, "ema_decay": 0.5, "log_every": 1}
+    data = DataConfig(path=str(parquet), resolution=32)
+    return RunConfig(config, data=data, trainer=TrainerConfig(**usual | {"preview_every": 100} | trainer))
+
+
+@pytest.fixture(scope="module")
+def few(parquet, tmp_path_factory):
+    """Eight pictures."""
+    file = tmp_path_factory.mktemp("few") / "few.parquet"
+    pq.write_table(pq.read_table(parquet).slice(0, 8), file)
+    return file
+
+
+@pytest.fixture
+def uncounted(monkeypatch):
+    """FLOPs of eight updates take longer than three updates."""
+    monkeypatch.setattr("e2ed2.training.run.update_flops", lambda *given: 1e9)
+
+
+def state(folder) -> dict[str, torch.Tensor]:
+    return load_file(max((folder / "checkpoints").glob("*")) / "model.safetensors")
+
+
+def test_a_stopped_training_goes_on_bit_for_bit(few, tmp_path, monkeypatch, uncounted):
+    cut = BackboneEndToEndConfig(
+        backbone="tiny:sd3", loss=LossSpec.parse("l2"), random_backprop=True, sampling_steps=(1, 2)
+    )
+    config = run(few, cut)
+    assert train(config, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        assert not train(config, tmp_path / "parts")
+    assert train(config, tmp_path / "parts")
+    whole, parts = state(tmp_path / "whole"), state(tmp_path / "parts")
+    assert whole.keys() == parts.keys()
+    assert all("lora_" in name or "pos_embed" in name for name in whole)  # what is trained, and buffers
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert (tmp_path / "parts" / "model" / "model_index.json").is_file()
+    card = (tmp_path / "parts" / "model" / "README.md").read_text()
+    assert "sigmas=" in card
+    assert "E2ED2Pipeline" not in card
+    assert "`tiny:sd3`, trained further" in card
+
+
+@pytest.mark.slow
+def test_a_backbone_learns(few, tmp_path):
+    objective = BackboneEndToEndConfig(backbone="tiny:sana", tune="full", loss=LossSpec.parse("l2"), precompute=True)
+    assert train(run(few, objective, updates=60, batch_size=8, lr=1e-2, ema_decay=0.9), tmp_path)
+    losses = [line.value("l2") for line in read_metrics(tmp_path)]
+    assert sum(losses[-5:]) < sum(losses[:5]) / 2
+
+
+@pytest.mark.slow
+def test_a_dry_run_says_what_the_run_would_be(few, called):
+    command = ["train", "sd15-l2-lpips", "--backbone", "tiny:sd", "--data.path", few, "--data.resolution", "32"]
+    printed = called(*command, "--dry-run").out
+    assert "M trained parameters" in printed
+    assert '"backbone": "tiny:sd"' in printed
