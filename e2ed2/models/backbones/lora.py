@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from diffusers.utils import convert_state_dict_to_diffusers
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from e2ed2.errors import UserError
@@ -20,6 +18,8 @@ def add_lora(network: nn.Module, rank: int, targets: tuple[str, ...]) -> None:
     Raises:
         UserError: no layer has such a name.
     """
+    from peft import LoraConfig, inject_adapter_in_model  # seconds, which trainings without adapters need not wait
+
     network.requires_grad_(False)
     try:
         inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets)), network, ADAPTER)
@@ -34,8 +34,8 @@ def merged(network: Any) -> Any:
     """A copy whose layers have their adapters' change in them, and no adapter any more."""
     network = copy.deepcopy(network)
     for parent in list(network.modules()):
-        for name, layer in list(parent.named_children()):
-            if isinstance(layer, BaseTunerLayer):
+        for name, layer in list[tuple[str, Any]](parent.named_children()):
+            if has_lora(layer) and hasattr(layer, "get_base_layer"):
                 layer.merge()
                 setattr(parent, name, layer.get_base_layer())
     if hasattr(network, "peft_config"):
@@ -58,7 +58,7 @@ def save_lora(pipeline: Any, part: str, network: nn.Module, folder: Path) -> boo
 
 
 def has_lora(network: nn.Module) -> bool:
-    return any(isinstance(layer, BaseTunerLayer) for layer in network.modules())
+    return any("lora_" in name for name, _ in network.named_parameters())
 
 
 def as_trained(network: Any) -> Any:
