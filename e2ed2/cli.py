@@ -3,10 +3,10 @@
 A command imports what does its work, torch among it, when its options are known to be right.
 """
 
-import hashlib
-import json
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from e2ed2.data.config import DataConfig
 from e2ed2.errors import STOPPED_EARLY, UserError, exit_on_user_error
 from e2ed2.evaluation.config import Evaluate
 from e2ed2.files import runs_folder
-from e2ed2.inference.request import Request, model_path, png_info, slug
+from e2ed2.inference.request import Request, is_stock, model_path, slug
 from e2ed2.training.config import RunConfig
 from e2ed2.training.options import refuse_unread, with_new_names
 from e2ed2.training.presets import ABOUT, PRESETS, check_start
@@ -110,8 +110,10 @@ class Sample:
     prompt: tuple[str, ...]
     """One prompt or several."""
     model: str
-    """A bundled model's name, or a model's folder."""
+    """A bundled model's name, a model's folder, or that of any text-to-image pipeline of diffusers."""
     steps: int = 4
+    guidance: float | None = None
+    """Of a diffusers pipeline that has it: its own by default, and none for one that was trained here."""
     seed: int = 0
     """Of the first picture of each prompt; the next have the seeds that follow."""
     count: int = 1
@@ -130,24 +132,36 @@ class Sample:
             raise UserError("--style is for prompts that are read: leave it out, or leave out --exactly.")
         for prompt in self.prompt:
             Request(prompt, self.model, self.steps, self.seed)
-        model_path(self.model)
+        if self.stock and self.style:
+            raise UserError(f"{self.model} has not learned these styles: leave --style out.")
+        if not self.stock and self.guidance is not None:
+            raise UserError(f"{self.model} has no guidance: leave --guidance out.")
+
+    @property
+    def stock(self) -> bool:
+        """Whether the model is a pipeline of diffusers' own. Raises UserError: there is no such model."""
+        return is_stock(model_path(self.model))
 
 
 def sample_command(arguments: list[str]) -> None:
     options = tyro.cli(Sample, prog="python -m e2ed2 sample", args=arguments)
-    from e2ed2.inference.sampling import load, sample_image
+    from e2ed2.inference.saving import save
 
-    pipeline = load(options.model, device=options.device)
-    jobs = [job for prompt in options.prompt for job in sample_jobs(options, prompt, pipeline.text_encoder)]
-    options.out.mkdir(parents=True, exist_ok=True)
-    for settings in jobs:
-        image = sample_image(pipeline, settings)
-        key = hashlib.sha256(json.dumps(asdict(settings)).encode()).hexdigest()[:12]
-        file = options.out / f"{slug(settings.prompt)}-{settings.seed}-{key}.png"
-        image.save(file, pnginfo=png_info(settings))
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        _record(options.out / "manifest.jsonl", asdict(settings) | {"file": file.name, "sha256": sha256})
-        print(file)
+    more: dict[str, Any] = {}
+    if options.stock:
+        from e2ed2.inference.stock import load_stock
+
+        stock = load_stock(model_path(options.model), options.steps, options.guidance, options.device)
+        jobs = [job for prompt in options.prompt for job in requests(options, prompt)]
+        sample, more = stock.image, {"guidance": stock.options.get("guidance_scale")}
+    else:
+        from e2ed2.inference.sampling import load, sample_image
+
+        pipeline = load(options.model, device=options.device)
+        jobs = [job for prompt in options.prompt for job in sample_jobs(options, prompt, pipeline.text_encoder)]
+        sample = partial(sample_image, pipeline)
+    for request in jobs:
+        print(save(sample(request), request, options.out, **more))
 
 
 def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list[Request]:
@@ -165,20 +179,14 @@ def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list[Re
     elif reading:
         notes.append(said(reading))
     print(*notes, sep="\n", end="\n" * bool(notes), file=sys.stderr)
-    return [
-        Request(prompt, options.model, options.steps, seed, caption)
-        for seed, caption in zip(seeds, captions, strict=True)
-    ]
+    return requests(options, prompt, captions)
 
 
-def _record(manifest: Path, row: dict[str, Any]) -> None:
-    """Write the row in place of the one of the same file; the manifest is whole at any moment."""
-    same = f'"file": {json.dumps(row["file"])}, '
-    others = manifest.read_text().splitlines() if manifest.is_file() else []
-    lines = [*(line for line in others if same not in line), json.dumps(row)]
-    partial = manifest.with_suffix(".partial")
-    partial.write_text("".join(f"{line}\n" for line in lines))
-    partial.replace(manifest)
+def requests(options: Sample, prompt: str, captions: Sequence[str] = ()) -> list[Request]:
+    """One for each picture of the prompt; `captions` are what it is read as, each picture's."""
+    seeds = range(options.seed, options.seed + options.count)
+    read = captions or [""] * len(seeds)
+    return [Request(prompt, options.model, options.steps, *pair) for pair in zip(seeds, read, strict=True)]
 
 
 @dataclass(frozen=True)

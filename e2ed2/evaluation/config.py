@@ -23,6 +23,8 @@ class Evaluate:
     label: str = ""
     """What the file calls it; the model's name, or the folder's, where empty."""
     steps: int = 4
+    guidance: float | None = None
+    """Of a diffusers pipeline that has it: its own by default, and none for one that was trained here."""
     split: str = "combo"
     """`train`, `combo` (a seen thing in an unseen style), `concept` (an unseen thing); `visitor` and `everyday`:
     what people type."""
@@ -48,6 +50,8 @@ class Evaluate:
             raise UserError(f"{self.steps} steps are not possible: choose 1 to {MAX_STEPS}.")
         if self.model and self.images:
             raise UserError("Either a model or --images is judged: leave one of them out.")
+        if self.images and self.guidance is not None:
+            raise UserError("Pictures in a folder are there already: --guidance is for pipelines.")
         if self.images and self.read:
             raise UserError("Pictures in a folder are there already: --read is for models.")
 

@@ -1,7 +1,6 @@
 """Who makes the pictures that are judged: our models, any diffusers pipeline, or somebody's folder of images."""
 
 import hashlib
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from PIL import Image
 from rich.progress import track
 
@@ -21,14 +19,14 @@ from e2ed2.evaluation.benchmark import Benchmark, Prompt, Sampled
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.metrics.neighbours import FEWEST
 from e2ed2.files import runs_folder
-from e2ed2.inference.device import pick_device
 from e2ed2.inference.pipeline import E2ED2Pipeline
-from e2ed2.inference.request import available_models
+from e2ed2.inference.request import available_models, is_stock
 from e2ed2.inference.sampling import load
-from e2ed2.models.components import INDEX, WEIGHTS, digest
+from e2ed2.inference.saving import TABLE
+from e2ed2.inference.stock import StockPipeline, load_stock
+from e2ed2.models.components import WEIGHTS, digest
 
 BATCH = 32
-MANIFEST = "manifest.jsonl"  # of `python -m e2ed2 sample`
 TEXTS = ("prompt", "caption", "text")
 SHARED = ("codec", "coarse")  # parts that models beside each other may share
 
@@ -59,19 +57,6 @@ class OurModel:
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         sampled: Any = self.pipeline(texts, self.steps, generators, batch_size=len(texts))
         return sampled.images
-
-
-@dataclass(frozen=True)
-class AnyPipeline:
-    """A text-to-image pipeline of diffusers, with its own guidance."""
-
-    pipeline: Any
-    steps: int
-    fingerprint: str
-
-    def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return self.pipeline(list(prompts), num_inference_steps=self.steps, generator=generators).images
 
 
 @dataclass(frozen=True)
@@ -115,39 +100,27 @@ def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def load_generator(model: str, steps: int, device: str = "") -> OurModel | AnyPipeline:
+def load_generator(model: str, steps: int, device: str = "", guidance: float | None = None) -> OurModel | StockPipeline:
     """A bundled model by its name, any of ours by its folder, or any diffusers pipeline by its folder.
 
     Raises:
-        UserError: there is none, it is damaged, or it takes no prompt.
+        UserError: there is none, it is damaged, it takes no prompt, or no guidance.
     """
     folder = folder_of(model)
+    told = fingerprint(folder, steps) + (f"-guidance-{guidance:g}" if guidance is not None else "")
     if not ours(folder):
-        return AnyPipeline(load_pipeline(folder, device), steps, fingerprint(folder, steps))
-    pipeline = load(model, device=device)
-    return OurModel(pipeline, steps, fingerprint(folder, steps))
+        return load_stock(folder, steps, guidance, device, told)
+    if guidance is not None:
+        raise UserError(f"{model} has no guidance: leave --guidance out.")
+    return OurModel(load(model, device=device), steps, told)
 
 
 def ours(folder: Path) -> bool:
-    return (folder / "denoiser").is_dir() or not (folder / INDEX).is_file()
+    return not is_stock(folder)
 
 
 def folder_of(model: str) -> Path:
     return available_models().get(model, Path(model))
-
-
-def load_pipeline(folder: Path, device: str = "") -> Any:
-    try:
-        pipeline: Any = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, AttributeError, ImportError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(f"{folder} cannot be loaded as a diffusers pipeline ({reason}): copy it again.") from error
-    taken = inspect.signature(pipeline.__call__).parameters
-    if unknown := {"prompt", "num_inference_steps", "generator"} - taken.keys():
-        kind = type(pipeline).__name__
-        raise UserError(f"{folder} holds a {kind}, which takes no {' and no '.join(sorted(unknown))}: choose another.")
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(pick_device(device))
 
 
 def fingerprint(folder: Path, steps: int) -> str:
@@ -169,7 +142,7 @@ def read_images(folder: Path) -> ImageFolder:
             f"There is no folder {folder}: give one with pictures and a metadata.csv (columns file_name, prompt)."
         )
     with as_unreadable(str(folder)):
-        rows = _sampled(folder) if (folder / MANIFEST).is_file() else read_table(str(folder), "image").rows
+        rows = _sampled(folder) if (folder / TABLE).is_file() else read_table(str(folder), "image").rows
     column = next((name for name in TEXTS if any(row.fields.get(name) for row in rows)), "")
     if not column:
         raise UserError(f"The table in {folder} has no column prompt, caption or text: add what each picture is of.")
@@ -179,9 +152,9 @@ def read_images(folder: Path) -> ImageFolder:
 
 
 def _sampled(folder: Path) -> list[Row]:
-    lines = records(folder / MANIFEST)
+    lines = records(folder / TABLE)
     if unnamed := [number for number, line in enumerate(lines, 1) if not line.get("file")]:
-        raise ValueError(f"line {unnamed[0]} of {MANIFEST} names no file")
+        raise ValueError(f"line {unnamed[0]} of {TABLE} names no file")
     return [Row(line["file"], folder / line["file"], line) for line in lines]
 
 

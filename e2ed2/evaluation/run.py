@@ -78,7 +78,7 @@ def subject_of(options: Evaluate) -> Generator:
     if options.images:
         return read_images(Path(options.images))
     if options.model:
-        return load_generator(options.model, options.steps, options.device)
+        return load_generator(options.model, options.steps, options.device, options.guidance)
     raise UserError("Name a model to judge, for example l2-lpips, or a folder of pictures: --images FOLDER.")
 
 

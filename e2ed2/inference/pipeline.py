@@ -19,6 +19,9 @@ from e2ed2.diffusion.sampler import StepEnd, sample
 from e2ed2.errors import UserError
 from e2ed2.inference import checks
 from e2ed2.inference.checks import Generators, OutputType
+from e2ed2.inference.request import is_stock
+from e2ed2.models.backbones.backbone import Backbone
+from e2ed2.models.backbones.opening import open_parts
 from e2ed2.models.base import Codec, Denoiser, TextEncoder
 from e2ed2.models.components import from_hub, write_index
 from e2ed2.models.minilm import MiniLM
@@ -63,6 +66,8 @@ class E2ED2Pipeline(DiffusionPipeline):
     ) -> Self:
         """Load a folder, or a repository of the Hugging Face hub by its id, on the CPU: `.to("cuda")` moves it.
 
+        A trained backbone's folder can be loaded, too: it is sampled step for step as in its training, without guidance.
+
         Args:
             dtype: of the weights; float32 by default. `torch_dtype` is diffusers' name of before.
             text_encoder: one that is loaded already, as it is.
@@ -79,6 +84,9 @@ class E2ED2Pipeline(DiffusionPipeline):
             cache = None if cache_dir is None else Path(cache_dir)
             options = {"token": token, "cache_dir": cache, "local_files_only": local_files_only}
             folder = from_hub(str(pretrained_model_name_or_path or "no path"), revision, **options)
+        if is_stock(folder):
+            denoiser, codec, encoder = open_parts(folder, precision)
+            return cls(denoiser, codec, text_encoder or encoder)
         denoiser, codec = load_denoiser(folder, precision), load_codec(folder, precision)
         if text_encoder is None:
             text_encoder = MiniLM.from_pretrained(folder / "text_encoder", torch_dtype=precision)
@@ -86,6 +94,10 @@ class E2ED2Pipeline(DiffusionPipeline):
 
     def save_config(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:
         """The index by which `DiffusionPipeline.from_pretrained` finds this class."""
+        if isinstance(self.denoiser, Backbone):
+            raise UserError(
+                "This model's folder is diffusers' own already: copy it, instead of saving it in another way."
+            )
         super().save_config(save_directory, push_to_hub, **kwargs)
         write_index(Path(save_directory), {name: self.config[name] for name in self.components})
 

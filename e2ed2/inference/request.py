@@ -2,11 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL.PngImagePlugin import PngInfo
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
+from e2ed2.files import runs_folder
+from e2ed2.models.references import INDEX
 
 MAX_PROMPT = 200  # characters; the text encoder reads about the first 20 words
 MAX_COUNT = 8  # pictures a request
@@ -49,12 +52,22 @@ def available_models(folder: Path = CHECKPOINTS) -> dict[str, Path]:
 
 
 def model_path(model: str, folder: Path = CHECKPOINTS) -> Path:
-    """The folder of a model, as `load` takes it. Raises UserError: there is none."""
+    """The folder of a model of ours, as `load` takes it, or of any pipeline of diffusers. Raises UserError: none is."""
     known = available_models(folder)
-    if model not in known and not (Path(model) / "denoiser").is_dir():
-        names = ", ".join(known) or "none yet: train one with `python -m e2ed2 train`"
-        raise UserError(f"No model {model!r}: choose one of {names}; or give a model's folder.")
-    return known.get(model, Path(model))
+    if model in known:
+        return known[model]
+    for place in (Path(model), runs_folder() / model / "model"):
+        if (place / "denoiser").is_dir() or is_stock(place):
+            return place
+    names = ", ".join(known) or "none yet: train one with `python -m e2ed2 train`"
+    raise UserError(
+        f"No model {model!r}: choose one of {names}; or give a model's folder, or that of a diffusers pipeline."
+    )
+
+
+def is_stock(folder: Path) -> bool:
+    """Whether it is a pipeline of diffusers' own classes, from a training here or from elsewhere."""
+    return (folder / INDEX).is_file() and not (folder / "denoiser").is_dir()
 
 
 def slug(prompt: str) -> str:
@@ -62,9 +75,9 @@ def slug(prompt: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in prompt.lower()).split())[:40] or "picture"
 
 
-def png_info(settings: Request) -> PngInfo:
+def png_info(settings: Request, **more: Any) -> PngInfo:
     """The settings as PNG text chunks."""
     info = PngInfo()
-    for name, value in asdict(settings).items():
+    for name, value in (asdict(settings) | more).items():
         info.add_itxt(name, str(value))
     return info

@@ -22,9 +22,8 @@ from torch import nn
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
-from e2ed2.models.references import MANIFEST, WEIGHTS
+from e2ed2.models.references import INDEX, MANIFEST, WEIGHTS
 
-INDEX = "model_index.json"  # of every diffusers pipeline
 PIPELINE = "e2ed2_pipeline"  # the module beside it that has the pipeline's class
 COMPONENTS = {
     "denoiser": ("e2ed2.models.coarse_to_fine", "CoarseToFineDenoiser"),

@@ -7,6 +7,7 @@ from e2ed2.errors import UserError
 from e2ed2.files import runs_folder
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # of a component
+INDEX = "model_index.json"  # of every diffusers pipeline
 MANIFEST = "components.json"  # of a model: where the components are that its folder lacks
 
 

@@ -10,6 +10,9 @@ from safetensors import SafetensorError
 
 from e2ed2.errors import UserError
 from e2ed2.files import runs_folder
+from e2ed2.models.backbones.backbone import Backbone
+from e2ed2.models.backbones.codec import PretrainedCodec
+from e2ed2.models.backbones.text import PipelineText
 from e2ed2.models.backbones.tiny import PREFIX, tiny_pipeline
 
 BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
@@ -33,6 +36,15 @@ def open_pipeline(name: str) -> Any:
             f"There is no diffusers pipeline {name!r} ({reason}): give its folder, a training's name, the id of one "
             "on a hub that can be reached from here, or tiny:sd, tiny:pixart, tiny:sana or tiny:sd3 for a rehearsal."
         ) from error
+
+
+def open_parts(folder: Path, dtype: torch.dtype) -> tuple[Backbone, PretrainedCodec, PipelineText]:
+    """A pipeline's folder as a denoiser, a codec and a text encoder, in that precision. Raises UserError."""
+    pipeline = open_pipeline(str(folder))
+    parts = Backbone.of(pipeline).eval(), PretrainedCodec(pipeline.vae).eval(), PipelineText(pipeline)
+    for module in (parts[0].network, parts[1], *parts[2].encoders.values()):
+        torch.nn.Module.to(module, dtype)
+    return parts
 
 
 def quiet(pipeline: Any) -> Any:

@@ -1,0 +1,80 @@
+"""Any text-to-image pipeline of diffusers, ours among them, called as it was made to be called."""
+
+import inspect
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from PIL import Image
+
+from e2ed2.errors import UserError
+from e2ed2.inference.device import pick_device
+from e2ed2.inference.request import Request
+from e2ed2.models.backbones.opening import BROKEN, quiet
+from e2ed2.models.backbones.stock import stock_call
+
+NEEDED = {"prompt", "num_inference_steps", "generator"}
+KIND = "backbone_"  # how run.json begins to call the objective of a training here
+
+
+@dataclass(frozen=True)
+class StockPipeline:
+    """A pipeline with its own guidance, if it has any; one that was trained here is called without."""
+
+    pipeline: Any
+    steps: int
+    guidance: float | None = None  # the pipeline's own where None
+    trained_here: bool = False
+    fingerprint: str = ""
+    options: dict[str, Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        called: dict[str, Any] = {"num_inference_steps": self.steps}
+        if self.trained_here:
+            called = stock_call(self.pipeline, self.steps)
+        if self.guidance is not None:
+            if "guidance_scale" not in inspect.signature(self.pipeline.__call__).parameters:
+                raise UserError(f"A {type(self.pipeline).__name__} has no guidance: leave --guidance out.")
+            called["guidance_scale"] = self.guidance
+        object.__setattr__(self, "options", called)
+
+    def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
+        """One picture for each prompt, from its own seed."""
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return self.pipeline(list(prompts), generator=generators, **self.options).images
+
+    def image(self, request: Request) -> Image.Image:
+        return self([request.words], [request.seed])[0]
+
+
+def load_stock(
+    folder: Path, steps: int, guidance: float | None = None, device: str = "", fingerprint: str = ""
+) -> StockPipeline:
+    """Raises UserError: no pipeline of diffusers is there, or none that takes a prompt or that guidance."""
+    return StockPipeline(load_pipeline(folder, device), steps, guidance, was_trained_here(folder), fingerprint)
+
+
+def load_pipeline(folder: Path, device: str = "") -> Any:
+    try:
+        pipeline: Any = quiet(DiffusionPipeline.from_pretrained(folder, local_files_only=True))
+    except BROKEN as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"{folder} cannot be loaded as a diffusers pipeline ({reason}): copy it again.") from error
+    taken = inspect.signature(pipeline.__call__).parameters
+    if unknown := NEEDED - taken.keys():
+        kind = type(pipeline).__name__
+        raise UserError(f"{folder} holds a {kind}, which takes no {' and no '.join(sorted(unknown))}: choose another.")
+    return pipeline.to(pick_device(device))
+
+
+def was_trained_here(folder: Path) -> bool:
+    """Its card's settings say so."""
+    try:
+        settings = json.loads((folder / "run.json").read_text())["config"]["objective"]
+        return str(settings["kind"]).startswith(KIND)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
