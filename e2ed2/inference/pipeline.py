@@ -66,7 +66,7 @@ class E2ED2Pipeline(DiffusionPipeline):
     ) -> Self:
         """Load a folder, or a repository of the Hugging Face hub by its id, on the CPU: `.to("cuda")` moves it.
 
-        A trained backbone's folder can be loaded, too: it is sampled step for step as in its training, without guidance.
+        A trained backbone's folder can be loaded, too: it is sampled along the steps of its training, unguided.
 
         Args:
             dtype: of the weights; float32 by default. `torch_dtype` is diffusers' name of before.
@@ -95,9 +95,7 @@ class E2ED2Pipeline(DiffusionPipeline):
     def save_config(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:
         """The index by which `DiffusionPipeline.from_pretrained` finds this class."""
         if isinstance(self.denoiser, Backbone):
-            raise UserError(
-                "This model's folder is diffusers' own already: copy it, instead of saving it in another way."
-            )
+            raise UserError("This model's folder is diffusers' own already: copy that.")
         super().save_config(save_directory, push_to_hub, **kwargs)
         write_index(Path(save_directory), {name: self.config[name] for name in self.components})
 

@@ -51,7 +51,7 @@ def test_what_was_trained_here_is_sampled_along_the_steps_of_its_training(finish
     row = json.loads((tmp_path / "manifest.jsonl").read_text())
     assert (row["prompt"], row["steps"], row["guidance"], row["file"]) == ("red apple", 2, 1.0, file.name)
     assert Image.open(file).text["guidance"] == "1.0"
-    with pytest.raises(UserError, match="copy it"):
+    with pytest.raises(UserError, match="copy that"):
         ours.save_pretrained(tmp_path / "again")
 
 

@@ -42,6 +42,10 @@ class Backbone(nn.Module):
         return cls(network, family, path, prediction, (network.config.in_channels, side, side))
 
     @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
     def text_width(self) -> int:
         """Of the pooled embedding: the network's own, or the mean of its tokens."""
         config = self.network.config

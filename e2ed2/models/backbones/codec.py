@@ -17,6 +17,14 @@ class PretrainedCodec(nn.Module):
         self.scale = float(autoencoder.config.scaling_factor)
         self.shift = float(autoencoder.config.get("shift_factor") or 0.0)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
     def encode(self, images: Tensor) -> Tensor:
         """`[B, 3, H, W]` in [-1, 1] => latents `[B, C, h, w]`; of a distribution its mode."""
         encoded = self.autoencoder.encode(images)
@@ -28,8 +36,7 @@ class PretrainedCodec(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents `[B, C, h, w]` => images `[B, 3, H, W]`, about [-1, 1], not clipped."""
-        kind: torch.dtype = next(self.autoencoder.parameters()).dtype
-        return self.autoencoder.decode((latents / self.scale + self.shift).to(kind)).sample
+        return self.autoencoder.decode((latents / self.scale + self.shift).to(self.dtype)).sample
 
     @cached_property
     @torch.no_grad()
