@@ -15,6 +15,7 @@ import tyro
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import STOPPED_EARLY, UserError, exit_on_user_error
 from e2ed2.evaluation.config import Evaluate
+from e2ed2.evaluation.protocols.config import Protocol
 from e2ed2.files import runs_folder
 from e2ed2.inference.request import Request, is_stock, model_path, slug
 from e2ed2.training.config import RunConfig
@@ -232,15 +233,14 @@ class Judge:
 
 
 def evaluate_command(arguments: list[str]) -> None:
+    if any(word.partition("=")[0] == "--benchmark" for word in arguments):
+        return measure_command(arguments)
     short = {"--data": "--data.path"}
     words = [short.get(word, word.removeprefix("--model=")) for word in arguments if word != "--model"]
     command = tyro.cli(Judge, prog="python -m e2ed2 evaluate", description=Evaluate.__doc__, args=words)
-    from rich.console import Console
-    from rich.table import Table
-
     from e2ed2.evaluation.emoji import write_prompts
-    from e2ed2.evaluation.results import rows
     from e2ed2.evaluation.run import evaluate
+    from e2ed2.evaluation.shown import show
 
     options = command.options
     if command.prompts_to:
@@ -250,13 +250,18 @@ def evaluate_command(arguments: list[str]) -> None:
         files = (f"{slug(Path(job.model).name)}-{job.steps}-{job.split}.json" for job in jobs)
         jobs = [replace(job, out=options.out.with_suffix("") / file) for job, file in zip(jobs, files, strict=True)]
     for job in jobs:
-        result = evaluate(job)
-        title = f"{job.called}, {result['choices']['painted']} pictures"
-        table = Table("figure", "value", "95% interval", "as right as can be", title=title)
-        for row in rows(result):
-            table.add_row(*row)
-        Console().print(table)
-        print(*filter(None, (result["choices"]["left_out"], job.out)), sep="\n")
+        show(job.called, evaluate(job), job.out)
+
+
+def measure_command(arguments: list[str]) -> None:
+    options = tyro.cli(Protocol, prog="python -m e2ed2 evaluate", args=arguments)
+    from e2ed2.evaluation.protocols.run import measure
+    from e2ed2.evaluation.shown import show
+
+    if result := measure(options):
+        show(options.called, result, options.out)
+    else:
+        print(f"Part {options.shard} is sampled: when all are, the same command without --shard measures.")
 
 
 @dataclass(frozen=True)

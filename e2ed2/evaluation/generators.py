@@ -184,17 +184,18 @@ def sample_all(
 ) -> np.ndarray:
     """uint8 `[N, side, side, 3]`; what an earlier call sampled is read again, whole batches at a time."""
     texts = [read(*one) for one in zip(prompts, seeds, strict=True)] if read else list(prompts)
-    folder = runs_folder() / "evaluation" / generator.fingerprint
     images = []
     for start in track(range(0, len(texts), BATCH), "sampling"):
         jobs = list(zip(texts[start : start + BATCH], seeds[start : start + BATCH], strict=True))
-        made = _kept(generator, jobs, folder) if generator.fingerprint else generator(*zip(*jobs, strict=True))
-        images += [square(image.convert("RGB"), side) for image in made]
+        images += [square(image.convert("RGB"), side) for image in kept(generator, jobs)]
     return np.stack(images)
 
 
-def _kept(generator: Generator, jobs: list[tuple[str, int]], folder: Path) -> list[Image.Image]:
-    """A batch, from the files of an earlier call where all are there."""
+def kept(generator: Generator, jobs: list[tuple[str, int]]) -> list[Image.Image]:
+    """A batch of prompts and seeds, from the files of an earlier call where all are there."""
+    if not generator.fingerprint:
+        return generator(*zip(*jobs, strict=True))
+    folder = runs_folder() / "evaluation" / generator.fingerprint
     files = [folder / f"{hashlib.sha256(f'{seed} {text}'.encode()).hexdigest()[:16]}.png" for text, seed in jobs]
     if not all(file.is_file() for file in files):
         folder.mkdir(parents=True, exist_ok=True)
