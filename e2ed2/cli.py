@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from e2ed2.data.config import DataConfig
+from e2ed2.data.styles import check_style
 from e2ed2.errors import STOPPED_EARLY, UserError, exit_on_user_error
 from e2ed2.evaluation.config import Evaluate
 from e2ed2.evaluation.protocols.config import Protocol
@@ -131,6 +132,7 @@ class Sample:
             raise UserError(f"A count of {self.count} samples nothing: choose at least 1.")
         if self.exactly and self.style:
             raise UserError("--style is for prompts that are read: leave it out, or leave out --exactly.")
+        check_style(self.style)
         for prompt in self.prompt:
             Request(prompt, self.model, self.steps, self.seed)
         if self.stock and self.style:

@@ -62,6 +62,7 @@ def test_help_loads_nothing_heavy(command, named):
         ("e2ed2 sample --prompt cat --model l2 --nonsense", "--nonsense"),
         ("e2ed2 sample --prompt cat --model l2 --steps 99", "99 steps are not possible"),
         ("e2ed2 sample --prompt cat --model l2 --count 0", "A count of 0 samples nothing"),
+        ("e2ed2 sample --prompt cat --model l2 --style nonsense", "Unknown style 'nonsense': choose one of noto"),
         ("e2ed2 sample --prompt cat --model nowhere", "No model 'nowhere': choose one of energy"),
         ("e2ed2 evaluate l2 --steps 0", "0 steps are not possible"),
         ("e2ed2 evaluate l2 --captions 2", "2 captions are too few"),

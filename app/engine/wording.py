@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from app.errors import ForgedError
-from e2ed2.reading.captions import BEST, STYLES, captions_of
+from e2ed2.data.styles import BEST, STYLES
+from e2ed2.reading.captions import captions_of
 from e2ed2.reading.reader import Reading
 
 

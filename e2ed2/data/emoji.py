@@ -8,9 +8,9 @@ import torch
 
 from e2ed2.assets import EMOJI
 from e2ed2.data.cache import cached
+from e2ed2.data.styles import STYLE_NAMES
 from e2ed2.models.base import TextEncoder
 
-STYLE_NAMES = ("noto", "twemoji", "flat", "fluent", "openmoji", "emojione")
 STYLED = re.compile(rf"(,| in)? ({'|'.join(STYLE_NAMES)})( style)?$", re.IGNORECASE)
 ORDINARY = ("flat", "fluent")  # words that a prompt may end with and mean no style
 

@@ -75,7 +75,7 @@ def prompts_of(split: str, limit: int | None, seed: int = 0) -> list[Prompt]:
 
 def words_of(row: dict[str, str]) -> Prompt:
     """A line of a list: the prompt, and every concept that it may mean."""
-    first, *others = (row.get("concepts") or row["concept"]).split("; ")
+    first, *others = row["concepts"].split("; ")
     return Prompt(row["prompt"], first, others=tuple(others))
 
 

@@ -103,7 +103,7 @@ def choices_of(subject: Generator, benchmark: Benchmark, sampled: Sampled) -> di
         "kid": KID,
         "prc": PRC,
         "nearest_of": CANDIDATES,
-        "painted": len(sampled.images),
+        "images": len(sampled.images),
         "real": len(benchmark.references),
         "weights": subject.fingerprint,
         "left_out": benchmark.left_out,

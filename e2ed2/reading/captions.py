@@ -4,15 +4,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from e2ed2.data.emoji import STYLE_NAMES, Concepts, bundled_words
+from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.data.pictures import BUNDLED
-from e2ed2.errors import UserError
+from e2ed2.data.styles import BEST, BY_SEED, check_style
 from e2ed2.models.base import TextEncoder
 from e2ed2.reading.reader import Reader, Reading, load_head, style_of
-
-BEST = "flat"  # the style that is recognised most often
-BY_SEED = "by seed"
-STYLES = (*STYLE_NAMES, BY_SEED)
 
 
 def readable(folder: Path) -> bool:
@@ -38,8 +34,7 @@ def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list
     Raises:
         UserError: no such style.
     """
-    if style and style not in STYLES:
-        raise UserError(f"Unknown style {style!r}: choose one of {', '.join(STYLES)}.")
+    check_style(style)
     names = ["" if index == 0 else reading.drawn(seed) for index, seed in enumerate(seeds)]
     styles = [style_of(seed) if style == BY_SEED else style or BEST for seed in seeds]
     return [reading.caption(*pair) for pair in zip(styles, names, strict=True)]

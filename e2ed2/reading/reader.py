@@ -18,7 +18,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from e2ed2.assets import READER
-from e2ed2.data.emoji import STYLE_NAMES, Concepts, in_style, split_style
+from e2ed2.data.emoji import Concepts, in_style, split_style
+from e2ed2.data.styles import STYLE_NAMES
 from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM, spelt_out
 from e2ed2.reading.spelling import spellings

@@ -305,7 +305,7 @@ def evaluations(tmp_path) -> pd.DataFrame:
         for steps in (1, 4):
             data = {
                 "settings": {"model": model, "steps": steps, "split": "combo"},
-                "choices": {"painted": 299},
+                "choices": {"images": 299},
                 "distance": {"fd": 10.0 - rank},
                 "alignment": {"top1": 0.1 + rank / 10, "style": None},
                 "cost": {"gflop": float(steps), "seconds": 0.1},

@@ -181,7 +181,7 @@ def test_evaluation_is_deterministic_and_goes_on_where_it_stopped(tiny_model, sm
     for group in ("distance", "alignment", "diversity_ratio", "nearest_training_lpips"):
         assert first[group] == second[group]
     written = json.loads((tmp_path / "a.json").read_text())
-    assert written["choices"]["painted"] == 4
+    assert written["choices"]["images"] == 4
     assert written["cost"]["gflop"] > 0
     assert written["settings"]["captions"] == 4
     assert {"distance.fd", "distance.kid", "alignment.top1", "alignment.top5"} == written["intervals"].keys()
@@ -300,7 +300,7 @@ def any_pipeline(tmp_path_factory):
 
 def test_any_pipeline_of_diffusers_is_judged_like_ours(any_pipeline, small, called, monkeypatch):
     result = evaluate(replace(small, model=str(any_pipeline), variety=0, nearest=0))
-    assert result["choices"]["painted"] == 4
+    assert result["choices"]["images"] == 4
     assert result["choices"]["weights"].startswith("tiny-sd-1-")
     one, other = load_generator(str(any_pipeline), 1)(["red apple", "red apple"], [1, 2])
     assert np.asarray(one).any()
@@ -334,7 +334,7 @@ def elsewhere(tmp_path):
 
 def test_pictures_made_elsewhere_are_judged(elsewhere, small, capsys):
     result = evaluate(replace(small, images=str(elsewhere), captions=4))
-    assert result["choices"]["painted"] == 5
+    assert result["choices"]["images"] == 5
     assert (result["settings"]["model"], result["settings"]["steps"]) == ("elsewhere", 0)
     assert result["alignment"]["top1"] is not None
     assert result["nearest_training_lpips"] > 0
@@ -353,7 +353,7 @@ def test_another_model_can_be_asked_what_ours_are_asked(small, called, tmp_path)
     assert [row["seed"] for row in table] == ["3", "4", "5", "6", "7", "8"]
     for row in table:
         Image.new("RGB", (32, 32), (int(row["seed"]) * 20, 90, 90)).save(tmp_path / "theirs" / row["file_name"])
-    assert evaluate(replace(small, images=str(tmp_path / "theirs"), nearest=0))["choices"]["painted"] == 6
+    assert evaluate(replace(small, images=str(tmp_path / "theirs"), nearest=0))["choices"]["images"] == 6
     assert "already" in called("evaluate", *words, "--prompts-to", tmp_path / "theirs", code=2).err
 
 
@@ -361,7 +361,7 @@ def test_what_sample_writes_can_be_judged(elsewhere, small):
     lines = [line.split("\t") for line in (elsewhere / "metadata.csv").read_text().splitlines()[1:]]
     (elsewhere / "metadata.csv").unlink()
     (elsewhere / "manifest.jsonl").write_text("".join(json.dumps({"file": f, "prompt": p}) + "\n" for f, p in lines))
-    assert evaluate(replace(small, images=str(elsewhere), nearest=0))["choices"]["painted"] == 5
+    assert evaluate(replace(small, images=str(elsewhere), nearest=0))["choices"]["images"] == 5
 
 
 def test_ones_own_pictures_are_compared_with_and_what_is_left_out_is_said(tiny_model, parquet, small, called):

@@ -6,10 +6,11 @@ from collections import Counter
 import pytest
 
 from e2ed2.assets import EVERYDAY_PROMPTS, VISITOR_PROMPTS
-from e2ed2.data.emoji import STYLE_NAMES, Concepts, bundled_words, in_style, split_style
+from e2ed2.data.emoji import Concepts, bundled_words, in_style, split_style
+from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.errors import UserError
 from e2ed2.models.minilm import MiniLM
-from e2ed2.reading.captions import BEST, BY_SEED, captions_of, readable, said
+from e2ed2.reading.captions import captions_of, readable, said
 from e2ed2.reading.reader import Candidate, Reader, Reading, load_head, style_of
 from e2ed2.reading.spelling import spellings, words_of
 

@@ -267,3 +267,21 @@ def test_the_adversary_sees_what_the_update_made(run_config, tmp_path, monkeypat
     after = list(trainer.adversary.discriminator.parameters())
     assert not any(torch.equal(old, new) for old, new in zip(before, after, strict=True) if old.dim() > 1)
     assert not any(weights.requires_grad for weights in after)  # the objective takes them as constants
+
+
+def test_the_discriminator_learns_from_the_mean_gradient_of_all_processes(run_config, tmp_path, monkeypatch):
+    """Here another process has the opposite gradient, so that the mean is nothing."""
+    config = options(run_config, loss="l2+gan", precompute=False)
+    trainer = Trainer(config.trainer, *build(config), tmp_path)
+    reduced = []
+    monkeypatch.setattr(
+        trainer.accelerator,
+        "reduce",
+        lambda gradient, how: reduced.append((gradient, how)) or (gradient - gradient) / 2,
+    )
+    weights = list(trainer.adversary.discriminator.parameters())
+    before = [one.clone() for one in weights]
+    trainer.train_step()
+    assert {how for _, how in reduced[-len(weights) :]} == {"mean"}
+    assert any(gradient.abs().sum() > 0 for gradient, _ in reduced)
+    assert all(torch.equal(old, new) for old, new in zip(before, weights, strict=True))

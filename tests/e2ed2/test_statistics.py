@@ -99,7 +99,7 @@ def test_a_share_has_wilsons_interval():
 
 def test_a_result_carries_figures_intervals_and_what_was_not_measured(tmp_path):
     figures = {"distance.fd": Figure(50.0, 48.0, 52.0), "alignment.top1": Figure(0.5), "diversity_ratio": Figure(0.8)}
-    write_result(as_result({"captions": 9}, {"painted": 9}, figures), tmp_path / "new" / "one.json")
+    write_result(as_result({"captions": 9}, {"images": 9}, figures), tmp_path / "new" / "one.json")
     result = read_result(tmp_path / "new" / "one.json")
     assert result["distance"] == {"fd": 50.0}
     assert result["intervals"] == {"distance.fd": [48.0, 52.0]}
@@ -115,7 +115,7 @@ def test_a_result_carries_figures_intervals_and_what_was_not_measured(tmp_path):
 
 BEFORE = {
     "settings": {"model": "l2", "steps": 4, "split": "train", "limit": 150, "seed": 0, "captions": 24, "nearest": 0},
-    "choices": {"painted": 150, "weights": "l2-4-train-1"},
+    "choices": {"images": 150, "weights": "l2-4-train-1"},
     "distance": {"fd": 72.3, "kid": 1.29, "precision": 0.9, "recall": 0.7},
     "alignment": {"top1": 0.33, "top5": 0.51, "style": None},
     "diversity_ratio": 0.01,
@@ -137,13 +137,13 @@ def test_the_bundled_results_are_read():
     assert len(files) > 40
     for file in files:
         result = read_result(file)
-        assert result["settings"]["captions"] >= result["choices"]["painted"]
+        assert result["settings"]["captions"] >= result["choices"]["images"]
         assert result["distance"]["fd"] > 0
 
 
 def test_figures_of_unequal_numbers_of_pictures_are_not_put_into_one_table(tmp_path):
     found = read_found()
-    found.models[0]["choices"]["painted"] = 2000
+    found.models[0]["choices"]["images"] = 2000
     assert found.models[0]["settings"]["split"] == "train"
     with pytest.raises(UserError, match="150 and 2000"):
         write_page(found, tmp_path / "results.md")

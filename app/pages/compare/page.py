@@ -33,9 +33,9 @@ from app.look.words import counted
 from app.pages.compare.grid import Compared, Key, cell_name, compare, drawings_of, table_of
 from app.pages.generate.progress import IN_TURN
 from app.pages.generate.reading import said_of
+from e2ed2.data.styles import BEST
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
-from e2ed2.reading.captions import BEST
 
 PROMPT, SEED = "cat face", 4
 VOTE = (

@@ -20,9 +20,9 @@ from app.pages.generate.palette import palette
 from app.pages.generate.progress import Progress
 from app.pages.generate.reading import said_of
 from e2ed2.data.emoji import split_style
+from e2ed2.data.styles import BEST
 from e2ed2.errors import UserError
 from e2ed2.inference.request import MAX_PROMPT, Request
-from e2ed2.reading.captions import BEST
 
 MORE = 4  # pictures at least, where more like one are asked for
 LONGEST = 200  # prompts of a list

@@ -5,8 +5,8 @@ import gradio as gr
 from app.engine.services import Services
 from app.look.enlarge import SIDES
 from app.pages.generate import history, palette
+from e2ed2.data.styles import BEST, STYLES
 from e2ed2.inference.request import MAX_COUNT, STEPS
-from e2ed2.reading.captions import BEST, STYLES
 
 EXAMPLES = ["red apple, noto style", "cat face, fluent style", "sunflower", "rocket", "🐙", "pizza, openmoji style"]
 WELCOME_SEED = 7

@@ -8,8 +8,8 @@ from app.look.handlers import Updates
 from app.look.links import asked, nearest
 from app.pages.generate.layout import EXAMPLES, STEPS_INFO
 from app.pages.generate.painting import Painting
+from e2ed2.data.styles import BEST, STYLES
 from e2ed2.inference.request import MAX_COUNT, STEPS
-from e2ed2.reading.captions import BEST, STYLES
 
 
 class Opening(Painting):

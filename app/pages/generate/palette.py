@@ -11,7 +11,7 @@ from gradio.processing_utils import save_file_to_cache
 from PIL import Image
 
 from e2ed2.assets import EMOJI
-from e2ed2.reading.captions import BEST
+from e2ed2.data.styles import BEST
 
 SCRIPT = Path(__file__).with_name("palette.js").read_text()
 SIDE = 48  # px of a drawing

@@ -81,7 +81,7 @@ def read(folder: Path = FOLDER) -> pd.DataFrame:
             continue
         figures = {name: _at(data, measure.path) for name, measure in MEASURES.items()}
         costs = {GFLOP: _at(data, ("cost", "gflop")), SECONDS: _at(data, ("cost", "seconds"))}
-        rows.append(settings | figures | costs | {"pictures": _at(data, ("choices", "painted"))})
+        rows.append(settings | figures | costs | {"pictures": _at(data, ("choices", "images"))})
     return pd.DataFrame(rows)
 
 

@@ -13,8 +13,8 @@ from app.look.handlers import FAILED, GENERATING, MISTAKES, QUIET, UNCHECKED, Up
 from app.look.tables import cached, kept, page_tables
 from app.pages.generate.reading import said_of
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
+from e2ed2.data.styles import BEST
 from e2ed2.inference.request import STEPS
-from e2ed2.reading.captions import BEST
 
 PROMPT, OTHER, SEED = "cat face", "sunflower, noto style", 4
 NOISE = """## What the noise decides

@@ -53,7 +53,7 @@ def write_page(found: Found, file: Path) -> Path:
     parts = [
         HEAD.format(
             others="".join(f", and `{name}`, which is not bundled" for name in names if name not in bundled),
-            count=max(r["choices"]["painted"] for r in found.models),
+            count=max(r["choices"]["images"] for r in found.models),
         ),
         *older(found.models, bundled),
         "## Every model at its most steps\n",
@@ -93,7 +93,7 @@ def older(models: list[Result], bundled: list[str]) -> list[str]:
 
 
 def check_equal(found: Found) -> None:
-    counts = {result["choices"]["painted"] for result in found.models if result["settings"]["split"] == "train"}
+    counts = {result["choices"]["images"] for result in found.models if result["settings"]["split"] == "train"}
     counts.add(found.ceiling.get("captions", found.ceiling.get("limit")))
     if len(counts) > 1:
         listed = " and ".join(map(str, sorted(counts)))

@@ -1,0 +1,20 @@
+"""The artists of the bundled drawings, as prompts and options name them."""
+
+from e2ed2.errors import UserError
+
+STYLE_NAMES = ("noto", "twemoji", "flat", "fluent", "openmoji", "emojione")
+BEST = "flat"  # the style that is recognised most often
+BY_SEED = "by seed"
+STYLES = (*STYLE_NAMES, BY_SEED)
+
+
+def check_style(style: str) -> None:
+    """
+    Args:
+        style: one of `STYLES`, or "" for none.
+
+    Raises:
+        UserError: no such style.
+    """
+    if style and style not in STYLES:
+        raise UserError(f"Unknown style {style!r}: choose one of {', '.join(STYLES)}.")
