@@ -94,7 +94,7 @@ def write_card(
     (folder / "run.json").write_text(json.dumps(settings | {"cost": cost}, indent=2) + "\n")
     previews = sorted((run / "previews").glob("*.png"))
     if previews:
-        Image.open(previews[-1]).save(folder / "preview.webp", lossless=True, quality=100, method=6)
+        Image.open(previews[-1]).save(folder / "preview.webp", lossless=True, quality=75, method=4)
     last = lines[-10:]
     bundled, backbone = config.data.path == BUNDLED, isinstance(config.objective, BackboneConfig)
     size = f"{len(pictures)} pictures at {config.data.resolution}x{config.data.resolution} pixels"

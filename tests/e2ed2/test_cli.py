@@ -24,6 +24,14 @@ def run(*arguments, code=0):
     return done
 
 
+@pytest.fixture
+def small(run_config):
+    """Options of a training of an instant."""
+    start, data = run_config.objective.init, run_config.data.path
+    updates = ("--trainer.updates", 1, "--trainer.batch-size", 2, "--sampling-steps", 1)
+    return ("--init", start, "--data.path", data, "--data.resolution", 32, *updates)
+
+
 def test_sample_writes_pictures_that_carry_their_settings_and_a_manifest(called, tiny_model, tmp_path):
     called(
         "sample",
@@ -142,8 +150,7 @@ def test_train_dry_run_prints_the_plan_and_writes_nothing(called, run_config, tm
     assert not (tmp_path / "run").exists()
 
 
-def test_train_takes_the_options_of_its_objective_by_flat_names(called, run_config):
-    small = ("--init", run_config.objective.init, "--data.path", run_config.data.path, "--data.resolution", 32)
+def test_train_takes_the_options_of_its_objective_by_flat_names(called, small):
     given = ("--loss", "l2:0.3 + energy", "--sampling-steps", 1, 2, "--samples", 2, "--no-precompute", "--text-noise=0")
     said = called("train", "l2-lpips", "--dry-run", *small, *given).out
     objective = json.loads(said[said.index("{") :])["objective"]
@@ -159,29 +166,26 @@ def test_the_help_of_train_says_what_each_preset_is(called):
         assert f"{name} {about}" in said, said
 
 
-@pytest.mark.parametrize("given", [["--trainer.steps", 1], ["--trainer.steps=1"]])
-def test_the_former_name_of_updates_is_taken_with_a_note(called, run_config, tmp_path, given):
-    small = ("--init", run_config.objective.init, "--data.path", run_config.data.path, "--data.resolution", 32)
+@pytest.mark.parametrize("given", [["--trainer.steps", 2], ["--trainer.steps=2"]])
+def test_the_former_name_of_updates_is_taken_with_a_note(called, small, tmp_path, given):
     printed = called("train", "l2", "--out", tmp_path, "--no-precompute", *small, *given)
     assert "--trainer.steps is now called --trainer.updates" in printed.err
-    assert [line.update for line in read_metrics(tmp_path)] == [1]
+    assert read_metrics(tmp_path)[-1].update == 2
 
 
 @pytest.mark.parametrize("where", ["e2ed2.training.run.load_pictures", "e2ed2.training.run.Trainer.run"])
-def test_an_interrupt_before_the_first_update_is_a_line(called, run_config, tmp_path, monkeypatch, where):
+def test_an_interrupt_before_the_first_update_is_a_line(called, small, tmp_path, monkeypatch, where):
     def interrupt(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(where, interrupt)
-    small = ("--init", run_config.objective.init, "--data.path", run_config.data.path, "--data.resolution", 32)
     printed = called("train", "l2", "--out", tmp_path, "--no-precompute", *small, code=130)
     assert printed.out.splitlines()[-1] == STOPPED_EARLY
     assert "Traceback" not in printed.err
 
 
-def test_an_interrupt_while_the_model_is_written_leaves_what_was_trained(called, run_config, tmp_path, monkeypatch):
-    small = ("--init", run_config.objective.init, "--data.path", run_config.data.path, "--data.resolution", 32)
-    command = ("train", "l2", "--out", tmp_path, "--no-precompute", "--trainer.updates", 1, *small)
+def test_an_interrupt_while_the_model_is_written_leaves_what_was_trained(called, small, tmp_path, monkeypatch):
+    command = ("train", "l2", "--out", tmp_path, "--no-precompute", *small)
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -200,33 +204,18 @@ def test_the_help_of_train_names_its_folder_and_the_dry_run(called, arguments):
     assert "--dry-run" in said
 
 
-def test_a_training_goes_by_its_name(called, run_config, tmp_path, monkeypatch):
+def test_a_training_goes_by_its_name(called, small, tmp_path, monkeypatch):
     """As its folder, and then as what the next training starts from."""
     monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
     monkeypatch.delenv("E2ED2_RUNS", raising=False)
-    small = ("--data.path", run_config.data.path, "--data.resolution", 32, "--trainer.updates", 1)
-    called("train", "l2", "--name", "own/mine", "--init", run_config.objective.init, *small)
+    called("train", "l2", "--name", "own/mine", *small)
     assert (tmp_path / "runs" / "own" / "mine" / "model" / "README.md").is_file()
-    called("train", "l1", "--name", "next", "--init", "own/mine", *small)
+    called("train", "l1", "--name", "next", *small, "--init", "own/mine")
     assert "`own/mine`" in (tmp_path / "runs" / "next" / "model" / "README.md").read_text()
 
 
-def test_train_takes_its_folder_with_an_equals_sign(called, run_config, tmp_path):
-    called(
-        "train",
-        "l2",
-        f"--out={tmp_path / 'run'}",
-        "--init",
-        run_config.objective.init,
-        "--data.path",
-        run_config.data.path,
-        "--data.resolution",
-        32,
-        "--trainer.updates",
-        1,
-        "--trainer.batch-size",
-        2,
-    )
+def test_train_takes_its_folder_with_an_equals_sign(called, small, tmp_path):
+    called("train", "l2", f"--out={tmp_path / 'run'}", *small)
     assert (tmp_path / "run" / "model" / "README.md").is_file()
 
 
