@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CAPTIONS ?= 2000
 BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
 
-.PHONY: setup demo test lint types check check-slow screenshots clicks bench results clean
+.PHONY: setup demo test lint types check check-slow mutants screenshots clicks bench results clean
 .DELETE_ON_ERROR: # a half-made environment is made again, not used
 
 setup: $(RUNTIME)
@@ -29,6 +29,10 @@ check: lint types test
 
 check-slow: $(DEV)
 	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest -m slow
+	$(BIN)/python -m tools.mutants --some 200
+
+mutants: $(DEV) # hours: all of them; goes on where it was stopped
+	$(BIN)/python -m tools.mutants
 
 screenshots: $(DEV) # of every page, into screenshots/
 	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest tests/app/screenshots.py
@@ -47,7 +51,7 @@ results: $(RUNTIME) # hours: 2,000 captions a figure; `make results CAPTIONS=500
 	$(BIN)/python -m tools.grid --style "" --prompts "red apple" "cat face" "house" --seeds 1 2 3 4 5 --out docs/unstyled.jpg
 
 clean:
-	rm -rf $(VENV) .e2ed2-cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) mutants .e2ed2-cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: try make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
