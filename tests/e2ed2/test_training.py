@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -317,13 +318,15 @@ def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
         "100000",
         "--trainer.batch-size",
         "2",
+        "--trainer.log-every",
+        "1",
     ]
     process = subprocess.Popen(
         [sys.executable, "-m", "e2ed2", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     log = tmp_path / "run" / "metrics.jsonl"
     while not (log.exists() and log.read_text()) and process.poll() is None:
-        pass
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
