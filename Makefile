@@ -29,10 +29,10 @@ check: lint types test
 
 check-slow: $(DEV)
 	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest -m slow
-	$(BIN)/python -m tools.mutants --some 200
+	$(BIN)/python -m tests.mutants --some 200
 
 mutants: $(DEV) # hours: all of them; goes on where it was stopped
-	$(BIN)/python -m tools.mutants
+	$(BIN)/python -m tests.mutants
 
 screenshots: $(DEV) # of every page, into screenshots/
 	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest tests/app/screenshots.py

@@ -1,7 +1,7 @@
 """How much of what could be broken would the tests notice? mutmut's mutants, all of them or some by lot.
 
-python -m tools.mutants --some 200        # of each package; `make check-slow`
-python -m tools.mutants                   # all: hours; goes on where it was stopped
+python -m tests.mutants --some 200        # of each package; `make check-slow`
+python -m tests.mutants                   # all: hours; goes on where it was stopped
 
 What is mutated, and by which tests it is judged, stands in `[tool.mutmut]` of pyproject.toml. Fails where fewer than
 85% are noticed, and names those that were not: `mutmut show NAME` prints one.
