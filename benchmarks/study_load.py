@@ -21,7 +21,8 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from study.images.importing import Source, import_images
+from study.images.importing import import_images
+from study.images.sources import Source
 from study.protocol.spec import StudySpec
 from study.reporting.export import export_study
 from study.reporting.verify import verify_export

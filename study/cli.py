@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from study.errors import StudyError
-from study.protocol.choices import Plan
+from study.protocol.choices import Pages, Plan
 
 MOST_LINES = 20  # of the files that are compared
 Name = Annotated[str, tyro.conf.Positional]
@@ -30,8 +30,10 @@ def main() -> None:
 
 
 def create_command(arguments: list[str]) -> None:
-    from study.images.importing import gold_from_manifest, pairing, sources_from_folders, sources_from_manifest
-    from study.store.creating import make_study
+    from study.images.sources import gold_from_manifest, pairing, sources_from_folders, sources_from_manifest
+    from study.protocol.parts import DEFAULT_QUESTIONS, REFERENCE, Page
+    from study.store.creating import check_name, make_study
+    from study.store.pages import page_of
     from study.store.store import Store
 
     @dataclass(frozen=True)
@@ -42,24 +44,34 @@ def create_command(arguments: list[str]) -> None:
         arms: tuple[str, ...] = ()
         """`name=folder` for each arm; without --prompts each folder has a manifest.jsonl, as e2ed2 writes it."""
         prompts: Path | None = None
-        """One prompt a line, for the images of each folder in file-name order."""
+        """One prompt a line, for the images of each folder in file-name order; `none`: none is shown."""
         manifest: Path | None = None
         """Instead of folders: a CSV or JSONL file with prompt, arm, file, and perhaps category."""
         gold: Path | None = None
         """Own gold pairs, instead of spoilt copies: a CSV or JSONL file with prompt, better, worse."""
+        references: Path | None = None
+        """A folder of pictures to show beside both, named as those of the arms; a manifest has a column `reference`."""
+        pages: Annotated[Pages, tyro.conf.arg(name="")] = field(default_factory=Pages)
         plan: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
 
     options = tyro.cli(Create, prog="python -m study create", args=arguments)
     if bool(options.arms) == bool(options.manifest):
         raise StudyError("Say where the images are: either --arms name=folder ..., or --manifest file.")
+    unnamed = options.prompts == Path("none")
     if options.manifest:
         sources = sources_from_manifest(options.manifest)
     else:
-        sources = sources_from_folders(_folders(options.arms), options.prompts)
+        beside = {REFERENCE: options.references} if options.references else {}
+        sources = sources_from_folders(_folders(options.arms) | beside, None if unnamed else options.prompts, unnamed)
     gold = gold_from_manifest(options.gold) if options.gold else ()
     lines = list(pairing(sources))
     print("\n".join(lines[:MOST_LINES] + [f"... and {len(lines) - MOST_LINES} more"] * (len(lines) > MOST_LINES)))
-    _describe(make_study(Store.open(), options.name, sources, gold, **options.plan.changes()))
+    store, changes = Store.open(), options.plan.changes()
+    if unnamed:  # whether a picture fits its description cannot be asked
+        changes.setdefault("questions", DEFAULT_QUESTIONS[:2])
+    check_name(store, options.name)
+    page = page_of(options.pages, store.library, Page(show_prompts=not unnamed), options.plan.image_quality)
+    _describe(make_study(store, options.name, sources, gold, progress_bar, page=page, **changes))
 
 
 def list_command(arguments: list[str]) -> None:
@@ -199,6 +211,7 @@ def drop_command(arguments: list[str]) -> None:
 
 
 def amend_command(arguments: list[str]) -> None:
+    from study.store.pages import page_of
     from study.store.store import Store
     from study.store.studies import amend_study, find_study
 
@@ -208,6 +221,7 @@ def amend_command(arguments: list[str]) -> None:
 
         name: Name
         reason: str
+        pages: Annotated[Pages, tyro.conf.arg(name="")] = field(default_factory=Pages)
         plan: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
 
     named = bool(arguments) and not arguments[0].startswith("-")
@@ -215,11 +229,16 @@ def amend_command(arguments: list[str]) -> None:
     if named:  # the options that are not named keep the study's values
         spec = find_study(Store.open().database, arguments[0]).spec
         known = {f.name for f in fields(Plan)} - {"question"}
-        default = Amend(arguments[0], tyro.MISSING, Plan(**{name: getattr(spec, name) for name in known}))
+        default = Amend(arguments[0], tyro.MISSING, plan=Plan(**{name: getattr(spec, name) for name in known}))
     options: Any = tyro.cli(Amend, prog="python -m study amend", args=arguments, default=default)
     if not named:
         raise StudyError("Name the study first: python -m study amend NAME --reason ...")
-    _describe(amend_study(Store.open(), options.name, options.reason, **options.plan.changes()))
+    store = Store.open()
+    old = find_study(store.database, options.name).spec
+    if options.plan.image_quality != old.image_quality:
+        raise StudyError("An amendment keeps the images as they are stored: make a new study for another quality.")
+    page = page_of(options.pages, store.library, old.page, old.image_quality)
+    _describe(amend_study(store, options.name, options.reason, page=page, **options.plan.changes()))
 
 
 def adjust_command(arguments: list[str]) -> None:
@@ -348,6 +367,13 @@ def _describe(study: Any) -> None:
         print(f"Note: {note}")
     print(f"Spec: {spec.hash}")
     print(f"Next: python -m study serve, and hand out what python -m study links {study.name} prints")
+
+
+def progress_bar(items: Iterable, total: int) -> Iterable:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, "Storing images", total, console=Console(stderr=True), transient=True)
 
 
 def _folders(arms: Sequence[str]) -> dict[str, Path]:

@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "torch_fidelity": "torch-fidelity",
     "axe_playwright_python": "axe-playwright-python",
     "spellchecker": "pyspellchecker",
+    "markdown_it": "markdown-it-py",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from app.studies.pictures import Order, Wanted, paint_order
 from app.studies.ready import Studies
 from study.errors import StudyError
-from study.images.importing import Source
+from study.images.sources import Source
 from study.protocol.balanced import comparisons, plan, rater_count
 from study.protocol.choices import Plan
 from study.store.creating import check_name, make_study, sources_in, unpack

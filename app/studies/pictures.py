@@ -10,7 +10,7 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.inference.request import STEPS, Request, available_models
 from e2ed2.inference.sampling import load, sample_image
 from study.errors import StudyError
-from study.images.importing import Source
+from study.images.sources import Source
 
 MAX_PICTURES = 5000
 

@@ -7,31 +7,52 @@ from pathlib import Path
 
 from PIL import Image
 
+FORMATS = {"webp": "image/webp", "png": "image/png"}  # PNG in studies of earlier versions
+
 
 class Library:
-    """PNG files by the hash of their bytes, in the data folder."""
+    """WebP files, and PNG files of earlier versions, by the hash of their bytes, in the data folder."""
 
     def __init__(self, folder: Path):
         self.folder = folder / "images"
 
     def path(self, sha256: str) -> Path:
-        return self.folder / sha256[:2] / f"{sha256}.png"
+        """Where it is; where it would be stored, if it is not there."""
+        files = [self.folder / sha256[:2] / f"{sha256}.{suffix}" for suffix in FORMATS]
+        return next((file for file in files if file.exists()), files[0])
 
-    def add(self, png: bytes) -> str:
+    def add(self, data: bytes) -> str:
         """Stores whole or not at all; the same bytes once."""
-        sha256 = hashlib.sha256(png).hexdigest()
-        path = self.path(sha256)
+        path = self._place(name_of(data))
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_bytes(png)
+            part.write_bytes(data)
             os.replace(part, path)
-        return sha256
+        return path.stem
+
+    def take(self, file: Path) -> None:
+        """Moves here what `name_of` named, on the same disk."""
+        os.replace(file, self._place(file.name))
+
+    def _place(self, name: str) -> Path:
+        path = self.folder / name[:2] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
 
-def encode(image: Image.Image) -> bytes:
-    """A PNG of the pixels and nothing else: the same pixels give the same bytes."""
+def name_of(data: bytes) -> str:
+    """A file's name by the hash of its bytes."""
+    suffix = "png" if data.startswith(b"\x89PNG") else "webp"
+    return f"{hashlib.sha256(data).hexdigest()}.{suffix}"
+
+
+def encode(image: Image.Image, quality: int | None = None) -> bytes:
+    """A WebP file of the pixels and nothing else: the same pixels give the same bytes.
+
+    Args:
+        quality: 1 to 100; without one, no pixel changes.
+    """
     buffer = io.BytesIO()
     bare = Image.frombytes("RGB", image.size, image.tobytes())  # carries no metadata, whatever Pillow would keep
-    bare.save(buffer, format="PNG")
+    bare.save(buffer, format="WEBP", lossless=quality is None, quality=20 if quality is None else quality, method=0)
     return buffer.getvalue()

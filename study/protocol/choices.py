@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 from study.errors import StudyError
@@ -21,6 +22,8 @@ class Plan:
     question: tuple[str, ...] = ()
     """`key:gold=text`, one or several; the three usual ones by default. `gold` says which picture of a gold pair is the
     right answer: `intact`, `spoilt` (of "which is worse?"), or `none`, as where it is left out."""
+    image_quality: int | None = None
+    """1 to 100: all images are stored as WebP of this quality; by default none loses a pixel."""
     title: str = "Which image is better?"
     """What raters read; they never see the study's name."""
     contact: str = ""
@@ -40,6 +43,28 @@ class Plan:
     def changes(self) -> dict[str, Any]:
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "question"}
         return values | ({"questions": parse_questions(self.question)} if self.question else {})
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What raters read besides the questions, and on what they look at the pictures."""
+
+    language: Literal["en", "de", "fr", "es", "zh", "ar"] | None = None
+    """Of the rater's pages."""
+    consent: Path | None = None
+    """Own text of the first page, a Markdown file, instead of the usual one."""
+    instructions: Path | None = None
+    """Own instructions, a Markdown file, instead of the usual ones."""
+    practice: str | None = None
+    """`drawn`, `none`, or a folder with images and practice.csv: left, right, and perhaps prompt, expected, because."""
+    questionnaire: Path | None = None
+    """Asked after the last pair: a CSV or JSONL file with key, text, and perhaps choices (`one|two`)."""
+    comment: bool | None = None
+    """Whether the last page asks for a comment."""
+    desktop_only: bool | None = None
+    """Phones and tablets are told to come back on a computer."""
+    min_size: int | None = None
+    """CSS pixels that the shorter side of both pictures must have in the window; smaller ones cannot be voted on."""
 
 
 def parse_questions(texts: Sequence[str]) -> tuple[Question, ...]:

@@ -14,7 +14,9 @@ ANSWERS: tuple[Answer, ...] = ("left", "tie", "right")
 KINDS: tuple[Kind, ...] = ("comparison", "identical", "same_arm", "repeat", "gold")
 MODES: tuple[Mode, ...] = ("joint", "separate")
 GOLDS: tuple[Gold, ...] = ("intact", "spoilt", "none")
+LANGUAGES = ("en", "de", "fr", "es", "zh", "ar")  # of the rater's pages
 DEGRADED = "degraded"  # the arm of the worse pictures of gold pairs; no arm of a study may be called so
+REFERENCE = "(reference)"  # the arm of pictures that are shown beside both, such as the one that was edited
 GOLDEN = "golden"  # the arm of the better pictures of the runner's own gold pairs
 
 
@@ -50,7 +52,7 @@ class Stimulus:
     prompt: str
     arm: str
     file: str  # name of the original, as the runner knows it
-    sha256: str  # of the stored PNG's bytes, 64 hexadecimal digits
+    sha256: str  # of the stored bytes, 64 hexadecimal digits
 
 
 @dataclass(frozen=True)
@@ -112,3 +114,54 @@ class Stopping:
             raise StudyError(f"The stopping rule is {self.rule!r}: choose quota or e-value.")
         if not 0 < self.alpha < 1:
             raise StudyError(f"The stopping rule's alpha is {self.alpha}: choose a number between 0 and 1.")
+
+
+@dataclass(frozen=True)
+class PracticePair:
+    """Two images of the runner's own, and what most people say of them."""
+
+    prompt: str
+    left: str  # sha256
+    right: str
+    expected: str  # left, tie, right; "" where there is no right answer
+    because: str  # what the rater reads afterwards
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question about the rater, after the last pair. Nobody has to answer it."""
+
+    key: str
+    text: str
+    choices: tuple[str, ...] = ()  # none: words of the rater's own
+
+
+@dataclass(frozen=True)
+class Page:
+    """What raters read besides the questions, and on what they may look at the pictures."""
+
+    language: str = "en"  # of LANGUAGES
+    consent: str = ""  # Markdown, instead of the usual text
+    instructions: str = ""  # Markdown, instead of the usual text
+    practice: tuple[PracticePair, ...] | None = None  # None: drawn ones
+    questionnaire: tuple[Item, ...] = ()
+    comment: bool = False  # whether the last page asks for one
+    show_prompts: bool = True
+    desktop_only: bool = False
+    min_size: int = 0  # CSS pixels that the shorter side of a picture must have in the rater's window
+
+    def __post_init__(self) -> None:
+        if self.language not in LANGUAGES:
+            raise StudyError(f"The language is {self.language!r}: choose {', '.join(LANGUAGES)}.")
+        if not 0 <= self.min_size <= 4096:
+            raise StudyError(f"min_size is {self.min_size}: choose 0 to 4096 pixels.")
+
+    @classmethod
+    def written(cls, row: Mapping[str, Any]) -> Self:
+        """Of a spec that was written."""
+        values = dict(row)
+        if values.get("practice") is not None:
+            values["practice"] = tuple(PracticePair(**pair) for pair in values["practice"])
+        items = values.get("questionnaire", ())
+        values["questionnaire"] = tuple(Item(item["key"], item["text"], tuple(item["choices"])) for item in items)
+        return cls(**values)

@@ -15,7 +15,9 @@ from study.protocol.parts import (
     DEFAULT_QUESTIONS,
     DEGRADED,
     GOLDS,
+    REFERENCE,
     Exclusions,
+    Page,
     Placebos,
     Prompt,
     Question,
@@ -60,6 +62,10 @@ class StudySpec:
         Stimulus, ...
     ] = ()  # intact images that are no arm's: the runner's own gold pairs; their arm is GOLDEN
 
+    image_format: Literal["webp", "png"] = "webp"  # png in studies of earlier versions
+    image_quality: int | None = None  # 1 to 100, where images were stored with loss
+    references: tuple[Stimulus, ...] = ()  # shown beside both images of a prompt; their arm is REFERENCE
+    page: Page = field(default_factory=Page)
     commitment: str = ""  # SHA-256 of the secret that the plan draws from; "" where it draws from the seed alone
 
     def __post_init__(self) -> None:
@@ -78,7 +84,7 @@ class StudySpec:
             yield f"The kind is {self.kind!r}: a study is designed, or it is the one pair that a visitor chose."
         if len(self.arms) < 2:
             yield "A study compares at least two arms."
-        reserved = {DEGRADED, *(s.arm for s in self.golden)}
+        reserved = {DEGRADED, *(s.arm for s in (*self.golden, *self.references))}
         if reserved & set(self.arms) or not all(arm.strip() for arm in self.arms):
             yield f"An arm has no name, or a reserved one ({', '.join(sorted(reserved))}): choose another."
         for what, names in (
@@ -131,6 +137,10 @@ class StudySpec:
             yield "Same-arm pairs need two images of one prompt and arm: add seeds, or set their share to 0."
         if self.placebos.gold and not self.degraded:
             yield "Gold pairs need degraded copies: make the study with `study create`, or set their share to 0."
+        if {s.prompt for s in self.references} - {prompt.text for prompt in self.prompts}:
+            yield "A reference image belongs to a prompt that the study does not have."
+        if any(s.arm != REFERENCE for s in self.references):
+            yield f"The arm of reference images is {REFERENCE}."
         if len(self.gold_of) != len(self.degraded) or set(self.gold_of) - {s.sha256 for s in self.intact}:
             yield "Each degraded copy needs the hash of its intact image."
 
@@ -146,7 +156,17 @@ class StudySpec:
     @property
     def images(self) -> tuple[Stimulus, ...]:
         """Everything that raters may see, in the order in which it is stored."""
-        return (*self.stimuli, *self.degraded, *self.golden)
+        return (*self.stimuli, *self.degraded, *self.golden, *self.references)
+
+    @property
+    def image_hashes(self) -> tuple[str, ...]:
+        """Of every file that belongs to the study, own practice pairs included."""
+        practice = (sha256 for pair in self.page.practice or () for sha256 in (pair.left, pair.right))
+        return tuple(dict.fromkeys((*(s.sha256 for s in self.images), *practice)))
+
+    def image_name(self, sha256: str) -> str:
+        """Of a file, relative to an export's folder."""
+        return f"images/{sha256}.{self.image_format}"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -215,6 +235,8 @@ class StudySpec:
             "prompts": lambda rows: tuple(Prompt(**row) for row in rows),
             "stimuli": lambda rows: tuple(Stimulus(**row) for row in rows),
             "degraded": lambda rows: tuple(Stimulus(**row) for row in rows),
+            "references": lambda rows: tuple(Stimulus(**row) for row in rows),
+            "page": Page.written,
             "golden": lambda rows: tuple(Stimulus(**row) for row in rows),
             "questions": lambda rows: tuple(Question(**row) for row in rows),
             "arms": tuple,
@@ -226,7 +248,7 @@ class StudySpec:
         try:
             written = json.loads(text)
             kind = "visitor" if written["name"].startswith(FORMERLY_VISITORS) else "designed"
-            values: dict[str, Any] = {"kind": kind}
+            values: dict[str, Any] = {"kind": kind, "image_format": "png"}
             values |= {name: parts.get(name, lambda value: value)(value) for name, value in written.items()}
             spec = cls(**values)
         except (ValueError, TypeError, AttributeError, KeyError) as error:

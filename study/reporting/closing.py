@@ -1,6 +1,6 @@
 """What an export is held against once its study is closed: the signed head of the chain, and the plan's secret."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ from study.errors import StudyError
 from study.protocol.balanced import Assignment, commitment, plan, rater_mode
 from study.reporting.export import HEAD, PLAN
 from study.reporting.manifest import read_json, signer
-from study.store.frames import Tables, image_name
+from study.store.frames import Tables
 from study.store.signing import signed_by
 
 
@@ -85,10 +85,11 @@ def _as_planned(tables: Tables, secret: str, handed: Mapping[str, Any], rows: It
     planned = plan(tables.spec, number if seat is None else seat, handed["pairs"], secret)
     mode = rater_mode(tables.spec, number, secret)
     passes = {q.key: i * len(planned) if mode == "separate" else 0 for i, q in enumerate(tables.spec.questions)}
-    return all(row["mode"] == mode and _is(row, passes[row["question"]], planned) for row in rows)
+    name = tables.spec.image_name
+    return all(row["mode"] == mode and _is(row, passes[row["question"]], planned, name) for row in rows)
 
 
-def _is(row: Mapping[str, Any], past: int, planned: tuple[Assignment, ...]) -> bool:
+def _is(row: Mapping[str, Any], past: int, planned: tuple[Assignment, ...], image_name: Callable[[str], str]) -> bool:
     position = row["position"] - past
     if not 0 <= position < len(planned):
         return False

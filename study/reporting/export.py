@@ -9,11 +9,11 @@ import pandas as pd
 from study.errors import StudyError
 from study.protocol.spec import StudySpec
 from study.reporting.manifest import MANIFEST, add_to_manifest
-from study.store.frames import Tables, head_of, image_name, plan_of, read_tables
+from study.store.frames import Tables, head_of, plan_of, read_remarks, read_tables
 from study.store.store import Store
 from study.store.studies import StudyInfo
 
-PLAN, HEAD = "plan.json", "head.json"
+PLAN, HEAD, REMARKS = "plan.json", "head.json", "remarks.csv"
 
 
 def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
@@ -31,9 +31,13 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
         table.to_csv(out / f"{name}.csv", index=False)
         table.to_json(out / f"{name}.json", orient="records", indent=1)
     (out / "images").mkdir(exist_ok=True)
-    images = {image_name(s.sha256): s.sha256 for s in study.spec.images}
+    images = {study.spec.image_name(sha256): sha256 for sha256 in study.spec.image_hashes}
     for name, sha256 in images.items():
         shutil.copyfile(store.library.path(sha256), out / name)
+    said = read_remarks(store.database, study)
+    (out / REMARKS).unlink(missing_ok=True)
+    if not said.empty:
+        said.to_csv(out / REMARKS, index=False)
     written = [f"{name}.{suffix}" for name in ("votes", "raters") for suffix in ("parquet", "csv", "json")]
     (out / MANIFEST).unlink(missing_ok=True)
     known = {PLAN: plan_of(store.database, study), HEAD: head_of(store.database, study)}
@@ -42,7 +46,8 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
         if content:
             (out / name).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     closing = [name for name, content in known.items() if content]
-    add_to_manifest(out, ["spec.json", "revisions.jsonl", *written, *closing, *images], store.key)
+    remarks = [] if said.empty else [REMARKS]
+    add_to_manifest(out, ["spec.json", "revisions.jsonl", *written, *remarks, *closing, *images], store.key)
     return tables
 
 

@@ -17,7 +17,7 @@ from study.reporting.closing import head_of, head_problems, plan_problems, signa
 from study.reporting.export import read_export
 from study.reporting.manifest import manifest_hash, manifest_problems, signer
 from study.store.chain import chain_hash
-from study.store.frames import Tables, image_name
+from study.store.frames import Tables
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,12 @@ def verify_export(
         problems.append(
             f"Entry {receipt[0]} is missing, or is not that of the receipt: the chain was made anew or cut."
         )
-    hashes = {s.sha256 for s in tables.spec.images}
+    hashes = set(tables.spec.image_hashes)
     for sha256 in sorted(hashes):
-        file = folder / image_name(sha256)
+        name = tables.spec.image_name(sha256)
+        file = folder / name
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
-            problems.append(f"The image {image_name(sha256)} is missing or changed.")
+            problems.append(f"The image {name} is missing or changed.")
     head = tables.revisions[-1]["hash"] if tables.revisions else ""
     by, closing = ("", "") if problems else (signer(folder), head_of(folder, tables))
     counts = (len(tables.revisions), len(tables.votes), len(hashes))
@@ -99,8 +100,8 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
             r["kind"],
             r["answer"],
             float(r["response_ms"]),
-            image_name(r["left"]),
-            image_name(r["right"]),
+            tables.spec.image_name(r["left"]),
+            tables.spec.image_name(r["right"]),
             r["time"],
             *((r["mode"],) if tables.spec.commitment else ()),
         )
@@ -108,7 +109,7 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
     }
     columns = ["rater", "pair", "kind", "answer", "response_ms", "image_left", "image_right", "time"]
     columns += ["mode"] if tables.spec.commitment else []
-    arms = {(s.prompt, s.arm, image_name(s.sha256)) for s in tables.spec.images}
+    arms = {(s.prompt, s.arm, tables.spec.image_name(s.sha256)) for s in tables.spec.images}
     pairs = {(r["rater"], r["assignment"]): r["pair"] for r in votes}
     categories = {prompt.text: prompt.category for prompt in tables.spec.prompts}
     timed = "answer_ms" in tables.votes  # exports of earlier versions do not have it

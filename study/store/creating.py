@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import StudyError
-from study.images.importing import GoldSource, Source, import_images, sources_from_folders, sources_from_manifest
+from study.images.importing import Track, import_images, quietly
+from study.images.sources import GoldSource, Source, sources_from_folders, sources_from_manifest
 from study.protocol.spec import StudySpec
 from study.store.store import Store
 from study.store.studies import StudyInfo, create_study, list_studies
@@ -16,18 +17,24 @@ MAX_FILES = 50_000
 
 
 def make_study(
-    store: Store, name: str, sources: Sequence[Source], gold: Sequence[GoldSource] = (), **changes: Any
+    store: Store,
+    name: str,
+    sources: Sequence[Source],
+    gold: Sequence[GoldSource] = (),
+    track: Track = quietly,
+    **changes: Any,
 ) -> StudyInfo:
     """Stores the images and creates the study; `changes` are fields of the spec.
 
     Args:
         gold: own gold pairs, instead of degraded copies.
+        track: shows how far the images are.
 
     Raises:
         StudyError: the name is taken, something is wrong with the images (all of it at once), or with the spec.
     """
     check_name(store, name)
-    images = import_images(sources, store.library, gold)
+    images = import_images(sources, store.library, gold, changes.get("image_quality"), track)
     spec = StudySpec(
         name=name,
         arms=images.arms,
@@ -36,6 +43,7 @@ def make_study(
         degraded=images.degraded,
         gold_of=images.gold_of,
         golden=images.golden,
+        references=images.references,
         **changes,
     )
     return create_study(store.database, spec)

@@ -15,6 +15,7 @@ from study.protocol.spec import StudySpec
 from study.protocol.times import own_times
 from study.store.chain import SHOWN, payload_of, payload_of_entry, payload_of_withdrawal, shown_of
 from study.store.database import Database
+from study.store.remarks import remarks
 from study.store.studies import StudyInfo
 from study.store.tables import Arm, Entry, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote, Withdrawal
 
@@ -48,6 +49,12 @@ def read_votes(database: Database, study: StudyInfo, rater: str) -> pd.DataFrame
         return _votes(_vote_rows(session, study, rater))
 
 
+def read_remarks(database: Database, study: StudyInfo) -> pd.DataFrame:
+    """Rater, key and words of what raters said after their last pair."""
+    with database.read() as session:
+        return pd.DataFrame(remarks(session, study), columns=["rater", "key", "words"])
+
+
 def plan_of(database: Database, study: StudyInfo) -> dict[str, Any]:
     """What each rater's pairs were drawn from, of a study that is closed; nothing before, nor without a commitment.
 
@@ -78,10 +85,6 @@ def head_of(database: Database, study: StudyInfo) -> dict[str, Any]:
     with database.read() as session:
         signature = session.scalars(closed.order_by(Entry.number.desc()).limit(1)).first()
     return json.loads(signature) if signature else {}
-
-
-def image_name(sha256: str) -> str:
-    return f"images/{sha256}.png"
 
 
 def _votes(rows: Iterable[tuple]) -> pd.DataFrame:
@@ -157,7 +160,7 @@ def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> 
             float(vote.response_ms),
             float(own[vote.id]),
             asked[vote.question].right(shown.gold),
-            image_name(of_left.sha256),
-            image_name(of_right.sha256),
+            study.spec.image_name(of_left.sha256),
+            study.spec.image_name(of_right.sha256),
             _iso(vote.time),
         )

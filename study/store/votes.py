@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -32,6 +32,7 @@ class Screen:
     answers: Mapping[str, str]  # question to the answer given before; empty on a new screen
     step: int  # 0.. in the rater's session
     steps: int
+    ahead: tuple[str, ...] = ()  # tokens of the images of the next pair, to be fetched in advance
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,11 @@ def next_screen(database: Database, rater: Participation) -> Screen | None:
     """The first screen with an answer missing; None when all are given."""
     with database.read() as session:
         screens = _screens(session, rater)
-    return next((screen for screen in screens if len(screen.answers) < len(screen.questions)), None)
+    missing = [screen for screen in screens if len(screen.answers) < len(screen.questions)]
+    if not missing:
+        return None
+    later = next((screen for screen in missing if screen.assignment != missing[0].assignment), None)
+    return replace(missing[0], ahead=(later.left, later.right) if later else ())
 
 
 def last_screen(database: Database, rater: Participation) -> Screen | None:

@@ -18,12 +18,15 @@ async def _store(request: Request) -> Store:
 OpenStore = Annotated[Store, Depends(_store)]
 
 
-def _study(token: str, store: OpenStore) -> StudyInfo:
-    return find_by_token(store.database, token)
+def _study(request: Request, token: str, store: OpenStore) -> StudyInfo:
+    study = find_by_token(store.database, token)
+    request.state.language = study.spec.page.language
+    return study
 
 
-def _rater(token: str, store: OpenStore) -> Participation:
+def _rater(request: Request, token: str, store: OpenStore) -> Participation:
     rater = find_rater(store.database, token)
+    request.state.language = rater.study.spec.page.language
     if rater.status == "dropped":
         raise StudyError(WITHDRAWN, 403)
     return rater

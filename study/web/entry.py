@@ -25,10 +25,12 @@ from study.store.votes import note
 from study.web.dependencies import NamedStudy, OpenStore
 from study.web.pages import go, offer_of, render
 from study.web.platforms import NO_ASSIGNMENT, checked, kept, kept_again, person_in
-from study.web.practice import PRACTICE
+from study.web.practice import practice_of
 
 router = APIRouter()
 COOKIE = "study_person"  # the browser's mark; through the open link it is the person, too
+PHONE = re.compile(r"Mobi|Android|iPhone|iPad")
+NO_PHONE = "The pictures of this study are too large for a phone or a tablet: open the link on a computer."
 MARK = re.compile(r"[\w-]{22}", re.ASCII)
 
 
@@ -81,7 +83,7 @@ def joined(
         note(store.database, rater, ENTERED, kept_again(entry))
     if study.spec.by_visitor:
         deal(store.database, rater)
-        set_practised(store.database, rater.id, len(PRACTICE))  # one pair needs no practice
+        set_practised(store.database, rater.id, len(practice_of(study.spec)))  # one pair needs no practice
     return _marked(request, _enter(request, rater), mark)
 
 
@@ -113,6 +115,8 @@ def _marked(request: Request, response: Response, mark: str) -> Response:
 def _consent(
     request: Request, store: Store, study: StudyInfo, person: Person | None, preview: bool = False
 ) -> Response:
+    if study.spec.page.desktop_only and PHONE.search(request.headers.get("User-Agent", "")):
+        return render(request, "message.html", 403, title="A computer is needed", sentence=NO_PHONE)
     if person and (known := find_person(store.database, study, person, _mark(request))):
         return _enter(request, known)
     if full := _full(request, store, study, person, _mark(request)):

@@ -1,14 +1,19 @@
 """Image bytes under names that tell nothing."""
 
+from pathlib import Path
+
 from fastapi import APIRouter, HTTPException, Response
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
-from study.store.tables import StoredAssignment, StoredStimulus
-from study.web.dependencies import OpenStore
-from study.web.practice import PRACTICE, drawing
+from study.images.library import FORMATS
+from study.protocol.parts import REFERENCE
+from study.store.tables import Arm, StoredAssignment, StoredPair, StoredStimulus
+from study.web.dependencies import OpenStore, Rater
+from study.web.practice import drawing, practice_of
 
 router = APIRouter()
+KEPT = 3600  # s, that a browser keeps a picture under its token
 
 
 @router.get("/i/{token}")
@@ -16,7 +21,7 @@ def image(token: str, store: OpenStore) -> Response:
     """No validator, no date, no name: nothing that two showings of one file have in common but its pixels.
 
     Both pictures of a pair come in as many bytes: a blurred arm would be known by its small files. What follows the end
-    of a PNG is read by nobody.
+    of a WebP or PNG file is read by nobody. The browser keeps it, since the page before asked for it in advance.
     """
     shown, left, right = StoredAssignment, aliased(StoredStimulus), aliased(StoredStimulus)
     query = (
@@ -32,12 +37,39 @@ def image(token: str, store: OpenStore) -> Response:
     left_token, *both = row
     asked = store.library.path(both[0] if token == left_token else both[1])
     length = max(store.library.path(sha256).stat().st_size for sha256 in both)
-    return Response(asked.read_bytes().ljust(length, b"\0"), media_type="image/png")
+    return _kept(asked.read_bytes().ljust(length, b"\0"), asked)
 
 
-@router.get("/practice/{step}/{side}")
-def practice_image(step: int, side: str) -> Response:
-    if not 0 <= step < len(PRACTICE) or side not in ("a", "b"):
+def _kept(data: bytes, file: Path) -> Response:
+    headers = {"Cache-Control": f"private, max-age={KEPT}"}
+    return Response(data, media_type=FORMATS[file.suffix[1:]], headers=headers)
+
+
+@router.get("/i/{token}/reference")
+def reference_image(token: str, store: OpenStore) -> Response:
+    """Of the prompt of the pair whose left picture this is."""
+    query = (
+        select(StoredStimulus.sha256)
+        .join(Arm, Arm.id == StoredStimulus.arm_id)
+        .join(StoredPair, StoredPair.study_id == StoredStimulus.study_id)
+        .join(StoredAssignment, StoredAssignment.pair_id == StoredPair.id)
+        .where(StoredAssignment.left_token == token, Arm.name == REFERENCE, StoredStimulus.prompt == StoredPair.prompt)
+    )
+    with store.database.read() as session:
+        sha256 = session.scalars(query).first()
+    if sha256 is None:
         raise HTTPException(404)
-    pair = PRACTICE[step]
-    return Response(drawing(pair.left if side == "a" else pair.right), media_type="image/png")
+    file = store.library.path(sha256)
+    return _kept(file.read_bytes(), file)
+
+
+@router.get("/r/{token}/practice/{step}/{side}")
+def practice_image(rater: Rater, store: OpenStore, step: int, side: str) -> Response:
+    pairs = practice_of(rater.study.spec)
+    if not 0 <= step < len(pairs) or side not in ("a", "b"):
+        raise HTTPException(404)
+    name = pairs[step].left if side == "a" else pairs[step].right
+    if rater.study.spec.page.practice is None:
+        return Response(drawing(name), media_type="image/webp")
+    file = store.library.path(name)
+    return _kept(file.read_bytes(), file)

@@ -7,9 +7,14 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
+from markdown_it import MarkdownIt
+
+from study.web.language import RIGHT_TO_LEFT, translator
 
 TEMPLATES = Jinja2Templates(directory=Path(__file__).parent / "templates")
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
+MARKDOWN = MarkdownIt("commonmark", {"html": False})  # what a runner wrote as HTML is shown as it was typed
+TEMPLATES.env.filters["markdown"] = MARKDOWN.render
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,11 @@ def root(request: Request) -> str:
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
-    return TEMPLATES.TemplateResponse(request, template, {"root": root(request), **values}, status_code=status)
+    """In the language of the study that the page is of; in English where it is of none."""
+    language = getattr(request.state, "language", "en")
+    direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
+    known = {"root": root(request), "language": language, "direction": direction, "_": translator(language)}
+    return TEMPLATES.TemplateResponse(request, template, known | values, status_code=status)
 
 
 def go(request: Request, path: str) -> Response:

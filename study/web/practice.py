@@ -1,36 +1,38 @@
-"""Practice pairs: drawn here, so that they tell nothing of any study."""
+"""Practice pairs: drawn here, so that they tell nothing of any study, or the runner's own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFilter
 
 from study.images.library import encode
-from study.protocol.parts import Answer
+from study.protocol.parts import PracticePair
+from study.protocol.spec import StudySpec
 
 SIZE = 256  # pixels
 
-
-@dataclass(frozen=True)
-class Practice:
-    prompt: str
-    left: str  # names of drawings
-    right: str
-    expected: Answer
-    because: str
-
-
-PRACTICE = (
-    Practice("a red ball on grass", "ball", "blurred", "left", "A shows the ball clearly; B is blurred."),
-    Practice("a yellow star", "blue-square", "star", "right", "B shows what the description asks for."),
-    Practice("a red ball on grass", "ball", "ball", "tie", "Both images are the same."),
+DRAWN = (  # `left` and `right` are names of drawings
+    PracticePair("a red ball on grass", "ball", "blurred", "left", "A shows the ball clearly; B is blurred."),
+    PracticePair("a yellow star", "blue-square", "star", "right", "B shows what the description asks for."),
+    PracticePair("a red ball on grass", "ball", "ball", "tie", "Both images are the same."),
 )
+
+
+def practice_of(spec: StudySpec) -> tuple[PracticePair, ...]:
+    return DRAWN if spec.page.practice is None else spec.page.practice
+
+
+def verdict(spec: StudySpec, pair: PracticePair) -> tuple[str, str]:
+    """What most people answer to the study's first question about this pair, and why; "" where nobody can say."""
+    question = spec.questions[0]
+    if spec.page.practice is not None or pair.expected == "tie":
+        return pair.expected, pair.because
+    return question.right(pair.expected), pair.because if question.gold == "intact" else ""
 
 
 @lru_cache
 def drawing(name: str) -> bytes:
-    """PNG bytes. Raises KeyError where there is no such drawing."""
+    """WebP bytes. Raises KeyError where there is no such drawing."""
     image = Image.new("RGB", (SIZE * 2, SIZE * 2), "#dbeafe")
     DRAWINGS[name](ImageDraw.Draw(image))
     if name == "blurred":

@@ -14,6 +14,7 @@ from study.errors import StudyError
 from study.protocol.parts import ANSWERS
 from study.stopping import settle
 from study.store.raters import Participation, deal, entry_of, find_rater, personal_token, set_practised, welcome_back
+from study.store.remarks import COMMENT, has_said, say
 from study.store.store import Store
 from study.store.visitors import reveal
 from study.store.votes import (
@@ -28,10 +29,14 @@ from study.store.votes import (
     note,
 )
 from study.web.dependencies import OpenStore, Rater
-from study.web.pages import go, offer_of, render
-from study.web.practice import PRACTICE
+from study.web.pages import go, offer_of, render, root
+from study.web.practice import practice_of, verdict
 
 router = APIRouter()
+# Window in CSS pixels, pixels of the screen in one of them, and the size in which both pictures were shown.
+VIEWPORT = re.compile(r"\d{1,6}x\d{1,6}@[\d.]{1,8}( (\d{1,6})x(\d{1,6}))?")
+TOO_SMALL = "The images are too small here to judge: make the window larger, or go on with another screen."
+MOST_WORDS = 2000  # characters
 TURK_SITES = ("https://www.mturk.com", "https://workersandbox.mturk.com")
 
 
@@ -39,8 +44,8 @@ TURK_SITES = ("https://www.mturk.com", "https://workersandbox.mturk.com")
 def here(request: Request, rater: Rater, store: OpenStore) -> Response:
     """Wherever the rater is now."""
     if rater.practised < 0:
-        return _show(request, rater, "instructions.html", practice=len(PRACTICE))
-    if rater.practised < len(PRACTICE):
+        return _show(request, rater, "instructions.html", practice=len(practice_of(rater.study.spec)))
+    if rater.practised < len(practice_of(rater.study.spec)):
         return _practice(request, rater, "")
     if rater.status == "abandoned":
         return _show(request, rater, "return.html")
@@ -60,6 +65,8 @@ def return_(request: Request, token: str, rater: Rater, store: OpenStore) -> Res
 
 @router.post("/r/{token}/start")
 def start(request: Request, token: str, rater: Rater, store: OpenStore) -> Response:
+    if not practice_of(rater.study.spec):
+        deal(store.database, rater)
     set_practised(store.database, rater.id, 0)
     return go(request, f"r/{token}")
 
@@ -69,7 +76,7 @@ def practise(request: Request, token: str, rater: Rater, store: OpenStore, answe
     """Feedback on a practice pair; nothing of it is a vote."""
     if answer not in ANSWERS:
         raise StudyError("This answer is none of A, B and tie: go back and choose one.", 409)
-    if not 0 <= rater.practised < len(PRACTICE):
+    if not 0 <= rater.practised < len(practice_of(rater.study.spec)):
         return go(request, f"r/{token}")
     note(store.database, rater, "practice", f"{rater.practised}: {answer}")
     return _practice(request, rater, answer)
@@ -77,8 +84,9 @@ def practise(request: Request, token: str, rater: Rater, store: OpenStore, answe
 
 @router.post("/r/{token}/practised")
 def practised(request: Request, token: str, rater: Rater, store: OpenStore, step: Annotated[int, Form()]) -> Response:
-    if step == rater.practised + 1 <= len(PRACTICE):
-        if step == len(PRACTICE):
+    steps = len(practice_of(rater.study.spec))
+    if step == rater.practised + 1 <= steps:
+        if step == steps:
             deal(store.database, rater)
         set_practised(store.database, rater.id, step)
     return go(request, f"r/{token}")
@@ -106,6 +114,21 @@ def back(request: Request, token: str, rater: Rater, store: OpenStore) -> Respon
     return _pair(request, rater, screen) if screen else go(request, f"r/{token}")
 
 
+@router.post("/r/{token}/questionnaire")
+async def questionnaire(request: Request, token: str, rater: Rater, store: OpenStore) -> Response:
+    """What the rater says after the last pair; what the study does not ask is not kept."""
+    form = {name: str(value)[:MOST_WORDS].strip() for name, value in (await request.form()).items()}
+    page = rater.study.spec.page
+    said = {item.key: form.get(f"about-{item.key}", "") for item in page.questionnaire}
+    for item in page.questionnaire:
+        if item.choices and said[item.key] not in ("", *item.choices):
+            raise StudyError("This answer is none of those to choose from: go back and choose one.", 409)
+    if page.comment:
+        said[COMMENT] = form.get(COMMENT, "")
+    await run_in_threadpool(say, store.database, rater, said)
+    return go(request, f"r/{token}")
+
+
 @router.get("/r/{token}/pause")
 def pause(request: Request, rater: Rater) -> Response:
     return _show(request, rater, "pause.html")
@@ -125,8 +148,9 @@ def _vote(request: Request, rater: Participation, store: Store, form: dict[str, 
         clock="client" if by_script else "server",
         server_ms=passed,
         decode_ms=_whole(form.get("decode", "")),
-        viewport=viewport if re.fullmatch(r"\d{1,6}x\d{1,6}@[\d.]{1,8}", viewport) else "",
+        viewport=viewport if VIEWPORT.fullmatch(viewport) else "",
     )
+    _large_enough(rater, ballot.viewport)
     cast(store.database, rater, ballot)
     response = go(request, f"r/{personal_token(rater)}")
     if (
@@ -134,6 +158,14 @@ def _vote(request: Request, rater: Participation, store: Store, form: dict[str, 
     ):  # the rater does not wait for the statistics
         response.background = BackgroundTask(settle, store, rater)
     return response
+
+
+def _large_enough(rater: Participation, viewport: str) -> None:
+    """Raises StudyError where the pictures were shown smaller than the study wants."""
+    if least := rater.study.spec.page.min_size:
+        shown = VIEWPORT.fullmatch(viewport)
+        if not shown or not shown[1] or min(int(shown[2]), int(shown[3])) < least:
+            raise StudyError(TOO_SMALL, 409)
 
 
 def _sent(rater: Participation, assignment: str) -> str:
@@ -152,7 +184,7 @@ def _passed(rater: Participation, assignment: str, sent: str) -> int:
 
 def _last(store: Store, rater: Participation) -> Screen | None:
     """The screen to go back to, where there is one that may be changed."""
-    if rater.practised < len(PRACTICE) or rater.study.spec.by_visitor:
+    if rater.practised < len(practice_of(rater.study.spec)) or rater.study.spec.by_visitor:
         return None
     return last_screen(store.database, rater)
 
@@ -167,8 +199,21 @@ def _show(request: Request, rater: Participation, template: str, **values) -> Re
 
 
 def _practice(request: Request, rater: Participation, answer: str) -> Response:
-    pair = PRACTICE[rater.practised]
-    return _show(request, rater, "practice.html", pair=pair, step=rater.practised, steps=len(PRACTICE), answer=answer)
+    spec, pairs = rater.study.spec, practice_of(rater.study.spec)
+    pair = pairs[rater.practised]
+    expected, because = verdict(spec, pair)
+    return _show(
+        request,
+        rater,
+        "practice.html",
+        pair=pair,
+        step=rater.practised,
+        steps=len(pairs),
+        answer=answer,
+        question_text=spec.questions[0].text,
+        expected=expected,
+        because=because,
+    )
 
 
 def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
@@ -179,14 +224,22 @@ def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
         screen=screen,
         nonce=str(uuid.uuid4()),
         sent=_sent(rater, screen.assignment),
+        reference=_reference(request, rater, screen),
         undo=screen.step > 0 and not screen.answers,
         changing=len(screen.answers) == len(screen.questions),
     )
 
 
+def _reference(request: Request, rater: Participation, screen: Screen) -> str:
+    there = any(stimulus.prompt == screen.prompt for stimulus in rater.study.spec.references)
+    return f"{root(request)}i/{screen.left}/reference" if there else ""
+
+
 def _thanks(request: Request, store: Store, rater: Participation) -> Response:
     if revealed := reveal(store.database, rater):
         return _show(request, rater, "reveal.html", revealed=revealed)
+    if not has_said(store.database, rater):
+        return _show(request, rater, "questionnaire.html")
     receipt, offer = last_receipt(store.database, rater), offer_of(request)
     offered = offer if offer and offer.token == rater.study.token else None
     return _show(request, rater, "thanks.html", receipt=receipt, offered=offered, turk=_turk(store, rater))

@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 from sqlalchemy import create_engine, text
 
-from study.images.importing import import_images, sources_from_folders
+from study.images.importing import import_images
+from study.images.sources import sources_from_folders
 from study.protocol.parts import Exclusions, Placebos
 from study.protocol.spec import StudySpec
 from study.store.store import Store

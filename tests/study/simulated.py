@@ -38,8 +38,10 @@ def spec_and_images(arms=("ours", "baseline"), prompts=40, **options) -> tuple[S
             stimulus = Stimulus(prompt.text, arm, f"{i}.png", hashlib.sha256(data).hexdigest())
             (degraded if arm == DEGRADED else stimuli).append(stimulus)
         gold_of.append(stimuli[-len(arms)].sha256)
-    options = {"pairs_per_rater": 20, "placebos": Placebos(0.1, 0, 0.1, 0.1), "mode": "randomised"} | options
-    spec = StudySpec("apples", tuple(arms), tuple(asked), tuple(stimuli), tuple(degraded), tuple(gold_of), **options)
+    usual = {"pairs_per_rater": 20, "placebos": Placebos(0.1, 0, 0.1, 0.1), "mode": "randomised", "image_format": "png"}
+    spec = StudySpec(
+        "apples", tuple(arms), tuple(asked), tuple(stimuli), tuple(degraded), tuple(gold_of), **(usual | options)
+    )
     return spec, images
 
 

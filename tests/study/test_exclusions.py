@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.study_exclusions import crowds, left_out, planned
 from study.errors import StudyError
-from study.images.importing import gold_from_manifest, import_images, sources_from_folders
+from study.images.importing import import_images
+from study.images.sources import gold_from_manifest, sources_from_folders
 from study.protocol.balanced import plan
 from study.protocol.choices import parse_questions
 from study.protocol.parts import DEFAULT_QUESTIONS, DEGRADED, Exclusions, Placebos, Question

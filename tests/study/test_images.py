@@ -3,13 +3,18 @@
 import csv
 import hashlib
 import json
+import os
+import weakref
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from study.errors import StudyError
-from study.images.importing import import_images, load_image, pairing, sources_from_folders, sources_from_manifest
+from study.images.importing import import_images
 from study.images.library import Library, encode
+from study.images.reading import load_image
+from study.images.sources import pairing, sources_from_folders, sources_from_manifest
 from study.protocol.spec import StudySpec
 from tests.study.conftest import picture
 
@@ -19,17 +24,17 @@ def library(tmp_path):
     return Library(tmp_path / "data")
 
 
-def test_images_are_stored_as_bare_png_with_the_same_pixels(folders, library):
+def test_images_are_stored_bare_with_the_same_pixels(folders, library):
     arms = {arm: folders / arm for arm in ("secretarmone", "secretarmtwo")}
     imported = import_images(sources_from_folders(arms, folders / "prompts.txt"), library)
     assert imported.arms == tuple(arms)
     assert len(imported.stimuli) == 16
     for stimulus in imported.stimuli:
-        png = library.path(stimulus.sha256).read_bytes()
-        assert hashlib.sha256(png).hexdigest() == stimulus.sha256
-        assert b"secret" not in png
+        data = library.path(stimulus.sha256).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == stimulus.sha256
+        assert b"secret" not in data
         stored, original = Image.open(library.path(stimulus.sha256)), Image.open(folders / stimulus.arm / stimulus.file)
-        assert (stored.format, stored.info) == ("PNG", {})
+        assert (stored.format, set(stored.info)) == ("WEBP", {"loop", "background"})
         assert stored.tobytes() == original.convert("RGB").tobytes()
 
 
@@ -141,6 +146,74 @@ def test_heic_is_named(tmp_path):
     (tmp_path / "a" / "2.HEIC").write_bytes(b"")
     with pytest.raises(StudyError, match=r"HEIC files \(2.HEIC\): save them as PNG"):
         sources_from_folders(arms, tmp_path / "prompts.txt")
+
+
+def refused(file, words: str) -> None:
+    with pytest.raises(StudyError, match=words):
+        load_image(file)
+
+
+def test_files_of_which_raters_would_see_a_part_are_told(tmp_path):
+    frames = [picture(i) for i in range(3)]
+    for suffix in ("gif", "webp", "png", "tif"):
+        frames[0].save(tmp_path / f"moving.{suffix}", save_all=True, append_images=frames[1:])
+        refused(tmp_path / f"moving.{suffix}", r"holds 3 images: save the one that raters shall see")
+    frames[0].save(tmp_path / "camera.jpg", "MPO", save_all=True, append_images=frames[1:])
+    assert load_image(tmp_path / "camera.jpg").size == (64, 64)  # a camera's preview is none
+
+
+def test_images_that_cannot_be_shown_are_named_with_the_reason(tmp_path):
+    (tmp_path / "1.heic").write_bytes(b"")
+    refused(tmp_path / "1.heic", "is a HEIC file")
+    for size, words in (((12_000, 12_000), "has 12000x12000 pixels"), ((20_000, 20_000), "has 400,000,000 pixels")):
+        Image.new("1", size).save(tmp_path / "large.png")
+        refused(tmp_path / "large.png", f"{words}: make it 90,000,000 pixels at most")
+    Image.new("F", (8, 8)).save(tmp_path / "float.tif")
+    refused(tmp_path / "float.tif", "32 bits a channel")
+
+
+def test_avif_is_read_and_16_bits_lose_the_lower_eight(tmp_path):
+    picture(1).save(tmp_path / "1.avif", quality=100)
+    assert load_image(tmp_path / "1.avif").size == (64, 64)
+    levels = (np.arange(256, dtype=np.uint16).reshape(16, 16)) * 257
+    Image.fromarray(levels).save(tmp_path / "grey.png")
+    assert Image.open(tmp_path / "grey.png").mode.startswith("I;16")
+    assert np.array_equal(np.asarray(load_image(tmp_path / "grey.png"))[..., 0], levels >> 8)
+
+
+def test_a_stated_quality_is_that_of_all_images(folders, tmp_path):
+    arms = {arm: folders / arm for arm in ("secretarmone", "secretarmtwo")}
+    sources = sources_from_folders(arms, folders / "prompts.txt")
+    library = Library(tmp_path / "data")
+    images = import_images(sources, library, quality=90)
+    with Image.open(library.path(images.stimuli[0].sha256)) as stored:
+        assert stored.tobytes() != load_image(sources[0].file).tobytes()
+    with pytest.raises(StudyError, match="choose 1 to 100"):
+        import_images(sources, library, quality=0)
+
+
+def test_no_more_images_are_held_than_there_are_processors(tmp_path, library, monkeypatch):
+    held, most = set(), []
+
+    def load(file):
+        image = load_image(file)
+        held.add(id(image))
+        weakref.finalize(image, held.discard, id(image))
+        most.append(len(held))
+        return image
+
+    monkeypatch.setattr("study.images.importing.load_image", load)
+    names = [f"{i}.png" for i in range(30)]
+    told = []
+
+    def track(items, total):
+        for item in items:
+            told.append(total)
+            yield item
+
+    import_images(sources_from_folders(arms_of(tmp_path, names, names), tmp_path / "prompts.txt"), library, track=track)
+    assert max(most) <= os.cpu_count() + 1
+    assert told == [60] * 60 + [30] * 30
 
 
 @pytest.mark.parametrize(

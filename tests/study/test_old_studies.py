@@ -14,7 +14,16 @@ from study.store.studies import find_study, list_studies
 from tests.study.specs import make_spec
 
 MIGRATIONS = "study/migrations"
-SINCE = ("kind", "full_url", "golden")  # fields that specs of the first version do not have
+SINCE = (
+    "kind",
+    "full_url",
+    "golden",
+    "commitment",
+    "image_format",
+    "image_quality",
+    "references",
+    "page",
+)  # fields that specs of the first version do not have
 RULES = ("min_attention", "min_median_pace_ms", "max_side_run")  # of exclusion, that they do not have
 
 
@@ -51,7 +60,9 @@ def test_a_spec_that_was_read_keeps_its_bytes_and_its_hash():
     assert spec.to_json() == old
     assert spec.hash != make_spec().hash
     assert StudySpec.from_json(spec.to_json()).hash == spec.hash
-    assert replace(spec, seed=1, exclusions=Exclusions()).hash == make_spec(seed=1).hash
+    assert spec.image_name("0") == "images/0.png"
+    changed = replace(spec, seed=1, exclusions=Exclusions(), image_format="webp")
+    assert changed.hash == make_spec(seed=1).hash
 
 
 def test_a_rule_that_an_old_spec_does_not_name_is_none():

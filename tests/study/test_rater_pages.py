@@ -8,11 +8,12 @@ import pytest
 import uvicorn
 from playwright.sync_api import Page, Route, expect
 
+from study.protocol.parts import Page as Pages
 from study.store.frames import read_tables
 from study.store.store import Store
 from study.store.visitors import open_pair
 from study.web import create_app
-from study.web.practice import PRACTICE
+from study.web.practice import DRAWN
 from tests.study.conftest import picture
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -55,7 +56,7 @@ def answer(page: Page, question: int, letter: str, tap: bool = False) -> None:
 def practise(page: Page, tap: bool = False) -> None:
     page.get_by_role("button", name="I agree and take part").click()
     page.get_by_role("button", name="Practise").click()
-    for step in range(1, len(PRACTICE) + 1):
+    for step in range(1, len(DRAWN) + 1):
         open_vote(page, f"Practice {step} of")
         answer(page, 0, "A", tap)
         page.locator(".feedback button").click()
@@ -67,8 +68,12 @@ def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page,
     practise(page)
     open_vote(page, "1 of 7")
     page.get_by_role("button", name="Enlarge image B").click()
-    expect(page.get_by_role("button", name="Enlarge image B")).to_have_attribute("aria-expanded", "true")
+    expect(page.locator(".viewer .letter")).to_have_text("B")
+    page.keyboard.press("a")  # no vote, but the other picture
+    expect(page.locator(".viewer .letter")).to_have_text("A")
     page.keyboard.press("Escape")
+    expect(page.locator(".viewer")).to_have_count(0)
+    expect(page.get_by_role("radio", checked=True)).to_have_count(0)
     for question, letter in enumerate(("A", "Tie", "B")):
         answer(page, question, letter)  # the last one sends: one click each is all it takes
     open_vote(page, "2 of 7")
@@ -92,7 +97,8 @@ def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page,
     assert len(revisions) == 22
     assert finished["entry"] == "finished"
     assert {r["clock"] for r in revisions} == {"client"}
-    assert {r["viewport"] for r in revisions} == {"1280x800@1"}
+    assert {r["viewport"].split(" ")[0] for r in revisions} == {"1280x800@1"}
+    assert all(int(r["viewport"].split(" ")[1].split("x")[0]) % 64 == 0 for r in revisions)  # a whole factor
     assert all(r["decode_ms"] is not None for r in revisions)
 
 
@@ -172,6 +178,7 @@ def test_the_clock_starts_when_the_pictures_are_seen_and_the_server_looks_on(ope
     assert first + second < waited <= third
     assert votes.votes["response_ms"].tolist() == [first, first + second, first + second + third]
     assert all(r["server_ms"] >= r["response_ms"] + r["decode_ms"] >= 2 * waited for r in votes.revisions[2:])
+    page.unroute_all(behavior="ignoreErrors")  # the next pair may be on its way
 
 
 def test_a_picture_that_fails_is_asked_for_again(open_page, site, study):
@@ -185,7 +192,74 @@ def test_a_picture_that_fails_is_asked_for_again(open_page, site, study):
     page.route("**/i/*", fail_first)
     practise(page)
     open_vote(page, "1 of 7")
-    assert len(failed) == 4
+    first = [image.get_attribute("src") for image in page.locator(".images img").all()]
+    asked = [route.request.url for route in failed]
+    assert [sum(url.endswith(name.strip("./")) for url in asked) for name in first] == [2, 2]
+
+
+def test_the_next_pair_is_there_before_its_page(open_page, site, study):
+    page = open_page(f"{site}/join/{study.token}").page
+    asked: list[str] = []
+    page.on("response", lambda response: asked.append(response.url) if "/i/" in response.url else None)
+    practise(page)
+    open_vote(page, "1 of 7")
+    four = "performance.getEntriesByType('resource').filter(e => e.name.includes('/i/')).length == 4"
+    page.wait_for_function(four)
+    before = set(asked)
+    for key in "aaa":
+        page.keyboard.press(key)
+    open_vote(page, "2 of 7")
+    shown = {
+        page.url.rsplit("/r/", 1)[0] + "/" + i.get_attribute("src").strip("./")
+        for i in page.locator(".images img").all()
+    }
+    assert shown < before
+    sent = page.evaluate(
+        "performance.getEntriesByType('resource').filter(e => e.name.includes('/i/')).map(e => e.transferSize)"
+    )
+    assert sent[:2] == [0, 0]  # from the browser's own store
+
+
+def test_keys_go_by_letter_or_place_and_can_be_switched_off(open_page, site, study):
+    page = open_page(f"{site}/join/{study.token}").page
+    practise(page)
+    open_vote(page, "1 of 7")
+    chosen = page.get_by_role("radio", checked=True)
+    page.get_by_role("button", name="Turn keys off").click()
+    page.keyboard.press("a")
+    expect(chosen).to_have_count(0)
+    page.reload()
+    open_vote(page, "1 of 7")
+    page.keyboard.press("b")
+    expect(chosen).to_have_count(0)
+    page.get_by_role("button", name="Turn keys on").click()
+    press = "key => dispatchEvent(new KeyboardEvent('keydown', key))"
+    page.evaluate(press, {"key": "q", "code": "KeyA"})  # a French keyboard's q is no A
+    expect(chosen).to_have_count(0)
+    page.evaluate(press, {"key": "ش", "code": "KeyA"})  # an Arabic one has no A but its place
+    page.evaluate(press, {"key": "é", "code": "Digit2"})
+    expect(chosen).to_have_count(2)
+
+
+def test_pictures_use_the_window_and_too_small_ones_cannot_be_voted_on(open_page, site, store, make_study):
+    study = make_study(store, page=Pages(practice=(), min_size=192, show_prompts=False))
+    page = open_page(f"{site}/join/{study.token}", viewport={"width": 1500, "height": 1000}).page
+    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="Begin with the study").click()
+    open_vote(page, "1 of 7")
+    width = page.locator(".images img").first.evaluate("image => image.getBoundingClientRect().width")
+    assert width >= 448  # seven times its 64 pixels; no more than half a window of 60 rem before
+    assert width % 64 == 0
+    page.set_viewport_size({"width": 330, "height": 500})
+    expect(page.locator("[data-status]")).to_contain_text("too small here")
+    expect(page.get_by_role("radio").first).to_be_disabled()
+    page.set_viewport_size({"width": 1500, "height": 1000})
+    expect(page.locator("[data-status]")).to_have_text("")
+    for key in "aaa":
+        page.keyboard.press(key)
+    open_vote(page, "2 of 7")
+    (shown,) = {r["viewport"].split(" ")[1] for r in read_tables(store.database, study).revisions}
+    assert shown == f"{width:.0f}x{width:.0f}"
 
 
 def test_without_a_script_both_pictures_are_seen(browser, site, study):
@@ -225,7 +299,7 @@ def test_every_page_is_accessible_in_light_and_dark(open_page, site, study):
     page.get_by_role("button", name="I agree").click()
     visit.assert_accessible()
     page.get_by_role("button", name="Practise").click()
-    for _ in PRACTICE:
+    for _ in DRAWN:
         expect(page.locator('[data-vote="open"]')).to_be_visible()
         answer(page, 0, "B")
         expect(page.locator(".feedback")).to_be_visible()

@@ -19,7 +19,7 @@ from study.store.votes import next_screen
 from study.web import create_app
 from study.web.entry import router as entry
 from study.web.images import router as images
-from study.web.practice import PRACTICE
+from study.web.practice import DRAWN
 from study.web.session import router as session
 from tests.study.voting import rater, vote_all
 
@@ -51,12 +51,12 @@ def practising(store, who):
 
 
 def in_the_middle(store, who):
-    set_practised(store.database, who.id, len(PRACTICE))
+    set_practised(store.database, who.id, len(DRAWN))
     vote_all(store, who, limit=2)
 
 
 def through(store, who):
-    set_practised(store.database, who.id, len(PRACTICE))
+    set_practised(store.database, who.id, len(DRAWN))
     vote_all(store, who)
 
 
@@ -67,7 +67,7 @@ def gone(store, who):
 
 def nothing_left(store, who):
     """Others have answered all of an abandoned rater's pairs."""
-    set_practised(store.database, who.id, len(PRACTICE))
+    set_practised(store.database, who.id, len(DRAWN))
     vote_all(store, who, limit=1)
     away(store, who)
     with suppress(StudyError):  # until all is answered
@@ -122,7 +122,7 @@ def test_the_last_answer_finishes_the_rater_and_decides_the_study(store, make_st
     monkeypatch.setattr("study.stopping.e_value", lambda *_: 99.0)
     study = make_study(store, placebos=Placebos(0, 0, 0, 0), stopping=DECIDED)
     who = rater(store, study)
-    set_practised(store.database, who.id, len(PRACTICE))
+    set_practised(store.database, who.id, len(DRAWN))
     vote_all(store, who, limit=next_screen(store.database, who).steps - 1)
     client = TestClient(create_app(store))
     screen = next_screen(store.database, who)

@@ -19,7 +19,7 @@ from study.store.raters import invite, people
 from study.store.store import Store
 from study.store.studies import close_study
 from study.web import create_app
-from study.web.practice import PRACTICE
+from study.web.practice import DRAWN
 
 PID = "5f1e2d3c4b5a69788796a5b4"
 SECRETS = ("secretarm", "secretarmone", "secretfile", "secretmetadata", "secretstudy", "degraded", ".webp")
@@ -71,7 +71,7 @@ class Browser:
         self.get(url)
         self.submit()
         self.submit()
-        for _ in PRACTICE:
+        for _ in DRAWN:
             self.images()
             self.submit(answer="left")
             self.submit()
@@ -156,11 +156,13 @@ def test_nothing_that_a_rater_is_sent_tells_an_arm(browser, store, make_study, f
     assert len({tuple(sorted(i.headers.keys())) for i in images}) == 1
     for response in seen:
         assert not {"etag", "last-modified", "content-disposition"} & {name.lower() for name in response.headers}
-        assert response.headers["cache-control"] == "no-store"
+        kept = "private, max-age=3600" if "/i/" in str(response.url) else "no-store"
+        assert response.headers["cache-control"] == kept
     for response in images:
         with Image.open(io.BytesIO(response.content)) as image:
-            assert (image.format, image.mode, image.size, image.info) == ("PNG", "RGB", (64, 64), {})
-        chunks = re.findall(rb"tEXt|zTXt|iTXt|eXIf|iCCP|tIME|pHYs|gAMA", response.content)
+            assert (image.format, image.mode, image.size) == ("WEBP", "RGB", (64, 64))
+            assert set(image.info) == {"loop", "background"}
+        chunks = re.findall(rb"EXIF|XMP |ICCP", response.content)
         assert chunks == []
     sizes = [len(image.content) for image in images]
     assert sizes[::2] == sizes[1::2]  # of the two pictures of each pair
@@ -185,7 +187,7 @@ def test_pages_ask_no_other_host_and_no_script_but_their_own(browser, study):
             links = re.findall(r'(?:src|href|action)="([^"]*)"', response.text)
             assert all(link.startswith(("../", "./")) for link in links), links
             assert not re.search(r"<script(?! src)|style=| on[a-z]+=", response.text)
-    assert Path("study/web/static/page.js").stat().st_size < 6000
+    assert Path("study/web/static/page.js").stat().st_size < 8000
 
 
 def test_the_same_form_twice_is_one_vote(browser, store, study):
@@ -245,7 +247,7 @@ def test_a_personal_link_goes_on_on_another_device(browser, store, study):
         ("/i/unknown", 404),
         ("/practice/9/a", 404),
         ("/practice/0/c", 404),
-        ("/practice/x/a", 422),
+        ("/r/x/practice/0/a", 403),
         ("/", 404),
         ("/static/../app.py", 404),
     ],
