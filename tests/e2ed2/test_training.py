@@ -334,43 +334,6 @@ def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
     assert list((tmp_path / "run" / "checkpoints").glob("*/model.safetensors"))
 
 
-@pytest.mark.parametrize("loss", [pytest.param("l2", marks=pytest.mark.slow), "l2+gan"])
-def test_two_processes_train_one_model(run_config, tmp_path, loss):
-    """As `accelerate launch` runs them; each sees its own pictures, and the gradients are averaged."""
-    options = {
-        "--init": run_config.objective.init,
-        "--data.path": run_config.data.path,
-        "--data.resolution": "32",
-        "--loss": loss,
-        "--trainer.updates": "2",
-        "--trainer.batch-size": "2",
-        "--trainer.log-every": "1",
-        "--trainer.warmup": "1",
-        "--out": str(tmp_path / "run"),
-    }
-    launch = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-        "--main_process_port",
-        "0",
-    ]
-    train_two = ["-m", "e2ed2", "train", "l2", *(word for pair in options.items() for word in pair)]
-    done = subprocess.run(launch + train_two, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    assert [line.update for line in read_metrics(tmp_path / "run")] == [1, 2]
-    assert weights(tmp_path / "run")
-
-
 def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(run_config, tmp_path):
     """No file may grow past 30 kB, which is how a full disk looks to the program that writes."""
     folder = tmp_path / "run"
