@@ -1,5 +1,10 @@
 """What a training costs, counted and not timed."""
 
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from e2ed2.objectives.objective import Batches, Objective
@@ -12,7 +17,7 @@ def update_flops(objective: Objective, batches: Batches, updates: int = 8) -> fl
 
     A mean over `updates`, since the number of steps T may be drawn at each. Gradients are dropped again.
     """
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         for step in range(updates):
             seeds = UpdateSeeds(0, step, device=next(objective.parameters()).device)
             outcome = objective(batches(step, 0, 1), seeds)
@@ -22,3 +27,27 @@ def update_flops(objective: Objective, batches: Batches, updates: int = 8) -> fl
                     judge(objective.adversary, outcome.judged, seeds).backward()
     objective.zero_grad()
     return counter.get_total_flops() / updates
+
+
+def flop_counter() -> FlopCounterMode:
+    """torch's own, but for the gradient of a convolution's weights, which it counts as if there were no groups."""
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: convolution_backward})
+
+
+def convolution_backward(
+    grad_out: Sequence[int],
+    x: Sequence[int],
+    weights: Sequence[int],
+    _bias: Any,
+    _stride: Any,
+    _padding: Any,
+    _dilation: Any,
+    transposed: bool,
+    _output_padding: Any,
+    _groups: int,
+    wanted: Sequence[bool],
+    out_shape: Any = None,
+) -> int:
+    """Of shapes: each of the two gradients, of the input and of the weights, costs what the convolution does."""
+    places = prod((x if transposed else grad_out)[2:])
+    return (wanted[0] + wanted[1]) * 2 * x[0] * places * prod(weights)
