@@ -62,6 +62,9 @@ class TrainerConfig:
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
     """`auto`: bf16 where the hardware multiplies it faster (recent GPUs; CPUs with AMX or AVX-512 BF16), else none."""
 
+    track: Annotated[Literal["", "tensorboard", "trackio", "wandb"], tyro.conf.arg(aliases=("--track",))] = ""
+    """Show the curve in this tracker, too, whose package must be installed; its files are in the run's `track`."""
+
     def __post_init__(self) -> None:
         if min(self.updates, self.batch_size, self.log_every, self.preview_every, self.save_every, self.keep) < 1:
             raise UserError("updates, batch-size, log-every, preview-every, save-every and keep must be at least 1.")

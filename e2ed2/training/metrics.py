@@ -146,7 +146,9 @@ class Metrics:
     def __exit__(self, *error: object) -> None:
         self.stack.close()
 
-    def add(self, update: int, measured: Measured) -> None:
+    def add(self, update: int, measured: Measured) -> Logged | None:
+        """The line that was written, where one was due."""
+        logged = None
         due = update % self.config.log_every == 0 or update == self.config.updates or "held_out" in measured.numbers
         if due and self.main:
             seconds = time.monotonic() - self.started
@@ -158,6 +160,7 @@ class Metrics:
                 left = (self.config.updates - update) * seconds / (update - self.first)
                 print(f"{update}/{self.config.updates}, {timedelta(seconds=round(left))} left, {said}", flush=True)
         self.bar.update(self.task, completed=update)
+        return logged
 
 
 def _finite(value: Tensor | float) -> float | None:

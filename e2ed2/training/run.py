@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
@@ -19,7 +18,7 @@ from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.training.card import write_card
 from e2ed2.training.config import RunConfig, flat, upgraded
 from e2ed2.training.flops import update_flops
-from e2ed2.training.precision import precision
+from e2ed2.training.tracking import accelerator_of, tracked
 from e2ed2.training.trainer import Trainer
 from e2ed2.types import Batch
 
@@ -31,6 +30,7 @@ MAY_CHANGE = (
     "trainer.save-every",
     "trainer.keep",
     "trainer.held-out-every",
+    "trainer.track",
     "data.path",
 )
 
@@ -43,8 +43,8 @@ def train(config: RunConfig, folder: Path) -> bool:
     Raises:
         UserError: the folder holds another run, or something that the config names is missing or damaged.
     """
-    accelerator = Accelerator(mixed_precision=precision(config.trainer))
-    with held(folder, accelerator.is_main_process):
+    accelerator = accelerator_of(config.trainer, folder)
+    with held(folder, accelerator.is_main_process), tracked(accelerator, config, folder.name):
         claim(folder, config)
         torch.manual_seed(seeds.number(config.trainer.seed, "weights"))
         objective, batches = build(config, accelerator.device)

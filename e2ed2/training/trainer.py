@@ -27,6 +27,7 @@ from e2ed2.training.config import TrainerConfig
 from e2ed2.training.metrics import Measured, Metrics
 from e2ed2.training.precision import precision
 from e2ed2.training.state import TrainState
+from e2ed2.training.tracking import track
 from e2ed2.types import Batch
 
 OURS = re.compile(r"\d{6,}")  # the name of a checkpoint that this trainer may delete
@@ -76,7 +77,8 @@ class Trainer:
                 measured = self.train_step()
                 if main and self.held_out is not None and self.due(self.config.held_out_every):
                     measured = measured.with_number("held_out", self.held_out_loss(self.held_out))
-                metrics.add(self.done, measured)
+                if line := metrics.add(self.done, measured):
+                    track(self.accelerator, line)
                 if self.due(self.config.preview_every):
                     self.preview()
                 if self.done % self.config.save_every == 0:
