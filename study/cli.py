@@ -301,7 +301,7 @@ def export_command(arguments: list[str]) -> None:
 
 
 def verify_command(arguments: list[str]) -> None:
-    from study.reporting.export import export_study
+    from study.reporting.export import export_study, pooled_folders
     from study.reporting.report import differences
     from study.reporting.verify import verify_export
     from study.store.store import Store
@@ -328,11 +328,13 @@ def verify_command(arguments: list[str]) -> None:
             store, folder = Store.open(), Path(temporary)
             export_study(store, find_study(store.database, options.name, options.version), folder)
         found = verify_export(folder, options.manifest, options.receipt, options.key)
+        earlier = [verify_export(one, key=options.key) for one in pooled_folders(folder)]
         report = folder / "results.json"
         reported = report.is_file()
         wrong = differences(folder, report) if reported and not found.problems else []
-    if found.problems or wrong:
-        raise StudyError("\n".join((*found.problems, *wrong)))
+    of_earlier = [problem for one in earlier for problem in one.problems]
+    if found.problems or of_earlier or wrong:
+        raise StudyError("\n".join((*found.problems, *of_earlier, *wrong)))
     print(f"{found.revisions} revisions, {found.votes} answers and {found.images} images are as they were written.")
     print(f"Hash of the last vote: {found.head or 'no vote yet'}")
     print(f"Manifest: {found.manifest or 'none; report.html and times of raters cannot be checked'}")

@@ -5,5 +5,7 @@ from pathlib import Path
 from fastapi.templating import Jinja2Templates
 
 from study import web
+from study.web.language import translator
 
 TEMPLATES = Jinja2Templates(directory=[Path(__file__).parent / "templates", Path(web.__file__).parent / "templates"])
+TEMPLATES.env.globals |= {"_": translator("en"), "language": "en", "direction": "ltr"}

@@ -64,9 +64,8 @@ def sources_from_folders(arms: Mapping[str, Path], prompts: Path | None = None, 
             if heic:
                 problems.append(f"{folder} (arm {arm!r}) has HEIC files ({', '.join(sorted(heic))}): save them as PNG.")
             if len(files) != len(lines):
-                problems.append(
-                    f"{folder} (arm {arm!r}) has {len(files)} images, {prompts or 'the first folder'} has {len(lines)}."
-                )
+                wanted = f"the first folder has {len(lines)}" if by_name else f"{prompts} has {len(lines)} prompts"
+                problems.append(f"{folder} (arm {arm!r}) has {len(files)} images, {wanted}.")
             sources += [Source(line, arm, file) for line, file in zip(lines, files, strict=False)]
     if len({len(files) for files in found.values()}) == 1:
         problems += _unmatched(found)

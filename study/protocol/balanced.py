@@ -42,12 +42,36 @@ class Pair:
 
 def comparisons(spec: StudySpec) -> tuple[Pair, ...]:
     """Every pair that the study compares: prompts x copies x arm pairs."""
-    return tuple(
-        _pair(spec, number, copy, arms)
-        for number, prompt in enumerate(spec.prompts)
-        for copy in range(len(spec.copies[prompt.text, spec.arms[0]]))
-        for arms in spec.arm_pairs
-    )
+    return tuple(_pair(spec, *unit, arms) for unit, compared in _compared(spec).items() for arms in compared)
+
+
+def _compared(spec: StudySpec) -> dict[tuple[int, int], tuple[tuple[str, str], ...]]:
+    """Prompt and copy to the pairs of arms that are compared on it.
+
+    In a sparse design the pairs take turns over the prompts, round by round of a tournament: each pair is asked on as
+    many prompts as any other (or one more), and on a prompt no arm comes much more often than another.
+    """
+    units = [(i, copy) for i, p in enumerate(spec.prompts) for copy in range(len(spec.copies[p.text, spec.arms[0]]))]
+    count = spec.pairs_per_prompt
+    if count is None:
+        return dict.fromkeys(units, spec.arm_pairs)
+    order = _tournament(spec.arms)
+    chosen = ({order[(i * count + j) % len(order)] for j in range(count)} for i in range(len(units)))
+    return {unit: tuple(p for p in spec.arm_pairs if p in some) for unit, some in zip(units, chosen, strict=True)}
+
+
+def _tournament(arms: Sequence[str]) -> list[tuple[str, str]]:
+    """All pairs in rounds in which each arm plays once (circle method), as `arm_pairs` orders the two."""
+    players: list[str | None] = [*arms, *([None] if len(arms) % 2 else [])]
+    place = {arm: number for number, arm in enumerate(arms)}
+    order = []
+    for _ in range(len(players) - 1):
+        half = len(players) // 2
+        for one, two in zip(players[:half], players[half:][::-1], strict=True):
+            if one is not None and two is not None:
+                order.append((one, two) if place[one] < place[two] else (two, one))
+        players = [players[0], players[-1], *players[1:-1]]
+    return order
 
 
 def rater_count(spec: StudySpec) -> int:
@@ -91,8 +115,7 @@ def _rng(spec: StudySpec, secret: str, *parts: object) -> random.Random:
 
 
 def _blocks(spec: StudySpec) -> int:
-    units = sum(len(spec.copies[prompt.text, spec.arms[0]]) for prompt in spec.prompts)
-    return math.ceil(units * len(spec.arm_pairs) / spec.pairs_per_rater)
+    return math.ceil(sum(map(len, _compared(spec).values())) / spec.pairs_per_rater)
 
 
 def _pair(spec: StudySpec, number: int, copy: int, arms: tuple[str, str]) -> Pair:
@@ -120,12 +143,14 @@ def _sequence(spec: StudySpec, twice: int, secret: str) -> list[tuple[Pair, bool
     copies = [len(spec.copies[prompt.text, spec.arms[0]]) for prompt in spec.prompts]
     units = [(number, copy) for copy in range(max(copies)) for number in numbers if copy < copies[number]]
     turn = {arms: rng.random() < 0.5 for arms in arm_pairs}
-    sequence = []
+    sequence, compared = [], _compared(spec)
     for layer in range(len(arm_pairs)):
         # Goes on where the last layer ended, and skips one when that would bring a unit its arm pair again.
         shift = layer * len(units) + layer * math.gcd(len(units), len(arm_pairs)) // len(arm_pairs)
         for i, (number, copy) in enumerate(units):
             arms = arm_pairs[(shift + i) % len(arm_pairs)]
+            if arms not in compared[number, copy]:
+                continue
             sequence.append((_pair(spec, number, copy, arms), turn[arms]))
             turn[arms] = not turn[arms]
     return sequence

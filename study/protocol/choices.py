@@ -17,6 +17,8 @@ class Plan:
     raters_per_pair: int = 3
     pairs_per_rater: int = 30
     """At most this many comparisons; checks come on top."""
+    pairs_per_prompt: int | None = None
+    """With many arms: how many of their pairs are compared on each prompt, in turns; all of them by default."""
     mode: Literal["joint", "separate", "randomised"] = "joint"
     """The questions on one screen, one pass each, or drawn for each rater."""
     question: tuple[str, ...] = ()

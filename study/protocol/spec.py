@@ -62,6 +62,7 @@ class StudySpec:
         Stimulus, ...
     ] = ()  # intact images that are no arm's: the runner's own gold pairs; their arm is GOLDEN
 
+    pairs_per_prompt: int | None = None  # of the arms' pairs, for each prompt and copy; None: all of them
     image_format: Literal["webp", "png"] = "webp"  # png in studies of earlier versions
     image_quality: int | None = None  # 1 to 100, where images were stored with loss
     references: tuple[Stimulus, ...] = ()  # shown beside both images of a prompt; their arm is REFERENCE
@@ -116,6 +117,15 @@ class StudySpec:
         for name in ("raters_per_pair", "pairs_per_rater", "abandoned_after_minutes"):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)}: choose a whole number from 1."
+        if self.pairs_per_prompt is not None:
+            units = sum(len(self.copies.get((prompt.text, self.arms[0]), ())) for prompt in self.prompts)
+            if not 1 <= self.pairs_per_prompt <= len(self.arm_pairs):
+                yield f"pairs_per_prompt is {self.pairs_per_prompt}: choose 1 to {len(self.arm_pairs)}, or none."
+            elif units * self.pairs_per_prompt < len(self.arm_pairs):
+                yield (
+                    f"pairs_per_prompt is {self.pairs_per_prompt}: over {units} prompts that leaves pairs of arms out; "
+                    f"choose {-(-len(self.arm_pairs) // units)} or more."
+                )
         if self.open_cap is not None and self.open_cap < 0:
             yield f"open_cap is {self.open_cap}: choose a whole number from 0, or none."
         if self.seed < 0:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,8 +13,11 @@ from study.reporting.manifest import MANIFEST, add_to_manifest
 from study.store.frames import Tables, head_of, plan_of, read_remarks, read_tables
 from study.store.store import Store
 from study.store.studies import StudyInfo
+from study.store.versions import deviations, pooled
 
-PLAN, HEAD, REMARKS = "plan.json", "head.json", "remarks.csv"
+PLAN, HEAD, REMARKS, VERSIONS = "plan.json", "head.json", "remarks.csv", "versions.json"
+
+POOLED = "versions"  # folder of earlier versions
 
 
 def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
@@ -40,7 +44,12 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
         said.to_csv(out / REMARKS, index=False)
     written = [f"{name}.{suffix}" for name in ("votes", "raters") for suffix in ("parquet", "csv", "json")]
     (out / MANIFEST).unlink(missing_ok=True)
-    known = {PLAN: plan_of(store.database, study), HEAD: head_of(store.database, study)}
+    amended = deviations(store.database, study)
+    known: dict[str, Any] = {
+        VERSIONS: amended,
+        PLAN: plan_of(store.database, study),
+        HEAD: head_of(store.database, study),
+    }
     for name, content in known.items():
         (out / name).unlink(missing_ok=True)
         if content:
@@ -49,6 +58,19 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
     remarks = [] if said.empty else [REMARKS]
     add_to_manifest(out, ["spec.json", "revisions.jsonl", *written, *remarks, *closing, *images], store.key)
     return tables
+
+
+def export_pooled(store: Store, study: StudyInfo, out: Path) -> None:
+    """As `export_study`, with the earlier versions that may be counted with it, each whole in a folder of its own."""
+    shutil.rmtree(out / POOLED, ignore_errors=True)
+    export_study(store, study, out)
+    for old in pooled(store.database, study):
+        if not read_tables(store.database, old).votes.empty:
+            export_study(store, old, out / POOLED / str(old.version))
+
+
+def pooled_folders(folder: Path) -> list[Path]:
+    return sorted((folder / POOLED).glob("[0-9]*"), key=lambda version: int(version.name))
 
 
 def read_export(folder: Path) -> Tables:

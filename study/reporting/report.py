@@ -22,7 +22,7 @@ from plotly.offline import get_plotlyjs
 from study.errors import StudyError
 from study.protocol.spec import StudySpec
 from study.reporting import figures, words
-from study.reporting.export import HEAD
+from study.reporting.export import HEAD, VERSIONS, pooled_folders
 from study.reporting.manifest import add_to_manifest, manifest_hash
 from study.stats import Results, plain, results
 from study.stats.answers import comparisons, own_ms
@@ -53,6 +53,10 @@ class Export:
     votes: pd.DataFrame
     raters: pd.DataFrame
     closed: bool
+    deviations: list[dict[str, Any]]
+    """Each amendment: version, reason, time, what changed."""
+    pooled: tuple[int, ...]
+    """Earlier versions whose answers are counted, too."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,13 @@ def main(arguments: list[str]) -> None:
 
 
 def _export(options: Report) -> tuple[Path, Key]:
-    from study.reporting.export import export_study
+    from study.reporting.export import export_pooled
     from study.store.store import Store
     from study.store.studies import find_study
 
     store = Store.open()
     study = find_study(store.database, options.name, options.version)
-    export_study(store, study, options.out)
+    export_pooled(store, study, options.out)
     return options.out, store.key
 
 
@@ -94,8 +98,15 @@ def read(folder: Path) -> Export:
     """Raises StudyError where the folder is no export."""
     try:
         spec = StudySpec.from_json((folder / "spec.json").read_text("utf-8"))
-        votes, raters = (pd.read_parquet(folder / f"{name}.parquet") for name in ("votes", "raters"))
-        return Export(folder, spec, votes, raters, (folder / HEAD).is_file())
+        folders = [*pooled_folders(folder), folder]
+        votes, raters = (
+            pd.concat([pd.read_parquet(one / f"{name}.parquet") for one in folders], ignore_index=True)
+            for name in ("votes", "raters")
+        )
+        changed = folder / VERSIONS
+        deviations = json.loads(changed.read_text("utf-8")) if changed.is_file() else []
+        versions = tuple(int(one.name) for one in folders[:-1])
+        return Export(folder, spec, votes, raters, (folder / HEAD).is_file(), deviations, versions)
     except (OSError, ValueError) as error:
         raise StudyError(f"{folder} is no complete export ({error}): make one with `python -m study export`.") from None
 
@@ -163,6 +174,8 @@ def _record(export: Export, found: Results) -> dict[str, Any]:
         "spec": export.spec.hash,
         "level": 0.95,
         "withdrawn": _withdrawn(export),
+        "deviations": export.deviations,
+        "pooled": list(export.pooled),
         "response_ms": _quantiles(own_ms(_kept(export, found))),
         "results": plain(found),
         "pictures": pictures,
@@ -231,6 +244,8 @@ def _page(export: Export, found: Results) -> str:
         verdicts=words.verdicts(export.spec, found),
         interim=words.interim(found.reached),
         withdrawn=_withdrawn(export),
+        deviations=export.deviations,
+        pooled=export.pooled,
         halo=words.halo(found.kept),
         methods=words.methods(export.spec, found),
         times=_quantiles(own_ms(_kept(export, found))),

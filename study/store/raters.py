@@ -279,7 +279,14 @@ def _pair_ids(session: Session, study: StudyInfo, assignments: Sequence[Assignme
 
 
 def _find_person(session: Session, study: StudyInfo, person: Person, browser: str) -> Participation | None:
-    query = select(Rater).where(Rater.study_id == study.id, Rater.person == f"{person.channel}:{person.id}")
+    """Of this version; of another one, where the person has answered there: nobody takes part twice."""
+    query = (
+        select(Rater)
+        .join(Study, Study.id == Rater.study_id)
+        .where(Study.name == study.name, Rater.person == f"{person.channel}:{person.id}")
+        .where((Study.id == study.id) | has_voted())
+        .order_by(Study.id != study.id, Study.version.desc())
+    )
     row = session.scalars(query).first()
     if row and row.browser and not secrets.compare_digest(row.browser.encode(), browser.encode()):
         raise StudyError(ELSEWHERE, 403)

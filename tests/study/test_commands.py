@@ -53,6 +53,8 @@ def created(run, folders) -> str:
         8,
         "--exclusions.min-attention",
         None,
+        "--exclusions.min-gold-pass-rate",
+        None,
     )
 
 
@@ -119,6 +121,31 @@ def test_what_is_no_science_changes_while_the_study_runs(run, created, tmp_path)
     assert find_study(store.database, "toy").spec.contact == "new@example.org"
     with store.database.read() as session:
         assert session.scalars(select(func.count()).where(Event.name == "adjusted")).one() == 2
+
+
+def test_a_report_counts_versions_of_the_same_science_together_and_lists_what_changed(run, created, tmp_path):
+    store = Store.open()
+    vote_all(store, rater(store, find_study(store.database, "toy"), "early"))
+    run("amend", "toy", "--reason", "more raters", "--raters-per-pair", 4)
+    second = find_study(store.database, "toy")
+    assert rater(store, second, "early").study.version == 1  # nobody takes part twice
+    vote_all(store, rater(store, second, "late"))
+    out = tmp_path / "report"
+    run("report", "toy", "--out", out)
+    record = json.loads((out / "results.json").read_text())
+    assert (record["pooled"], record["results"]["flow"]["raters"].__len__()) == ([1], 2)
+    assert "raters_per_pair: 3 to 4" in record["deviations"][0]["changed"]
+    assert "more raters" in (out / "report.html").read_text()
+    run("verify", out)
+    forged = out / "versions" / "1" / "votes.csv"
+    forged.write_text(forged.read_text().replace("left", "right"))
+    assert "votes.csv" in run("verify", out, status=2)
+    run("amend", "toy", "--reason", "another question", "--question", "best=Which?")
+    vote_all(store, rater(store, find_study(store.database, "toy"), "last"))
+    run("report", "toy", "--out", out)
+    record = json.loads((out / "results.json").read_text())
+    assert (record["pooled"], [one["version"] for one in record["deviations"]]) == ([], [2, 3])
+    assert not (out / "versions").exists()
 
 
 def test_a_second_study_of_that_name_is_refused_before_any_work(run, created, folders, tmp_path):

@@ -120,6 +120,27 @@ def test_the_spec_alone_does_not_tell_the_sides():
     assert modes[0] != modes[1]
 
 
+@pytest.mark.parametrize(("arms", "prompts", "count"), [(12, 33, 4), (5, 10, 1), (6, 20, 15), (7, 11, 3)])
+def test_a_sparse_design_asks_each_pair_of_arms_equally_often(arms, prompts, count):
+    spec = make_spec(
+        arms=arms, prompts=prompts, pairs_per_prompt=count, placebos=Placebos(0, 0, 0, 0), raters_per_pair=2
+    )
+    asked = comparisons(spec)
+    assert len(asked) == prompts * count
+    assert spread(Counter((pair.first.arm, pair.second.arm) for pair in asked), spec.arm_pairs) <= 1
+    on_prompt = Counter((pair.first.prompt, arm) for pair in asked for arm in (pair.first.arm, pair.second.arm))
+    for prompt in spec.prompts:
+        assert spread(Counter({arm: on_prompt[prompt.text, arm] for arm in spec.arms}), spec.arms) <= 2
+    shown = Counter(a.pair for index in range(rater_count(spec)) for a in plan(spec, index, secret="s"))
+    assert shown == dict.fromkeys((pair.id for pair in asked), 2)
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "choose 1 to 3"), (4, "choose 1 to 3"), (1, "choose 2 or more")])
+def test_a_sparse_design_that_cannot_be_is_refused(count, told):
+    with pytest.raises(StudyError, match=told):
+        make_spec(arms=3, prompts=2, pairs_per_prompt=count)
+
+
 def test_two_rounds_mirror_each_other():
     spec = make_spec(prompts=20, pairs_per_rater=10, placebos=Placebos(0, 0, 0, 0), raters_per_pair=2)
     first, second = plan(spec, 0), plan(spec, 2)

@@ -19,6 +19,7 @@ SINCE = (
     "full_url",
     "golden",
     "commitment",
+    "pairs_per_prompt",
     "image_format",
     "image_quality",
     "references",
