@@ -8,4 +8,4 @@ from study import web
 from study.web.language import translator
 
 TEMPLATES = Jinja2Templates(directory=[Path(__file__).parent / "templates", Path(web.__file__).parent / "templates"])
-TEMPLATES.env.globals |= {"_": translator("en"), "language": "en", "direction": "ltr"}
+TEMPLATES.env.globals.update({"_": translator("en"), "language": "en", "direction": "ltr"})

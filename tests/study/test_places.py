@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
 from study.errors import StudyError
-from study.protocol.parts import Placebos
+from study.protocol.parts import Exclusions, Placebos
 from study.reporting.export import export_study
 from study.reporting.report import build
 from study.reporting.verify import verify_export
@@ -216,7 +216,7 @@ def test_erasing_removes_the_person_and_keeps_the_chain(store, dropped, tmp_path
 
 
 def test_a_rater_whom_the_rules_leave_out_fills_no_quota(store, make_study):
-    study = make_study(store, placebos=Placebos(0, 0, 0, 0.5), raters_per_pair=1)
+    study = make_study(store, placebos=Placebos(0, 0, 0, 0.5), raters_per_pair=1, exclusions=Exclusions())
     blind = rater(store, study, "blind")
     vote_all(store, blind, lambda screen: "tie")
     settle(store, blind)
