@@ -1,6 +1,7 @@
 """The admin's own templates, and those of the rater's pages that they extend."""
 
 from pathlib import Path
+from typing import Any
 
 from fastapi.templating import Jinja2Templates
 
@@ -8,4 +9,5 @@ from study import web
 from study.web.language import translator
 
 TEMPLATES = Jinja2Templates(directory=[Path(__file__).parent / "templates", Path(web.__file__).parent / "templates"])
-TEMPLATES.env.globals.update({"_": translator("en"), "language": "en", "direction": "ltr"})
+READS: dict[str, Any] = {"_": translator("en"), "language": "en", "direction": "ltr"}  # as the rater's templates do
+TEMPLATES.env.globals.update(READS)
