@@ -15,7 +15,7 @@ from typing import TypeGuard
 import torch
 from PIL import Image
 
-from app.engine.catalogue import Models
+from app.engine.catalogue import OWN, Models
 from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started, Waiting
 from app.engine.queue import Turns
 from app.engine.wording import USUAL, Wording
@@ -33,6 +33,7 @@ from e2ed2.types import TrajectoryStep
 
 FRESH_SEEDS = 1_000_000  # six digits at most: easy to read out and to type again
 NO_MODELS = "There is no model yet: train one with `python -m e2ed2 train`, then load this page again."
+KEPT = 256  # pictures of 48 kB
 FAR = 0.5  # cosine of a prompt to the nearest caption that a visitor's model learned
 
 
@@ -57,6 +58,7 @@ class Services:
     def __init__(self, checkpoints: Path | None = None, runs: Path | None = None):
         self.models = Models(checkpoints, runs)
         self.turns = Turns()
+        self._kept: dict[Request, Timed] = {}
         self._flags: dict[str | None, threading.Event] = {}
 
     def warm_up(self) -> None:
@@ -124,14 +126,28 @@ class Services:
             raise ForgedError(f"model must be one of {', '.join(names)}.")
         return str(model)
 
+    def named(self, name: str) -> str:
+        """Raises UserError: a name that a visitor typed is that of no model."""
+        if name not in self.models.names():
+            raise UserError(f"There is no model “{name}”: choose from {', '.join(self.models.names())}.")
+        return name
+
     def picture(self, request: Request) -> Image.Image:
         return self.timed(request).picture
 
     def timed(self, request: Request) -> Timed:
+        """Of bundled models, the last pictures are kept: whoever comes back need not wait for them again."""
+        if found := self._kept.get(request):
+            return found
         pipeline = self.models.load(request.model)
         with self.turns.take():
             start = time.perf_counter()
-            return Timed(sample_image(pipeline, request), time.perf_counter() - start)
+            made = Timed(sample_image(pipeline, request), time.perf_counter() - start)
+        if not request.model.startswith(f"{OWN}/"):  # a training of the same name may be made anew
+            self._kept[request] = made
+            while len(self._kept) > KEPT:
+                self._kept.pop(next(iter(self._kept)), None)
+        return made
 
     def generate(self, requests: Sequence[Request], stop: threading.Event) -> Iterator[Event]:
         """Everything that happens until the pictures of one visitor, all by one model, are there."""

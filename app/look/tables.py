@@ -1,4 +1,4 @@
-"""Tables of pictures: as a part of a page, as a page of its own, as one picture; and two pictures under a slider."""
+"""Tables of pictures: as a part of a page, as a page of its own, as one picture."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,6 @@ img {{ width: 100%; max-width: 12rem; height: auto; }}
 </style><h1>{title}</h1><p>{note}</p>{tables}</html>
 """
 # `element` and `trigger` are Gradio's.
-SLIDE = "element.addEventListener('input', e => e.target.parentNode.style.setProperty('--at', e.target.value + '%'))"
 CHOOSE = """element.addEventListener('click', e => {
     const chosen = e.target.closest('button');
     if (!chosen) return;
@@ -104,16 +103,6 @@ def _picture(cell: Cell, name: str, choosable: bool, source: Source) -> str:
         return '<div class="empty"></div>'
     picture = f'<img src="{source(cell.picture)}" alt="{escape(name)}" width="128" height="128">'
     return f'<button value="{escape(name)}" aria-pressed="false">{picture}</button>' if choosable else picture
-
-
-def slider(left: tuple[str, Image.Image], right: tuple[str, Image.Image], source: Source) -> str:
-    """Two named pictures on top of each other; a range, which keys move too, says where one ends. See `SLIDE`."""
-    pictures = "".join(f'<img src="{source(picture)}" alt="{escape(name)}">' for name, picture in (left, right))
-    return (
-        f'<div class="slide">{pictures}<input type="range" min="0" max="100" value="50" '
-        f'aria-label="How much of the left picture is seen"></div>'
-        f'<p class="names"><span>{escape(left[0])}</span><span>{escape(right[0])}</span></p>'
-    )
 
 
 def sheet(title: str, note: str, tables: Sequence[Table], side: int = 128) -> Image.Image:

@@ -70,6 +70,18 @@ CASES: dict[str, tuple[tuple, Callable[..., None], list[tuple]]] = {
         compared,
         [("", ["l2"], 7), ("cat", [], 7), ("cat", "l2", 7), ("cat", ["nothing"], 7), ("cat", ["l2"], 1.5)],
     ),
+    "/compare_any": (
+        ("red apple", "l2", 2, 7, "flat", False, "seeds", "7, 8", "models", "l2, l2-lpips"),
+        lambda table, line, png, html, manifest, *_: (
+            None if str(table).count("<img") >= 4 and manifest.endswith(".json") else pytest.fail(line)
+        ),
+        [
+            ("cat", "l2", 2, 7, "flat", False, "seeds", "7", "seeds", "8"),
+            ("cat", "l2", 2, 7, "flat", False, "seeds", "x", "steps", "1"),
+            ("cat", "l2", 2, 7, "flat", False, "colours", "x", "steps", "1"),
+            ("", "l2", 2, 7, "flat", False, "seeds", "7", "steps", "1"),
+        ],
+    ),
     "/trajectory": (
         ("red apple", "l2", "l2-lpips", 2, 7),
         lambda table, line: None if str(table).count("<img") >= 8 else pytest.fail(str(table)[:200]),

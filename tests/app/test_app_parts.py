@@ -18,12 +18,11 @@ from app.engine.runs import Run, find_runs, sharing_pair
 from app.engine.services import Services
 from app.engine.uploads import FEWEST, take
 from app.errors import ForgedError
+from app.look.closely import closely
 from app.look.enlarge import enlarged, transparent
 from app.look.files import data_url, from_data_url, png
 from app.look.links import asked
-from app.look.tables import Cell, Row, Table, file_page, kept, page_tables, sheet, slider
-from app.pages.compare.grid import table_of
-from app.pages.compare.page import pair
+from app.look.tables import Cell, Row, Table, file_page, kept, sheet
 from app.pages.generate.again import prompts_of
 from app.pages.generate.history import archive, entries, restored
 from app.pages.generate.palette import COLUMNS, SIDE, drawings, palette, things
@@ -118,7 +117,7 @@ def test_a_picture_survives_its_address():
 
 def test_a_prompt_is_never_markup():
     table = Table((EVIL,), (Row(EVIL, (Cell(RED, EVIL),)),))
-    for page in (file_page(EVIL, EVIL, [table]), slider((EVIL, RED), (EVIL, RED), data_url)):
+    for page in (file_page(EVIL, EVIL, [table]), closely((EVIL, RED), (EVIL, RED), data_url)):
         assert "<script" not in page
         assert "&lt;script" in page
 
@@ -332,18 +331,6 @@ def test_variety_is_a_bar_for_each_model_at_its_most_steps(evaluations):
     (bars,) = variety_plot(evaluations).data
     assert dict(zip(bars.y, bars.x, strict=True)) == {"energy": 0.1, "l1": pytest.approx(0.3), "l2": 0.5}
     assert len(set(bars.marker.color)) == 3
-
-
-def test_the_first_pair_is_of_two_models_at_their_most_steps():
-    left, right = pair([("energy", 1), ("energy", 4), ("independent", 2), ("l2", 1), ("l2", 4)])
-    assert (left.value, right.value) == ("energy, 4 steps", "l2, 4 steps")
-
-
-def test_a_table_stands_on_its_side_when_it_has_many_models():
-    models = [str(number) for number in range(5)]
-    few, many = (page_tables([table_of(names, {})], data_url) for names in (models[:4], models))
-    assert "turned" not in few
-    assert "--cells: 4; --rows: 5" in many
 
 
 def people_say(**net: float) -> Preferences:

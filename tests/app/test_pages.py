@@ -14,7 +14,7 @@ from gradio_client import Client
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from app.pages.compare.page import SEED
+from app.pages.compare.layout import SEED
 
 README = Path(__file__).parents[2] / "README.md"
 PAGES = ("", "compare", "trajectory", "training", "results", "take-part", "about")
@@ -190,7 +190,7 @@ def test_compare_two_models_by_the_keyboard(open_page, url):
     expect(page.locator("#slider img").first).to_have_attribute("alt", "l2, 2 steps")
     expect(page.locator("#grid [aria-pressed=true] img")).to_have_count(2)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download as a web page").click()
+        page.get_by_role("button", name="As a web page").click()
     html = download.value.path().read_text()
     assert html.count("data:image/png") == 14
     assert "<button" not in html
@@ -223,6 +223,27 @@ def test_a_vote_on_this_very_pair_and_the_way_back(open_page, url):
     page.goto(f"{url}/results")
     expect(page.locator("#chosen")).to_contain_text("l2-lpips, 4 steps")
     visit.assert_clean()
+
+
+def test_any_two_things_by_a_link_and_a_blind_vote(open_page, url):
+    visit = open_page(
+        f"{url}/compare?prompt=cat&model=l2&steps=1&rows=seeds&row_values=7,8&columns=models&column_values=l2"
+    )
+    page = visit.page
+    expect(page.locator("#status")).to_contain_text("the time is of one picture")
+    expect(page.locator("#grid tbody", has_text="seed 8").locator("img")).to_have_count(1)
+    expect(page).to_have_url(re.compile("rows=seeds&row_values=7%2C8"))
+    page.get_by_label("Difference").check()
+    expect(page.locator("#slider .over")).to_have_css("mix-blend-mode", "difference")
+    page.get_by_role("button", name="Vote on this pair").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("different models or numbers of steps")
+    page.get_by_role("button", name="Vote blind").click()
+    expect(page).to_have_url(re.compile("/study/r/"))
+    for number in range(3):
+        page.get_by_role("radio", name="Tie").nth(number).click()
+    expect(page.get_by_text("l2-lpips, 4 steps")).to_be_visible()
+    page.get_by_role("link", name="Back to the comparison").click()
+    expect(page).to_have_url(re.compile("models="))
 
 
 def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):

@@ -1,7 +1,8 @@
-"""One prompt, one noise: every model at every number of steps."""
+"""Pictures in rows and columns: sampled, as a table, and as the files that a visitor takes home."""
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from typing import Any
 
@@ -10,51 +11,87 @@ from PIL import Image
 
 from app.engine.services import Services, Timed
 from app.look.tables import Cell, Row, Table
-from app.look.words import counted
+from app.pages.compare.axes import Axis
 from e2ed2.assets import EMOJI
 from e2ed2.data.emoji import split_style
-from e2ed2.inference.request import STEPS, Request
+from e2ed2.inference.request import Request
 
-COLUMNS = tuple(counted(steps, "step") for steps in STEPS)
 SURE = 0.85  # similarity from which a drawing is shown as one of the prompt
 
+Place = tuple[int, int]  # row and column
 
-Key = tuple[str, int]  # model and steps
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """What is asked for, and what of it is there."""
+
+    rows: Axis
+    columns: Axis
+    requests: list[list[Request | str]]  # a text says why there is no picture
+    made: Mapping[Place, Timed]
+
+    def name(self, place: Place) -> str:
+        """As `Table` names a picture."""
+        return f"{self.rows.labels[place[0]]}, {self.columns.labels[place[1]]}"
+
+    def request(self, place: Place) -> Request:
+        found = self.requests[place[0]][place[1]]
+        assert isinstance(found, Request)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A grid that a visitor looks at."""
+    """A grid that a visitor looks at: by its name, each picture and what it is of."""
 
-    prompt: str
-    seed: int
-    cells: Mapping[str, Image.Image]  # by `cell_name`
-
-
-def cell_name(key: Key) -> str:
-    return f"{key[0]}, {counted(key[1], 'step')}"
+    address: str
+    cells: Mapping[str, tuple[Request, Image.Image]]
 
 
-def compare(services: Services, requests: list[Request]) -> Iterator[dict[Key, Timed]]:
-    """All cells so far, after each row: one request's model, at every number of steps."""
-    cells: dict[Key, Timed] = {}
-    for request in requests:
-        for steps in services.models.steps(request.model):
-            cells[request.model, steps] = services.timed(replace(request, steps=steps))
-        yield cells
+def paint(services: Services, grid: Grid) -> Iterator[Grid]:
+    """The grid after each row."""
+    made: dict[Place, Timed] = {}
+    for row, requests in enumerate(grid.requests):
+        for column, request in enumerate(requests):
+            if isinstance(request, Request):
+                made[row, column] = services.timed(request)
+        yield Grid(grid.rows, grid.columns, grid.requests, made)
 
 
-def table_of(models: list[str], cells: Mapping[Key, Timed]) -> Table:
-    """Rows come whole: what one lacks, its model was not made for."""
-    made = {model: [steps for one, steps in cells if one == model] for model in models}
+def table_of(grid: Grid) -> Table:
+    def cell(row: int, column: int) -> Cell:
+        request = grid.requests[row][column]
+        if isinstance(request, str):
+            return Cell(None, request)
+        found = grid.made.get((row, column))
+        return Cell(found.picture, f"{found.seconds:.2f} s") if found else Cell(None)
 
-    def cell(model: str, steps: int) -> Cell:
-        if found := cells.get((model, steps)):
-            return Cell(found.picture, f"{found.seconds:.2f} s")
-        return Cell(None, f"{counted(made[model][0], 'step')} only" if made[model] else "")
+    columns = grid.columns.labels
+    rows = tuple(
+        Row(label, tuple(cell(number, column) for column in range(len(columns))))
+        for number, label in enumerate(grid.rows.labels)
+    )
+    whole = len(grid.made) == sum(isinstance(one, Request) for row in grid.requests for one in row)
+    return Table(columns, rows, turned=len(rows) > len(columns), choosable=whole)
 
-    rows = tuple(Row(model, tuple(cell(model, steps) for steps in STEPS)) for model in models)
-    return Table(COLUMNS, rows, turned=len(rows) > len(COLUMNS), choosable=all(made.values()))
+
+def compared(grid: Grid, address: str) -> Compared:
+    cells = {grid.name(place): (grid.request(place), one.picture) for place, one in grid.made.items()}
+    return Compared(address, cells)
+
+
+def manifest(grid: Grid) -> bytes:
+    """JSON: each picture's row and column, and all that it was made of."""
+    rows = [
+        {
+            "row": grid.rows.labels[place[0]],
+            "column": grid.columns.labels[place[1]],
+            **asdict(grid.request(place)),
+            "seconds": round(one.seconds, 3),
+        }
+        for place, one in grid.made.items()
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False).encode()
 
 
 def drawings_of(services: Services, prompt: str) -> list[Table]:

@@ -1,234 +1,243 @@
-"""The Compare page: one prompt, one noise, every model at every number of steps."""
+"""The Compare page: models and steps, or any two things, beside each other; and a vote on two of the pictures."""
 
+import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import gradio as gr
 from PIL import Image
 
-from app.engine.services import FRESH_SEEDS, NO_MODELS, Services, Timed
-from app.engine.wording import Wording, wording
+from app.engine.events import Flag
+from app.engine.services import NO_MODELS, Services
+from app.engine.wording import wording
 from app.errors import ForgedError
+from app.look.closely import closely
 from app.look.files import png, write
-from app.look.handlers import (
-    FAILED,
-    GENERATING,
-    MISTAKES,
-    QUIET,
-    SAYING,
-    UNCHECKED,
-    Updates,
-    afterwards,
-    at_once,
-    busy,
-    warn,
-)
-from app.look.links import asked
-from app.look.names import NAMES
-from app.look.tables import CHOOSE, MARK, SLIDE, Table, cached, file_page, page_tables, sheet, slider
+from app.look.handlers import MISTAKES, Updates, warn
+from app.look.links import asked, link
+from app.look.tables import Table, cached, file_page, page_tables, sheet
 from app.look.words import counted
-from app.pages.compare.grid import Compared, Key, cell_name, compare, drawings_of, table_of
+from app.pages.compare.axes import KINDS, Axis, Base, axis, requests_of
+from app.pages.compare.grid import Compared, Grid, compared, drawings_of, manifest, paint, table_of
+from app.pages.compare.layout import BLIND, VOTE_ON, Layout
+from app.pages.compare.wiring import wire
 from app.pages.generate.progress import IN_TURN
 from app.pages.generate.reading import said_of
-from e2ed2.data.styles import BEST
 from e2ed2.errors import UserError
-from e2ed2.inference.request import Request
+from e2ed2.inference.request import STEPS, Request
+from e2ed2.reading.captions import BEST
 
-PROMPT, SEED = "cat face", 4
-VOTE = (
-    "Three questions, without the names; after you vote, we show which model made which picture. By voting you "
-    "agree that your answers are kept under a random number, with the size of your window and the time that you took, "
-    "and perhaps published so. One cookie remembers that you voted."
-)
-VOTE_ON = "Vote on this pair"
-OTHER_SEED = f"() => Math.floor({FRESH_SEEDS} * Math.random())"
-# The address is empty where the pair cannot be voted on.
-TO_BALLOT = """(address) => {
-    if (!address) return;
-    const form = Object.assign(document.createElement("form"), { method: "post", action: address });
-    document.body.append(form);
-    form.submit();
-}"""
 PairLink = Callable[[str, Mapping[str, Image.Image], str], str]  # prompt, pictures by name, the way back
-EMPTY = "<p class='hint'>The pictures come here: a row for each model, a column for each number of steps.</p>"
 
 
-class ComparePage:
+class ComparePage(Layout):
     def __init__(self, services: Services, demo: gr.Blocks, pair_link: PairLink):
-        self.services, self.pair_link = services, pair_link
-        gr.Markdown("# The same noise, every model\nWhat do the models make of one prompt, and what do more steps add?")
-        self.lay_out_question()
-        self.status = gr.Markdown(label="Status", elem_id="status")
-        self.grid = gr.HTML(EMPTY, elem_id="grid", label="Pictures", js_on_load=CHOOSE)
-        with gr.Row():
-            self.png = gr.DownloadButton("Download as PNG", interactive=False, min_width=160)
-            self.page = gr.DownloadButton("Download as a web page", interactive=False, min_width=160)
-        self.lay_out_pair()
-        self.compared = gr.State(None)  # what the grid shows
-        self.ballot = gr.Textbox(visible=False)  # the address of the pair to vote on
-        self.wire(demo)
-
-    def lay_out_question(self) -> None:
-        with gr.Row(elem_classes="ask"):
-            self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=4, min_width=280)
-            self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
-            self.other = gr.Button("Other noise", scale=1, min_width=110)
-            self.go = gr.Button("Compare", variant="primary", scale=1, min_width=110)
-        self.exactly = gr.Checkbox(
-            False, label="Exactly my words", info="Give the models your words as they are: they may not know them."
-        )
-        names = self.services.models.names()
-        self.models = gr.CheckboxGroup(names, value=names, label="Models", info=NAMES)
-
-    def lay_out_pair(self) -> None:
-        with gr.Column(visible=False) as self.pair:
-            gr.Markdown(
-                "## Two of them, closely\nPress pictures above to choose them. Drag across the picture here, "
-                "or use the arrow keys."
-            )
-            with gr.Row():
-                with gr.Column(min_width=240, scale=1):
-                    self.left = gr.Dropdown([], label="Left")
-                    self.right = gr.Dropdown([], label="Right")
-                    self.vote = gr.Button(VOTE_ON)
-                    gr.Markdown(VOTE, elem_classes="hint")
-                with gr.Column(min_width=300, scale=2):
-                    self.slider = gr.HTML(elem_id="slider", label="Left and right", js_on_load=SLIDE)
-
-    def wire(self, demo: gr.Blocks) -> None:
-        results = [self.grid, self.status, self.png, self.page, self.left, self.right, self.pair, self.compared]
-        asked_for = [self.prompt, self.models, self.seed, self.exactly]
-        shown = [self.prompt, self.seed, self.models, self.exactly, self.status]
-        welcome = demo.load(self.open_page, None, shown, **QUIET).success(
-            self.welcome, asked_for, results, api_visibility="private", preprocess=False, **GENERATING
-        )
-        self.other.click(None, None, self.seed, js=OTHER_SEED, **QUIET)
-        started = gr.on(
-            [self.go.click, self.prompt.submit],
-            outputs=[self.go, self.status],
-            **at_once(busy("Generating …"), "Getting the models ready …"),
-        )
-        generated = started.then(
-            self.compare,
-            asked_for,
-            results,
-            api_name="compare",
-            preprocess=False,
-            **GENERATING,
-            api_description="Generate a prompt with several models at every number of steps, all from the noise of one "
-            "seed. Returns the table, one line about it, and the table as a PNG file and as a web page.",
-        )
-        for done in (welcome, generated):
-            afterwards(done, self.enable, self.compared, [self.go, self.png, self.page], **QUIET)
-            done.failure(outputs=self.status, **at_once(FAILED))
-        pair = [self.left, self.right, self.compared]
-        self.grid.select(self.choose, pair, pair[:2], **UNCHECKED)
-        changed = [one.change for one in pair]
-        gr.on(changed, self.side_by_side, pair, self.slider, **UNCHECKED)
-        gr.on(changed, None, pair[:2], js=MARK, **QUIET)
-        chosen = self.vote.click(outputs=self.vote, **at_once(busy("Opening the pair …")))
-        opened = chosen.then(self.open_ballot, pair, [self.ballot, self.vote], preprocess=False, **SAYING)
-        opened.success(None, self.ballot, js=TO_BALLOT)
-        opened.failure(outputs=self.vote, **at_once(gr.update(value=VOTE_ON, interactive=True)))
+        super().__init__(services)
+        self.pair_link = pair_link
+        wire(self, demo)
 
     def open_page(self, request: gr.Request) -> Updates:
         """What the address asks for; a field that it does not name stays: a visitor may be typing already."""
         wanted, names = asked(request.query_params), self.services.models.names()
-        fields = {"prompt": self.prompt, "seed": self.seed, "exactly": self.exactly}
-        return {field: wanted[name] for name, field in fields.items() if name in wanted} | {
-            self.models: gr.CheckboxGroup(choices=names, value=names),
-            self.status: "" if names else NO_MODELS,
+        ticked = [name for name in str(wanted.get("models", "")).split(",") if name in names]
+        fields = {
+            **{"prompt": self.prompt, "seed": self.seed, "exactly": self.exactly, "style": self.style},
+            **{"steps": self.steps, "row_values": self.row_values, "column_values": self.column_values},
+            **{
+                name: field
+                for name, field in (("rows", self.rows), ("columns", self.columns))
+                if wanted.get(name) in KINDS
+            },
+            **({"model": self.model} if wanted.get("model") in names else {}),
         }
+        return (
+            {field: wanted[name] for name, field in fields.items() if name in wanted}
+            | {
+                self.models: gr.CheckboxGroup(choices=names, value=ticked or names),
+                self.model: gr.Dropdown(choices=self.services.models.choices()),
+                self.status: "" if names else NO_MODELS,
+            }
+            | ({self.exactly: True} if "prompt" not in wanted else {})
+        )
 
     def welcome(
-        self, prompt: object, models: object, seed: object, exactly: object, request: gr.Request
+        self,
+        prompt: object,
+        models: object,
+        model: object,
+        steps: object,
+        seed: object,
+        style: object,
+        exactly: object,
+        rows: object,
+        row_values: object,
+        columns: object,
+        column_values: object,
+        request: gr.Request,
     ) -> Iterator[Updates]:
-        """The grid that the address asks for."""
-        if "prompt" in request.query_params and self.services.models.names():
-            yield from self.compare(prompt, models, seed, exactly, request)
-        else:  # Gradio empties what a function that yields nothing was to fill
-            yield {self.status: gr.skip()}
+        """The grid that the address asks for, or one to begin with."""
+        if not self.services.models.names():
+            yield {self.status: gr.skip()}  # Gradio empties what a function that yields nothing was to fill
+        elif {"rows", "columns"} <= set(request.query_params):
+            axes = rows, row_values, columns, column_values
+            yield from self.compare_any(prompt, model, steps, seed, style, exactly, *axes, request)
+        else:
+            for shown in self.compare(prompt, models, seed, exactly, request):
+                if not request.query_params:  # it is what everybody sees first
+                    shown.pop(self.address, None)
+                yield shown
 
     def compare(
         self, prompt: object, models: object, seed: object, exactly: object, request: gr.Request
     ) -> Iterator[Updates]:
-        """Row by row; the files and the pair at the end, whole, for clients of the API."""
+        """Models in rows, numbers of steps in columns."""
         try:
-            yield from self.rows(self.check(prompt, models, seed, wording(BEST, exactly, "")))
+            if not isinstance(models, list):
+                raise ForgedError("models must be a list of names.")
+            names = [self.services.known(model) for model in dict.fromkeys(map(str, models))]
+            if not names:
+                raise UserError("Tick at least one model." if self.services.models.names() else NO_MODELS)
+            base = Base(prompt, names[0], STEPS[-1], seed, wording(BEST, exactly, ""))
+            words: dict[str, Any] = {"prompt": prompt, "seed": seed, "models": ",".join(names)}
+            address = link(request, "compare", **words | ({"exactly": 1} if exactly else {}))
+            yield from self.follow(base, Axis("models", tuple(names)), Axis("steps", STEPS), address, request)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
-    def rows(self, requests: list[Request]) -> Iterator[Updates]:
-        first, names = requests[0], [request.model for request in requests]
-        drawn, source = drawings_of(self.services, first.words), cached(self.grid.GRADIO_CACHE)
-        tables: list[Table] = []
-        cells: dict[Key, Timed] = {}
-        for number, cells in enumerate(compare(self.services, requests), 1):
-            tables = [*drawn, table_of(names, cells)]
-            said = f"{counted(number, 'model')} of {len(names)}{IN_TURN if len(self.services.turns) else ''} …"
-            yield {self.grid: page_tables(tables, source), self.status: said}
-        said = f"{said_of(requests)} Seed {first.seed}; the time is of one picture on this machine.".strip()
-        note = said.replace("**", "")
-        left, right = pair(list(cells))
-        with tempfile.TemporaryDirectory() as folder:
+    def compare_any(
+        self,
+        prompt: object,
+        model: object,
+        steps: object,
+        seed: object,
+        style: object,
+        exactly: object,
+        rows: object,
+        row_values: object,
+        columns: object,
+        column_values: object,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """Any two things, in rows and columns."""
+        try:
+            base = Base(prompt, model, steps, seed, wording(style, exactly, ""))
+            words: dict[str, Any] = {
+                **{"prompt": prompt, "model": model, "steps": steps, "seed": seed, "style": style},
+                **{"rows": rows, "row_values": row_values, "columns": columns, "column_values": column_values},
+            }
+            address = link(request, "compare", **words | ({"exactly": 1} if exactly else {}))
+            yield from self.follow(base, axis(rows, row_values), axis(columns, column_values), address, request)
+        except MISTAKES as mistake:
+            yield {self.status: warn(mistake, request)}
+
+    def follow(self, base: Base, rows: Axis, columns: Axis, address: str, request: gr.Request) -> Iterator[Updates]:
+        """Row by row; the files and the pair at the end, whole, for clients of the API. The next request ends it."""
+        wanted = Grid(rows, columns, requests_of(self.services, base, rows, columns), {})
+        first = next((one for row in wanted.requests for one in row if isinstance(one, Request)), None)
+        if first is None:
+            raise UserError("No model here was made for these numbers of steps.")
+        one_prompt = "prompts" not in (rows.kind, columns.kind)
+        drawn = drawings_of(self.services, first.words) if one_prompt else []
+        source, flag = cached(self.grid.GRADIO_CACHE), Flag()
+        with self.services.stoppable(request.session_hash, flag):
+            for number, grid in enumerate(paint(self.services, wanted), 1):
+                if self.services.running(request.session_hash) is not flag:
+                    return
+                tables = [*drawn, table_of(grid)]
+                said = f"{number} of {counted(len(rows.values), 'row')}{IN_TURN if len(self.services.turns) else ''} …"
+                yield {self.grid: page_tables(tables, source), self.status: said, self.address: address}
+        yield from self.whole(grid, tables, first, one_prompt, address)
+
+    def whole(
+        self, grid: Grid, tables: list[Table], first: Request, one_prompt: bool, address: str
+    ) -> Iterator[Updates]:
+        read = f"{said_of([first])} " if one_prompt and "styles" not in (grid.rows.kind, grid.columns.kind) else ""
+        seed = "" if "seeds" in (grid.rows.kind, grid.columns.kind) else f"Seed {first.seed}; "
+        said = f"{read}{seed}the time is of one picture on this machine.".strip()
+        note, title = said.replace("**", ""), first.prompt if one_prompt else "Several prompts"
+        kept = compared(grid, address)
+        names = list(kept.cells)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
             yield {
-                self.grid: page_tables(tables, source),
+                self.grid: page_tables(tables, cached(self.grid.GRADIO_CACHE)),
                 self.status: said,
-                self.png: write(Path(folder), png(sheet(first.prompt, note, tables)), "comparison.png"),
-                self.page: write(Path(folder), file_page(first.prompt, note, tables).encode(), "comparison.html"),
-                self.left: left,
-                self.right: right,
+                self.png: write(folder, png(sheet(title, note, tables)), "comparison.png"),
+                self.page: write(folder, file_page(title, note, tables).encode(), "comparison.html"),
+                self.manifest: write(folder, manifest(grid), "comparison.json"),
+                self.left: gr.Dropdown(choices=names, value=at_most_steps(grid, 0)),
+                self.right: gr.Dropdown(choices=names, value=names[-1]),
                 self.pair: gr.Column(visible=True),
-                self.compared: Compared(
-                    first.prompt, first.seed, {cell_name(key): one.picture for key, one in cells.items()}
-                ),
+                self.compared: kept,
+                self.address: address,
             }
 
-    def check(self, prompt: object, models: object, seed: object, wanted: Wording) -> list[Request]:
-        """One for each model. Raises UserError or ForgedError: no model, or see `Services.plan`."""
-        if not isinstance(models, list):
-            raise ForgedError("models must be a list of names.")
-        names = [self.services.known(model) for model in dict.fromkeys(map(str, models))]
-        if not names:
-            raise UserError("Tick at least one model." if self.services.models.names() else NO_MODELS)
-        steps = self.services.models.steps
-        return [self.services.plan(prompt, name, steps(name)[0], seed, wording=wanted)[0] for name in names]
+    def enable(self, kept: Compared | None) -> Updates:
+        file = gr.DownloadButton(interactive=kept is not None)
+        buttons = {
+            self.go: gr.Button("Compare", interactive=True),
+            self.go_any: gr.Button("Compare these", interactive=True),
+        }
+        return buttons | {self.png: file, self.page: file, self.manifest: file}
 
-    def enable(self, compared: Compared | None) -> Updates:
-        file = gr.DownloadButton(interactive=compared is not None)
-        return {self.go: gr.Button("Compare", interactive=True), self.png: file, self.page: file}
-
-    def choose(self, left: str, right: str, compared: Compared | None, pressed: gr.EventData) -> Updates:
+    def choose(self, left: str, right: str, kept: Compared | None, pressed: gr.EventData) -> Updates:
         """The two pictures that were pressed last."""
         name = pressed.name
-        known = compared is not None and name in compared.cells
+        known = kept is not None and name in kept.cells
         left, right = (right, name) if known and name not in (left, right) else (left, right)
         return {self.left: left, self.right: right}
 
-    def side_by_side(self, left: str, right: str, compared: Compared | None) -> Any:
-        cells = compared.cells if compared else dict[str, Image.Image]()
+    def side_by_side(self, left: str, right: str, kept: Compared | None) -> Any:
+        cells = kept.cells if kept else {}
         if left not in cells or right not in cells:
             return gr.skip()
-        return slider((left, cells[left]), (right, cells[right]), cached(self.slider.GRADIO_CACHE))
+        pictures = ((name, cells[name][1]) for name in (left, right))
+        return closely(*pictures, cached(self.slider.GRADIO_CACHE))
 
-    def open_ballot(self, left: str, right: str, compared: Compared | None, request: gr.Request) -> Updates:
+    def open_ballot(self, left: str, right: str, kept: Compared | None, request: gr.Request) -> Updates:
         """The address where this very pair is voted on; the button as it was."""
         address = ""
         try:
-            if compared is None or not {left, right} <= set(compared.cells):
+            if kept is None or not {left, right} <= set(kept.cells):
                 raise UserError("These pictures are no longer at hand: press Compare once more, then vote.")
-            back = f"../compare?{urlencode({'prompt': compared.prompt, 'seed': compared.seed})}"
-            pictures = {name: compared.cells[name] for name in (left, right)}
-            address = self.pair_link(compared.prompt, pictures, back)
+            address = self.ballot_of([kept.cells[name] for name in (left, right)], kept.address)
         except MISTAKES as mistake:
             warn(mistake, request)
         return {self.ballot: address, self.vote: gr.Button(VOTE_ON, interactive=True)}
 
+    def vote_blind(self, prompt: object, models: object, seed: object, exactly: object, request: gr.Request) -> Updates:
+        """A pair that nobody has seen: two of the models, drawn by lot."""
+        address = ""
+        try:
+            names = [self.services.known(model) for model in models] if isinstance(models, list) else []
+            if len(names) < 2:
+                raise UserError("Tick at least two models, of which two are drawn by lot.")
+            wanted, most = wording(BEST, exactly, ""), self.services.models.steps
+            pair = [
+                self.services.plan(prompt, name, most(name)[-1], seed, wording=wanted)[0]
+                for name in random.sample(names, 2)
+            ]
+            back: dict[str, Any] = {"prompt": prompt, "seed": seed, "models": ",".join(names)}
+            back = back | ({"exactly": 1} if exactly else {})
+            address = self.ballot_of(
+                [(one, self.services.picture(one)) for one in pair], link(request, "compare", **back)
+            )
+        except MISTAKES as mistake:
+            warn(mistake, request)
+        return {self.ballot: address, self.blind: gr.Button(BLIND, interactive=True)}
 
-def pair(cells: list[Key]) -> tuple[Any, Any]:
-    """The first model beside the last, each at its most steps."""
-    names, first = [cell_name(key) for key in cells], max(key for key in cells if key[0] == cells[0][0])
-    return gr.Dropdown(choices=names, value=cell_name(first)), gr.Dropdown(choices=names, value=names[-1])
+    def ballot_of(self, pair: list[tuple[Request, Image.Image]], back: str) -> str:
+        """Raises UserError or StudyError: the two are no pair to vote on."""
+        arms = {f"{one.model}, {counted(one.steps, 'step')}": picture for one, picture in pair}
+        if len({one.words for one, _ in pair}) > 1:
+            raise UserError("Choose two pictures of the same words to vote on.")
+        if len(arms) < 2:
+            raise UserError("Choose two pictures of different models or numbers of steps to vote on.")
+        return self.pair_link(pair[0][0].prompt, arms, f"../compare?{back.partition('?')[2]}")
+
+
+def at_most_steps(grid: Grid, row: int) -> str:
+    """The name of the last picture of a row."""
+    return grid.name(max(place for place in grid.made if place[0] == row))
