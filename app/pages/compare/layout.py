@@ -49,8 +49,8 @@ class Layout:
             self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=4, min_width=280)
             self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
             self.other = gr.Button("Other noise", scale=1, min_width=110)
-        self.exactly = gr.Checkbox(
-            False, label="Exactly my words", info="Give the models your words as they are: they may not know them."
+        self.exactly = gr.Checkbox(  # for the prompt to begin with
+            True, label="Exactly my words", info="Give the models your words as they are: they may not know them."
         )
 
     def lay_out_models(self) -> None:

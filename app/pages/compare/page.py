@@ -42,25 +42,24 @@ class ComparePage(Layout):
         """What the address asks for; a field that it does not name stays: a visitor may be typing already."""
         wanted, names = asked(request.query_params), self.services.models.names()
         ticked = [name for name in str(wanted.get("models", "")).split(",") if name in names]
-        fields = {
-            **{"prompt": self.prompt, "seed": self.seed, "exactly": self.exactly, "style": self.style},
-            **{"steps": self.steps, "row_values": self.row_values, "column_values": self.column_values},
-            **{
-                name: field
-                for name, field in (("rows", self.rows), ("columns", self.columns))
-                if wanted.get(name) in KINDS
-            },
-            **({"model": self.model} if wanted.get("model") in names else {}),
+        allowed = {"rows": KINDS, "columns": KINDS, "model": names}
+        fields: dict[str, Any] = {
+            **{"prompt": self.prompt, "seed": self.seed, "style": self.style, "steps": self.steps, "model": self.model},
+            **{"rows": self.rows, "row_values": self.row_values},
+            **{"columns": self.columns, "column_values": self.column_values},
         }
-        return (
-            {field: wanted[name] for name, field in fields.items() if name in wanted}
-            | {
-                self.models: gr.CheckboxGroup(choices=names, value=ticked or names),
-                self.model: gr.Dropdown(choices=self.services.models.choices()),
-                self.status: "" if names else NO_MODELS,
-            }
-            | ({self.exactly: True} if "prompt" not in wanted else {})
-        )
+        shown = {
+            field: wanted[name]
+            for name, field in fields.items()
+            if name in wanted and wanted[name] in allowed.get(name, [wanted[name]])
+        }
+        chosen = {"value": shown[self.model]} if self.model in shown else {}
+        return shown | {
+            self.exactly: "exactly" in wanted if "prompt" in wanted else gr.skip(),
+            self.models: gr.CheckboxGroup(choices=names, value=ticked or names),
+            self.model: gr.Dropdown(choices=self.services.models.choices(), **chosen),
+            self.status: "" if names else NO_MODELS,
+        }
 
     def welcome(
         self,
