@@ -3,12 +3,11 @@
 import csv
 import json
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
 import gradio as gr
-import pandas as pd
 import pytest
 import torch
 from PIL import Image, ImageDraw
@@ -26,19 +25,6 @@ from app.look.tables import Cell, Row, Table, file_page, kept, sheet
 from app.pages.generate.again import prompts_of
 from app.pages.generate.history import archive, entries, restored
 from app.pages.generate.palette import COLUMNS, SIDE, drawings, palette, things
-from app.pages.results.figures import (
-    VARIETY,
-    Net,
-    Preferences,
-    agreement,
-    plot,
-    preferences_plot,
-    read,
-    shown,
-    splits,
-    variety_plot,
-)
-from app.pages.results.page import ResultsPage
 from app.pages.training.curves import curves, terms
 from app.pages.training.page import TrainingPage
 from e2ed2.data.emoji import Concepts, bundled_words, without_style
@@ -295,78 +281,6 @@ def test_curves_are_drawn_without_the_weights(tmp_path):
     assert weighted.curve("lpips", "update") == []  # it logged none
     bold = [trace for trace in curves([plain, weighted], "l2", "seconds").data if trace.name]
     assert [(trace.name, tuple(trace.y)) for trace in bold] == [("plain", (0.5,)), ("weighted", (2.0,))]
-
-
-@pytest.fixture
-def evaluations(tmp_path) -> pd.DataFrame:
-    """Three models; the lower the distance, the better the alignment; a broken file and a file of something else."""
-    for rank, model in enumerate(("l1", "l2", "energy")):
-        for steps in (1, 4):
-            data = {
-                "settings": {"model": model, "steps": steps, "split": "combo"},
-                "choices": {"images": 299},
-                "distance": {"fd": 10.0 - rank},
-                "alignment": {"top1": 0.1 + rank / 10, "style": None},
-                "cost": {"gflop": float(steps), "seconds": 0.1},
-            }
-            (tmp_path / f"{model}-{steps}.json").write_text(json.dumps(data))
-    (tmp_path / "broken.json").write_text("{")
-    (tmp_path / "other.json").write_text("[]")
-    return read(tmp_path)
-
-
-def test_evaluations_become_a_table_and_a_line_for_each_model(evaluations, tmp_path):
-    assert len(evaluations) == 6
-    assert splits(evaluations) == [("known things in a style not seen", "combo")]
-    assert "right style" not in shown(evaluations, "combo")  # nobody measured it
-    figure = plot(evaluations, "combo", "distance to real drawings (FD)", "steps")
-    assert {trace.name: tuple(trace.y) for trace in figure.data} == {"l1": (10, 10), "l2": (9, 9), "energy": (8, 8)}
-    assert plot(evaluations, "combo", "recall", "steps") is None
-    assert variety_plot(evaluations) is None  # nobody measured it
-    assert read(tmp_path / "nowhere").empty
-
-
-def test_variety_is_a_bar_for_each_model_at_its_most_steps(evaluations):
-    evaluations[VARIETY] = [0.1 * number for number in range(6)]
-    (bars,) = variety_plot(evaluations).data
-    assert dict(zip(bars.y, bars.x, strict=True)) == {"energy": 0.1, "l1": pytest.approx(0.3), "l2": 0.5}
-    assert len(set(bars.marker.color)) == 3
-
-
-def people_say(**net: float) -> Preferences:
-    return Preferences({model: Net(value, value - 0.3, value + 0.2) for model, value in net.items()}, votes=30)
-
-
-def test_preferences_have_intervals():
-    (bars,) = preferences_plot(people_say(energy=0.5, l1=-0.5)).data
-    assert bars.y == ("l1", "energy")
-    assert bars.error_x.array == pytest.approx([0.2, 0.2])
-    assert bars.error_x.arrayminus == pytest.approx([0.3, 0.3])
-
-
-@pytest.mark.parametrize(
-    ("votes", "shown", "words"),
-    [(0, False, "Nobody has voted"), (1, False, "1 answer so far"), (29, False, "too few"), (30, True, "30 answers")],
-)
-def test_a_few_answers_are_no_conclusion(tmp_path, votes, shown, words):
-    people = replace(people_say(l1=1.0, l2=-1.0), votes=votes)
-    with gr.Blocks() as demo:
-        page = ResultsPage(Services(tmp_path), demo, people=lambda: people, chosen=list)
-    answer = page.with_people("train")
-    assert words in answer[page.votes]
-    assert answer[page.preferences].visible == shown
-
-
-def test_how_well_a_figure_predicts_the_votes(evaluations):
-    people = people_say(l1=-0.5, l2=0.0, energy=0.5)
-    table = agreement(evaluations, "combo", people).set_index("figure")
-    assert table["rank correlation"].to_dict() == {
-        "distance to real drawings (FD)": pytest.approx(1),
-        "right thing, first guess": pytest.approx(1),
-    }
-    turned = agreement(evaluations, "combo", people_say(l1=0.5, l2=0.0, energy=-0.5))
-    assert list(turned["rank correlation"]) == pytest.approx([-1, -1])
-    assert agreement(evaluations, "combo", people_say(l1=0.1, l2=0.0)).empty  # two say nothing
 
 
 def test_a_png_is_the_same_bytes_each_time():

@@ -53,12 +53,12 @@ class ComparePage(Layout):
             for name, field in fields.items()
             if name in wanted and wanted[name] in allowed.get(name, [wanted[name]])
         }
-        chosen = {"value": shown[self.model]} if self.model in shown else {}
+        chosen: dict[str, Any] = {"value": shown[self.model]} if self.model in shown else {}
         return shown | {
             self.exactly: "exactly" in wanted if "prompt" in wanted else gr.skip(),
             self.models: gr.CheckboxGroup(choices=names, value=ticked or names),
             self.model: gr.Dropdown(choices=self.services.models.choices(), **chosen),
-            self.status: "" if names else NO_MODELS,
+            self.status: gr.skip() if names else NO_MODELS,
         }
 
     def welcome(
@@ -74,10 +74,11 @@ class ComparePage(Layout):
         row_values: object,
         columns: object,
         column_values: object,
+        status: object,
         request: gr.Request,
     ) -> Iterator[Updates]:
-        """The grid that the address asks for, or one to begin with."""
-        if not self.services.models.names():
+        """The grid that the address asks for, or one to begin with, unless the visitor was quicker."""
+        if status or self.services.running(request.session_hash) or not self.services.models.names():
             yield {self.status: gr.skip()}  # Gradio empties what a function that yields nothing was to fill
         elif {"rows", "columns"} <= set(request.query_params):
             axes = rows, row_values, columns, column_values

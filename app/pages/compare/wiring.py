@@ -49,7 +49,7 @@ def wire_grid(page: "ComparePage", demo: gr.Blocks, of_models: list[Any], of_any
     opened = [*of_models, *(field for field in of_any if field not in of_models), page.status]
     welcome = demo.load(page.open_page, None, opened, **QUIET).success(
         page.welcome,
-        [page.prompt, page.models, *of_any[1:]],
+        [page.prompt, page.models, *of_any[1:], page.status],
         results,
         api_visibility="private",
         preprocess=False,

@@ -1,7 +1,9 @@
 """The Results page: figures without people, and with them."""
 
 import json
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,21 +12,10 @@ import pandas as pd
 from app.engine.services import Services
 from app.look.handlers import QUIET, UNCHECKED, Updates
 from app.look.words import counted, list_of
-from app.pages.results.figures import (
-    GFLOP,
-    MEASURES,
-    SECONDS,
-    Preferences,
-    agreement,
-    chosen_table,
-    html_table,
-    plot,
-    preferences_plot,
-    read,
-    shown,
-    splits,
-    variety_plot,
-)
+from app.pages.results.claims import claims, equal_work, page, ratios_plot
+from app.pages.results.figures import FOLDER, GFLOP, MEASURES, SECONDS, Preferences, agreement, measured, read, splits
+from app.pages.results.plots import plot, preferences_plot, variety_plot
+from app.pages.results.tables import SORT, by_steps, chosen_table, csv_file, html_table
 from study.store.visitors import Chosen
 
 NOTHING = (
@@ -37,8 +28,8 @@ TOO_FEW = f"{{}} so far: too few to compare models. The comparison is shown from
 INTERVALS = "The lines are 95% intervals: models whose lines overlap may well be equally good."
 FEW = "With fewer than three models that were both measured and voted on, there is nothing to correlate yet."
 CHOSEN = (
-    "<h3>Pairs that visitors chose</h3><p>On the Compare page, having seen the names: no random sample and no blind "
-    "test, so these are counts and nothing more. They are in no other figure.</p>"
+    "<h3>Pairs of visitors</h3><p>From the Compare page: chosen by themselves, most having seen the names, or "
+    "drawn by lot. No random sample, so these are counts and nothing more. They are in no other figure.</p>"
 )
 PREDICTS = (
     "<h3>How well each figure predicts it</h3><p>1: it ranks the models as people do; -1: the other way round.</p>"
@@ -55,10 +46,9 @@ class ResultsPage:
         chosen: Callable[[], Sequence[Chosen]],
     ):
         self.models, self.people, self.chosen = services.models, people, chosen
-        gr.Markdown(
-            "# How good are they?\nEvery figure here was measured on this project's own models and drawings, "
-            "with an encoder that no model was trained against."
-        )
+        gr.Markdown("# What holds of the paper’s claims here?")
+        self.claims = gr.HTML(label="The paper's claims", elem_id="claims")
+        self.ratios = gr.Plot(label="End to end against single steps", show_label=False, visible=False)
         self.said = gr.Markdown(label="Status")
         with gr.Column() as self.figures:
             self.lay_out_figures()
@@ -66,19 +56,22 @@ class ResultsPage:
         self.wire(demo)
 
     def lay_out_figures(self) -> None:
+        gr.Markdown(
+            "## How good are the models?\nMeasured on this project's own models and drawings, with an encoder that no "
+            "model was trained against. Lines through the marks are 95% intervals, where a figure has one."
+        )
         with gr.Row():
-            self.split = gr.Dropdown([], label="Asked for", min_width=180, scale=2)
-            self.measure = gr.Dropdown(
-                list(MEASURES), value=next(iter(MEASURES)), label="Figure", min_width=220, scale=3
-            )
+            self.split = gr.Dropdown([], label="Asked for", min_width=280, scale=3)
+            self.measure = gr.Dropdown(list(MEASURES), label="Figure", min_width=220, scale=3)
             self.against = gr.Radio(AGAINST, value="steps", label="Against", min_width=240, scale=3)
         self.plot = gr.Plot(label="Figure", show_label=False, elem_id="quality", visible=False)
+        self.table = gr.HTML(label="The figure in numbers", elem_id="table", js_on_load=SORT)
+        with gr.Row():
+            self.csv = gr.DownloadButton("Everything that was measured, as CSV", size="md", min_width=240)
         gr.Markdown(
             "## Variety\nFour pictures of one caption that names no style, against six artists' drawings of it."
         )
         self.variety = gr.Plot(label="Variety", show_label=False, elem_id="variety", visible=False)
-        gr.Markdown("## All figures")
-        self.table = gr.HTML(label="All figures", elem_id="table")
         gr.Markdown(
             "Seconds are those of the one machine, with two cores, that measured all; yours has others.",
             elem_classes="hint",
@@ -96,8 +89,9 @@ class ResultsPage:
         picked = [self.split, self.measure, self.against]
         drawn = [self.plot, self.variety, self.table]
         people = [self.votes, self.preferences, self.agreement]
-        opened = [self.said, self.figures, self.split, *drawn, *people, self.pairs]
-        demo.load(self.open_page, None, opened, **QUIET)
+        first = [self.claims, self.ratios]
+        opened = [*first, self.said, self.figures, self.split, self.measure, *drawn, *people, self.pairs]
+        demo.load(self.open_page, None, opened, **QUIET).success(self.as_csv, None, self.csv, **QUIET)
         gr.on(
             [one.change for one in picked],
             self.draw,
@@ -106,20 +100,35 @@ class ResultsPage:
             **UNCHECKED,
         )
         gr.api(self.results_of, api_name="results")
+        self.split.input(self.offer, [self.split, self.measure], self.measure, **UNCHECKED)
         self.split.change(self.with_people, self.split, people, **UNCHECKED)
 
     def open_page(self) -> Updates:
         table, chosen = read(), self.chosen()
         offered = splits(table)
-        split = "train" if "train" in [value for _, value in offered] else next((value for _, value in offered), None)
+        split = next((value for _, value in offered), None)
+        measure = next(iter(measured(table, split)), next(iter(MEASURES)))
+        ratios = ratios_plot(equal_work(FOLDER))
         return {
+            self.claims: page(claims(table)),
+            self.ratios: gr.Plot(ratios, visible=ratios is not None),
             self.said: self.absent(table) if offered else NOTHING,
             self.figures: gr.Column(visible=bool(offered)),
             self.split: gr.Dropdown(choices=offered, value=split),
-            **self.draw(split, next(iter(MEASURES)), "steps"),
+            self.measure: self.offer(split, measure),
+            **self.draw(split, measure, "steps"),
             **self.with_people(split),
             self.pairs: gr.HTML(CHOSEN + chosen_table(chosen), visible=bool(chosen)),
         }
+
+    def offer(self, split: str | None, measure: str | None) -> Any:
+        """Of the measures, those that this kind of prompts has."""
+        found = measured(read(), split)
+        return gr.Dropdown(choices=found, value=measure if measure in found else next(iter(found), None))
+
+    def as_csv(self) -> Iterator[Updates]:
+        with tempfile.TemporaryDirectory() as folder:
+            yield {self.csv: csv_file(read(), Path(folder))}
 
     def absent(self, table: pd.DataFrame) -> str:
         names = sorted(set(table["model"]) - set(self.models.names()))
@@ -141,7 +150,7 @@ class ResultsPage:
         return {
             self.plot: gr.Plot(quality, visible=quality is not None),
             self.variety: gr.Plot(variety, visible=variety is not None),
-            self.table: shown(table, split),
+            self.table: by_steps(table, split, measure),
         }
 
     def with_people(self, split: str | None) -> Updates:

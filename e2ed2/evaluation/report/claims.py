@@ -82,11 +82,15 @@ def _spread(figure: dict[str, Any]) -> str:
 
 def _paired(arms: dict[str, Any], steps: str) -> str:
     """Does the paper's claim hold at this number of steps? Both arms of a seed share their start."""
-    ours, theirs = (arms[name][steps]["fd"]["values"] for name in ("end-to-end", "single-step"))
-    logs = [math.log(a / b) for a, b in zip(ours, theirs, strict=True)]
-    ratio, low, high = ratio_of(logs)
+    ratio, low, high = equal_ratio(arms, steps)
     taken = f"{steps} step{'s' * (steps != '1')}"
     return f"{taken}: end to end has {ratio:.2f} times the FD ({low:.2f} to {high:.2f}): {judged(low, high)}."
+
+
+def equal_ratio(arms: dict[str, Any], steps: str) -> tuple[float, float, float]:
+    """FD of the end-to-end arm over that of the single-step one at that number of steps, and its 95% interval."""
+    ours, theirs = (arms[name][steps]["fd"]["values"] for name in ("end-to-end", "single-step"))
+    return ratio_of([math.log(a / b) for a, b in zip(ours, theirs, strict=True)])
 
 
 def losses(fd: Distances, most: dict[str, int]) -> str:
@@ -106,24 +110,35 @@ def losses(fd: Distances, most: dict[str, int]) -> str:
 
 def sharing(independent: Path, shared: Path) -> str:
     """The losses of the last quarter of two trainings on the same pictures and noise, independent steps or shared."""
-    ours, theirs = (curve(folder) for folder in (independent, shared))
-    if not ours or not theirs:
+    found = sharing_ratios(independent, shared)
+    if not found:
         return "Both trainings are to be finished first.\n"
     lines = [
         f"The paper claims: {PAPER['Fig. 4']}. Here is one pair of trainings on the same pictures and noise, with two"
         " steps. Its intervals are of how updates differ, not of how another pair of trainings would, so it can neither"
         " confirm the claim nor refute it.\n"
     ]
-    for term in ("l2", "lpips"):
-        logged = sorted(ours.keys() & theirs.keys())
-        last = logged[len(logged) * 3 // 4 :]
-        logs = [math.log(ours[update][term] / theirs[update][term]) for update in last]
-        ratio, low, high = ratio_of(logs)
+    for term, (ratio, low, high), count in found:
         lines.append(
-            f"- `{term}` of independent steps is {ratio:.3f} times that of shared ones over the last {len(last)} logged"
+            f"- `{term}` of independent steps is {ratio:.3f} times that of shared ones over the last {count} logged"
             f" updates ({low:.3f} to {high:.3f}): in this pair {lower(low, high)}."
         )
     return "\n".join(lines) + "\n"
+
+
+def sharing_ratios(independent: Path, shared: Path) -> list[tuple[str, tuple[float, float, float], int]]:
+    """Of each term: independent over shared steps with its 95% interval, over so many logged updates, the last quarter.
+
+    Empty while one of the two has no curve.
+    """
+    ours, theirs = (curve(folder) for folder in (independent, shared))
+    logged = sorted(ours.keys() & theirs.keys())
+    last = logged[len(logged) * 3 // 4 :]
+    terms = ("l2", "lpips") if last else ()
+    return [
+        (term, ratio_of([math.log(ours[update][term] / theirs[update][term]) for update in last]), len(last))
+        for term in terms
+    ]
 
 
 def curve(folder: Path) -> dict[int, dict[str, float]]:

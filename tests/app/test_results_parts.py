@@ -1,0 +1,146 @@
+"""What the Results page is made of: claims, evaluations, their plots and tables, people's votes."""
+
+import json
+from dataclasses import replace
+
+import gradio as gr
+import pandas as pd
+import pytest
+
+from app.engine.services import Services
+from app.pages.results.claims import FD, claims, equal_work, page, ratios_plot
+from app.pages.results.figures import (
+    VARIETY,
+    Net,
+    Preferences,
+    agreement,
+    ceilings,
+    measured,
+    read,
+    splits,
+    within,
+)
+from app.pages.results.page import ResultsPage
+from app.pages.results.plots import plot, preferences_plot, variety_plot
+from app.pages.results.tables import by_steps, csv_file
+
+TOP1 = "right thing, first guess"
+
+
+def test_each_claim_has_a_verdict_and_its_interval(tmp_path):
+    """The verdict is that of the interval: below 1 it holds, above it does not, across it is open."""
+    fd = {"holds": [50, 51, 49], "does not hold": [150, 151, 149], "open": [50, 150, 100]}
+    arms = {name: {"end-to-end": ours, "single-step": [100, 101, 99]} for name, ours in fd.items()}
+    found = {
+        loss: {
+            "settings": {"seeds": [0, 1, 2]},
+            "arms": {arm: {"4": {"fd": {"values": values}}} for arm, values in both.items()},
+        }
+        for loss, both in arms.items()
+    }
+    (tmp_path / "equal_work.json").write_text(json.dumps(found))
+    made = claims(pd.DataFrame(), tmp_path, tmp_path)
+    assert [one.verdict for one in made] == ["holds", "not", "open"]
+    assert "0.50 times" in made[0].found
+    assert "95% interval, 3 seeds" in made[0].found
+    html = page(made)
+    assert html.index("Holds here") < html.index("Does not hold here") < html.index("Inconclusive")
+    first, *_ = ratios_plot(equal_work(tmp_path)).data
+    assert first.x == pytest.approx((0.5,), abs=0.01)
+    assert first.error_x.array[0] > 0
+    assert claims(pd.DataFrame(), tmp_path / "nowhere", tmp_path) == []
+
+
+@pytest.fixture
+def evaluations(tmp_path) -> pd.DataFrame:
+    """Three models; the lower the distance, the better the alignment; a broken file and a file of something else."""
+    for rank, model in enumerate(("l1", "l2", "energy")):
+        for steps in (1, 4):
+            data = {
+                "settings": {"model": model, "steps": steps, "split": "combo"},
+                "choices": {"images": 299},
+                "distance": {"fd": 10.0 - rank},
+                "alignment": {"top1": 0.1 + rank / 10, "style": None},
+                "cost": {"gflop": float(steps), "seconds": 0.1},
+            }
+            (tmp_path / f"{model}-{steps}.json").write_text(json.dumps(data))
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "other.json").write_text("[]")
+    return read(tmp_path)
+
+
+def test_evaluations_become_a_table_and_a_line_for_each_model(evaluations, tmp_path):
+    assert len(evaluations) == 6
+    assert splits(evaluations) == [("known things in a style not seen", "combo")]
+    assert measured(evaluations, "combo") == ["distance to real drawings (FD)", "right thing, first guess"]
+    figure = plot(evaluations, "combo", FD, "steps")
+    assert {trace.name: tuple(trace.y) for trace in figure.data} == {"l1": (10, 10), "l2": (9, 9), "energy": (8, 8)}
+    assert plot(evaluations, "combo", "recall", "steps") is None
+    assert variety_plot(evaluations) is None  # nobody measured it
+    assert read(tmp_path / "nowhere").empty
+
+
+def test_variety_is_a_bar_for_each_model_at_its_most_steps(evaluations):
+    evaluations[VARIETY] = [0.1 * number for number in range(6)]
+    (bars,) = variety_plot(evaluations).data
+    assert dict(zip(bars.y, bars.x, strict=True)) == {"energy": 0.1, "l1": pytest.approx(0.3), "l2": 0.5}
+    assert len(set(bars.marker.color)) == 3
+
+
+def people_say(**net: float) -> Preferences:
+    return Preferences({model: Net(value, value - 0.3, value + 0.2) for model, value in net.items()}, votes=30)
+
+
+def test_preferences_have_intervals():
+    (bars,) = preferences_plot(people_say(energy=0.5, l1=-0.5)).data
+    assert bars.y == ("l1", "energy")
+    assert bars.error_x.array == pytest.approx([0.2, 0.2])
+    assert bars.error_x.arrayminus == pytest.approx([0.3, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("votes", "shown", "words"),
+    [(0, False, "Nobody has voted"), (1, False, "1 answer so far"), (29, False, "too few"), (30, True, "30 answers")],
+)
+def test_a_few_answers_are_no_conclusion(tmp_path, votes, shown, words):
+    people = replace(people_say(l1=1.0, l2=-1.0), votes=votes)
+    with gr.Blocks() as demo:
+        page = ResultsPage(Services(tmp_path), demo, people=lambda: people, chosen=list)
+    answer = page.with_people("train")
+    assert words in answer[page.votes]
+    assert answer[page.preferences].visible == shown
+
+
+def test_how_well_a_figure_predicts_the_votes(evaluations):
+    people = people_say(l1=-0.5, l2=0.0, energy=0.5)
+    table = agreement(evaluations, "combo", people).set_index("figure")
+    assert table["rank correlation"].to_dict() == {
+        "distance to real drawings (FD)": pytest.approx(1),
+        "right thing, first guess": pytest.approx(1),
+    }
+    turned = agreement(evaluations, "combo", people_say(l1=0.5, l2=0.0, energy=-0.5))
+    assert list(turned["rank correlation"]) == pytest.approx([-1, -1])
+    assert agreement(evaluations, "combo", people_say(l1=0.1, l2=0.0)).empty  # two say nothing
+
+
+def test_a_table_of_one_figure_fits_every_screen_and_marks_the_best(evaluations, tmp_path):
+    html = by_steps(evaluations, "combo", TOP1)
+    assert html.count('<th scope="col"') == 3  # model, one step, four steps
+    assert html.count("<strong>0.30</strong>") == 2
+    assert "<strong>8.00</strong>" in by_steps(evaluations, "combo", FD)  # less is better
+    assert by_steps(evaluations, "combo", "recall") == ""
+    assert len(pd.read_csv(csv_file(evaluations, tmp_path))) == 6
+
+
+def test_shares_have_intervals_and_a_ceiling_is_drawn(evaluations, tmp_path, monkeypatch):
+    low, high = within(0.5, 150)
+    assert (low, high) == (pytest.approx(0.421, abs=0.001), pytest.approx(0.579, abs=0.001))
+    bars = plot(evaluations, "combo", TOP1, "steps").data[0].error_y
+    assert bars.arrayminus[0] > 0
+    four = evaluations[evaluations["steps"] == 4]
+    (dots,) = plot(four, "combo", TOP1, "steps").data  # of one number of steps there is no line
+    assert tuple(dots.y) == ("l1", "l2", "energy")
+    drawn = {"pictures": {"real drawings": {"combo": {"alignment": {"top1": 0.98}}}}}
+    (tmp_path / "ceiling.json").write_text(json.dumps(drawn))
+    assert ceilings("combo", TOP1, tmp_path) == {"real drawings": 0.98}
+    assert ceilings("concept", TOP1, tmp_path) == {}
