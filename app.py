@@ -2,9 +2,10 @@
 
 import sys
 
-from app.settings import settings_or_exit
+from app.settings import own_cache, settings_or_exit
 
-settings = settings_or_exit(sys.argv[1:] if __name__ == "__main__" else ())  # before gradio is imported
+settings = settings_or_exit(sys.argv[1:] if __name__ == "__main__" else ())
+own_cache()  # all before gradio is imported
 
 from app.server import assemble, serve  # noqa: E402
 

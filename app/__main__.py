@@ -2,11 +2,12 @@
 
 import sys
 
-from app.settings import settings_or_exit
+from app.settings import own_cache, settings_or_exit
 
 
 def main() -> None:
-    settings = settings_or_exit(sys.argv[1:])  # before gradio is imported
+    settings = settings_or_exit(sys.argv[1:])
+    own_cache()  # all before gradio is imported
 
     from app.server import assemble, serve
 

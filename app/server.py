@@ -1,16 +1,20 @@
 """Serves the pages: what is specific first, the pages at / last."""
 
 import contextlib
+import logging
 import os
 import socket
 import sys
 import warnings
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
+from transformers.utils.logging import disable_progress_bar
 
 from app.admin.access import add_admin
 from app.engine.services import Services
@@ -18,10 +22,13 @@ from app.look.styles import style_css
 from app.look.theme import CSS, THEME
 from app.settings import ServerSettings
 from app.studies.ready import Studies, studies_or_exit
-from app.ui import build_ui
+from app.ui import NAME, build_ui
 from e2ed2.errors import UserError
 from study.web import create_app
 
+SAYS = "Type a few words, and small models trained end to end paint them in one to four steps. Compare them, and vote."
+HEAD = f'''<meta name="description" content="{SAYS}"><meta property="og:site_name" content="{NAME}">
+<meta property="og:title" content="{NAME}"><meta property="og:description" content="{SAYS}">'''
 LOOK: dict[str, Any] = {
     "theme": THEME,
     "css_paths": CSS,
@@ -29,11 +36,14 @@ LOOK: dict[str, Any] = {
     "ssr_mode": False,
     "run_history": False,
     "footer_links": ["api", "settings"],
+    "favicon_path": str(Path(__file__).with_name("look") / "favicon.svg"),
+    "head": HEAD,
 }
 
 
 def assemble(settings: ServerSettings) -> tuple[gr.Blocks, Services, Studies]:
     """The pages, what they call, and the studies; a mistake in the settings is one sentence and exit code 2."""
+    disable_progress_bar()  # of every model that is loaded
     try:
         services = Services(settings.checkpoints, settings.runs)
     except UserError as error:  # E2ED2_DEVICE
@@ -43,13 +53,14 @@ def assemble(settings: ServerSettings) -> tuple[gr.Blocks, Services, Studies]:
     return build_ui(services, studies), services, studies
 
 
-def build_app(demo: gr.Blocks, studies: Studies, secret: str = "") -> FastAPI:
-    """Everything: what `build_site` has, and the demo."""
+def build_app(demo: gr.Blocks, studies: Studies, secret: str = "", root_path: str = "") -> FastAPI:
+    """Everything: what `build_site` has, and the demo. A server with a root path must be told it, too."""
     warnings.filterwarnings("ignore", "SSR mode is not supported")  # it is off
-    return gr.mount_gradio_app(build_site(studies, secret), demo, path="/", **LOOK)
+    site = build_site(studies, secret, root_path)
+    return gr.mount_gradio_app(site, demo, path="/", root_path=root_path or None, **LOOK)
 
 
-def build_site(studies: Studies, secret: str = "") -> FastAPI:
+def build_site(studies: Studies, secret: str = "", root_path: str = "") -> FastAPI:
     """The health check, the rater's pages, and the admin pages where there is a secret."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -64,7 +75,7 @@ def build_site(studies: Studies, secret: str = "") -> FastAPI:
 
     app.mount("/study", create_app(studies.store, studies.offer))
     if secret:
-        add_admin(app, studies, secret)
+        add_admin(app, studies, secret, root_path)
     return app
 
 
@@ -83,10 +94,20 @@ def serve(demo: gr.Blocks, services: Services, studies: Studies, settings: Serve
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"The pages are at http://{host}:{listener.getsockname()[1]}", flush=True)
     studies.prepare()
-    app = build_app(demo, studies, settings.admin_secret)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+    app = build_app(demo, studies, settings.admin_secret, settings.root_path)
+    config = uvicorn.Config(
+        app, log_level="warning", timeout_graceful_shutdown=1, root_path=settings.root_path, access_log=False
+    )
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a visitor at home leaves
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """Ends quietly: pages that are open are waiting for something, and each would leave a traceback."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        super().handle_exit(sig, frame)
 
 
 def reload(demo: gr.Blocks, studies: Studies, settings: ServerSettings) -> None:
@@ -98,4 +119,10 @@ def reload(demo: gr.Blocks, studies: Studies, settings: ServerSettings) -> None:
         "exception_handlers": site.exception_handlers,
         "lifespan": site.router.lifespan_context,
     }
-    demo.launch(server_name=settings.host, server_port=settings.port or None, app_kwargs=parts, **LOOK)
+    demo.launch(
+        server_name=settings.host,
+        server_port=settings.port or None,
+        root_path=settings.root_path,
+        app_kwargs=parts,
+        **LOOK,
+    )

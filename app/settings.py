@@ -1,7 +1,11 @@
 """What the environment says about serving the pages."""
 
+import atexit
 import os
+import re
+import shutil
 import sys
+import tempfile
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +20,8 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["GRADIO_SSR_MODE"] = "False"
 
 
+# Gradio would give it to each of its apps, of which one is at /admin.
+ROOT_PATH = os.environ.pop("GRADIO_ROOT_PATH", "").rstrip("/")
 PERSISTENT = Path("/data")  # of a Hugging Face Space that has one; the rest is lost when it restarts
 MIN_SECRET = 12  # characters
 
@@ -28,6 +34,7 @@ class ServerSettings:
     runs: Path = field(default_factory=runs_folder)  # trainings
     study_data: Path | None = None  # votes; None leaves it to the study's own settings
     admin_secret: str = field(default="", repr=False)  # opens the admin pages; without one there are none
+    root_path: str = ""  # where a proxy shows the pages, "/sub/studio"; it takes that away from what it passes on
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -37,9 +44,12 @@ class ServerSettings:
         if self.admin_secret and len(self.admin_secret) < MIN_SECRET:
             raise UserError(f"E2ED2_ADMIN_SECRET is too short: use {MIN_SECRET} characters at least, or unset it.")
 
+        if self.root_path and not re.fullmatch(r"(/[\w.~-]+)+", self.root_path):
+            raise UserError(f"GRADIO_ROOT_PATH is {self.root_path!r}: write a path such as /sub/studio.")
+
     @classmethod
     def from_environment(cls) -> Self:
-        """HOST, PORT, E2ED2_CHECKPOINTS, E2ED2_RUNS, E2ED2_ADMIN_SECRET.
+        """HOST, PORT, GRADIO_ROOT_PATH, E2ED2_CHECKPOINTS, E2ED2_RUNS, E2ED2_ADMIN_SECRET.
 
         A Hugging Face Space is reached from outside its container, and keeps its state in its persistent folder.
         """
@@ -55,6 +65,7 @@ class ServerSettings:
             runs=kept / "runs" if kept and "E2ED2_RUNS" not in os.environ else runs_folder(),
             study_data=kept / "study-data" if kept and "STUDY_DATA" not in os.environ else None,
             admin_secret=os.environ.get("E2ED2_ADMIN_SECRET", ""),
+            root_path=ROOT_PATH,
         )
 
 
@@ -62,12 +73,20 @@ USAGE = """Opens the pages. Its settings are variables of the environment, as in
 
   HOST                 127.0.0.1 by default; 0.0.0.0 lets other machines in
   PORT                 7860 by default; 0 takes any free one
+  GRADIO_ROOT_PATH     /sub/studio where a proxy shows the pages there, and takes that away from what it passes on
   E2ED2_CHECKPOINTS    a folder of models, instead of the bundled ones
   E2ED2_DATA           where caches, trainings and votes are kept; the user's data folder by default
   E2ED2_RUNS           where trainings are kept
   E2ED2_DEVICE         cpu, cuda, cuda:1 or mps; the best there is by default
   E2ED2_ADMIN_SECRET   opens the organiser's pages; without one there are none
 """
+
+
+def own_cache() -> None:
+    """A folder for the pictures of this server alone: one that ends deletes what another still serves."""
+    if "GRADIO_TEMP_DIR" not in os.environ:
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="e2ed2-studio-")
+        atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
 
 def settings_or_exit(arguments: Sequence[str] = ()) -> ServerSettings:

@@ -16,7 +16,7 @@ from app.pages.training.page import TrainingPage
 from app.pages.trajectory.page import TrajectoryPage
 from app.studies.ready import Studies
 
-TITLE = "E2ED²: pictures in one to four steps"
+NAME = "E2ED² Studio"
 KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a day
 
 
@@ -29,14 +29,15 @@ def build_ui(services: Services, studies: Studies) -> gr.Blocks:
         "take-part": ("Study", StudyPage),
         "about": ("About", AboutPage),
     }
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, KEPT)) as demo:
-        _page(GeneratePage, services, demo)
+    with gr.Blocks(title=NAME, analytics_enabled=False, delete_cache=(3600, KEPT)) as demo:
+        _page("Generate", GeneratePage, services, demo)
     for path, (name, page) in pages.items():
         with demo.route(name, path):
-            _page(page, services, demo)
+            _page(name, page, services, demo)
     return demo.queue(max_size=64)
 
 
-def _page(build: Callable[[Services, gr.Blocks], object], services: Services, demo: gr.Blocks) -> None:
+def _page(name: str, build: Callable[[Services, gr.Blocks], object], services: Services, demo: gr.Blocks) -> None:
     gr.Navbar(main_page_name="Generate")
     build(services, demo)
+    demo.load(None, js=f"() => {{ document.title = '{name} · {NAME}'; }}")

@@ -21,7 +21,7 @@ TRIES = 10  # of the secret, from one address in a minute
 MAX_UPLOAD = "2gb"
 
 
-def add_admin(app: FastAPI, studies: Studies, secret: str) -> None:
+def add_admin(app: FastAPI, studies: Studies, secret: str, root_path: str = "") -> None:
     """The pages at /admin. A Blocks of their own: the demo's /config must hold nothing of them."""
     signer = TimestampSigner(secret, salt="admin")
     tries = Limit(TRIES)
@@ -87,6 +87,7 @@ def add_admin(app: FastAPI, studies: Studies, secret: str) -> None:
         app,
         build_admin(studies),
         path="/admin",
+        root_path=f"{root_path}/admin" if root_path else None,
         auth_dependency=visitor,
         theme=THEME,
         css_paths=CSS,

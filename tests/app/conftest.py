@@ -110,13 +110,17 @@ def serve_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
         # A server that ends deletes its pictures, and another process of the tests has the same ones.
         environment.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
 
-        def serve(checkpoints: Path, admin_secret: str = "") -> str:
+        def serve(checkpoints: Path, admin_secret: str = "", root_path: str = "") -> str:
             folders = {name: tmp_path_factory.mktemp(name) for name in ("runs", "study_data")}
-            settings = app.settings.ServerSettings(checkpoints=checkpoints, admin_secret=admin_secret, **folders)
+            settings = app.settings.ServerSettings(
+                checkpoints=checkpoints, admin_secret=admin_secret, root_path=root_path, **folders
+            )
             demo, _, studies = assemble(settings)
             studies.prepare().join()
-            site = build_app(demo, studies, admin_secret)
-            server = uvicorn.Server(uvicorn.Config(site, log_level="warning", timeout_graceful_shutdown=1))
+            site = build_app(demo, studies, admin_secret, root_path)
+            server = uvicorn.Server(
+                uvicorn.Config(site, log_level="warning", timeout_graceful_shutdown=1, root_path=root_path)
+            )
             listener = socket.create_server(("127.0.0.1", 0))
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
             thread.start()

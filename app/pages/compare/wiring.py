@@ -8,13 +8,16 @@ from app.engine.services import FRESH_SEEDS
 from app.look.handlers import FAILED, GENERATING, QUIET, SAYING, UNCHECKED, afterwards, at_once, busy
 from app.look.tables import MARK
 from app.pages.compare.axes import example
-from app.pages.compare.layout import BLIND, VOTE_ON
+from app.pages.compare.layout import BLIND, PROMPT, VOTE_ON
 from app.pages.generate.page import COPY, IN_THE_BAR
 
 if TYPE_CHECKING:
     from app.pages.compare.page import ComparePage
 
 OTHER_SEED = f"() => Math.floor({FRESH_SEEDS} * Math.random())"
+# “Exactly my words” is for the words that the address names, or the page begins with; others are read.
+READ_AGAIN = f"""(prompt, exactly) =>
+    exactly && prompt === (new URLSearchParams(location.search).get("prompt") ?? "{PROMPT}")"""
 # The address is empty where the pair cannot be voted on.
 TO_BALLOT = """(address) => {
     if (!address) return;
@@ -34,7 +37,7 @@ def wire(page: "ComparePage", demo: gr.Blocks) -> None:
     wire_pair(page, of_models)
     for kind, values in ((page.rows, page.row_values), (page.columns, page.column_values)):
         kind.input(lambda kind: example(kind, page.services), kind, values, **QUIET)
-    page.prompt.input(outputs=page.exactly, **at_once(False))
+    page.prompt.change(None, [page.prompt, page.exactly], page.exactly, js=READ_AGAIN, **QUIET)
     page.address.change(None, page.address, js=IN_THE_BAR, **QUIET)
     page.share.click(None, page.address, page.share, js=COPY, **QUIET)
     page.address.change(outputs=page.share, **at_once("Copy link"))

@@ -1,0 +1,95 @@
+"""What is true of all pages alike, by requests alone: names, icons, proxies, and a server that ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.settings import ServerSettings, own_cache
+from e2ed2.errors import UserError
+
+ROOT = "/sub/studio"
+PROXY = {"x-forwarded-host": "example.org", "x-forwarded-proto": "https"}
+SECRET = "a-secret-of-the-tests"
+
+
+@pytest.fixture(scope="module")
+def behind(serve_app, checkpoints) -> str:
+    """As a proxy sees the server: it takes its own path away."""
+    return serve_app(checkpoints, SECRET, ROOT)
+
+
+def test_behind_a_proxy_every_page_knows_its_address(behind):
+    config = httpx.get(f"{behind}/config", headers=PROXY).json()
+    assert config["root"] == f"https://example.org{ROOT}"
+    for path in ("", "compare", "results"):
+        page = httpx.get(f"{behind}/{path}", headers=PROXY)
+        assert page.status_code == 200
+        assert f"https://example.org{ROOT}" in page.text
+    assert httpx.get(f"{behind}/study", headers=PROXY).headers["location"] == "study/"
+
+
+def test_behind_a_proxy_the_organiser_gets_in(behind):
+    with httpx.Client(base_url=behind, headers=PROXY) as client:
+        assert "Secret" in client.get("/admin/login").text
+        assert client.get("/admin/export/x/1").headers["location"] == f"{ROOT}/admin/login"
+        client.post("/admin/login", data={"secret": SECRET})
+        client.cookies = {name: value for name, value in client.cookies.items()}  # also over http
+        assert client.get("/admin/config").json()["root"] == f"https://example.org{ROOT}/admin"
+
+
+def test_the_product_has_a_name_an_icon_and_a_description(url):
+    page = httpx.get(url).text
+    assert 'property="og:title" content="E2ED² Studio"' in page
+    assert 'property="og:site_name" content="E2ED² Studio"' in page
+    assert "<svg" in httpx.get(f"{url}/favicon.ico").text
+
+
+def test_a_root_path_that_is_none_is_said():
+    with pytest.raises(UserError, match="GRADIO_ROOT_PATH"):
+        ServerSettings(root_path="sub studio")
+
+
+def test_each_server_has_a_folder_of_its_own_for_pictures(monkeypatch):
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    own_cache()
+    assert Path(os.environ["GRADIO_TEMP_DIR"]).is_dir()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "/where/the/person/wants")
+    own_cache()
+    assert os.environ["GRADIO_TEMP_DIR"] == "/where/the/person/wants"
+
+
+ENDING = """
+import asyncio, socket, threading, uvicorn
+from app.server import Server
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"x", "more_body": True})
+    print("open", flush=True)
+    await asyncio.sleep(60)
+listener = socket.create_server(("127.0.0.1", 0))
+address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+def visit():
+    import httpx
+    with httpx.stream("GET", address, timeout=60) as answer:
+        try: answer.read()
+        except httpx.HTTPError: pass
+threading.Thread(target=visit, daemon=True).start()
+try: Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, lifespan="off")).run([listener])
+except KeyboardInterrupt: pass
+"""
+
+
+@pytest.mark.slow
+def test_a_server_ends_quietly_while_a_page_is_open():
+    process = subprocess.Popen([sys.executable, "-c", ENDING], stdout=-1, stderr=-1, text=True)
+    assert process.stdout.readline() == "open\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (out, err) == ("", "")
