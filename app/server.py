@@ -22,13 +22,10 @@ from app.look.styles import style_css
 from app.look.theme import CSS, THEME
 from app.settings import ServerSettings
 from app.studies.ready import Studies, studies_or_exit
-from app.ui import NAME, build_ui
+from app.ui import build_ui
 from e2ed2.errors import UserError
 from study.web import create_app
 
-SAYS = "Type a few words, and small models trained end to end paint them in one to four steps. Compare them, and vote."
-HEAD = f'''<meta name="description" content="{SAYS}"><meta property="og:site_name" content="{NAME}">
-<meta property="og:title" content="{NAME}"><meta property="og:description" content="{SAYS}">'''
 LOOK: dict[str, Any] = {
     "theme": THEME,
     "css_paths": CSS,
@@ -37,7 +34,6 @@ LOOK: dict[str, Any] = {
     "run_history": False,
     "footer_links": ["api", "settings"],
     "favicon_path": str(Path(__file__).with_name("look") / "favicon.svg"),
-    "head": HEAD,
 }
 
 

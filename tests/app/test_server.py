@@ -45,7 +45,7 @@ def test_behind_a_proxy_the_organiser_gets_in(behind):
 def test_the_product_has_a_name_an_icon_and_a_description(url):
     page = httpx.get(url).text
     assert 'property="og:title" content="E2ED² Studio"' in page
-    assert 'property="og:site_name" content="E2ED² Studio"' in page
+    assert "in one to four steps." in page.partition('property="og:description"')[2][:200]
     assert "<svg" in httpx.get(f"{url}/favicon.ico").text
 
 

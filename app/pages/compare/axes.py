@@ -6,9 +6,9 @@ from app.engine.services import Services
 from app.engine.wording import Wording
 from app.errors import ForgedError
 from app.look.words import counted
+from e2ed2.data.styles import STYLES
 from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS, Request
-from e2ed2.reading.captions import STYLES
 
 KINDS = ("prompts", "models", "steps", "seeds", "styles")
 MOST = 8  # values of an axis

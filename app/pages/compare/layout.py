@@ -7,8 +7,8 @@ from app.look import closely
 from app.look.names import NAMES
 from app.look.tables import CHOOSE
 from app.pages.compare.axes import KINDS, example
+from e2ed2.data.styles import BEST, STYLES
 from e2ed2.inference.request import STEPS
-from e2ed2.reading.captions import BEST, STYLES
 
 PROMPT, SEED = "butterfly", 4  # in no artist's style, so that the models differ, and all look like one
 VOTE = (

@@ -25,9 +25,9 @@ from app.pages.compare.layout import BLIND, VOTE_ON, Layout
 from app.pages.compare.wiring import wire
 from app.pages.generate.progress import IN_TURN
 from app.pages.generate.reading import said_of
+from e2ed2.data.styles import BEST
 from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS, Request
-from e2ed2.reading.captions import BEST
 
 PairLink = Callable[[str, Mapping[str, Image.Image], str], str]  # prompt, pictures by name, the way back
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from scipy.stats import spearmanr
-from statsmodels.stats.proportion import proportion_confint
+from scipy.stats import binomtest, spearmanr
 
 from e2ed2.assets import RESULTS
 from e2ed2.evaluation.results import asked
@@ -108,8 +107,8 @@ def ceilings(split: str | None, measure: str, folder: Path = FOLDER) -> dict[str
 
 def within(share: float, count: float) -> tuple[float, float]:
     """95% interval (Wilson) of a share of so many pictures."""
-    low, high = proportion_confint(round(share * count), count, method="wilson")
-    return float(low), float(high)
+    found = binomtest(round(share * count), int(count)).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def agreement(table: pd.DataFrame, split: str | None, people: Preferences) -> pd.DataFrame:
