@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
@@ -18,15 +17,8 @@ from app.pages.trajectory.page import TrajectoryPage
 from app.studies.ready import Studies
 
 NAME = "E2ED² Studio"
-SAYS = "Type a few words, and small models trained end to end make a picture of them in one to four steps."
+TITLE = f"{NAME}: pictures in one to four steps"  # for whoever shows a link to it; each page has its own besides
 KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a day
-
-
-class Studio(gr.Blocks):
-    """With what a site says that shows a link to it."""
-
-    def get_config_file(self) -> dict[str, Any]:
-        return super().get_config_file() | {"simple_description": SAYS}
 
 
 def build_ui(services: Services, studies: Studies) -> gr.Blocks:
@@ -38,7 +30,7 @@ def build_ui(services: Services, studies: Studies) -> gr.Blocks:
         "take-part": ("Study", StudyPage),
         "about": ("About", AboutPage),
     }
-    with Studio(title=NAME, analytics_enabled=False, delete_cache=(3600, KEPT)) as demo:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, KEPT)) as demo:
         _page("Generate", GeneratePage, services, demo)
     for path, (name, page) in pages.items():
         with demo.route(name, path):

@@ -76,6 +76,7 @@ def test_the_bar_leads_to_every_page(open_page, url):
     for name in ("Compare", "Trajectory", "Training", "Results", "Study", "About", "Generate"):
         page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
         expect(page.locator("nav a.active")).to_have_text(name)
+        expect(page).to_have_title(f"{name} · E2ED² Studio")
     page.get_by_role("navigation").get_by_role("link", name="Study", exact=True).click()
     page.get_by_role("link", name="Begin").click()
     expect(page).to_have_url(re.compile("/study/"))

@@ -42,10 +42,9 @@ def test_behind_a_proxy_the_organiser_gets_in(behind):
         assert client.get("/admin/config").json()["root"] == f"https://example.org{ROOT}/admin"
 
 
-def test_the_product_has_a_name_an_icon_and_a_description(url):
+def test_the_product_has_a_name_and_an_icon(url):
     page = httpx.get(url).text
-    assert 'property="og:title" content="E2ED² Studio"' in page
-    assert "in one to four steps." in page.partition('property="og:description"')[2][:200]
+    assert 'property="og:title" content="E2ED² Studio: pictures in one to four steps"' in page
     assert "<svg" in httpx.get(f"{url}/favicon.ico").text
 
 
