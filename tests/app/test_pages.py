@@ -221,6 +221,7 @@ def test_a_vote_on_this_very_pair_and_the_way_back(open_page, url):
     page.get_by_role("button", name="Vote on this pair").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("Choose two pictures")
     expect(page.get_by_role("button", name="Vote on this pair")).to_be_enabled()
+    expect(page.get_by_role("button", name="As a manifest")).to_be_enabled()  # nothing is under way any more
     page.goto(f"{url}/results")
     expect(page.locator("#chosen")).to_contain_text("l2-lpips, 4 steps")
     visit.assert_clean()
