@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from study.errors import StudyError
-from study.protocol.choices import Pages, Plan
+from study.protocol.choices import APART, Pages, Plan
 
 MOST_LINES = 20  # of the files that are compared
 Name = Annotated[str, tyro.conf.Positional]
@@ -228,7 +228,7 @@ def amend_command(arguments: list[str]) -> None:
     default: Any = tyro.MISSING
     if named:  # the options that are not named keep the study's values
         spec = find_study(Store.open().database, arguments[0]).spec
-        known = {f.name for f in fields(Plan)} - {"question"}
+        known = {f.name for f in fields(Plan)} - set(APART)
         default = Amend(arguments[0], tyro.MISSING, plan=Plan(**{name: getattr(spec, name) for name in known}))
     options: Any = tyro.cli(Amend, prog="python -m study amend", args=arguments, default=default)
     if not named:
@@ -350,6 +350,12 @@ def report_command(arguments: list[str]) -> None:
     main(arguments)
 
 
+def methods_command(arguments: list[str]) -> None:
+    from study.reporting.methods import main
+
+    main(arguments)
+
+
 def simulate_command(arguments: list[str]) -> None:
     from study.simulation.power import main
 
@@ -402,5 +408,6 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "export": export_command,
     "verify": verify_command,
     "report": report_command,
+    "methods": methods_command,
     "simulate": simulate_command,
 }

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from study.errors import StudyError
-from study.protocol.parts import DEFAULT_QUESTIONS, GOLDS, Exclusions, Gold, Placebos, Question, Stopping
+from study.protocol.parts import DEFAULT_QUESTIONS, GOLDS, Exclusions, Gold, Hypothesis, Placebos, Question, Stopping
+
+APART = ("question", "hypothesis", "analysis")  # options that are not fields of a spec as they are
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Plan:
     right answer: `intact`, `spoilt` (of "which is worse?"), or `none`, as where it is left out."""
     image_quality: int | None = None
     """1 to 100: all images are stored as WebP of this quality; by default none loses a pixel."""
+    hypothesis: tuple[str, ...] = ()
+    """`ours > other on overall`, one or several: registered, and answered first in the report."""
+    analysis: Path | None = None
+    """How you mean to analyse the answers: a text file that is registered with them."""
     title: str = "Which image is better?"
     """What raters read; they never see the study's name."""
     contact: str = ""
@@ -43,8 +49,14 @@ class Plan:
     stopping: Stopping = field(default_factory=Stopping)
 
     def changes(self) -> dict[str, Any]:
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "question"}
-        return values | ({"questions": parse_questions(self.question)} if self.question else {})
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in APART}
+        if self.question:
+            values["questions"] = parse_questions(self.question)
+        if self.hypothesis:
+            values["hypotheses"] = tuple(map(Hypothesis.parsed, self.hypothesis))
+        if self.analysis:
+            values["analysis"] = _text(self.analysis)
+        return values
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,13 @@ class Pages:
     """Phones and tablets are told to come back on a computer."""
     min_size: int | None = None
     """CSS pixels that the shorter side of both pictures must have in the window; smaller ones cannot be voted on."""
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError):
+        raise StudyError(f"{file} cannot be read as a text file.") from None
 
 
 def parse_questions(texts: Sequence[str]) -> tuple[Question, ...]:

@@ -117,6 +117,27 @@ class Stopping:
 
 
 @dataclass(frozen=True)
+class Hypothesis:
+    """A claim made before the first vote."""
+
+    better: str  # arm
+    worse: str
+    question: str  # key
+
+    def __str__(self) -> str:
+        return f"{self.better} > {self.worse} on {self.question}"
+
+    @classmethod
+    def parsed(cls, text: str) -> Self:
+        """From `ours > other on overall`. Raises StudyError."""
+        arms, _, question = text.rpartition(" on ")
+        better, _, worse = (part.strip() for part in arms.partition(">"))
+        if not better or not worse or not question.strip():
+            raise StudyError(f"{text!r} is no hypothesis: write it as ours > other on overall.")
+        return cls(better, worse, question.strip())
+
+
+@dataclass(frozen=True)
 class PracticePair:
     """Two images of the runner's own, and what most people say of them."""
 

@@ -17,6 +17,7 @@ from study.protocol.parts import (
     GOLDS,
     REFERENCE,
     Exclusions,
+    Hypothesis,
     Page,
     Placebos,
     Prompt,
@@ -63,6 +64,8 @@ class StudySpec:
     ] = ()  # intact images that are no arm's: the runner's own gold pairs; their arm is GOLDEN
 
     pairs_per_prompt: int | None = None  # of the arms' pairs, for each prompt and copy; None: all of them
+    hypotheses: tuple[Hypothesis, ...] = ()  # registered: the report opens with what became of them
+    analysis: str = ""  # how the runner means to analyse the answers, in their own words
     image_format: Literal["webp", "png"] = "webp"  # png in studies of earlier versions
     image_quality: int | None = None  # 1 to 100, where images were stored with loss
     references: tuple[Stimulus, ...] = ()  # shown beside both images of a prompt; their arm is REFERENCE
@@ -103,6 +106,11 @@ class StudySpec:
                 yield f"The question {question.key!r} needs a key of letters, digits, _ and -, and a text."
             if question.gold not in GOLDS:
                 yield f"The gold of question {question.key!r} is {question.gold!r}: choose intact, spoilt or none."
+        for h in self.hypotheses:
+            if not {h.better, h.worse} <= set(self.arms) or h.better == h.worse:
+                yield f"The hypothesis {str(h)!r} needs two of the arms {', '.join(self.arms)}."
+            if h.question not in {question.key for question in self.questions}:
+                yield f"The hypothesis {str(h)!r} asks {h.question!r}, which is not one of the questions."
         if self.stopping.rule == "e-value" and len(self.arms) > 2:
             yield "Stopping on an e-value is for two arms: compare two, or let the quota stop the study."
         if self.stopping.question and self.stopping.question not in {question.key for question in self.questions}:
@@ -247,6 +255,7 @@ class StudySpec:
             "degraded": lambda rows: tuple(Stimulus(**row) for row in rows),
             "references": lambda rows: tuple(Stimulus(**row) for row in rows),
             "page": Page.written,
+            "hypotheses": lambda rows: tuple(Hypothesis(**row) for row in rows),
             "golden": lambda rows: tuple(Stimulus(**row) for row in rows),
             "questions": lambda rows: tuple(Question(**row) for row in rows),
             "arms": tuple,

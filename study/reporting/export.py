@@ -13,10 +13,11 @@ from study.reporting.manifest import MANIFEST, add_to_manifest
 from study.store.frames import Tables, head_of, plan_of, read_remarks, read_tables
 from study.store.store import Store
 from study.store.studies import StudyInfo
-from study.store.versions import deviations, pooled
+from study.store.versions import deviations, pooled, registration
 
 PLAN, HEAD, REMARKS, VERSIONS = "plan.json", "head.json", "remarks.csv", "versions.json"
 
+REGISTRATION = "registration.json"
 POOLED = "versions"  # folder of earlier versions
 
 
@@ -44,9 +45,9 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
         said.to_csv(out / REMARKS, index=False)
     written = [f"{name}.{suffix}" for name in ("votes", "raters") for suffix in ("parquet", "csv", "json")]
     (out / MANIFEST).unlink(missing_ok=True)
-    amended = deviations(store.database, study)
     known: dict[str, Any] = {
-        VERSIONS: amended,
+        VERSIONS: deviations(store.database, study),
+        REGISTRATION: registration(study, store.database),
         PLAN: plan_of(store.database, study),
         HEAD: head_of(store.database, study),
     }

@@ -22,14 +22,14 @@ from plotly.offline import get_plotlyjs
 from study.errors import StudyError
 from study.protocol.spec import StudySpec
 from study.reporting import figures, words
-from study.reporting.export import HEAD, VERSIONS, pooled_folders
-from study.reporting.manifest import add_to_manifest, manifest_hash
+from study.reporting.export import HEAD, REGISTRATION, VERSIONS, pooled_folders
+from study.reporting.manifest import add_to_manifest, manifest_hash, read_json
 from study.stats import Results, plain, results
 from study.stats.answers import comparisons, own_ms
 from study.store.signing import Key
 
 SHOWN = 3  # pairs of pictures in each group
-FIGURES = 3  # of the way in which they are computed: another version's results.json cannot be compared
+FIGURES = 5  # of the way in which they are computed: another version's results.json cannot be compared
 EDGE = 320  # pixels of a picture in the report, at most
 
 
@@ -57,6 +57,8 @@ class Export:
     """Each amendment: version, reason, time, what changed."""
     pooled: tuple[int, ...]
     """Earlier versions whose answers are counted, too."""
+    registration: dict[str, Any]
+    """When the spec was frozen and the first answer came; empty where nothing was registered."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,9 @@ def read(folder: Path) -> Export:
         )
         changed = folder / VERSIONS
         deviations = json.loads(changed.read_text("utf-8")) if changed.is_file() else []
+        registration = read_json(folder / REGISTRATION) if (folder / REGISTRATION).is_file() else {}
         versions = tuple(int(one.name) for one in folders[:-1])
-        return Export(folder, spec, votes, raters, (folder / HEAD).is_file(), deviations, versions)
+        return Export(folder, spec, votes, raters, (folder / HEAD).is_file(), deviations, versions, registration)
     except (OSError, ValueError) as error:
         raise StudyError(f"{folder} is no complete export ({error}): make one with `python -m study export`.") from None
 
@@ -246,6 +249,9 @@ def _page(export: Export, found: Results) -> str:
         withdrawn=_withdrawn(export),
         deviations=export.deviations,
         pooled=export.pooled,
+        fragile=_fragile(export.spec, found),
+        claims=[(texts[one.hypothesis.question], words.claimed(one, found.reached)) for one in found.registered],
+        registration=export.registration,
         halo=words.halo(found.kept),
         methods=words.methods(export.spec, found),
         times=_quantiles(own_ms(_kept(export, found))),
@@ -253,6 +259,13 @@ def _page(export: Export, found: Results) -> str:
         figures=_figures(export, found),
         plotly=get_plotlyjs(),
     )
+
+
+def _fragile(spec: StudySpec, found: Results) -> dict[str, str]:
+    """By question, where a verdict on two arms is given by p-values."""
+    if len(spec.arms) > 2 or spec.stopping.rule != "quota" or not found.reached.over:
+        return {}
+    return {key: words.fragile(one) for key, q in found.kept.questions.items() for one in q.fragility}
 
 
 def _figures(export: Export, found: Results) -> str:

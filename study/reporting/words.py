@@ -8,8 +8,10 @@ from study.protocol.spec import StudySpec
 from study.stats.analysis import Analysis, Answered, Reached, Results
 from study.stats.davidson import Difference, Ranking
 from study.stats.evalues import Evidence
+from study.stats.fragility import Fragility
 from study.stats.intervals import RESAMPLES, Estimate, Interval
 from study.stats.preference import Preference
+from study.stats.registered import Registered
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,31 @@ def interim(reached: Reached) -> str:
         f"Interim: {reached.complete} of {counted(reached.pairs, 'pair')} have all their raters. There is no verdict "
         "before the end: intervals and p-values below hold for one look, and who looks often finds winners too often."
     )
+
+
+def claimed(one: Registered, reached: Reached) -> Verdict:
+    """What became of a hypothesis. Before the study is over, nothing."""
+    h, interval = one.hypothesis, with_interval(one.net, as_percent=False)
+    if not (reached.over or reached.early):
+        return Verdict("Not over yet", f"“{h}” is answered when the study is over.", "")
+    head = {"supported": "Yes", "contradicted": "No, the other way round", "undecided": "Not decided"}[one.answer]
+    text = f"“{h}”: the net preference for {h.better} over {h.worse} is {interval}; {p_value(one.p)}."
+    return Verdict(head, text, one.answer)
+
+
+def fragile(found: Fragility) -> str:
+    """What would change a verdict on two arms; "" where nobody has answered."""
+    ways = [
+        f"turning over {counted(found.answers, 'answer')}" if found.answers else "",
+        f"leaving out {counted(found.raters, 'rater')}" if found.raters else "",
+        f"leaving out {counted(found.prompts, 'prompt')}" if found.prompts else "",
+    ]
+    told = [way for way in ways if way]
+    if not told:
+        return ""
+    listed = " or ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+    what = "would leave no clear winner" if found.preferred else "would make it one"
+    return f"How fragile that is: {listed} {what}."
 
 
 def _of_two(p: Preference, p_holm: float) -> Verdict:

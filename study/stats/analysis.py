@@ -28,8 +28,10 @@ from study.stats.answers import checked, comparisons
 from study.stats.davidson import Ranking, corrected_together, ranking
 from study.stats.evalues import Evidence, evidence
 from study.stats.exclusions import Flow, exclude
+from study.stats.fragility import Fragility, fragility
 from study.stats.intervals import RESAMPLES, Estimate, holm
 from study.stats.preference import Preference, preference
+from study.stats.registered import Registered, registered
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Answered:
     """Every pair of arms, in the spec's order."""
     p_holm: tuple[float, ...]
     """Of each net preference, corrected for the pairs of arms and the questions together (Holm 1979)."""
+    fragility: tuple[Fragility, ...]
+    """Of each net preference, of raters that count; empty for everyone."""
     ranking: Ranking | None
     """Three arms or more."""
     no_ranking: str
@@ -101,6 +105,8 @@ class Results:
     evidence: dict[str, Evidence]
     """By question, for two arms, of the raters that count; empty for more arms."""
     reached: Reached
+    registered: tuple[Registered, ...]
+    """What became of each hypothesis of the spec, by the answers that count."""
 
 
 def results(
@@ -130,7 +136,11 @@ def results(
         live = {q.key: evidence(comparisons(kept, q.key), *spec.arms, done) for q in spec.questions}
     shown = answers.drop_duplicates("assignment")["kind"].value_counts().to_dict()
     reached = _reached(kept, spec, live, closed)
-    return Results(flow, shown, analyse(kept, spec, resamples), analyse(answers, spec, 0), live, reached)
+    counted = analyse(kept, spec, resamples)
+    preferences = {key: question.preferences for key, question in counted.questions.items()}
+    looked = live if spec.stopping.rule != "quota" or not reached.over else None
+    claims = registered(spec.hypotheses, preferences, looked)
+    return Results(flow, shown, counted, analyse(answers, spec, 0), live, reached, claims)
 
 
 def _reached(kept: pd.DataFrame, spec: StudySpec, live: Mapping[str, Evidence], closed: bool) -> Reached:
@@ -159,10 +169,18 @@ def analyse(answers: pd.DataFrame, spec: StudySpec, resamples: int) -> Analysis:
     ps = [p.net.p for question in rows.values() for p in question.preferences]
     corrected = iter(holm(ps))
     questions = {key: replace(q, p_holm=tuple(next(corrected) for _ in q.preferences)) for key, q in rows.items()}
+    if resamples:
+        questions = {key: replace(q, fragility=_fragility(answers, key, q)) for key, q in questions.items()}
     rankings = corrected_together({key: q.ranking for key, q in questions.items() if q.ranking})
     questions = {key: replace(q, ranking=rankings.get(key)) for key, q in questions.items()}
     compared = answers[answers["kind"] == "comparison"]
     return Analysis(compared["rater"].nunique(), len(compared), questions, halo(answers), halo_of_one_screen(answers))
+
+
+def _fragility(answers: pd.DataFrame, key: str, question: Answered) -> tuple[Fragility, ...]:
+    compared = comparisons(answers, key)
+    corrected = zip(question.preferences, question.p_holm, strict=True)
+    return tuple(fragility(compared, p.arm, p.other, max(holm / p.net.p, 1) if holm else 1) for p, holm in corrected)
 
 
 def _question(answers: pd.DataFrame, arms: tuple[str, ...], resamples: int) -> Answered:
@@ -175,6 +193,7 @@ def _question(answers: pd.DataFrame, arms: tuple[str, ...], resamples: int) -> A
             problem = str(error)
     return Answered(
         _pairs(compared, arms, resamples),
+        (),
         (),
         order,
         problem,

@@ -12,7 +12,7 @@ is an estimate with an *influence*: how much each answer moves it (`estimate - t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,11 @@ class Estimate:
     """Answers behind it."""
     bootstrap: Interval | None = None
     """95%, percentiles of the pigeonhole bootstrap, where it was asked for: a check, on the wide side."""
+
+    def mirrored(self) -> "Estimate":
+        """Of the same with its sign turned."""
+        bootstrap = self.bootstrap and self.bootstrap.mirrored()
+        return replace(self, value=-self.value, interval=self.interval.mirrored(), bootstrap=bootstrap)
 
 
 def covariance(influence: np.ndarray, clusters: Clusters) -> tuple[np.ndarray, np.ndarray]:

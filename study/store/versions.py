@@ -1,6 +1,7 @@
 """Versions of one study: what each of them changed, and which may be counted together."""
 
 from dataclasses import fields
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import select
 from study.protocol.spec import OPERATIONS, StudySpec
 from study.store.database import Database
 from study.store.studies import StudyInfo, info
-from study.store.tables import Study
+from study.store.tables import Study, Vote
 
 # What may differ between versions that are pooled: it changes who is shown what how often, and no question or picture.
 FREE = (*OPERATIONS, "commitment", "seed", "raters_per_pair", "pairs_per_rater")
@@ -23,6 +24,20 @@ def deviations(database: Database, study: StudyInfo) -> list[dict[str, Any]]:
         changed = changes(old.spec, new.spec)
         found.append({"version": new.version, "reason": new.reason, "time": time, "changed": changed})
     return found
+
+
+def registration(study: StudyInfo, database: Database) -> dict[str, Any]:
+    """When the version was frozen, and the first answer came, by this server's clock; nothing without hypotheses."""
+    if not study.spec.hypotheses and not study.spec.analysis:
+        return {}
+    first = select(Vote.time).where(Vote.study_id == study.id).order_by(Vote.number).limit(1)
+    with database.read() as session:
+        created, answered = session.get_one(Study, study.id).created, session.scalars(first).first()
+    return {"spec": study.spec.hash, "time": _iso(created), "first_answer": _iso(answered) if answered else ""}
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="seconds")
 
 
 def pooled(database: Database, study: StudyInfo) -> list[StudyInfo]:
@@ -48,4 +63,4 @@ def _science(spec: StudySpec) -> dict[str, Any]:
 def _up_to(database: Database, study: StudyInfo) -> list[tuple[StudyInfo, str]]:
     query = select(Study).where(Study.name == study.name, Study.version <= study.version).order_by(Study.version)
     with database.read() as session:
-        return [(info(row, row.name), row.created.isoformat(timespec="seconds")) for row in session.scalars(query)]
+        return [(info(row, row.name), _iso(row.created)) for row in session.scalars(query)]

@@ -24,6 +24,8 @@ SINCE = (
     "image_quality",
     "references",
     "page",
+    "hypotheses",
+    "analysis",
 )  # fields that specs of the first version do not have
 RULES = ("min_attention", "min_median_pace_ms", "max_side_run")  # of exclusion, that they do not have
 

@@ -12,13 +12,15 @@ from types import CodeType, SimpleNamespace
 import numpy as np
 import pytest
 
-from study.protocol.parts import Stopping
+from study.protocol.parts import Hypothesis, Stopping
 from study.protocol.spec import StudySpec
 from study.reporting import words
 from study.stats.analysis import Reached
 from study.stats.answers import Clusters
+from study.stats.fragility import Fragility
 from study.stats.intervals import Estimate, Interval, covariance
 from study.stats.preference import Preference
+from study.stats.registered import Registered
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "words.md"
 NAN = float("nan")
@@ -134,6 +136,20 @@ def flow(rules: tuple[str, ...], excluded: int = 0, **checks: int) -> SimpleName
     )
 
 
+CLAIM = Hypothesis("ours", "theirs", "overall")
+CLAIMS = {
+    answer: (Registered(CLAIM, estimate(0.2, 0.1, 0.3), 0.01, answer), Reached(12, 12, False, False))
+    for answer in ("supported", "contradicted", "undecided")
+} | {"not over": (Registered(CLAIM, NOTHING, NAN, "undecided"), Reached(12, 3, False, False))}
+
+
+FRAGILE = {
+    "preferred": Fragility(True, 7, 2, 3),
+    "no clear winner": Fragility(False, 1, None, None),
+    "nothing changes it": Fragility(False, None, None, None),
+}
+
+
 METHODS = {
     "two arms, one screen, no checks, no rules": (spec(2, "joint"), flow(())),
     "three arms, separate, all checks, two rules": (
@@ -172,6 +188,11 @@ def said() -> Iterator[str]:
     yield f"## A figure: {known}; without answers: {unknown}\n"
     for name, analysis in HALOS.items():
         yield f"## Halo: {name}\n\n" + "\n".join(words.halo(analysis)) + "\n"
+    for name, (one, reached) in CLAIMS.items():
+        verdict = words.claimed(one, reached)
+        yield f"## Claim: {name}\n\n{verdict.headline} [{verdict.sure}]\n\n{verdict.detail}\n"
+    for name, fragility in FRAGILE.items():
+        yield f"## Fragile: {name}\n\n{words.fragile(fragility)}\n"
     for name, (study, found) in METHODS.items():
         yield f"## Methods: {name}\n\n" + "\n\n".join(words.methods(study, found)) + "\n"
 
