@@ -356,6 +356,12 @@ def methods_command(arguments: list[str]) -> None:
     main(arguments)
 
 
+def metrics_command(arguments: list[str]) -> None:
+    from study.reporting.metrics import main
+
+    main(arguments)
+
+
 def simulate_command(arguments: list[str]) -> None:
     from study.simulation.power import main
 
@@ -409,5 +415,6 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "verify": verify_command,
     "report": report_command,
     "methods": methods_command,
+    "metrics": metrics_command,
     "simulate": simulate_command,
 }
