@@ -26,6 +26,9 @@ PURPOSES = (
     "decoded window",  # of the latents
     "judged square",  # of the decoded window
     "discriminator noise",
+    "raters",  # the half whose votes the judge of a preference learns from
+    "votes",  # which of them a member of a preference learns from
+    "folds",  # of what a preference's accuracy leaves out
     "reading",  # which of the likely names a prompt is read as
     "style",  # which artist's, where none is asked for
 )

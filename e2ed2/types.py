@@ -4,8 +4,8 @@ One shape convention everywhere: images are float `[B, 3, H, W]` in [-1, 1], lat
 `[B, C, h, w]` with zero mean and unit variance per channel over the training set.
 """
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -50,7 +50,19 @@ class CaptionedBatch:
     named: Tensor  # [B] bool: those that name the drawing's style, and so leave less open
 
 
-Batch = PictureBatch | CaptionedBatch
+@dataclass(frozen=True)
+class VoteBatch:
+    """One update's worth of answers, for a preference and its judge, each by name."""
+
+    rows: Tensor  # [B] of the votes
+    answers: dict[str, Any]  # with standardised features of both images
+    weights: dict[str, Tensor]  # [members, B] how often each member takes the answer; 0 of the other's raters
+    images: Tensor = field(default_factory=lambda: torch.empty(0, 3, 1, 1))  # of a preview: every image there is
+    features: dict[str, Tensor] = field(default_factory=dict)
+    pooled: Tensor = field(default_factory=lambda: torch.empty(0))
+
+
+Batch = PictureBatch | CaptionedBatch | VoteBatch
 
 
 @dataclass(frozen=True)

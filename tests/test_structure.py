@@ -47,9 +47,9 @@ def packages(*parts: str) -> set[str]:
 
 # Rooms from the ground up: each imports only rooms that stand before it. Those that every room may use come first.
 FLOORS = {
-    "e2ed2": "errors assets files seeds types diffusion models models.backbones losses data reading objectives "
-    "inference training evaluation.features evaluation.metrics evaluation evaluation.protocols evaluation.experiments "
-    "evaluation.report cli __main__",
+    "e2ed2": "errors assets files seeds types diffusion models models.backbones losses data reading preference "
+    "objectives inference training evaluation.features evaluation.metrics evaluation evaluation.protocols "
+    "evaluation.experiments evaluation.report cli __main__",
     "study": "errors protocol images store migrations stats stopping reporting simulation web cli __main__",
     "app": "errors settings look engine pages pages.about pages.generate pages.compare pages.trajectory pages.training "
     "studies pages.results pages.study ui admin server __main__",

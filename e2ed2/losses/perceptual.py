@@ -45,6 +45,10 @@ class PerceptualLoss(nn.Module):
         """Distance of each pair, `[B]`, >= 0; 0 for equal images."""
         return self.distance(images, targets).flatten()
 
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The network's layers, `[B, C, h, w]` each, scaled to unit length at every place."""
+        return [lpips.normalize_tensor(layer) for layer in self.distance.net(self.distance.scaling_layer(images))]
+
     def train(self, mode: bool = True) -> "PerceptualLoss":
         """Always in evaluation mode: the metric is a constant."""
         return super().train(False)

@@ -8,7 +8,8 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from e2ed2.errors import UserError
 
-TERMS = ("l1", "l2", "lpips", "gan", "energy", "energy-lpips")
+TERMS = ("l1", "l2", "lpips", "gan", "energy", "energy-lpips", "anchor", "preference")
+PREFERENCE = "preference"  # of all questions of a study, or of one: "preference.aesthetic"
 
 
 class Term(NamedTuple):
@@ -32,7 +33,7 @@ class LossSpec:
         terms: list[Term] = []
         for part in text.split("+"):
             name, _, number = part.strip().partition(":")
-            if name not in TERMS:
+            if name not in TERMS and not asked(name):
                 raise UserError(f"Unknown loss {name!r} in {text!r}: choose from {', '.join(TERMS)}, joined by '+'.")
             if name in {term.name for term in terms}:
                 raise UserError(f"Loss {name!r} appears twice in {text!r}: name it once, with its weight.")
@@ -54,6 +55,16 @@ class LossSpec:
     @property
     def weights(self) -> dict[str, float]:
         return dict(self.terms)
+
+    @property
+    def preferences(self) -> dict[str, str]:
+        """The question of each term that is a preference; "" for all."""
+        return {name: asked(name) for name in self.weights if name == PREFERENCE or asked(name)}
+
+
+def asked(name: str) -> str:
+    """The question of a preference's term, where it names one."""
+    return name.removeprefix(f"{PREFERENCE}.") if name.startswith(f"{PREFERENCE}.") else ""
 
 
 def _shortest(weight: float) -> str:

@@ -7,11 +7,13 @@ from e2ed2.objectives.config import (
     CoarseConfig,
     EndToEndConfig,
     ObjectiveConfig,
+    PreferenceConfig,
     ReconstructionConfig,
     SingleStepConfig,
 )
 from e2ed2.objectives.end_to_end import EndToEnd
 from e2ed2.objectives.objective import Objective
+from e2ed2.objectives.preference import PreferenceObjective
 from e2ed2.objectives.reconstruction import Reconstruction
 from e2ed2.objectives.single_step import SingleStep
 
@@ -22,6 +24,7 @@ OBJECTIVES: dict[type[ObjectiveConfig], type[Objective]] = {
     EndToEndConfig: EndToEnd,
     BackboneSingleStepConfig: BackboneSingleStep,
     BackboneEndToEndConfig: BackboneEndToEnd,
+    PreferenceConfig: PreferenceObjective,
 }
 
 

@@ -16,9 +16,13 @@ class ObjectiveConfig:
     """Options of one objective: those that it reads, and no others."""
 
     kind: ClassVar[str]  # its name in run.json and in messages
+    unit: ClassVar[str] = "pictures"  # of a batch
 
     def __post_init__(self) -> None:
         """The last in a line of checks."""
+
+    def check_complete(self) -> None:
+        """Raises UserError: something that only its user can name is missing."""
 
     def models(self) -> list[str]:
         """Those that it takes its start from."""
@@ -27,6 +31,10 @@ class ObjectiveConfig:
     def what(self) -> str:
         """What it makes, as a model's card says it."""
         raise NotImplementedError
+
+    def shows(self) -> str:
+        """What its previews show."""
+        return "training captions: targets above, the model's pictures below"
 
     def start(self) -> str:
         """What the training starts from, as a model's card says it."""
@@ -39,6 +47,10 @@ class ObjectiveConfig:
     def pictures_each(self) -> int:
         """Pictures that it makes for each one of a batch."""
         return 1
+
+    def source(self, path: str) -> str:
+        """Where its pictures come from; `path` is the data's."""
+        return path
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,9 @@ class ReconstructionConfig(ObjectiveConfig):
 
     def what(self) -> str:
         return "Images to latents and back."
+
+    def shows(self) -> str:
+        return "pictures above their reconstructions"
 
     def start(self) -> str:
         return f"`{self.init}`" if self.init else "random weights"
@@ -158,12 +173,46 @@ class SingleStepConfig(DenoisingConfig):
 
 
 @dataclass(frozen=True)
+class PreferenceConfig(ObjectiveConfig):
+    kind: ClassVar[str] = "preference"
+    unit: ClassVar[str] = "answers"
+
+    votes: str = ""
+    """The folder of a study's export."""
+    members: int = 4
+    """Heads that learn from different votes; where they disagree, the reward is lower."""
+    split_seed: int = 0
+    """Which raters the judge learns from, and what the accuracies leave out."""
+
+    def __post_init__(self) -> None:
+        if self.members < 2:
+            raise UserError(f"members is {self.members}: choose at least 2, whose disagreement can be seen.")
+
+    def check_complete(self) -> None:
+        if not self.votes:
+            raise UserError("A preference learns from votes: name the folder of a study's export with --votes.")
+
+    def what(self) -> str:
+        return "What people prefer, as a score of an image and its caption, learned from the votes of a study."
+
+    def shows(self) -> str:
+        return "what it likes most above what it likes least"
+
+    def source(self, path: str) -> str:
+        return self.votes
+
+
+@dataclass(frozen=True)
 class ChainConfig(ObjectiveConfig):
     """What trains through the chain, whatever the denoiser."""
 
     loss: Annotated[LossSpec, ON_COMMAND_LINE] = DEFAULT_LOSS
-    """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips`, as in
-    `l2:0.3+lpips:1`."""
+    """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips anchor preference`, as in
+    `l2:0.3+lpips:1`; `preference.QUESTION` for one question of a study."""
+    preference_from: str = ""
+    """Of a preference: the folder, or the name, of its training (`train preference`)."""
+    patience: int = 5
+    """Of a preference: end after so many measurements (`trainer.held-out-every`) at which its judge saw no gain."""
     sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
     """T is drawn from these at each update."""
     backprop_steps: int | None = None
@@ -183,6 +232,16 @@ class ChainConfig(ObjectiveConfig):
             raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
         if ("energy" in self.loss or "energy-lpips" in self.loss) and self.samples < 2:
             raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
+        if self.patience < 1:
+            raise UserError(f"patience is {self.patience}: choose at least 1.")
+        if bool(self.loss.preferences) != bool(self.preference_from):
+            missing = "--preference-from NAME" if self.loss.preferences else "a preference term to the loss"
+            raise UserError(f"A preference is a term of the loss, and comes from a training: add {missing}.")
+        if self.loss.preferences and "anchor" not in self.loss:
+            raise UserError(
+                f"The loss {self.loss} would be free to please the preference with anything: hold it to the model "
+                "that it starts from, with +anchor:1."
+            )
         if not 0 <= self.repulsion <= 1:
             raise UserError("repulsion must be from 0 to 1.")
         if self.backprop_steps is not None and self.backprop_steps < 1:

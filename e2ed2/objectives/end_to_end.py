@@ -1,5 +1,6 @@
 """End-to-end training (Fig. 1b): the loss sees the final sample, and its gradient passes every step."""
 
+import copy
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from e2ed2.losses.pixel import l1, l2
 from e2ed2.models.base import Denoiser
 from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like, same_crop
 from e2ed2.objectives.denoising import DenoiserObjective
+from e2ed2.objectives.liking import Liking
 from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch, TextEmbedding
@@ -35,28 +37,36 @@ class EndToEnd(DenoiserObjective):
         self.perceptual = PerceptualLoss() if perceptual else None
         if "gan" in self.weights:
             self.adversary = Discriminator(denoiser.text_width).requires_grad_(False)
-        self.sees_images = self.perceptual is not None or self.adversary is not None
+        self.start = copy.deepcopy(denoiser).requires_grad_(False).eval() if "anchor" in self.weights else None
+        self.liking = Liking.of(config)
+        self.sees_images = bool(perceptual or self.adversary is not None or self.liking)
 
     def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
         text = batch.text.repeat(self.config.samples)
-        x0 = self.roll_out(batch, text, seeds)
+        x0 = self.roll_out(self.model, batch, text, seeds)
         terms, judged = self.on_latents(x0, batch), None
+        if self.start is not None:
+            with torch.no_grad():
+                terms["anchor"] = self.roll_out(self.start, batch, text, seeds)
+            terms["anchor"] = l2(x0, terms["anchor"])
         if self.sees_images:
             fake, real = self.decode(x0, batch, seeds)
             terms |= self.on_pictures(fake, real)
+            if self.liking:
+                terms |= self.liking.terms(fake, text.pooled)
             if self.adversary is not None:
                 fake, real = same_crop(fake, real, seeds.on_cpu("judged square"))
                 terms["gan"] = generator_loss(self.adversary, fake, real, text.pooled)
                 judged = Judged(fake.detach(), real, text.pooled)
         return Outcome(terms, self.weights, judged)
 
-    def roll_out(self, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor:
-        """Samples `[B * samples, C, h, w]` of the captions, from pure noise."""
+    def roll_out(self, model: Denoiser, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor:
+        """The model's samples `[B * samples, C, h, w]` of the captions, from pure noise."""
         # Alike on all processes: they would wait for each other, and a sharded model would never meet.
         drawn = torch.randint(len(self.config.sampling_steps), (), generator=seeds.shared("step count"))
         steps = self.config.sampling_steps[int(drawn)]
         return sample(
-            self.model,
+            model,
             noise_like(batch.latents.repeat_interleave(self.config.samples, dim=0), seeds.stream("image noise")),
             text,
             uniform_levels(steps),
@@ -75,6 +85,8 @@ class EndToEnd(DenoiserObjective):
     def decode(self, x0: Tensor, batch: CaptionedBatch, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:
         """What is judged of the samples as pictures, and the same of the targets, each `[B * samples, 3, H, W]`."""
         images = batch.images.repeat_interleave(self.config.samples, dim=0)
+        if self.liking:  # people saw whole pictures
+            return self.codec.decode(x0).float(), images
         return decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"))
 
     def on_latents(self, x0: Tensor, batch: CaptionedBatch) -> dict[str, Tensor]:
@@ -101,6 +113,17 @@ class EndToEnd(DenoiserObjective):
         left, right = pairs(self.config.samples)
         between = self.perceptual(groups[:, left].flatten(0, 1), groups[:, right].flatten(0, 1))
         return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt(), self.config.repulsion)
+
+    @torch.no_grad()
+    def watched(self, batch: CaptionedBatch) -> dict[str, Tensor]:
+        if not self.liking:
+            return {}
+        most = uniform_levels(max(self.config.sampling_steps))
+        latents = sample(self.model, noise_like(batch.latents), batch.text, most)
+        return self.liking.watched(self.codec.decode(latents).float(), batch.text.pooled)
+
+    def exhausted(self, watched: list[dict[str, float]]) -> bool:
+        return bool(self.liking) and self.liking.exhausted(watched)
 
     @torch.no_grad()
     def preview(self, model: Denoiser, batch: CaptionedBatch) -> Tensor:

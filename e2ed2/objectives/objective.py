@@ -7,7 +7,8 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor, nn
 
-from e2ed2.data.pictures import Pictures
+from e2ed2.data.config import DataConfig
+from e2ed2.data.pictures import Pictures, load_held_out, load_pictures
 from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import Judged
 from e2ed2.seeds import UpdateSeeds
@@ -41,12 +42,32 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
+    def pictures(self, data: DataConfig) -> Pictures:
+        """What it learns from. Raises UserError: it cannot be read."""
+        return load_pictures(data)
+
+    def held_out(self, data: DataConfig, count: int) -> Pictures | None:
+        """At most `count` pictures to measure the loss on; None where there are none."""
+        return load_held_out(data, count)
+
+    def card(self) -> str:
+        """What a finished model's card says beside the usual, in Markdown."""
+        return ""
+
     def batches(self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False) -> "Batches":
         """What it learns from, `size` pictures an update. `once`: one batch is asked for, so nothing is precomputed."""
         raise NotImplementedError
 
     def forward(self, batch: Any, seeds: UpdateSeeds) -> "Outcome":
         raise NotImplementedError
+
+    def watched(self, batch: Any) -> dict[str, Tensor]:
+        """Scalars that are logged beside the loss on a batch that is not trained on."""
+        return {}
+
+    def exhausted(self, watched: list[dict[str, float]]) -> bool:
+        """Is there nothing more to be had, by all that was watched so far, the newest last?"""
+        return False
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """What is trained, as an optimizer takes it: each group with its own full learning rate."""

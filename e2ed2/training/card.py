@@ -29,18 +29,17 @@ tags: [text-to-image, end-to-end-diffusion]
 |---|---|
 | data | {data} |
 | parameters | {parameters:.1f} M trained |
-| updates | {updates} of {batch} pictures{processes}: {samples} samples |
+| updates | {updates} of {batch} {unit}{processes}: {samples} samples |
 | wall time | {minutes} on {machine} |
 | work | {petaflop:.3g} PFLOP, beside what the start cost |
 | last {last} logged updates, mean | {final} |
 | started from | {start} |
 | commit | `{commit}` |
 
-Settings are in `run.json`, the curve in `metrics.jsonl`; `preview.webp` shows training captions (targets above, the
-model's pictures below).
+Settings are in `run.json`, the curve in `metrics.jsonl`; `preview.webp` shows {shows}.
 
 {about}
-{usage}"""
+{beside}{usage}"""
 USAGE = """
     from e2ed2 import E2ED2Pipeline
 
@@ -82,34 +81,40 @@ def write_card(
     machine: str,
     flops: float,
     processes: int = 1,
+    beside: str = "",
 ) -> None:
     """Put the card, `run.json`, the curve and the last preview of the run into the model's folder.
 
-    `flops` are those of one update, on all processes.
+    `flops` are those of one update, on all processes; `beside` is what the objective has to say.
     """
     lines = read_metrics(run)
     write_metrics(folder, lines[:: max(1, len(lines) // CURVE_POINTS)])
-    cost = {"flop": flops * config.trainer.updates, "seconds": lines[-1].seconds, "machine": machine}
+    updates = lines[-1].update  # fewer than asked for, where there was no more to be had
+    cost = {"flop": flops * updates, "seconds": lines[-1].seconds, "machine": machine}
     settings = json.loads((run / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(settings | {"cost": cost}, indent=2) + "\n")
     previews = sorted((run / "previews").glob("*.png"))
     if previews:
         Image.open(previews[-1]).save(folder / "preview.webp", lossless=True, quality=75, method=4)
     last = lines[-10:]
-    bundled, backbone = config.data.path == BUNDLED, isinstance(config.objective, BackboneConfig)
+    path = config.objective.source(config.data.path)
+    bundled, backbone = path == BUNDLED, isinstance(config.objective, BackboneConfig)
     size = f"{len(pictures)} pictures at {config.data.resolution}x{config.data.resolution} pixels"
     card = TEMPLATE.format(
         name=run.name,
         license="license: apache-2.0\n" if bundled and not backbone else "",
-        data="the bundled drawings" if bundled else f"`{config.data.path}`, {size}",
+        data="the bundled drawings" if bundled else f"`{path}`, {size}",
         about=about(config),
+        beside=beside,
         usage=usage(folder, config, pictures),
         processes=f" on each of {processes} processes" if processes > 1 else "",
         what=config.objective.what(),
+        shows=config.objective.shows(),
+        unit=config.objective.unit,
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6,
-        updates=config.trainer.updates,
+        updates=updates,
         batch=config.trainer.batch_size,
-        samples=config.trainer.updates * config.trainer.batch_size * processes * config.objective.pictures_each(),
+        samples=updates * config.trainer.batch_size * processes * config.objective.pictures_each(),
         minutes=duration(last[-1].seconds),
         machine=machine,
         petaflop=cost["flop"] / 1e15,
@@ -129,10 +134,11 @@ def mean(lines: list[Logged], name: str) -> float:
 
 def about(config: RunConfig) -> str:
     """What it knows and whose it is."""
-    data = BUNDLED_DATA if config.data.path == BUNDLED else licence_of(Path(config.data.path))
+    path = config.objective.source(config.data.path)
+    data = BUNDLED_DATA if path == BUNDLED else licence_of(Path(path))
     if isinstance(config.objective, BackboneConfig):
         return BACKBONE_DATA.format(backbone=config.objective.backbone) + data
-    return BUNDLED_KNOWS + data if config.data.path == BUNDLED else data
+    return BUNDLED_KNOWS + data if path == BUNDLED else data
 
 
 def licence_of(data: Path) -> str:

@@ -13,6 +13,7 @@ from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSin
 from e2ed2.objectives.config import (
     CoarseConfig,
     EndToEndConfig,
+    PreferenceConfig,
     ReconstructionConfig,
     SingleStepConfig,
 )
@@ -25,6 +26,7 @@ AnyObjective = (
     | EndToEndConfig
     | BackboneSingleStepConfig
     | BackboneEndToEndConfig
+    | PreferenceConfig
 )
 KINDS: dict[str, type[AnyObjective]] = {one.kind: one for one in get_args(AnyObjective)}
 

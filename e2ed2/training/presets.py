@@ -13,6 +13,7 @@ from e2ed2.objectives.config import (
     CoarseConfig,
     EndToEndConfig,
     ObjectiveConfig,
+    PreferenceConfig,
     ReconstructionConfig,
     SingleStepConfig,
 )
@@ -99,6 +100,7 @@ ABOUT = {
     "energy": "End to end, energy scores: one of the drawings that fit a caption, not their average.",
     "independent": "End to end in two steps, with a network for each.",
     "shared-twin": "End to end in two steps with one network, to compare with `independent`.",
+    "preference": "What people prefer, from the votes of a study; then a term of the loss.",
     "sd15-convert": "Stable Diffusion 1.5 to v-prediction from pure noise: a better start for end-to-end training.",
     "pixart-convert": "PixArt-alpha to v-prediction from pure noise: what its end-to-end training starts from.",
     "sd15-l2-lpips": "Stable Diffusion 1.5 end to end, squared error and perceptual distance, by LoRA.",
@@ -106,6 +108,19 @@ ABOUT = {
     "sana-l2-lpips": "SANA 0.6B end to end, squared error and perceptual distance, by LoRA.",
 }
 PRESETS = {
+    "preference": RunConfig(
+        PreferenceConfig(),
+        trainer=TrainerConfig(
+            updates=400,
+            batch_size=256,
+            lr=3e-3,
+            warmup=20,
+            weight_decay=0.0,
+            ema_decay=0.98,
+            clip=10.0,
+            preview_every=400,
+        ),
+    ),
     "codec": CODEC,
     "codec-decoder": CODEC_DECODER,
     "coarse": COARSE,
@@ -149,6 +164,7 @@ PRESETS = {
 
 def check_start(objective: ObjectiveConfig) -> None:
     """Raises UserError: a model that it starts from is not there; it says which command makes it, if one does."""
+    objective.check_complete()
     for name in objective.models():
         try:
             model_folder(name)

@@ -11,7 +11,6 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from e2ed2 import seeds
-from e2ed2.data.pictures import load_held_out, load_pictures
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.objective import Batches, Objective
@@ -65,7 +64,8 @@ def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
         with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
             objective.export(folder / "model", batches.pictures)
             flops = processes * update_flops(objective, batches)
-            write_card(folder / "model", folder, config, model, batches.pictures, machine(), flops, processes)
+            beside = objective.card()
+            write_card(folder / "model", folder, config, model, batches.pictures, machine(), flops, processes, beside)
     except KeyboardInterrupt:
         return False
     return True
@@ -125,14 +125,14 @@ def commit() -> str:
 def build(config: RunConfig, device: torch.device | str = "cpu") -> tuple[Objective, Batches]:
     """The objective and its batches, all on one device."""
     objective = build_objective(config.objective, config.data.resolution)  # quicker to fail than the pictures
-    pictures, trainer = load_pictures(config.data), config.trainer
+    pictures, trainer = objective.pictures(config.data), config.trainer
     batches = objective.batches(pictures, trainer.batch_size, trainer.seed, torch.device(device))
     return objective.to(device), batches
 
 
 def held_out_batch(config: RunConfig, objective: Objective, device: torch.device | str = "cpu") -> Batch | None:
     """Always the same pictures with the same captions, none of them trained on; None where there are none."""
-    pictures = load_held_out(config.data, HELD_OUT) if config.trainer.held_out_every else None
+    pictures = objective.held_out(config.data, HELD_OUT) if config.trainer.held_out_every else None
     if pictures is None:
         return None
     return objective.batches(pictures, len(pictures), 0, torch.device(device), once=True)(0, 0, 1)

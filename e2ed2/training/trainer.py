@@ -24,7 +24,7 @@ from e2ed2.objectives.objective import Batches, Objective, trained
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.adversary import Adversary
 from e2ed2.training.config import TrainerConfig
-from e2ed2.training.metrics import Measured, Metrics
+from e2ed2.training.metrics import Measured, Metrics, read_metrics
 from e2ed2.training.precision import precision
 from e2ed2.training.state import TrainState
 from e2ed2.training.tracking import track
@@ -64,6 +64,11 @@ class Trainer:
         state.register(self.accelerator)
         self.done = 0  # updates
         self.resume()
+        lines = [
+            line for line in read_metrics(folder) if line.update <= self.done and line.value("held_out") is not None
+        ]
+        self.watched = [{name: value for name, value in line.numbers.items() if value is not None} for line in lines]
+        self.exhausted = self.bare.exhausted(self.watched)
 
     def run(self) -> bool:
         """Train to the end, or to Ctrl-C (after saving). True when the training is finished."""
@@ -73,10 +78,10 @@ class Trainer:
             Metrics(self.folder, self.config, self.done, processes, main) as metrics,
             interruptible() as interrupted,
         ):
-            while self.done < self.config.updates and not interrupted():
+            while not (self.finished or interrupted()):
                 measured = self.train_step()
-                if main and self.held_out is not None and self.due(self.config.held_out_every):
-                    measured = measured.with_number("held_out", self.held_out_loss(self.held_out))
+                if self.held_out is not None and self.due(self.config.held_out_every):
+                    measured = self.measured_apart(measured, self.held_out)
                 if line := metrics.add(self.done, measured):
                     track(self.accelerator, line)
                 if self.due(self.config.preview_every):
@@ -84,11 +89,26 @@ class Trainer:
                 if self.done % self.config.save_every == 0:
                     self.save()
         self.save()
-        return self.done == self.config.updates
+        return self.finished
+
+    @property
+    def finished(self) -> bool:
+        return self.done >= self.config.updates or self.exhausted
 
     def due(self, every: int) -> bool:
         """After every so many updates, and after the last."""
         return self.done % every == 0 or self.done == self.config.updates
+
+    def measured_apart(self, measured: Measured, batch: Batch) -> Measured:
+        """With the loss on a batch that is not trained on, and what the objective watches there."""
+        if self.accelerator.is_main_process:
+            watched = self.watched_of(batch)
+            self.watched.append({name: float(value) for name, value in watched.items()})
+            for name, value in {"held_out": self.held_out_loss(batch), **watched}.items():
+                measured = measured.with_number(name, value)
+        told = torch.tensor(float(self.bare.exhausted(self.watched)), device=self.accelerator.device)
+        self.exhausted = self.accelerator.reduce(told, "sum").item() > 0  # all processes end at one update
+        return measured
 
     def train_step(self) -> Measured:
         """One update."""
@@ -127,12 +147,20 @@ class Trainer:
                 f"{', or train in bf16' if self.skipped > SKIPPED else ''}. What was saved before is as it was."
             )
 
+    @property
+    def bare(self) -> Objective:
+        """The objective without what accelerate wraps it in."""
+        return self.accelerator.unwrap_model(self.objective)
+
     @torch.no_grad()
     def held_out_loss(self, batch: Batch) -> Tensor:
         """Of the averaged weights, with the same noise each time."""
         with self.averaged():
-            objective = self.accelerator.unwrap_model(self.objective)
-            return objective(batch, UpdateSeeds(0, 0, device=self.accelerator.device)).total()
+            return self.bare(batch, UpdateSeeds(0, 0, device=self.accelerator.device)).total()
+
+    def watched_of(self, batch: Batch) -> dict[str, Tensor]:
+        with self.averaged():
+            return self.bare.watched(batch)
 
     @contextmanager
     def averaged(self) -> Generator[nn.Module]:
@@ -152,10 +180,10 @@ class Trainer:
             return
         batch = self.batches.preview()
         with self.averaged() as model:
-            images = self.accelerator.unwrap_model(self.objective).preview(model, batch)
+            images = self.bare.preview(model, batch)
         file = self.folder / "previews" / f"{self.done:06d}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_image(images, file, nrow=len(batch.images), normalize=True, value_range=(-1, 1), padding=1)
+        save_image(images, file, nrow=len(images) // 2, normalize=True, value_range=(-1, 1), padding=1)
 
     def save(self) -> None:
         """Write `checkpoints/<updates>` whole or not at all, then drop all but the newest `keep`."""

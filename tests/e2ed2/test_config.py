@@ -87,5 +87,5 @@ def test_an_option_is_refused_however_it_is_written(given):
 
 def test_options_that_all_read_are_not_refused():
     for preset in PRESETS.values():
-        start = "--init" if hasattr(preset.objective, "init") else "--backbone"
+        start = next(f"--{name}" for name in ("init", "backbone", "votes") if hasattr(preset.objective, name))
         refuse_unread(preset.objective, [start, "a", "--trainer.lr", "1", "--data.path", "--out=b", "loss"])

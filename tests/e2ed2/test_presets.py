@@ -8,7 +8,10 @@ from e2ed2.errors import UserError
 from e2ed2.models import references
 from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndConfig
 from e2ed2.objectives.build import build_objective
+from e2ed2.objectives.config import PreferenceConfig
 from e2ed2.training.presets import PRESETS, check_start
+
+from .voted import write_votes
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +21,15 @@ def no_trainings(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_starts_from_what_is_bundled(name):
+def test_every_preset_starts_from_what_is_bundled(name, tmp_path):
     config = PRESETS[name]
     if isinstance(config.objective, BackboneConfig):  # from a hub; here, from a tiny one of its family
         family = name.partition("-")[0].removesuffix("15")
         converted = isinstance(config.objective, BackboneEndToEndConfig) and family == "pixart"
         objective = replace(config.objective, backbone="tiny:sd" if converted else f"tiny:{family}")
         config = replace(config, objective=objective, data=replace(config.data, resolution=32))
+    if isinstance(config.objective, PreferenceConfig):  # from a study
+        config = replace(config, objective=replace(config.objective, votes=str(write_votes(tmp_path / "export"))))
     check_start(config.objective)
     assert build_objective(config.objective, config.data.resolution)
 

@@ -1,0 +1,161 @@
+"""Learning what people prefer from the votes of a study."""
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from e2ed2.data.config import DataConfig
+from e2ed2.data.decode import decode
+from e2ed2.data.pictures import Pictures, square, to_tensor
+from e2ed2.models.minilm import MiniLM
+from e2ed2.objectives.config import PreferenceConfig
+from e2ed2.objectives.objective import Objective, Outcome
+from e2ed2.preference.accuracy import Foretold, foretold, in_words
+from e2ed2.preference.model import Answers, Preference
+from e2ed2.preference.votes import Votes, halves, read_votes
+from e2ed2.seeds import UpdateSeeds, stream
+from e2ed2.types import VoteBatch
+
+ACCURACY = "accuracy.json"  # beside the finished preference
+SHOWN = 12  # images liked most, above as many liked least
+CHUNK = 32
+
+
+class PreferenceObjective(Objective):
+    """Two preferences at once: one to train models on, and a judge that such a training never sees.
+
+    The judge reads another network's features and the votes of the other half of the raters.
+    """
+
+    def __init__(self, votes: Votes, config: PreferenceConfig, resolution: int):
+        super().__init__()
+        self.votes, self.config, self.resolution = votes, config, resolution
+        self.model = nn.ModuleDict(
+            {
+                "preference": Preference("alex", votes.questions, config.members),
+                "judge": Preference("vgg", votes.questions, config.members),
+            }
+        )
+        self.text = MiniLM()
+        self.found: list[Foretold] = []
+        mine = halves(len(votes.raters), stream(config.split_seed, "raters"))[votes.rater]
+        self.mine = {"preference": mine, "judge": ~mine}
+        for part in self.model.values():
+            part.features.requires_grad_(False)
+
+    @classmethod
+    def of(cls, config: PreferenceConfig, resolution: int) -> Self:
+        return cls(read_votes(Path(config.votes)), config, resolution)
+
+    def pictures(self, data: DataConfig) -> Pictures:
+        images = [square(decode(file, file.name), self.resolution) for file in self.votes.files]
+        return Pictures(np.stack(images), [self.votes.prompts[row] for row in self.votes.prompt_of_file()])
+
+    def held_out(self, data: DataConfig, count: int) -> None:
+        """Nothing: the accuracies on what was left out come with the finished model."""
+
+    def batches(
+        self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False
+    ) -> "VoteBatches":
+        self.to(device)
+        return VoteBatches(self, pictures, size, seed, device)
+
+    def forward(self, batch: VoteBatch, seeds: UpdateSeeds) -> Outcome:
+        """Minus the mean log likelihood of each one's half, and minus the prior, shared among all answers."""
+        terms, prior = {}, torch.zeros((), device=batch.rows.device)
+        for name, part in self.model.items():
+            weights = batch.weights[name]
+            likelihood = part.head.log_likelihood(batch.answers[name])
+            terms[name] = -(weights * likelihood).sum() / weights.sum().clamp(min=1)
+            prior = prior - part.head.log_prior().mean() / max(1, int(self.mine[name].sum()))
+        return Outcome(terms | {"prior": prior}, {"preference": 1.0, "judge": 1.0, "prior": 1.0})
+
+    @torch.no_grad()
+    def preview(self, model: nn.ModuleDict, batch: VoteBatch) -> Tensor:
+        """What is liked most above what is liked least, all questions together."""
+        liked: Any = model["preference"]
+        scores = liked.head(batch.features["preference"], batch.pooled).mean(dim=(0, 2))
+        order = scores.argsort(descending=True)
+        count = min(SHOWN, len(order) // 2)
+        return batch.images[torch.cat([order[:count], order[-count:].flip(0)])]
+
+    def write(self, folder: Path, pictures: Pictures) -> None:
+        for name, part in self.model.items():
+            part.save(folder / name)
+        self.found = self.foretold(pictures)
+        (folder / ACCURACY).write_text(json.dumps([one.plain() for one in self.found], indent=2) + "\n")
+
+    def foretold(self, pictures: Pictures) -> list[Foretold]:
+        """How well the features of the preference foretell answers that were left out; all votes take part."""
+        batches = VoteBatches(self, pictures, 1, 0, next(self.parameters()).device)
+        return foretold(
+            self.votes, batches.answers("preference", torch.arange(len(self.votes))), self.config.split_seed
+        )
+
+    def card(self) -> str:
+        return in_words(self.found)
+
+
+class VoteBatches:
+    """Answers by lot, with the features of their images, which are computed once."""
+
+    def __init__(
+        self, objective: PreferenceObjective, pictures: Pictures, size: int, seed: int, device: torch.device | str
+    ):
+        votes = objective.votes
+        self.votes, self.pictures, self.size, self.seed, self.device = votes, pictures, size, seed, device
+        self.features = {name: features_of(part, pictures, device) for name, part in objective.model.items()}
+        for name, part in objective.model.items():
+            used = torch.cat([votes.left[objective.mine[name]], votes.right[objective.mine[name]]]).unique()
+            part.measure(self.features[name][used.to(device)])
+            self.features[name] = part.standardised(self.features[name])
+        self.pooled = objective.text(votes.prompts).pooled.to(device)
+        self.weights = {
+            name: resampled(votes, mine, objective.config.members, seed, name).to(device)
+            for name, mine in objective.mine.items()
+        }
+
+    def __call__(self, update: int, process: int = 0, processes: int = 1) -> VoteBatch:
+        generator = stream(self.seed, "order", update, process)
+        return self.batch(torch.randint(len(self.votes), (self.size,), generator=generator))
+
+    def preview(self) -> VoteBatch:
+        batch = self.batch(torch.arange(1))
+        images = to_tensor(self.pictures.images).to(self.device)
+        pooled = self.pooled[self.votes.prompt_of_file().to(self.device)]
+        return VoteBatch(batch.rows, batch.answers, batch.weights, images, self.features, pooled)
+
+    def batch(self, rows: Tensor) -> VoteBatch:
+        return VoteBatch(
+            rows.to(self.device),
+            {name: self.answers(name, rows) for name in self.features},
+            {name: weights[:, rows.to(self.device)] for name, weights in self.weights.items()},
+        )
+
+    def answers(self, name: str, rows: Tensor) -> Answers:
+        votes, features = self.votes, self.features[name]
+        return Answers(
+            features[votes.left[rows].to(self.device)],
+            features[votes.right[rows].to(self.device)],
+            self.pooled[votes.prompt[rows].to(self.device)],
+            votes.question[rows].to(self.device),
+            votes.answer[rows].to(self.device),
+        )
+
+
+@torch.no_grad()
+def features_of(preference: Preference, pictures: Pictures, device: torch.device | str) -> Tensor:
+    """`[F, size]`, not standardised."""
+    parts = torch.arange(len(pictures)).split(CHUNK)
+    return torch.cat([preference.features(pictures.tensor(part).to(device)) for part in parts])
+
+
+def resampled(votes: Votes, mine: Tensor, members: int, seed: int, name: str) -> Tensor:
+    """`[members, N]` how often each member takes each answer: whole prompts by lot (Poisson), of its raters alone."""
+    generator = stream(seed, "votes", sum(map(ord, name)))
+    often = torch.poisson(torch.ones(members, len(votes.prompts)), generator=generator)
+    return often[:, votes.prompt] * mine.float()

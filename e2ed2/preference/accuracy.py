@@ -1,0 +1,133 @@
+"""How well a preference foretells answers that it has not seen: of new prompts, and of new people."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from e2ed2.preference.model import Answers, Head
+from e2ed2.preference.votes import Votes, agreement
+from e2ed2.seeds import stream
+
+FOLDS = 5
+UPDATES = 80  # of a fold's head, on all its answers at once
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The share of decided answers that the higher score foretells, of prompts or raters that were left out."""
+
+    left_out: str
+    """prompt or rater"""
+    value: float
+    low: float
+    high: float
+    """95%, over what was left out (percentile bootstrap of whole prompts or raters)"""
+    answers: int
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """Both accuracies, between chance and what people themselves reach."""
+
+    question: str
+    """or "" for all together"""
+    prompts: Accuracy
+    raters: Accuracy
+    agreement: float
+    """How often two people who decided on one pair agree; NaN where no two saw one."""
+    chance: float = 0.5
+
+    @property
+    def ceiling(self) -> float:
+        """The accuracy of always saying what most people say, if every pair divided them alike; from the agreement."""
+        return (1 + max(0.0, 2 * self.agreement - 1) ** 0.5) / 2
+
+    def plain(self) -> dict:
+        return asdict(self) | {"ceiling": self.ceiling}
+
+
+def in_words(found: list[Foretold]) -> str:
+    """As a card says it, in Markdown."""
+    lines = [
+        "| question | of new prompts | of new people | two people agree | at best |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {one.question or 'all'} | {_shown(one.prompts)} | {_shown(one.raters)} | {one.agreement:.2f} | "
+            f"{one.ceiling:.2f} |"
+            for one in found
+        ),
+    ]
+    return "Share of decided answers that it foretells, 95% intervals; 0.5 is chance:\n\n" + "\n".join(lines) + "\n"
+
+
+def _shown(one: Accuracy) -> str:
+    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
+
+
+def foretold(
+    votes: Votes, answers: Answers, seed: int = 0, fit: Callable[[Answers, int, int], Head] | None = None
+) -> list[Foretold]:
+    """All questions together, then each. `answers` are those of `votes`, in their order."""
+    fit = fit or fitted
+    groups = {"prompt": votes.prompt, "rater": votes.rater}
+    right = {name: cross_validated(votes, answers, group, seed, fit) for name, group in groups.items()}
+    found = []
+    for row in (None, *range(len(votes.questions))):
+        chosen = votes.decided if row is None else votes.decided & (votes.question == row)
+        prompts, raters = (accuracy(name, right[name][chosen], group[chosen], seed) for name, group in groups.items())
+        question, asked = ("", None) if row is None else (votes.questions[row], [row])
+        found.append(Foretold(question, prompts, raters, agreement(votes, asked)))
+    return found
+
+
+def cross_validated(
+    votes: Votes, answers: Answers, group: Tensor, seed: int, fit: Callable[[Answers, int, int], Head]
+) -> Tensor:
+    """`[N]` bool: does a head that never saw the answer's group foretell it? Ties count as no."""
+    count = int(group.max()) + 1
+    fold = torch.randperm(count, generator=stream(seed, "folds")) % FOLDS
+    right = torch.zeros(len(votes), dtype=torch.bool)
+    for one in range(FOLDS):
+        unseen = fold[group] == one
+        if not unseen.any():
+            continue
+        head = fit(some(answers, ~unseen), len(votes.questions), seed)
+        right[unseen] = guesses(head, some(answers, unseen)) == answers.answer[unseen]
+    return right
+
+
+@torch.no_grad()
+def guesses(head: Head, answers: Answers) -> Tensor:
+    """`[B]`: 0 for left, 2 for right, whichever score is higher."""
+    scores = (head(answers.left, answers.pooled) - head(answers.right, answers.pooled)).mean(dim=0)
+    return torch.where(scores[torch.arange(len(scores)), answers.question] > 0, 0, 2)
+
+
+def some(answers: Answers, rows: Tensor) -> Answers:
+    return Answers(*(value[rows] for value in answers))
+
+
+def fitted(answers: Answers, questions: int, seed: int) -> Head:
+    """One member, with the likeliest weights under the prior."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(int(torch.randint(2**31, (), generator=stream(seed, "weights"))))
+        head = Head(answers.left.shape[1], answers.pooled.shape[1], questions, members=1)
+    optimizer = torch.optim.Adam(head.parameters(), lr=5e-3)
+    for _ in range(UPDATES):
+        optimizer.zero_grad()
+        (-(head.log_likelihood(answers).sum() + head.log_prior().sum()) / len(answers.answer)).backward()
+        optimizer.step()
+    return head
+
+
+def accuracy(left_out: str, right: Tensor, group: Tensor, seed: int) -> Accuracy:
+    """With its interval over whole groups."""
+    table = np.stack([np.bincount(group, right.float()), np.bincount(group)])[:, np.unique(group)]
+    draws = np.random.default_rng(seed).integers(table.shape[1], size=(RESAMPLES, table.shape[1]))
+    hits, counts = table[:, draws].sum(axis=2)
+    low, high = np.quantile(hits / counts, [0.025, 0.975])
+    return Accuracy(left_out, float(right.float().mean()), float(low), float(high), len(right))

@@ -1,0 +1,147 @@
+"""A small model of what people prefer: a score of an image and its caption for each question of a study."""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from e2ed2.errors import UserError
+from e2ed2.models.components import as_damaged
+from e2ed2.models.minilm import MiniLM
+from e2ed2.preference.features import ImageFeatures
+
+HEAD = "head.safetensors"
+EDGE = 3.0
+RANK = 8  # of the form that joins image and caption
+
+
+class Answers(NamedTuple):
+    """Of B answers."""
+
+    left: Tensor  # [B, size] features of the left images, standardised
+    right: Tensor  # [B, size]
+    pooled: Tensor  # [B, width] embeddings of the captions
+    question: Tensor  # [B]
+    answer: Tensor  # [B], 0 left, 1 tie, 2 right
+
+
+class Head(nn.Module):
+    """Scores of M members: linear in the image, and bilinear in image and caption.
+
+    Answers follow Davidson (1970) with a side term, as in the study's own ranking: with d the difference of the scores
+    and the side, left : tie : right = exp(d / 2) : exp(tie) : exp(-d / 2). Raters share one noise.
+    """
+
+    image_start: Tensor
+    caption_start: Tensor
+
+    def __init__(self, size: int, width: int, questions: int, members: int, rank: int = RANK):
+        super().__init__()
+        self.size, self.rank = size, rank
+        self.linear = nn.Parameter(torch.zeros(members, questions, size))
+        self.register_buffer("image_start", torch.randn(members, rank, size) / math.sqrt(size))
+        self.register_buffer("caption_start", torch.randn(members, rank, width))
+        self.image = nn.Parameter(self.image_start.clone())
+        self.caption = nn.Parameter(self.caption_start.clone())
+        self.joint = nn.Parameter(torch.zeros(members, questions, rank))
+        self.tie = nn.Parameter(torch.zeros(members, questions))
+        self.side = nn.Parameter(torch.zeros(members, questions))
+
+    def forward(self, features: Tensor, pooled: Tensor) -> Tensor:
+        """`[B, size]` standardised features and `[B, width]` captions => scores `[M, B, Q]`, log odds."""
+        alone = torch.einsum("bf,mqf->mbq", features, self.linear)
+        image = torch.einsum("bf,mrf->mbr", features, self.image)
+        caption = torch.einsum("bt,mrt->mbr", pooled, self.caption)
+        return alone + torch.einsum("mbr,mqr->mbq", image * caption, self.joint)
+
+    def log_likelihood(self, answers: Answers) -> Tensor:
+        """Of each answer, `[M, B]`."""
+        scores = self(answers.left, answers.pooled) - self(answers.right, answers.pooled)
+        row = torch.arange(len(answers.question), device=scores.device)
+        difference = scores[:, row, answers.question] + self.side[:, answers.question]
+        logits = torch.stack([difference / 2, self.tie[:, answers.question], -difference / 2], dim=-1)
+        return F.log_softmax(logits, dim=-1)[:, row, answers.answer]
+
+    def log_prior(self) -> Tensor:
+        """`[M]`, up to a constant: normal weights with which the scores would have variance 1.
+
+        What joins image and caption starts from projections by lot, and is drawn to them, not to nothing.
+        """
+        parts = (
+            self.size * self.linear.square().sum(dim=(1, 2)),
+            self.size * (self.image - self.image_start).square().sum(dim=(1, 2)),
+            (self.caption - self.caption_start).square().sum(dim=(1, 2)),
+            self.rank * self.joint.square().sum(dim=(1, 2)),
+        )
+        return -torch.stack(parts).sum(dim=0) / 2
+
+
+class Preference(ModelMixin, ConfigMixin):
+    """A head with the features that it reads; members learned from different votes, so they differ where few decide."""
+
+    mean: Tensor
+    scale: Tensor
+
+    @register_to_config
+    def __init__(self, net: str, questions: list[str], members: int, width: int = MiniLM.width):
+        super().__init__()
+        self.features = ImageFeatures("vgg" if net == "vgg" else "alex")
+        self.head = Head(self.features.size, width, len(questions), members)
+        self.register_buffer("mean", torch.zeros(self.features.size))
+        self.register_buffer("scale", torch.ones(self.features.size))
+        self.questions, self.width = list(questions), width
+
+    def measure(self, features: Tensor) -> None:
+        """Standardise by these `[N, size]`: those that say nothing here, alike for all, are left out."""
+        spread = features.std(dim=0)
+        self.mean.copy_(features.mean(dim=0))
+        self.scale.copy_(torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0))
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """At most `EDGE` standard deviations from the mean: what no voter saw counts no more than the rarest they saw."""
+        return EDGE * torch.tanh((features - self.mean) * self.scale / EDGE)
+
+    def forward(self, images: Tensor, pooled: Tensor) -> Tensor:
+        """Images `[B, 3, H, W]` in [-1, 1] and captions `[B, width]` => scores `[M, B, Q]`, log odds."""
+        return self.head(self.standardised(self.features(images)), pooled)
+
+    def reward(self, images: Tensor, pooled: Tensor, question: str = "") -> Tensor:
+        """`[B]`: the mean over the members less their standard deviation, so that where few votes decide, little is
+        to be had. Of one question, or of the mean of all."""
+        scores = self(images, pooled)
+        chosen = scores[..., self.row(question)] if question else scores.mean(dim=-1)
+        return chosen.mean(dim=0) - chosen.std(dim=0, correction=0)
+
+    def row(self, question: str) -> int:
+        """Raises UserError: people were not asked that."""
+        if question not in self.questions:
+            raise UserError(
+                f"This preference knows no question {question!r}: choose one of {', '.join(self.questions)}."
+            )
+        return self.questions.index(question)
+
+    def save(self, folder: Path) -> None:
+        """Without the frozen network, whose weights come with a package."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.save_config(folder)
+        kept = {name: value for name, value in self.state_dict().items() if not name.startswith("features.")}
+        save_file(kept, folder / HEAD)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Raises UserError: there is none, or it is damaged."""
+        if not (folder / "config.json").is_file():
+            raise UserError(f"No preference at {folder}: learn one with `python -m e2ed2 train preference`.")
+        with as_damaged(folder):
+            config: Any = cls.load_config(folder)
+            model: Any = cls.from_config(config)
+            found = model.load_state_dict(load_file(folder / HEAD), strict=False)
+            if any(not name.startswith("features.") for name in found.missing_keys):
+                raise ValueError("incomplete")
+            return model.eval().requires_grad_(False)

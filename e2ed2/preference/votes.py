@@ -1,0 +1,131 @@
+"""The answers of a study, from the folder that `python -m study export` writes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from e2ed2.errors import UserError
+
+ANSWERS = ("left", "tie", "right")
+KINDS = ("comparison", "same_arm", "repeat")  # gold and identical pairs are of no preference
+DECIDED, PROMPTS, RATERS = 100, 8, 4  # the least of each question: below, an accuracy is not known to 0.1
+
+
+@dataclass(frozen=True)
+class Votes:
+    """N answers; rows of the other fields stand in `files`, `prompts`, `raters` and `questions`."""
+
+    files: list[Path]  # images
+    prompts: list[str]
+    raters: list[str]
+    questions: list[str]
+    left: Tensor  # [N] rows of files
+    right: Tensor  # [N]
+    prompt: Tensor  # [N] rows of prompts
+    rater: Tensor  # [N] rows of raters
+    question: Tensor  # [N] rows of questions
+    answer: Tensor  # [N] rows of ANSWERS
+
+    def __len__(self) -> int:
+        return len(self.answer)
+
+    @property
+    def decided(self) -> Tensor:
+        """`[N]` bool: no tie."""
+        return self.answer != ANSWERS.index("tie")
+
+    def prompt_of_file(self) -> Tensor:
+        """`[F]` rows of prompts."""
+        found = torch.zeros(len(self.files), dtype=torch.long)
+        found[self.left], found[self.right] = self.prompt, self.prompt
+        return found
+
+
+def read_votes(folder: Path) -> Votes:
+    """What counts of an export: answers that were not withdrawn, to pairs that compare something.
+
+    Raises:
+        UserError: the folder is no export, images are missing, or a question has too few answers; says how many more.
+    """
+    table = _table(folder)
+    questions, raters, prompts = (sorted(set(table[name])) for name in ("question", "rater", "prompt"))
+    names = sorted({*table["image_left"], *table["image_right"]})
+    files = [folder / name for name in names]
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise UserError(f"{folder} lacks {len(missing)} images ({missing[0]} ...): export the study again.")
+    rows = {
+        field: torch.tensor(pd.Index(known).get_indexer(table[column]))
+        for field, column, known in (
+            ("left", "image_left", names),
+            ("right", "image_right", names),
+            ("prompt", "prompt", prompts),
+            ("rater", "rater", raters),
+            ("question", "question", questions),
+            ("answer", "answer", ANSWERS),
+        )
+    }
+    votes = Votes(files, prompts, raters, questions, **rows)
+    _check_enough(votes, folder)
+    return votes
+
+
+def _table(folder: Path) -> pd.DataFrame:
+    try:
+        votes = pd.read_parquet(folder / "votes.parquet")
+        raters = pd.read_parquet(folder / "raters.parquet")
+        json.loads((folder / "spec.json").read_text("utf-8"))
+        if "withdrawn" in raters:
+            votes = votes[~votes["rater"].isin(raters["rater"][raters["withdrawn"].fillna("") != ""])]
+        counted = votes[votes["kind"].isin(KINDS) & votes["answer"].isin(ANSWERS)]
+        return counted[["question", "rater", "prompt", "image_left", "image_right", "answer"]].astype(str)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{folder} is no export of a study ({error}): make one with `python -m study export NAME --out FOLDER`."
+        ) from None
+
+
+def _check_enough(votes: Votes, folder: Path) -> None:
+    if not len(votes):
+        raise UserError(f"{folder} has no answers yet: a preference needs {DECIDED} to a question that are no tie.")
+    for row, question in enumerate(votes.questions):
+        asked = votes.question == row
+        decided = int((asked & votes.decided).sum())
+        counts = {"prompts": len(votes.prompt[asked].unique()), "raters": len(votes.rater[asked].unique())}
+        if decided < DECIDED:
+            more = f"{DECIDED - decided} more answers to “{question}” that are no tie (it has {decided})"
+        elif short := {n: least for n, least in (("prompts", PROMPTS), ("raters", RATERS)) if counts[n] < least}:
+            more = " and ".join(f"{least - counts[name]} more {name}" for name, least in short.items())
+        else:
+            continue
+        raise UserError(f"{folder} has too few votes to learn a preference from: it needs {more}.")
+
+
+def halves(count: int, generator: torch.Generator) -> Tensor:
+    """`[count]` bool: half of so many raters, by lot."""
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[torch.randperm(count, generator=generator)[: (count + 1) // 2]] = True
+    return chosen
+
+
+def agreement(votes: Votes, questions: Sequence[int] | None = None) -> float:
+    """How often two people who decided on one pair decided alike; NaN where no two saw one.
+
+    The pair is the same with its sides exchanged.
+    """
+    first, second = torch.minimum(votes.left, votes.right), torch.maximum(votes.left, votes.right)
+    liked = torch.where((votes.answer == 0) == (votes.left == first), 1, 0)  # is the first one liked?
+    table = pd.DataFrame(
+        {"first": first, "second": second, "question": votes.question, "rater": votes.rater, "liked": liked}
+    )[votes.decided.numpy()]
+    if questions is not None:
+        table = table[table["question"].isin(questions)]
+    table = table.drop_duplicates(["first", "second", "question", "rater"])
+    by = table.groupby(["first", "second", "question"])["liked"].agg(["sum", "count"])
+    alike = by["sum"] * (by["sum"] - 1) + (by["count"] - by["sum"]) * (by["count"] - by["sum"] - 1)
+    pairs = (by["count"] * (by["count"] - 1)).sum()
+    return float(alike.sum() / pairs) if pairs else float("nan")

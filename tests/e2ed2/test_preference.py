@@ -1,0 +1,284 @@
+"""People's votes as a model of what they prefer, and as a loss."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from e2ed2.data.config import DataConfig
+from e2ed2.errors import UserError
+from e2ed2.losses.spec import LossSpec
+from e2ed2.objectives.config import EndToEndConfig, PreferenceConfig
+from e2ed2.objectives.liking import Liking
+from e2ed2.objectives.preference import PreferenceObjective
+from e2ed2.preference.accuracy import accuracy
+from e2ed2.preference.model import Answers, Head, Preference
+from e2ed2.preference.votes import agreement, halves, read_votes
+from e2ed2.seeds import UpdateSeeds, stream
+from e2ed2.training.config import RunConfig, TrainerConfig
+from e2ed2.training.metrics import read_metrics
+from e2ed2.training.run import build, train
+from study.stats.davidson import fit
+
+from .conftest import options
+from .test_training import stop_after
+from .voted import write_votes
+
+
+@pytest.fixture(scope="session")
+def export(tmp_path_factory):
+    return write_votes(tmp_path_factory.mktemp("study") / "export")
+
+
+@pytest.fixture(scope="session")
+def learned(export, tmp_path_factory):
+    """A finished training, which is quick: the raters like warm colours."""
+    folder = tmp_path_factory.mktemp("runs") / "warm"
+    config = RunConfig(
+        PreferenceConfig(votes=str(export), members=2),
+        data=DataConfig(resolution=48),
+        trainer=TrainerConfig(updates=60, batch_size=128, lr=3e-3, warmup=5, weight_decay=0.0, ema_decay=0.9),
+    )
+    assert train(config, folder)
+    return folder, config
+
+
+def few(export, tmp_path, change):
+    votes = pd.read_parquet(export / "votes.parquet")
+    for name in ("spec.json", "raters.parquet"):
+        (tmp_path / name).write_bytes((export / name).read_bytes())
+    (tmp_path / "images").symlink_to(export / "images")
+    change(votes).to_parquet(tmp_path / "votes.parquet")
+    return tmp_path
+
+
+def test_votes_are_read_as_they_were_given(export):
+    votes, table = read_votes(export), pd.read_parquet(export / "votes.parquet")
+    assert len(votes) == len(table)
+    row = 17
+    assert votes.prompts[votes.prompt[row]] == table["prompt"][row]
+    assert votes.files[votes.left[row]] == export / table["image_left"][row]
+    assert votes.raters[votes.rater[row]] == table["rater"][row]
+    assert ("left", "tie", "right")[votes.answer[row]] == table["answer"][row]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda v: v[:50], r"needs \d+ more answers to “overall” that are no tie"),
+        (lambda v: v[v["prompt"].isin([f"thing {i}" for i in range(6)])].sample(200, replace=True), "2 more prompts"),
+        (lambda v: v[v["rater"] < "r002"].sample(200, replace=True), "2 more raters"),
+        (lambda v: v[:0], "has no answers yet"),
+        (lambda v: v.assign(kind="gold"), "has no answers yet"),
+        (lambda v: v.drop(columns="question"), "is no export of a study"),
+        (lambda v: v.assign(image_left="images/gone.png"), "lacks 1 images"),
+    ],
+)
+def test_what_no_preference_can_be_learned_from_is_refused(export, tmp_path, change, sentence):
+    with pytest.raises(UserError, match=sentence):
+        read_votes(few(export, tmp_path, change))
+
+
+def test_answers_that_were_withdrawn_do_not_count(export, tmp_path):
+    folder = few(export, tmp_path, lambda v: v)
+    raters = pd.read_parquet(folder / "raters.parquet")
+    (folder / "raters.parquet").unlink()
+    raters.assign(withdrawn=["asked to"] + [""] * (len(raters) - 1)).to_parquet(folder / "raters.parquet")
+    assert read_votes(folder).raters == sorted(raters["rater"])[1:]
+
+
+def test_the_likelihood_is_that_of_the_studys_ranking():
+    """Davidson's model by maximum likelihood, here and in `study`: an image's features say which arm it is of."""
+    rng = np.random.default_rng(0)
+    counts = rng.integers(5, 40, (3, 3, 3)).astype(float) * (1 - np.eye(3))[..., None]
+    found = fit(counts, ("a", "b", "c"))
+    rows = [
+        (left, right, said) for left, right, said in np.ndindex(3, 3, 3) for _ in range(int(counts[left, right, said]))
+    ]
+    left, right, said = (torch.tensor(column) for column in zip(*rows, strict=True))
+    answers = Answers(torch.eye(3)[left], torch.eye(3)[right], torch.zeros(len(rows), 4), torch.zeros_like(said), said)
+    head = Head(3, 4, questions=1, members=1)
+    with torch.no_grad():
+        head.linear.copy_(torch.tensor(found.strengths))
+        head.tie.fill_(found.tie)
+        head.side.fill_(found.side)
+    total = head.log_likelihood(answers).sum()
+    assert total.item() == pytest.approx(found.log_likelihood, rel=1e-5)
+    total.backward()
+    for weights in (head.linear, head.tie, head.side):  # the study's maximum is one here
+        assert weights.grad.abs().max() < 0.01
+
+
+def test_a_rewards_gradient_is_that_of_finite_differences(learned):
+    preference = Preference.load(learned[0] / "model" / "preference").double()
+    images = (torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1).double().requires_grad_()
+    pooled = torch.nn.functional.normalize(torch.ones(1, 384), dim=-1).double()
+    preference.reward(images, pooled).sum().backward()
+    direction = torch.randn(images.shape, generator=torch.Generator().manual_seed(1)).double()
+    step = 1e-5
+    there, back = (preference.reward(images.detach() + sign * step * direction, pooled).item() for sign in (1, -1))
+    assert (images.grad * direction).sum().item() == pytest.approx((there - back) / (2 * step), rel=1e-3)
+
+
+def test_a_taste_is_learned_and_foretells_people_and_prompts_that_were_left_out(learned):
+    folder, _ = learned
+    grain = 0.1 * torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    warm, cold = (torch.tensor([tone, 0.1, -tone])[:, None, None] + grain for tone in (0.6, -0.6))
+    pooled = torch.nn.functional.normalize(torch.ones(1, 384), dim=-1)
+    for name in ("preference", "judge"):
+        model = Preference.load(folder / "model" / name)
+        assert model.reward(warm, pooled, "overall") > model.reward(cold, pooled, "overall") + 0.5
+        assert model.reward(torch.zeros(1, 3, 48, 48), pooled).abs() < 20  # nothing like it was voted on
+    together, overall = json.loads((folder / "model" / "accuracy.json").read_text())
+    assert (together["question"], overall["question"]) == ("", "overall")
+    for left_out in ("prompts", "raters"):
+        assert 0.65 < overall[left_out]["low"] < overall[left_out]["value"] <= overall[left_out]["high"]
+    assert 0.5 < overall["agreement"] < overall["ceiling"] < 1
+    card = (folder / "model" / "README.md").read_text()
+    assert "| overall | 0." in card
+    assert "training captions" not in card
+
+
+def test_votes_by_lot_foretell_nothing(tmp_path):
+    config = RunConfig(
+        PreferenceConfig(votes=str(write_votes(tmp_path / "export", taste=0.0))),
+        data=DataConfig(resolution=48),
+        trainer=TrainerConfig(updates=1, batch_size=8),
+    )
+    objective, batches = build(config)
+    found = objective.foretold(batches.pictures)[0]
+    for part in (found.prompts, found.raters):
+        assert part.low < 0.5 < part.high + 0.03
+    assert found.agreement == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.fixture(scope="session")
+def parts(export):
+    """The objective and its batches."""
+    config = RunConfig(PreferenceConfig(votes=str(export)), data=DataConfig(resolution=48))
+    return build(replace(config, trainer=TrainerConfig(batch_size=300)))
+
+
+def test_the_judge_never_sees_the_other_halfs_votes(parts):
+    objective, batches = parts
+    batch = batches(0)
+    raters = objective.votes.rater[batch.rows]
+    taken = {name: set(raters[weights.sum(0) > 0].tolist()) for name, weights in batch.weights.items()}
+    assert taken["preference"]
+    assert taken["judge"]
+    assert not taken["preference"] & taken["judge"]
+    assert {part.config["net"] for part in objective.model.values()} == {"alex", "vgg"}
+    assert halves(7, stream(0, "raters")).sum() == 4
+
+
+def test_members_learn_from_different_votes(parts):
+    weights = parts[1].weights
+    one, other = weights["preference"][:2]
+    assert not torch.equal(one, other)
+    assert (weights["preference"].sum() + weights["judge"].sum()) / 4 == pytest.approx(len(one), rel=0.2)
+
+
+def test_a_stopped_training_goes_on_bit_for_bit(learned, tmp_path, monkeypatch):
+    monkeypatch.setattr(PreferenceObjective, "foretold", lambda *_: [])
+    config = replace(learned[1], trainer=replace(learned[1].trainer, updates=6))
+    assert train(config, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        assert not train(config, tmp_path / "halves")
+    assert train(config, tmp_path / "halves")
+    names = ("preference", "judge")
+    whole, parts = (
+        [(tmp_path / run / "model" / n / "head.safetensors").read_bytes() for n in names] for run in ("whole", "halves")
+    )
+    assert whole == parts
+
+
+def test_agreement_is_of_two_people_on_one_pair(export):
+    votes = read_votes(export)
+    assert agreement(votes) == pytest.approx(0.77, abs=0.08)
+    alike = replace(votes, answer=torch.where(votes.left < votes.right, 0, 2))
+    assert agreement(alike) == 1  # whichever side it stood on
+
+
+def test_an_accuracys_interval_is_over_what_was_left_out():
+    right = torch.tensor([True] * 30 + [False] * 10)
+    one = accuracy("prompt", right, torch.arange(40) // 10, 0)  # four prompts, each right or wrong as a whole
+    many = accuracy("prompt", right, torch.arange(40), 0)
+    assert one.value == many.value == 0.75
+    assert one.high - one.low > 1.5 * (many.high - many.low)
+
+
+@pytest.mark.parametrize(
+    ("loss", "given", "sentence"),
+    [
+        ("l2+preference", {}, "--preference-from NAME"),
+        ("l2", {"preference_from": "warm"}, "a preference term to the loss"),
+        ("l2+preference", {"preference_from": "warm"}, r"\+anchor:1"),
+        ("l2+anchor+preference.overall", {"preference_from": "warm", "patience": 0}, "patience is 0"),
+    ],
+)
+def test_a_preference_and_its_loss_come_together(loss, given, sentence):
+    with pytest.raises(UserError, match=sentence):
+        EndToEndConfig(init="l2", loss=LossSpec.parse(loss), **given)
+
+
+def test_a_loss_may_name_the_question():
+    spec = LossSpec.parse("l2+anchor+preference.which is warmer:0.1")
+    assert spec.preferences == {"preference.which is warmer": "which is warmer"}
+    assert LossSpec.parse(str(spec)) == spec
+    with pytest.raises(UserError, match="Unknown loss"):
+        LossSpec.parse("liking")
+
+
+@pytest.fixture
+def pleasing(run_config, learned):
+    return options(
+        run_config,
+        loss="l2:0.01+anchor:0.5+preference.overall",
+        preference_from=str(learned[0] / "model"),
+        precompute=False,
+    )
+
+
+def test_an_unknown_question_is_refused(pleasing):
+    with pytest.raises(UserError, match="knows no question 'taste': choose one of overall"):
+        build(options(pleasing, loss="anchor+preference.taste"))
+
+
+def test_the_anchor_is_the_distance_to_what_the_start_makes_of_the_same_noise(pleasing):
+    objective, batches = build(pleasing)
+    assert objective(batches(0), UpdateSeeds(0, 0)).terms["anchor"].item() == 0
+    with torch.no_grad():
+        for weights in objective.model.transformers.parameters():
+            weights += 0.05
+    assert objective(batches(0), UpdateSeeds(0, 0)).terms["anchor"].item() > 0
+    assert not any(
+        weights.requires_grad for part in (objective.start, objective.liking) for weights in part.parameters()
+    )
+
+
+def test_what_people_like_is_trained_for_and_watched(pleasing, tmp_path):
+    data = replace(pleasing.data, held_out=0.2)
+    trainer = replace(pleasing.trainer, updates=25, held_out_every=5, lr=5e-3)
+    config = replace(options(pleasing, loss="anchor:0.01+preference", coarse_lr_share=1.0), data=data, trainer=trainer)
+    assert train(config, tmp_path)
+    lines = read_metrics(tmp_path)
+    rewards = [line.value("preference") for line in lines]
+    assert np.mean(rewards[-5:]) < np.mean(rewards[:5]) - 0.02
+    watched = [line for line in lines if line.value("judge") is not None]
+    assert [line.update for line in watched] == [5, 10, 15, 20, 25]
+    assert all(line.value("reward") is not None for line in watched)
+
+
+def test_a_training_ends_when_its_judge_sees_no_gain(pleasing, tmp_path, monkeypatch):
+    scores = iter([0.1, 0.3, 0.2, 0.3, 0.9])
+    monkeypatch.setattr(Liking, "watched", lambda *_: {"reward": torch.zeros(()), "judge": torch.tensor(next(scores))})
+    trainer = replace(pleasing.trainer, updates=10, held_out_every=1)
+    config = replace(options(pleasing, patience=2), data=replace(pleasing.data, held_out=0.2), trainer=trainer)
+    assert train(config, tmp_path)
+    assert read_metrics(tmp_path)[-1].update == 4
+    assert "| updates | 4 of" in (tmp_path / "model" / "README.md").read_text()
+    assert train(config, tmp_path)  # it has ended: nothing more is watched
