@@ -113,9 +113,8 @@ def some(answers: Answers, rows: Tensor) -> Answers:
 
 def fitted(answers: Answers, questions: int, seed: int) -> Head:
     """One member, with the likeliest weights under the prior."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(int(torch.randint(2**31, (), generator=stream(seed, "weights"))))
-        head = Head(answers.left.shape[1], answers.pooled.shape[1], questions, members=1)
+    chance = stream(seed, "weights")
+    head = Head(answers.left.shape[1], answers.pooled.shape[1], questions, members=1, generator=chance)
     optimizer = torch.optim.Adam(head.parameters(), lr=5e-3)
     for _ in range(UPDATES):
         optimizer.zero_grad()

@@ -41,12 +41,13 @@ class Head(nn.Module):
     image_start: Tensor
     caption_start: Tensor
 
-    def __init__(self, size: int, width: int, questions: int, members: int, rank: int = RANK):
+    def __init__(self, size: int, width: int, questions: int, members: int, generator: torch.Generator | None = None):
+        """`generator`: of the weights that a member starts from; torch's own by default."""
         super().__init__()
-        self.size, self.rank = size, rank
+        self.size, self.rank = size, (rank := RANK)
         self.linear = nn.Parameter(torch.zeros(members, questions, size))
-        self.register_buffer("image_start", torch.randn(members, rank, size) / math.sqrt(size))
-        self.register_buffer("caption_start", torch.randn(members, rank, width))
+        self.register_buffer("image_start", torch.randn(members, rank, size, generator=generator) / math.sqrt(size))
+        self.register_buffer("caption_start", torch.randn(members, rank, width, generator=generator))
         self.image = nn.Parameter(self.image_start.clone())
         self.caption = nn.Parameter(self.caption_start.clone())
         self.joint = nn.Parameter(torch.zeros(members, questions, rank))
@@ -104,7 +105,7 @@ class Preference(ModelMixin, ConfigMixin):
         self.scale.copy_(torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0))
 
     def standardised(self, features: Tensor) -> Tensor:
-        """At most `EDGE` standard deviations from the mean: what no voter saw counts no more than the rarest they saw."""
+        """At most `EDGE` standard deviations from the mean: what nobody voted on counts no more than the rarest."""
         return EDGE * torch.tanh((features - self.mean) * self.scale / EDGE)
 
     def forward(self, images: Tensor, pooled: Tensor) -> Tensor:
