@@ -8,12 +8,13 @@ A gradient counts what it needs: with adapters none of the weights', of a decode
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import diffusers as lazy_diffusers
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
+from torch import Tensor, nn
 
 from e2ed2.models.backbones.families import FAMILIES
 from e2ed2.models.backbones.lora import add_lora
@@ -75,8 +76,49 @@ def counted(run: Callable[[], Tensor], backward: bool) -> float:
     return counter.get_total_flops() / 1e9
 
 
+class Attention(torch.autograd.Function):
+    """Stores what flash attention does: its inputs and its output, and no matrix of weights."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        made = query.new_empty(*query.shape[:-1], value.shape[-1])
+        ctx.save_for_backward(query, key, value, made)
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:  # ty: ignore[invalid-method-override]
+        return tuple(torch.empty_like(one) for one in ctx.saved_tensors[:3])
+
+
+def stored(call: Callable[[], Tensor], network: Any) -> float:
+    """GiB that a call keeps for its gradient, each storage once, weights apart."""
+    weights = {one.untyped_storage()._cdata for one in network.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        if storage._cdata not in weights:
+            kept[storage._cdata] = storage.nbytes()
+            alive.append(storage)
+        return value
+
+    alive: list[Any] = []
+    attention = lambda query, key, value, *more, **options: Attention.apply(query, key, value)  # noqa: E731
+    with (
+        mock.patch("torch.nn.functional.scaled_dot_product_attention", attention),
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value),
+    ):
+        made = call()
+    del made
+    return sum(kept.values()) / 2**30
+
+
 def costs(build: Callable[[], Any], shape: tuple[int, int, int], tokens: tuple[int, int]) -> tuple[float, ...]:
-    """Parameters in millions; GFLOP of a call, of a call with the gradient of all weights, and of adapters."""
+    """Parameters in millions; GFLOP of a call, of a call with the gradient of all weights, and of adapters.
+
+    Then GiB that a call in bf16 keeps for its gradient: of all weights, of adapters, and of these with each block
+    recomputed.
+    """
     with torch.device("meta"):
         network = build().train()
         x = torch.randn(1, *shape, requires_grad=True)  # the steps before it want a gradient
@@ -85,8 +127,16 @@ def costs(build: Callable[[], Any], shape: tuple[int, int, int], tokens: tuple[i
         call = partial(predict, network, x, torch.ones(1), text)
         parameters = sum(weights.numel() for weights in network.parameters()) / 1e6
         plain, whole = counted(call, False), counted(call, True)
+        nn.Module.to(network, torch.bfloat16)
+        x, text = x.to(torch.bfloat16), text.to("meta", torch.bfloat16)
+        call = partial(predict, network, x, torch.ones(1), text)
+        memory = stored(call, network)
         add_lora(network, RANK, TARGETS)
-        return parameters, plain, whole, counted(call, True)
+        nn.Module.to(network, torch.bfloat16)
+        adapted = counted(call, True)
+        less = stored(call, network)
+        network.enable_gradient_checkpointing()
+        return parameters, plain, whole, adapted, memory, less, stored(call, network)
 
 
 def decoding(build: Callable[[], Any], shape: tuple[int, int, int]) -> tuple[float, float]:
@@ -103,14 +153,15 @@ def decoding(build: Callable[[], Any], shape: tuple[int, int, int]) -> tuple[flo
 
 def main() -> None:
     console = Console()
-    table = Table("backbone", "M parameters", "a call", "call + gradient, all weights", f"call + gradient, LoRA {RANK}")
+    table = Table("backbone", "M", "a call", "and gradient", "LoRA", "GiB", "LoRA", "LoRA, blocks")
     for name, given in BACKBONES.items():
-        table.add_row(name, *(f"{value:,.0f}" for value in costs(*given)))
+        found = costs(*given)
+        table.add_row(name, *(f"{value:,.0f}" for value in found[:4]), *(f"{value:.2f}" for value in found[4:]))
     console.print(table)
     table = Table("decoder", "a call", "call + gradient of the latents")
     for name, (build, shape) in DECODERS.items():
         table.add_row(name, *(f"{value:,.0f}" for value in decoding(build, shape)))
-    console.print(table, "GFLOP of one picture", sep="\n")
+    console.print(table, "GFLOP of one picture; GiB that autograd keeps of it in bf16", sep="\n")
 
 
 if __name__ == "__main__":
