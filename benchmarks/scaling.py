@@ -86,7 +86,7 @@ class Attention(torch.autograd.Function):
         return made
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:  # ty: ignore[invalid-method-override]
+    def backward(ctx: Any, grad: Tensor) -> Any:  # ty: ignore[incompatible-method-override]
         return tuple(torch.empty_like(one) for one in ctx.saved_tensors[:3])
 
 

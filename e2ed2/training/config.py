@@ -40,7 +40,9 @@ class TrainerConfig:
     updates: int = 1000
     """In all."""
     batch_size: int = 32
-    """Pictures an update, on each process."""
+    """Pictures at a time, on each process."""
+    accumulate: int = 1
+    """Such batches an update: the gradient is that of as many more processes, in the memory of one."""
     lr: float = 1e-3
     warmup: int = 50
     """Updates of linear rise to `lr`; a half cosine to 0 follows."""
@@ -68,8 +70,9 @@ class TrainerConfig:
     """Show the curve in this tracker, too, whose package must be installed; its files are in the run's `track`."""
 
     def __post_init__(self) -> None:
-        if min(self.updates, self.batch_size, self.log_every, self.preview_every, self.save_every, self.keep) < 1:
-            raise UserError("updates, batch-size, log-every, preview-every, save-every and keep must be at least 1.")
+        counts = ("updates", "batch_size", "accumulate", "log_every", "preview_every", "save_every", "keep")
+        if low := [name for name in counts if getattr(self, name) < 1]:
+            raise UserError(f"{' and '.join(low).replace('_', '-')} must be at least 1.")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema-decay is {self.ema_decay}: choose a number in [0, 1).")
         for name in ("lr", "adversary_lr", "clip"):
@@ -79,6 +82,11 @@ class TrainerConfig:
             raise UserError("warmup, weight-decay and held-out-every must be at least 0.")
         if not 0 <= self.seed < 2**63:
             raise UserError(f"seed is {self.seed}: choose a whole number from 0 to 2**63 - 1.")
+
+    @property
+    def pictures(self) -> int:
+        """An update, on each process."""
+        return self.batch_size * self.accumulate
 
     @property
     def schedule(self) -> Schedule:

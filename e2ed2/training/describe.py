@@ -47,7 +47,7 @@ def describe_run(config: RunConfig, updates: int = 4) -> str:
     accelerator = Accelerator(mixed_precision=precision(config.trainer))
     objective, batches = build(config, accelerator.device)
     trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad)
-    flops = update_flops(objective, batches, updates)
+    flops = config.trainer.accumulate * update_flops(objective, batches, updates)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config.trainer, objective, batches, Path(folder), accelerator)
         trainer.train_step()  # the first is slower than the rest
@@ -57,11 +57,11 @@ def describe_run(config: RunConfig, updates: int = 4) -> str:
         if accelerator.device.type == "cuda":
             torch.cuda.synchronize()
         seconds = (time.monotonic() - started) / updates
-    pictures = config.trainer.batch_size * accelerator.num_processes
+    pictures = config.trainer.pictures * accelerator.num_processes
     return "\n".join(
         [
             f"{trained / 1e6:.2f} M trained parameters",
-            f"{flops / 1e9:.1f} GFLOP an update of {config.trainer.batch_size} pictures",
+            f"{flops / 1e9:.1f} GFLOP an update of {config.trainer.pictures} pictures",
             f"{pictures / seconds:.1f} samples/s on {accelerator.device.type} in "
             f"{accelerator.mixed_precision.replace('no', 'float32')}, "
             f"about {seconds * config.trainer.updates / 60:.0f} min in all, previews and saving apart",

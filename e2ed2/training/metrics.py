@@ -121,7 +121,7 @@ class Metrics:
     def __init__(self, folder: Path, config: TrainerConfig, done: int, processes: int, main: bool):
         """`done` updates were made before; lines past them are dropped."""
         self.folder, self.config, self.first, self.main = folder, config, done, main
-        self.pictures = config.batch_size * processes  # an update
+        self.pictures = config.pictures * processes  # an update
         folder.mkdir(parents=True, exist_ok=True)
         lines = [line for line in read_metrics(folder) if line.update <= done]
         self.before = lines[-1].seconds if lines else 0.0

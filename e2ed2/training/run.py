@@ -30,6 +30,7 @@ MAY_CHANGE = (
     "trainer.keep",
     "trainer.held-out-every",
     "trainer.track",
+    "trainer.accumulate",  # with another number of processes
     "data.path",
 )
 
@@ -63,7 +64,7 @@ def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
     try:
         with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
             objective.export(folder / "model", batches.pictures)
-            flops = processes * update_flops(objective, batches)
+            flops = processes * config.trainer.accumulate * update_flops(objective, batches)
             beside = objective.card()
             write_card(folder / "model", folder, config, model, batches.pictures, machine(), flops, processes, beside)
     except KeyboardInterrupt:

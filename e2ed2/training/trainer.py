@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 
 from e2ed2.errors import UserError, raise_if_disk_full
-from e2ed2.objectives.objective import Batches, Objective, trained
+from e2ed2.losses.adversarial import Judged
+from e2ed2.objectives.objective import Batches, Objective, Outcome, trained
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.adversary import Adversary
 from e2ed2.training.config import TrainerConfig
@@ -112,26 +113,39 @@ class Trainer:
 
     def train_step(self) -> Measured:
         """One update."""
-        process, processes = self.accelerator.process_index, self.accelerator.num_processes
-        batch = self.batches(self.done, process, processes)
-        seeds = UpdateSeeds(self.config.seed, self.done, process, self.accelerator.device)
         share = self.config.schedule.share(self.done)
         for group, rate in zip(self.optimizer.param_groups, self.full_rates, strict=True):
             group["lr"] = rate * share
-        outcome = self.objective(batch, seeds)
-        loss = outcome.total()
         self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
+        outcomes = [self.accumulate(part) for part in range(self.config.accumulate)]
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        beside = {"loss": loss.detach(), "grad_norm": norm, "lr": self.config.lr * share}
-        measured = Measured(outcome.detached(), outcome.weights, beside)
+        terms = {name: torch.stack([one.terms[name] for one in outcomes]).mean() for name in outcomes[0].terms}
+        whole = Outcome(terms, outcomes[0].weights)
+        beside = {"loss": whole.total(), "grad_norm": norm, "lr": self.config.lr * share}
+        measured = Measured(terms, whole.weights, beside)
         self.check_finite(measured)
         self.optimizer.step()
         self.ema.step(trained(self.model))
         if self.adversary is not None:
-            measured = measured.with_number("discriminator", self.adversary.update(outcome.judged, seeds))
+            judged = Judged(*(torch.cat(values) for values in zip(*(one.judged for one in outcomes), strict=True)))
+            measured = measured.with_number("discriminator", self.adversary.update(judged, self.seeds(0)))
         self.done += 1
         return measured
+
+    def accumulate(self, part: int) -> Outcome:
+        """Add one part's share of the gradient; what it sees is what a process of its own would have seen."""
+        parts = self.config.accumulate
+        first = self.accelerator.process_index * parts
+        batch = self.batches(self.done, first + part, self.accelerator.num_processes * parts)
+        last = part == parts - 1
+        with nullcontext() if last else self.accelerator.no_sync(self.objective):
+            outcome = self.objective(batch, self.seeds(part))
+            self.accelerator.backward(outcome.total() / parts)
+        return Outcome(outcome.detached(), outcome.weights, outcome.judged)
+
+    def seeds(self, part: int) -> UpdateSeeds:
+        place = self.accelerator.process_index * self.config.accumulate + part
+        return UpdateSeeds(self.config.seed, self.done, place, self.accelerator.device)
 
     def check_finite(self, measured: Measured) -> None:
         """fp16 leaves out an update now and then, while its scale is found; one after the other is an error.

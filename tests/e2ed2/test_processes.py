@@ -17,8 +17,8 @@ from e2ed2.objectives.objective import trained
 from e2ed2.seeds import UpdateSeeds, number
 from e2ed2.training.config import RunConfig
 from e2ed2.training.metrics import read_metrics
-from e2ed2.training.run import build
-from e2ed2.training.trainer import TrainerConfig
+from e2ed2.training.run import build, train
+from e2ed2.training.trainer import Trainer, TrainerConfig
 
 TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "e2ed2", "train"]
 
@@ -51,10 +51,10 @@ def one_process(config: RunConfig, processes: int) -> dict[str, torch.Tensor]:
     objective, batches = build(config)
     groups = objective.parameter_groups(config.trainer.lr)
     options = {"betas": config.trainer.betas, "weight_decay": config.trainer.weight_decay, "fused": True}
-    optimizer = torch.optim.AdamW(groups, **options)
+    optimizer, rates = torch.optim.AdamW(groups, **options), [group["lr"] for group in groups]
     for update in range(config.trainer.updates):
-        for group in optimizer.param_groups:
-            group["lr"] = config.trainer.lr * config.trainer.schedule.share(update)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * config.trainer.schedule.share(update)
         optimizer.zero_grad()
         for process in range(processes):
             seeds = UpdateSeeds(config.trainer.seed, update, process)
@@ -86,6 +86,29 @@ def test_two_processes_train_a_backbone_as_one_does(few, tmp_path):
         assert torch.allclose(weights, alone[name], atol=5e-5), name
     begun = one_process(replace(config, trainer=replace(trainer, updates=1)), 2)
     assert any(not torch.allclose(weights, begun[name], atol=5e-5) for name, weights in together.items())
+
+
+def test_batches_accumulated_are_batches_of_more_processes(run_config, tmp_path, monkeypatch):
+    """To the bit in what is seen; the gradient is that of all together."""
+    monkeypatch.setattr("e2ed2.training.run.update_flops", lambda *given: 1e9)
+    trainer = replace(run_config.trainer, updates=2, batch_size=2, accumulate=2, mixed_precision="no")
+    config = replace(run_config, trainer=trainer, objective=replace(run_config.objective, precompute=False))
+    assert train(config, tmp_path)
+    together, alone = checkpoint(tmp_path), one_process(config, 2)
+    for name, weights in together.items():
+        assert torch.allclose(weights, alone[name], atol=1e-6), name
+    assert "2 of 4 pictures: 8 samples" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_a_discriminator_learns_from_all_that_is_accumulated(run_config, tmp_path):
+    objective = replace(run_config.objective, loss=LossSpec.parse("l2+gan"), precompute=False)
+    config = replace(run_config, objective=objective, trainer=replace(run_config.trainer, batch_size=2, accumulate=2))
+    made, batches = build(config)
+    trainer = Trainer(config.trainer, made, batches, tmp_path)
+    seen = []
+    trainer.adversary.update = lambda judged, seeds: seen.append(judged) or torch.zeros(())
+    trainer.train_step()
+    assert [len(part) for part in seen[0]] == [4, 4, 4]
 
 
 @pytest.mark.slow
