@@ -32,6 +32,7 @@ def main() -> None:
 def create_command(arguments: list[str]) -> None:
     from study.images.sources import gold_from_manifest, pairing, sources_from_folders, sources_from_manifest
     from study.protocol.parts import DEFAULT_QUESTIONS, REFERENCE, Page
+    from study.simulation.power import promise
     from study.store.creating import check_name, make_study
     from study.store.pages import page_of
     from study.store.store import Store
@@ -71,7 +72,9 @@ def create_command(arguments: list[str]) -> None:
         changes.setdefault("questions", DEFAULT_QUESTIONS[:2])
     check_name(store, options.name)
     page = page_of(options.pages, store.library, Page(show_prompts=not unnamed), options.plan.image_quality)
-    _describe(make_study(store, options.name, sources, gold, progress_bar, page=page, **changes))
+    study = make_study(store, options.name, sources, gold, progress_bar, page=page, **changes)
+    _describe(study)
+    print(promise(study.spec))
 
 
 def list_command(arguments: list[str]) -> None:

@@ -18,7 +18,7 @@ from rich.table import Table
 from scipy.optimize import brentq
 
 from study.errors import StudyError
-from study.protocol.balanced import plan, rater_mode
+from study.protocol.balanced import plan, rater_count, rater_mode
 from study.protocol.parts import Placebos, Prompt, Question, Stimulus
 from study.protocol.spec import StudySpec
 from study.simulation.crowd import World, answer, truth
@@ -28,6 +28,8 @@ from study.stats.preference import preference
 
 Progress = Callable[[Iterable[int], str], Iterable[int]]
 MOST_RATERS = 2000
+MOST_SHOWN = 20_000  # comparisons of a study that is simulated when it is made
+RATE = 0.6
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,23 @@ def needed(
 def _stuck(tried: list[Power]) -> bool:
     """Four times the raters narrowed the interval by less than a tenth: the prompts set its width."""
     return len(tried) > 3 and max(tried[-1].width) > 0.9 * max(tried[-3].width)
+
+
+def promise(spec: StudySpec, studies: int = 40) -> str:
+    """What a study that was just made will find, in a sentence; large ones are left to `study simulate`."""
+    raters = rater_count(spec)
+    if raters * spec.pairs_per_rater > MOST_SHOWN:
+        return "How much it will find: python -m study simulate --spec with the spec.json of an export."
+    world = World()
+    world = replace(world, strengths=strengths(spec.arms, (RATE,) * (len(spec.arms) - 1), world))
+    found = simulate(spec, world, raters, studies)
+    against = f"each of the others {RATE:.0%}" if len(spec.arms) > 2 else f"{RATE:.0%}"
+    what = "the difference in log odds" if len(spec.arms) > 2 else "the net preference (-1 to 1)"
+    return (
+        f"If {spec.arms[0]} wins {against} of the decided answers, the study finds that with a chance of "
+        f"{min(found.power):.0%}; the 95% interval of {what} is {max(found.width):.2f} wide "
+        f"({studies} simulated studies)."
+    )
 
 
 def table(found: list[Power]) -> Table:

@@ -60,6 +60,7 @@ def created(run, folders) -> str:
 
 def test_from_folders_to_a_verified_report(run, created, tmp_path):
     assert "2 arms, 8 prompts, 8 pairs, 3 questions" in created
+    assert re.search(r"one wins 60% .* with a chance of \d+%; the 95% interval .* is [01]\.\d\d wide", created)
     store = Store.open()
     for i in range(3):
         vote_all(store, rater(store, find_study(store.database, "toy"), f"ann{i}@example.org"), lambda screen: "left")

@@ -1,6 +1,7 @@
 """Simulated raters answer as their world says, and the planning command finds what it should."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from study.errors import StudyError
 from study.simulation.crowd import World, answer, shown, truth
-from study.simulation.power import Power, Simulate, design, main, needed, planned, simulate, strengths, verdict
+from study.simulation.power import Power, Simulate, design, main, needed, planned, promise, simulate, strengths, verdict
 from study.stats.preference import preference
 from tests.study.specs import make_spec
 
@@ -155,3 +156,11 @@ def test_a_world_that_cannot_be_says_why(changes):
 def test_power_without_a_goal_is_told_as_a_chance():
     found = Power(20, 600, 100, ("A", "B"), (0.2,), (0.5,), (0.1,), 0.0)
     assert verdict(found, None) == "With 20 raters the study finds the difference with a chance of 50%."
+
+
+def test_a_new_study_says_what_it_will_find():
+    few, many = (promise(make_spec(prompts=20, raters_per_pair=n)) for n in (3, 24))
+    chance = [int(re.search(r"chance of (\d+)%", said)[1]) for said in (few, many)]
+    assert chance[0] < 40 < chance[1]
+    assert "each of the others 60%" in promise(make_spec(arms=3), studies=5)
+    assert "study simulate" in promise(make_spec(prompts=20, raters_per_pair=2000))
