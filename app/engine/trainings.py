@@ -18,8 +18,9 @@ from app.engine.runs import Run
 from app.engine.uploads import CAPTION, take
 from app.look.words import counted
 from e2ed2.errors import STOPPED_EARLY, UserError
-from e2ed2.inference.request import STEPS
+from e2ed2.inference.request import STEPS, slug
 from e2ed2.models.config import DenoiserConfig
+from e2ed2.models.weights import export_whole
 from e2ed2.objectives.config import EndToEndConfig
 from e2ed2.training.metrics import Logged
 from e2ed2.training.presets import PRESETS
@@ -32,6 +33,7 @@ LOSSES = {
 }
 FEWEST, MOST = 10, 300  # updates
 SHOWN_EVERY = 10  # updates at most between two sheets of samples
+BATCH = 16  # pictures an update
 KEPT = 20  # trainings
 NICENESS = 10  # the pages come first
 
@@ -44,6 +46,8 @@ class Order:
     loss: str  # a key of LOSSES
     updates: int
     files: Sequence[str] = ()  # uploaded pictures; none means the bundled ones
+    name: str = ""  # of the training and its model; one is made up without
+    note: str = ""  # for the person's own memory
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,9 @@ class Trainings:
     def start(self, order: Order) -> str:
         """The new training's name. Raises UserError: one is going on, or there is no room, or the pictures are bad."""
         with self._lock:
-            self._check_free()
+            self.check_free()
             if len(self.names()) >= KEPT:
-                raise UserError(f"There are {KEPT} trainings already: delete some in {self.folder}.")
+                raise UserError(f"There are {KEPT} trainings already: delete some first.")
             name = self._free_name(order)
             run = self.folder / name
             run.mkdir(parents=True)
@@ -84,16 +88,15 @@ class Trainings:
             except UserError:
                 shutil.rmtree(run)
                 raise
-            (run / "order.json").write_text(
-                json.dumps({"updates": order.updates, "command": self._command(order, run)})
-            )
+            said = {"updates": order.updates, "command": self.command(order, run), "note": order.note}
+            (run / "order.json").write_text(json.dumps(said))
             self._launch(name)
         return name
 
     def go_on(self, name: str) -> None:
         """From where it was stopped: the same command again."""
         with self._lock:
-            self._check_free()
+            self.check_free()
             self._launch(name)
 
     def stop(self) -> None:
@@ -131,6 +134,37 @@ class Trainings:
             _seconds_left(lines, updates),
         )
 
+    def note(self, name: str) -> str:
+        return json.loads((self.folder / name / "order.json").read_text()).get("note", "")
+
+    def start_of(self, name: str) -> str:
+        """The name of the model that it started from."""
+        command = json.loads((self.folder / name / "order.json").read_text())["command"]
+        folder = command[command.index("--init") + 1] if "--init" in command else ""
+        return next((known for known, path in self.models.folders().items() if str(path) == folder), "")
+
+    def delete(self, name: str) -> None:
+        """With its model. Raises UserError: it is going on, or there is none of the name."""
+        with self._lock:
+            if self.going() == self.known(name):
+                raise UserError(f"{name} is going on: stop it first.")
+            shutil.rmtree(self.folder / name)
+
+    def package(self, name: str, folder: Path) -> str:
+        """Its model as a zip that shares nothing with others: a folder that diffusers loads.
+
+        Raises UserError: it is not finished, or there is none of the name.
+        """
+        if not self.state(self.known(name)).finished:
+            raise UserError(f"{name} is not finished, so it has no model to download.")
+        export_whole(self.folder / name / "model", folder / name)
+        return shutil.make_archive(str(folder / name), "zip", folder, name)
+
+    def known(self, name: object) -> str:
+        if name not in self.names():
+            raise UserError("There is no such training any more: choose another one.")
+        return str(name)
+
     def _failed(self, name: str) -> bool:
         """By itself, so that going on would fail again; known of the training that these pages began last."""
         return name == self._launched and self._process is not None and self._process.poll() in (1, 2)
@@ -150,15 +184,22 @@ class Trainings:
         except (OSError, ValueError, psutil.NoSuchProcess):
             return None
 
-    def _check_free(self) -> None:
+    def check_free(self) -> None:
+        """Raises UserError: a training is going on."""
         if name := self.going():
             raise UserError(f"The training {name} is going on, and there is room for one: wait for it, or stop it.")
 
     def _free_name(self, order: Order) -> str:
+        if order.name:
+            name = slug(order.name)
+            if (self.folder / name).exists():
+                raise UserError(f"There is a training called {name} already: choose another name, or delete it.")
+            return name
         stem = f"{order.base.replace('/', '-')}-{order.loss}"
         return next(name for name in (f"{stem}-{n}" for n in range(1, KEPT + 2)) if not (self.folder / name).exists())
 
-    def _command(self, order: Order, run: Path) -> list[str]:
+    def command(self, order: Order, run: Path) -> list[str]:
+        """Of the project's own command line."""
         own = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION]
         return [
             "train",
@@ -171,13 +212,15 @@ class Trainings:
             DenoiserConfig.choice,  # no other than the model that it starts from has
             "--out",
             str(run),
-            *(own if order.files else ["--no-precompute"]),
+            *([*own, "--data.held-out", "0.1"] if order.files else ["--no-precompute"]),
+            "--trainer.held-out-every",
+            str(max(FEWEST, order.updates // 5)),  # it takes as long as an update or two
             "--sampling-steps",
             *map(str, self.models.steps(order.base)),
             "--trainer.updates",
             str(order.updates),
             "--trainer.batch-size",
-            "16",
+            str(BATCH),
             "--trainer.lr",
             "3e-4",
             "--trainer.warmup",
@@ -223,7 +266,7 @@ def sentence(state: State) -> str:
         return f"{state.name} is getting ready: the first pictures come in about a minute."
     if state.done >= state.updates:
         return f"{state.name} has made all {counted(state.updates, 'update')}, and is being saved."
-    left = f" About {_duration(state.seconds_left)} left." if state.seconds_left is not None else ""
+    left = f" About {duration(state.seconds_left)} left." if state.seconds_left is not None else ""
     return f"{state.name}: {state.done} of {counted(state.updates, 'update')} done.{left}"
 
 
@@ -235,7 +278,7 @@ def _seconds_left(lines: Sequence[Logged], updates: int) -> float | None:
     return (last.seconds - first.seconds) / (last.update - first.update) * (updates - last.update)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     return counted(round(seconds), "second") if seconds < 90 else counted(round(seconds / 60), "minute")
 
 

@@ -2,8 +2,11 @@
 
 import csv
 import re
+import tempfile
+import zipfile
+import zlib
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from app.look.words import counted
 from e2ed2.data.decode import decode
@@ -12,6 +15,7 @@ from e2ed2.errors import UserError
 
 FEWEST, MOST = 12, 500  # pictures
 MEGABYTES = 50  # all together
+TOO_LARGE = f"These files are too large: {MEGABYTES} MB are possible in all."
 SIDE = 512  # px; larger ones are made smaller
 CAPTION = "text"  # the column
 TABLE = "metadata.csv"
@@ -21,14 +25,18 @@ MEANINGLESS = re.compile(
 
 
 def take(files: Sequence[str], folder: Path) -> None:
-    """Check and copy the pictures, with captions from metadata.csv if it is there, else from the file names.
+    """Check and copy the pictures, also those in a zip. Captions: metadata.csv if it is there, else the file names.
 
     Raises:
         UserError: not pictures, too few, too many, too large, or a picture without a caption.
     """
-    paths = [Path(file) for file in files]
+    with tempfile.TemporaryDirectory() as unpacked:
+        _take([path for file in files for path in _unpacked(Path(file), Path(unpacked))], folder)
+
+
+def _take(paths: Sequence[Path], folder: Path) -> None:
     if sum(path.stat().st_size for path in paths) > MEGABYTES * 2**20:
-        raise UserError(f"These files are too large: {MEGABYTES} MB are possible in all.")
+        raise UserError(TOO_LARGE)
     tables = [path for path in paths if path.name == TABLE]
     if other := [path.name for path in paths if path.suffix.lower() in (".csv", ".txt") and path.name != TABLE]:
         raise UserError(f"{other[0]} is not used: call the table of captions {TABLE}, or leave it out.")
@@ -44,6 +52,33 @@ def take(files: Sequence[str], folder: Path) -> None:
     rows = [(_copy(path, folder, number), captions[path.name].strip()) for number, path in enumerate(pictures)]
     with open(folder / TABLE, "w", newline="") as file:
         csv.writer(file).writerows([("file_name", CAPTION), *rows])
+
+
+def _unpacked(path: Path, folder: Path) -> list[Path]:
+    """The files in a zip, whatever folders they stand in; any other file as it is.
+
+    Raises UserError: it cannot be read, is too large unpacked, or has a file twice.
+    """
+    if path.suffix.lower() != ".zip":
+        return [path]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [one for one in archive.infolist() if not one.is_dir() and not _hidden(one.filename)]
+            if sum(one.file_size for one in found) > MEGABYTES * 2**20 or len(found) > MOST + 1:
+                raise UserError(f"{path.name} holds too much: {MOST} pictures and {MEGABYTES} MB are possible in all.")
+            for one in found:
+                target = folder / PurePosixPath(one.filename.replace("\\", "/")).name
+                if target.exists():
+                    raise UserError(f"{target.name} is there twice: give the pictures different names.")
+                target.write_bytes(archive.read(one))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error):
+        raise UserError(f"{path.name} cannot be read as a zip file.") from None
+    return sorted(folder.iterdir())
+
+
+def _hidden(name: str) -> bool:
+    """What a system puts into a zip besides."""
+    return any(part.startswith((".", "__MACOSX")) and part != ".." for part in PurePosixPath(name).parts)
 
 
 def _captions(table: Path) -> dict[str, str]:

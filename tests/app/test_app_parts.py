@@ -217,6 +217,34 @@ def test_uploads_are_seen_as_people_see_them(upload, tmp_path):
     assert Image.open(tmp_path / "data" / "0000.png").getpixel((0, 0)) == (255, 255, 255)
 
 
+def zipped(file: Path, names: dict[str, Path]) -> str:
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, picture in names.items():
+            archive.write(picture, name)
+    return str(file)
+
+
+def test_a_zip_of_pictures_is_taken_as_its_files_are(upload, tmp_path):
+    """Whatever folders they stand in; none of them is written anywhere else."""
+    names = {f"../../set/{Path(file).name}": Path(file) for file in upload} | {"__MACOSX/._x.png": Path(upload[0])}
+    take([zipped(tmp_path / "all.zip", names)], tmp_path / "data")
+    assert captions(tmp_path / "data") == {"red apple"}
+    assert len(list((tmp_path / "data").glob("*.png"))) == FEWEST
+    assert not (tmp_path.parent / "set").exists()
+
+
+def test_a_zip_that_cannot_be_used_is_said(upload, tmp_path):
+    (tmp_path / "broken.zip").write_bytes(b"PK no zip")
+    with pytest.raises(UserError, match=r"broken\.zip cannot be read as a zip"):
+        take([str(tmp_path / "broken.zip")], tmp_path / "data")
+    twice = {f"{folder}/apple.png": Path(upload[0]) for folder in "ab"}
+    with pytest.raises(UserError, match=r"apple\.png is there twice"):
+        take([zipped(tmp_path / "twice.zip", twice)], tmp_path / "data")
+    (tmp_path / "zeros").write_bytes(bytes(51 * 2**20))
+    with pytest.raises(UserError, match="holds too much"):
+        take([zipped(tmp_path / "bomb.zip", {"a.png": tmp_path / "zeros"})], tmp_path / "data")
+
+
 def test_uploads_that_are_no_pictures(upload, tmp_path):
     with pytest.raises(UserError, match=f"choose {FEWEST} to"):
         take(upload[:3], tmp_path / "data")

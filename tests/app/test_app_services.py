@@ -5,9 +5,11 @@ import shutil
 import socket
 import sys
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
@@ -19,10 +21,11 @@ from app.admin.page import build_admin
 from app.engine import catalogue as models_module
 from app.engine import services as services_module
 from app.engine.catalogue import Models
+from app.engine.estimate import in_words
 from app.engine.events import Ended, Estimate, Event, Finished, Flag, Loading, Started, Waiting
 from app.engine.queue import Turns
 from app.engine.services import Services
-from app.engine.trainings import State, Trainings, sentence
+from app.engine.trainings import Order, State, Trainings, sentence
 from app.engine.wording import Wording, wording
 from app.errors import ForgedError
 from app.pages.generate.progress import Progress, alike, summary
@@ -140,6 +143,50 @@ def test_a_training_that_was_stopped_before_its_first_update_can_go_on(checkpoin
     (run / "order.json").write_text(json.dumps({"updates": 50, "command": []}))
     (run / "log.txt").write_text(f"Loading\n{STOPPED_EARLY}\n")
     assert sentence(trainings.state("mine")) == "mine was stopped after 0 of 50 updates; it can go on."
+
+
+def kept_training(folder: Path, name: str, **said: object) -> Path:
+    run = folder / "own" / name
+    run.mkdir(parents=True)
+    (run / "order.json").write_text(json.dumps({"updates": 50, "command": []} | said))
+    (run / "log.txt").write_text("")
+    return run
+
+
+def test_trainings_have_names_and_notes_and_are_deleted(checkpoints, tmp_path):
+    trainings = Trainings(Models(checkpoints, tmp_path))
+    run = kept_training(tmp_path, "apples", note="rounder ones")
+    assert trainings.note("apples") == "rounder ones"
+    with pytest.raises(UserError, match="a training called apples already"):
+        trainings.start(Order("l2", "l2", 50, name="Apples"))
+    with pytest.raises(UserError, match="not finished"):
+        trainings.package("apples", tmp_path)
+    trainings.delete("apples")
+    assert not run.exists()
+    for gone in ("apples", "../own", ""):
+        with pytest.raises(UserError, match="no such training"):
+            trainings.delete(gone)
+
+
+def test_a_finished_training_can_be_taken_home(checkpoints, tmp_path):
+    run = kept_training(tmp_path, "apples")
+    shutil.copytree(checkpoints / "l2", run / "model")
+    shutil.copytree(checkpoints / "codec", run / "model" / "codec")
+    (run / "model" / "README.md").write_text("a card")
+    with zipfile.ZipFile(Trainings(Models(checkpoints, tmp_path)).package("apples", tmp_path)) as archive:
+        names = set(archive.namelist())
+    assert {"apples/model_index.json", "apples/README.md"} <= names
+    assert any(name.startswith("apples/codec/") for name in names)
+
+
+def test_what_a_training_will_cost_in_words():
+    said = (
+        "3.40 M trained parameters\n12.1 GFLOP an update of 16 pictures\n4.0 samples/s on cpu in float32, about 3 min"
+    )
+    words = in_words(said, Order("lpips", "l2", 50))
+    assert words.startswith("It changes 3.40 million numbers of lpips and takes about 3 minutes here")  # 50 * 16 / 4 s
+    with pytest.raises(UserError, match="cannot be measured"):
+        in_words("nothing", Order("lpips", "l2", 50))
 
 
 def test_how_long_a_training_takes_and_that_it_is_being_saved():

@@ -2,34 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
-from urllib.parse import urlencode
+from typing import Any, Literal
 
 import gradio as gr
-from gradio.data_classes import ListFiles
 
-from app.engine.catalogue import OWN
 from app.engine.runs import Run, find_runs, sharing_pair
-from app.engine.services import Services, whole
-from app.engine.trainings import FEWEST, LOSSES, MOST, Order, Trainings, sentence
-from app.engine.uploads import FEWEST as FEWEST_PICTURES
-from app.engine.uploads import MOST as MOST_PICTURES
-from app.errors import ForgedError
-from app.look.handlers import MISTAKES, QUIET, SAYING, UNCHECKED, Updates, at_once, busy, warn
-from app.look.tables import cached_file
+from app.engine.services import Services
+from app.look.handlers import QUIET, SAYING, UNCHECKED, Updates, at_once, busy
 from app.look.words import list_of
 from app.pages.training.curves import curves, terms
-from e2ed2.errors import UserError
+from app.pages.training.own import OwnTrainings
 from e2ed2.training.metrics import CURVE
 
 SHARING = "Shared against independent networks"
-START, STOP, GO_ON = "Start training", "Stop and save", "Go on"
 OVER = [("updates", "update"), ("time", "seconds")]
-EVERY = 2  # s, between two looks at a training that goes on
-UPLOAD = (
-    f"{FEWEST_PICTURES} to {MOST_PICTURES} pictures; their file names are the captions (`red-apple-1.png`), unless "
-    "there is a `metadata.csv` with the columns file_name and text."
-)
 UNWEIGHTED = (
     "Faint: the value at each update; bold: a running mean. The parts of a loss are drawn without their weights, so "
     "that `l2` is the same measure in every end-to-end training, whatever else its loss asks for. In single-step "
@@ -39,33 +25,19 @@ UNWEIGHTED = (
 LONE = "There is no bundled model with a network of its own for each step yet."
 
 
-class Uploads(ListFiles):
-    """Files of a hand-made request are checked before any handler: what is wrong is a sentence there too."""
-
-    @classmethod
-    def model_validate(cls, *values: Any, **options: Any) -> Self:
-        try:
-            return super().model_validate(*values, **options)
-        except ValueError:
-            said = "files must be a list of uploaded files (gradio_client.handle_file), or null for the drawings."
-            raise gr.Error(said, print_exception=False) from None
-
-
-class TrainingPage:
+class TrainingPage(OwnTrainings):
     def __init__(self, services: Services, demo: gr.Blocks):
-        self.services, self.trainings = services, Trainings(services.models)
-        gr.Markdown(
-            "# How the models learn\nThe loss of every bundled model while it learned, and a short training "
-            "of your own, further down."
-        )
+        super().__init__(services)
+        gr.Markdown("# How the models learn")
+        self.lay_out_own()
         self.lay_out_curves()
         self.lay_out_sheets()
-        self.lay_out_own()
-        self.timer = gr.Timer(EVERY, active=False)
-        self.seen = gr.State(0)  # size of the curves on the page: unchanged, they are not drawn again
+        self.seen = gr.State((0, 0))  # sizes of the curves on the page: unchanged, they are not drawn again
+        self.wire_own()
         self.wire(demo)
 
     def lay_out_curves(self) -> None:
+        gr.Markdown("## The loss of every model while it learned")
         runs = find_runs(self.services.models)
         with gr.Row():
             self.chosen = gr.Dropdown(list(runs), label="Trainings", multiselect=True, scale=4, min_width=280)
@@ -87,44 +59,10 @@ class TrainingPage:
         self.sheet = gr.HTML(label="Pictures", elem_id="sheet", elem_classes="sheet")
         self.when = gr.Markdown(label="Moment")
 
-    def lay_out_own(self) -> None:
-        gr.Markdown(
-            "## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards it is "
-            "on the Generate page. Anyone using this app can see your training and "
-            "stop it."
-        )
-        with gr.Row():
-            self.base = gr.Dropdown(
-                self.services.models.choices(),
-                value=self.services.models.favourite(),
-                label="Start from",
-                min_width=220,
-            )
-            self.loss = gr.Dropdown(
-                [(f"{name}: {loss}", name) for name, loss in LOSSES.items()],
-                value="l2-lpips",
-                label="Loss",
-                min_width=220,
-            )
-            self.updates = gr.Slider(
-                FEWEST, MOST, 50, step=10, label="Updates, of 16 pictures each", buttons=[], min_width=200
-            )
-        with gr.Accordion("Use pictures of your own instead of the bundled drawings", open=False):
-            gr.Markdown(UPLOAD, elem_classes="hint")
-            self.files = gr.File(file_count="multiple", file_types=["image", ".csv"], label="Your pictures", height=160)
-            self.files.data_model = Uploads
-        with gr.Row():
-            self.start = gr.Button(START, variant="primary")
-            self.stop = gr.Button(STOP, variant="stop", visible=False)
-            self.go_on = gr.Button(GO_ON, visible=False)
-            self.use = gr.Button("Generate with it", visible=False)
-        self.status = gr.Markdown(label="Status", elem_id="training-status")
-        self.latest = gr.HTML(label="Latest samples", elem_id="latest", elem_classes="sheet")
-
     def wire(self, demo: gr.Blocks) -> None:
         picked = [self.chosen, self.term, self.over]
         drawn = [self.plot, self.lacking]
-        progress = [self.status, self.latest, self.start, self.stop, self.go_on, self.use, self.timer]
+        progress = self.progressing()
         demo.load(self.open_page, None, [self.chosen, self.term, *drawn, self.run, self.base, *progress], **QUIET)
         self.chosen.change(self.offer_terms, [self.chosen, self.term], self.term, **UNCHECKED)
         gr.on(
@@ -147,30 +85,6 @@ class TrainingPage:
             [self.sheet, self.when],
             **UNCHECKED,
         )
-        begun = self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
-            self.begin,
-            [self.base, self.loss, self.updates, self.files],
-            [*progress, self.chosen],
-            api_name="train",
-            preprocess=False,
-            concurrency_limit=1,
-            show_progress="hidden",
-            api_description="Start a short training. Returns a line about it.",
-        )
-        halted = self.stop.click(outputs=self.stop, **at_once(busy("Stopping …"))).then(
-            self.halt,
-            None,
-            progress,
-            api_name="stop_training",
-            queue=False,
-            show_progress="hidden",
-            api_description="Stop the training after the update that is being made. Returns a line.",
-        )
-        resumed = self.go_on.click(outputs=self.go_on, **at_once(busy("Starting …"))).then(
-            self.resume, None, progress, **SAYING
-        )
-        for done in (begun, halted, resumed):
-            done.failure(self.progress, None, progress, **QUIET)
         watched = [*progress, self.term, *drawn, self.run, self.moment, self.seen]
         self.timer.tick(
             self.look,
@@ -213,41 +127,6 @@ class TrainingPage:
 
     def pictured(self) -> list[str]:
         return [name for name, run in find_runs(self.services.models).items() if run.sheets()]
-
-    def progress(self) -> Updates:
-        """The line, the last pictures, the four buttons, and whether to look again."""
-        names = self.trainings.names()
-        last = self.trainings.going() or max(names, key=self.age, default=None)
-        if last is None:
-            return self.buttons(START) | {
-                self.status: "",
-                self.latest: "",
-                self.use: gr.Button(visible=False),
-                self.timer: gr.Timer(active=False),
-            }
-        state = self.trainings.state(last)
-        offered = (START,) if state.finished else (START, GO_ON)
-        if state.going:
-            offered = () if state.stopping or state.done >= state.updates else (STOP,)
-        address = f"./?{urlencode({'model': f'{OWN}/{state.name}'})}"
-        return self.buttons(*offered) | {
-            self.status: sentence(state),
-            self.latest: self.picture(state.sheet),
-            self.use: gr.Button(visible=state.finished, link=address),
-            self.timer: gr.Timer(active=state.going),
-        }
-
-    def buttons(self, *offered: str) -> Updates:
-        """Start, stop and go on, none of them pressed; those that are offered can be seen."""
-        labels = {self.start: START, self.stop: STOP, self.go_on: GO_ON}
-        return {one: gr.Button(label, visible=label in offered, interactive=True) for one, label in labels.items()}
-
-    def picture(self, sheet: Path | None) -> str:
-        alt = "Drawings above, the model's pictures of the same captions below"
-        return f'<img src="{cached_file(sheet, self.sheet.GRADIO_CACHE)}" alt="{alt}">' if sheet else ""
-
-    def age(self, name: str) -> float:
-        return (self.trainings.folder / name / "log.txt").stat().st_mtime
 
     def offer_terms(self, names: list[str], term: str | None) -> Any:
         offered = terms(self.runs(names))
@@ -298,49 +177,21 @@ class TrainingPage:
     def sheets(self, name: str | None) -> list[Path]:
         return [sheet for run in self.runs([name] if name else []) for sheet in run.sheets()]
 
-    def begin(
-        self, base: object, loss: object, updates: object, files: list[dict[str, Any]] | None, request: gr.Request
-    ) -> Updates:
-        try:
-            name = f"runs/own/{self.trainings.start(self.order(base, loss, updates, files))}"
-        except MISTAKES as mistake:
-            return self.progress() | {self.status: warn(mistake, request)}
-        choices = sorted({*find_runs(self.services.models), name})
-        return self.progress() | {self.chosen: gr.Dropdown(choices=choices, value=[name], multiselect=True)}
-
-    def order(self, base: object, loss: object, updates: object, files: list[dict[str, Any]] | None) -> Order:
-        """Raises UserError or ForgedError: see `Services.known`; another value is not possible."""
-        if loss not in list(LOSSES):
-            raise ForgedError(f"loss must be one of {', '.join(LOSSES)}.")
-        if not whole(updates, FEWEST, MOST):
-            raise ForgedError(f"updates must be a whole number from {FEWEST} to {MOST}.")
-        return Order(self.services.known(base), str(loss), int(updates), tuple(file["path"] for file in files or ()))
-
-    def halt(self) -> Updates:
-        self.trainings.stop()
-        return self.progress() | {self.status: "Stopping after this update; progress will be saved."}
-
-    def resume(self, request: gr.Request) -> Updates:
-        try:
-            names = self.trainings.names()
-            if not names:
-                raise UserError("There is no training to go on with.")
-            self.trainings.go_on(max(names, key=self.age))
-        except MISTAKES as mistake:
-            return self.progress() | {self.status: warn(mistake, request)}
-        return self.progress()
-
-    def look(self, names: list[str], term: str | None, over: str, run: str | None, seen: int) -> Updates:
+    def look(self, names: list[str], term: str | None, over: str, run: str | None, seen: tuple[int, int]) -> Updates:
         """At the training that goes on; what has not changed stays as it is."""
-        runs = self.runs(names)
+        runs, shown = self.runs(names), self.progress()
         size = sum((one.folder / CURVE).stat().st_size for one in runs)
+        own = sum(file.stat().st_size for file in self.trainings.folder.glob(f"*/{CURVE}"))
         count = len(self.sheets(run))
-        shown = self.progress() | {
+        shown |= {
             self.run: gr.Dropdown(choices=self.pictured()),
             self.moment: gr.Slider(maximum=max(2, count), visible=count > 1),
-            self.seen: size,
+            self.seen: (size, own),
         }
-        if size == seen:
+        if own == seen[1]:
+            del shown[self.live]
+        del shown[self.kept]  # somebody may be choosing there
+        if size == seen[0]:
             return shown
         fresh = terms(runs)
         term = term if term in fresh else next(iter(fresh), None)

@@ -1,0 +1,276 @@
+"""A training of one's own on the Training page: begun, watched, kept."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import gradio as gr
+from gradio.data_classes import ListFiles
+
+from app.engine.catalogue import OWN
+from app.engine.estimate import estimate
+from app.engine.runs import Run
+from app.engine.services import Services, whole
+from app.engine.trainings import FEWEST, LOSSES, MOST, Order, Trainings, sentence
+from app.engine.uploads import FEWEST as FEWEST_PICTURES
+from app.engine.uploads import MOST as MOST_PICTURES
+from app.errors import ForgedError
+from app.look.handlers import MISTAKES, QUIET, SAYING, UNCHECKED, Updates, at_once, busy, warn
+from app.look.tables import cached_file
+from app.pages.training.curves import curves
+from e2ed2.errors import UserError
+
+START, STOP, GO_ON, MEASURE = "Start training", "Stop and save", "Go on", "How long will it take?"
+UPLOAD = (
+    f"{FEWEST_PICTURES} to {MOST_PICTURES} pictures, also in a zip; their file names are the captions "
+    "(`red-apple-1.png`), unless there is a `metadata.csv` with the columns file_name and text. A tenth of them is not "
+    "trained on, but measured."
+)
+EVERY = 2  # s, between two looks at a training that goes on
+LONGEST_NOTE = 500  # characters
+
+
+class Uploads(ListFiles):
+    """Files of a hand-made request are checked before any handler: what is wrong is a sentence there too."""
+
+    @classmethod
+    def model_validate(cls, *values: Any, **options: Any) -> Self:
+        try:
+            return super().model_validate(*values, **options)
+        except ValueError:
+            said = "files must be a list of uploaded files (gradio_client.handle_file), or null for the drawings."
+            raise gr.Error(said, print_exception=False) from None
+
+
+class OwnTrainings:
+    def __init__(self, services: Services):
+        self.services, self.trainings = services, Trainings(services.models)
+        self.timer = gr.Timer(EVERY, active=False)
+
+    def lay_out_own(self) -> None:
+        gr.Markdown(
+            "## Train one yourself\nA few minutes of learning on top of a finished model. Afterwards it is on the "
+            "Generate page. Anyone using this app can see your training, stop it and delete it."
+        )
+        with gr.Row():
+            self.base = gr.Dropdown(
+                self.services.models.choices(),
+                value=self.services.models.favourite(),
+                label="Start from",
+                min_width=220,
+            )
+            self.loss = gr.Dropdown(
+                [(f"{name}: {loss}", name) for name, loss in LOSSES.items()],
+                value="l2-lpips",
+                label="Loss",
+                min_width=220,
+            )
+            self.updates = gr.Slider(
+                FEWEST, MOST, 50, step=10, label="Updates, of 16 pictures each", buttons=[], min_width=200
+            )
+        with gr.Row():
+            self.name = gr.Textbox(label="Name", placeholder="One is made up", max_lines=1, min_width=200)
+            self.note = gr.Textbox(label="Note to yourself", max_lines=1, scale=2, min_width=240)
+        with gr.Accordion("Use pictures of your own instead of the bundled drawings", open=False):
+            gr.Markdown(UPLOAD, elem_classes="hint")
+            self.files = gr.File(
+                file_count="multiple", file_types=["image", ".csv", ".zip"], label="Your pictures", height=160
+            )
+            self.files.data_model = Uploads
+        with gr.Row():
+            self.start = gr.Button(START, variant="primary", min_width=160)
+            self.measure = gr.Button(MEASURE, min_width=160)
+            self.stop = gr.Button(STOP, variant="stop", visible=False, min_width=160)
+            self.go_on = gr.Button(GO_ON, visible=False, min_width=160)
+            self.use = gr.Button("Generate with it", visible=False, min_width=160)
+            self.beside = gr.Button("Compare it with its start", visible=False, min_width=160)
+        self.status = gr.Markdown(label="Status", elem_id="training-status")
+        self.live = gr.Plot(label="The loss so far", show_label=False, elem_id="live", visible=False)
+        self.latest = gr.HTML(label="Latest samples", elem_id="latest", elem_classes="sheet")
+        with gr.Accordion("Trainings that are kept", open=False):
+            self.kept = gr.Dropdown([], label="Training", min_width=220)
+            self.kept_note = gr.Markdown(label="Its note")
+            with gr.Row():
+                self.pack = gr.Button("Download its model", size="md", min_width=160)
+                self.delete = gr.Button("Delete it", variant="stop", size="md", min_width=160)
+            self.package = gr.DownloadButton(visible=False)
+
+    def progressing(self) -> list[Any]:
+        """What `progress` fills."""
+        return [
+            *(self.status, self.latest, self.live, self.start, self.stop, self.go_on, self.measure, self.use),
+            *(self.beside, self.kept, self.timer),
+        ]
+
+    def wire_own(self) -> None:
+        progress, asked_for = self.progressing(), [self.base, self.loss, self.updates, self.files, self.name, self.note]
+        begun = self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
+            self.begin,
+            asked_for,
+            progress,
+            api_name="train",
+            preprocess=False,
+            concurrency_limit=1,
+            show_progress="hidden",
+            api_description="Start a short training. Returns a line about it.",
+        )
+        halted = self.stop.click(outputs=self.stop, **at_once(busy("Stopping …"))).then(
+            self.halt,
+            None,
+            progress,
+            api_name="stop_training",
+            queue=False,
+            show_progress="hidden",
+            api_description="Stop the training after the update that is being made. Returns a line.",
+        )
+        resumed = self.go_on.click(outputs=self.go_on, **at_once(busy("Starting …"))).then(
+            self.resume, None, progress, **SAYING
+        )
+        pressed = self.measure.click(outputs=self.measure, **at_once(busy("Measuring, about a minute …")))
+        measured = pressed.then(self.measure_time, asked_for[:3], progress, preprocess=False, **SAYING)
+        for done in (begun, halted, resumed, measured):
+            done.failure(self.progress, None, progress, **QUIET)
+        self.kept.change(self.note_of, self.kept, self.kept_note, **UNCHECKED)
+        confirmed = 'name => confirm(`Delete ${name} with its model?`) ? name : ""'
+        self.delete.click(self.remove, self.kept, progress, js=confirmed, preprocess=False, **SAYING)
+        packed = self.pack.click(self.packed, self.kept, [self.package, self.status], preprocess=False, **SAYING)
+        save = """(file) => {
+            if (file) Object.assign(document.createElement("a"), { href: file.url, download: file.orig_name }).click();
+        }"""
+        packed.success(None, self.package, js=save, **QUIET)
+
+    def progress(self) -> Updates:
+        """The line, the last pictures, the curve, the buttons, what is kept, and whether to look again."""
+        names = self.trainings.names()
+        last = self.trainings.going() or max(names, key=self.age, default=None)
+        kept = {self.kept: gr.Dropdown(choices=names, value=last)}
+        if last is None:
+            nothing = {one: gr.Button(visible=False) for one in (self.use, self.beside)}
+            return (
+                self.buttons(START, MEASURE)
+                | nothing
+                | kept
+                | {
+                    self.status: "",
+                    self.latest: "",
+                    self.live: gr.Plot(visible=False),
+                    self.timer: gr.Timer(active=False),
+                }
+            )
+        state = self.trainings.state(last)
+        offered = (START, MEASURE) if state.finished else (START, GO_ON, MEASURE)
+        if state.going:
+            offered = () if state.stopping or state.done >= state.updates else (STOP,)
+        model = f"{OWN}/{state.name}"
+        start = self.trainings.start_of(state.name)
+        both = urlencode({"prompt": "cat", "models": f"{start},{model}"})
+        return (
+            self.buttons(*offered)
+            | kept
+            | {
+                self.status: sentence(state),
+                self.latest: self.picture(state.sheet),
+                self.live: self.curve(state.name),
+                self.use: gr.Button(visible=state.finished, link=f"./?{urlencode({'model': model})}"),
+                self.beside: gr.Button(visible=state.finished, link=f"compare?{both}"),
+                self.timer: gr.Timer(active=state.going),
+            }
+        )
+
+    def curve(self, name: str) -> Any:
+        run = Run(name, self.trainings.folder / name)
+        if len(run.lines()) < 2:
+            return gr.Plot(visible=False)
+        return gr.Plot(curves([run], "loss", "update").update_layout(height=300), visible=True)
+
+    def buttons(self, *offered: str) -> Updates:
+        """Those that are offered can be seen, and none is pressed."""
+        labels = {self.start: START, self.stop: STOP, self.go_on: GO_ON, self.measure: MEASURE}
+        return {one: gr.Button(label, visible=label in offered, interactive=True) for one, label in labels.items()}
+
+    def picture(self, sheet: Path | None) -> str:
+        alt = "Drawings above, the model's pictures of the same captions below"
+        return f'<img src="{cached_file(sheet, self.latest.GRADIO_CACHE)}" alt="{alt}">' if sheet else ""
+
+    def age(self, name: str) -> float:
+        log = self.trainings.folder / name / "log.txt"
+        return log.stat().st_mtime if log.is_file() else 0.0
+
+    def begin(
+        self,
+        base: object,
+        loss: object,
+        updates: object,
+        files: list[dict[str, Any]] | None,
+        name: object = "",
+        note: object = "",
+        request: gr.Request | None = None,
+    ) -> Updates:
+        try:
+            self.trainings.start(self.order(base, loss, updates, files, name, note))
+        except MISTAKES as mistake:
+            return self.progress() | {self.status: warn(mistake, request)}
+        return self.progress()
+
+    def order(
+        self,
+        base: object,
+        loss: object,
+        updates: object,
+        files: list[dict[str, Any]] | None = None,
+        name: object = "",
+        note: object = "",
+    ) -> Order:
+        """Raises UserError or ForgedError: see `Services.known`; another value is not possible."""
+        if loss not in list(LOSSES):
+            raise ForgedError(f"loss must be one of {', '.join(LOSSES)}.")
+        if not whole(updates, FEWEST, MOST):
+            raise ForgedError(f"updates must be a whole number from {FEWEST} to {MOST}.")
+        if not isinstance(name, str) or not isinstance(note, str) or len(note) > LONGEST_NOTE:
+            raise ForgedError(f"name and note must be text, the note of at most {LONGEST_NOTE} characters.")
+        paths = tuple(file["path"] for file in files or ())
+        return Order(self.services.known(base), str(loss), int(updates), paths, name.strip(), note.strip())
+
+    def measure_time(self, base: object, loss: object, updates: object, request: gr.Request) -> Updates:
+        try:
+            said = estimate(self.trainings, self.order(base, loss, updates))
+        except MISTAKES as mistake:
+            said = warn(mistake, request)
+        return self.progress() | {self.status: said}
+
+    def halt(self) -> Updates:
+        self.trainings.stop()
+        return self.progress() | {self.status: "Stopping after this update; progress will be saved."}
+
+    def resume(self, request: gr.Request) -> Updates:
+        try:
+            names = self.trainings.names()
+            if not names:
+                raise UserError("There is no training to go on with.")
+            self.trainings.go_on(max(names, key=self.age))
+        except MISTAKES as mistake:
+            return self.progress() | {self.status: warn(mistake, request)}
+        return self.progress()
+
+    def note_of(self, name: str | None) -> str:
+        return self.trainings.note(name) if name in self.trainings.names() else ""
+
+    def remove(self, name: object, request: gr.Request) -> Updates:
+        """The name is empty where the visitor has thought better of it."""
+        said = ""
+        try:
+            if name:
+                self.trainings.delete(self.trainings.known(name))
+                said = f"{name} is deleted."
+        except MISTAKES as mistake:
+            said = warn(mistake, request)
+        return self.progress() | ({self.status: said} if said else {})
+
+    def packed(self, name: object, request: gr.Request) -> Iterator[Updates]:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                yield {self.package: self.trainings.package(self.trainings.known(name), Path(folder))}
+            except MISTAKES as mistake:
+                yield {self.package: None, self.status: warn(mistake, request)}
