@@ -71,8 +71,8 @@ class OwnTrainings:
                 FEWEST, MOST, 50, step=10, label="Updates, of 16 pictures each", buttons=[], min_width=200
             )
         with gr.Row():
-            self.name = gr.Textbox(label="Name", placeholder="One is made up", max_lines=1, min_width=200)
-            self.note = gr.Textbox(label="Note to yourself", max_lines=1, scale=2, min_width=240)
+            self.name = gr.Textbox("", label="Name", placeholder="One is made up", max_lines=1, min_width=200)
+            self.note = gr.Textbox("", label="Note to yourself", max_lines=1, scale=2, min_width=240)
         with gr.Accordion("Use pictures of your own instead of the bundled drawings", open=False):
             gr.Markdown(UPLOAD, elem_classes="hint")
             self.files = gr.File(

@@ -103,8 +103,7 @@ class TrainingPage(OwnTrainings):
 
     def open_page(self) -> Updates:
         runs = find_runs(self.services.models)
-        going = self.trainings.going()
-        shown = [f"runs/own/{going}"] if going else self.alike(runs)
+        shown = self.alike(runs)
         offered = terms(self.runs(shown))
         pictured = self.pictured()
         return {
