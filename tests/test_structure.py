@@ -50,7 +50,7 @@ FLOORS = {
     "e2ed2": "errors assets files seeds types diffusion models models.backbones losses data reading preference "
     "objectives inference training evaluation.features evaluation.metrics evaluation evaluation.protocols "
     "evaluation.experiments evaluation.report cli __main__",
-    "study": "errors protocol images store migrations stats stopping reporting simulation web cli __main__",
+    "study": "errors protocol images store migrations stats stopping reporting simulation web commands cli __main__",
     "app": "errors settings look engine pages pages.about pages.generate pages.compare pages.trajectory pages.training "
     "studies pages.results pages.study ui admin server __main__",
 }

@@ -1,0 +1,142 @@
+"""Commands for while raters are at it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+Name = Annotated[str, tyro.conf.Positional]
+
+
+def links_command(arguments: list[str]) -> None:
+    from study.store.raters import invite
+    from study.store.store import Store
+    from study.store.studies import find_study
+
+    @dataclass(frozen=True)
+    class Links:
+        """Print the open link, or a personal link for each label."""
+
+        name: Name
+        invite: tuple[str, ...] = ()
+        """One label a person, such as an e-mail address; it is stored, and never exported."""
+        url: str = "http://127.0.0.1:8000"
+        """Where raters reach the server."""
+
+    options = tyro.cli(Links, prog="python -m study links", args=arguments)
+    study = find_study(Store.open().database, options.name)
+    for label in options.invite:
+        print(f"{label} {options.url.rstrip('/')}/invite/{study.token}/{invite(study, label)}")
+    if not options.invite:
+        print(f"{options.url.rstrip('/')}/join/{study.token}")
+
+
+def serve_command(arguments: list[str]) -> None:
+    from study.store.store import Store
+    from study.web import serve
+
+    @dataclass(frozen=True)
+    class Serve:
+        """Serve the rater's pages of all studies."""
+
+        host: str = "127.0.0.1"
+        port: int = 8000
+        """0 takes any free one."""
+
+    options = tyro.cli(Serve, prog="python -m study serve", args=arguments)
+    serve(Store.open(), options.host, options.port)
+
+
+def progress_command(arguments: list[str]) -> None:
+    from study.store.store import Store
+    from study.store.studies import find_study, progress
+
+    @dataclass(frozen=True)
+    class Show:
+        """Say how far a study is."""
+
+        name: Name
+
+    options = tyro.cli(Show, prog="python -m study progress", args=arguments)
+    store = Store.open()
+    study = find_study(store.database, options.name)
+    found = progress(store.database, study)
+    states = ", ".join(f"{count} {status}" for status, count in found.raters.items())
+    print(f"{study.name} version {study.version}: {found.raters_planned} raters planned; {states}")
+    print(f"{found.votes} answers; {found.pairs_complete} of {found.pairs} pairs have all their raters")
+
+
+def people_command(arguments: list[str]) -> None:
+    from study.store.raters import people
+    from study.store.store import Store
+    from study.store.studies import find_study
+
+    @dataclass(frozen=True)
+    class People:
+        """Who took part, with completion codes, for paying them; exports hold none of it."""
+
+        name: Name
+
+    options = tyro.cli(People, prog="python -m study people", args=arguments)
+    store = Store.open()
+    for row in people(store.database, find_study(store.database, options.name)):
+        print("\t".join(row).rstrip())
+
+
+def release_command(arguments: list[str]) -> None:
+    from study.store.leaving import find_named, release
+    from study.store.store import Store
+    from study.store.studies import find_study
+
+    @dataclass(frozen=True)
+    class Release:
+        """Give a rater's open pairs to others at once; the answers given stay, and the rater may come back."""
+
+        name: Name
+        rater: Name
+        """Id, completion code, platform's ID or label, as `study people` prints them."""
+
+    options = tyro.cli(Release, prog="python -m study release", args=arguments)
+    store = Store.open()
+    study = find_study(store.database, options.name)
+    release(store.database, study, find_named(store.database, study, options.rater))
+    print(f"The open pairs of {options.rater} go to others.")
+
+
+def drop_command(arguments: list[str]) -> None:
+    from study.store.leaving import drop, find_named
+    from study.store.store import Store
+    from study.store.studies import find_study
+
+    @dataclass(frozen=True)
+    class Drop:
+        """Withdraw a rater's answers: they stay in the chain, count in no figure, and the report says so."""
+
+        name: Name
+        rater: Name
+        """Id, completion code, platform's ID or label, as `study people` prints them."""
+        reason: str
+        """For the report; it must not name the person."""
+        erase: bool = False
+        """Remove what identifies the person, too: the platform's ID or the label."""
+
+    options = tyro.cli(Drop, prog="python -m study drop", args=arguments)
+    store = Store.open()
+    study = find_study(store.database, options.name)
+    drop(store.database, study, find_named(store.database, study, options.rater), options.reason, options.erase)
+    print(f"The answers of {options.rater} count no more{'; the name is erased' if options.erase else ''}.")
+
+
+def close_command(arguments: list[str]) -> None:
+    from study.store.store import Store
+    from study.store.studies import close_study
+
+    @dataclass(frozen=True)
+    class Close:
+        """Close recruitment; raters in progress can finish."""
+
+        name: Name
+
+    options = tyro.cli(Close, prog="python -m study close", args=arguments)
+    key = close_study(Store.open(), options.name)
+    print(f"{options.name} is closed to new raters, and its votes are signed. Public key: {key}")
