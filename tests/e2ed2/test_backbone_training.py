@@ -19,6 +19,7 @@ from e2ed2.objectives.objective import trained
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.config import RunConfig
 from e2ed2.training.metrics import read_metrics
+from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import train
 from e2ed2.training.trainer import TrainerConfig
 from e2ed2.types import CaptionedBatch
@@ -178,8 +179,9 @@ def test_what_the_backbone_cannot_do_is_refused():
         objective(lora_targets=("nonsense",))
     with pytest.raises(UserError, match="No weights are called nonsense"):
         objective(tune="full", parts=("nonsense",))
-    with pytest.raises(UserError, match="convert it"):
+    with pytest.raises(UserError, match="convert it") as refused:
         objective(family="pixart")
+    assert str(refused.value).partition("e2ed2 train ")[2].split()[0] in PRESETS
     with pytest.raises(UserError, match=r"add --data.resolution 32"):
         BackboneEndToEnd.of(BackboneEndToEndConfig(backbone="tiny:sd"), 512)
     with pytest.raises(UserError, match="nothing to convert"):

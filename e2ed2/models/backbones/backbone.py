@@ -102,11 +102,11 @@ def reading_of(scheduler: Any) -> tuple[Path, Prediction]:
 def check_pure_noise(backbone: Backbone) -> None:
     """Raises UserError: it predicts noise, and x_0 would be that divided by nearly nothing where the chain begins.
 
-    One rounding of a perfect prediction to bfloat16 costs 0.4% / alpha of x_0: 3% for SD 1.5, 26% for PixArt-alpha.
+    One rounding of a perfect prediction to bfloat16 costs 2.4% of x_0 for SD 1.5, and 26% for PixArt-alpha.
     """
     alpha = backbone.path.alpha(1.0)
     if backbone.prediction == "epsilon" and alpha < LEAST_ALPHA:
         raise UserError(
             f"This backbone predicts noise, and pure noise leaves it {alpha:.4f} of the picture to divide by: convert "
-            "it with `python -m e2ed2 train convert --backbone ...` first, and give that model's folder as --backbone."
+            "it with `python -m e2ed2 train pixart-convert --backbone ...`, and give that model as --backbone."
         )
