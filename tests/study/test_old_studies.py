@@ -5,13 +5,17 @@ from dataclasses import asdict, replace
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, text, update
 
 from study.protocol.parts import Exclusions, Placebos
 from study.protocol.spec import StudySpec
+from study.reporting.export import export_study
+from study.reporting.verify import verify_export
 from study.store.store import Store
-from study.store.studies import find_study, list_studies
+from study.store.studies import close_study, find_study, list_studies
+from study.store.tables import Study
 from tests.study.specs import make_spec
+from tests.study.voting import rater, vote_all
 
 MIGRATIONS = "study/migrations"
 SINCE = (
@@ -83,3 +87,19 @@ def test_an_old_database_opens_and_its_studies_have_their_kinds(tmp_path):
     assert [study.name for study in list_studies(store.database, by_visitors=True)] == ["visitors-0123"]
     assert find_study(store.database, "visitors-0123").spec.by_visitor
     store.database.engine.dispose()
+
+
+def test_a_study_of_before_goes_on_closes_and_verifies(sqlite_store, make_study, tmp_path):
+    study = make_study(sqlite_store, placebos=Placebos(0, 0, 0, 0))
+    old = first_version(study.spec)
+    with sqlite_store.database.write() as session:
+        session.execute(update(Study).values(spec=old, spec_hash="", plan_secret=""))
+    study = find_study(sqlite_store.database, study.name)
+    assert study.spec.to_json() == old
+    vote_all(sqlite_store, rater(sqlite_store, study))
+    close_study(sqlite_store, study.name)
+    export_study(sqlite_store, find_study(sqlite_store.database, study.name), tmp_path / "out")
+    found = verify_export(tmp_path / "out")
+    assert found.problems == ()
+    assert (found.votes, found.images) == (12, len(study.spec.image_hashes))
+    assert not (tmp_path / "out" / "plan.json").exists()
