@@ -99,6 +99,7 @@ def test_a_slug_is_words_of_a_file_name():
     assert slug("?!") == "picture"
 
 
+@pytest.mark.slow
 def test_the_same_settings_give_the_same_bytes_in_another_process(called, tiny_model, tmp_path):
     for command, name in ((called, "here"), (run, "there")):
         command("sample", "--prompt", "red apple", "--model", tiny_model, "--out", tmp_path / name)

@@ -100,6 +100,7 @@ def test_the_head_learns_which_feature_means_which_name():
     assert "style" not in guess
 
 
+@pytest.mark.slow
 def test_the_bundled_head_knows_real_drawings_it_has_not_seen(encoder):
     names = emoji.concept_names()
     pictures = drawings("combo")

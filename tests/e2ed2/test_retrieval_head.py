@@ -45,6 +45,7 @@ def test_a_drawing_is_judged_by_a_head_that_has_not_seen_it(drawn, names):
     assert all(rates[REAL][split]["top1"] < 0.5 for split in SPLITS)
 
 
+@pytest.mark.slow
 def test_what_drawings_have_in_common_is_learned(drawn, names):
     rates = crossed(features(drawn, telling=4), drawn, names, folds=3, seed=0)
     assert all(rates[view][split]["top1"] > 0.8 for view in (REAL, DECODED) for split in SPLITS)
@@ -80,6 +81,7 @@ def test_the_bundled_head_says_what_real_drawings_reach():
     assert set(ceilings[REAL]) == {"train", "combo", "concept"}
 
 
+@pytest.mark.slow
 def test_every_split_is_there_to_learn_from():
     names = sorted({name for split in SPLITS for name in drawings(split).captions})
     drawn = Drawn.load(names)

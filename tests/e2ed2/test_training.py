@@ -54,7 +54,7 @@ def stop_after(monkeypatch, updates):
         ("single_step", "l2", 1),
         pytest.param("end_to_end", "l1", 1, marks=pytest.mark.slow),
         ("end_to_end", "l2+gan", 1),
-        ("end_to_end", "energy+energy-lpips", 2),
+        pytest.param("end_to_end", "energy+energy-lpips", 2, marks=pytest.mark.slow),
     ],
 )
 def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
@@ -334,6 +334,7 @@ def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
     assert list((tmp_path / "run" / "checkpoints").glob("*/model.safetensors"))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(run_config, tmp_path):
     """No file may grow past 30 kB, which is how a full disk looks to the program that writes."""
     folder = tmp_path / "run"

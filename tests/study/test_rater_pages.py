@@ -292,6 +292,7 @@ def test_a_prompt_has_its_direction_and_its_lines_and_leaves_room(open_page, sit
     visit.assert_accessible()
 
 
+@pytest.mark.slow
 def test_every_page_is_accessible_in_light_and_dark(open_page, site, study):
     visit = open_page(f"{site}/join/{study.token}")
     page = visit.page
