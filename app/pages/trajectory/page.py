@@ -72,19 +72,11 @@ class TrajectoryPage:
         self.between = _row_of_pictures("Between two prompts")
 
     def wire(self, demo: gr.Blocks) -> None:
-        opened = demo.load(self.open_page, None, [self.model, self.second], **QUIET)
+        demo.load(self.open_page, None, [self.model, self.second], **QUIET)
         chosen = [self.model, self.second]
         gr.on([one.change for one in chosen], self.suit_models, [*chosen, self.steps], self.steps, **UNCHECKED)
         common = [self.prompt, self.model, self.steps, self.seed]
         both = [self.prompt, self.model, self.second, self.steps, self.seed, self.exactly]
-        opened.success(
-            self.welcome,
-            [*both, self.status],
-            [self.table, self.status],
-            preprocess=False,
-            api_visibility="private",
-            **GENERATING,
-        )
         self.act(
             self.watch,
             WATCH,
@@ -117,8 +109,7 @@ class TrajectoryPage:
         self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str
     ) -> None:
         """Show that the button was pressed, generate, and give the button back."""
-        triggers = [button.click, self.prompt.submit] if button is self.watch else [button.click]
-        pressed = gr.on(triggers, outputs=[button, self.status], **at_once(busy("Generating …"), "Generating …"))
+        pressed = button.click(outputs=button, **at_once(busy("Generating …")))
         room = pressed.then(outputs=output, **at_once(gr.update(visible=True)))
         done = room.then(
             act,
@@ -143,23 +134,6 @@ class TrajectoryPage:
         possible = [step for step in STEPS if all(step in models.steps(name) for name in chosen)] or STEPS
         only = next(filter(None, map(models.only, chosen)), None)
         return gr.Slider(value=steps if steps in possible else possible[-1], interactive=not only, info=only)
-
-    def welcome(
-        self,
-        prompt: object,
-        model: object,
-        second: object,
-        steps: object,
-        seed: object,
-        exactly: object,
-        status: object,
-        request: gr.Request,
-    ) -> Iterator[Updates]:
-        """Something to look at, unless the visitor was quicker."""
-        if status:
-            yield {self.status: gr.skip()}  # Gradio empties what a function that yields nothing was to fill
-        else:
-            yield from self.show_steps(prompt, model, second, steps, seed, exactly, request)
 
     def show_steps(
         self,
