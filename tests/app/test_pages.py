@@ -174,9 +174,13 @@ def test_a_visitor_may_keep_the_settings_out_of_the_file(url):
 
 def test_compare_two_models_by_the_keyboard(open_page, url):
     visit = open_page(f"{url}/compare")
-    page = visit.page
+    page, first = visit.page, visit.page.locator("#grid img").first
+    expect(page.locator("#status")).to_contain_text("the time is of one picture")
+    expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
+    opening = str(first.get_attribute("src"))
     prompt(page).fill("red apple, noto style")
     prompt(page).press("Enter")
+    expect(first).not_to_have_attribute("src", opening)
     expect(page.locator("#status")).to_contain_text("the time is of one picture")
     expect(page.locator("#grid img")).to_have_count(2 * 4 + 6)  # both models at every number of steps; six artists
     expect(page.locator("#grid")).to_contain_text(re.compile(r"\d\.\d\d s"))
