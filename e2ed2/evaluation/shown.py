@@ -10,7 +10,7 @@ from e2ed2.evaluation.results import Result, rows
 
 def show(called: str, result: Result, out: Path) -> None:
     """A table of its figures, and where they were written."""
-    title = f"{called}, {result['choices']['painted']} pictures"
+    title = f"{called}, {result['choices']['images']} pictures"
     table = Table("figure", "value", "95% interval", "as right as can be", title=title)
     for row in rows(result):
         table.add_row(*row)

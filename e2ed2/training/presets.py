@@ -108,19 +108,6 @@ ABOUT = {
     "sana-l2-lpips": "SANA 0.6B end to end, squared error and perceptual distance, by LoRA.",
 }
 PRESETS = {
-    "preference": RunConfig(
-        PreferenceConfig(),
-        trainer=TrainerConfig(
-            updates=400,
-            batch_size=256,
-            lr=3e-3,
-            warmup=20,
-            weight_decay=0.0,
-            ema_decay=0.98,
-            clip=10.0,
-            preview_every=400,
-        ),
-    ),
     "codec": CODEC,
     "codec-decoder": CODEC_DECODER,
     "coarse": COARSE,
@@ -154,6 +141,19 @@ PRESETS = {
         replace(TWO_STEPS, denoiser=DenoiserConfig(sharing="independent", steps=2)), trainer=FINISHING
     ),
     "shared-twin": RunConfig(TWO_STEPS, trainer=FINISHING),
+    "preference": RunConfig(
+        PreferenceConfig(),
+        trainer=TrainerConfig(
+            updates=400,
+            batch_size=256,
+            lr=3e-3,
+            warmup=20,
+            weight_decay=0.0,
+            ema_decay=0.98,
+            clip=10.0,
+            preview_every=400,
+        ),
+    ),
     "sd15-convert": convert(SD15),
     "pixart-convert": convert(PIXART),
     "sd15-l2-lpips": few_steps(SD15),

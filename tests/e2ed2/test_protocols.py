@@ -80,7 +80,7 @@ def test_a_model_goes_through_the_whole_protocol_and_its_file_says_every_choice(
     assert len(found["intervals"][f"alignment.{CLIP}"]) == 2
     choices = found["choices"]
     assert choices["protocol"] == "coco30k-clean-256-rehearsal-4"
-    assert (choices["painted"], choices["real"], choices["side"], choices["guidance"]) == (4, 5, 256, 1.0)
+    assert (choices["images"], choices["real"], choices["side"], choices["guidance"]) == (4, 5, 256, 1.0)
     assert all(len(choices[name]) == 64 for name in ("references", "prompts", "inception"))
     assert "tiny-sd-1-" in choices["weights"]
     assert found["settings"]["split"] == "coco30k"
@@ -96,7 +96,7 @@ def test_parts_sampled_apart_are_measured_together(benchmark, model, tmp_path, m
     assert len(list((tmp_path / "runs").rglob("*.png"))) == 4
     with monkeypatch.context() as patch:  # nothing is sampled again
         patch.setattr("e2ed2.inference.stock.StockPipeline.__call__", lambda *given: pytest.fail("sampled twice"))
-        assert measure(whole)["choices"]["painted"] == 4
+        assert measure(whole)["choices"]["images"] == 4
 
 
 def test_pictures_made_elsewhere_are_found_by_their_prompts(benchmark, tmp_path):
@@ -108,7 +108,7 @@ def test_pictures_made_elsewhere_are_found_by_their_prompts(benchmark, tmp_path)
         picture(10 + i).save(folder / f"{i}.png")
     options = Protocol("coco30k", benchmark, images=str(folder), limit=4, out=tmp_path / "made.json")
     assert run.jobs_of(run.subject_of(options), PROMPTS) == list(zip(PROMPTS, (3, 2, 1, 0), strict=True))
-    assert measure(options)["choices"]["painted"] == 4
+    assert measure(options)["choices"]["images"] == 4
     with pytest.raises(UserError, match="too few pictures of “a red apple”"):
         run.jobs_of(run.subject_of(options), [*PROMPTS, PROMPTS[0]])
 

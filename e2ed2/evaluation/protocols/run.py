@@ -125,7 +125,7 @@ def choices_of(options: Protocol, files: Files, subject: Generator, count: int) 
     guidance = getattr(subject, "options", {}).get("guidance_scale")
     return {
         "protocol": f"{options.benchmark}-clean-{options.about.side}" + ("" if whole else f"-rehearsal-{count}"),
-        "painted": count,
+        "images": count,
         "real": len(files.references),
         "references": listing(files.references),
         "prompts": sha256(files.captions),
