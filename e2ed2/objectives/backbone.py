@@ -1,6 +1,5 @@
 """Training a backbone of diffusers: the objectives are those of our own denoiser; its parts and its folder differ."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +23,7 @@ from e2ed2.models.backbones.opening import BROKEN, open_pipeline
 from e2ed2.models.backbones.text import PipelineText
 from e2ed2.models.backbones.tiny import PREFIX, SIDE
 from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndConfig, BackboneSingleStepConfig
-from e2ed2.objectives.chain import decode_preview, noise_like
+from e2ed2.objectives.chain import decode_preview, noise_like, random_window
 from e2ed2.objectives.config import PREVIEW_STEPS
 from e2ed2.objectives.denoising import DenoiserObjective
 from e2ed2.objectives.end_to_end import EndToEnd
@@ -139,7 +138,7 @@ class BackboneEndToEnd(BackboneObjective, EndToEnd):
         if self.config.decode != "crop":
             codec = self.tiny or self.codec
             return self.in_parts(codec, x0), batch.images.repeat_interleave(self.config.samples, dim=0)
-        window = random_window(x0.shape[-2:], self.config.decode_crop, seeds)
+        window = (..., *random_window(x0.shape[-2:], self.config.decode_crop, seeds.on_cpu("decoded window")))
         with torch.no_grad():  # a decoder looks around: only what is decoded alike can be compared
             real = self.in_parts(self.codec, batch.latents[window])
         return self.in_parts(self.codec, x0[window]), real.repeat_interleave(self.config.samples, dim=0)
@@ -183,11 +182,3 @@ def open_tiny(name: str) -> PretrainedCodec:
     except BROKEN as error:
         raise UserError(f"There is no AutoencoderTiny {name!r}: give its folder, or its id on a hub.") from error
     return PretrainedCodec(tiny.eval()).requires_grad_(False)
-
-
-def random_window(grid: Sequence[int], size: int, seeds: UpdateSeeds) -> tuple[Any, ...]:
-    """An index of the same random window of all latents, `size` by `size` or all there is."""
-    places = [max(0, side - size) for side in grid]
-    generator = seeds.on_cpu("decoded window")
-    top, left = (int(torch.randint(0, place + 1, (), generator=generator)) for place in places)
-    return (..., slice(top, top + size), slice(left, left + size))

@@ -1,5 +1,7 @@
 """What the objectives of the denoiser share: noise, crops and previews."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -22,20 +24,23 @@ def decode_crop(
     Returns the decoded crops and the same crops of `images`. The decoder is convolutional, so near a
     window's inner edges it lacks a little context.
     """
-    grid, pixels = latents.shape[-1], images.shape[-1]
-    size, scale = min(size, grid), pixels // grid
-    top, left = torch.randint(0, grid - size + 1, (2,), generator=generator).tolist()
-    window = latents[..., top : top + size, left : left + size]
-    rows, columns = (slice(first * scale, (first + size) * scale) for first in (top, left))
-    return codec.decode(window).float(), images[..., rows, columns]
+    scale = images.shape[-1] // latents.shape[-1]
+    window = random_window(latents.shape[-2:], size, generator)
+    rows, columns = (slice(side.start * scale, side.stop * scale) for side in window)
+    return codec.decode(latents[..., *window]).float(), images[..., rows, columns]
 
 
 def same_crop(fake: Tensor, real: Tensor, generator: torch.Generator, size: int = 64) -> tuple[Tensor, Tensor]:
     """The same random square of both, `size` pixels or all there are: an adversary judges texture by patches."""
-    space = max(0, fake.shape[-1] - size)
-    top, left = torch.randint(0, space + 1, (2,), generator=generator).tolist()
-    window = (..., slice(top, top + size), slice(left, left + size))
-    return fake[window], real[window]
+    window = random_window(fake.shape[-2:], size, generator)
+    return fake[..., *window], real[..., *window]
+
+
+def random_window(grid: Sequence[int], size: int, generator: torch.Generator) -> tuple[slice, slice]:
+    """Rows and columns of a window anywhere in the grid, `size` by `size` or all there is."""
+    spaces = [max(0, side - size) for side in grid]
+    top, left = (int(torch.randint(0, space + 1, (), generator=generator)) for space in spaces)
+    return slice(top, top + min(size, grid[0])), slice(left, left + min(size, grid[1]))
 
 
 def decode_preview(codec: Codec, batch: CaptionedBatch, latents: Tensor) -> Tensor:

@@ -38,8 +38,9 @@ class EndToEnd(DenoiserObjective):
         if "gan" in self.weights:
             self.adversary = Discriminator(denoiser.text_width).requires_grad_(False)
         self.start = copy.deepcopy(denoiser).requires_grad_(False).eval() if "anchor" in self.weights else None
-        self.liking = Liking.of(config)
-        self.sees_images = bool(perceptual or self.adversary is not None or self.liking)
+        self.liking = Liking.of(config, denoiser.text_width)
+        self.needs_held_out = self.liking is not None
+        self.sees_images = perceptual or self.adversary is not None or self.liking is not None
 
     def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
         text = batch.text.repeat(self.config.samples)
@@ -47,12 +48,12 @@ class EndToEnd(DenoiserObjective):
         terms, judged = self.on_latents(x0, batch), None
         if self.start is not None:
             with torch.no_grad():
-                terms["anchor"] = self.roll_out(self.start, batch, text, seeds)
-            terms["anchor"] = l2(x0, terms["anchor"])
+                held = self.roll_out(self.start, batch, text, seeds)
+            terms["anchor"] = l2(x0, held)
         if self.sees_images:
             fake, real = self.decode(x0, batch, seeds)
             terms |= self.on_pictures(fake, real)
-            if self.liking:
+            if self.liking is not None:
                 terms |= self.liking.terms(fake, text.pooled)
             if self.adversary is not None:
                 fake, real = same_crop(fake, real, seeds.on_cpu("judged square"))
@@ -85,7 +86,7 @@ class EndToEnd(DenoiserObjective):
     def decode(self, x0: Tensor, batch: CaptionedBatch, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:
         """What is judged of the samples as pictures, and the same of the targets, each `[B * samples, 3, H, W]`."""
         images = batch.images.repeat_interleave(self.config.samples, dim=0)
-        if self.liking:  # people saw whole pictures
+        if self.liking is not None:  # people saw whole pictures
             return self.codec.decode(x0).float(), images
         return decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"))
 
@@ -116,14 +117,14 @@ class EndToEnd(DenoiserObjective):
 
     @torch.no_grad()
     def watched(self, batch: CaptionedBatch) -> dict[str, Tensor]:
-        if not self.liking:
+        if self.liking is None:
             return {}
         most = uniform_levels(max(self.config.sampling_steps))
         latents = sample(self.model, noise_like(batch.latents), batch.text, most)
         return self.liking.watched(self.codec.decode(latents).float(), batch.text.pooled)
 
     def exhausted(self, watched: list[dict[str, float]]) -> bool:
-        return bool(self.liking) and self.liking.exhausted(watched)
+        return self.liking is not None and self.liking.exhausted(watched)
 
     @torch.no_grad()
     def preview(self, model: Denoiser, batch: CaptionedBatch) -> Tensor:

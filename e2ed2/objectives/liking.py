@@ -2,6 +2,7 @@
 
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from e2ed2.errors import UserError
@@ -23,34 +24,30 @@ class Liking(nn.Module):
         self.questions, self.patience = questions, patience
 
     @classmethod
-    def of(cls, config: Any) -> Self | None:
-        """None where the loss has no such term. Raises UserError: the preference is missing or damaged."""
+    def of(cls, config: Any, text_width: int) -> Self | None:
+        """None where the loss has no such term; `text_width` is of the captions' embeddings.
+
+        Raises:
+            UserError: the preference is missing or damaged, or reads captions otherwise.
+        """
         if not config.loss.preferences:
             return None
         folder = model_folder(config.preference_from)
-        parts = (Preference.load(folder / name) for name in ("preference", "judge"))
-        return cls(*parts, config.loss.preferences, config.patience)
+        preference, judge = (Preference.load(folder / name) for name in ("preference", "judge"))
+        if text_width != preference.width:
+            raise UserError("A preference reads captions as the bundled models do: it cannot judge another backbone.")
+        return cls(preference, judge, config.loss.preferences, config.patience)
 
     def terms(self, images: Tensor, pooled: Tensor) -> dict[str, Tensor]:
-        """Minus the mean reward, of each term. Raises UserError: the captions are embedded otherwise."""
-        return {name: -self.reward(self.preference, images, pooled, one) for name, one in self.questions.items()}
-
-    def reward(self, model: Preference, images: Tensor, pooled: Tensor, question: str) -> Tensor:
-        if pooled.shape[-1] != model.width:
-            raise UserError(
-                "This preference reads captions as the bundled models do: it cannot judge another backbone."
-            )
-        return model.reward(images, pooled, question).mean()
+        """Minus the mean reward, of each term."""
+        questions = self.questions.items()
+        return {name: -self.preference.reward(images, pooled, question).mean() for name, question in questions}
 
     def watched(self, images: Tensor, pooled: Tensor) -> dict[str, Tensor]:
         """What the preference gains, and what its judge says of that; the means over the terms."""
-        count = len(self.questions)
-        models = {"reward": self.preference, JUDGED: self.judge}
+        models, questions = {"reward": self.preference, JUDGED: self.judge}, self.questions.values()
         return {
-            name: sum(
-                (self.reward(model, images, pooled, one) for one in self.questions.values()), images.new_zeros(())
-            )
-            / count
+            name: torch.stack([model.reward(images, pooled, question) for question in questions]).mean()
             for name, model in models.items()
         }
 

@@ -28,6 +28,7 @@ class Objective(nn.Module):
 
     model: Any
     adversary: nn.Module | None
+    needs_held_out = False  # whether a training makes no sense without a batch to watch
 
     def __init__(self) -> None:
         super().__init__()

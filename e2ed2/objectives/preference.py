@@ -42,10 +42,9 @@ class PreferenceObjective(Objective):
         )
         self.text = MiniLM()
         self.found: list[Foretold] = []
+        self.voted: VoteBatches | None = None
         mine = halves(len(votes.raters), stream(config.split_seed, "raters"))[votes.rater]
         self.mine = {"preference": mine, "judge": ~mine}
-        for part in self.model.values():
-            part.features.requires_grad_(False)
 
     @classmethod
     def of(cls, config: PreferenceConfig, resolution: int) -> Self:
@@ -62,7 +61,8 @@ class PreferenceObjective(Objective):
         self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False
     ) -> "VoteBatches":
         self.to(device)
-        return VoteBatches(self, pictures, size, seed, device)
+        self.voted = VoteBatches(self, pictures, size, seed, device)
+        return self.voted
 
     def forward(self, batch: VoteBatch, seeds: UpdateSeeds) -> Outcome:
         """Minus the mean log likelihood of each one's half, and minus the prior, shared among all answers."""
@@ -86,15 +86,14 @@ class PreferenceObjective(Objective):
     def write(self, folder: Path, pictures: Pictures) -> None:
         for name, part in self.model.items():
             part.save(folder / name)
-        self.found = self.foretold(pictures)
+        self.found = self.foretold()
         (folder / ACCURACY).write_text(json.dumps([one.plain() for one in self.found], indent=2) + "\n")
 
-    def foretold(self, pictures: Pictures) -> list[Foretold]:
+    def foretold(self) -> list[Foretold]:
         """How well the features of the preference foretell answers that were left out; all votes take part."""
-        batches = VoteBatches(self, pictures, 1, 0, next(self.parameters()).device)
-        return foretold(
-            self.votes, batches.answers("preference", torch.arange(len(self.votes))), self.config.split_seed
-        )
+        assert self.voted is not None
+        every = self.voted.answers("preference", torch.arange(len(self.votes)))
+        return foretold(self.votes, every, self.config.split_seed)
 
     def card(self) -> str:
         return in_words(self.found)
@@ -115,8 +114,8 @@ class VoteBatches:
             self.features[name] = part.standardised(self.features[name])
         self.pooled = objective.text(votes.prompts).pooled.to(device)
         self.weights = {
-            name: resampled(votes, mine, objective.config.members, seed, name).to(device)
-            for name, mine in objective.mine.items()
+            name: resampled(votes, mine, objective.config.members, stream(seed, "votes", part)).to(device)
+            for part, (name, mine) in enumerate(objective.mine.items())
         }
 
     def __call__(self, update: int, process: int = 0, processes: int = 1) -> VoteBatch:
@@ -154,8 +153,7 @@ def features_of(preference: Preference, pictures: Pictures, device: torch.device
     return torch.cat([preference.features(pictures.tensor(part).to(device)) for part in parts])
 
 
-def resampled(votes: Votes, mine: Tensor, members: int, seed: int, name: str) -> Tensor:
+def resampled(votes: Votes, mine: Tensor, members: int, generator: torch.Generator) -> Tensor:
     """`[members, N]` how often each member takes each answer: whole prompts by lot (Poisson), of its raters alone."""
-    generator = stream(seed, "votes", sum(map(ord, name)))
     often = torch.poisson(torch.ones(members, len(votes.prompts)), generator=generator)
     return often[:, votes.prompt] * mine.float()

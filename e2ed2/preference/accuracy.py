@@ -1,6 +1,5 @@
 """How well a preference foretells answers that it has not seen: of new prompts, and of new people."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -37,14 +36,14 @@ class Foretold:
     """or "" for all together"""
     prompts: Accuracy
     raters: Accuracy
-    agreement: float
-    """How often two people who decided on one pair agree; NaN where no two saw one."""
+    agreement: float | None
+    """How often two people who decided on one pair agree; None where no two saw one."""
     chance: float = 0.5
 
     @property
-    def ceiling(self) -> float:
+    def ceiling(self) -> float | None:
         """The accuracy of always saying what most people say, if every pair divided them alike; from the agreement."""
-        return (1 + max(0.0, 2 * self.agreement - 1) ** 0.5) / 2
+        return None if self.agreement is None else (1 + max(0.0, 2 * self.agreement - 1) ** 0.5) / 2
 
     def plain(self) -> dict:
         return asdict(self) | {"ceiling": self.ceiling}
@@ -56,8 +55,8 @@ def in_words(found: list[Foretold]) -> str:
         "| question | of new prompts | of new people | two people agree | at best |",
         "|---|---|---|---|---|",
         *(
-            f"| {one.question or 'all'} | {_shown(one.prompts)} | {_shown(one.raters)} | {one.agreement:.2f} | "
-            f"{one.ceiling:.2f} |"
+            f"| {one.question or 'all'} | {_shown(one.prompts)} | {_shown(one.raters)} | {_known(one.agreement)} | "
+            f"{_known(one.ceiling)} |"
             for one in found
         ),
     ]
@@ -68,13 +67,14 @@ def _shown(one: Accuracy) -> str:
     return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
 
 
-def foretold(
-    votes: Votes, answers: Answers, seed: int = 0, fit: Callable[[Answers, int, int], Head] | None = None
-) -> list[Foretold]:
+def _known(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
+
+
+def foretold(votes: Votes, answers: Answers, seed: int) -> list[Foretold]:
     """All questions together, then each. `answers` are those of `votes`, in their order."""
-    fit = fit or fitted
     groups = {"prompt": votes.prompt, "rater": votes.rater}
-    right = {name: cross_validated(votes, answers, group, seed, fit) for name, group in groups.items()}
+    right = {name: cross_validated(votes, answers, group, seed) for name, group in groups.items()}
     found = []
     for row in (None, *range(len(votes.questions))):
         chosen = votes.decided if row is None else votes.decided & (votes.question == row)
@@ -84,9 +84,7 @@ def foretold(
     return found
 
 
-def cross_validated(
-    votes: Votes, answers: Answers, group: Tensor, seed: int, fit: Callable[[Answers, int, int], Head]
-) -> Tensor:
+def cross_validated(votes: Votes, answers: Answers, group: Tensor, seed: int) -> Tensor:
     """`[N]` bool: does a head that never saw the answer's group foretell it? Ties count as no."""
     count = int(group.max()) + 1
     fold = torch.randperm(count, generator=stream(seed, "folds")) % FOLDS
@@ -95,7 +93,7 @@ def cross_validated(
         unseen = fold[group] == one
         if not unseen.any():
             continue
-        head = fit(some(answers, ~unseen), len(votes.questions), seed)
+        head = fitted(some(answers, ~unseen), len(votes.questions), seed)
         right[unseen] = guesses(head, some(answers, unseen)) == answers.answer[unseen]
     return right
 

@@ -1,6 +1,5 @@
 """The answers of a study, from the folder that `python -m study export` writes."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +77,6 @@ def _table(folder: Path) -> pd.DataFrame:
     try:
         votes = pd.read_parquet(folder / "votes.parquet")
         raters = pd.read_parquet(folder / "raters.parquet")
-        json.loads((folder / "spec.json").read_text("utf-8"))
         if "withdrawn" in raters:
             votes = votes[~votes["rater"].isin(raters["rater"][raters["withdrawn"].fillna("") != ""])]
         counted = votes[votes["kind"].isin(KINDS) & votes["answer"].isin(ANSWERS)]
@@ -112,8 +110,8 @@ def halves(count: int, generator: torch.Generator) -> Tensor:
     return chosen
 
 
-def agreement(votes: Votes, questions: Sequence[int] | None = None) -> float:
-    """How often two people who decided on one pair decided alike; NaN where no two saw one.
+def agreement(votes: Votes, questions: Sequence[int] | None = None) -> float | None:
+    """How often two people who decided on one pair decided alike; None where no two saw one.
 
     The pair is the same with its sides exchanged.
     """
@@ -128,4 +126,4 @@ def agreement(votes: Votes, questions: Sequence[int] | None = None) -> float:
     by = table.groupby(["first", "second", "question"])["liked"].agg(["sum", "count"])
     alike = by["sum"] * (by["sum"] - 1) + (by["count"] - by["sum"]) * (by["count"] - by["sum"] - 1)
     pairs = (by["count"] * (by["count"] - 1)).sum()
-    return float(alike.sum() / pairs) if pairs else float("nan")
+    return float(alike.sum() / pairs) if pairs else None

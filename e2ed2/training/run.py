@@ -134,6 +134,11 @@ def build(config: RunConfig, device: torch.device | str = "cpu") -> tuple[Object
 def held_out_batch(config: RunConfig, objective: Objective, device: torch.device | str = "cpu") -> Batch | None:
     """Always the same pictures with the same captions, none of them trained on; None where there are none."""
     pictures = objective.held_out(config.data, HELD_OUT) if config.trainer.held_out_every else None
+    if pictures is None and objective.needs_held_out:
+        raise UserError(
+            "The judge of a preference watches pictures that are not trained on: hold some out with "
+            "--data.held-out 0.05, and leave --trainer.held-out-every above 0."
+        )
     if pictures is None:
         return None
     return objective.batches(pictures, len(pictures), 0, torch.device(device), once=True)(0, 0, 1)

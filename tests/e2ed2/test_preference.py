@@ -14,7 +14,7 @@ from e2ed2.losses.spec import LossSpec
 from e2ed2.objectives.config import EndToEndConfig, PreferenceConfig
 from e2ed2.objectives.liking import Liking
 from e2ed2.objectives.preference import PreferenceObjective
-from e2ed2.preference.accuracy import accuracy
+from e2ed2.preference.accuracy import Foretold, accuracy, in_words
 from e2ed2.preference.model import Answers, Head, Preference
 from e2ed2.preference.votes import agreement, halves, read_votes
 from e2ed2.seeds import UpdateSeeds, stream
@@ -48,8 +48,7 @@ def learned(export, tmp_path_factory):
 
 def few(export, tmp_path, change):
     votes = pd.read_parquet(export / "votes.parquet")
-    for name in ("spec.json", "raters.parquet"):
-        (tmp_path / name).write_bytes((export / name).read_bytes())
+    (tmp_path / "raters.parquet").write_bytes((export / "raters.parquet").read_bytes())
     (tmp_path / "images").symlink_to(export / "images")
     change(votes).to_parquet(tmp_path / "votes.parquet")
     return tmp_path
@@ -148,8 +147,8 @@ def test_votes_by_lot_foretell_nothing(tmp_path):
         data=DataConfig(resolution=48),
         trainer=TrainerConfig(updates=1, batch_size=8),
     )
-    objective, batches = build(config)
-    found = objective.foretold(batches.pictures)[0]
+    objective, _ = build(config)
+    found = objective.foretold()[0]
     for part in (found.prompts, found.raters):
         assert part.low < 0.5 < part.high + 0.03
     assert found.agreement == pytest.approx(0.5, abs=0.06)
@@ -203,6 +202,16 @@ def test_agreement_is_of_two_people_on_one_pair(export):
     assert agreement(alike) == 1  # whichever side it stood on
 
 
+def test_people_of_whom_no_two_saw_one_pair_have_no_agreement(export):
+    votes = read_votes(export)
+    apart = replace(votes, rater=votes.rater[:1].expand(len(votes)))
+    assert agreement(apart) is None
+    part = accuracy("prompt", torch.ones(4), torch.arange(4), 0)
+    alone = Foretold("", part, part, agreement(apart))
+    assert (alone.plain()["agreement"], alone.plain()["ceiling"]) == (None, None)
+    assert "| unknown | unknown |" in in_words([alone])
+
+
 def test_an_accuracys_interval_is_over_what_was_left_out():
     right = torch.tensor([True] * 30 + [False] * 10)
     one = accuracy("prompt", right, torch.arange(40) // 10, 0)  # four prompts, each right or wrong as a whole
@@ -231,6 +240,16 @@ def test_a_loss_may_name_the_question():
     assert LossSpec.parse(str(spec)) == spec
     with pytest.raises(UserError, match="Unknown loss"):
         LossSpec.parse("liking")
+
+
+def test_a_preference_that_nobody_would_judge_is_refused(pleasing, tmp_path):
+    with pytest.raises(UserError, match=r"hold some out with --data\.held-out"):
+        train(pleasing, tmp_path)
+
+
+def test_another_backbones_captions_are_refused_before_anything_is_made(pleasing):
+    with pytest.raises(UserError, match="cannot judge another backbone"):
+        Liking.of(pleasing.objective, text_width=16)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A study's export whose raters have a known taste."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -44,5 +43,4 @@ def write_votes(folder: Path, taste: float = 4.0, prompts: int = 24, raters: int
     votes = pd.DataFrame(rows)
     votes.to_parquet(folder / "votes.parquet")
     pd.DataFrame({"rater": sorted(set(votes["rater"]))}).assign(withdrawn="").to_parquet(folder / "raters.parquet")
-    (folder / "spec.json").write_text(json.dumps({"name": "warm"}))
     return folder
