@@ -3,13 +3,11 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 
+from study.commands.options import Name
 from study.errors import StudyError
-
-Name = Annotated[str, tyro.conf.Positional]
 
 
 def export_command(arguments: list[str]) -> None:

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import tyro
 
+from study.commands.options import Name
 from study.errors import StudyError
 from study.protocol.choices import APART, Pages, Plan
 
 MOST_LINES = 20  # of the files that are compared
-Name = Annotated[str, tyro.conf.Positional]
 
 
 def create_command(arguments: list[str]) -> None:

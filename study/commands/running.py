@@ -1,11 +1,10 @@
 """Commands for while raters are at it."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import tyro
 
-Name = Annotated[str, tyro.conf.Positional]
+from study.commands.options import Name
 
 
 def links_command(arguments: list[str]) -> None:
