@@ -33,10 +33,8 @@ class PerceptualLoss(nn.Module):
 
     def __init__(self, net: Net = "alex"):
         super().__init__()
-        with warnings.catch_warnings():  # lpips still calls torchvision by its former argument names
-            warnings.simplefilter("ignore", UserWarning)
-            self.distance = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
-        self.distance.load_state_dict(renamed(load_weights(net), self.distance.state_dict()))
+        self.distance = without_weights(net)
+        self.distance.load_state_dict(renamed(load_weights(net), self.distance.state_dict()), assign=True)
         for name in [name for name, _ in self.distance.named_children() if name.startswith("lin") and name != "lins"]:
             delattr(self.distance, name)  # a second name for `lins`: a checkpoint would warn about it
         self.requires_grad_(False).eval()
@@ -52,6 +50,15 @@ class PerceptualLoss(nn.Module):
     def train(self, mode: bool = True) -> "PerceptualLoss":
         """Always in evaluation mode: the metric is a constant."""
         return super().train(False)
+
+
+def without_weights(net: Net) -> lpips.LPIPS:
+    """Shapes only: torchvision would draw 138 million weights of VGG, most of them of layers that LPIPS drops."""
+    with warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore", UserWarning)  # lpips still calls torchvision by its former argument names
+        distance = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+    distance.scaling_layer = lpips.ScalingLayer()
+    return distance
 
 
 def renamed(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:

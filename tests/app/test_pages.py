@@ -252,6 +252,7 @@ def test_any_two_things_by_a_link_and_a_blind_vote(open_page, url):
     expect(page).to_have_url(re.compile("models="))
 
 
+@pytest.mark.slow
 def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):
     visit = open_page(f"{url}/trajectory")
     page = visit.page
@@ -267,6 +268,7 @@ def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):
     visit.assert_accessible()
 
 
+@pytest.mark.slow
 def test_a_model_of_two_steps_on_every_page(open_page, serve_app, with_independent):
     url = serve_app(with_independent)
     visit = open_page(f"{url}/?model=independent&seed=7")
@@ -290,6 +292,7 @@ def test_a_model_of_two_steps_on_every_page(open_page, serve_app, with_independe
     visit.assert_clean()
 
 
+@pytest.mark.slow
 def test_the_ends_between_two_prompts_are_their_own_pictures(url):
     client = Client(url, verbose=False)
     between, _ = client.predict("red apple", "l2", 2, 7, "sunflower", api_name="/between")
@@ -333,6 +336,7 @@ def test_the_pages_come_back_after_a_kill(start_app, checkpoints, open_page, tmp
     expect(page.get_by_role("heading", name="Your pictures")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_readme_s_examples_run(url):
     block = next(one for one in README.read_text().split("```python\n") if one.startswith("from gradio_client"))
     code = block.partition("```")[0].replace("http://127.0.0.1:7860", url)

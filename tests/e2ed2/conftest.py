@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import fields, replace
+from functools import partial
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import save_model
 from e2ed2.objectives.config import EndToEndConfig
 from e2ed2.training.config import KINDS, RunConfig
+from e2ed2.training.flops import update_flops
 from e2ed2.training.trainer import TrainerConfig
 from e2ed2.types import TextEmbedding
 
@@ -68,6 +70,12 @@ def run_config(parquet, tiny_model):
             updates=4, batch_size=4, lr=1e-3, warmup=1, ema_decay=0.5, log_every=1, preview_every=4, save_every=100
         ),
     )
+
+
+@pytest.fixture(autouse=True)
+def counted_once(monkeypatch):
+    """A card's FLOPs are of one update here, not the mean of eight: counting takes longer than a tiny training."""
+    monkeypatch.setattr("e2ed2.training.run.update_flops", partial(update_flops, updates=1))
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ load(trust_remote_code=True)
 """
 
 
+@pytest.mark.slow
 def test_a_program_that_knows_diffusers_alone_loads_a_model_or_is_told_what_it_needs(pipe, tmp_path):
     pipe.save_pretrained(tmp_path / "model")
     (tmp_path / "empty").mkdir()

@@ -141,6 +141,7 @@ def test_a_taste_is_learned_and_foretells_people_and_prompts_that_were_left_out(
     assert "training captions" not in card
 
 
+@pytest.mark.slow
 def test_votes_by_lot_foretell_nothing(tmp_path):
     config = RunConfig(
         PreferenceConfig(votes=str(write_votes(tmp_path / "export", taste=0.0))),

@@ -299,6 +299,7 @@ def test_the_card_says_what_the_training_cost(run_config, tmp_path):
     assert f"{cost['flop'] / 1e15:.3g} PFLOP" in (tmp_path / "model" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_interrupted_command_says_how_to_go_on(run_config, tmp_path):
     arguments = [
         "train",
