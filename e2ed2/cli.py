@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from e2ed2.data.config import DataConfig
+from e2ed2.data.commands import data_command
 from e2ed2.data.styles import check_style
 from e2ed2.errors import STOPPED_EARLY, UserError, exit_on_user_error
 from e2ed2.evaluation.config import Evaluate
@@ -264,29 +264,3 @@ def measure_command(arguments: list[str]) -> None:
         show(options.called, result, options.out)
     else:
         print(f"Part {options.shard} is sampled: when all are, the same command without --shard measures.")
-
-
-@dataclass(frozen=True)
-class Data:
-    """Look at a training set: `check` says whether it can be used, `show` also draws a contact sheet."""
-
-    action: Annotated[Literal["check", "show"], tyro.conf.Positional] = "show"
-    where: Annotated[str | None, tyro.conf.Positional] = None
-    """The set, as --path has it."""
-    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
-    out: Path = Path("contact-sheet.png")
-    limit: int = 96
-
-
-def data_command(arguments: list[str]) -> None:
-    options = tyro.cli(Data, prog="python -m e2ed2 data", args=arguments)
-    from e2ed2.data.check import check
-    from e2ed2.data.pictures import load_pictures
-    from e2ed2.data.sheet import contact_sheet
-    from e2ed2.models.minilm import MiniLM
-
-    pictures = load_pictures(replace(options.data, path=options.where) if options.where else options.data)
-    print("\n".join(check(pictures, MiniLM())))
-    if options.action == "show":
-        contact_sheet(pictures, options.limit).save(options.out)
-        print(f"contact sheet: {options.out}")

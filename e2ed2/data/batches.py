@@ -1,4 +1,10 @@
-"""Which pictures update k sees: a pure function of (seed, k), so that resuming needs no saved order."""
+"""Which pictures update k sees: a pure function of (seed, k), so that resuming needs no saved order.
+
+Processes share each update's pictures: place p of n takes the p-th part. So a training goes on with the same pictures
+on another number of processes, and in the middle of an epoch, wherever the pictures are kept.
+"""
+
+from functools import lru_cache
 
 import torch
 from rich.progress import track
@@ -6,7 +12,7 @@ from torch import Tensor
 
 from e2ed2.data.cache import cached
 from e2ed2.data.captions import CaptionPool
-from e2ed2.data.pictures import Pictures
+from e2ed2.data.pictures import Pictures, PictureSet
 from e2ed2.models.base import Codec
 from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.types import CaptionedBatch, PictureBatch, TextEmbedding
@@ -18,10 +24,21 @@ def rows(update: int, batch_size: int, count: int, seed: int) -> Tensor:
     positions = torch.arange(first, first + batch_size)
     picked = torch.empty(batch_size, dtype=torch.long)
     for epoch in (positions // count).unique().tolist():
-        generator = stream(seed, "order", epoch)
         here = positions // count == epoch
-        picked[here] = torch.randperm(count, generator=generator)[positions[here] % count]
+        picked[here] = order(count, seed, epoch)[positions[here] % count]
     return picked
+
+
+@lru_cache(maxsize=8)  # of several shapes of pictures, or two epochs
+def order(count: int, seed: int, *indices: int) -> Tensor:
+    """A permutation of `count` pictures, for the epoch and whatever else the indices say."""
+    return torch.randperm(count, generator=stream(seed, "order", *indices))
+
+
+def part_of(picked: Tensor, process: int, processes: int) -> Tensor:
+    """What one process sees of an update."""
+    size = len(picked) // processes
+    return picked[process * size : (process + 1) * size]
 
 
 def spread(count: int, wanted: int) -> Tensor:
@@ -33,13 +50,13 @@ def spread(count: int, wanted: int) -> Tensor:
 class CropBatches:
     """Random square crops with random mirroring, for the codec."""
 
-    def __init__(self, pictures: Pictures, batch_size: int, seed: int, crop: int, device: torch.device | str = "cpu"):
+    def __init__(self, pictures: PictureSet, batch_size: int, seed: int, crop: int, device: torch.device | str = "cpu"):
         self.pictures, self.batch_size, self.seed, self.device = pictures, batch_size, seed, device
-        self.crop = min(crop, pictures.images.shape[1])
+        self.crop = min(crop, pictures.side)
 
     def __call__(self, update: int, process: int = 0, processes: int = 1) -> PictureBatch:
-        mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
-        picked = rows(update, self.batch_size * processes, len(self.pictures), self.seed)[mine]
+        whole = rows(update, self.batch_size * processes, len(self.pictures), self.seed)
+        picked = part_of(whole, process, processes)
         images = self.pictures.tensor(picked)
         generator = stream(self.seed, "crop", update, process)
         space = images.shape[-1] - self.crop
@@ -80,8 +97,8 @@ class CaptionedBatches:
         self.latents = encode_all(codec, pictures, device) if precompute else None
 
     def __call__(self, update: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
-        mine = slice(process * self.batch_size, (process + 1) * self.batch_size)
-        picked = rows(update, self.batch_size * processes, len(self.pictures), self.seed)[mine]
+        whole = rows(update, self.batch_size * processes, len(self.pictures), self.seed)
+        picked = part_of(whole, process, processes)
         seeds = UpdateSeeds(self.seed, update, process)
         return self.batch(picked, self.styled_share, self.text_noise, seeds, self.with_images)
 
@@ -116,6 +133,8 @@ def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> Text
 
     A strength for each caption: those with little noise keep what is fine in them, such as the style.
     """
+    if not amount:
+        return text
     strength = amount * torch.rand(len(text), generator=generator)
 
     def noisy(values: Tensor) -> Tensor:

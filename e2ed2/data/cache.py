@@ -3,10 +3,11 @@
 import hashlib
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -29,14 +30,33 @@ def cached(
     file = folder / f"{kind}-{digest.hexdigest()[:16]}.safetensors"
     if bundled and (bundled / file.name).is_file():
         return load_file(bundled / file.name)
-    if file.is_file():
-        try:
-            return load_file(file)
-        except (SafetensorError, OSError):
-            file.unlink()
-    tensors = make()
-    keep(tensors, file)
-    return tensors
+    if (found := kept(file)) is not None:
+        return found
+    with made_once(file):
+        if (found := kept(file)) is not None:
+            return found
+        tensors = make()
+        keep(tensors, file)
+        return tensors
+
+
+def kept(file: Path) -> dict[str, Tensor] | None:
+    """What is in the file, mapped into memory; None where there is none, or a damaged one, which is removed."""
+    try:
+        return load_file(file) if file.is_file() else None
+    except (SafetensorError, OSError):
+        file.unlink(missing_ok=True)
+        return None
+
+
+@contextmanager
+def made_once(file: Path) -> Generator[None]:
+    """Other processes that want the same wait meanwhile, and then find it."""
+    with ExitStack() as stack:
+        with suppress(OSError, NotImplementedError):  # a folder that cannot be written, a disk without locks
+            file.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(file.with_suffix(".lock")))
+        yield
 
 
 def keep(tensors: dict[str, Tensor], file: Path) -> None:

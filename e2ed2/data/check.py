@@ -1,30 +1,118 @@
 """What a training set holds, and what of its captions a model will never read."""
 
 from collections import Counter
+from collections.abc import Iterable
+from functools import singledispatch
+from typing import Any
 
-from e2ed2.data.pictures import Pictures
+import torch
+from rich.progress import track
+
+from e2ed2.data.pictures import ADVICE, LISTED, Pictures, decoded_row, listed
+from e2ed2.data.shards import CachedPictures, lines_of
+from e2ed2.data.streamed import StreamedPictures
+from e2ed2.errors import UserError
 from e2ed2.models.base import TextEncoder
 
 
-def check(pictures: Pictures, encoder: TextEncoder) -> list[str]:
-    """Lines for a person; the set has been loaded, so every picture and caption can be used."""
+@singledispatch
+def check(pictures: Any, encoder: TextEncoder) -> list[str]:
+    """Lines for a person.
+
+    Raises:
+        UserError: something of the set cannot be used, and nobody asked to leave that out.
+    """
+    raise TypeError(type(pictures))
+
+
+@check.register
+def _(pictures: Pictures, encoder: TextEncoder) -> list[str]:
+    """The set has been loaded, so every picture and caption can be used."""
     captions = [*pictures.captions, *(text for texts in pictures.others for text in texts)]
     lines = [f"{len(pictures)} pictures, {len(set(captions))} different captions"]
     if pictures.styles:
         styles = sorted(Counter(pictures.styles).items())
         lines.append(", ".join(f"{style or 'no style'} {count}" for style, count in styles))
-    different = sorted(set(captions))
-    cut = [(text, end) for text in different if (end := encoder.unread(text))]
-    if cut:
-        text, end = cut[0]
-        lines.append(
-            f"{len(cut)} captions are longer than the {encoder.max_tokens} tokens that are read; of “{text}”, "
-            f"“{end}” is not."
-        )
-    unknown = [(text, words) for text in different if (words := encoder.unknown(text))]
-    if unknown:
-        text, words = unknown[0]
-        lines.append(
-            f"{len(unknown)} captions have words that the text encoder does not know; of “{text}”: {' '.join(words)}."
-        )
-    return lines
+    return lines + Unread(encoder).over(sorted(set(captions))).lines()
+
+
+@check.register
+def _(pictures: StreamedPictures, encoder: TextEncoder) -> list[str]:
+    """Every picture is read and decoded, and none is kept."""
+    unread, problems, bad, small, captions = Unread(encoder), list[str](), 0, 0, 0
+    side = pictures.side
+
+    def look(place: int) -> tuple[int, list[str]] | UserError:
+        try:
+            image, texts = decoded_row(pictures.rows[place], pictures.config)
+            return min(image.size), texts
+        except UserError as error:
+            return error
+
+    for found in track(pictures.pool.map(look, range(len(pictures))), "reading", total=len(pictures)):
+        if isinstance(found, UserError):
+            bad += 1
+            problems += [str(found)] if bad <= LISTED else []
+            continue
+        small += found[0] < side
+        captions += len(found[1])
+        unread.over(found[1])
+    if bad:
+        problems += listed([""] * bad)[LISTED:]
+        if not pictures.config.skip_bad:
+            raise UserError("\n".join([*problems, ADVICE.format(bad=bad, count=len(pictures))]))
+    lines = [f"{len(pictures) - bad} pictures, {captions} captions", *problems]
+    lines += [f"{small} are smaller than {side} by {side} pixels, and are enlarged"] if small else []
+    return lines + unread.lines()
+
+
+@check.register
+def _(pictures: CachedPictures, encoder: TextEncoder) -> list[str]:
+    """Every sample is read as a training reads it."""
+    for group in pictures.groups:
+        for place in track(range(len(group)), f"reading {group.shape}"):
+            sample = group.at(place)
+            values = [sample.latents, *(tokens for tokens, _ in sample.texts)]
+            if not all(torch.isfinite(value).all() for value in values):
+                raise UserError(f"Sample {place} of shape {group.shape} in {pictures.folder} is not finite.")
+    shapes = ", ".join(f"{group.shape} {len(group)}" for group in pictures.groups)
+    out = sum("left_out" in line for file in pictures.files for line in lines_of(file))
+    kept = "latents, texts and pictures" if pictures.with_pixels else "latents and texts"
+    return [
+        f"{len(pictures)} pictures of {pictures.side} pixels, encoded for {pictures.settings['model']}: {kept}",
+        f"shapes of latents: {shapes}",
+        *([f"{out} were left out when they were encoded"] if out else []),
+    ]
+
+
+class Unread:
+    """Counts captions that are too long or have unknown words, and keeps the first of each."""
+
+    def __init__(self, encoder: TextEncoder):
+        self.encoder, self.cut, self.unknown = encoder, 0, 0
+        self.first_cut, self.first_unknown = ("", ""), ("", "")
+
+    def over(self, texts: Iterable[str]) -> "Unread":
+        for text in texts:
+            if end := self.encoder.unread(text):
+                self.first_cut = self.first_cut if self.cut else (text, end)
+                self.cut += 1
+            if words := self.encoder.unknown(text):
+                self.first_unknown = self.first_unknown if self.unknown else (text, " ".join(words))
+                self.unknown += 1
+        return self
+
+    def lines(self) -> list[str]:
+        lines = []
+        if self.cut:
+            text, end = self.first_cut
+            lines.append(
+                f"{self.cut} captions are longer than the {self.encoder.max_tokens} tokens that are read; of “{text}”, "
+                f"“{end}” is not."
+            )
+        if self.unknown:
+            text, words = self.first_unknown
+            lines.append(
+                f"{self.unknown} captions have words that the text encoder does not know; of “{text}”: {words}."
+            )
+        return lines

@@ -1,6 +1,10 @@
 """Which pictures to train on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from e2ed2.errors import UserError
 
@@ -13,7 +17,8 @@ class DataConfig:
 
     path: str = BUNDLED
     """`emoji`, the bundled set; else a folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), Parquet
-    files, or WebDataset shards. docs/data.md has all that is read."""
+    files, WebDataset shards, a Hugging Face dataset (a folder, or `hf:` and its id), or what `data cache` wrote.
+    docs/data.md has all that is read."""
     split: str = "train"
     """Keep rows whose `split` column says this; ignored where there is no such column."""
     image_column: str = "image"
@@ -23,11 +28,56 @@ class DataConfig:
     held_out: float = 0.0
     """Share of the pictures that are not trained on, to measure the loss on them; for sets that have no split for that
     (`validation`, `val`, `test`; the bundled set's is `combo`)."""
+    stream: bool = False
+    """Read each picture when a batch has it, instead of holding the set in memory: for sets of any size. Pictures that
+    cannot be used are left out, and named in the run's `data.log`."""
+    workers: int = 4
+    """Threads that read and decode ahead of the training, of a set on disk."""
     skip_bad: bool = False
     """Leave out pictures that cannot be read or have no caption, and say which, instead of refusing the set."""
 
     def __post_init__(self) -> None:
         if self.resolution < 16:
             raise UserError(f"A resolution of {self.resolution} is too small: choose at least 16.")
+        if self.workers < 1:
+            raise UserError(f"workers is {self.workers}: choose at least 1.")
         if not 0 <= self.held_out <= 0.5:
             raise UserError(f"held-out is {self.held_out}: choose a share from 0 to 0.5.")
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Encode pictures and captions once, into shards on disk that a training maps into memory; give their folder as
+    its --data.path. Called again, it goes on; `accelerate launch` shares the work."""
+
+    out: Path
+    """The shards' folder."""
+    where: Annotated[str | None, tyro.conf.Positional] = None
+    """The set, as --path has it."""
+    backbone: str = ""
+    """Whose codec and text encoder: a pipeline of diffusers, as --backbone of a training has it."""
+    codec_from: str = ""
+    """Instead: a model of this project."""
+    buckets: bool = False
+    """Keep about the pictures' own aspect ratios, up to 2:1, with the pixels of a square; for backbones."""
+    pixels: bool = True
+    """Keep the pictures, too, as JPEG: for losses that look at them (lpips, gan, energy-lpips)."""
+    shard_size: int = 1024
+    """Pictures in a shard."""
+    batch_size: int = 16
+    """Pictures encoded at a time."""
+    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
+
+    def __post_init__(self) -> None:
+        if bool(self.backbone) == bool(self.codec_from):
+            raise UserError("Whose codec and text encoder? Name one model: --backbone, or --codec-from.")
+        if min(self.shard_size, self.batch_size) < 1:
+            raise UserError("shard-size and batch-size must be at least 1.")
+        if self.buckets and self.codec_from:
+            raise UserError("The models of this project make squares: --buckets is for backbones.")
+
+    @property
+    def set(self) -> DataConfig:
+        """What is read, from disk: pictures that cannot be used are left out, and named beside the shards."""
+        path = self.where or self.data.path
+        return replace(self.data, path=path, stream=path != BUNDLED, skip_bad=True)

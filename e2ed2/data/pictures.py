@@ -3,7 +3,7 @@
 import json
 import sys
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,12 +13,33 @@ from torch import Tensor
 from e2ed2.assets import EMOJI, EMOJI_WORDS
 from e2ed2.data.config import BUNDLED, DataConfig
 from e2ed2.data.decode import decode
-from e2ed2.data.sources import Row, read_table
+from e2ed2.data.rows import Chosen, Row, Rows
+from e2ed2.data.sources import read_table
 from e2ed2.errors import UserError
 
 HELD_OUT = ("validation", "val", "test", "combo")  # splits to measure the loss on, the first that there is
 LISTED = 10  # problems in a message
 ADVICE = "{bad} of {count} pictures cannot be used: fix them, or leave them out with --data.skip-bad."
+
+
+class PictureSet(Protocol):
+    """What every training may ask of its pictures, wherever they are kept."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def side(self) -> int:
+        """Their height and width in pixels, or those of a square as large."""
+        ...
+
+    @property
+    def example(self) -> str:
+        """A caption."""
+        ...
+
+    def tensor(self, rows: Tensor) -> Tensor:
+        """Those rows as `[B, 3, H, W]` in [-1, 1]."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,6 +57,14 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.captions)
+
+    @property
+    def side(self) -> int:
+        return self.images.shape[1]
+
+    @property
+    def example(self) -> str:
+        return self.captions[0]
 
     def tensor(self, rows: Tensor) -> Tensor:
         """Those rows as `[B, 3, H, W]` in [-1, 1]."""
@@ -60,19 +89,20 @@ def load_pictures(config: DataConfig) -> Pictures:
 def load_held_out(config: DataConfig, count: int) -> Pictures | None:
     """At most `count` of the pictures that are not trained on, evenly spread; None where there are none."""
     rows = split_rows(config)[1]
-    some = [rows[index * len(rows) // count] for index in range(count)] if len(rows) > count else rows
-    return decoded(some, replace(config, skip_bad=True)) if some else None
+    if len(rows) > count:
+        rows = Chosen(rows, np.arange(count) * len(rows) // count)
+    return decoded(rows, replace(config, skip_bad=True)) if len(rows) else None
 
 
-def decoded(rows: list[Row], config: DataConfig) -> Pictures:
-    squares, captions, problems, small = [], [], list[str](), 0
+def decoded(rows: Rows, config: DataConfig) -> Pictures:
+    squares, captions, fields, problems, small = [], [], list[dict[str, Any]](), list[str](), 0
     for row in rows:
         try:
-            texts = texts_of(row.fields.get(config.caption_column), row.name)
-            image = decode(row.image, row.name)
+            image, texts = decoded_row(row, config)
             small += min(image.size) < config.resolution
             squares.append(square(image, config.resolution))
             captions.append(texts)
+            fields.append(row.fields)
         except UserError as error:
             problems.append(str(error))
     if problems and not config.skip_bad:
@@ -92,23 +122,28 @@ def decoded(rows: list[Row], config: DataConfig) -> Pictures:
         np.stack(squares),
         names,
         keywords=[
-            [*row.fields["keywords"], *more.get(name, {}).get("keywords", [])]
-            for row, name in zip(rows, names, strict=True)
+            [*one["keywords"], *more.get(name, {}).get("keywords", [])] for one, name in zip(fields, names, strict=True)
         ],
-        styles=[row.fields["style"] for row in rows],
+        styles=[one["style"] for one in fields],
         descriptions=[more.get(name, {}).get("descriptions", []) for name in names],
         named=True,
     )
 
 
-def rows_of(config: DataConfig) -> list[Row]:
+def decoded_row(row: Row, config: DataConfig) -> tuple[Image.Image, list[str]]:
+    """A row's picture and captions. Raises UserError: one of them cannot be used."""
+    texts = texts_of(row.fields.get(config.caption_column), row.name)
+    return decode(row.image, row.name), texts
+
+
+def rows_of(config: DataConfig) -> Rows:
     """Those to train on. Raises UserError: no such column, or no row."""
     return split_rows(config)[0]
 
 
-def split_rows(config: DataConfig) -> tuple[list[Row], list[Row]]:
+def split_rows(config: DataConfig) -> tuple[Rows, Rows]:
     """Rows of the split, where there are splits, and rows that are held out from training, if any."""
-    table = read_table(str(EMOJI) if config.path == BUNDLED else config.path, config.image_column)
+    table = read_table(str(EMOJI) if config.path == BUNDLED else config.path, config.image_column, config.stream)
     for column in (config.image_column, config.caption_column):
         if column not in table.columns:
             raise UserError(
@@ -119,26 +154,31 @@ def split_rows(config: DataConfig) -> tuple[list[Row], list[Row]]:
         some = ", ".join(table.unlisted[:3])
         print(f"{len(table.unlisted)} pictures have no line in the table and are not used: {some} ...", file=sys.stderr)
     if "split" not in table.columns:
-        return divided(table.rows, config.held_out)
-    splits = [str(row.fields.get("split") or "") for row in table.rows]
-    rows = [row for row, split in zip(table.rows, splits, strict=True) if split == config.split]
-    if not rows:
-        offered = ", ".join(sorted(set(splits) - {""})) or "none: the column is empty"
+        return divided(table.rows, np.arange(len(table.rows)), config.held_out)
+    splits = np.array([str(split or "") for split in table.rows.values("split")])
+    mine = np.flatnonzero(splits == config.split)
+    if not len(mine):
+        offered = ", ".join(sorted(set(splits.tolist()) - {""})) or "none: the column is empty"
         raise UserError(f"No picture has split {config.split!r}: choose one of {offered}.")
     for name in HELD_OUT:
-        others = [row for row, split in zip(table.rows, splits, strict=True) if split == name != config.split]
-        if others:
-            return rows, others
-    return divided(rows, config.held_out)
+        others = np.flatnonzero(splits == name)
+        if name != config.split and len(others):
+            return Chosen(table.rows, mine), Chosen(table.rows, others)
+    return divided(table.rows, mine, config.held_out)
 
 
-def divided(rows: list[Row], share: float) -> tuple[list[Row], list[Row]]:
-    """That share of the rows apart, evenly spread, so that they are the same ones whenever the set is read."""
-    if not share:
-        return rows, []
-    every = round(1 / share)
-    held = set(range(every - 1, len(rows), every))
-    return [row for i, row in enumerate(rows) if i not in held], [rows[i] for i in sorted(held)]
+def divided(rows: Rows, places: np.ndarray, share: float) -> tuple[Rows, Rows]:
+    kept, held = divided_places(places, share)
+    return Chosen(rows, kept), Chosen(rows, held)
+
+
+def divided_places(places: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """That share of them apart, evenly spread, so that they are the same ones whenever the set is read."""
+    held = np.zeros(len(places), dtype=bool)
+    if share:
+        every = round(1 / share)
+        held[every - 1 :: every] = True
+    return places[~held], places[held]
 
 
 def texts_of(value: Any, name: str) -> list[str]:
@@ -160,7 +200,13 @@ def listed(problems: list[str]) -> list[str]:
 
 def square(image: Image.Image, resolution: int) -> np.ndarray:
     """Centre crop and area resize to uint8 `[resolution, resolution, 3]`."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    return np.asarray(image.resize((resolution, resolution), Image.Resampling.BOX, box=box))
+    return fitted(image, resolution, resolution)
+
+
+def fitted(image: Image.Image, width: int, height: int) -> np.ndarray:
+    """The largest middle part of that shape, area-resized to uint8 `[height, width, 3]`."""
+    scale = min(image.width / width, image.height / height)
+    across, down = (round(scale * side) for side in (width, height))
+    left, top = (image.width - across) // 2, (image.height - down) // 2
+    box = (left, top, left + across, top + down)
+    return np.asarray(image.resize((width, height), Image.Resampling.BOX, box=box))

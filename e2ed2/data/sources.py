@@ -1,4 +1,4 @@
-"""What a training set can be: the rows of a folder, of Parquet files, of WebDataset shards.
+"""What a training set can be: rows of a folder, of Parquet files, of WebDataset shards, of a Hugging Face dataset.
 
 Nothing is decoded here. Every text stays as it was written: `None` and `NA` are words like others.
 """
@@ -18,47 +18,53 @@ import datasets
 import pandas as pd
 from datasets.exceptions import DatasetsError
 
+from e2ed2.data.rows import ArrowRows, Joined, Listed, Row, Rows
+from e2ed2.data.tars import TarRows
 from e2ed2.errors import UserError
+from e2ed2.files import data_folder
 
+HUB = "hf:"  # before the id of a dataset on the Hugging Face hub
+SAVED = ("dataset_dict.json", "state.json")  # what datasets' save_to_disk leaves
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 SPLITS = ("train", "test", "validation", "val")
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 POSSIBLE = (
     "give a folder of pictures with metadata.csv or .jsonl, whose column file_name names each, a .parquet file or a "
-    "folder of them, or .tar shards"
+    "folder of them, .tar shards, what datasets' save_to_disk wrote, or hf: and the id of a dataset on the hub"
 )
 
 
 @dataclass(frozen=True)
-class Row:
-    """One picture that has not been decoded."""
-
-    name: str  # for messages
-    image: Path | bytes
-    fields: dict[str, Any]  # all columns but the image's
-
-
-@dataclass(frozen=True)
 class Table:
-    rows: list[Row]
+    rows: Rows
     columns: list[str]
     unlisted: list[str]  # pictures in the folder that no line of its table names
 
 
-def read_table(path: str, image_column: str) -> Table:
-    """Raises UserError: nothing at the path that can be read; the message says what is possible."""
+def read_table(path: str, image_column: str, stream: bool = False) -> Table:
+    """
+    Args:
+        stream: keep Parquet files as an Arrow file on disk, once, to read from at any place, and not in memory.
+
+    Raises:
+        UserError: nothing at the path that can be read; the message says what is possible.
+    """
     place = Path(path)
     with as_unreadable(path):
+        if path.startswith(HUB):
+            return _saved(datasets.load_dataset(path.removeprefix(HUB), cache_dir=_arrow()), image_column, path)
         if place.is_dir():
+            if any((place / name).is_file() for name in SAVED):
+                return _saved(datasets.load_from_disk(str(place)), image_column, place.name)
             if tars := sorted(place.glob("*.tar")):
                 return _shards(tars, image_column)
             if any(place.glob("**/*.parquet")) and not any(place.glob("**/metadata.parquet")):
-                return _parquet(sorted(place.glob("**/*.parquet")), image_column)
+                return _parquet(sorted(place.glob("**/*.parquet")), image_column, stream)
             return _folder(place)
         files = [place] if place.is_file() else _matching(path)
         if files and all(file.suffix == ".parquet" for file in files):
-            return _parquet(files, image_column)
+            return _parquet(files, image_column, stream)
         if files and all(file.suffix == ".tar" for file in files):
             return _shards(files, image_column)
     raise UserError(f"No pictures at {path}: {POSSIBLE}.")
@@ -96,7 +102,9 @@ def _folder(folder: Path) -> Table:
         raise ValueError("it holds no picture with a caption")
     named = {row.image for row in rows}
     columns = list(dict.fromkeys(column for row in rows for column in row.fields))
-    return Table(rows, ["image", *columns], [str(file.relative_to(folder)) for file in pictures if file not in named])
+    return Table(
+        Listed(rows), ["image", *columns], [str(file.relative_to(folder)) for file in pictures if file not in named]
+    )
 
 
 def _is_picture(file: Path, folder: Path) -> bool:
@@ -177,30 +185,37 @@ def _split(file: Path, folder: Path) -> dict[str, str]:
     return {"split": "validation" if first == "val" else first} if first in SPLITS else {}
 
 
-def _parquet(files: list[Path], image_column: str) -> Table:
-    tables = [datasets.Dataset.from_parquet(str(file), keep_in_memory=True) for file in files]
-    return _rows(datasets.concatenate_datasets(tables), image_column, files[0].name)
+def _parquet(files: list[Path], image_column: str, stream: bool) -> Table:
+    if stream:
+        names = [str(file) for file in files]
+        table: Any = datasets.load_dataset("parquet", data_files=names, split="train", cache_dir=_arrow())
+    else:
+        tables = [datasets.Dataset.from_parquet(str(file), keep_in_memory=True) for file in files]
+        table = datasets.concatenate_datasets(tables)
+    return _arrow_table({"": table}, image_column, files[0].name)
+
+
+def _arrow() -> str:
+    """Where datasets keeps what it has made ready to be mapped into memory."""
+    return str(data_folder() / "cache" / "datasets")
+
+
+def _saved(found: Any, image_column: str, name: str) -> Table:
+    """A dataset, or one for each split."""
+    splits = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
+    return _arrow_table(splits, image_column, name)
+
+
+def _arrow_table(splits: dict[str, datasets.Dataset], image_column: str, name: str) -> Table:
+    columns = list(dict.fromkeys(column for table in splits.values() for column in table.column_names))
+    if not all(image_column in table.column_names for table in splits.values()):
+        return Table(Listed([]), columns, [])
+    parts: dict[str, Rows] = {split: ArrowRows(table, image_column, name) for split, table in splits.items()}
+    if list(parts) == [""]:
+        return Table(parts[""], columns, [])
+    return Table(Joined(parts), list(dict.fromkeys([*columns, "split"])), [])
 
 
 def _shards(files: list[Path], image_column: str) -> Table:
-    return _rows(
-        datasets.load_dataset("webdataset", data_files=[str(f) for f in files], split="train"), image_column, ""
-    )
-
-
-def _rows(table: datasets.Dataset, image_column: str, name: str) -> Table:
-    """With the pictures' bytes as they are stored."""
-    columns = list(table.column_names)
-    if image_column not in columns:
-        return Table([], columns, [])
-    labels = {name: one for name, one in table.features.items() if isinstance(one, datasets.ClassLabel)}
-    table = table.cast_column(image_column, datasets.Image(decode=False))
-    rows = []
-    for number, row in enumerate(table):
-        stored = row.pop(image_column) or {}
-        row |= {name: label.int2str(row[name]) for name, label in labels.items() if row[name] is not None}
-        called = row.get("__key__") or stored.get("path") or f"row {number}"
-        data: bytes | None = stored.get("bytes")
-        image = Path(stored.get("path") or "missing") if data is None else data
-        rows.append(Row(f"{name} {called}".strip(), image, row))
-    return Table(rows, columns, [])
+    rows = TarRows(files, image_column)
+    return Table(rows, rows.columns, [])

@@ -13,7 +13,8 @@ from rich.progress import track
 
 from e2ed2.data.decode import decode
 from e2ed2.data.pictures import square
-from e2ed2.data.sources import Row, as_unreadable, read_table, records
+from e2ed2.data.rows import Row
+from e2ed2.data.sources import as_unreadable, read_table, records
 from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Prompt, Sampled
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
@@ -142,7 +143,7 @@ def read_images(folder: Path) -> ImageFolder:
             f"There is no folder {folder}: give one with pictures and a metadata.csv (columns file_name, prompt)."
         )
     with as_unreadable(str(folder)):
-        rows = _sampled(folder) if (folder / TABLE).is_file() else read_table(str(folder), "image").rows
+        rows = _sampled(folder) if (folder / TABLE).is_file() else list(read_table(str(folder), "image").rows)
     column = next((name for name in TEXTS if any(row.fields.get(name) for row in rows)), "")
     if not column:
         raise UserError(f"The table in {folder} has no column prompt, caption or text: add what each picture is of.")

@@ -8,9 +8,8 @@ from diffusers import AutoencoderTiny
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from e2ed2.data.batches import CaptionedBatches
-from e2ed2.data.captions import caption_pool
-from e2ed2.data.pictures import Pictures
+from e2ed2.data.from_disk import ShardBatches, captioned_batches
+from e2ed2.data.pictures import PictureSet
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
@@ -60,32 +59,30 @@ class BackboneObjective(DenoiserObjective):
     def encoder(self, device: torch.device | str) -> PipelineText:
         return PipelineText(self.pipeline, device)
 
-    def batches(
-        self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False
-    ) -> CaptionedBatches:
-        precompute = self.config.precompute and not once
+    def batches(self, pictures: PictureSet, size: int, seed: int, device: torch.device, once: bool = False) -> Any:
         encoder = self.encoder(device)
-        pool = caption_pool(pictures, encoder, precompute)
-        if precompute:
-            encoder.to("cpu")
-        return CaptionedBatches(
+        precompute = self.config.precompute and not once
+        made = captioned_batches(
             pictures,
-            pool,
+            encoder,
             self.codec.to(device),
             size,
             seed,
-            STYLED_SHARE,
+            styled_share=STYLED_SHARE,
             text_noise=0.0,
             with_images=self.sees_images,
             with_words=True,
             device=device,
             precompute=precompute,
         )
+        if precompute or isinstance(made, ShardBatches):
+            encoder.to("cpu")  # it has said all that it will be asked
+        return made
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         return [{"params": trained(self.model), "lr": lr}]
 
-    def write(self, folder: Path, pictures: Pictures) -> None:
+    def write(self, folder: Path, pictures: PictureSet) -> None:
         save_pipeline(self.pipeline, self.model, folder)
 
 

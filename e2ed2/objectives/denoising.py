@@ -5,9 +5,8 @@ from typing import Any, Self
 
 import torch
 
-from e2ed2.data.batches import CaptionedBatches
-from e2ed2.data.captions import caption_pool
-from e2ed2.data.pictures import Pictures
+from e2ed2.data.from_disk import captioned_batches
+from e2ed2.data.pictures import PictureSet
 from e2ed2.errors import UserError
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, build_denoiser, independent_copies
 from e2ed2.models.components import write_index
@@ -41,23 +40,20 @@ class DenoiserObjective(Objective):
             )
         return cls(denoiser.train(), codec, config)
 
-    def batches(
-        self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False
-    ) -> CaptionedBatches:
+    def batches(self, pictures: PictureSet, size: int, seed: int, device: torch.device, once: bool = False) -> Any:
         config = self.config
-        precompute = config.precompute and not once
-        return CaptionedBatches(
+        return captioned_batches(
             pictures,
-            caption_pool(pictures, MiniLM(), precompute),
+            MiniLM(),
             self.codec.to(device).eval(),
             size,
             seed,
-            config.styled_share,
-            config.text_noise,
+            styled_share=config.styled_share,
+            text_noise=config.text_noise,
             with_images=self.sees_images,
             with_words=self.sees_words,
             device=device,
-            precompute=precompute,
+            precompute=config.precompute and not once,
         )
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
@@ -65,7 +61,7 @@ class DenoiserObjective(Objective):
         parts = [(self.model.coarse, lr * self.config.coarse_lr_share), (self.model.transformers, lr)]
         return [{"params": params, "lr": rate} for part, rate in parts if (params := trained(part))]
 
-    def write(self, folder: Path, pictures: Pictures) -> None:
+    def write(self, folder: Path, pictures: PictureSet) -> None:
         save_model(self.model, folder / "denoiser")
         save_model(self.codec, folder / "codec")
         write_index(folder)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from e2ed2.data.config import DataConfig
-from e2ed2.data.pictures import Pictures, load_held_out, load_pictures
+from e2ed2.data.from_disk import open_held_out, open_pictures
+from e2ed2.data.pictures import PictureSet
 from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import Judged
 from e2ed2.seeds import UpdateSeeds
@@ -16,7 +17,7 @@ from e2ed2.types import Batch
 
 
 class Batches(Protocol):
-    pictures: Pictures
+    pictures: PictureSet
 
     def __call__(self, update: int, process: int, processes: int) -> Batch: ...
 
@@ -28,6 +29,7 @@ class Objective(nn.Module):
 
     model: Any
     adversary: nn.Module | None
+    caches_gradient = False  # whether the loss is on the samples of all batches of an update
     needs_held_out = False  # whether a training makes no sense without a batch to watch
 
     def __init__(self) -> None:
@@ -43,19 +45,21 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
-    def pictures(self, data: DataConfig) -> Pictures:
+    def pictures(self, data: DataConfig) -> PictureSet:
         """What it learns from. Raises UserError: it cannot be read."""
-        return load_pictures(data)
+        return open_pictures(data)
 
-    def held_out(self, data: DataConfig, count: int) -> Pictures | None:
+    def held_out(self, data: DataConfig, count: int) -> PictureSet | None:
         """At most `count` pictures to measure the loss on; None where there are none."""
-        return load_held_out(data, count)
+        return open_held_out(data, count)
 
     def card(self) -> str:
         """What a finished model's card says beside the usual, in Markdown."""
         return ""
 
-    def batches(self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False) -> "Batches":
+    def batches(
+        self, pictures: PictureSet, size: int, seed: int, device: torch.device, once: bool = False
+    ) -> "Batches":
         """What it learns from, `size` pictures an update. `once`: one batch is asked for, so nothing is precomputed."""
         raise NotImplementedError
 
@@ -78,7 +82,7 @@ class Objective(nn.Module):
         """Images `[N, 3, H, W]` in [-1, 1] that show what `model` has learnt."""
         raise NotImplementedError
 
-    def export(self, folder: Path, pictures: Pictures) -> None:
+    def export(self, folder: Path, pictures: PictureSet) -> None:
         """Write the finished model.
 
         Raises:
@@ -88,7 +92,7 @@ class Objective(nn.Module):
             raise UserError("The trained weights are not finite, so no model is written: train again at a lower rate.")
         self.write(folder, pictures)
 
-    def write(self, folder: Path, pictures: Pictures) -> None:
+    def write(self, folder: Path, pictures: PictureSet) -> None:
         raise NotImplementedError
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from e2ed2.data.batches import CropBatches
-from e2ed2.data.pictures import Pictures
+from e2ed2.data.pictures import PictureSet
+from e2ed2.data.shards import CachedPictures
 from e2ed2.errors import UserError
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import edges, l1
@@ -55,8 +56,12 @@ class Reconstruction(Objective):
         return cls(codec, config)
 
     def batches(
-        self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False
+        self, pictures: PictureSet, size: int, seed: int, device: torch.device, once: bool = False
     ) -> CropBatches:
+        if isinstance(pictures, CachedPictures):
+            raise UserError(
+                "A codec learns from pictures, not from latents: give it the set itself, with --data.stream."
+            )
         return CropBatches(pictures, size, seed, self.config.crop, device)
 
     def forward(self, batch: PictureBatch, seeds: UpdateSeeds) -> Outcome:
@@ -89,7 +94,7 @@ class Reconstruction(Objective):
         """Pictures above their reconstructions, `[2 * B, 3, H, W]`."""
         return torch.cat([batch.images, model.decode_raw(model.encode_raw(batch.images))])
 
-    def write(self, folder: Path, pictures: Pictures) -> None:
+    def write(self, folder: Path, pictures: PictureSet) -> None:
         """The codec's latents are measured first, if they can have changed."""
         if self.config.decoder_only:
             save_model(self.model, folder / "codec")

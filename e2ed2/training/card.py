@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from e2ed2.data.config import BUNDLED
-from e2ed2.data.pictures import Pictures
+from e2ed2.data.pictures import PictureSet
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.objectives.backbone_config import BackboneConfig
 from e2ed2.training.config import RunConfig
@@ -77,7 +77,7 @@ def write_card(
     run: Path,
     config: RunConfig,
     model: nn.Module,
-    pictures: Pictures,
+    pictures: PictureSet,
     machine: str,
     flops: float,
     processes: int = 1,
@@ -152,11 +152,11 @@ def licence_of(data: Path) -> str:
     return UNKNOWN_DATA
 
 
-def usage(folder: Path, config: RunConfig, pictures: Pictures) -> str:
+def usage(folder: Path, config: RunConfig, pictures: PictureSet) -> str:
     """Python that samples from the model; parts of a model are no use alone."""
     if not (steps := config.objective.chain_steps()):
         return ""
-    caption = pictures.captions[0].replace('"', "'")
+    caption = pictures.example.replace('"', "'")
     if not isinstance(config.objective, BackboneConfig):
         return USAGE.format(folder=folder, caption=caption, steps=steps)
     scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())

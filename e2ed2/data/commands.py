@@ -1,0 +1,51 @@
+"""`python -m e2ed2 data check | show | cache`."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from e2ed2.data.config import CacheOptions, DataConfig
+
+PROG = "python -m e2ed2 data"
+
+
+@dataclass(frozen=True)
+class Look:
+    """Look at a training set: `check` says whether it can be used, `show` also draws a contact sheet; `cache` (which
+    has a --help of its own) encodes it once for all trainings of a model."""
+
+    action: Annotated[Literal["check", "show"], tyro.conf.Positional] = "show"
+    where: Annotated[str | None, tyro.conf.Positional] = None
+    """The set, as --path has it."""
+    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
+    out: Path = Path("contact-sheet.png")
+    limit: int = 96
+
+
+def data_command(arguments: list[str]) -> None:
+    if arguments[:1] == ["cache"]:
+        return cache_command(arguments[1:])
+    options = tyro.cli(Look, prog=PROG, args=arguments)
+    from e2ed2.data.check import check
+    from e2ed2.data.from_disk import open_pictures
+    from e2ed2.data.sheet import contact_sheet
+    from e2ed2.models.minilm import MiniLM
+
+    pictures = open_pictures(replace(options.data, path=options.where) if options.where else options.data)
+    print("\n".join(check(pictures, MiniLM())))
+    if options.action == "show":
+        contact_sheet(pictures, options.limit).save(options.out)
+        print(f"contact sheet: {options.out}")
+
+
+def cache_command(arguments: list[str]) -> None:
+    options = tyro.cli(CacheOptions, prog=f"{PROG} cache", args=arguments)
+    from e2ed2.data.caching import write_cache
+
+    kept, left_out = write_cache(options)
+    names = f"; {left_out} were left out: {options.out}/shard-*.jsonl say which and why" if left_out else ""
+    print(f"{kept} pictures in {options.out}{names}.")
+    side = f" --data.resolution {options.data.resolution}"
+    print(f"Train on them with --data.path {options.out}{side}")

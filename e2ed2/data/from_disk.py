@@ -1,0 +1,212 @@
+"""Batches of sets that are on disk: of pictures that are read when they are due, and of what `data cache` wrote."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from e2ed2.data.batches import CaptionedBatches, blur, order, part_of, rows, spread
+from e2ed2.data.captions import caption_pool
+from e2ed2.data.config import BUNDLED, DataConfig
+from e2ed2.data.pictures import PictureSet, load_held_out, load_pictures, to_tensor
+from e2ed2.data.shards import Cached, CachedPictures, Group, is_cached, padded, pixels
+from e2ed2.data.streamed import Ahead, Sample, StreamedPictures
+from e2ed2.errors import UserError
+from e2ed2.models.base import Codec, TextEncoder
+from e2ed2.seeds import UpdateSeeds
+from e2ed2.types import CaptionedBatch
+
+
+def open_pictures(config: DataConfig) -> PictureSet:
+    """Raises UserError: the set cannot be read."""
+    if config.stream and config.path == BUNDLED:
+        raise UserError("The bundled drawings are few, and are held in memory: leave --data.stream out.")
+    if is_cached(config.path):
+        return CachedPictures(config)
+    return StreamedPictures(config) if config.stream else load_pictures(config)
+
+
+def open_held_out(config: DataConfig, count: int) -> PictureSet | None:
+    """At most `count` of the pictures that are not trained on; None where there are none."""
+    if not is_cached(config.path):
+        return load_held_out(config, count)
+    held = CachedPictures(config, held=True)
+    if not held.groups:
+        return None
+    held.groups = [held.largest]  # a batch has one shape
+    held.largest.places = held.largest.places[spread(len(held.largest), count).numpy()]
+    return held
+
+
+def captioned_batches(
+    pictures: Any,
+    encoder: TextEncoder,
+    codec: Codec,
+    batch_size: int,
+    seed: int,
+    *,
+    styled_share: float,
+    text_noise: float,
+    with_images: bool,
+    with_words: bool,
+    device: torch.device | str,
+    precompute: bool,
+) -> "CaptionedBatches | StreamedBatches | ShardBatches":
+    """Batches of pictures, latents and captions, wherever the set is kept.
+
+    Raises:
+        UserError: what is on disk was made with another encoder or codec, or lacks the pictures.
+    """
+    kept = (batch_size, seed, text_noise, with_images, with_words, device)
+    if isinstance(pictures, CachedPictures):
+        return ShardBatches(pictures, encoder, codec, *kept)
+    if isinstance(pictures, StreamedPictures):
+        return StreamedBatches(pictures, encoder, codec, *kept)
+    pool = caption_pool(pictures, encoder, precompute)
+    return CaptionedBatches(
+        pictures,
+        pool,
+        codec,
+        batch_size,
+        seed,
+        styled_share,
+        text_noise,
+        with_images=with_images,
+        with_words=with_words,
+        device=device,
+        precompute=precompute,
+    )
+
+
+class DiskBatches:
+    """What both kinds share: an update's samples are fetched ahead, and one caption of each is drawn."""
+
+    fetch: Callable[[int, int, int], Any]
+
+    def __init__(
+        self,
+        pictures: Any,
+        encoder: TextEncoder,
+        codec: Codec,
+        batch_size: int,
+        seed: int,
+        text_noise: float,
+        with_images: bool,
+        with_words: bool,
+        device: torch.device | str,
+    ):
+        self.pictures, self.encoder, self.codec = pictures, encoder, codec
+        self.batch_size, self.seed, self.text_noise = batch_size, seed, text_noise
+        self.with_images, self.with_words, self.device = with_images, with_words, device
+        self.ahead = Ahead(self.fetch)
+
+    def __call__(self, update: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
+        samples = self.ahead(update, process, processes)
+        return self.batch(samples, self.text_noise, UpdateSeeds(self.seed, update, process), self.with_images)
+
+    def batch(self, samples: Any, text_noise: float, seeds: UpdateSeeds, with_images: bool = True) -> CaptionedBatch:
+        raise NotImplementedError
+
+    def whole(self, images: Tensor, latents: Tensor, text: Any, noise: float, seeds: UpdateSeeds) -> CaptionedBatch:
+        text = blur(text, noise, seeds.stream("caption noise"))
+        named = torch.zeros(len(latents), dtype=torch.bool, device=self.device)
+        return CaptionedBatch(images.to(self.device), latents.to(self.device), text.to(self.device), named)
+
+
+class StreamedBatches(DiskBatches):
+    """Pictures are read and decoded in threads; captions are embedded, and pictures encoded, when they are due."""
+
+    def fetch(self, update: int, process: int, processes: int) -> list[Sample]:
+        whole = rows(update, self.batch_size * processes, len(self.pictures), self.seed)
+        return self.pictures.samples(part_of(whole, process, processes))
+
+    def preview(self, count: int = 12) -> CaptionedBatch:
+        return self.batch(self.pictures.samples(spread(len(self.pictures), count)), 0.0, UpdateSeeds(0, 0))
+
+    def batch(
+        self, samples: list[Sample], text_noise: float, seeds: UpdateSeeds, with_images: bool = True
+    ) -> CaptionedBatch:
+        images = to_tensor(np.stack([sample.image for sample in samples])).to(self.device)
+        which = drawn([len(sample.texts) for sample in samples], seeds)
+        text = self.encoder([sample.texts[i] for sample, i in zip(samples, which, strict=True)])
+        if not self.with_words:
+            text = type(text)(text.tokens[:, :1], text.mask[:, :1], text.pooled)
+        with torch.no_grad():
+            latents = self.codec.encode(images)
+        return self.whole(images if with_images else images[:0], latents, text, text_noise, seeds)
+
+
+class ShardBatches(DiskBatches):
+    """Latents and text states as `data cache` wrote them; a batch has pictures of one shape."""
+
+    def __init__(self, pictures: CachedPictures, encoder: TextEncoder, codec: Codec, *options: Any):
+        super().__init__(pictures, encoder, codec, *options)
+        made_with = {"codec": codec.fingerprint, "text": text_key(encoder)}
+        for part, key in made_with.items():
+            if pictures.settings[part] != key:
+                raise UserError(
+                    f"{pictures.folder} was made with another {'codec' if part == 'codec' else 'text encoder'}: run "
+                    "`data cache` for this model into another folder."
+                )
+        if self.with_images and not pictures.with_pixels:
+            raise UserError(
+                f"This training looks at pictures, and {pictures.folder} has only their latents: run `data cache` "
+                "without --no-pixels, or train with a loss on latents."
+            )
+
+    def fetch(self, update: int, process: int, processes: int) -> tuple[list[Cached], Tensor]:
+        group, whole = self.due(update, self.batch_size * processes)
+        return self.read(group, part_of(whole, process, processes), self.with_images)
+
+    def read(self, group: Group, picked: Tensor, with_images: bool) -> tuple[list[Cached], Tensor]:
+        samples = [group.at(place) for place in picked.tolist()]
+        side = self.pictures.side
+        return samples, pixels([one.jpeg for one in samples]) if with_images else torch.empty(0, 3, side, side)
+
+    def due(self, update: int, size: int) -> tuple[Group, Tensor]:
+        """The shape of an update's pictures, the same on all processes, and which `size` of them.
+
+        In an epoch each shape has as many updates as it takes to show all its pictures, the last filled up from its
+        first; the order of the updates is drawn.
+        """
+        groups = self.pictures.groups
+        if len(groups) == 1:
+            return groups[0], rows(update, size, len(groups[0]), self.seed)
+        turns = [which for which, group in enumerate(groups) for _ in range(-(-len(group) // size))]
+        epoch, place = divmod(update, len(turns))
+        turn = int(order(len(turns), self.seed, epoch)[place])
+        which = turns[turn]
+        first = (turn - turns.index(which)) * size
+        places = torch.arange(first, first + size) % len(groups[which])
+        return groups[which], order(len(groups[which]), self.seed, epoch, which + 1)[places]
+
+    def preview(self, count: int = 12) -> CaptionedBatch:
+        group, with_images = self.pictures.largest, self.pictures.with_pixels
+        found = self.read(group, spread(len(group), count), with_images)
+        batch = self.batch(found, 0.0, UpdateSeeds(0, 0), with_images)
+        if with_images:
+            return batch
+        with torch.no_grad():  # what the latents are of
+            return CaptionedBatch(self.codec.decode(batch.latents), batch.latents, batch.text, batch.named)
+
+    def batch(
+        self, samples: tuple[list[Cached], Tensor], text_noise: float, seeds: UpdateSeeds, with_images: bool = True
+    ) -> CaptionedBatch:
+        found, images = samples
+        which = drawn([len(one.texts) for one in found], seeds)
+        text = padded([one.texts[i] for one, i in zip(found, which, strict=True)], self.with_words)
+        latents = torch.stack([one.latents for one in found]).float()
+        return self.whole(images, latents, text, text_noise, seeds)
+
+
+def drawn(counts: list[int], seeds: UpdateSeeds) -> list[int]:
+    """Which of each picture's captions; as a set in memory draws them."""
+    _, which = torch.rand(2, len(counts), generator=seeds.stream("caption"))
+    return (which * torch.tensor(counts)).long().tolist()
+
+
+def text_key(encoder: TextEncoder) -> str:
+    """What stands for everything that an encoder does."""
+    return f"{encoder.max_tokens} {encoder.fingerprint}"

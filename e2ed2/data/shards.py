@@ -1,0 +1,183 @@
+"""Latents and text states on disk, in shards that are mapped into memory: `python -m e2ed2 data cache` writes them.
+
+A shard holds the samples of a run of rows, those of one shape of latents together; of shape `64x64`, with n samples and
+m captions: `latents` [n, C, h, w], `captions` [n + 1] where each one's captions begin, `tokens` [sum of lengths, D] of
+all captions one after the other, `lengths` [m + 1] where each one's begin, `pooled` [m, P], and, where pictures are
+kept, `jpegs` bytes and `jpeg_ends` [n + 1]. A file of lines beside it names the samples, and what was left out.
+"""
+
+import io
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from e2ed2.data.config import DataConfig
+from e2ed2.data.pictures import divided_places, to_tensor
+from e2ed2.errors import UserError
+from e2ed2.types import TextEmbedding
+
+SETTINGS = "shards.json"
+SHARD = "shard-{:05d}.safetensors"
+
+
+def is_cached(path: str) -> bool:
+    return (Path(path) / SETTINGS).is_file()
+
+
+@dataclass(frozen=True)
+class Cached:
+    """One sample as a shard has it."""
+
+    latents: Tensor  # [C, h, w] float16
+    texts: list[tuple[Tensor, Tensor]]  # of each caption its tokens [L, D] float16, and pooled [P]
+    jpeg: bytes  # empty where none is kept
+
+
+class Group:
+    """The samples of one shape, over all shards."""
+
+    def __init__(self, shape: str, shards: list[tuple[Path, int]], share: float, held: bool):
+        """`share` of the samples is held out; `held` says which of the two this is."""
+        self.shape, self.files = shape, [file for file, _ in shards]
+        self.ends = np.cumsum([count for _, count in shards])
+        self.places = divided_places(np.arange(int(self.ends[-1])), share)[int(held)]
+        self.opened: dict[int, dict[str, Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def at(self, place: int) -> Cached:
+        """Raises UserError: the shard is damaged."""
+        number = int(self.places[place])
+        which = int(np.searchsorted(self.ends, number, side="right"))
+        row = number - int(self.ends[which - 1]) if which else number
+        parts = self._part(which)
+        first, last = parts["captions"][row : row + 2].tolist()
+        starts = parts["lengths"][first : last + 1].tolist()
+        texts = [(parts["tokens"][a:b], parts["pooled"][first + i]) for i, (a, b) in enumerate(pairwise(starts))]
+        jpeg = b""
+        if "jpegs" in parts:
+            start, end = parts["jpeg_ends"][row : row + 2].tolist()
+            jpeg = parts["jpegs"][start:end].numpy().tobytes()
+        return Cached(parts["latents"][row], texts, jpeg)
+
+    def _part(self, which: int) -> dict[str, Tensor]:
+        if which not in self.opened:
+            try:
+                tensors = load_file(self.files[which])
+            except (SafetensorError, OSError) as error:
+                raise UserError(f"{damaged(self.files[which])} ({error})") from error
+            prefix = f"{self.shape}."
+            self.opened[which] = {
+                name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)
+            }
+        return self.opened[which]
+
+
+class CachedPictures:
+    """A set that `data cache` wrote: its samples by their shape and place. Nothing of it is held in memory."""
+
+    def __init__(self, config: DataConfig, held: bool = False):
+        """`held`: the samples that are not trained on.
+
+        Raises:
+            UserError: it is not complete, damaged, or of another resolution.
+        """
+        self.folder = Path(config.path)
+        self.settings: dict[str, Any] = json.loads((self.folder / SETTINGS).read_text())
+        if config.resolution != self.side:
+            raise UserError(
+                f"The pictures in {config.path} were encoded at {self.side} pixels: add --data.resolution {self.side}."
+            )
+        shapes: dict[str, list[tuple[Path, int]]] = {}
+        self.files = shard_files(self.folder, self.settings["shards"])
+        for file in self.files:
+            for shape, count in counts_of(file).items():
+                shapes.setdefault(shape, []).append((file, count))
+        groups = [Group(shape, files, config.held_out, held) for shape, files in sorted(shapes.items())]
+        self.groups = [group for group in groups if len(group)]
+        if not self.groups and not held:
+            raise UserError(f"{config.path} holds no picture that can be used.")
+
+    def __len__(self) -> int:
+        return sum(map(len, self.groups))
+
+    @property
+    def side(self) -> int:
+        return self.settings["resolution"]
+
+    @property
+    def with_pixels(self) -> bool:
+        return self.settings["pixels"]
+
+    @cached_property
+    def largest(self) -> Group:
+        return max(self.groups, key=len)
+
+    @property
+    def example(self) -> str:
+        return next(line["texts"][0] for line in lines_of(self.largest.files[0]) if "texts" in line)
+
+    def tensor(self, rows: Tensor) -> Tensor:
+        """Of the most frequent shape. Raises UserError: only latents are kept."""
+        if not self.with_pixels:
+            raise UserError(
+                f"{self.folder} has latents and texts, and no pictures to show: run `data cache` with them."
+            )
+        return pixels([self.largest.at(row % len(self.largest)).jpeg for row in rows.tolist()])
+
+
+def shard_files(folder: Path, count: int) -> list[Path]:
+    """Raises UserError: some are missing."""
+    files = [folder / SHARD.format(number) for number in range(count)]
+    if missing := [file for file in files if not file.is_file()]:
+        raise UserError(
+            f"{folder} has {count - len(missing)} of {count} shards: run `data cache` with the same options again; "
+            "it goes on."
+        )
+    return files
+
+
+def counts_of(file: Path) -> dict[str, int]:
+    """How many samples of each shape are in a shard. Raises UserError: it is damaged."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            names = [name for name in opened.keys() if name.endswith(".latents")]  # noqa: SIM118, it is no dictionary
+            return {name.removesuffix(".latents"): opened.get_slice(name).get_shape()[0] for name in names}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{damaged(file)} ({error})") from error
+
+
+def damaged(file: Path) -> str:
+    return f"{file} cannot be read: delete it, and run `data cache` with the same options again"
+
+
+def lines_of(shard: Path) -> list[dict[str, Any]]:
+    """What is in a shard, and what was left out of it, by name."""
+    return [json.loads(line) for line in shard.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def pixels(jpegs: list[bytes]) -> Tensor:
+    """`[B, 3, H, W]` in [-1, 1]."""
+    return to_tensor(np.stack([np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")) for jpeg in jpegs]))
+
+
+def padded(texts: list[tuple[Tensor, Tensor]], with_words: bool) -> TextEmbedding:
+    """Captions of different lengths as one batch; one word each where the words do not matter."""
+    states = [tokens if with_words else tokens[:1] for tokens, _ in texts]
+    longest = max(map(len, states))
+    mask = torch.arange(longest) < torch.tensor([[len(one)] for one in states])
+    tokens = torch.zeros(len(states), longest, states[0].shape[-1])
+    for row, one in zip(tokens, states, strict=True):
+        row[: len(one)] = one
+    return TextEmbedding(tokens, mask, torch.stack([pooled for _, pooled in texts]))

@@ -1,0 +1,151 @@
+"""WebDataset shards, read at any place: where each part of each sample lies in its file is noted once, and kept.
+
+Nothing is unpacked and nothing copied. A tar file is not compressed, so that a sample is one read of its file.
+"""
+
+import json
+import re
+import sys
+import tarfile
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from e2ed2.data.cache import cached
+from e2ed2.data.rows import Row, Rows
+
+MEMBER = re.compile(r"^((?:.*/|)[^./]+)[.]([^/]*)$")  # a sample's key, and which part of it
+NONE = -1  # where a sample lacks a part
+LONGEST = 1 << 20  # bytes of a part that is read as a text
+KEY = "__key__"
+
+
+class TarRows(Rows):
+    """Samples of shards: a part is a column, and so is each entry of a JSON part."""
+
+    def __init__(self, files: list[Path], image_column: str):
+        stamps = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        found = cached("tars", [json.dumps(stamps).encode()], lambda: scan(files))
+        self.files, self.image_column = files, image_column
+        self.parts = bytes(found["parts"].numpy()).decode().split("\n")
+        self.shard, self.key_ends = found["shard"].numpy(), found["key_ends"].numpy()
+        self.keys, self.places = found["keys"].numpy(), found["places"].numpy()
+
+    def __len__(self) -> int:
+        return len(self.shard)
+
+    @property
+    def columns(self) -> list[str]:
+        """Of the parts that there are, and what the first sample's JSON says."""
+        return list(dict.fromkeys([*self.parts, *(self[0].fields if len(self) else ())]))
+
+    def __getitem__(self, place: int) -> Row:
+        file, key = self.files[self.shard[place]], self._key(place)
+        fields: dict[str, Any] = {KEY: key}
+        image: Path | bytes = Path("missing")
+        with file.open("rb") as opened:
+            for part, (start, size) in zip(self.parts, self.places[place].tolist(), strict=True):
+                if start == NONE or (part != self.image_column and size > LONGEST):
+                    continue
+                opened.seek(start)
+                data = opened.read(size)
+                if part == self.image_column:
+                    image = data
+                else:
+                    fields |= told(part, data)
+        return Row(f"{file.name} {key}", image, fields)
+
+    def values(self, column: str) -> list[Any]:
+        """A part that no sample has is not looked for in every file."""
+        return super().values(column) if column in self.columns else [None] * len(self)
+
+    def _key(self, place: int) -> str:
+        start = int(self.key_ends[place - 1]) if place else 0
+        return bytes(self.keys[start : int(self.key_ends[place])]).decode(errors="replace")
+
+
+def told(part: str, data: bytes) -> dict[str, Any]:
+    """What a part says: a text, a number, or the entries of a JSON object too; nothing where it is damaged."""
+    kind = part.rpartition(".")[2].lower()
+    if kind in ("json", "jsn"):
+        try:
+            value = json.loads(data)
+        except ValueError:
+            return {}
+        return (value if isinstance(value, dict) else {}) | {part: value}
+    text = data.decode(errors="replace")
+    if kind in ("cls", "index"):
+        return {part: int(text)} if text.strip().isdigit() else {}
+    return {part: text}
+
+
+def scan(files: list[Path]) -> dict[str, Tensor]:
+    """Where the parts of all samples are, from one pass over the files' headers.
+
+    Of N samples with P kinds of parts: `shard` `[N]`, `places` `[N, P, 2]` of offset and size in bytes, `keys`,
+    `key_ends` `[N]`, and the `parts`' names.
+    """
+    parts: list[str] = []
+    samples = Samples()
+    for number, file in enumerate(files):
+        with tarfile.open(file, "r:") as tar:
+            for member in members(tar, file):
+                if (name := MEMBER.match(member.name)) and member.isfile():
+                    if name[2] not in parts:
+                        parts.append(name[2])
+                    samples.add(number, name[1], parts.index(name[2]), member.offset_data, member.size)
+        samples.end()
+    return samples.tensors(parts)
+
+
+def members(tar: tarfile.TarFile, file: Path) -> Iterator[tarfile.TarInfo]:
+    """Of a file that ends early, those before its end."""
+    while True:
+        try:
+            member = tar.next()
+        except tarfile.ReadError as error:
+            print(f"{file} is damaged ({error}): what follows is not used.", file=sys.stderr)
+            return
+        tar.members = []  # it would keep them all
+        if member is None:
+            return
+        yield member
+
+
+class Samples:
+    """Grows by parts, a few bytes each."""
+
+    def __init__(self) -> None:
+        self.shard, self.key_ends, self.keys = array("i"), array("q"), bytearray()
+        self.found = array("q")  # sample, part, offset, size of each part
+        self.key: tuple[int, str] | None = None
+
+    def add(self, shard: int, key: str, part: int, offset: int, size: int) -> None:
+        if self.key != (shard, key):
+            self.key = (shard, key)
+            self.shard.append(shard)
+            self.keys += key.encode(errors="replace")
+            self.key_ends.append(len(self.keys))
+        self.found.extend((len(self.shard) - 1, part, offset, size))
+
+    def end(self) -> None:
+        """Of a file: a sample does not go on in the next."""
+        self.key = None
+
+    def tensors(self, parts: list[str]) -> dict[str, Tensor]:
+        places = np.full((len(self.shard), len(parts), 2), NONE, dtype=np.int64)
+        found = np.array(self.found, dtype=np.int64).reshape(-1, 4)
+        places[found[:, 0], found[:, 1]] = found[:, 2:]
+        arrays = {
+            "shard": np.array(self.shard, dtype=np.int32),
+            "places": places,
+            "keys": np.frombuffer(bytes(self.keys), dtype=np.uint8),
+            "key_ends": np.array(self.key_ends, dtype=np.int64),
+            "parts": np.frombuffer("\n".join(parts).encode(), dtype=np.uint8),
+        }
+        return {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
