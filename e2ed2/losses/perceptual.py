@@ -14,6 +14,7 @@ from typing import Literal
 import lpips
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from e2ed2.errors import UserError
 
@@ -46,6 +47,16 @@ class PerceptualLoss(nn.Module):
     def features(self, images: Tensor) -> list[Tensor]:
         """The network's layers, `[B, C, h, w]` each, scaled to unit length at every place."""
         return [lpips.normalize_tensor(layer) for layer in self.distance.net(self.distance.scaling_layer(images))]
+
+    def embedding(self, images: Tensor, grid: int = 4) -> Tensor:
+        """Features `[B, D]` whose squared distance is LPIPS, but that each layer is averaged over `grid` x `grid` parts
+        of the picture: so much layout is kept, and D is 1,152 grid^2 whatever the size (AlexNet).
+        """
+        parts = []
+        for layer, head in zip(self.features(images), self.distance.lins, strict=True):
+            weights = head.model[-1].weight.clamp(min=0).sqrt().view(1, -1, 1, 1)
+            parts.append(F.adaptive_avg_pool2d(layer * weights, grid).flatten(1) / grid)
+        return torch.cat(parts, dim=1)
 
     def train(self, mode: bool = True) -> "PerceptualLoss":
         """Always in evaluation mode: the metric is a constant."""

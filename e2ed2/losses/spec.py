@@ -8,7 +8,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from e2ed2.errors import UserError
 
-TERMS = ("l1", "l2", "lpips", "gan", "energy", "energy-lpips", "anchor", "preference")
+TERMS = ("l1", "l2", "lpips", "gan", "energy", "energy-lpips", "mmd", "anchor", "preference")
 PREFERENCE = "preference"  # of all questions of a study, or of one: "preference.aesthetic"
 
 

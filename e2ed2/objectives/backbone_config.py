@@ -7,7 +7,7 @@ from e2ed2.errors import UserError
 from e2ed2.objectives.config import PREVIEW_STEPS, ChainConfig, ObjectiveConfig
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
-ON_PICTURES = ("lpips", "gan", "energy-lpips")
+ON_PICTURES = ("lpips", "gan", "energy-lpips", "mmd")
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
     kind: ClassVar[str] = "backbone_end_to_end"
 
     decode: Literal["full", "crop", "tiny", "latent"] = "full"
-    """What lpips, gan and energy-lpips look at: the whole picture; a crop of it, and of the target coded and decoded
-    the same way; the whole picture by a tiny decoder; or nothing, where the loss is on latents."""
+    """What lpips, gan, energy-lpips and mmd look at: the whole picture; a crop of it, and of the target coded and
+    decoded the same way; the whole picture by a tiny decoder; or nothing, where the loss is on latents."""
     decode_crop: int = 32
     """With `--decode crop`: height and width, in latents."""
     decode_batch: int = 4

@@ -1,9 +1,10 @@
 """What the objectives of the denoiser share: noise, crops and previews."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from e2ed2.models.base import Codec
 from e2ed2.seeds import stream
@@ -16,18 +17,31 @@ def noise_like(latents: Tensor, generator: torch.Generator | None = None) -> Ten
     return torch.randn(latents.shape, generator=generator, device=latents.device, dtype=latents.dtype)
 
 
+def in_parts(call: Callable[..., Tensor], *values: Tensor, rows: int | None = None) -> Tensor:
+    """`call` on `rows` rows at a time, each time recomputed in the backward pass instead of stored; None: at once."""
+    if rows is None or len(values[0]) <= rows:
+        return call(*values)
+    parts = zip(*(value.split(rows) for value in values), strict=True)
+    return torch.cat([checkpoint(call, *part, use_reentrant=False) for part in parts])
+
+
 def decode_crop(
-    codec: Codec, latents: Tensor, images: Tensor, generator: torch.Generator, size: int = 8
+    codec: Codec,
+    latents: Tensor,
+    images: Tensor,
+    generator: torch.Generator,
+    size: int = 8,
+    rows: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Decode a random `size` x `size` window of the latents, or all of them where there are no more.
 
     Returns the decoded crops and the same crops of `images`. The decoder is convolutional, so near a
-    window's inner edges it lacks a little context.
+    window's inner edges it lacks a little context. `rows` at a time, as `in_parts` has it.
     """
     scale = images.shape[-1] // latents.shape[-1]
     window = random_window(latents.shape[-2:], size, generator)
-    rows, columns = (slice(side.start * scale, side.stop * scale) for side in window)
-    return codec.decode(latents[..., *window]).float(), images[..., rows, columns]
+    down, across = (slice(side.start * scale, side.stop * scale) for side in window)
+    return in_parts(codec.decode, latents[..., *window], rows=rows).float(), images[..., down, across]
 
 
 def same_crop(fake: Tensor, real: Tensor, generator: torch.Generator, size: int = 64) -> tuple[Tensor, Tensor]:

@@ -207,8 +207,8 @@ class ChainConfig(ObjectiveConfig):
     """What trains through the chain, whatever the denoiser."""
 
     loss: Annotated[LossSpec, ON_COMMAND_LINE] = DEFAULT_LOSS
-    """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips anchor preference`, as in
-    `l2:0.3+lpips:1`; `preference.QUESTION` for one question of a study."""
+    """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips mmd anchor preference`, as
+    in `l2:0.3+lpips:1`; `preference.QUESTION` for one question of a study."""
     preference_from: str = ""
     """Of a preference: the folder, or the name, of its training (`train preference`)."""
     patience: int = 5
@@ -223,6 +223,9 @@ class ChainConfig(ObjectiveConfig):
     """Recompute each step in the backward pass: less memory, more time."""
     samples: int = 1
     """Pictures for each caption of a batch. Energy losses need at least 2."""
+    gradient_cache: bool = False
+    """The loss sees the samples of all batches of an update at once (`trainer.accumulate`, on all processes): hundreds,
+    for a loss on a distribution, in the memory of one batch. Each batch is sampled twice, once without a gradient."""
     repulsion: float = 1.0
     """Of the energy score: how much distance between samples counts. Below 1 they spread less than the model errs."""
 

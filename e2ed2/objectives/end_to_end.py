@@ -1,7 +1,7 @@
 """End-to-end training (Fig. 1b): the loss sees the final sample, and its gradient passes every step."""
 
 import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,22 +9,30 @@ from torch import Tensor
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.losses.adversarial import Discriminator, Judged, generator_loss
-from e2ed2.losses.distribution import energy, energy_score, pairs
+from e2ed2.losses.distribution import energy, energy_score, mmd, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
 from e2ed2.models.base import Denoiser
-from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like, same_crop
+from e2ed2.objectives.chain import decode_crop, decode_preview, in_parts, noise_like, same_crop
 from e2ed2.objectives.denoising import DenoiserObjective
 from e2ed2.objectives.liking import Liking
 from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch, TextEmbedding
 
+PERCEPTUAL = ("lpips", "energy-lpips", "mmd")
+AT_ONCE = 32  # pictures, where hundreds are judged together
+
+
+class Made(NamedTuple):
+    x0: Tensor  # [B * samples, C, h, w]
+    held: Tensor | None  # what the start makes of the same noise, where the loss has `anchor`
+
 
 class EndToEnd(DenoiserObjective):
     """Pure noise through T steps to a sample, T drawn from the config's `sampling_steps` at each update.
 
-    `l1`, `l2` and `energy` compare latents; `lpips`, `gan` and `energy-lpips` compare decoded pictures.
+    `l1`, `l2` and `energy` compare latents; `lpips`, `gan`, `energy-lpips` and `mmd` compare decoded pictures.
     """
 
     sees_words = True
@@ -33,8 +41,10 @@ class EndToEnd(DenoiserObjective):
     def __init__(self, denoiser: Any, codec: Any, config: Any):
         super().__init__(denoiser, codec, config)
         self.weights = config.loss.weights
-        perceptual = "lpips" in self.weights or "energy-lpips" in self.weights
+        perceptual = any(name in self.weights for name in PERCEPTUAL)
         self.perceptual = PerceptualLoss() if perceptual else None
+        self.caches_gradient = config.gradient_cache
+        self.rows = AT_ONCE if config.gradient_cache else None  # pictures that are decoded and judged at a time
         if "gan" in self.weights:
             self.adversary = Discriminator(denoiser.text_width).requires_grad_(False)
         self.start = copy.deepcopy(denoiser).requires_grad_(False).eval() if "anchor" in self.weights else None
@@ -42,24 +52,41 @@ class EndToEnd(DenoiserObjective):
         self.needs_held_out = self.liking is not None
         self.sees_images = perceptual or self.adversary is not None or self.liking is not None
 
-    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
+    def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds, pull: Tensor | None = None) -> Outcome:
+        """`pull`: the gradient of the loss with respect to these samples, where it is known already."""
         text = batch.text.repeat(self.config.samples)
         x0 = self.roll_out(self.model, batch, text, seeds)
-        terms, judged = self.on_latents(x0, batch), None
-        if self.start is not None:
-            with torch.no_grad():
-                held = self.roll_out(self.start, batch, text, seeds)
-            terms["anchor"] = l2(x0, held)
+        if pull is not None:
+            return Outcome({"pull": (x0.float() * pull).sum()}, {"pull": 1.0})
+        return self.judgement(Made(x0, self.held(batch, text, seeds)), batch, seeds)
+
+    @torch.no_grad()
+    def samples(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> "Made":
+        """The same samples as `forward` judges."""
+        text = batch.text.repeat(self.config.samples)
+        return Made(self.roll_out(self.model, batch, text, seeds), self.held(batch, text, seeds))
+
+    def judgement(self, made: "Made", batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
+        """The loss on samples of the batch; of its captions, only what they are pooled to is read."""
+        pooled = batch.text.pooled.repeat_interleave(self.config.samples, dim=0)
+        terms, judged = self.on_latents(made.x0, batch), None
+        if made.held is not None:
+            terms["anchor"] = l2(made.x0, made.held)
         if self.sees_images:
-            fake, real = self.decode(x0, batch, seeds)
-            terms |= self.on_pictures(fake, real)
+            fake, real = self.decode(made.x0, batch, seeds)
+            terms |= self.on_pictures(fake, real, pooled)
             if self.liking is not None:
-                terms |= self.liking.terms(fake, text.pooled)
+                terms |= self.liking.terms(fake, pooled)
             if self.adversary is not None:
                 fake, real = same_crop(fake, real, seeds.on_cpu("judged square"))
-                terms["gan"] = generator_loss(self.adversary, fake, real, text.pooled)
-                judged = Judged(fake.detach(), real, text.pooled)
+                terms["gan"] = generator_loss(self.adversary, fake, real, pooled)
+                judged = Judged(fake.detach(), real, pooled)
         return Outcome(terms, self.weights, judged)
+
+    @torch.no_grad()
+    def held(self, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor | None:
+        """What the model that the training starts from makes of the same noise, for `anchor`."""
+        return None if self.start is None else self.roll_out(self.start, batch, text, seeds)
 
     def roll_out(self, model: Denoiser, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor:
         """The model's samples `[B * samples, C, h, w]` of the captions, from pure noise."""
@@ -87,8 +114,8 @@ class EndToEnd(DenoiserObjective):
         """What is judged of the samples as pictures, and the same of the targets, each `[B * samples, 3, H, W]`."""
         images = batch.images.repeat_interleave(self.config.samples, dim=0)
         if self.liking is not None:  # people saw whole pictures
-            return self.codec.decode(x0).float(), images
-        return decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"))
+            return in_parts(self.codec.decode, x0, rows=self.rows).float(), images
+        return decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"), rows=self.rows)
 
     def on_latents(self, x0: Tensor, batch: CaptionedBatch) -> dict[str, Tensor]:
         target = batch.latents.repeat_interleave(self.config.samples, dim=0)
@@ -100,19 +127,32 @@ class EndToEnd(DenoiserObjective):
         }
         return {name: measure() for name, measure in measures.items() if name in self.weights}
 
-    def on_pictures(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+    def on_pictures(self, fake: Tensor, real: Tensor, pooled: Tensor) -> dict[str, Tensor]:
         if self.perceptual is None:
             return {}
-        distance = self.perceptual(fake, real)
+        terms = {"mmd": self.discrepancy(fake, real, pooled)} if "mmd" in self.weights else {}
+        if not {"lpips", "energy-lpips"} & self.weights.keys():
+            return terms
+        distance = in_parts(self.perceptual, fake, real, rows=self.rows)
         measures = {"lpips": distance.mean, "energy-lpips": lambda: self.perceptual_energy(distance, fake)}
-        return {name: measure() for name, measure in measures.items() if name in self.weights}
+        return terms | {name: measure() for name, measure in measures.items() if name in self.weights}
+
+    def discrepancy(self, fake: Tensor, real: Tensor, pooled: Tensor) -> Tensor:
+        """MMD between samples and targets with their captions, in LPIPS's features."""
+        assert self.perceptual is not None
+        each = self.config.samples
+        made = in_parts(self.perceptual.embedding, fake, rows=self.rows)
+        with torch.no_grad():
+            drawn = in_parts(self.perceptual.embedding, real[::each], rows=self.rows)
+        return mmd(made.unflatten(0, (-1, each)), drawn, pooled[::each])
 
     def perceptual_energy(self, distance: Tensor, fake: Tensor) -> Tensor:
         """The energy score in LPIPS's feature space: LPIPS is a squared norm there, so its root is the distance."""
         assert self.perceptual is not None
         groups = fake.unflatten(0, (-1, self.config.samples))
         left, right = pairs(self.config.samples)
-        between = self.perceptual(groups[:, left].flatten(0, 1), groups[:, right].flatten(0, 1))
+        two = (groups[:, left].flatten(0, 1), groups[:, right].flatten(0, 1))
+        between = in_parts(self.perceptual, *two, rows=self.rows)
         return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt(), self.config.repulsion)
 
     @torch.no_grad()

@@ -99,6 +99,15 @@ class RunConfig:
     data: DataConfig = field(default_factory=DataConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
+    def __post_init__(self) -> None:
+        """Raises UserError: the objective and the trainer do not go together."""
+        cache = getattr(self.objective, "gradient_cache", False)
+        together = self.trainer.pictures if cache else self.trainer.batch_size
+        if together < 2 and "mmd" in getattr(self.objective, "loss", ()):
+            raise UserError("mmd compares distributions: give it a batch of at least 2, and better hundreds.")
+        if cache and self.trainer.mixed_precision == "fp16":
+            raise UserError("The gradient cache holds gradients that fp16 cannot: train in bf16, or without.")
+
     def plain(self) -> dict[str, Any]:
         """As `run.json` has it."""
         settings = plain(self)

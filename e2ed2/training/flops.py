@@ -20,7 +20,10 @@ def update_flops(objective: Objective, batches: Batches, updates: int = 8) -> fl
     with flop_counter() as counter:
         for step in range(updates):
             seeds = UpdateSeeds(0, step, device=next(objective.parameters()).device)
-            outcome = objective(batches(step, 0, 1), seeds)
+            batch = batches(step, 0, 1)
+            if objective.caches_gradient:
+                objective.samples(batch, seeds)  # sampled twice
+            outcome = objective(batch, seeds)
             outcome.total().backward()
             if objective.adversary is not None and outcome.judged is not None:
                 with learning(objective.adversary):

@@ -50,6 +50,15 @@ SINGLE_STEP = RunConfig(
 FINISHING = TrainerConfig(
     updates=800, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=200, save_every=200
 )
+ENERGY = EndToEndConfig(
+    init="single-step",
+    coarse_from="coarse-choices",
+    coarse_lr_share=0.0,
+    loss=LossSpec.parse("energy+energy-lpips"),
+    samples=2,
+    repulsion=0.5,
+    denoiser=DenoiserConfig(choice="one-hot"),
+)
 TWO_STEPS = EndToEndConfig(
     init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse("l2:0.3+lpips"), sampling_steps=(2,)
 )
@@ -98,6 +107,7 @@ ABOUT = {
     "l2-lpips": "End to end, squared error and perceptual distance: a good first choice.",
     "l2-lpips-gan": "End to end, the same and a discriminator: more fine detail.",
     "energy": "End to end, energy scores: one of the drawings that fit a caption, not their average.",
+    "energy-mmd": "End to end, energy scores and MMD over 256 pictures at a time: also the spread over captions.",
     "independent": "End to end in two steps, with a network for each.",
     "shared-twin": "End to end in two steps with one network, to compare with `independent`.",
     "preference": "What people prefer, from the votes of a study; then a term of the loss.",
@@ -125,17 +135,11 @@ PRESETS = {
     "lpips": finish("lpips"),
     "l2-lpips": finish("l2:0.3+lpips"),
     "l2-lpips-gan": finish("l2:0.3+lpips+gan:0.05"),
-    "energy": RunConfig(
-        EndToEndConfig(
-            init="single-step",
-            coarse_from="coarse-choices",
-            coarse_lr_share=0.0,
-            loss=LossSpec.parse("energy+energy-lpips"),
-            samples=2,
-            repulsion=0.5,
-            denoiser=DenoiserConfig(choice="one-hot"),
-        ),
-        trainer=replace(FINISHING, batch_size=16),
+    "energy": RunConfig(ENERGY, trainer=replace(FINISHING, batch_size=16)),
+    # With as many samples as `energy` and a third more work, for each is sampled twice.
+    "energy-mmd": RunConfig(
+        replace(ENERGY, loss=LossSpec.parse("energy+energy-lpips+mmd"), gradient_cache=True),
+        trainer=replace(FINISHING, updates=100, batch_size=16, accumulate=8, warmup=5, preview_every=25, save_every=25),
     ),
     "independent": RunConfig(
         replace(TWO_STEPS, denoiser=DenoiserConfig(sharing="independent", steps=2)), trainer=FINISHING

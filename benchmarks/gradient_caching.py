@@ -1,0 +1,92 @@
+"""Memory of a loss on hundreds of samples: with gradient caching, and with all samples' graphs at once.
+
+python -m benchmarks.gradient_caching [--samples 512 1024 2048] [--micro 32] [--plain 512]
+
+Each figure is the peak of a process of its own, above what it had before the update; seconds are of the processor.
+"""
+
+import multiprocessing
+import resource
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from e2ed2.losses.spec import LossSpec
+from e2ed2.training.config import RunConfig
+from e2ed2.training.presets import PRESETS
+
+
+@dataclass(frozen=True)
+class Options:
+    samples: tuple[int, ...] = (512, 1024, 2048)
+    """Judged together."""
+    micro: int = 32
+    """Of them, sampled at a time."""
+    plain: tuple[int, ...] = (512,)
+    """Also without caching: memory grows with these."""
+    loss: str = "l2+mmd"
+    steps: int = 1
+    """T of the chain."""
+
+
+def config_of(options: Options, samples: int, micro: int, cache: bool) -> RunConfig:
+    preset = PRESETS["l2"]
+    objective = replace(
+        preset.objective,
+        loss=LossSpec.parse(options.loss),
+        sampling_steps=(options.steps,),
+        gradient_cache=cache,
+        precompute=False,
+    )
+    trainer = replace(preset.trainer, batch_size=micro, accumulate=samples // micro, mixed_precision="no")
+    return RunConfig(objective, preset.data, trainer)
+
+
+def measure(config: RunConfig, told: Any) -> None:
+    """Peak MB above what was there, and CPU seconds, of one update."""
+    from e2ed2.training.run import build
+    from e2ed2.training.trainer import Trainer
+
+    with TemporaryDirectory() as folder:
+        trainer = Trainer(config.trainer, *build(config), Path(folder))
+        before, started = peak(), time.process_time()
+        trainer.train_step()
+        told.put(((peak() - before) / 1e6, time.process_time() - started))
+
+
+def peak() -> float:
+    """Bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measured(config: RunConfig) -> tuple[float, float]:
+    context = multiprocessing.get_context("spawn")
+    told = context.Queue()
+    process = context.Process(target=measure, args=(config, told))
+    process.start()
+    found = told.get()
+    process.join()
+    return found
+
+
+def main() -> None:
+    options = tyro.cli(Options)
+    table = Table("samples together", "sampled at a time", "peak MB of an update", "CPU s")
+    base, _ = measured(config_of(options, options.micro, options.micro, cache=True))
+    table.add_row(str(options.micro), str(options.micro), f"{base:,.0f}", "")
+    jobs = [(count, options.micro, True) for count in options.samples] + [(n, n, False) for n in options.plain]
+    for count, micro, cache in jobs:
+        memory, seconds = measured(config_of(options, count, micro, cache))
+        how = str(micro) if cache else "all, no caching"
+        table.add_row(f"{count:,}", how, f"{memory:,.0f}", f"{seconds:.0f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""A loss on hundreds of samples in the memory of a few (gradient caching, Gao et al. 2021).
+
+The samples are made without a gradient, the loss on all of them together gives each its gradient, and each batch is
+then sampled again, alone, to pass that on to the weights. By the chain rule it is the gradient of the loss on all.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from e2ed2.objectives.end_to_end import Made
+from e2ed2.objectives.objective import Outcome
+from e2ed2.seeds import UpdateSeeds
+from e2ed2.types import CaptionedBatch, TextEmbedding
+
+Part = tuple[CaptionedBatch, UpdateSeeds]
+
+
+def cached_gradient(accelerator: Accelerator, objective: Any, parts: Sequence[Part]) -> Outcome:
+    """Add the gradient of the loss on the samples of all parts, and of all processes, to the weights'."""
+    bare = accelerator.unwrap_model(objective)
+    with accelerator.autocast():
+        made = [bare.samples(*part) for part in parts]
+        x0 = everywhere(accelerator, [one.x0.float() for one in made]).requires_grad_()
+        held = [one.held for one in made if one.held is not None]
+        whole = Made(x0, everywhere(accelerator, held) if held else None)
+        outcome = bare.judgement(whole, together(accelerator, [batch for batch, _ in parts]), parts[0][1])
+        outcome.total().backward()
+    assert x0.grad is not None
+    mine = x0.grad.chunk(accelerator.num_processes)[accelerator.process_index] * accelerator.num_processes
+    pulls = mine.split([len(one.x0) for one in made])  # times the processes, whose gradients are averaged
+    for number, ((batch, seeds), pull) in enumerate(zip(parts, pulls, strict=True)):
+        last = number == len(parts) - 1
+        with nullcontext() if last else accelerator.no_sync(objective):
+            accelerator.backward(objective(batch, seeds, pull).total())
+    return Outcome(outcome.detached(), outcome.weights, outcome.judged)
+
+
+def everywhere(accelerator: Accelerator, values: list[Tensor]) -> Tensor:
+    """All of them one after the other, those of all processes."""
+    joined = torch.cat(values).detach()
+    return accelerator.gather(joined) if accelerator.num_processes > 1 else joined  # ty: ignore[invalid-return-type]
+
+
+def together(accelerator: Accelerator, batches: list[CaptionedBatch]) -> CaptionedBatch:
+    """One batch of all; of the captions' words, whose numbers differ, the first."""
+
+    def joined(*values: Tensor) -> Tensor:
+        return everywhere(accelerator, list(values))
+
+    texts = [one.text for one in batches]
+    text = TextEmbedding(
+        joined(*(one.tokens[:, :1] for one in texts)),
+        joined(*(one.mask[:, :1] for one in texts)),
+        joined(*(one.pooled for one in texts)),
+    )
+    images, latents = (joined(*(getattr(one, name) for one in batches)) for name in ("images", "latents"))
+    return replace(batches[0], images=images, latents=latents, text=text, named=joined(*(one.named for one in batches)))
