@@ -1,6 +1,6 @@
 """The discriminator's side of a training: an optimizer of its own, and an update after each of the model's."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -20,26 +20,28 @@ class Adversary:
         optimizer = torch.optim.AdamW(discriminator.parameters(), lr=lr, betas=(0.0, 0.99), weight_decay=0.0)
         self.optimizer = accelerator.prepare(optimizer)
 
-    def update(self, judged: Judged, seeds: UpdateSeeds) -> Tensor:
-        """One update; returns its loss.
+    def update(self, parts: Sequence[tuple[Judged, UpdateSeeds]]) -> Tensor:
+        """One update on what each batch of it made, with that batch's seeds; returns the mean loss.
 
         Raises:
             UserError: the gradient is not finite, before the weights have moved.
         """
         with learning(self.discriminator):
-            loss = judge(self.discriminator, judged, seeds)
             self.optimizer.zero_grad()
-            self.accelerator.backward(loss)
+            losses = []
+            for judged, seeds in parts:
+                losses.append(judge(self.discriminator, judged, seeds))
+                self.accelerator.backward(losses[-1] / len(parts))
             parameters = list(self.discriminator.parameters())
             for parameter in parameters:  # outside the wrapped objective, so averaged over processes here
                 parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
             norm = nn.utils.clip_grad_norm_(parameters, self.clip)
             if not torch.isfinite(norm):
                 raise UserError(
-                    f"The discriminator's gradient is not finite at update {seeds.update}: lower adversary-lr."
+                    f"The discriminator's gradient is not finite at update {parts[0][1].update}: lower adversary-lr."
                 )
             self.optimizer.step()
-        return loss.detach()
+        return torch.stack([loss.detach() for loss in losses]).mean()
 
 
 def judge(discriminator: nn.Module, judged: Judged, seeds: UpdateSeeds) -> Tensor:

@@ -122,10 +122,10 @@ class Metrics:
         """`done` updates were made before; lines past them are dropped."""
         self.folder, self.config, self.first, self.main = folder, config, done, main
         self.pictures = config.pictures * processes  # an update
-        folder.mkdir(parents=True, exist_ok=True)
         lines = [line for line in read_metrics(folder) if line.update <= done]
         self.before = lines[-1].seconds if lines else 0.0
         if main:
+            folder.mkdir(parents=True, exist_ok=True)
             write_metrics(folder, lines)
 
     def __enter__(self) -> Self:
@@ -138,7 +138,8 @@ class Metrics:
         self.terminal = sys.stdout.isatty()
         self.started = time.monotonic()
         self.stack = ExitStack()
-        self.file = self.stack.enter_context(open(self.folder / CURVE, "a", buffering=1))
+        if self.main:
+            self.file = self.stack.enter_context(open(self.folder / CURVE, "a", buffering=1))
         self.bar = self.stack.enter_context(Progress(*columns, disable=not (self.main and self.terminal)))
         self.task = self.bar.add_task("training", total=self.config.updates, completed=self.first)
         return self

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from e2ed2 import seeds
+from e2ed2.data.streamed import noted
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.objective import Batches, Objective
@@ -32,6 +33,7 @@ MAY_CHANGE = (
     "trainer.track",
     "trainer.accumulate",  # with another number of processes
     "data.path",
+    "data.workers",
 )
 
 HELD_OUT = 64  # pictures of the batch that the held-out loss is measured on
@@ -44,8 +46,15 @@ def train(config: RunConfig, folder: Path) -> bool:
         UserError: the folder holds another run, or something that the config names is missing or damaged.
     """
     accelerator = accelerator_of(config.trainer, folder)
-    with held(folder, accelerator.is_main_process), tracked(accelerator, config, folder.name):
-        claim(folder, config)
+    log = f"data{'' if accelerator.is_main_process else f'-{accelerator.process_index}'}.log"
+    with (
+        held(folder, accelerator.is_main_process),
+        tracked(accelerator, config, folder.name),
+        noted(folder / log),
+    ):
+        if accelerator.is_main_process:
+            claim(folder, config, processes=accelerator.num_processes)
+        accelerator.wait_for_everyone()
         torch.manual_seed(seeds.number(config.trainer.seed, "weights"))
         objective, batches = build(config, accelerator.device)
         held_out = held_out_batch(config, objective, accelerator.device)
@@ -94,21 +103,43 @@ def held(folder: Path, main: bool) -> Generator[None]:
         lock.release()
 
 
-def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANGE) -> None:
-    """Write the resolved config, commit and seed into the folder, or check that it is this run's."""
+def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANGE, processes: int = 1) -> None:
+    """Write the resolved config, commit and seed into the folder, or check that it is this run's.
+
+    Raises:
+        UserError: it is another's, or an update would see more or fewer pictures than it did.
+    """
     file = folder / "run.json"
-    resolved = config.plain()
+    resolved, places = config.plain(), processes * config.trainer.accumulate
     saved = (folder / "checkpoints").is_dir() or (folder / "model").is_dir()
     if file.is_file() and saved:  # a run that never saved claims nothing
-        before, now = flat(upgraded(json.loads(file.read_text())["config"])), flat(resolved)
+        run = json.loads(file.read_text())
+        before, now = flat(upgraded(run["config"])), flat(resolved)
         differing = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
         if differing := [name for name in differing if name not in may_change]:
             raise UserError(
                 f"{folder} holds a run with other settings ({', '.join(differing)}): "
                 "choose another folder, or delete it."
             )
+        check_places(run.get("places", places), places, processes)
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"config": resolved, "commit": commit(), "torch": torch.__version__}, indent=2) + "\n")
+    told = {"config": resolved, "commit": commit(), "torch": torch.__version__, "places": places}
+    file.write_text(json.dumps(told, indent=2) + "\n")
+
+
+def check_places(before: int, now: int, processes: int) -> None:
+    """Each batch of an update has a place with pictures and noise of its own, on whichever process it is.
+
+    Raises:
+        UserError: there were more of them, or fewer.
+    """
+    if before == now:
+        return
+    each = f"add --trainer.accumulate {before // processes}" if before % processes == 0 else ""
+    raise UserError(
+        f"An update of this run is made of {before} batches, and this command would make it of {now}: "
+        f"{each or f'launch a number of processes that divides {before}'}, and it goes on with the same losses."
+    )
 
 
 def commit() -> str:

@@ -1,5 +1,6 @@
 """A training's curve in a tracker beside `metrics.jsonl`, by accelerate; only when asked for."""
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -15,8 +16,17 @@ from e2ed2.training.precision import precision
 PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "trackio": ("trackio",), "wandb": ("wandb",)}
 
 
+SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM")  # `accelerate launch`
+
+
 def accelerator_of(config: TrainerConfig, folder: Path) -> Accelerator:
-    """Raises UserError: the tracker's package is not installed."""
+    """Raises UserError: the tracker's package is not installed, or the launcher asks for sharded weights."""
+    if any(os.environ.get(name, "").lower() in ("1", "true") for name in SHARDING):
+        raise UserError(
+            "Weights cannot be sharded here: accelerate does that (FSDP, DeepSpeed) on GPUs only, where it was never "
+            "tried with this trainer. Launch with --multi_gpu; --tune lora, --checkpointed and --block-checkpointing "
+            "save memory."
+        )
     if config.track and not any(map(find_spec, PACKAGES[config.track])):
         raise UserError(f"{config.track} is not installed: run `pip install {config.track}`, or leave --track out.")
     return Accelerator(mixed_precision=precision(config), log_with=config.track or None, project_dir=folder / "track")

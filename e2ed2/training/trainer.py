@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 
 from e2ed2.errors import UserError, raise_if_disk_full
-from e2ed2.losses.adversarial import Judged
 from e2ed2.objectives.objective import Batches, Objective, Outcome, trained
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.adversary import Adversary
 from e2ed2.training.config import TrainerConfig
+from e2ed2.training.gradient_cache import cached_gradient
 from e2ed2.training.metrics import Measured, Metrics, read_metrics
 from e2ed2.training.precision import precision
 from e2ed2.training.state import TrainState
@@ -117,35 +117,51 @@ class Trainer:
         for group, rate in zip(self.optimizer.param_groups, self.full_rates, strict=True):
             group["lr"] = rate * share
         self.optimizer.zero_grad()
-        outcomes = [self.accumulate(part) for part in range(self.config.accumulate)]
+        parts = range(self.config.accumulate)
+        if self.bare.caches_gradient:
+            whole = [(self.batch(part), self.seeds(part)) for part in parts]
+            outcomes = [cached_gradient(self.accelerator, self.objective, whole)]
+        else:
+            outcomes = [self.accumulate(part) for part in parts]
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        terms = {name: torch.stack([one.terms[name] for one in outcomes]).mean() for name in outcomes[0].terms}
-        whole = Outcome(terms, outcomes[0].weights)
-        beside = {"loss": whole.total(), "grad_norm": norm, "lr": self.config.lr * share}
-        measured = Measured(terms, whole.weights, beside)
+        terms = self.means({name: torch.stack([one.terms[name] for one in outcomes]) for name in outcomes[0].terms})
+        beside = {"loss": Outcome(terms, outcomes[0].weights).total(), "grad_norm": norm, "lr": self.config.lr * share}
+        measured = Measured(terms, outcomes[0].weights, beside)
         self.check_finite(measured)
         self.optimizer.step()
         self.ema.step(trained(self.model))
         if self.adversary is not None:
-            judged = Judged(*(torch.cat(values) for values in zip(*(one.judged for one in outcomes), strict=True)))
-            measured = measured.with_number("discriminator", self.adversary.update(judged, self.seeds(0)))
+            judged = [(one.judged, self.seeds(part)) for part, one in enumerate(outcomes) if one.judged is not None]
+            lost = self.means({"discriminator": self.adversary.update(judged)})
+            measured = measured.with_number(*lost.popitem())
         self.done += 1
         return measured
+
+    def means(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Each one's mean over all batches of the update, on all processes."""
+        means = torch.stack([value.float().mean() for value in values.values()])
+        if self.accelerator.num_processes > 1:
+            means = self.accelerator.reduce(means, "mean")
+        return dict(zip(values, means, strict=True))
 
     def accumulate(self, part: int) -> Outcome:
         """Add one part's share of the gradient; what it sees is what a process of its own would have seen."""
         parts = self.config.accumulate
-        first = self.accelerator.process_index * parts
-        batch = self.batches(self.done, first + part, self.accelerator.num_processes * parts)
         last = part == parts - 1
         with nullcontext() if last else self.accelerator.no_sync(self.objective):
-            outcome = self.objective(batch, self.seeds(part))
+            outcome = self.objective(self.batch(part), self.seeds(part))
             self.accelerator.backward(outcome.total() / parts)
         return Outcome(outcome.detached(), outcome.weights, outcome.judged)
 
+    def place(self, part: int) -> int:
+        """Of a batch among all that make up an update."""
+        return self.accelerator.process_index * self.config.accumulate + part
+
+    def batch(self, part: int) -> Batch:
+        return self.batches(self.done, self.place(part), self.accelerator.num_processes * self.config.accumulate)
+
     def seeds(self, part: int) -> UpdateSeeds:
-        place = self.accelerator.process_index * self.config.accumulate + part
-        return UpdateSeeds(self.config.seed, self.done, place, self.accelerator.device)
+        return UpdateSeeds(self.config.seed, self.done, self.place(part), self.accelerator.device)
 
     def check_finite(self, measured: Measured) -> None:
         """fp16 leaves out an update now and then, while its scale is found; one after the other is an error.
@@ -205,12 +221,10 @@ class Trainer:
         if final.exists():
             return
         partial = final.with_suffix(".partial")
-        if self.accelerator.is_main_process:
+        if self.accelerator.is_main_process:  # no process has anything of its own: all that is random is seeded
             shutil.rmtree(partial, ignore_errors=True)  # what a full disk left
-        self.accelerator.wait_for_everyone()
-        with raise_if_disk_full(final, RuntimeError, SafetensorError):
-            self.accelerator.save_state(str(partial))
-        if self.accelerator.is_main_process:
+            with raise_if_disk_full(final, RuntimeError, SafetensorError):
+                self.accelerator.save_state(str(partial))
             partial.rename(final)
             for old in self.checkpoints()[: -self.config.keep]:
                 shutil.rmtree(old)

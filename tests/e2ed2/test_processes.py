@@ -1,34 +1,58 @@
 """Two processes of one training (gloo, on the CPU) do what one process does with the same pictures and noises."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 
 import pyarrow.parquet as pq
 import pytest
 import torch
-from safetensors.torch import load_file
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
 
+from e2ed2.data import cache
 from e2ed2.data.config import DataConfig
+from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
 from e2ed2.objectives.objective import trained
 from e2ed2.seeds import UpdateSeeds, number
 from e2ed2.training.config import RunConfig
 from e2ed2.training.metrics import read_metrics
-from e2ed2.training.run import build, train
+from e2ed2.training.run import build, claim, train
+from e2ed2.training.schedule import Schedule
 from e2ed2.training.trainer import Trainer, TrainerConfig
 
-TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "e2ed2", "train"]
+
+def launched(processes: int, arguments) -> list[subprocess.Popen]:
+    """`python -m e2ed2 train ...` as torchrun starts it, without its agent, which would import torch once more."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "e2ed2", "train", *map(str, arguments)]
+    return [
+        subprocess.Popen(
+            command,
+            env=os.environ | shared | {"ACCELERATE_USE_CPU": "true", "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in map(str, range(processes))
+    ]
 
 
 def in_two(*arguments) -> None:
-    """`python -m e2ed2 train ...` in two processes. `accelerate launch --cpu` starts one."""
-    command = [*TWO, *map(str, arguments)]
-    alone = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=alone, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    """To the end."""
+    both = launched(2, arguments)
+    said = [one.communicate()[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], "\n".join(text[-3000:] for text in said)
 
 
 def words(config: RunConfig, folder) -> list:
@@ -45,23 +69,29 @@ def checkpoint(folder) -> dict[str, torch.Tensor]:
     return load_file(max((folder / "checkpoints").glob("*")) / "model.safetensors")
 
 
-def one_process(config: RunConfig, processes: int) -> dict[str, torch.Tensor]:
-    """The same updates by hand: the mean loss over what the processes see."""
+def one_process(
+    config: RunConfig, processes: int, schedules: list[Schedule] | None = None
+) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """The same updates by hand: the mean loss over what the processes see. The weights, and the losses."""
     torch.manual_seed(number(config.trainer.seed, "weights"))
     objective, batches = build(config)
     groups = objective.parameter_groups(config.trainer.lr)
     options = {"betas": config.trainer.betas, "weight_decay": config.trainer.weight_decay, "fused": True}
     optimizer, rates = torch.optim.AdamW(groups, **options), [group["lr"] for group in groups]
-    for update in range(config.trainer.updates):
+    losses = []
+    for update, schedule in enumerate(schedules or [config.trainer.schedule] * config.trainer.updates):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * config.trainer.schedule.share(update)
+            group["lr"] = rate * schedule.share(update)
         optimizer.zero_grad()
+        losses.append(0.0)
         for process in range(processes):
             seeds = UpdateSeeds(config.trainer.seed, update, process)
-            (objective(batches(update, process, processes), seeds).total() / processes).backward()
+            loss = objective(batches(update, process, processes), seeds).total() / processes
+            loss.backward()
+            losses[-1] += loss.item()
         torch.nn.utils.clip_grad_norm_(trained(objective.model), config.trainer.clip)
         optimizer.step()
-    return objective.state_dict()
+    return objective.state_dict(), losses
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +101,13 @@ def few(parquet, tmp_path_factory):
     return file
 
 
-def test_two_processes_train_a_backbone_as_one_does(few, tmp_path):
+@pytest.mark.slow
+def test_two_processes_train_a_backbone_as_one_does_and_one_goes_on_as_two(few, tmp_path):
+    """Two processes, then one that accumulates two batches: the updates and losses are those of two to the end."""
     chain = {"loss": LossSpec.parse("l2"), "sampling_steps": (1, 2), "random_backprop": True, "checkpointed": True}
-    trainer = TrainerConfig(updates=2, batch_size=2, lr=1e-3, warmup=1, mixed_precision="no")
+    trainer = TrainerConfig(
+        updates=2, batch_size=2, lr=1e-3, warmup=1, mixed_precision="no", log_every=1, preview_every=1000
+    )
     config = RunConfig(
         BackboneEndToEndConfig(backbone="tiny:sd3", **chain), DataConfig(path=str(few), resolution=32), trainer
     )
@@ -81,11 +115,43 @@ def test_two_processes_train_a_backbone_as_one_does(few, tmp_path):
     in_two("sd15-l2-lpips", *own, *words(config, tmp_path))
     assert [line.update for line in read_metrics(tmp_path)] == [1, 2]
     assert "on each of 2 processes" in (tmp_path / "model" / "README.md").read_text()
-    together, alone = checkpoint(tmp_path), one_process(config, 2)
+    alone, losses = one_process(config, 2)
+    assert_equal(checkpoint(tmp_path), alone)
+    begun, _ = one_process(replace(config, trainer=replace(trainer, updates=1)), 2)
+    assert any(not torch.allclose(weights, begun[name], atol=5e-5) for name, weights in checkpoint(tmp_path).items())
+
+    longer = replace(config, trainer=replace(trainer, updates=4, accumulate=2))
+    assert train(longer, tmp_path)
+    schedules = [trainer.schedule] * 2 + [longer.trainer.schedule] * 2
+    alone, losses = one_process(longer, 2, schedules)
+    assert_equal(checkpoint(tmp_path), alone)
+    assert [line.value("l2") for line in read_metrics(tmp_path)] == pytest.approx(losses, rel=1e-4)
+
+
+def assert_equal(together, alone):
     for name, weights in together.items():
         assert torch.allclose(weights, alone[name], atol=5e-5), name
-    begun = one_process(replace(config, trainer=replace(trainer, updates=1)), 2)
-    assert any(not torch.allclose(weights, begun[name], atol=5e-5) for name, weights in together.items())
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_what_can_be_gone_on_with(run_config, tmp_path):
+    """By SIGKILL, one of two, after the first save; the other ends by itself."""
+    config = replace(run_config, trainer=replace(run_config.trainer, updates=100_000, batch_size=2))
+    given = ("l2", "--init", config.objective.init, *words(config, tmp_path), "--trainer.save-every", 1)
+    both = launched(2, given)
+    while not list((tmp_path / "checkpoints").glob("[0-9]*[0-9]")):
+        assert all(one.poll() is None for one in both)
+    both[1].send_signal(signal.SIGKILL)
+    both[1].wait()
+    both[0].wait()
+    assert both[0].returncode != 0
+    (saved,) = [int(folder.name) for folder in (tmp_path / "checkpoints").iterdir() if folder.suffix != ".partial"]
+    more = replace(config, trainer=replace(config.trainer, updates=saved + 1, accumulate=2, save_every=1, log_every=1))
+    more = replace(more, trainer=replace(more.trainer, mixed_precision="no", preview_every=1000))
+    objective, batches = build(more)
+    trainer = Trainer(more.trainer, objective, batches, tmp_path)
+    assert trainer.done == saved
+    assert trainer.run()
 
 
 def test_batches_accumulated_are_batches_of_more_processes(run_config, tmp_path, monkeypatch):
@@ -94,9 +160,10 @@ def test_batches_accumulated_are_batches_of_more_processes(run_config, tmp_path,
     trainer = replace(run_config.trainer, updates=2, batch_size=2, accumulate=2, mixed_precision="no")
     config = replace(run_config, trainer=trainer, objective=replace(run_config.objective, precompute=False))
     assert train(config, tmp_path)
-    together, alone = checkpoint(tmp_path), one_process(config, 2)
+    together, (alone, losses) = checkpoint(tmp_path), one_process(config, 2)
     for name, weights in together.items():
         assert torch.allclose(weights, alone[name], atol=1e-6), name
+    assert [line.value("l2") for line in read_metrics(tmp_path)] == pytest.approx(losses, rel=1e-5)
     assert "2 of 4 pictures: 8 samples" in (tmp_path / "model" / "README.md").read_text()
 
 
@@ -106,9 +173,77 @@ def test_a_discriminator_learns_from_all_that_is_accumulated(run_config, tmp_pat
     made, batches = build(config)
     trainer = Trainer(config.trainer, made, batches, tmp_path)
     seen = []
-    trainer.adversary.update = lambda judged, seeds: seen.append(judged) or torch.zeros(())
+    trainer.adversary.update = lambda parts: seen.extend(parts) or torch.zeros(())
     trainer.train_step()
-    assert [len(part) for part in seen[0]] == [4, 4, 4]
+    assert [[len(value) for value in judged] for judged, _ in seen] == [[2, 2, 2]] * 2
+    assert [seeds.process for _, seeds in seen] == [0, 1]  # the places that two processes would have
+
+
+def test_a_run_goes_on_with_as_many_batches_an_update(run_config, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    claim(tmp_path, run_config, processes=4)
+    claim(tmp_path, run_config, processes=4)
+    more = lambda accumulate: replace(run_config, trainer=replace(run_config.trainer, accumulate=accumulate))
+    claim(tmp_path, more(2), processes=2)
+    with pytest.raises(UserError, match=r"made of 4 batches.* of 2: add --trainer\.accumulate 2,"):
+        claim(tmp_path, run_config, processes=2)
+    with pytest.raises(UserError, match="a number of processes that divides 4"):
+        claim(tmp_path, run_config, processes=3)
+
+
+@pytest.mark.parametrize("flag", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
+def test_sharded_weights_are_refused_in_a_sentence(run_config, tmp_path, monkeypatch, flag):
+    monkeypatch.setenv(flag, "true")
+    with pytest.raises(UserError, match="Weights cannot be sharded here"):
+        train(run_config, tmp_path)
+
+
+class SecondProcess(Accelerator):
+    """What the second of two processes is told; there is no first."""
+
+    is_main_process = False
+    process_index = 1
+    num_processes = 2
+
+    def reduce(self, value, how):
+        return value
+
+    def wait_for_everyone(self):
+        pass
+
+
+def test_only_the_first_process_writes(run_config, tmp_path):
+    config = replace(run_config, objective=replace(run_config.objective, precompute=False))
+    trainer = Trainer(config.trainer, *build(config), tmp_path / "run", SecondProcess(mixed_precision="no"))
+    assert trainer.run()
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_dear_to_make_is_made_by_one_process(tmp_path, monkeypatch):
+    """The other one has looked in vain, waits, and finds it."""
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
+    looked, files = Event(), []
+
+    def kept(file):
+        found = cache_kept(file)
+        files.append(file)
+        looked.set()
+        return found
+
+    cache_kept = cache.kept
+    monkeypatch.setattr(cache, "kept", kept)
+    make = lambda: pytest.fail("made a second time")
+    first = {"x": torch.ones(2)}
+    with ThreadPoolExecutor() as pool, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "keep", lambda *given: None)
+        cache.cached("things", [b"1"], lambda: first)
+        file = files[0]
+        looked.clear()
+        with cache.made_once(file):
+            other = pool.submit(cache.cached, "things", [b"1"], make)
+            looked.wait()
+            save_file(first, file)
+        assert torch.equal(other.result()["x"], first["x"])
 
 
 @pytest.mark.slow
@@ -121,3 +256,18 @@ def test_two_processes_train_one_model(run_config, tmp_path, loss):
     assert [line.update for line in read_metrics(tmp_path)] == [1, 2]
     assert "on each of 2 processes" in (tmp_path / "model" / "README.md").read_text()
     assert checkpoint(tmp_path)
+
+
+@pytest.mark.slow
+def test_two_processes_judge_all_their_samples_together(run_config, tmp_path):
+    """With gradient caching: one process that samples as many batches learns the same."""
+    objective = replace(run_config.objective, loss=LossSpec.parse("l2+mmd"), gradient_cache=True, precompute=False)
+    trainer = replace(run_config.trainer, updates=2, batch_size=2, clip=1.0, mixed_precision="no")
+    config = replace(run_config, objective=objective, trainer=trainer)
+    own = ("--init", objective.init, "--gradient-cache", "--no-precompute")
+    in_two("l2", *own, *words(config, tmp_path / "two"), "--trainer.ema-decay", trainer.ema_decay)
+    assert train(replace(config, trainer=replace(trainer, accumulate=2)), tmp_path / "one")
+    assert_equal(checkpoint(tmp_path / "two"), checkpoint(tmp_path / "one"))
+    one, two = (read_metrics(tmp_path / name) for name in ("one", "two"))
+    for a, b in zip(one, two, strict=True):
+        assert a.value("mmd") == pytest.approx(b.value("mmd"), rel=1e-4, abs=1e-6)
