@@ -16,7 +16,7 @@ from e2ed2.data.commands import data_command
 from e2ed2.data.styles import check_style
 from e2ed2.errors import STOPPED_EARLY, UserError, exit_on_user_error
 from e2ed2.evaluation.config import Evaluate
-from e2ed2.evaluation.protocols.config import Protocol
+from e2ed2.evaluation.protocols.config import Protocol, SideBySide
 from e2ed2.files import runs_folder
 from e2ed2.inference.request import Request, is_stock, model_path, slug
 from e2ed2.training.config import RunConfig
@@ -235,8 +235,11 @@ class Judge:
 
 
 def evaluate_command(arguments: list[str]) -> None:
-    if any(word.partition("=")[0] == "--benchmark" for word in arguments):
+    given = {word.partition("=")[0] for word in arguments}
+    if "--benchmark" in given:
         return measure_command(arguments)
+    if "--arms" in given:
+        return side_by_side_command(arguments)
     short = {"--data": "--data.path"}
     words = [short.get(word, word.removeprefix("--model=")) for word in arguments if word != "--model"]
     command = tyro.cli(Judge, prog="python -m e2ed2 evaluate", description=Evaluate.__doc__, args=words)
@@ -264,3 +267,11 @@ def measure_command(arguments: list[str]) -> None:
         show(options.called, result, options.out)
     else:
         print(f"Part {options.shard} is sampled: when all are, the same command without --shard measures.")
+
+
+def side_by_side_command(arguments: list[str]) -> None:
+    options = tyro.cli(SideBySide, prog="python -m e2ed2 evaluate", args=arguments)
+    from e2ed2.evaluation.protocols.side_by_side import side_by_side
+
+    side_by_side(options)
+    print((options.out / "table.md").read_text(), options.out / "grid.jpg", sep="\n")

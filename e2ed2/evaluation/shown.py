@@ -1,6 +1,7 @@
-"""An evaluation in a terminal."""
+"""An evaluation in a terminal, and as Markdown."""
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -16,3 +17,9 @@ def show(called: str, result: Result, out: Path) -> None:
         table.add_row(*row)
     Console().print(table)
     print(*filter(None, (result["choices"]["left_out"], out)), sep="\n")
+
+
+def table(columns: list[str], rows: list[list[Any]]) -> str:
+    """In Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"

@@ -18,6 +18,8 @@ PREFIX = "A photo depicts "
 class ClipScore:
     """A CLIP model's folder, as transformers writes it."""
 
+    prefix = PREFIX
+
     def __init__(self, folder: Path, device: torch.device):
         """Raises UserError: the folder is incomplete or damaged."""
         self.device = device
@@ -34,7 +36,7 @@ class ClipScore:
     def __call__(self, pictures: Sequence[Image.Image], prompts: Sequence[str]) -> Tensor:
         """`N` RGB pictures and their prompts => `[N]` cosines on the CPU."""
         length = self.model.config.text_config.max_position_embeddings
-        texts = [PREFIX + prompt for prompt in prompts]
+        texts = [self.prefix + prompt for prompt in prompts]
         tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=length, return_tensors="pt")
         pixels = self.processor(images=list(pictures), return_tensors="pt")
         made = self.model(**tokens.to(self.device), pixel_values=pixels["pixel_values"].to(self.device))

@@ -1,8 +1,9 @@
 """Benchmarks that the field compares models on: what each is, and what its folder holds."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import tyro
 
@@ -90,3 +91,69 @@ class Protocol:
         if not (first.isdigit() and count.isdigit() and int(first) < int(count)):
             raise UserError(f"The shard {self.shard!r} is none: of four, the first is 0/4 and the last 3/4.")
         return int(first), int(count)
+
+
+ARM = re.compile(r"(?P<model>.+?)(:(?P<steps>\d+))?(:(?P<guidance>\d+(\.\d+)?))?")
+
+
+@dataclass(frozen=True)
+class Arm:
+    model: str
+    steps: int
+    guidance: float | None  # of a pipeline that has it; its own where None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`MODEL`, `MODEL:STEPS` or `MODEL:STEPS:GUIDANCE`. Raises UserError: it is none of them."""
+        found = ARM.fullmatch(text)
+        if not found:
+            raise UserError(f"The arm {text!r} names no model: give MODEL, MODEL:STEPS or MODEL:STEPS:GUIDANCE.")
+        steps, guidance = int(found["steps"] or 4), found["guidance"]
+        if not 1 <= steps <= MAX_STEPS:
+            raise UserError(f"{text}: {steps} steps are not possible: choose 1 to {MAX_STEPS}.")
+        return cls(found["model"], steps, float(guidance) if guidance else None)
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        guided = "" if self.guidance is None else f", guidance {self.guidance:g}"
+        return f"{Path(self.model).name}, {self.steps} step{'s' * (self.steps > 1)}{guided}"
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Models and baselines side by side: the same prompts and seeds, what a picture costs, scores; a table (Markdown
+    and JSON) and a grid. Called again, it goes on."""
+
+    arms: tuple[str, ...]
+    """Each MODEL, MODEL:STEPS or MODEL:STEPS:GUIDANCE: a bundled model's name, a model's folder, or that of any
+    diffusers pipeline; 4 steps, and its own guidance, where none are given."""
+    prompts: Path | None = None
+    """A file with one prompt a line; a dozen everyday ones where there is none."""
+    seed: int = 0
+    """Prompt number i is sampled with seed + i by every arm."""
+    scores: tuple[Literal["clip", "pickscore", "hpsv2", "imagereward"], ...] = ()
+    """Of the pictures; each needs its weights, and hpsv2 and imagereward their package."""
+    weights: Path = Path("weights")
+    """The folder with clip-vit-base-patch32, PickScore_v1, ImageReward."""
+    geneval: Path | None = None
+    """GenEval's evaluation_metadata.jsonl: sample its prompts, too, into the folders that its judge reads; when its
+    results.jsonl is there, the same command puts its score into the table."""
+    columns: int = 8
+    """Prompts in the grid."""
+    side: int = 192
+    """Of a picture in the grid, in pixels."""
+    out: Path = Path("side-by-side")
+    device: str = ""
+    """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.arms)) < max(1, len(self.arms)):
+            raise UserError("Name one arm or more, each once: --arms l2-lpips l2-lpips:1 my/stable-diffusion:50:7.5.")
+        if min(self.columns, self.side) < 1:
+            raise UserError("columns and side must be at least 1.")
+        self.parsed  # noqa: B018, it checks
+
+    @property
+    def parsed(self) -> list[Arm]:
+        return [Arm.parse(text) for text in self.arms]

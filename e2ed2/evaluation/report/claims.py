@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy.stats import ttest_1samp
 
-from e2ed2.evaluation.report.tables import table
+from e2ed2.evaluation.shown import table
 from e2ed2.training.metrics import read_metrics
 
 # What the paper says, from its abstract and captions; nothing else may be called its claim.

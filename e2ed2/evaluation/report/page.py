@@ -11,8 +11,9 @@ from e2ed2.evaluation.emoji import WORDS
 from e2ed2.evaluation.generators import fingerprint
 from e2ed2.evaluation.metrics.retrieval import Ceilings
 from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
-from e2ed2.evaluation.report.tables import number, spread, table
+from e2ed2.evaluation.report.tables import number, spread
 from e2ed2.evaluation.results import asked
+from e2ed2.evaluation.shown import table
 from e2ed2.inference.request import STEPS
 from e2ed2.training.config import upgraded
 

@@ -1,0 +1,146 @@
+"""Models and baselines on the same prompts and seeds: what a picture costs and how it scores, a table and a grid."""
+
+import json
+import textwrap
+from collections.abc import Generator as Yields
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from rich.progress import track
+from torch import Tensor
+
+from e2ed2.errors import UserError
+from e2ed2.evaluation.generators import BATCH, kept, load_generator
+from e2ed2.evaluation.metrics.cost import cost
+from e2ed2.evaluation.protocols.config import Arm, SideBySide
+from e2ed2.evaluation.protocols.geneval import overall, read_prompts, write_samples
+from e2ed2.evaluation.protocols.scores import Score, score_of
+from e2ed2.evaluation.shown import table
+from e2ed2.inference.device import pick_device
+from e2ed2.inference.request import slug
+
+USUAL = (
+    "red apple",
+    "cat face",
+    "house",
+    "sunflower",
+    "red car",
+    "slice of pizza",
+    "dog",
+    "rocket",
+    "guitar",
+    "rainbow",
+    "cup of coffee",
+    "smiling face",
+)
+REPEATS = 3  # of the time
+MARGIN, HEAD = 150, 44  # pixels of the grid, beside and above the pictures
+Row = dict[str, Any]
+
+
+def side_by_side(options: SideBySide) -> list[Row]:
+    """One row for each arm, also written as `table.md`, `table.json` and `grid.jpg` into `options.out`.
+
+    Raises:
+        UserError: a model, a score or a file that is asked for is missing.
+    """
+    prompts = prompts_of(options.prompts)
+    geneval = read_prompts(options.geneval) if options.geneval else []
+    device = pick_device(options.device)
+    scores = {name: score_of(name, options.weights, device) for name in options.scores}
+    options.out.mkdir(parents=True, exist_ok=True)
+    rows, pictures = [], []
+    for arm in options.parsed:
+        generator = load_generator(arm.model, arm.steps, options.device, arm.guidance)
+        made = sampled(generator, prompts, options.seed)
+        row: Row = {"arm": arm.name} | asdict(arm) | cost_of(generator, prompts[0], options.seed)
+        row |= {name: mean_score(score, made, prompts) for name, score in scores.items()}
+        if geneval:
+            folder = options.out / "geneval" / slug(arm.name)
+            write_samples(generator, geneval, options.seed, folder)
+            row["geneval"] = overall(folder)
+        rows.append(row)
+        pictures.append(made[: options.columns])
+    write(options, prompts, rows)
+    grid(options.parsed, prompts, pictures, options.side).save(options.out / "grid.jpg", quality=90)
+    return rows
+
+
+def prompts_of(file: Path | None) -> list[str]:
+    """Raises UserError: there is no such file, or no prompt in it."""
+    if file is None:
+        return list(USUAL)
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: give a text file with one prompt a line.") from error
+    if not lines:
+        raise UserError(f"{file} has no prompt: write one a line.")
+    return lines
+
+
+def sampled(generator: Any, prompts: list[str], seed: int) -> list[Image.Image]:
+    """One picture a prompt; what an earlier call sampled is read again."""
+    jobs = [(prompt, seed + number) for number, prompt in enumerate(prompts)]
+    parts = [jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH)]
+    found = [picture for part in track(parts, "sampling") for picture in kept(generator, part)]
+    return [picture.convert("RGB") for picture in found]
+
+
+def cost_of(generator: Any, prompt: str, seed: int) -> Row:
+    """Of one picture by itself: calls of the network (guidance doubles them), GFLOP, seconds on this machine."""
+    with counted_calls(generator.pipeline) as calls:
+        generator([prompt], [seed])
+    figures = cost(lambda: generator([prompt], [seed]), REPEATS)
+    return {"nfe": sum(calls), "gflop": figures["cost.gflop"].value, "seconds": figures["cost.seconds"].value}
+
+
+@contextmanager
+def counted_calls(pipeline: Any) -> Yields[list[int]]:
+    """Of each call of the pipeline's network meanwhile, how many samples it had."""
+    names = ("denoiser", "unet", "transformer")
+    network = next(part for name in names if (part := getattr(pipeline, name, None)) is not None)
+    calls: list[int] = []
+
+    def note(module: Any, given: Any, named: Any) -> None:
+        calls.append(len(next(value for value in (*given, *named.values()) if isinstance(value, Tensor))))
+
+    hook = network.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        yield calls
+    finally:
+        hook.remove()
+
+
+def mean_score(score: Score, pictures: list[Image.Image], prompts: list[str]) -> float:
+    parts = range(0, len(prompts), BATCH)
+    return float(torch.cat([score(pictures[i : i + BATCH], prompts[i : i + BATCH]) for i in parts]).mean())
+
+
+def write(options: SideBySide, prompts: list[str], rows: list[Row]) -> None:
+    figures = [name for name in rows[0] if name not in Arm.__annotations__ and name != "arm"]
+    told = [[row["arm"], *("-" if row[name] is None else f"{row[name]:.4g}" for name in figures)] for row in rows]
+    settings = asdict(options) | {"prompts": prompts, "weights": str(options.weights), "out": str(options.out)}
+    settings["geneval"] = str(options.geneval or "")
+    (options.out / "table.md").write_text(table(["arm", *figures], told))
+    (options.out / "table.json").write_text(json.dumps({"settings": settings, "arms": rows}, indent=2) + "\n")
+
+
+def grid(arms: list[Arm], prompts: list[str], pictures: list[list[Image.Image]], side: int) -> Image.Image:
+    """A row for each arm, a column for each prompt, all of a column from the same noise."""
+    columns = len(pictures[0])
+    sheet = Image.new("RGB", (MARGIN + columns * side, HEAD + len(arms) * side), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for x, prompt in enumerate(prompts[:columns]):
+        label = "\n".join(textwrap.wrap(prompt, max(4, side // 8), max_lines=2, placeholder=" …"))
+        draw.multiline_text((MARGIN + side * (x + 0.5), HEAD / 2), label, "black", font, "mm", align="center")
+    for y, (arm, row) in enumerate(zip(arms, pictures, strict=True)):
+        label = "\n".join(textwrap.wrap(arm.name.replace(", ", ",\n"), MARGIN // 8, replace_whitespace=False))
+        draw.multiline_text((6, HEAD + side * (y + 0.5)), label, "black", font, "lm")
+        for x, picture in enumerate(row):
+            sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (MARGIN + side * x, HEAD + side * y))
+    return sheet
