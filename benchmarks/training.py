@@ -1,64 +1,85 @@
-"""What an update of each preset costs, and its share of this machine's matmul rate, measured in the same run.
+"""What a training of each preset costs, and its share of this machine's matmul rate at the same precision, in one run.
 
-python -m benchmarks.training [--updates 5] [--presets l2 l2-lpips]
+python -m benchmarks.training [--updates 5] [--presets l2 l2-lpips] [--precision no bf16]
+
+Times are of the processor (CPU seconds of this process), so that other work on the machine distorts them little.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 import torch
 import tyro
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState, PartialState
 
-from e2ed2.seeds import UpdateSeeds
-from e2ed2.training.adversary import judge, learning
+from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
+from e2ed2.training.precision import precision
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import build
+from e2ed2.training.trainer import Trainer
+
+KINDS = {"no": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class Options:
     updates: int = 5
-    presets: tuple[str, ...] = ("codec", "coarse", "single-step", "l2", "l2-lpips", "l2-lpips-gan")
+    presets: tuple[str, ...] = ("codec", "coarse", "single-step", "l2", "l2-lpips", "l2-lpips-gan", "energy")
+    precision: tuple[Literal["auto", "no", "bf16"], ...] = ("auto",)
 
 
-def matmul_rate(size: int = 2048, repeats: int = 10) -> float:
-    """GFLOP/s of a float32 product of two square matrices."""
-    a = torch.randn(size, size)
+def matmul_rate(kind: torch.dtype, size: int = 2048, repeats: int = 10) -> float:
+    """GFLOP/s of a product of two square matrices."""
+    a = torch.randn(size, size).to(kind)
     a @ a
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(repeats):
         a @ a
-    return repeats * 2 * size**3 / (time.perf_counter() - started) / 1e9
+    return repeats * 2 * size**3 / (time.process_time() - started) / 1e9
+
+
+def config_of(name: str, wanted: Literal["auto", "no", "bf16"]) -> RunConfig:
+    """Nothing precomputed: an update embeds its captions, too."""
+    preset = PRESETS[name]
+    objective = replace(preset.objective, **({"precompute": False} if hasattr(preset.objective, "precompute") else {}))
+    return replace(preset, objective=objective, trainer=replace(preset.trainer, mixed_precision=wanted))
+
+
+def measure(name: str, options: Options, wanted: Literal["auto", "no", "bf16"]) -> None:
+    config = config_of(name, wanted)
+    kind = precision(config.trainer)
+    for state in (AcceleratorState, GradientState, PartialState):  # one precision a process, as accelerate has it
+        state._reset_state()
+    with TemporaryDirectory() as folder:
+        objective, batches = build(config)
+        work = update_flops(objective, batches, options.updates) * config.trainer.accumulate
+        trainer = Trainer(config.trainer, objective, batches, Path(folder), Accelerator(mixed_precision=kind))
+        trainer.train_step()  # the first is slower than the rest
+        rate, started = matmul_rate(KINDS[kind]), time.process_time()
+        for _ in range(options.updates):
+            trainer.train_step()
+        seconds = (time.process_time() - started) / options.updates
+    trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad) / 1e6
+    pictures = config.trainer.pictures
+    told = kind.replace("no", "float32")
+    share = work / seconds / 1e9 / rate
+    print(
+        f"{name:14} {told:8} {trained:9.2f} {work / pictures / 1e9:13.3f} {pictures / seconds:10.1f} {share:14.0%}",
+        flush=True,
+    )
 
 
 def main() -> None:
     options = tyro.cli(Options)
-    print(f"{'preset':14} {'M trained':>10} {'GFLOP/sample':>13} {'samples/s':>10} {'of matmul rate':>15}")
-    for name in options.presets:
-        objective, batches = build(PRESETS[name])
-        objective.model.train()
-        optimizer = torch.optim.AdamW(objective.model.parameters(), lr=0.0, fused=True)
-        size = PRESETS[name].trainer.batch_size
-
-        def update(step: int, objective=objective, batches=batches, optimizer=optimizer) -> None:
-            seeds = UpdateSeeds(0, step)
-            outcome = objective(batches(step, 0, 1), seeds)
-            outcome.total().backward()
-            if objective.adversary is not None and outcome.judged is not None:
-                with learning(objective.adversary):
-                    judge(objective.adversary, outcome.judged, seeds).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
-        update(0)
-        work = update_flops(objective, batches, options.updates) / size / 1e9
-        rate, started = matmul_rate(), time.perf_counter()
-        for step in range(options.updates):
-            update(step)
-        speed = options.updates * size / (time.perf_counter() - started)
-        trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad) / 1e6
-        print(f"{name:14} {trained:10.2f} {work:13.3f} {speed:10.1f} {work * speed / rate:14.0%}")
+    print(f"{'preset':14} {'':8} {'M trained':>9} {'GFLOP/picture':>13} {'pictures/s':>10} {'of matmul rate':>14}")
+    for wanted in options.precision:
+        for name in options.presets:
+            measure(name, options, wanted)
 
 
 if __name__ == "__main__":
