@@ -29,7 +29,9 @@ from e2ed2.training.presets import PRESETS
 LOSSES = {
     name: str(preset.objective.loss)
     for name, preset in PRESETS.items()
-    if isinstance(preset.objective, EndToEndConfig) and preset.objective.sampling_steps == STEPS
+    if isinstance(preset.objective, EndToEndConfig)
+    and preset.objective.sampling_steps == STEPS
+    and not preset.objective.gradient_cache  # wants hundreds of pictures an update
 }
 FEWEST, MOST = 10, 300  # updates
 SHOWN_EVERY = 10  # updates at most between two sheets of samples

@@ -16,7 +16,7 @@ from rich.progress import track
 from safetensors.torch import save_file
 from torch import Tensor
 
-from e2ed2.data.config import CacheOptions
+from e2ed2.data.config import BUNDLED, CacheOptions
 from e2ed2.data.from_disk import text_key
 from e2ed2.data.pictures import decoded_row, fitted, rows_of, to_tensor
 from e2ed2.data.rows import Row, Rows
@@ -41,6 +41,8 @@ def write_cache(options: CacheOptions) -> tuple[int, int]:
     Raises:
         UserError: the set or the model cannot be read, or the folder holds what was made with other options.
     """
+    if options.set.path == BUNDLED:
+        raise UserError("The captions of the bundled drawings are made in the training: name a set of your own.")
     state = PartialState()
     codec, encoder, multiple = parts_of(options, state.device)
     rows = rows_of(options.set)
@@ -61,7 +63,7 @@ def write_cache(options: CacheOptions) -> tuple[int, int]:
     return sum("texts" in line for line in lines), sum("left_out" in line for line in lines)
 
 
-def parts_of(options: CacheOptions, device: torch.device) -> tuple[Any, Any, int]:
+def parts_of(options: CacheOptions, device: Any) -> tuple[Any, Any, int]:
     """The codec and the text encoder of a model, and what the sides of its pictures are multiples of."""
     if options.codec_from:
         codec = load_codec(model_folder(options.codec_from)).to(device)

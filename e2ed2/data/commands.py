@@ -42,9 +42,13 @@ def data_command(arguments: list[str]) -> None:
 
 def cache_command(arguments: list[str]) -> None:
     options = tyro.cli(CacheOptions, prog=f"{PROG} cache", args=arguments)
+    from accelerate import PartialState
+
     from e2ed2.data.caching import write_cache
 
     kept, left_out = write_cache(options)
+    if not PartialState().is_main_process:
+        return
     names = f"; {left_out} were left out: {options.out}/shard-*.jsonl say which and why" if left_out else ""
     print(f"{kept} pictures in {options.out}{names}.")
     side = f" --data.resolution {options.data.resolution}"

@@ -1,6 +1,5 @@
 """Batches of sets that are on disk: of pictures that are read when they are due, and of what `data cache` wrote."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from e2ed2.data.batches import CaptionedBatches, blur, order, part_of, rows, spr
 from e2ed2.data.captions import caption_pool
 from e2ed2.data.config import BUNDLED, DataConfig
 from e2ed2.data.pictures import PictureSet, load_held_out, load_pictures, to_tensor
-from e2ed2.data.shards import Cached, CachedPictures, Group, is_cached, padded, pixels
+from e2ed2.data.shards import Cached, CachedPictures, Group, is_cached, padded
 from e2ed2.data.streamed import Ahead, Sample, StreamedPictures
 from e2ed2.errors import UserError
 from e2ed2.models.base import Codec, TextEncoder
@@ -83,8 +82,6 @@ def captioned_batches(
 class DiskBatches:
     """What both kinds share: an update's samples are fetched ahead, and one caption of each is drawn."""
 
-    fetch: Callable[[int, int, int], Any]
-
     def __init__(
         self,
         pictures: Any,
@@ -105,6 +102,10 @@ class DiskBatches:
     def __call__(self, update: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
         samples = self.ahead(update, process, processes)
         return self.batch(samples, self.text_noise, UpdateSeeds(self.seed, update, process), self.with_images)
+
+    def fetch(self, update: int, process: int, processes: int) -> Any:
+        """What an update shows one process, on the CPU; called in a thread."""
+        raise NotImplementedError
 
     def batch(self, samples: Any, text_noise: float, seeds: UpdateSeeds, with_images: bool = True) -> CaptionedBatch:
         raise NotImplementedError
@@ -163,7 +164,7 @@ class ShardBatches(DiskBatches):
     def read(self, group: Group, picked: Tensor, with_images: bool) -> tuple[list[Cached], Tensor]:
         samples = [group.at(place) for place in picked.tolist()]
         side = self.pictures.side
-        return samples, pixels([one.jpeg for one in samples]) if with_images else torch.empty(0, 3, side, side)
+        return samples, self.pictures.pixels(samples) if with_images else torch.empty(0, 3, side, side)
 
     def due(self, update: int, size: int) -> tuple[Group, Tensor]:
         """The shape of an update's pictures, the same on all processes, and which `size` of them.

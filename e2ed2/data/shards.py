@@ -8,6 +8,7 @@ kept, `jpegs` bytes and `jpeg_ends` [n + 1]. A file of lines beside it names the
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -93,7 +94,7 @@ class CachedPictures:
         Raises:
             UserError: it is not complete, damaged, or of another resolution.
         """
-        self.folder = Path(config.path)
+        self.folder, self.pool = Path(config.path), ThreadPoolExecutor(config.workers, "decoding")
         self.settings: dict[str, Any] = json.loads((self.folder / SETTINGS).read_text())
         if config.resolution != self.side:
             raise UserError(
@@ -134,7 +135,11 @@ class CachedPictures:
             raise UserError(
                 f"{self.folder} has latents and texts, and no pictures to show: run `data cache` with them."
             )
-        return pixels([self.largest.at(row % len(self.largest)).jpeg for row in rows.tolist()])
+        return self.pixels([self.largest.at(row % len(self.largest)) for row in rows.tolist()])
+
+    def pixels(self, samples: list[Cached]) -> Tensor:
+        """Their pictures `[B, 3, H, W]` in [-1, 1], decoded in several threads."""
+        return to_tensor(np.stack(list(self.pool.map(decoded, samples))))
 
 
 def shard_files(folder: Path, count: int) -> list[Path]:
@@ -167,9 +172,9 @@ def lines_of(shard: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in shard.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def pixels(jpegs: list[bytes]) -> Tensor:
-    """`[B, 3, H, W]` in [-1, 1]."""
-    return to_tensor(np.stack([np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")) for jpeg in jpegs]))
+def decoded(sample: Cached) -> np.ndarray:
+    """Its picture, uint8 `[H, W, 3]`."""
+    return np.asarray(Image.open(io.BytesIO(sample.jpeg)).convert("RGB"))
 
 
 def padded(texts: list[tuple[Tensor, Tensor]], with_words: bool) -> TextEmbedding:

@@ -202,7 +202,7 @@ def _arrow() -> str:
 
 def _saved(found: Any, image_column: str, name: str) -> Table:
     """A dataset, or one for each split."""
-    splits = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
+    splits = {str(name): one for name, one in found.items()} if isinstance(found, datasets.DatasetDict) else {"": found}
     return _arrow_table(splits, image_column, name)
 
 

@@ -32,7 +32,7 @@ class Sample:
 
 
 class StreamedPictures:
-    """As `Pictures`, on disk. Its memory does not grow with the pictures: it notes a place for each, 8 bytes."""
+    """As `Pictures`, on disk: of each one, only its place is in memory."""
 
     def __init__(self, config: DataConfig, rows: Rows | None = None):
         """Raises UserError: the set cannot be read, or is empty."""
@@ -54,8 +54,8 @@ class StreamedPictures:
     def example(self) -> str:
         return self.at(0).texts[0]
 
-    def tensor(self, picked: Tensor) -> Tensor:
-        return to_tensor(np.stack([sample.image for sample in self.samples(picked)]))
+    def tensor(self, rows: Tensor) -> Tensor:
+        return to_tensor(np.stack([sample.image for sample in self.samples(rows)]))
 
     def samples(self, picked: Tensor) -> list[Sample]:
         """Those samples, decoded in several threads."""

@@ -103,7 +103,7 @@ def scan(files: list[Path]) -> dict[str, Tensor]:
     return samples.tensors(parts)
 
 
-def members(tar: tarfile.TarFile, file: Path) -> Iterator[tarfile.TarInfo]:
+def members(tar: Any, file: Path) -> Iterator[tarfile.TarInfo]:
     """Of a file that ends early, those before its end."""
     while True:
         try:

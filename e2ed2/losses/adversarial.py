@@ -1,7 +1,7 @@
 """A relativistic GAN loss with gradient penalties on both sides (R3GAN, Huang et al. 2024)."""
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -34,12 +34,70 @@ class Discriminator(nn.Module):
         self.score = nn.Linear(widths[-1], 1)
         self.caption = nn.Linear(text_width, widths[-1], bias=False)
 
+    @property
+    def learned(self) -> list[nn.Parameter]:
+        return list(self.parameters())
+
     def forward(self, images: Tensor, pooled: Tensor) -> Tensor:
         """Logits `[B]` of images `[B, 3, H, W]` for captions `[B, D]`."""
         with torch.autocast(images.device.type, enabled=False):
             features = self.features(images).mean(dim=(2, 3))
             match = (features * self.caption(pooled)).sum(dim=-1)
             return self.score(features).squeeze(-1) + match
+
+
+class FeatureDiscriminator(nn.Module):
+    """The same questions, asked of a frozen network's features by one head a layer (Sauer et al. 2023, StyleGAN-T).
+
+    What it can tell apart is what the network has learned of pictures, so that few weights learn, and soon.
+    """
+
+    def __init__(self, features: Any, text_width: int, width: int = 64):
+        """`features`: images to a list of maps `[B, C, h, w]`, with their channels as `widths`."""
+        super().__init__()
+        self.features = features
+        self.heads = nn.ModuleList(Head(channels, text_width, width) for channels in features.widths)
+        self.requires_grad_(True)
+
+    @property
+    def learned(self) -> list[nn.Parameter]:
+        """The heads' weights."""
+        return list(self.heads.parameters())
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Of the heads: the network is a constant."""
+        self.heads.requires_grad_(requires_grad)
+        self.features.requires_grad_(False)
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.features.eval()
+        return self
+
+    def forward(self, images: Tensor, pooled: Tensor) -> Tensor:
+        """Logits `[B]` of images `[B, 3, H, W]` for captions `[B, D]`: the mean of all heads."""
+        with torch.autocast(images.device.type, enabled=False):
+            maps = self.features(images.float())
+            logits = [head(one, pooled.float()) for head, one in zip(self.heads, maps, strict=True)]
+            return torch.stack(logits).mean(dim=0)
+
+
+class Head(nn.Module):
+    """A map to one logit, of how real it is at each place and how well it fits the caption."""
+
+    def __init__(self, channels: int, text_width: int, width: int):
+        super().__init__()
+        self.enter = nn.Sequential(nn.GroupNorm(1, channels), nn.Conv2d(channels, width, 1), nn.SiLU())
+        self.around = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.GroupNorm(8, width), nn.SiLU())
+        self.score = nn.Conv2d(width, 1, 1)
+        self.caption = nn.Linear(text_width, width, bias=False)
+
+    def forward(self, features: Tensor, pooled: Tensor) -> Tensor:
+        found = self.enter(features)
+        found = found + self.around(found)
+        match = (found * self.caption(pooled)[..., None, None]).sum(dim=1)
+        return (self.score(found).squeeze(1) + match).mean(dim=(1, 2))
 
 
 def generator_loss(discriminator: nn.Module, fake: Tensor, real: Tensor, pooled: Tensor) -> Tensor:

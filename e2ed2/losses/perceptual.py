@@ -9,7 +9,7 @@ import warnings
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lpips
 import torch
@@ -52,8 +52,8 @@ class PerceptualLoss(nn.Module):
         """Features `[B, D]` whose squared distance is LPIPS, but that each layer is averaged over `grid` x `grid` parts
         of the picture: so much layout is kept, and D is 1,152 grid^2 whatever the size (AlexNet).
         """
-        parts = []
-        for layer, head in zip(self.features(images), self.distance.lins, strict=True):
+        parts, heads = [], list[Any](self.distance.lins)
+        for layer, head in zip(self.features(images), heads, strict=True):
             weights = head.model[-1].weight.clamp(min=0).sqrt().view(1, -1, 1, 1)
             parts.append(F.adaptive_avg_pool2d(layer * weights, grid).flatten(1) / grid)
         return torch.cat(parts, dim=1)

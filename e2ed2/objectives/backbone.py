@@ -1,11 +1,13 @@
 """Training a backbone of diffusers: the objectives are those of our own denoiser; its parts and its folder differ."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from diffusers import AutoencoderTiny
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from e2ed2.data.from_disk import ShardBatches, captioned_batches
@@ -17,6 +19,7 @@ from e2ed2.losses.pixel import l2
 from e2ed2.models.backbones.backbone import Backbone, check_pure_noise
 from e2ed2.models.backbones.codec import PretrainedCodec
 from e2ed2.models.backbones.export import save_pipeline
+from e2ed2.models.backbones.guided import Guided
 from e2ed2.models.backbones.lora import add_lora
 from e2ed2.models.backbones.opening import BROKEN, open_pipeline
 from e2ed2.models.backbones.text import PipelineText
@@ -46,9 +49,12 @@ class BackboneObjective(DenoiserObjective):
         codec = PretrainedCodec(pipeline.vae)
         backbone = cls.reading(Backbone.of(pipeline, resolution // codec.factor), config)
         check_resolution(config.backbone, resolution, codec.factor * backbone.multiple)
+        start = copy.deepcopy(backbone) if getattr(config, "guidance", 0) else None
         choose_trained(backbone.network, config)
         objective = cls(backbone.train(), codec, config)
         objective.pipeline = pipeline
+        if start is not None:
+            objective.teacher = Guided(start, objective.encoder("cpu")([""]), config.guidance)
         return objective
 
     @classmethod
@@ -78,6 +84,9 @@ class BackboneObjective(DenoiserObjective):
         if precompute or isinstance(made, ShardBatches):
             encoder.to("cpu")  # it has said all that it will be asked
         return made
+
+    def compiled_parts(self) -> list[nn.Module]:
+        return [self.model.network]
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         return [{"params": trained(self.model), "lr": lr}]
@@ -125,11 +134,23 @@ class BackboneEndToEnd(BackboneObjective, EndToEnd):
     def __init__(self, denoiser: Any, codec: Any, config: Any):
         super().__init__(denoiser, codec, config)
         self.tiny = open_tiny(config.tiny_codec) if config.decode == "tiny" else None
+        self.teacher: Guided | None = None  # the start with guidance, where that is folded in
 
     @classmethod
     def reading(cls, backbone: Backbone, config: BackboneEndToEndConfig) -> Backbone:
         check_pure_noise(backbone)
         return backbone
+
+    @torch.no_grad()
+    def targets(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> CaptionedBatch:
+        """With guidance: what the teacher makes of the very noise that the samples are made of."""
+        if self.teacher is None:
+            return batch
+        levels = uniform_levels(self.config.teacher_steps)
+        latents = sample(self.teacher, noise_like(batch.latents, seeds.stream("image noise")), batch.text, levels)
+        seen = self.sees_images and self.config.decode in ("full", "tiny")
+        images = self.in_parts(self.codec, latents) if seen else batch.images
+        return replace(batch, latents=latents, images=images)
 
     def decode(self, x0: Tensor, batch: CaptionedBatch, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:
         if self.config.decode != "crop":

@@ -79,6 +79,12 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
     """With `--decode crop`: height and width, in latents."""
     decode_batch: int = 4
     """Pictures decoded at a time; each time is recomputed in the backward pass, so memory is that of so many."""
+    guidance: float = 0.0
+    """Fold this guidance scale in: the targets are the pictures that the start itself makes with it of the same noise,
+    in `teacher-steps` steps, not the data's. Each noise then has one right picture, and the finished model needs no
+    guidance. 0: off. It costs 2 x teacher-steps calls of the network, and a second copy of it."""
+    teacher_steps: int = 25
+    """With guidance: steps that its pictures take."""
     tiny_codec: str = ""
     """With `--decode tiny`: the folder or the hub's id of an AutoencoderTiny, such as madebyollin/taesd."""
 
@@ -88,5 +94,21 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
             raise UserError(f"{seen[0]} looks at pictures: choose --decode full, crop or tiny, or another loss.")
         if (self.decode == "tiny") != bool(self.tiny_codec):
             raise UserError("--decode tiny and --tiny-codec FOLDER go together: give both, or none.")
+        if not (self.guidance == 0 or self.guidance > 1):
+            raise UserError(f"guidance is {self.guidance}: choose a scale above 1, or 0 for none.")
+        if self.guidance and self.samples > 1:
+            raise UserError("With guidance each noise has its own target, and so one sample: leave --samples out.")
+        if not self.guidance and self.teacher_steps != 25:
+            raise UserError("The teacher's steps are those of --guidance: add it, or leave --teacher-steps out.")
+        if self.teacher_steps < 1:
+            raise UserError(f"teacher-steps is {self.teacher_steps}: choose at least 1.")
         if min(self.decode_crop, self.decode_batch) < 1:
             raise UserError("decode-crop and decode-batch must be at least 1.")
+
+    def what(self) -> str:
+        if not self.guidance:
+            return super().what()
+        return (
+            f"{super().what()} The targets are what its start makes of the same noise in {self.teacher_steps} steps "
+            f"with a guidance of {self.guidance:g}, which is so folded in."
+        )

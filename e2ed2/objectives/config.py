@@ -209,6 +209,9 @@ class ChainConfig(ObjectiveConfig):
     loss: Annotated[LossSpec, ON_COMMAND_LINE] = DEFAULT_LOSS
     """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips mmd anchor preference`, as
     in `l2:0.3+lpips:1`; `preference.QUESTION` for one question of a study."""
+    critic: str = ""
+    """Of `gan`: what the discriminator looks through. Empty: a small network of its own. `alexnet`, which is here, or a
+    vision transformer such as DINOv2 or CLIP, by its folder or its id on a hub: heads on its frozen features."""
     preference_from: str = ""
     """Of a preference: the folder, or the name, of its training (`train preference`)."""
     patience: int = 5
@@ -235,6 +238,8 @@ class ChainConfig(ObjectiveConfig):
             raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
         if ("energy" in self.loss or "energy-lpips" in self.loss) and self.samples < 2:
             raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
+        if self.critic and "gan" not in self.loss:
+            raise UserError("A critic is the discriminator of gan: add gan to the loss, or leave --critic out.")
         if self.patience < 1:
             raise UserError(f"patience is {self.patience}: choose at least 1.")
         if bool(self.loss.preferences) != bool(self.preference_from):

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
-from e2ed2.losses.adversarial import Discriminator, Judged, generator_loss
+from e2ed2.losses.adversarial import Discriminator, FeatureDiscriminator, Judged, generator_loss
 from e2ed2.losses.distribution import energy, energy_score, mmd, pairs
+from e2ed2.losses.feature_network import feature_network
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l1, l2
 from e2ed2.models.base import Denoiser
@@ -22,6 +23,11 @@ from e2ed2.types import CaptionedBatch, TextEmbedding
 
 PERCEPTUAL = ("lpips", "energy-lpips", "mmd")
 AT_ONCE = 32  # pictures, where hundreds are judged together
+
+
+def discriminator(critic: str, text_width: int) -> Discriminator | FeatureDiscriminator:
+    """Raises UserError: no network is called so."""
+    return FeatureDiscriminator(feature_network(critic), text_width) if critic else Discriminator(text_width)
 
 
 class Made(NamedTuple):
@@ -46,7 +52,7 @@ class EndToEnd(DenoiserObjective):
         self.caches_gradient = config.gradient_cache
         self.rows = AT_ONCE if config.gradient_cache else None  # pictures that are decoded and judged at a time
         if "gan" in self.weights:
-            self.adversary = Discriminator(denoiser.text_width).requires_grad_(False)
+            self.adversary = discriminator(config.critic, denoiser.text_width).requires_grad_(False)
         self.start = copy.deepcopy(denoiser).requires_grad_(False).eval() if "anchor" in self.weights else None
         self.liking = Liking.of(config, denoiser.text_width)
         self.needs_held_out = self.liking is not None
@@ -58,7 +64,11 @@ class EndToEnd(DenoiserObjective):
         x0 = self.roll_out(self.model, batch, text, seeds)
         if pull is not None:
             return Outcome({"pull": (x0.float() * pull).sum()}, {"pull": 1.0})
-        return self.judgement(Made(x0, self.held(batch, text, seeds)), batch, seeds)
+        return self.judgement(Made(x0, self.held(batch, text, seeds)), self.targets(batch, seeds), seeds)
+
+    def targets(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> CaptionedBatch:
+        """The batch with what samples are compared with: the data's own pictures."""
+        return batch
 
     @torch.no_grad()
     def samples(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> "Made":

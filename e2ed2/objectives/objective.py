@@ -17,7 +17,8 @@ from e2ed2.types import Batch
 
 
 class Batches(Protocol):
-    pictures: PictureSet
+    @property
+    def pictures(self) -> PictureSet: ...
 
     def __call__(self, update: int, process: int, processes: int) -> Batch: ...
 
@@ -28,7 +29,7 @@ class Objective(nn.Module):
     """What a training minimises: `model` is trained, averaged and saved; all else but an adversary is constant."""
 
     model: Any
-    adversary: nn.Module | None
+    adversary: Any  # a discriminator, or None
     caches_gradient = False  # whether the loss is on the samples of all batches of an update
     needs_held_out = False  # whether a training makes no sense without a batch to watch
 
@@ -66,6 +67,10 @@ class Objective(nn.Module):
     def forward(self, batch: Any, seeds: UpdateSeeds) -> "Outcome":
         raise NotImplementedError
 
+    def samples(self, batch: Any, seeds: UpdateSeeds) -> Any:
+        """Without a gradient what `forward` judges, where `caches_gradient`."""
+        raise NotImplementedError
+
     def watched(self, batch: Any) -> dict[str, Tensor]:
         """Scalars that are logged beside the loss on a batch that is not trained on."""
         return {}
@@ -77,6 +82,10 @@ class Objective(nn.Module):
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """What is trained, as an optimizer takes it: each group with its own full learning rate."""
         return [{"params": trained(self.model), "lr": lr}]
+
+    def compiled_parts(self) -> list[nn.Module]:
+        """What `trainer.compile` compiles: modules that are called with tensors."""
+        return [self.model]
 
     def preview(self, model: Any, batch: Any) -> Tensor:
         """Images `[N, 3, H, W]` in [-1, 1] that show what `model` has learnt."""

@@ -57,9 +57,7 @@ class PreferenceObjective(Objective):
     def held_out(self, data: DataConfig, count: int) -> None:
         """Nothing: the accuracies on what was left out come with the finished model."""
 
-    def batches(
-        self, pictures: Pictures, size: int, seed: int, device: torch.device, once: bool = False
-    ) -> "VoteBatches":
+    def batches(self, pictures: Any, size: int, seed: int, device: torch.device, once: bool = False) -> "VoteBatches":
         self.to(device)
         self.voted = VoteBatches(self, pictures, size, seed, device)
         return self.voted
@@ -83,7 +81,7 @@ class PreferenceObjective(Objective):
         count = min(SHOWN, len(order) // 2)
         return batch.images[torch.cat([order[:count], order[-count:].flip(0)])]
 
-    def write(self, folder: Path, pictures: Pictures) -> None:
+    def write(self, folder: Path, pictures: Any) -> None:
         for name, part in self.model.items():
             part.save(folder / name)
         self.found = self.foretold()

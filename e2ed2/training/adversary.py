@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -15,9 +16,9 @@ from e2ed2.seeds import UpdateSeeds
 class Adversary:
     """Learns from what the objective hands on as `judged`; for the objective itself it is a constant."""
 
-    def __init__(self, discriminator: nn.Module, lr: float, clip: float, accelerator: Accelerator):
+    def __init__(self, discriminator: Any, lr: float, clip: float, accelerator: Accelerator):
         self.discriminator, self.clip, self.accelerator = discriminator, clip, accelerator
-        optimizer = torch.optim.AdamW(discriminator.parameters(), lr=lr, betas=(0.0, 0.99), weight_decay=0.0)
+        optimizer = torch.optim.AdamW(discriminator.learned, lr=lr, betas=(0.0, 0.99), weight_decay=0.0)
         self.optimizer = accelerator.prepare(optimizer)
 
     def update(self, parts: Sequence[tuple[Judged, UpdateSeeds]]) -> Tensor:
@@ -32,7 +33,7 @@ class Adversary:
             for judged, seeds in parts:
                 losses.append(judge(self.discriminator, judged, seeds))
                 self.accelerator.backward(losses[-1] / len(parts))
-            parameters = list(self.discriminator.parameters())
+            parameters = self.discriminator.learned
             for parameter in parameters:  # outside the wrapped objective, so averaged over processes here
                 parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
             norm = nn.utils.clip_grad_norm_(parameters, self.clip)

@@ -65,6 +65,9 @@ class TrainerConfig:
     (`--data.held-out`); 0 makes none."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
     """`auto`: bf16 where the hardware multiplies it faster (recent GPUs; CPUs with AMX or AVX-512 BF16), else none."""
+    compile: bool = False
+    """Compile the network (torch.compile): minutes at the start, a faster update after that; where there is a C++
+    compiler."""
 
     track: Annotated[Literal["", "tensorboard", "trackio", "wandb"], tyro.conf.arg(aliases=("--track",))] = ""
     """Show the curve in this tracker, too, whose package must be installed; its files are in the run's `track`."""

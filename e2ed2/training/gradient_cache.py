@@ -25,6 +25,7 @@ def cached_gradient(accelerator: Accelerator, objective: Any, parts: Sequence[Pa
     """Add the gradient of the loss on the samples of all parts, and of all processes, to the weights'."""
     bare = accelerator.unwrap_model(objective)
     with accelerator.autocast():
+        parts = [(bare.targets(batch, seeds), seeds) for batch, seeds in parts]
         made = [bare.samples(*part) for part in parts]
         x0 = everywhere(accelerator, [one.x0.float() for one in made]).requires_grad_()
         held = [one.held for one in made if one.held is not None]
@@ -44,7 +45,7 @@ def cached_gradient(accelerator: Accelerator, objective: Any, parts: Sequence[Pa
 def everywhere(accelerator: Accelerator, values: list[Tensor]) -> Tensor:
     """All of them one after the other, those of all processes."""
     joined = torch.cat(values).detach()
-    return accelerator.gather(joined) if accelerator.num_processes > 1 else joined  # ty: ignore[invalid-return-type]
+    return accelerator.gather(joined) if accelerator.num_processes > 1 else joined
 
 
 def together(accelerator: Accelerator, batches: list[CaptionedBatch]) -> CaptionedBatch:

@@ -16,6 +16,7 @@ from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.training.card import write_card
+from e2ed2.training.compiling import compile_network
 from e2ed2.training.config import RunConfig, flat, upgraded
 from e2ed2.training.flops import update_flops
 from e2ed2.training.tracking import accelerator_of, tracked
@@ -159,7 +160,10 @@ def build(config: RunConfig, device: torch.device | str = "cpu") -> tuple[Object
     objective = build_objective(config.objective, config.data.resolution)  # quicker to fail than the pictures
     pictures, trainer = objective.pictures(config.data), config.trainer
     batches = objective.batches(pictures, trainer.batch_size, trainer.seed, torch.device(device))
-    return objective.to(device), batches
+    objective = objective.to(device)
+    if trainer.compile:
+        compile_network(objective, device)
+    return objective, batches
 
 
 def held_out_batch(config: RunConfig, objective: Objective, device: torch.device | str = "cpu") -> Batch | None:

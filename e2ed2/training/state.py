@@ -73,8 +73,8 @@ class TrainState:
 
 
 def saved_names(objective: Objective) -> set[str]:
-    """The trained weights, the model's buffers, and the adversary."""
-    adversary = objective.adversary.parameters() if objective.adversary else ()
+    """The trained weights, the model's buffers, and what the adversary learns."""
+    adversary = objective.adversary.learned if objective.adversary else ()
     kept = {id(value) for value in (*trained(objective.model), *objective.model.buffers(), *adversary)}
     named = [*objective.named_parameters(), *objective.named_buffers()]
     return {name for name, value in named if id(value) in kept} & objective.state_dict().keys()

@@ -119,7 +119,7 @@ class Trainer:
         self.optimizer.zero_grad()
         parts = range(self.config.accumulate)
         if self.bare.caches_gradient:
-            whole = [(self.batch(part), self.seeds(part)) for part in parts]
+            whole: Any = [(self.batch(part), self.seeds(part)) for part in parts]
             outcomes = [cached_gradient(self.accelerator, self.objective, whole)]
         else:
             outcomes = [self.accumulate(part) for part in parts]

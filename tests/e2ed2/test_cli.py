@@ -174,7 +174,7 @@ def test_the_former_name_of_updates_is_taken_with_a_note(called, small, tmp_path
     assert read_metrics(tmp_path)[-1].update == 2
 
 
-@pytest.mark.parametrize("where", ["e2ed2.objectives.objective.load_pictures", "e2ed2.training.run.Trainer.run"])
+@pytest.mark.parametrize("where", ["e2ed2.objectives.objective.open_pictures", "e2ed2.training.run.Trainer.run"])
 def test_an_interrupt_before_the_first_update_is_a_line(called, small, tmp_path, monkeypatch, where):
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -56,7 +56,7 @@ def in_two(*arguments) -> None:
 
 
 def words(config: RunConfig, folder) -> list:
-    trainer, names = config.trainer, ("updates", "batch_size", "lr", "warmup", "clip")
+    trainer, names = config.trainer, ("updates", "batch_size", "lr", "warmup", "clip", "ema_decay")
     options = {f"--trainer.{name.replace('_', '-')}": getattr(trainer, name) for name in names}
     options |= {"--trainer.log-every": 1, "--trainer.preview-every": 1000, "--trainer.mixed-precision": "no"}
     options |= {"--data.path": config.data.path, "--data.resolution": 32, "--out": folder}
@@ -265,7 +265,7 @@ def test_two_processes_judge_all_their_samples_together(run_config, tmp_path):
     trainer = replace(run_config.trainer, updates=2, batch_size=2, clip=1.0, mixed_precision="no")
     config = replace(run_config, objective=objective, trainer=trainer)
     own = ("--init", objective.init, "--gradient-cache", "--no-precompute")
-    in_two("l2", *own, *words(config, tmp_path / "two"), "--trainer.ema-decay", trainer.ema_decay)
+    in_two("l2", *own, *words(config, tmp_path / "two"))
     assert train(replace(config, trainer=replace(trainer, accumulate=2)), tmp_path / "one")
     assert_equal(checkpoint(tmp_path / "two"), checkpoint(tmp_path / "one"))
     one, two = (read_metrics(tmp_path / name) for name in ("one", "two"))

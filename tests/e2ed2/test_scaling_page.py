@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from e2ed2.data.config import CacheOptions, DataConfig
-from e2ed2.evaluation.protocols.config import BENCHMARKS, CLIP, INCEPTION, Protocol
+from e2ed2.evaluation.protocols.config import BENCHMARKS, CLIP, INCEPTION, Protocol, SideBySide
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
 from e2ed2.training.config import TrainerConfig
 from e2ed2.training.presets import PRESETS
@@ -20,7 +20,7 @@ def names(config: type, prefix: str = "") -> set[str]:
 def test_every_option_on_the_page_exists():
     known = names(BackboneEndToEndConfig) | names(DataConfig, "data.") | names(TrainerConfig, "trainer.")
     known |= names(CacheOptions) | names(DataConfig)  # of `data cache`
-    known |= names(Protocol) | {"track", "dry-run", "out", "prompt", "model", "steps"}
+    known |= names(Protocol) | names(SideBySide) | {"track", "dry-run", "out", "prompt", "model", "steps"}
     known |= {"multi-gpu", "num-processes", "nproc-per-node"}  # of launchers
     used = {word.replace("_", "-") for word in re.findall(r"--([a-z][\w.-]*\w)", PAGE)}
     assert len(used) > 20

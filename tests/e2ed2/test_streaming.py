@@ -294,6 +294,8 @@ def test_shards_that_do_not_fit_are_refused_in_a_sentence(shards, buckets, tmp_p
         other.batches(open_pictures(data_of(shards)), 4, 0, CPU)
     with pytest.raises(UserError, match="has only their latents"):
         objective_of("lpips").batches(open_pictures(data_of(buckets)), 4, 0, CPU)
+    with pytest.raises(UserError, match="name a set of your own"):
+        write_cache(CacheOptions(out=tmp_path, codec_from="codec"))
     with pytest.raises(UserError, match="Whose codec"):
         CacheOptions(out=tmp_path)
     with pytest.raises(UserError, match="make squares"):

@@ -1,0 +1,93 @@
+"""Discriminators that look through a frozen network, given by name."""
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from e2ed2.errors import UserError
+from e2ed2.losses.adversarial import FeatureDiscriminator, discriminator_loss, generator_loss
+from e2ed2.losses.feature_network import feature_network
+from e2ed2.losses.spec import LossSpec
+from e2ed2.objectives.config import EndToEndConfig
+from e2ed2.training.adversary import learning
+from e2ed2.training.run import build
+from e2ed2.training.trainer import Trainer
+
+from .conftest import options
+
+SIZES = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 24, "image_size": 32}
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """Random weights of the right classes, in folders as a hub has them."""
+    folder = tmp_path_factory.mktemp("networks")
+    seeing = {**SIZES, "patch_size": 8}
+    clip = transformers.CLIPConfig(
+        vision_config=seeing,
+        text_config={"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8},
+        projection_dim=8,
+    )
+    torch.manual_seed(0)
+    transformers.CLIPModel(clip).save_pretrained(folder / "clip")
+    transformers.CLIPImageProcessor(image_mean=[0.4, 0.5, 0.6]).save_pretrained(folder / "clip")
+    dino = transformers.Dinov2Config(**{**SIZES, "patch_size": 14, "image_size": 42, "mlp_ratio": 1})
+    transformers.Dinov2Model(dino).save_pretrained(folder / "dino")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["alexnet", "clip", "dino"])
+def test_heads_learn_and_the_network_stays(networks, name):
+    network = feature_network(name if name == "alexnet" else str(networks / name))
+    torch.manual_seed(0)
+    critic = FeatureDiscriminator(network, text_width=8).requires_grad_(False)
+    frozen = [weights.clone() for weights in network.parameters()]
+    real, fake = torch.rand(6, 3, 40, 40) * 2 - 1, torch.zeros(6, 3, 40, 40)
+    pooled = torch.randn(6, 8)
+    optimizer, losses = torch.optim.Adam(critic.learned, lr=1e-2), []
+    for step in range(12):
+        with learning(critic):
+            loss = discriminator_loss(critic, fake, real, pooled, torch.Generator().manual_seed(step), penalty=0.0)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+    assert not any(weights.requires_grad for weights in critic.parameters())
+    assert all(torch.equal(old, new) for old, new in zip(frozen, network.parameters(), strict=True))
+    wanted = fake.clone().requires_grad_()
+    generator_loss(critic, wanted, real, pooled).backward()
+    assert wanted.grad.abs().sum() > 0  # passes through the network to the picture
+
+
+def test_pixels_are_normalised_as_the_network_was_trained(networks):
+    network = feature_network(str(networks / "clip"))
+    assert network.mean.flatten().tolist() == pytest.approx([0.4, 0.5, 0.6])
+    seen = []
+    network.network.embeddings.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    network(torch.full((1, 3, 64, 64), 1.0))
+    assert seen[0].shape == (1, 3, 32, 32)
+    assert torch.allclose(seen[0][0, :, 0, 0], (1 - network.mean.flatten()) / network.std.flatten(), atol=1e-5)
+    assert [tuple(one.shape) for one in network(torch.zeros(2, 3, 64, 64))] == [(2, 16, 4, 4)] * 4
+
+
+def test_what_is_no_network_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match=r"There is no vision transformer .*: give its folder"):
+        feature_network(str(tmp_path / "none"))
+    with pytest.raises(UserError, match="A critic is the discriminator of gan"):
+        EndToEndConfig(init="x", loss=LossSpec.parse("l2"), critic="alexnet")
+
+
+def test_a_training_saves_the_heads_alone_and_goes_on(run_config, tmp_path):
+    config = options(run_config, loss="l2+gan", critic="alexnet", precompute=False)
+    trainer = Trainer(config.trainer, *build(config), tmp_path)
+    heads = [weights.clone() for weights in trainer.bare.adversary.learned]
+    trainer.train_step()
+    assert any(not torch.equal(old, new) for old, new in zip(heads, trainer.bare.adversary.learned, strict=True))
+    trainer.save()
+    saved = load_file(tmp_path / "checkpoints" / "000001" / "model.safetensors")
+    assert {name.split(".")[1] for name in saved if name.startswith("adversary.")} == {"heads"}
+    again = Trainer(config.trainer, *build(config), tmp_path)
+    pairs = zip(trainer.bare.adversary.learned, again.bare.adversary.learned, strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
