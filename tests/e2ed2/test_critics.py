@@ -37,7 +37,9 @@ def networks(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["alexnet", "clip", "dino"])
+@pytest.mark.parametrize(
+    "name", ["dino", *(pytest.param(name, marks=pytest.mark.slow) for name in ("alexnet", "clip"))]
+)
 def test_heads_learn_and_the_network_stays(networks, name):
     network = feature_network(name if name == "alexnet" else str(networks / name))
     torch.manual_seed(0)

@@ -68,6 +68,7 @@ def test_the_gradient_is_that_of_the_loss_on_all_samples(run_config, tmp_path, m
         assert measured.terms[name].item() == pytest.approx(value.item(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_alone_is_another_loss(run_config, tmp_path):
     """MMD of nine captions is not the mean of three MMDs of three."""
     config = cached_run(run_config, "mmd")
@@ -76,6 +77,7 @@ def test_a_batch_alone_is_another_loss(run_config, tmp_path):
     assert losses[0].item() != pytest.approx(losses[1].item(), rel=1e-2)
 
 
+@pytest.mark.slow
 def test_sampling_twice_is_counted(run_config):
     config = options(run_config, samples=2, sampling_steps=(2,), precompute=False)
     work = {}

@@ -61,6 +61,7 @@ def test_one_command_makes_a_table_and_a_grid_and_goes_on(models, tmp_path, call
     assert json.loads((tmp_path / "out" / "table.json").read_text())["arms"][0]["geneval"] == 1
 
 
+@pytest.mark.slow
 def test_calls_and_work_are_those_of_one_picture(tiny_model):
     costs = [cost_of(load_generator(str(tiny_model), steps), "a dog", 0) for steps in (1, 4)]
     assert [cost["nfe"] for cost in costs] == [1, 4]

@@ -128,7 +128,7 @@ def test_a_hugging_face_dataset_is_mapped_and_its_splits_are_known(dataset):
         open_pictures(replace(config, split="none"))
 
 
-@pytest.mark.parametrize("kind", ["tars", "parquet"])
+@pytest.mark.parametrize("kind", ["tars", pytest.param("parquet", marks=pytest.mark.slow)])
 def test_a_streamed_update_is_that_of_the_set_in_memory(run_config, tars, dataset, kind):
     """In pictures, captions, latents and noise, to the bit: a training may go on with the other."""
     path = tars if kind == "tars" else dataset / "whole.parquet"
