@@ -6,6 +6,7 @@ Each figure is the peak of a process of its own, above what it had before the up
 """
 
 import multiprocessing
+import os
 import resource
 import time
 from dataclasses import dataclass, replace
@@ -67,6 +68,7 @@ def peak() -> float:
 
 def measured(config: RunConfig) -> tuple[float, float]:
     context = multiprocessing.get_context("spawn")
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"  # what is freed is given back at once, so that a peak is a peak
     told = context.Queue()
     process = context.Process(target=measure, args=(config, told))
     process.start()
