@@ -136,7 +136,9 @@ def assert_equal(together, alone):
 @pytest.mark.slow
 def test_a_killed_process_leaves_what_can_be_gone_on_with(run_config, tmp_path):
     """By SIGKILL, one of two, after the first save; the other ends by itself."""
-    config = replace(run_config, trainer=replace(run_config.trainer, updates=100_000, batch_size=2))
+    objective = replace(run_config.objective, coarse_lr_share=0.0)  # as the preset has it
+    config = replace(run_config, objective=objective)
+    config = replace(config, trainer=replace(config.trainer, updates=100_000, batch_size=2))
     given = ("l2", "--init", config.objective.init, *words(config, tmp_path), "--trainer.save-every", 1)
     both = launched(2, given)
     while not list((tmp_path / "checkpoints").glob("[0-9]*[0-9]")):
@@ -261,7 +263,8 @@ def test_two_processes_train_one_model(run_config, tmp_path, loss):
 @pytest.mark.slow
 def test_two_processes_judge_all_their_samples_together(run_config, tmp_path):
     """With gradient caching: one process that samples as many batches learns the same."""
-    objective = replace(run_config.objective, loss=LossSpec.parse("l2+mmd"), gradient_cache=True, precompute=False)
+    more = {"gradient_cache": True, "precompute": False, "coarse_lr_share": 0.0}  # the last as the preset has it
+    objective = replace(run_config.objective, loss=LossSpec.parse("l2+mmd"), **more)
     trainer = replace(run_config.trainer, updates=2, batch_size=2, clip=1.0, mixed_precision="no")
     config = replace(run_config, objective=objective, trainer=trainer)
     own = ("--init", objective.init, "--gradient-cache", "--no-precompute")
