@@ -29,8 +29,8 @@ class DataConfig:
     """Share of the pictures that are not trained on, to measure the loss on them; for sets that have no split for that
     (`validation`, `val`, `test`; the bundled set's is `combo`)."""
     stream: bool = False
-    """Read each picture when a batch has it, instead of holding the set in memory: for sets of any size. Pictures that
-    cannot be used are left out, and named in the run's `data.log`."""
+    """Read each picture when a batch has it, instead of holding the set in memory: for sets of any size. Nothing is
+    precomputed: `data cache` does that. What cannot be used is left out, and named in the run's `data.log`."""
     workers: int = 4
     """Threads that read and decode ahead of the training, of a set on disk."""
     skip_bad: bool = False
