@@ -49,9 +49,10 @@ class Listed(Rows):
 
 
 class Chosen(Rows):
-    """Some of other rows."""
+    """Some of other rows, in their order."""
 
     def __init__(self, rows: Rows, places: np.ndarray):
+        """`places` rise."""
         self.rows, self.places = rows, places
 
     def __len__(self) -> int:
@@ -59,6 +60,13 @@ class Chosen(Rows):
 
     def __getitem__(self, place: int) -> Row:
         return self.rows[int(self.places[place])]
+
+    def __iter__(self) -> Iterator[Row]:
+        if 2 * len(self) < len(self.rows):
+            return super().__iter__()
+        wanted = np.zeros(len(self.rows), dtype=bool)  # one after the other is quicker than each by its place
+        wanted[self.places] = True
+        return (row for place, row in enumerate(self.rows) if wanted[place])
 
 
 class ArrowRows(Rows):
