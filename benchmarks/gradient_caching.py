@@ -15,8 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from e2ed2.losses.spec import LossSpec
 from e2ed2.training.config import RunConfig
@@ -79,15 +77,13 @@ def measured(config: RunConfig) -> tuple[float, float]:
 
 def main() -> None:
     options = tyro.cli(Options)
-    table = Table("samples together", "sampled at a time", "peak MB of an update", "CPU s")
-    base, _ = measured(config_of(options, options.micro, options.micro, cache=True))
-    table.add_row(str(options.micro), str(options.micro), f"{base:,.0f}", "")
-    jobs = [(count, options.micro, True) for count in options.samples] + [(n, n, False) for n in options.plain]
+    jobs = [(options.micro, options.micro, True)]
+    jobs += [(count, options.micro, True) for count in options.samples] + [(n, n, False) for n in options.plain]
+    print(f"{'samples together':>16} {'sampled at a time':>18} {'peak MB of an update':>21} {'CPU s':>6}", flush=True)
     for count, micro, cache in jobs:
         memory, seconds = measured(config_of(options, count, micro, cache))
         how = str(micro) if cache else "all, no caching"
-        table.add_row(f"{count:,}", how, f"{memory:,.0f}", f"{seconds:.0f}")
-    Console().print(table)
+        print(f"{count:16,} {how:>18} {memory:21,.0f} {seconds:6.0f}", flush=True)
 
 
 if __name__ == "__main__":
