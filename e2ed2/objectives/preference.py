@@ -74,9 +74,16 @@ class PreferenceObjective(Objective):
 
     @torch.no_grad()
     def preview(self, model: nn.ModuleDict, batch: VoteBatch) -> Tensor:
-        """What is liked most above what is liked least, all questions together."""
+        """What is liked most of the images of its prompt, above what is liked least; all questions together."""
         liked: Any = model["preference"]
         scores = liked.head(batch.features["preference"], batch.pooled).mean(dim=(0, 2))
+        prompt = self.votes.prompt_of_file().to(scores.device)
+        usual = (
+            torch.zeros(len(self.votes.prompts))
+            .to(scores)
+            .scatter_reduce(0, prompt, scores, "mean", include_self=False)
+        )
+        scores = scores - usual[prompt]
         order = scores.argsort(descending=True)
         count = min(SHOWN, len(order) // 2)
         return batch.images[torch.cat([order[:count], order[-count:].flip(0)])]
@@ -107,8 +114,8 @@ class VoteBatches:
         self.votes, self.pictures, self.size, self.seed, self.device = votes, pictures, size, seed, device
         self.features = {name: features_of(part, pictures, device) for name, part in objective.model.items()}
         for name, part in objective.model.items():
-            used = torch.cat([votes.left[objective.mine[name]], votes.right[objective.mine[name]]]).unique()
-            part.measure(self.features[name][used.to(device)])
+            mine = objective.mine[name]
+            part.measure(*(self.features[name][side[mine].to(device)] for side in (votes.left, votes.right)))
             self.features[name] = part.standardised(self.features[name])
         self.pooled = objective.text(votes.prompts).pooled.to(device)
         self.weights = {

@@ -19,8 +19,9 @@ class ImageFeatures(nn.Module):
     def __init__(self, net: Net = "alex"):
         super().__init__()
         self.perceptual = PerceptualLoss(net)
-        with torch.no_grad():
-            self.size = self(torch.zeros(1, 3, 64, 64)).shape[1]
+        channels = self.perceptual.distance.chns
+        self.kinds = [*channels, *channels, 3 * SQUARES**2]  # how many features there are of each, in their order
+        self.size = sum(self.kinds)
 
     def forward(self, images: Tensor) -> Tensor:
         layers = self.perceptual.features(images)

@@ -18,6 +18,7 @@ from e2ed2.preference.features import ImageFeatures
 
 HEAD = "head.safetensors"
 EDGE = 3.0
+LEAST = 0.02  # standard deviations that images of one prompt must differ by in a feature for it to count
 RANK = 8  # of the form that joins image and caption
 
 
@@ -88,6 +89,7 @@ class Preference(ModelMixin, ConfigMixin):
 
     mean: Tensor
     scale: Tensor
+    gain: Tensor
 
     @register_to_config
     def __init__(self, net: str, questions: list[str], members: int, width: int = MiniLM.width):
@@ -96,17 +98,28 @@ class Preference(ModelMixin, ConfigMixin):
         self.head = Head(self.features.size, width, len(questions), members)
         self.register_buffer("mean", torch.zeros(self.features.size))
         self.register_buffer("scale", torch.ones(self.features.size))
+        self.register_buffer("gain", torch.ones(self.features.size))
         self.questions, self.width = list(questions), width
 
-    def measure(self, features: Tensor) -> None:
-        """Standardise by these `[N, size]`: those that say nothing here, alike for all, are left out."""
-        spread = features.std(dim=0)
-        self.mean.copy_(features.mean(dim=0))
-        self.scale.copy_(torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0))
+    def measure(self, left: Tensor, right: Tensor) -> None:
+        """Standardise by the pairs that were voted on, `[N, size]` each.
+
+        The unit is what images of one prompt differ by, for only that is ever compared: what prompts differ by says
+        nothing. Each kind of feature counts alike, however many there are of it. What never differs is left out.
+        """
+        images = torch.cat([left, right])
+        self.mean.copy_(images.mean(dim=0))
+        self.scale.copy_(1 / images.std(dim=0).clamp(min=1e-6))
+        self.gain.fill_(1)
+        apart = (self.standardised(left) - self.standardised(right)).square().mean(dim=0).div(2).sqrt()
+        kinds = self.features.kinds
+        share = torch.cat([torch.full((size,), self.features.size / len(kinds) / size) for size in kinds]).sqrt()
+        self.gain.copy_(torch.where(apart > LEAST, share.to(apart) / apart.clamp(min=LEAST), 0.0))
 
     def standardised(self, features: Tensor) -> Tensor:
-        """At most `EDGE` standard deviations from the mean: what nobody voted on counts no more than the rarest."""
-        return EDGE * torch.tanh((features - self.mean) * self.scale / EDGE)
+        """Limited to about `EDGE` standard deviations of the images first: what nobody voted on counts no more than
+        the rarest."""
+        return self.gain * EDGE * torch.tanh((features - self.mean) * self.scale / EDGE)
 
     def forward(self, images: Tensor, pooled: Tensor) -> Tensor:
         """Images `[B, 3, H, W]` in [-1, 1] and captions `[B, width]` => scores `[M, B, Q]`, log odds."""

@@ -268,6 +268,20 @@ def test_an_unknown_question_is_refused(pleasing):
         build(options(pleasing, loss="anchor+preference.taste"))
 
 
+def test_features_are_in_units_of_what_images_of_one_prompt_differ_by_and_kinds_count_alike(learned):
+    preference = Preference.load(learned[0] / "model" / "preference")
+    size = preference.features.size
+    prompts = 5 * torch.randn(60, size, generator=torch.Generator().manual_seed(0))
+    prompts[:, 3] = 1.0  # what never differs
+    left, right = (prompts + torch.randn(60, size, generator=torch.Generator().manual_seed(i)) for i in (1, 2))
+    left[:, 3] = right[:, 3] = 1.0
+    preference.measure(left, right)
+    apart = preference.standardised(left) - preference.standardised(right)
+    variance = [kind.var(dim=0).sum() / 2 for kind in apart.split(preference.features.kinds, dim=1)]
+    assert torch.stack(variance[1:]).allclose(torch.tensor(size / len(variance)), rtol=0.1)
+    assert apart[:, 3].abs().max() == 0
+
+
 def test_the_anchor_is_the_distance_to_what_the_start_makes_of_the_same_noise(pleasing):
     objective, batches = build(pleasing)
     assert objective(batches(0), UpdateSeeds(0, 0)).terms["anchor"].item() == 0
