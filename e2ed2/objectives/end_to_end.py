@@ -85,8 +85,8 @@ class EndToEnd(DenoiserObjective):
         if self.sees_images:
             fake, real = self.decode(made.x0, batch, seeds)
             terms |= self.on_pictures(fake, real, pooled)
-            if self.liking is not None:
-                terms |= self.liking.terms(fake, pooled)
+            if self.liking is not None and made.held is not None:
+                terms |= self.liking.terms(fake, self.decoded(made.held), pooled)
             if self.adversary is not None:
                 fake, real = same_crop(fake, real, seeds.on_cpu("judged square"))
                 terms["gan"] = generator_loss(self.adversary, fake, real, pooled)
@@ -97,6 +97,10 @@ class EndToEnd(DenoiserObjective):
     def held(self, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor | None:
         """What the model that the training starts from makes of the same noise, for `anchor`."""
         return None if self.start is None else self.roll_out(self.start, batch, text, seeds)
+
+    @torch.no_grad()
+    def decoded(self, latents: Tensor) -> Tensor:
+        return self.codec.decode(latents).float()
 
     def roll_out(self, model: Denoiser, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor:
         """The model's samples `[B * samples, C, h, w]` of the captions, from pure noise."""
@@ -167,11 +171,11 @@ class EndToEnd(DenoiserObjective):
 
     @torch.no_grad()
     def watched(self, batch: CaptionedBatch) -> dict[str, Tensor]:
-        if self.liking is None:
+        if self.liking is None or self.start is None:
             return {}
-        most = uniform_levels(max(self.config.sampling_steps))
-        latents = sample(self.model, noise_like(batch.latents), batch.text, most)
-        return self.liking.watched(self.codec.decode(latents).float(), batch.text.pooled)
+        most, noise = uniform_levels(max(self.config.sampling_steps)), noise_like(batch.latents)
+        after, before = (self.decoded(sample(model, noise, batch.text, most)) for model in (self.model, self.start))
+        return self.liking.watched(after, before, batch.text.pooled)
 
     def exhausted(self, watched: list[dict[str, float]]) -> bool:
         return self.liking is not None and self.liking.exhausted(watched)

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from e2ed2.errors import UserError
 from e2ed2.models.references import model_folder
@@ -38,16 +39,19 @@ class Liking(nn.Module):
             raise UserError("A preference reads captions as the bundled models do: it cannot judge another backbone.")
         return cls(preference, judge, config.loss.preferences, config.patience)
 
-    def terms(self, images: Tensor, pooled: Tensor) -> dict[str, Tensor]:
-        """Minus the mean reward, of each term."""
-        questions = self.questions.items()
-        return {name: -self.preference.reward(images, pooled, question).mean() for name, question in questions}
+    def terms(self, images: Tensor, before: Tensor, pooled: Tensor) -> dict[str, Tensor]:
+        """Of each, minus the mean log chance that people prefer an image to what the start made of the same noise.
 
-    def watched(self, images: Tensor, pooled: Tensor) -> dict[str, Tensor]:
-        """What the preference gains, and what its judge says of that; the means over the terms."""
+        An image that is sure to be preferred can gain no more: nothing is to be had from exaggeration.
+        """
+        rewards = {name: self.preference.reward(images, before, pooled, key) for name, key in self.questions.items()}
+        return {name: -F.logsigmoid(reward).mean() for name, reward in rewards.items()}
+
+    def watched(self, images: Tensor, before: Tensor, pooled: Tensor) -> dict[str, Tensor]:
+        """What is gained by the preference, and by its judge, in log odds; the means over the terms."""
         models, questions = {"reward": self.preference, JUDGED: self.judge}, self.questions.values()
         return {
-            name: torch.stack([model.reward(images, pooled, question) for question in questions]).mean()
+            name: torch.stack([model.reward(images, before, pooled, question) for question in questions]).mean()
             for name, model in models.items()
         }
 

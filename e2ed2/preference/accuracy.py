@@ -11,7 +11,7 @@ from e2ed2.preference.votes import Votes, agreement
 from e2ed2.seeds import stream
 
 FOLDS = 5
-UPDATES = 80  # of a fold's head, on all its answers at once
+UPDATES = 60  # of a fold's head, on all its answers at once
 RESAMPLES = 1000
 
 
@@ -113,11 +113,15 @@ def fitted(answers: Answers, questions: int, seed: int) -> Head:
     """One member, with the likeliest weights under the prior."""
     chance = stream(seed, "weights")
     head = Head(answers.left.shape[1], answers.pooled.shape[1], questions, members=1, generator=chance)
-    optimizer = torch.optim.Adam(head.parameters(), lr=5e-3)
-    for _ in range(UPDATES):
+    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=UPDATES, line_search_fn="strong_wolfe")
+
+    def loss() -> float:
         optimizer.zero_grad()
-        (-(head.log_likelihood(answers).sum() + head.log_prior().sum()) / len(answers.answer)).backward()
-        optimizer.step()
+        total = -(head.log_likelihood(answers).sum() + head.log_prior().sum())
+        total.backward()
+        return total.item()
+
+    optimizer.step(loss)
     return head
 
 

@@ -19,6 +19,7 @@ from e2ed2.preference.features import ImageFeatures
 HEAD = "head.safetensors"
 EDGE = 3.0
 LEAST = 0.02  # standard deviations that images of one prompt must differ by in a feature for it to count
+JOINT = 0.2  # standard deviation, in log odds, of what joins image and caption, before any vote
 RANK = 8  # of the form that joins image and caption
 
 
@@ -71,7 +72,8 @@ class Head(nn.Module):
         return F.log_softmax(logits, dim=-1)[:, row, answers.answer]
 
     def log_prior(self) -> Tensor:
-        """`[M]`, up to a constant: normal weights with which the scores would have variance 1.
+        """`[M]`, up to a constant: normal weights with which scores would have variance 1, and the joint form's
+        `JOINT` squared: what a caption has to do with it is learned last.
 
         What joins image and caption starts from projections by lot, and is drawn to them, not to nothing.
         """
@@ -79,7 +81,7 @@ class Head(nn.Module):
             self.size * self.linear.square().sum(dim=(1, 2)),
             self.size * (self.image - self.image_start).square().sum(dim=(1, 2)),
             (self.caption - self.caption_start).square().sum(dim=(1, 2)),
-            self.rank * self.joint.square().sum(dim=(1, 2)),
+            self.rank * (self.joint / JOINT).square().sum(dim=(1, 2)),
         )
         return -torch.stack(parts).sum(dim=0) / 2
 
@@ -125,12 +127,16 @@ class Preference(ModelMixin, ConfigMixin):
         """Images `[B, 3, H, W]` in [-1, 1] and captions `[B, width]` => scores `[M, B, Q]`, log odds."""
         return self.head(self.standardised(self.features(images)), pooled)
 
-    def reward(self, images: Tensor, pooled: Tensor, question: str = "") -> Tensor:
-        """`[B]`: the mean over the members less their standard deviation, so that where few votes decide, little is
-        to be had. Of one question, or of the mean of all."""
-        scores = self(images, pooled)
+    def reward(self, images: Tensor, others: Tensor, pooled: Tensor, question: str = "") -> Tensor:
+        """`[B]`: log odds that people prefer each image to the other one of the same caption, `[B, 3, H, W]` both.
+
+        The mean over the members less their standard deviation, so that where few votes decide, little is to be had.
+        Of one question, or of the mean of all.
+        """
+        scores = self(images, pooled) - self(others, pooled)
         chosen = scores[..., self.row(question)] if question else scores.mean(dim=-1)
-        return chosen.mean(dim=0) - chosen.std(dim=0, correction=0)
+        spread = chosen.var(dim=0, correction=0).add(1e-6).sqrt()  # it has a gradient where all are alike
+        return chosen.mean(dim=0) - spread
 
     def row(self, question: str) -> int:
         """Raises UserError: people were not asked that."""

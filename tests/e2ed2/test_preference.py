@@ -115,10 +115,13 @@ def test_a_rewards_gradient_is_that_of_finite_differences(learned):
     preference = Preference.load(learned[0] / "model" / "preference").double()
     images = (torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1).double().requires_grad_()
     pooled = torch.nn.functional.normalize(torch.ones(1, 384), dim=-1).double()
-    preference.reward(images, pooled).sum().backward()
+    other = torch.zeros(1, 3, 48, 48).double()
+    preference.reward(images, other, pooled).sum().backward()
     direction = torch.randn(images.shape, generator=torch.Generator().manual_seed(1)).double()
     step = 1e-5
-    there, back = (preference.reward(images.detach() + sign * step * direction, pooled).item() for sign in (1, -1))
+    there, back = (
+        preference.reward(images.detach() + sign * step * direction, other, pooled).item() for sign in (1, -1)
+    )
     assert (images.grad * direction).sum().item() == pytest.approx((there - back) / (2 * step), rel=1e-3)
 
 
@@ -129,8 +132,8 @@ def test_a_taste_is_learned_and_foretells_people_and_prompts_that_were_left_out(
     pooled = torch.nn.functional.normalize(torch.ones(1, 384), dim=-1)
     for name in ("preference", "judge"):
         model = Preference.load(folder / "model" / name)
-        assert model.reward(warm, pooled, "overall") > model.reward(cold, pooled, "overall") + 0.5
-        assert model.reward(torch.zeros(1, 3, 48, 48), pooled).abs() < 20  # nothing like it was voted on
+        assert model.reward(warm, cold, pooled, "overall") > 0.5 > -0.5 > model.reward(cold, warm, pooled, "overall")
+        assert model.reward(warm, warm, pooled).item() == pytest.approx(0, abs=0.01)
     together, overall = json.loads((folder / "model" / "accuracy.json").read_text())
     assert (together["question"], overall["question"]) == ("", "overall")
     for left_out in ("prompts", "raters"):
@@ -284,7 +287,11 @@ def test_features_are_in_units_of_what_images_of_one_prompt_differ_by_and_kinds_
 
 def test_the_anchor_is_the_distance_to_what_the_start_makes_of_the_same_noise(pleasing):
     objective, batches = build(pleasing)
-    assert objective(batches(0), UpdateSeeds(0, 0)).terms["anchor"].item() == 0
+    terms = objective(batches(0), UpdateSeeds(0, 0)).terms
+    assert terms["anchor"].item() == 0
+    assert terms["preference.overall"].item() == pytest.approx(np.log(2), abs=0.01)  # nobody can tell them apart
+    terms["preference.overall"].backward()
+    assert all(weights.grad.isfinite().all() for weights in objective.model.transformers.parameters())
     with torch.no_grad():
         for weights in objective.model.transformers.parameters():
             weights += 0.05
