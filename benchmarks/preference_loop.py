@@ -53,15 +53,15 @@ class Loop:
     fresh: int = 60
     """Prompts of the fresh study: things in styles in which no training saw them."""
     fresh_raters_per_pair: int = 10
-    updates: int = 160
+    updates: int = 60
     """Of a finish, at most: the judge of the preference may end it."""
     batch_size: int = 8
-    lr: float = 2e-4
+    lr: float = 3e-4
     weight: float = 0.1
     """Of the preference in the loss."""
-    anchor: float = 1.0
+    anchor: float = 0.3
     """Of the distance to the start in the loss."""
-    captions: int = 400
+    captions: int = 200
     """That retrieval and FD are measured on, before and after."""
     seed: int = 0
 
