@@ -117,7 +117,9 @@ def voted(options: Loop, prompts: Sequence[Prompt]) -> tuple[list[Arm], Scale]:
     images = [sampled(model, prompts, options.seed) for model in VOTED]
     found = [worths(one, [prompt.concept for prompt in prompts]) for one in images]
     scale = Scale.of(found)
-    return [Arm(name, *both) for name, *both in zip(VOTED, images, map(scale, found), strict=True)], scale
+    return [
+        Arm(name, *made) for name, made in zip(VOTED, zip(images, map(scale, found), strict=True), strict=True)
+    ], scale
 
 
 def sampled(model: str, prompts: Sequence[Prompt], seed: int) -> np.ndarray:
