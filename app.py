@@ -9,6 +9,6 @@ own_cache()  # all before gradio is imported
 
 from app.server import assemble, serve  # noqa: E402
 
-demo, services, studies = assemble(settings)
+demo, services, studies = assemble(settings, warm_up=True)
 if __name__ == "__main__":
     serve(demo, services, studies, settings)

@@ -11,7 +11,7 @@ def main() -> None:
 
     from app.server import assemble, serve
 
-    serve(*assemble(settings), settings)
+    serve(*assemble(settings, warm_up=True), settings)
 
 
 if __name__ == "__main__":

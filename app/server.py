@@ -14,7 +14,6 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
-from transformers.utils.logging import disable_progress_bar
 
 from app.admin.access import add_admin
 from app.engine.services import Services
@@ -37,14 +36,19 @@ LOOK: dict[str, Any] = {
 }
 
 
-def assemble(settings: ServerSettings) -> tuple[gr.Blocks, Services, Studies]:
-    """The pages, what they call, and the studies; a mistake in the settings is one sentence and exit code 2."""
-    disable_progress_bar()  # of every model that is loaded
+def assemble(settings: ServerSettings, warm_up: bool = False) -> tuple[gr.Blocks, Services, Studies]:
+    """The pages, what they call, and the studies; a mistake in the settings is one sentence and exit code 2.
+
+    Args:
+        warm_up: get ready for the first visitor while the pages are built.
+    """
     try:
         services = Services(settings.checkpoints, settings.runs)
     except UserError as error:  # E2ED2_DEVICE
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
+    if warm_up:
+        services.warm_up()
     studies = studies_or_exit(settings)
     return build_ui(services, studies), services, studies
 
@@ -77,9 +81,8 @@ def build_site(studies: Studies, secret: str = "", root_path: str = "") -> FastA
 
 def serve(demo: gr.Blocks, services: Services, studies: Studies, settings: ServerSettings) -> None:
     """Runs until interrupted. An address that cannot be had is one sentence and exit code 2."""
-    services.warm_up()
     if "GRADIO_WATCH_DIRS" in os.environ:
-        reload(demo, studies, settings)
+        reload(demo, services, studies, settings)
         return
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
@@ -89,7 +92,7 @@ def serve(demo: gr.Blocks, services: Services, studies: Studies, settings: Serve
         raise SystemExit(2) from None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"The pages are at http://{host}:{listener.getsockname()[1]}", flush=True)
-    studies.prepare()
+    studies.prepare(after=services.ready)
     app = build_app(demo, studies, settings.admin_secret, settings.root_path)
     config = uvicorn.Config(
         app, log_level="warning", timeout_graceful_shutdown=1, root_path=settings.root_path, access_log=False
@@ -106,9 +109,9 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def reload(demo: gr.Blocks, studies: Studies, settings: ServerSettings) -> None:
+def reload(demo: gr.Blocks, services: Services, studies: Studies, settings: ServerSettings) -> None:
     """`gradio app.py`: its own server, which shows changed code at once; what the site has besides goes before it."""
-    studies.prepare()
+    studies.prepare(after=services.ready)
     site = build_site(studies, settings.admin_secret)
     parts = {
         "routes": site.routes,

@@ -6,6 +6,7 @@ from functools import partial
 import gradio as gr
 
 from app.engine.services import Services
+from app.look.building import without_servers
 from app.pages.about.page import AboutPage
 from app.pages.compare.page import ComparePage
 from app.pages.generate.page import GeneratePage
@@ -21,6 +22,7 @@ TITLE = f"{NAME}: pictures in one to four steps"  # for whoever shows a link to 
 KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a day
 
 
+@without_servers()
 def build_ui(services: Services, studies: Studies) -> gr.Blocks:
     pages: dict[str, tuple[str, Callable[[Services, gr.Blocks], object]]] = {
         "compare": ("Compare", partial(ComparePage, pair_link=studies.pair_link)),

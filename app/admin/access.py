@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from itsdangerous import BadData, TimestampSigner
 
-from app.admin.files import export_zip, report_page
+from app.admin.files import export_zip, methods_zip, report_page
 from app.admin.page import build_admin
 from app.admin.templates import TEMPLATES
 from app.look.theme import CSS, THEME
@@ -77,6 +77,10 @@ def add_admin(app: FastAPI, studies: Studies, secret: str, root_path: str = "") 
     @app.get("/admin/export/{name}/{version}", dependencies=[Depends(member)])
     def export(name: str, version: int) -> Response:
         return export_zip(studies.store, name, version)
+
+    @app.get("/admin/methods/{name}/{version}", dependencies=[Depends(member)])
+    def methods(name: str, version: int, pay: str = "", ethics: str = "") -> Response:
+        return methods_zip(studies.store, name, version, pay, ethics)
 
     @app.exception_handler(StudyError)
     def told(request: Request, error: Exception) -> Response:

@@ -5,6 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from app.admin import acts
+from app.admin.changing import MODES, said
 from app.admin.request import ARCHIVE, FOLDER, OURS, Pictures, create, summary, whole
 from app.studies.ready import Studies
 from e2ed2.errors import UserError
@@ -38,7 +40,9 @@ def build_new(studies: Studies) -> gr.State:
         fields["title"] = gr.Textbox(Plan.title, label="Title", info="What raters read first.", max_lines=1)
     _pictures(fields, studies)
     _plan(fields)
-    button = gr.Button("Create the study", variant="primary")
+    with gr.Row():
+        button = gr.Button("Create the study", variant="primary")
+        power = gr.Button("What will it find?")
     status = gr.Markdown(elem_id="made", label="Status")
 
     def make(values: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
@@ -53,6 +57,18 @@ def build_new(studies: Studies) -> gr.State:
             gr.Warning(str(error).splitlines()[0])
             yield "\n".join(f"- {line}" for line in str(error).splitlines()), gr.skip()
 
+    def foretold(values: dict[Any, Any]) -> str:
+        given = {name: values[field] for name, field in fields.items()}
+        return told(given)
+
+    power.click(
+        said(foretold),
+        {*fields.values()},
+        status,
+        api_visibility="private",
+        show_progress_on=power,
+        concurrency_limit=1,
+    )
     button.click(
         make,
         {*fields.values()},
@@ -108,18 +124,14 @@ def _plan(fields: dict[str, Any]) -> None:
             usual.pairs_per_rater, label="Pairs for each rater", precision=0, info="At most; a few checks come on top."
         )
     fields["questions"] = gr.Textbox(
-        "\n".join(f"{q.key}:{q.gold}={q.text}" for q in DEFAULT_QUESTIONS),
+        acts.as_text(DEFAULT_QUESTIONS),
         label="Questions",
         lines=3,
         info="One a line: a short key for the tables, the right picture of a gold pair (intact, or spoilt where the "
         "worse one is asked for, or none), =, and what raters read.",
     )
     fields["mode"] = gr.Radio(
-        [
-            ("All questions on one screen", "joint"),
-            ("One pass over the pairs for each question", "separate"),
-            ("Drawn for each rater", "randomised"),
-        ],
+        MODES,
         value=usual.mode,
         label="How the questions are asked",
     )
@@ -145,6 +157,20 @@ def _plan(fields: dict[str, Any]) -> None:
             fields["completion_url"] = gr.Textbox(
                 label="Completion address", info="Where a crowd platform wants its raters back; https://…", max_lines=1
             )
+
+
+def told(given: dict[str, Any]) -> str:
+    """With what chance a study of our models finds a win rate of 60%, before anything is made."""
+    if given["origin"] != OURS:
+        raise StudyError("Of pictures of your own this can be told when they are there: `python -m study simulate`.")
+    prompts = [line for line in (given["prompts"] or "").splitlines() if line.strip()]
+    return acts.power(
+        len(given["models"]) * len(given["steps"]),
+        len(prompts),
+        whole(given["copies"], "Pictures for each prompt"),
+        whole(given["raters_per_pair"], "Raters for each pair"),
+        whole(given["pairs_per_rater"], "Pairs for each rater"),
+    )
 
 
 def _wanted(given: dict[str, Any]) -> Pictures:

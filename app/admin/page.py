@@ -4,22 +4,31 @@ from typing import Any
 
 import gradio as gr
 
+from app.admin.analysing import build_analysing
+from app.admin.changing import build_adjusting, build_amending, build_people
 from app.admin.create import build_new
 from app.admin.watch import build_watch
+from app.look.building import without_servers
 from app.studies.ready import Studies
 
 
+@without_servers()
 def build_admin(studies: Studies) -> gr.Blocks:
     with gr.Blocks(title="Studies", analytics_enabled=False, delete_cache=(600, 3600)) as admin:
         gr.Markdown("# Studies\nAsk people which of two pictures is better.")
         with gr.Tabs() as tabs:
             with gr.Tab("Studies", id="watch"):
                 chosen = build_watch(studies, admin)
+                build_people(studies, chosen)
+                build_adjusting(studies, chosen)
+                amended = build_amending(studies, chosen)
+                build_analysing(studies, chosen)
             with gr.Tab("New study", id="new"):
                 created = build_new(studies)
 
         def show(name: str) -> tuple[Any, Any]:
             return gr.Dropdown(value=name, choices=studies.names()), gr.Tabs(selected="watch")
 
-        created.change(show, created, [chosen, tabs], show_progress="hidden")
+        for made in (created, amended):
+            made.change(show, made, [chosen, tabs], show_progress="hidden", api_visibility="private")
     return admin.queue(max_size=16)

@@ -11,7 +11,7 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.data.config import BUNDLED
 from e2ed2.files import runs_folder
 from e2ed2.inference.device import pick_device
-from e2ed2.inference.pipeline import E2ED2Pipeline
+from e2ed2.inference.model import Model
 from e2ed2.inference.request import STEPS, available_models
 from e2ed2.models.base import Codec, TextEncoder
 from e2ed2.models.minilm import MiniLM
@@ -31,7 +31,7 @@ class Models:
         self._loading = Lock()
         self._encoder: TextEncoder | None = None
         self._codecs: dict[Path, Codec] = {}
-        self._pipelines: dict[str, E2ED2Pipeline] = {}
+        self._pipelines: dict[str, Model] = {}
 
     def folders(self) -> dict[str, Path]:
         own = {
@@ -84,14 +84,19 @@ class Models:
         with self._loading:
             return self._shared_encoder()
 
-    def load(self, name: str) -> E2ED2Pipeline:
+    def load(self, name: str) -> Model:
         """Raises UserError: its files are damaged."""
         with self._loading:
             if name not in self._pipelines:
                 folder = self.folders()[name]
-                pipeline = E2ED2Pipeline(load_denoiser(folder), self._codec(folder), self._shared_encoder())
+                pipeline = Model(load_denoiser(folder), self._codec(folder), self._shared_encoder())
                 self._pipelines[name] = pipeline.to(self.device)
             return self._pipelines[name]
+
+    def forget(self, name: str) -> None:
+        """Free its memory; what it shares with others stays."""
+        with self._loading:
+            self._pipelines.pop(name, None)
 
     def _shared_encoder(self) -> TextEncoder:
         self._encoder = self._encoder or MiniLM()

@@ -60,15 +60,19 @@ class Services:
         self.turns = Turns()
         self._kept: dict[Request, Timed] = {}
         self._flags: dict[str | None, threading.Event] = {}
+        self.ready = threading.Event()  # the first visitor need not wait
 
     def warm_up(self) -> None:
-        """Load the model that the first visitor will want, and what tells near prompts from far ones."""
+        """In a thread, load the model that the first visitor will want, and what reads prompts."""
 
         def load() -> None:
-            with contextlib.suppress(UserError):  # whoever asks for it sees why
-                if name := self.models.favourite():
-                    self.models.load(name)
-                    self.reader("cat")  # English words are read from disk, too
+            try:
+                with contextlib.suppress(UserError):  # whoever asks for it sees why
+                    if name := self.models.favourite():
+                        self.models.load(name)
+                        self.reader("cat")  # English words are read from disk, too
+            finally:
+                self.ready.set()
 
         threading.Thread(target=load, name="warm up", daemon=True).start()
 

@@ -6,8 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
@@ -48,6 +48,7 @@ class Order:
     loss: str  # a key of LOSSES
     updates: int
     files: Sequence[str] = ()  # uploaded pictures; none means the bundled ones
+    captions: Mapping[str, str] = field(default_factory=dict)  # by file name, where a person wrote another one
     name: str = ""  # of the training and its model; one is made up without
     note: str = ""  # for the person's own memory
 
@@ -86,7 +87,7 @@ class Trainings:
             run.mkdir(parents=True)
             try:
                 if order.files:
-                    take(order.files, run / "data")
+                    take(order.files, run / "data", order.captions)
             except UserError:
                 shutil.rmtree(run)
                 raise

@@ -5,53 +5,90 @@ import re
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from PIL import Image
 
 from app.look.words import counted
 from e2ed2.data.decode import decode
-from e2ed2.data.sources import records
 from e2ed2.errors import UserError
 
 FEWEST, MOST = 12, 500  # pictures
 MEGABYTES = 50  # all together
 TOO_LARGE = f"These files are too large: {MEGABYTES} MB are possible in all."
+TWICE = "{} is there twice: give the pictures different names."
 SIDE = 512  # px; larger ones are made smaller
+SMALL = 48  # px, beside a caption
 CAPTION = "text"  # the column
 TABLE = "metadata.csv"
+SUFFIXES = {".csv", ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}  # of a folder's files
 MEANINGLESS = re.compile(
     r"(img|dscn?|dscf|pxl|mvimg|image|photo|picture|screenshot|unnamed|untitled|download)?\d*|\d{8}t\d+|wa\d+"
 )
 
 
-def take(files: Sequence[str], folder: Path) -> None:
-    """Check and copy the pictures, also those in a zip. Captions: metadata.csv if it is there, else the file names.
+@dataclass(frozen=True)
+class Uploaded:
+    """Pictures as they were uploaded or unpacked."""
+
+    captions: dict[Path, str]  # of each picture; empty where none could be found
+    listed: bool  # by a table, not by file names
+
+
+def take(files: Sequence[str], folder: Path, captions: Mapping[str, str] | None = None) -> None:
+    """Check and copy the pictures, also those in a zip.
+
+    Args:
+        captions: by file name, what a person wrote; else metadata.csv has them if it is there, or the file names.
 
     Raises:
         UserError: not pictures, too few, too many, too large, or a picture without a caption.
     """
-    with tempfile.TemporaryDirectory() as unpacked:
-        _take([path for file in files for path in _unpacked(Path(file), Path(unpacked))], folder)
-
-
-def _take(paths: Sequence[Path], folder: Path) -> None:
-    if sum(path.stat().st_size for path in paths) > MEGABYTES * 2**20:
-        raise UserError(TOO_LARGE)
-    tables = [path for path in paths if path.name == TABLE]
-    if other := [path.name for path in paths if path.suffix.lower() in (".csv", ".txt") and path.name != TABLE]:
-        raise UserError(f"{other[0]} is not used: call the table of captions {TABLE}, or leave it out.")
-    pictures = [path for path in paths if path not in tables]
-    if not FEWEST <= len(pictures) <= MOST:
-        raise UserError(f"These are {counted(len(pictures), 'picture')}: choose {FEWEST} to {MOST}.")
-    captions = _captions(tables[0]) if tables else {path.name: _words(path) for path in pictures}
-    missing = [path.name for path in pictures if not captions.get(path.name, "").strip()]
-    if missing:
-        better = "add a row for it" if tables else "name it after what it shows"
-        raise UserError(f"{TABLE if tables else 'The name'} has no caption for {missing[0]}: {better}.")
-    folder.mkdir(parents=True)
-    rows = [(_copy(path, folder, number), captions[path.name].strip()) for number, path in enumerate(pictures)]
+    with opened(files) as uploaded:
+        said = {path: (captions or {}).get(path.name, caption).strip() for path, caption in uploaded.captions.items()}
+        if missing := [path.name for path, caption in said.items() if not caption]:
+            better = "add a row for it" if uploaded.listed else "name it after what it shows"
+            raise UserError(
+                f"{TABLE if uploaded.listed else 'The name'} has no caption for {missing[0]}: {better}, or write one "
+                "in the table of captions."
+            )
+        folder.mkdir(parents=True)
+        rows = [(_copy(path, folder, number), caption) for number, (path, caption) in enumerate(said.items())]
     with open(folder / TABLE, "w", newline="") as file:
         csv.writer(file).writerows([("file_name", CAPTION), *rows])
+
+
+def shown(files: Sequence[str]) -> list[tuple[str, str, Image.Image]]:
+    """Name, caption and a small picture of each. Raises UserError: as `take`, a missing caption apart."""
+    with opened(files) as uploaded:
+        rows = [(path.name, caption, decode(path, path.name)) for path, caption in uploaded.captions.items()]
+    for _, _, image in rows:
+        image.thumbnail((SMALL, SMALL))
+    return rows
+
+
+@contextmanager
+def opened(files: Sequence[str]) -> Generator[Uploaded]:
+    """Raises UserError: too few, too many, too large, twice of one name, or a table that cannot be used."""
+    with tempfile.TemporaryDirectory() as unpacked:
+        paths = [path for file in files for path in _unpacked(Path(file), Path(unpacked))]
+        if sum(path.stat().st_size for path in paths) > MEGABYTES * 2**20:
+            raise UserError(TOO_LARGE)
+        tables = [path for path in paths if path.name == TABLE]
+        if other := [path.name for path in paths if path.suffix.lower() in (".csv", ".txt") and path.name != TABLE]:
+            raise UserError(f"{other[0]} is not used: call the table of captions {TABLE}, or leave it out.")
+        pictures = [path for path in paths if path not in tables]
+        if not FEWEST <= len(pictures) <= MOST:
+            raise UserError(f"These are {counted(len(pictures), 'picture')}: choose {FEWEST} to {MOST}.")
+        name, times = Counter(path.name for path in pictures).most_common(1)[0]
+        if times > 1:
+            raise UserError(TWICE.format(name))
+        listed = _captions(tables[0]) if tables else {}
+        yield Uploaded({path: listed.get(path.name, "") if tables else _words(path) for path in pictures}, bool(tables))
 
 
 def _unpacked(path: Path, folder: Path) -> list[Path]:
@@ -69,7 +106,7 @@ def _unpacked(path: Path, folder: Path) -> list[Path]:
             for one in found:
                 target = folder / PurePosixPath(one.filename.replace("\\", "/")).name
                 if target.exists():
-                    raise UserError(f"{target.name} is there twice: give the pictures different names.")
+                    raise UserError(TWICE.format(target.name))
                 target.write_bytes(archive.read(one))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error):
         raise UserError(f"{path.name} cannot be read as a zip file.") from None
@@ -82,6 +119,8 @@ def _hidden(name: str) -> bool:
 
 
 def _captions(table: Path) -> dict[str, str]:
+    from e2ed2.data.sources import records  # seconds to import, for which the first page need not wait
+
     needed = f"{TABLE} needs the columns file_name and {CAPTION} in its first line"
     try:
         rows = records(table)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from PIL import Image, ImageFilter
-from scipy.ndimage import binary_dilation, label
 
 SIDES = (128, 256, 512)  # px; the models make the first
 WHITE = 236  # a background's darkest channel, of 255
@@ -24,6 +23,8 @@ def transparent(image: Image.Image) -> Image.Image:
 
     In the seam between the two, a colour is taken for a drawing's over white: as much of it stays as is not white.
     """
+    from scipy.ndimage import binary_dilation  # a second to import, for which the first page need not wait
+
     colours = np.asarray(image.convert("RGB"), dtype=np.float32)
     darkest = colours.min(axis=2)
     outside = _background(darkest >= WHITE)
@@ -37,6 +38,8 @@ def transparent(image: Image.Image) -> Image.Image:
 
 def _background(white: np.ndarray) -> np.ndarray:
     """Of the white pixels, those of regions that reach the border."""
+    from scipy.ndimage import label
+
     regions, _ = label(white)
     border = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
     return np.isin(regions, np.unique(border[border > 0]))

@@ -83,10 +83,15 @@ def file_page(title: str, note: str, tables: Sequence[Table]) -> str:
 
 
 def _table(table: Table, source: Source) -> str:
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
-    body = "".join(_row(row, table, source) for row in table.rows)
+    rows, head = table.rows, "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
+    if (
+        len(rows) == 1 and not table.turned and not any(cell.caption for cell in rows[0].cells)
+    ):  # the columns' names stand below it
+        named = zip(rows[0].cells, table.columns, strict=True)
+        rows, head = (replace(rows[0], cells=tuple(replace(cell, caption=column) for cell, column in named)),), ""
+    body = "".join(_row(row, table, source) for row in rows)
     turned = f' turned" style="--cells: {len(table.columns)}; --rows: {len(table.rows)}' if table.turned else ""
-    return f'<table class="cells{turned}"><thead><tr>{head}</tr></thead>{body}</table>'
+    return f'<table class="cells{turned}">{f"<thead><tr>{head}</tr></thead>" if head else ""}{body}</table>'
 
 
 def _row(row: Row, table: Table, source: Source) -> str:

@@ -8,7 +8,7 @@ from app.engine.catalogue import Models
 from app.look.words import counted
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.inference.request import STEPS, Request, available_models
-from e2ed2.inference.sampling import load, sample_image
+from e2ed2.inference.sampling import sample_image
 from study.errors import StudyError
 from study.images.sources import Source
 
@@ -64,13 +64,14 @@ def paint_order(order: Order, folder: Path, checkpoints: Path | None = None) -> 
     unknown = [model for model in order.models if model not in available_models(checkpoints)]
     if unknown:
         raise StudyError(f"There is no model {unknown[0]!r}: choose from those on the page.")
+    models = Models(checkpoints)
     for model in order.models:
-        *_, made = possible = Models(checkpoints).steps(model)
+        *_, made = possible = models.steps(model)
         if not set(order.steps) <= set(possible):
             raise StudyError(f"{model} was made for {counted(made, 'step')} only: choose that, or leave it out.")
     number = 0
     for model in order.models:
-        pipeline = load(model, checkpoints)
+        pipeline = models.load(model)
         for steps in order.steps:
             for wanted in order.prompts:
                 for copy in range(order.copies):
@@ -78,3 +79,4 @@ def paint_order(order: Order, folder: Path, checkpoints: Path | None = None) -> 
                     sample_image(pipeline, Request(wanted.painted, model, steps, order.seed + copy)).save(file)
                     number += 1
                     yield Source(wanted.shown, order.arm(model, steps), file, wanted.category)
+        models.forget(model)

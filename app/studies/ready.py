@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 from PIL import Image
 
@@ -18,9 +18,6 @@ from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS, available_models
 from study.errors import StudyError
 from study.protocol.parts import Placebos
-from study.stats import exclude
-from study.stats.answers import comparisons
-from study.stats.preference import against_others
 from study.store.creating import make_study
 from study.store.frames import read_tables
 from study.store.store import Store
@@ -80,9 +77,9 @@ class Studies:
         self._ready: StudyInfo | None = None
         self._why_not = PAINTING
 
-    def prepare(self) -> Thread:
-        """Makes the ready study, or finds it, in a thread: the pages need not wait."""
-        thread = Thread(target=self._prepare, name="ready study", daemon=True)
+    def prepare(self, after: Event | None = None) -> Thread:
+        """Makes the ready study, or finds it, in a thread, once `after` is set: the pages need not wait."""
+        thread = Thread(target=self._prepare, args=(after,), name="ready study", daemon=True)
         thread.start()
         return thread
 
@@ -120,7 +117,9 @@ class Studies:
         """What raters said about the bundled models so far; None while there is no ready study."""
         return results_of(self.store, self._ready) if self._ready else None
 
-    def _prepare(self) -> None:
+    def _prepare(self, after: Event | None) -> None:
+        if after:
+            after.wait()
         try:
             self._ready = make_ready(self.store, self.checkpoints)
             self._why_not = TOO_FEW
@@ -172,6 +171,10 @@ def fingerprint(checkpoints: Path) -> str:
 
 def results_of(store: Store, study: StudyInfo) -> Found:
     """Win rates of every arm against all others, by the study's own rules of exclusion."""
+    from study.stats import exclude  # a second to import, for which the first page need not wait
+    from study.stats.answers import comparisons
+    from study.stats.preference import against_others
+
     votes = read_tables(store.database, study).votes
     kept = exclude(votes, study.spec.exclusions)[0] if len(votes) else votes
     compared = kept[kept["kind"] == "comparison"]

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from e2ed2.evaluation.benchmark import Benchmark, Prompt, Sampled
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.metrics.neighbours import FEWEST
 from e2ed2.files import runs_folder
-from e2ed2.inference.pipeline import E2ED2Pipeline
+from e2ed2.inference.model import Model
 from e2ed2.inference.request import available_models, is_stock
 from e2ed2.inference.sampling import load
 from e2ed2.inference.saving import TABLE
@@ -49,15 +49,14 @@ class Generator(Protocol):
 class OurModel:
     """A model of this project. Pictures are sampled in batches: they may differ from those of the pages by rounding."""
 
-    pipeline: E2ED2Pipeline
+    pipeline: Model
     steps: int
     fingerprint: str
 
     def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
         texts = [prompt.strip() for prompt in prompts]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        sampled: Any = self.pipeline(texts, self.steps, generators, batch_size=len(texts))
-        return sampled.images
+        return self.pipeline.images(texts, self.steps, generators)
 
 
 @dataclass(frozen=True)

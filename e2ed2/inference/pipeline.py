@@ -1,6 +1,5 @@
 """A trained model as a diffusers pipeline."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -9,26 +8,26 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from e2ed2.diffusion.levels import uniform_levels
-from e2ed2.diffusion.sampler import StepEnd, sample
+from e2ed2.diffusion.sampler import StepEnd
 from e2ed2.errors import UserError
 from e2ed2.inference import checks
 from e2ed2.inference.checks import Generators, OutputType
-from e2ed2.inference.request import is_stock
+from e2ed2.inference.model import Sampling, apart, load_parts, to_image
 from e2ed2.models.backbones.backbone import Backbone
-from e2ed2.models.backbones.opening import open_parts
 from e2ed2.models.base import Codec, Denoiser, TextEncoder
 from e2ed2.models.components import from_hub, write_index
-from e2ed2.models.minilm import MiniLM
-from e2ed2.models.weights import load_codec, load_denoiser
-from e2ed2.types import TextEmbedding, TrajectoryStep
+from e2ed2.models.saved import ModelMixin
+from e2ed2.types import TrajectoryStep
 
 StepEndCallback = Callable[["E2ED2Pipeline", int, float, dict[str, Tensor]], dict[str, Tensor] | None]
+# Diffusers saves the parts of a pipeline that are of a class in this table; ours have the same methods.
+LOADABLE_CLASSES[ModelMixin.__module__] = {ModelMixin.__name__: ["save_pretrained", "from_pretrained"]}
 
 
 @dataclass
@@ -36,7 +35,7 @@ class E2ED2Output(BaseOutput):
     images: list[Image.Image] | np.ndarray | Tensor
 
 
-class E2ED2Pipeline(DiffusionPipeline):
+class E2ED2Pipeline(Sampling, DiffusionPipeline):
     """Prompt to image in a few steps.
 
     pipe = E2ED2Pipeline.from_pretrained("assets/checkpoints/l2-lpips")
@@ -48,7 +47,7 @@ class E2ED2Pipeline(DiffusionPipeline):
     def __init__(self, denoiser: Denoiser, codec: Codec, text_encoder: TextEncoder):
         """Pipelines may share a text encoder: each moves and casts its own, the weights are copied only then."""
         super().__init__()
-        self.register_modules(denoiser=denoiser, codec=codec, text_encoder=_apart(text_encoder))
+        self.register_modules(denoiser=denoiser, codec=codec, text_encoder=apart(text_encoder))
 
     @classmethod
     def from_pretrained(
@@ -84,13 +83,7 @@ class E2ED2Pipeline(DiffusionPipeline):
             cache = None if cache_dir is None else Path(cache_dir)
             options = {"token": token, "cache_dir": cache, "local_files_only": local_files_only}
             folder = from_hub(str(pretrained_model_name_or_path or "no path"), revision, **options)
-        if is_stock(folder):
-            denoiser, codec, encoder = open_parts(folder, precision)
-            return cls(denoiser, codec, text_encoder or encoder)
-        denoiser, codec = load_denoiser(folder, precision), load_codec(folder, precision)
-        if text_encoder is None:
-            text_encoder = MiniLM.from_pretrained(folder / "text_encoder", torch_dtype=precision)
-        return cls(denoiser, codec, text_encoder)
+        return cls(*load_parts(folder, precision, text_encoder))
 
     def save_config(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:
         """The index by which `DiffusionPipeline.from_pretrained` finds this class."""
@@ -148,44 +141,6 @@ class E2ED2Pipeline(DiffusionPipeline):
         images = _as_output(torch.cat(made), output_type)
         return E2ED2Output(images=images) if return_dict else (images,)
 
-    @torch.no_grad()
-    def sample(
-        self,
-        text: TextEmbedding,
-        steps: int,
-        generator: torch.Generator | None = None,
-        callback: Callable[[TrajectoryStep], None] | None = None,
-    ) -> Image.Image:
-        """One image of one embedded caption, or of a point between two: `e2ed2.models.minilm.between`."""
-        return self.image(self._chain(text, self._noise(1, generator), steps, callback))
-
-    @torch.no_grad()
-    def image(self, latents: Tensor) -> Image.Image:
-        """Decode latents `[1, C, h, w]`, also those that a step of the sampler shows its callback."""
-        return to_image(self.codec.decode(latents)[0])
-
-    def _chain(
-        self,
-        text: TextEmbedding,
-        z: Tensor,
-        steps: int,
-        callback: Callable[[TrajectoryStep], None] | None,
-        on_step_end: StepEnd | None = None,
-    ) -> Tensor:
-        text = text.to(self.device, self.denoiser.dtype)
-        return sample(self.denoiser, z, text, uniform_levels(steps), callback=callback, on_step_end=on_step_end)
-
-    def _noise(self, count: int, generator: Generators, given: Tensor | None = None) -> Tensor:
-        """Initial noise `[count, C, h, w]`, each image's drawn by itself."""
-        shape = self.denoiser.latent_shape
-        if given is None:
-            sources = checks.generators(generator, count)
-            noise = [torch.randn(shape, generator=one, device=one.device if one else None) for one in sources]
-            return torch.stack([z.to(self.device, self.denoiser.dtype) for z in noise])
-        if generator is not None:
-            raise UserError("With latents a generator has no effect: give one of the two.")
-        return checks.latents(given, (count, *shape)).to(self.device, self.denoiser.dtype)
-
     def _on_step_end(self, callback: StepEndCallback | None, names: Sequence[str] | None) -> StepEnd | None:
         """The sampler's callback for one of diffusers' kind."""
         checks.callback("callback_on_step_end", callback)
@@ -202,17 +157,6 @@ class E2ED2Pipeline(DiffusionPipeline):
         return on_step_end
 
 
-def _apart(encoder: TextEncoder) -> TextEncoder:
-    """The same weights in a module of its own: moving or casting one leaves the other as it is."""
-    if not isinstance(encoder, nn.Module):
-        return encoder
-    tokenizer = getattr(encoder, "tokenizer", None)
-    alike: dict[int, Any] = {id(tokenizer): tokenizer}
-    alike |= {id(weights): nn.Parameter(weights.data, weights.requires_grad) for weights in encoder.parameters()}
-    alike |= {id(buffer): buffer.detach() for buffer in encoder.buffers()}
-    return copy.deepcopy(encoder, alike)
-
-
 def _as_output(made: Tensor, output_type: OutputType) -> list[Image.Image] | np.ndarray | Tensor:
     """Of latents as they are, or of images `[B, 3, H, W]` in [-1, 1]."""
     if output_type == "latent":
@@ -221,9 +165,3 @@ def _as_output(made: Tensor, output_type: OutputType) -> list[Image.Image] | np.
         return [to_image(image) for image in made]
     images = made.add(1).div(2)
     return images if output_type == "pt" else images.permute(0, 2, 3, 1).cpu().numpy()
-
-
-def to_image(image: Tensor) -> Image.Image:
-    """`[3, H, W]` in [-1, 1] (clipped) => RGB image."""
-    pixels = image.float().clamp(-1, 1).add(1).mul(127.5).round().byte().permute(1, 2, 0)
-    return Image.fromarray(np.ascontiguousarray(pixels.cpu().numpy()))

@@ -1,14 +1,24 @@
 """An autoencoder of residual convolutions and pixel shuffles, small enough to learn on two cores."""
 
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
-from diffusers.models.autoencoders.vae import DecoderOutput
-from diffusers.models.modeling_utils import ModelMixin
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from e2ed2.models.saved import ModelMixin, register_to_config
 
-class PixelShuffleAutoencoder(ModelMixin, ConfigMixin):
+
+@dataclass(frozen=True)
+class Encoded:
+    latents: Tensor
+
+
+@dataclass(frozen=True)
+class Decoded:
+    sample: Tensor
+
+
+class PixelShuffleAutoencoder(ModelMixin):
     """Layers at 1/4, 1/8, 1/16, ... of the resolution, one width each: what is finer costs most and adds least.
 
     No normalisation: the residual blocks start as the identity, and channels-last convolutions stay unbroken.
@@ -44,13 +54,13 @@ class PixelShuffleAutoencoder(ModelMixin, ConfigMixin):
         up += [nn.Conv2d(widths[0], 4 * finest, 1), nn.PixelShuffle(2), *_blocks(finest, finest_layers), nn.SiLU()]
         self.decoder = nn.Sequential(*up, nn.Conv2d(finest, 3 * 4, 3, padding=1), nn.PixelShuffle(2))
 
-    def encode(self, images: Tensor) -> AutoencoderTinyOutput:
+    def encode(self, images: Tensor) -> Encoded:
         """`[B, 3, H, W]`, => latents `[B, C, H / s, W / s]`, s = 4, 8, 16, ... for 1, 2, 3, ... widths."""
-        return AutoencoderTinyOutput(latents=self.encoder(images))
+        return Encoded(latents=self.encoder(images))
 
-    def decode(self, latents: Tensor) -> DecoderOutput:
+    def decode(self, latents: Tensor) -> Decoded:
         """Latents `[B, C, h, w]` => images `[B, 3, s h, s w]`."""
-        return DecoderOutput(sample=self.decoder(latents))
+        return Decoded(sample=self.decoder(latents))
 
 
 class Block(nn.Module):

@@ -8,19 +8,18 @@ computed once and carried along the chain. Per-sample layers are nearly free nex
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from e2ed2.diffusion.path import Flow
 from e2ed2.errors import UserError
-from e2ed2.models.components import WEIGHTS, cast, refuse, shared
+from e2ed2.models.components import WEIGHTS, shared
 from e2ed2.models.config import Choice, DenoiserConfig, Sharing
+from e2ed2.models.saved import ModelMixin, register_to_config
 from e2ed2.types import TextEmbedding
 
 TEXT_WIDTH = 384  # of the models whose config does not say
@@ -34,7 +33,7 @@ class Conditioning:
     choice: Tensor  # [B, choices] of unit variance
 
 
-class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
+class CoarseToFineDenoiser(ModelMixin):
     path = Flow()
 
     @register_to_config
@@ -65,23 +64,10 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
         return self.config["text_width"]
 
     @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: Any, *, torch_dtype: torch.dtype | None = None, **options: Any
-    ) -> Self:
-        """A model's `denoiser` folder, with the coarse path of its own file or the one that the model shares.
-
-        Raises:
-            UserError: an option of diffusers that this does not honour.
-        """
-        refuse(options)
-        part = Path(pretrained_model_name_or_path)
-        config: Any = cls.load_config(part, local_files_only=True)
-        model: Any = cls.from_config(config)
-        weights = load_file(part / WEIGHTS)
-        if not coarse_of(weights):
-            weights |= coarse_weights(part.parent)
-        model.load_state_dict(weights)
-        return cast(model, torch_dtype).eval()
+    def load_weights(cls, folder: Path) -> dict[str, Tensor]:
+        """Of a model's `denoiser` folder, with the coarse path of its own file or the one that the model shares."""
+        weights = super().load_weights(folder)
+        return weights if coarse_of(weights) else weights | coarse_weights(folder.parent)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -89,8 +75,7 @@ class CoarseToFineDenoiser(ModelMixin, ConfigMixin):
 
     @property
     def only_steps(self) -> int | None:
-        config: Any = self.config
-        return config.steps if config.sharing == "independent" else None
+        return self.config.steps if self.config.sharing == "independent" else None
 
     def choose_one(self) -> None:
         """From now on the global choice is one of several, not a blend of them."""
@@ -131,10 +116,10 @@ def coarse_weights(folder: Path) -> dict[str, Tensor]:
 
 def independent_copies(denoiser: CoarseToFineDenoiser, steps: int) -> CoarseToFineDenoiser:
     """A denoiser with a transformer for each step; all start as the one that `denoiser` shares between steps."""
-    config: Any = denoiser.config
+    config = denoiser.config
     if config.sharing != "shared":
         raise UserError("The model to start from has independent steps already: start from one that shares them.")
-    copies: Any = CoarseToFineDenoiser.from_config(config | {"sharing": "independent", "steps": steps})
+    copies = CoarseToFineDenoiser.from_config(config | {"sharing": "independent", "steps": steps})
     copies.coarse.load_state_dict(denoiser.coarse.state_dict())
     for transformer in copies.transformers:
         transformer.load_state_dict(denoiser.transformers[0].state_dict())

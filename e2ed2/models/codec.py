@@ -5,24 +5,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-import diffusers
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
 from e2ed2.errors import UserError
 from e2ed2.models.autoencoder import PixelShuffleAutoencoder
 from e2ed2.models.components import shared
 from e2ed2.models.config import CodecConfig
+from e2ed2.models.saved import CONFIG, ModelMixin, register_to_config
 
 OWN = "PixelShuffleAutoencoder"
 TAIL = 3  # layers of the own decoder behind the blocks at half of the resolution
 AUTOENCODERS = (OWN, "AutoencoderDC", "AutoencoderTiny", "AutoencoderKL")
 
 
-class Codec(ModelMixin, ConfigMixin):
-    """A diffusers autoencoder between latents of zero mean and unit variance per channel."""
+class Codec(ModelMixin):
+    """Our own autoencoder, or one of diffusers, between latents of zero mean and unit variance per channel."""
 
     mean: Tensor
     std: Tensor
@@ -32,8 +30,7 @@ class Codec(ModelMixin, ConfigMixin):
         super().__init__()
         if kind not in AUTOENCODERS:
             raise UserError(f"Unknown autoencoder {kind!r}: choose one of {', '.join(AUTOENCODERS)}.")
-        build = PixelShuffleAutoencoder if kind == OWN else getattr(diffusers, kind)
-        self.autoencoder = build(**options)
+        self.autoencoder: Any = PixelShuffleAutoencoder(**options) if kind == OWN else _theirs(kind)(**options)
         self.register_buffer("mean", torch.zeros(latent_channels))
         self.register_buffer("std", torch.ones(latent_channels))
         self.to(memory_format=torch.channels_last)
@@ -42,12 +39,9 @@ class Codec(ModelMixin, ConfigMixin):
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Self:
         """A codec's folder, or that of a model which shares its codec; in full precision if no other is asked for."""
         place = Path(pretrained_model_name_or_path)
-        if place.is_dir() and not (place / cls.config_name).is_file():
+        if place.is_dir() and not (place / CONFIG).is_file():
             place = shared(place, "codec")
-        # Saving memory while loading would give other threads' new modules no weights at all (a global patch).
-        options |= {"torch_dtype": options.get("torch_dtype") or torch.float32, "low_cpu_mem_usage": False}
-        model: Any = super().from_pretrained(place, **options)
-        return model.eval()
+        return super().from_pretrained(place, **options)
 
     def encode(self, images: Tensor) -> Tensor:
         """`[B, 3, H, W]` in [-1, 1] => normalised latents `[B, C, h, w]`."""
@@ -86,6 +80,12 @@ class Codec(ModelMixin, ConfigMixin):
         self.std.copy_(latents.std(dim=(0, 2, 3)))
 
 
+def _theirs(kind: str) -> Any:
+    import diffusers  # seconds, for which our own need not wait
+
+    return getattr(diffusers, kind)
+
+
 def build_codec(config: CodecConfig) -> Codec:
     return Codec(OWN, asdict(config), config.latent_channels)
 
@@ -96,7 +96,7 @@ def grown(codec: Codec, finest_layers: int) -> Codec:
     Raises:
         UserError: it has more of them, or is of another kind.
     """
-    config: Any = codec.config
+    config = codec.config
     had = config.options.get("finest_layers", 0)
     if config.kind != OWN or finest_layers < had:
         raise UserError(f"This codec cannot have {finest_layers} finest-layers: it has {had}, or is of another kind.")

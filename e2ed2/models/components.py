@@ -10,15 +10,13 @@ import json
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import diffusers
-import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
-from torch import nn
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
@@ -46,7 +44,7 @@ except ModuleNotFoundError as error:
 
 def write_index(folder: Path, components: Mapping[str, Any] = COMPONENTS) -> None:
     """Make a model's folder one that diffusers loads. `components`: the module and the class of each."""
-    index = {"_class_name": [PIPELINE, "E2ED2Pipeline"], "_diffusers_version": diffusers.__version__}
+    index = {"_class_name": [PIPELINE, "E2ED2Pipeline"], "_diffusers_version": version("diffusers")}
     index |= {name: list(components[name]) for name in components}
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
     (folder / f"{PIPELINE}.py").write_text(MODULE)
@@ -92,11 +90,6 @@ def refuse(options: Mapping[str, Any]) -> None:
     """Of the options that diffusers passes on, those that would change what is loaded. Raises UserError."""
     if asked := sorted(name for name, value in options.items() if value and name not in WAYS):
         raise UserError(f"Parts of this model cannot be loaded with {', '.join(asked)}: leave it out.")
-
-
-def cast(model: nn.Module, dtype: torch.dtype | None) -> Any:
-    """In full precision if no other is asked for; `ModelMixin.to` would warn of float32 layers that are not there."""
-    return nn.Module.to(model, dtype or torch.float32)
 
 
 @contextmanager

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoModel, AutoTokenizer
+from torch.nn.utils.rnn import pad_sequence
 
 from e2ed2.errors import UserError
-from e2ed2.models.components import as_damaged, cast, refuse
+from e2ed2.models.bert import Bert
+from e2ed2.models.components import as_damaged, refuse
+from e2ed2.models.saved import CONFIG, ModelMixin, register_to_config
 from e2ed2.types import TextEmbedding
 
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the official release
 
 
-class MiniLM(ModelMixin, ConfigMixin):
+class MiniLM(ModelMixin):
     """Frozen all-MiniLM-L6-v2. A model's folder has its hash only: the weights come with a Python package."""
 
     width = 384
@@ -35,9 +36,10 @@ class MiniLM(ModelMixin, ConfigMixin):
         if sha256 != SHA256:
             raise UserError(f"This model reads prompts with another text encoder (SHA-256 {sha256[:12]}…).")
         folder = weights_folder()
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")
-        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.model = Bert.load(folder).requires_grad_(False)
 
     @classmethod
     def from_pretrained(
@@ -51,36 +53,43 @@ class MiniLM(ModelMixin, ConfigMixin):
         refuse(options)
         place = Path(pretrained_model_name_or_path)
         with as_damaged(place):
-            config: Any = cls.load_config(place) if (place / cls.config_name).is_file() else {}
-        model: Any = cls.from_config(config)
-        return cast(model, torch_dtype)
+            config = cls.load_config(place) if (place / CONFIG).is_file() else {}
+        return cls.from_config(config).to(torch_dtype or torch.float32)
 
-    def save_pretrained(self, save_directory: Any) -> None:  # ty: ignore[incompatible-method-override]
-        """The hash: there are no weights of which a format or a size could be chosen."""
-        self.save_config(save_directory)
+    def save_pretrained(self, save_directory: Any) -> None:
+        """The hash: the weights come with a package."""
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.save_config(folder)
 
     @torch.no_grad()
     def forward(self, captions: Sequence[str]) -> TextEmbedding:
         """`B` captions => embeddings of length L, the longest caption's number of tokens (at most 24)."""
-        texts = [spelt_out(caption) for caption in captions]
-        options: Any = {"padding": True, "truncation": True, "max_length": self.max_tokens, "return_tensors": "pt"}
-        encoded = self.tokenizer(texts, **options).to(self.model.device)
-        states = self.model(**encoded).last_hidden_state
-        mask = encoded["attention_mask"].bool()
+        read = [torch.tensor([token for token, _ in self._read(caption)]) for caption in captions]
+        tokens = pad_sequence(read, batch_first=True).to(self.device)  # 0 pads
+        mask = pad_sequence([torch.ones_like(one, dtype=torch.bool) for one in read], batch_first=True).to(self.device)
+        states = self.model(tokens, mask)
         return TextEmbedding(tokens=states * mask[..., None], mask=mask, pooled=pool(states, mask))
 
     def unread(self, caption: str) -> str:
         """The end of a caption that is longer than what is read; empty where all is read."""
-        text = spelt_out(caption)
-        places = self.tokenizer(text, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True)
-        return text[max(end for _, end in places["offset_mapping"]) :].strip()
+        return spelt_out(caption)[max(end for _, (_, end) in self._read(caption)) :].strip()
 
     def unknown(self, caption: str) -> list[str]:
         """The words of a caption that stand for nothing in the encoder's vocabulary."""
         text = spelt_out(caption)
-        read = self.tokenizer(text, return_offsets_mapping=True)
-        pairs = zip(read["input_ids"], read["offset_mapping"], strict=True)
-        return [text[start:end] for token, (start, end) in pairs if token == self.tokenizer.unk_token_id]
+        unknown = self.tokenizer.token_to_id("[UNK]")
+        return [text[start:end] for token, (start, end) in self._tokens(caption) if token == unknown]
+
+    def _tokens(self, caption: str) -> list[tuple[int, tuple[int, int]]]:
+        """The number of each token, and the characters that it stands for."""
+        encoded = self.tokenizer.encode(spelt_out(caption))
+        return list(zip(encoded.ids, encoded.offsets, strict=True))
+
+    def _read(self, caption: str) -> list[tuple[int, tuple[int, int]]]:
+        """Those that there is room for, the mark of the end among them."""
+        tokens = self._tokens(caption)
+        return tokens if len(tokens) <= self.max_tokens else [*tokens[: self.max_tokens - 1], tokens[-1]]
 
     def notes(self, prompt: str) -> list[str]:
         """Sentences about what of a prompt has no effect on the image; none if all of it is read."""

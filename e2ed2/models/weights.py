@@ -6,15 +6,14 @@ What a model's folder lacks, it shares: `components.py` finds it.
 import copy
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
-from diffusers.models.modeling_utils import ModelMixin
 
 from e2ed2.errors import UserError
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, coarse_of, coarse_weights
 from e2ed2.models.codec import Codec
 from e2ed2.models.components import MANIFEST, WEIGHTS, as_damaged, shared, write_index
+from e2ed2.models.saved import ModelMixin
 
 
 def save_model(model: ModelMixin, folder: Path) -> None:
@@ -32,8 +31,7 @@ def load_denoiser(folder: Path, dtype: torch.dtype | None = None) -> CoarseToFin
     if not (part / "config.json").is_file():
         raise UserError(f"No denoiser at {part}: train one with `python -m e2ed2 train`, or check the path.")
     with as_damaged(folder):
-        model: Any = CoarseToFineDenoiser.from_pretrained(part, torch_dtype=dtype)
-        return model
+        return CoarseToFineDenoiser.from_pretrained(part, torch_dtype=dtype)
 
 
 def load_coarse(denoiser: CoarseToFineDenoiser, folder: Path) -> None:
@@ -61,8 +59,7 @@ def load_codec(folder: Path, dtype: torch.dtype | None = None) -> Codec:
     if not (part / "config.json").is_file():
         raise UserError(f"No codec at {part}: train one with `python -m e2ed2 train`, or check the path.")
     with as_damaged(part):
-        model: Any = Codec.from_pretrained(part, torch_dtype=dtype)
-        return model
+        return Codec.from_pretrained(part, torch_dtype=dtype)
 
 
 def export_whole(folder: Path, out: Path) -> None:

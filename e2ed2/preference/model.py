@@ -2,11 +2,9 @@
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +12,7 @@ from torch.nn import functional as F
 from e2ed2.errors import UserError
 from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM
+from e2ed2.models.saved import CONFIG, ModelMixin, register_to_config
 from e2ed2.preference.features import ImageFeatures
 
 HEAD = "head.safetensors"
@@ -86,7 +85,7 @@ class Head(nn.Module):
         return -torch.stack(parts).sum(dim=0) / 2
 
 
-class Preference(ModelMixin, ConfigMixin):
+class Preference(ModelMixin):
     """A head with the features that it reads; members learned from different votes, so they differ where few decide."""
 
     mean: Tensor
@@ -156,11 +155,10 @@ class Preference(ModelMixin, ConfigMixin):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Raises UserError: there is none, or it is damaged."""
-        if not (folder / "config.json").is_file():
+        if not (folder / CONFIG).is_file():
             raise UserError(f"No preference at {folder}: learn one with `python -m e2ed2 train preference`.")
         with as_damaged(folder):
-            config: Any = cls.load_config(folder)
-            model: Any = cls.from_config(config)
+            model = cls.from_config(cls.load_config(folder))
             found = model.load_state_dict(load_file(folder / HEAD), strict=False)
             if any(not name.startswith("features.") for name in found.missing_keys):
                 raise ValueError("incomplete")

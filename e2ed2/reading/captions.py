@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from e2ed2.data.config import BUNDLED
 from e2ed2.data.emoji import Concepts, bundled_words
-from e2ed2.data.pictures import BUNDLED
 from e2ed2.data.styles import BEST, BY_SEED, check_style
 from e2ed2.models.base import TextEncoder
 from e2ed2.reading.reader import Reader, Reading, load_head, style_of

@@ -10,11 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from e2ed2.assets import READER
@@ -22,6 +19,7 @@ from e2ed2.data.emoji import Concepts, in_style, split_style
 from e2ed2.data.styles import STYLE_NAMES
 from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM, spelt_out
+from e2ed2.models.saved import ModelMixin, register_to_config
 from e2ed2.reading.spelling import spellings
 from e2ed2.seeds import number
 
@@ -76,7 +74,7 @@ def style_of(seed: int) -> str:
     return random.Random(number(seed, "style")).choice(STYLE_NAMES)
 
 
-class ReaderHead(ModelMixin, ConfigMixin):
+class ReaderHead(ModelMixin):
     """Sentence embedding => a logit for each name."""
 
     @register_to_config
@@ -100,9 +98,8 @@ class Reader:
     """
 
     def __init__(self, head: ReaderHead, concepts: Concepts):
-        config: Any = head.config
         self.head, self.concepts = head, concepts
-        self.names, self.vocabulary = list(config.names), list(config.vocabulary)
+        self.names, self.vocabulary = list(head.config.names), list(head.config.vocabulary)
         self.exactly = {name.lower(): i for i, name in enumerate(self.names)}
 
     @torch.no_grad()
@@ -133,5 +130,4 @@ def far(nearness: float, surest: float) -> bool:
 def load_head(folder: Path = READER) -> ReaderHead:
     """Raises UserError: the files are damaged."""
     with as_damaged(folder):
-        model: Any = ReaderHead.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
-        return model.float().eval()
+        return ReaderHead.from_pretrained(folder)

@@ -118,6 +118,7 @@ CASES: dict[str, tuple[tuple, Callable[..., None], list[tuple]]] = {
             ("l2", "l2", 50, "x.png"),
             ("l2", "l2", 50, 5),
             ("l2", "l2", 50, [{"name": "x"}]),
+            ("l2", "l2", 50, None, "", "", "x"),
         ],
     ),
     "/stop_training": ((), lambda line, *_: None if "stop" in line.lower() else pytest.fail(line), []),

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import shutil
 import zipfile
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import ANY
 
 import gradio as gr
 import pytest
@@ -15,18 +17,19 @@ from PIL import Image, ImageDraw
 from app.engine.catalogue import Models
 from app.engine.runs import Run, find_runs, sharing_pair
 from app.engine.services import Services
-from app.engine.uploads import FEWEST, take
+from app.engine.uploads import FEWEST, shown, take
 from app.errors import ForgedError
 from app.look.closely import closely
 from app.look.enlarge import enlarged, transparent
 from app.look.files import data_url, from_data_url, png
 from app.look.links import asked
-from app.look.tables import Cell, Row, Table, file_page, kept, sheet
+from app.look.tables import Cell, Row, Table, file_page, kept, page_tables, sheet
 from app.pages.generate.again import prompts_of
 from app.pages.generate.history import archive, entries, restored
 from app.pages.generate.palette import COLUMNS, SIDE, drawings, palette, things
 from app.pages.training.curves import curves, terms
 from app.pages.training.page import TrainingPage
+from app.pages.training.pictures import written
 from e2ed2.data.emoji import Concepts, bundled_words, without_style
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
@@ -178,6 +181,33 @@ def test_a_table_of_captions_goes_before_file_names(upload, tmp_path):
     assert captions(tmp_path / "data") == {"a fruit"}
 
 
+def test_captions_are_shown_and_what_a_person_wrote_goes_first(upload, tmp_path):
+    camera = Path(upload[1]).rename(tmp_path / "IMG_7.png")
+    files = [upload[0], str(camera), *upload[2:]]
+    rows = shown(files)
+    assert [row[:2] for row in rows[:3]] == [("red-apple_0.png", "red apple"), ("IMG_7.png", ""), (ANY, "red apple")]
+    assert max(rows[0][2].size) <= 48
+    table = {"headers": [], "data": [["", "IMG_7.png", "a pear"], ["", "red-apple_0.png", "a fruit"], ["", "", ""]]}
+    take(files, tmp_path / "data", written(table))
+    assert captions(tmp_path / "data") == {"red apple", "a pear", "a fruit"}
+    with pytest.raises(UserError, match=r"no caption for red-apple_0\.png: .*, or write one in the table"):
+        take(files, tmp_path / "again", {"red-apple_0.png": " "})
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_name_that_is_there_twice_has_no_place_in_the_table(upload, tmp_path):
+    (tmp_path / "more").mkdir()
+    twice = shutil.copy(upload[0], tmp_path / "more")
+    with pytest.raises(UserError, match=r"red-apple_0\.png is there twice"):
+        shown([*upload, str(twice)])
+
+
+@pytest.mark.parametrize("table", ["x", 5, {"data": "x"}, [["a", "b"]], {"data": [["", "a.png", 5]]}])
+def test_captions_that_are_no_table_are_refused(table):
+    with pytest.raises(ForgedError, match="captions must be a table"):
+        written(table)
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [("file,text\n", "needs the columns"), ("file_name,text\nred-apple_0.png,x\n", "no caption for red-apple_1.png")],
@@ -314,3 +344,12 @@ def test_curves_are_drawn_without_the_weights(tmp_path):
 def test_a_png_is_the_same_bytes_each_time():
     settings = Request("red apple", "l2", 4, 7)
     assert png(RED, settings) == png(RED, settings) != png(RED)
+
+
+def test_what_stands_in_one_row_is_named_below():
+    cells = tuple(Cell(RED) for _ in range(2))
+    page = page_tables([Table(("flat", "noto"), (Row("by the artists", cells),))], data_url)
+    assert "thead" not in page
+    assert page.index("by the artists") < page.index("<div>flat</div>") < page.index("<div>noto</div>")
+    timed = Row("one", (Cell(RED, "0.3 s"),) * 2)
+    assert "<thead>" in page_tables([Table(("1 step", "2 steps"), (timed,))], data_url)

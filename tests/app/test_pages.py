@@ -256,7 +256,10 @@ def test_any_two_things_by_a_link_and_a_blind_vote(open_page, url):
 def test_a_trajectory_of_two_models_seeds_and_captions_between(open_page, url):
     visit = open_page(f"{url}/trajectory")
     page = visit.page
-    page.get_by_role("button", name="Watch").click()
+    expect(page.locator("#trajectory img")).to_have_count(2 * 2 * 4)  # something to look at
+    prompt(page).fill("kitty")
+    prompt(page).press("Enter")
+    expect(page.locator("#status")).to_contain_text("Read as: cat, flat style.")
     expect(page.locator("#trajectory img")).to_have_count(2 * 2 * 4)
     expect(page.locator("#trajectory")).to_contain_text("75% noise")
     page.get_by_role("button", name="Try 8 seeds").click()

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.engine.services import Services
-from app.server import build_app
+from app.server import build_app, build_site
 from app.studies.pictures import Order, Wanted, paint_order
 from app.studies.ready import Studies
 from app.ui import build_ui
@@ -56,8 +56,8 @@ def studies(store, checkpoints) -> Studies:
 
 
 def site(studies: Studies, secret: str = "") -> TestClient:
-    demo = build_ui(Services(studies.checkpoints), studies)
-    return TestClient(build_app(demo, studies, secret), follow_redirects=False)
+    """Without the demo, which takes seconds to build."""
+    return TestClient(build_site(studies, secret), follow_redirects=False)
 
 
 def test_the_ready_study_is_made_once_for_the_same_models(studies, store, checkpoints, tmp_path):
@@ -197,6 +197,9 @@ def test_strangers_see_nothing_of_the_admin_pages(studies, store):
         assert client.get(path).headers["location"] == "/admin/login"
     for cookie in ("runner", "runner.x.y", ""):
         assert client.get("/admin/config", cookies={"study_admin": cookie}).status_code == 401
+    demo = build_ui(Services(studies.checkpoints), studies)
+    assert demo.app is None  # none of the servers is made that Gradio would throw away
+    client = TestClient(build_app(demo, studies, SECRET))
     public = client.get("/config").text + client.get("/gradio_api/info").text
     assert study.name not in public
     assert "New study" not in public

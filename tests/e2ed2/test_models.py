@@ -1,6 +1,8 @@
 """Denoiser, codec, text encoder, pipeline and the folders they live in."""
 
+import json
 import shutil
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -18,7 +20,7 @@ from e2ed2.models.coarse_to_fine import build_denoiser, coarse_of, independent_c
 from e2ed2.models.codec import Codec
 from e2ed2.models.components import WEIGHTS
 from e2ed2.models.config import DenoiserConfig
-from e2ed2.models.minilm import MiniLM
+from e2ed2.models.minilm import MiniLM, spelt_out, weights_folder
 from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
 from e2ed2.types import TextEmbedding
 
@@ -144,7 +146,7 @@ def test_a_missing_or_damaged_model_is_one_sentence(tiny_model, tmp_path, damage
 @pytest.mark.parametrize("name", sorted(available_models()))
 def test_bundled_models_draw_something(name):
     pipeline = load(name)
-    image = pipeline("red apple, noto style", most_steps(pipeline), noise(7)).images[0]
+    (image,) = pipeline.images(["red apple, noto style"], most_steps(pipeline), noise(7))
     red, green, blue = image.resize((3, 3)).getpixel((1, 1))
     assert red > 120
     assert red > green + 40
@@ -208,3 +210,34 @@ def test_hidden_words_change_nothing(tiny_model, text):
     assert torch.allclose(sample(denoiser, z, text, (1, 0)), sample(denoiser, z, other, (1, 0)), atol=1e-5)
     shown = TextEmbedding(text.tokens + 5 * text.mask[..., None], text.mask, text.pooled)
     assert not torch.allclose(sample(denoiser, z, text, (1, 0)), sample(denoiser, z, shown, (1, 0)), atol=1e-3)
+
+
+def test_a_saved_network_knows_how_it_was_built_and_no_other_option(tmp_path):
+    denoiser = build_denoiser(TINY_DENOISER)
+    save_model(denoiser, tmp_path / "denoiser")
+    again = load_denoiser(tmp_path)
+    assert again.config == denoiser.config == asdict(TINY_DENOISER) | {"text_width": 384}
+    assert {name for name, _ in again.named_parameters()} == {name for name, _ in denoiser.named_parameters()}
+    file = tmp_path / "denoiser" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"unheard_of": 1}))
+    with pytest.raises(UserError, match="damaged"):
+        load_denoiser(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_text_encoder_is_transformers_to_the_bit():
+    from transformers import AutoModel, AutoTokenizer  # seconds
+
+    encoder, folder = MiniLM(), weights_folder()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    theirs = AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
+    odd = ["a", "red apple, noto style", "a long red apple that goes on " * 4, "🍎 café, 红苹果 don't", " "]
+    for captions in (odd, *[[one] for one in odd]):
+        texts = [spelt_out(caption) for caption in captions]
+        read = tokenizer(texts, padding=True, truncation=True, max_length=encoder.max_tokens, return_tensors="pt")
+        with torch.no_grad():
+            states = theirs(**read).last_hidden_state
+        mask = read["attention_mask"].bool()
+        ours = encoder(captions)
+        assert torch.equal(ours.mask, mask)
+        assert torch.equal(ours.tokens, states * mask[..., None])

@@ -18,7 +18,7 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
-from e2ed2.inference.pipeline import to_image
+from e2ed2.inference.model import to_image
 from e2ed2.inference.request import available_models
 from e2ed2.models import components
 from e2ed2.models.minilm import MiniLM

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from scipy.stats import binomtest, spearmanr
 
 from e2ed2.assets import RESULTS
 from e2ed2.evaluation.results import asked
@@ -107,12 +106,16 @@ def ceilings(split: str | None, measure: str, folder: Path = FOLDER) -> dict[str
 
 def within(share: float, count: float) -> tuple[float, float]:
     """95% interval (Wilson) of a share of so many pictures."""
+    from scipy.stats import binomtest  # a second to import, for which the first page need not wait
+
     found = binomtest(round(share * count), int(count)).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
 
 
 def agreement(table: pd.DataFrame, split: str | None, people: Preferences) -> pd.DataFrame:
     """Rank correlation over models of each figure, turned so that more is better, with what people prefer."""
+    from scipy.stats import spearmanr
+
     rows = []
     part = table[(table["split"] == split) & (table["steps"] == people.steps)] if len(table) else table
     for name, measure in MEASURES.items():

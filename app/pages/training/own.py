@@ -3,45 +3,26 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
-from gradio.data_classes import ListFiles
 
 from app.engine.catalogue import OWN
 from app.engine.estimate import estimate
 from app.engine.runs import Run
 from app.engine.services import Services, whole
 from app.engine.trainings import FEWEST, LOSSES, MOST, Order, Trainings, sentence
-from app.engine.uploads import FEWEST as FEWEST_PICTURES
-from app.engine.uploads import MOST as MOST_PICTURES
 from app.errors import ForgedError
 from app.look.handlers import MISTAKES, QUIET, SAYING, UNCHECKED, Updates, at_once, busy, warn
 from app.look.tables import cached_file
 from app.pages.training.curves import curves
+from app.pages.training.pictures import OwnPictures, paths_of, written
 from e2ed2.errors import UserError
 
 START, STOP, GO_ON, MEASURE = "Start training", "Stop and save", "Go on", "How long will it take?"
-UPLOAD = (
-    f"{FEWEST_PICTURES} to {MOST_PICTURES} pictures, also in a zip; their file names are the captions "
-    "(`red-apple-1.png`), unless there is a `metadata.csv` with the columns file_name and text. A tenth of them is not "
-    "trained on, but measured."
-)
 EVERY = 2  # s, between two looks at a training that goes on
 LONGEST_NOTE = 500  # characters
-
-
-class Uploads(ListFiles):
-    """Files of a hand-made request are checked before any handler: what is wrong is a sentence there too."""
-
-    @classmethod
-    def model_validate(cls, *values: Any, **options: Any) -> Self:
-        try:
-            return super().model_validate(*values, **options)
-        except ValueError:
-            said = "files must be a list of uploaded files (gradio_client.handle_file), or null for the drawings."
-            raise gr.Error(said, print_exception=False) from None
 
 
 class OwnTrainings:
@@ -74,11 +55,7 @@ class OwnTrainings:
             self.name = gr.Textbox("", label="Name", placeholder="One is made up", max_lines=1, min_width=200)
             self.note = gr.Textbox("", label="Note to yourself", max_lines=1, scale=2, min_width=240)
         with gr.Accordion("Use pictures of your own instead of the bundled drawings", open=False):
-            gr.Markdown(UPLOAD, elem_classes="hint")
-            self.files = gr.File(
-                file_count="multiple", file_types=["image", ".csv", ".zip"], label="Your pictures", height=160
-            )
-            self.files.data_model = Uploads
+            self.own = OwnPictures()
         with gr.Row():
             self.start = gr.Button(START, variant="primary", min_width=160)
             self.measure = gr.Button(MEASURE, min_width=160)
@@ -105,10 +82,13 @@ class OwnTrainings:
         ]
 
     def wire_own(self) -> None:
-        progress, asked_for = self.progressing(), [self.base, self.loss, self.updates, self.files, self.name, self.note]
+        progress, asked_for = (
+            self.progressing(),
+            [self.base, self.loss, self.updates, self.own.files, self.name, self.note],
+        )
         begun = self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
             self.begin,
-            asked_for,
+            [*asked_for, self.own.captions],
             progress,
             api_name="train",
             preprocess=False,
@@ -206,10 +186,11 @@ class OwnTrainings:
         files: list[dict[str, Any]] | None,
         name: object = "",
         note: object = "",
+        captions: object = None,
         request: gr.Request | None = None,
     ) -> Updates:
         try:
-            self.trainings.start(self.order(base, loss, updates, files, name, note))
+            self.trainings.start(self.order(base, loss, updates, files, name, note, captions))
         except MISTAKES as mistake:
             return self.progress() | {self.status: warn(mistake, request)}
         return self.progress()
@@ -222,6 +203,7 @@ class OwnTrainings:
         files: list[dict[str, Any]] | None = None,
         name: object = "",
         note: object = "",
+        captions: object = None,
     ) -> Order:
         """Raises UserError or ForgedError: see `Services.known`; another value is not possible."""
         if loss not in list(LOSSES):
@@ -230,8 +212,8 @@ class OwnTrainings:
             raise ForgedError(f"updates must be a whole number from {FEWEST} to {MOST}.")
         if not isinstance(name, str) or not isinstance(note, str) or len(note) > LONGEST_NOTE:
             raise ForgedError(f"name and note must be text, the note of at most {LONGEST_NOTE} characters.")
-        paths = tuple(file["path"] for file in files or ())
-        return Order(self.services.known(base), str(loss), int(updates), paths, name.strip(), note.strip())
+        asked = self.services.known(base), str(loss), int(updates)
+        return Order(*asked, paths_of(files), written(captions), name.strip(), note.strip())
 
     def measure_time(self, base: object, loss: object, updates: object, request: gr.Request) -> Updates:
         try:

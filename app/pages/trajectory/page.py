@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
 
 import gradio as gr
@@ -14,6 +15,7 @@ from app.look.tables import cached, kept, page_tables
 from app.pages.generate.reading import said_of
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.data.styles import BEST
+from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS
 
 PROMPT, OTHER, SEED = "cat face", "sunflower, noto style", 4
@@ -28,6 +30,7 @@ BLEND = "Go from one to the other"
 class TrajectoryPage:
     def __init__(self, services: Services, demo: gr.Blocks):
         self.services = services
+        self.opening = lru_cache(2)(partial(steps_table, services))
         gr.Markdown(
             "# From noise to picture\nA model starts from pure noise and the words. At each step it guesses the "
             "finished picture, and goes on from a mix of its guess and the noise."
@@ -40,19 +43,18 @@ class TrajectoryPage:
 
     def lay_out_settings(self) -> None:
         models = self.services.models
-        names, first = models.names(), models.favourite()
+        first, second = self.usual()
         with gr.Row(elem_classes="ask"):
             self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=3, min_width=280)
             self.steps = gr.Slider(STEPS[0], STEPS[-1], STEPS[-1], step=1, label="Steps", buttons=[], min_width=160)
             self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
         with gr.Row():
             self.model = gr.Dropdown(models.choices(), value=first, label="Model", min_width=240)
-            second = next((name for name in reversed(names) if name != first), first)
             self.second = gr.Dropdown(models.choices(), value=second, label="Second model, to compare", min_width=240)
         self.exactly = gr.Checkbox(
             False, label="Exactly my words", info="Give the models your words as they are: they may not know them."
         )
-        self.status = gr.Markdown("" if names else NO_MODELS, label="Status", elem_id="status")
+        self.status = gr.Markdown("" if first else NO_MODELS, label="Status", elem_id="status")
 
     def lay_out_steps(self) -> None:
         gr.Markdown("## Step by step\nThe upper row is what the model is shown, the lower row its guess.")
@@ -72,12 +74,15 @@ class TrajectoryPage:
         self.between = _row_of_pictures("Between two prompts")
 
     def wire(self, demo: gr.Blocks) -> None:
-        demo.load(self.open_page, None, [self.model, self.second], **QUIET)
+        opened = demo.load(self.open_page, None, [self.model, self.second], **QUIET)
+        # Not in the queue: whoever leaves meanwhile would break off the stream of its answers.
+        opened.success(self.welcome, self.status, [self.table, self.status], **UNCHECKED)
         chosen = [self.model, self.second]
         gr.on([one.change for one in chosen], self.suit_models, [*chosen, self.steps], self.steps, **UNCHECKED)
         common = [self.prompt, self.model, self.steps, self.seed]
         both = [self.prompt, self.model, self.second, self.steps, self.seed, self.exactly]
         self.act(
+            [self.watch.click, self.prompt.submit],
             self.watch,
             WATCH,
             self.show_steps,
@@ -87,6 +92,7 @@ class TrajectoryPage:
             "Every step of one picture by two models. Returns a table and a line.",
         )
         self.act(
+            [self.try_seeds.click],
             self.try_seeds,
             TRY,
             self.show_seeds,
@@ -96,6 +102,7 @@ class TrajectoryPage:
             f"{SEEDS} pictures of one prompt from different noise. Returns the pictures and a line.",
         )
         self.act(
+            [self.blend.click, self.other.submit],
             self.blend,
             BLEND,
             self.show_between,
@@ -106,10 +113,18 @@ class TrajectoryPage:
         )
 
     def act(
-        self, button: gr.Button, label: str, act: Any, inputs: list, output: Any, name: str, description: str
+        self,
+        triggers: list[Any],
+        button: gr.Button,
+        label: str,
+        act: Any,
+        inputs: list,
+        output: Any,
+        name: str,
+        description: str,
     ) -> None:
         """Show that the button was pressed, generate, and give the button back."""
-        pressed = button.click(outputs=button, **at_once(busy("Generating …")))
+        pressed = gr.on(triggers, outputs=[button, self.status], **at_once(busy("Generating …"), "Generating …"))
         room = pressed.then(outputs=output, **at_once(gr.update(visible=True)))
         done = room.then(
             act,
@@ -126,6 +141,23 @@ class TrajectoryPage:
     def open_page(self) -> Updates:
         choices = gr.Dropdown(choices=self.services.models.choices())
         return {self.model: choices, self.second: choices}
+
+    def usual(self) -> tuple[str | None, str | None]:
+        """The two models that the page opens with; the second is the first where there is no other."""
+        first = self.services.models.favourite()
+        return first, next((name for name in reversed(self.services.models.names()) if name != first), first)
+
+    def welcome(self, status: object) -> Updates:
+        """Something to look at, alike for all, unless the visitor was quicker."""
+        names = dict.fromkeys(filter(None, self.usual()))
+        if status or not names:
+            return {self.status: gr.skip()}
+        try:
+            wanted = [self.services.plan(PROMPT, name, self.services.models.steps(name)[-1], SEED)[0] for name in names]
+            tables = [self.opening(one) for one in wanted]
+        except UserError as mistake:  # a model's files are damaged
+            return {self.status: str(mistake)}
+        return {self.table: page_tables(tables, cached(self.table.GRADIO_CACHE)), self.status: said_of(wanted[:1])}
 
     def suit_models(self, model: str | None, second: str | None, steps: int) -> Any:
         """Only the steps that both models were made for."""

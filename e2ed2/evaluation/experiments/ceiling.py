@@ -18,7 +18,7 @@ from e2ed2.evaluation.emoji import chosen, drawings
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.judges import distances
 from e2ed2.evaluation.results import as_result
-from e2ed2.inference.pipeline import to_image
+from e2ed2.inference.model import to_image
 from e2ed2.models.base import Codec
 from e2ed2.models.weights import load_codec
 

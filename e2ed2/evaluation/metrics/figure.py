@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
 from torch import Tensor
 
 SURE = 1.96  # standard errors to either side are 95%
@@ -22,6 +21,8 @@ Figures = dict[str, Figure]
 
 def rate(right: Tensor) -> Figure:
     """The share that is true, of `[N]`, with Wilson's interval."""
+    from scipy.stats import binomtest  # a second to import, for which the pages need not wait
+
     count, of = int(right.sum()), len(right)
     interval = binomtest(count, of).proportion_ci(method="wilson")
     return Figure(count / of, float(interval.low), float(interval.high))

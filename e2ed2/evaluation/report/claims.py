@@ -5,8 +5,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import ttest_1samp
-
 from e2ed2.evaluation.shown import table
 from e2ed2.training.metrics import read_metrics
 
@@ -149,6 +147,8 @@ def curve(folder: Path) -> dict[int, dict[str, float]]:
 
 def ratio_of(logs: list[float]) -> tuple[float, float, float]:
     """Geometric mean of paired ratios from their logarithms, and its 95% interval (Student's t)."""
+    from scipy.stats import ttest_1samp  # a second to import, for which the pages need not wait
+
     low, high = ttest_1samp(logs, 0).confidence_interval()
     return math.exp(sum(logs) / len(logs)), math.exp(low), math.exp(high)
 
