@@ -56,7 +56,7 @@ def main() -> None:
         attention_head_dim=32,
     )
     candidates: dict[str, tuple[Any, Callable[[], Tensor]]] = {
-        "ours (coarse path and transformer)": (ours, lambda: ours(z, t, text, ours.start(z, text))),
+        "ours (coarse path and transformer)": (ours, lambda: ours(z, t, text, ours.condition(z, text))),
         "PixArtTransformer2DModel": (
             pixart,
             lambda: (

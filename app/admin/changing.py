@@ -14,6 +14,10 @@ from study.protocol.spec import StudySpec
 from study.store.raters import people
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+# Without a reason where the runner has thought better of it.
+SURE = """(name, who, reason, erase) =>
+    confirm("Withdraw these answers? They stay in the chain, and count no more.")
+        ? [name, who, reason, erase] : [name, who, null, false]"""
 MODES = [
     ("All questions on one screen", "joint"),
     ("One pass over the pairs for each question", "separate"),
@@ -61,14 +65,16 @@ def build_people(studies: Studies, chosen: gr.Dropdown) -> None:
         rows = [list(row) for row in people(studies.store.database, study)] if study else []
         return gr.Dataframe(value=rows, visible=True)
 
+    def withdrawn(name: str | None, who: str, reason: str | None, erase: bool) -> str:
+        return "" if reason is None else dropped(studies, name, who, reason, erase)
+
     acts = (
         free.click(said(lambda *given: released(studies, *given)), [chosen, who], status, **QUIET),
         withdraw.click(
-            said(lambda *given: dropped(studies, *given)),
+            said(withdrawn),
             [chosen, who, reason, erase],
             status,
-            js="(...given) => confirm('Withdraw these answers? They stay in the chain, and count no more.') "
-            "? given : [given[0], '', '', false]",
+            js=SURE,
             **QUIET,
         ),
     )

@@ -11,8 +11,8 @@ def without_servers() -> Generator[None]:
     """Meanwhile, Gradio makes no server of its own whenever a page ends: each takes a third of a second, and the
     pages are served by the one that is made when they are mounted or launched."""
     create = App.create_app
-    App.create_app = staticmethod(lambda *_, **__: None)
+    App.create_app = staticmethod(lambda *_, **__: None)  # ty: ignore[invalid-assignment]
     try:
         yield
     finally:
-        App.create_app = create
+        App.create_app = create  # ty: ignore[invalid-assignment]

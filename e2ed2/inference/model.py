@@ -25,8 +25,8 @@ from e2ed2.types import TextEmbedding, TrajectoryStep
 class Sampling:
     """What a model does once it has its parts: here, and in the pipeline that diffusers knows."""
 
-    denoiser: Denoiser
-    codec: Codec
+    denoiser: Any  # a `Denoiser`, and a module
+    codec: Any  # a `Codec`
     text_encoder: TextEncoder
     device: torch.device
 
@@ -34,7 +34,7 @@ class Sampling:
     def images(self, prompts: Sequence[str], steps: int, generators: Sequence[torch.Generator]) -> list[Image.Image]:
         """One of each prompt, all together: they may differ from those sampled one by one by rounding."""
         text = self.text_encoder(prompts)
-        latents = self._chain(text, self._noise(len(prompts), generators), steps)
+        latents = self._chain(text, self._noise(len(prompts), generators), steps, None)
         return [to_image(image) for image in self.codec.decode(latents)]
 
     @torch.no_grad()

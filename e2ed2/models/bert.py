@@ -5,6 +5,7 @@ Transformers' own takes five seconds to import, for which everything that reads 
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -49,7 +50,8 @@ class Bert(nn.Module):
         states = parts["LayerNorm"](states + parts["position_embeddings"](place))
         hidden = torch.finfo(states.dtype).min
         seen = torch.zeros_like(mask, dtype=states.dtype).masked_fill(~mask, hidden)[:, None, None, :]
-        for layer in self.encoder["layer"]:
+        layers: Any = self.encoder["layer"]
+        for layer in layers:
             states = layer(states, seen)
         return states
 
@@ -69,7 +71,7 @@ class Layer(nn.Module):
         self.output = _Output(inner, width, epsilon)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        own = self.attention["self"]
+        own: Any = self.attention["self"]
         q, k, v = (own[name](x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for name in ("query", "key", "value"))
         scores = (q @ k.transpose(2, 3)) * q.shape[-1] ** -0.5 + seen
         mixed = (scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2)

@@ -51,7 +51,7 @@ class OwnPictures:
         )
         self.files.data_model = Uploads
         self.folder = gr.UploadButton("Choose a folder", file_count="directory", size="md")
-        self.captions = gr.Dataframe(
+        self.captions: Any = gr.Dataframe(
             headers=["Picture", "File", "Caption"],
             datatype=["html", "str", "str"],
             column_widths=["4.5rem", "30%", "auto"],
