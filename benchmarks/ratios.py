@@ -139,8 +139,7 @@ def painting(options: Options, count: int) -> Callable[[], None]:
 
     def call() -> None:
         generators = [torch.Generator().manual_seed(seed) for seed in range(count)]
-        made: Any = pipeline(words, 4, generators, batch_size=count)
-        for image in made.images:
+        for image in pipeline.images(words, 4, generators):
             image.save(io.BytesIO(), "PNG")
 
     return call
