@@ -115,7 +115,7 @@ def test_what_is_no_science_changes_in_a_running_study_and_the_rest_makes_a_vers
 
 
 def test_votes_are_verified_and_metrics_measured_on_them(studies, asked, tmp_path):
-    assert "answers and 4 images are as they were written." in acts.verified(studies, asked)
+    assert "answers and 6 images are as they were written." in acts.verified(studies, asked)
     for receipt, words in (("x", "A receipt is a number"), ("1 0000", "receipt|chain")):
         with pytest.raises(StudyError, match=words):
             acts.verified(studies, asked, receipt=receipt)
