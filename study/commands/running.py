@@ -117,7 +117,7 @@ def drop_command(arguments: list[str]) -> None:
         reason: str
         """For the report; it must not name the person."""
         erase: bool = False
-        """Remove what identifies the person, too: the platform's ID or the label."""
+        """Remove what identifies the person, too: ID or label, completion code, times, window, remarks."""
 
     options = tyro.cli(Drop, prog="python -m study drop", args=arguments)
     store = Store.open()

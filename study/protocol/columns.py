@@ -19,8 +19,9 @@ Vote table, one row for each current answer:
     image_left, image_right   files, relative to the export's folder
     time         UTC, ISO 8601
 
-Rater table: rater, mode, status (active | finished | abandoned | dropped), started, finished ("" while it is not),
-channel, withdrawn (why the answers were withdrawn, which are in the revisions alone then; "" where they count).
+Rater table: rater, mode, status (active | finished | abandoned | dropped), started, finished ("" while it is not; of
+whoever is erased both are ""), channel, withdrawn (why the answers were withdrawn, which are in the revisions alone
+then; "" where they count).
 """
 
 VOTE_COLUMNS = (

@@ -16,7 +16,7 @@ from study.protocol.times import own_times
 from study.reporting.closing import head_of, head_problems, plan_problems, signature_problems, state_problems
 from study.reporting.export import read_export
 from study.reporting.manifest import manifest_hash, manifest_problems, signer
-from study.store.chain import chain_hash
+from study.store.chain import ERASED, chain_hash
 from study.store.frames import Tables
 
 
@@ -73,12 +73,15 @@ def _has(tables: Tables, number: int, hash: str) -> bool:
 
 
 def _chain_problems(tables: Tables) -> Iterable[str]:
-    previous = ""
+    previous, withdrawn = "", _withdrawn(tables)
     for number, revision in enumerate(tables.revisions, 1):
         payload = {name: value for name, value in revision.items() if name != "hash"}
         if revision["number"] != number or revision["previous"] != previous:
             yield f"Entry {number} does not follow the one before: the chain is broken."
-        if chain_hash(payload) != revision["hash"]:
+        if ERASED in revision:  # nothing is left to compute the hash from, and nothing that counts
+            if revision["rater"] not in withdrawn or "answer" in revision:
+                yield f"Entry {number} is said to be erased, and its rater did not withdraw."
+        elif chain_hash(payload) != revision["hash"]:
             yield f"Entry {number} is not what was written: its hash differs."
         if revision["spec"] != tables.spec.hash:
             yield f"Entry {number} was given for another spec."

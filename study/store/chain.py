@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session, aliased
 from study.protocol.spec import StudySpec
 from study.store.tables import Entry, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote, Withdrawal
 
+ERASED = "erased"  # who a rater is of whom nothing is kept, and what the entries say that only their hash is left of
+
 
 def chain_hash(payload: Mapping[str, Any]) -> str:
     """SHA-256 over the canonical JSON of a vote, which names the hash of the vote before."""
@@ -72,6 +74,11 @@ def payload_of_withdrawal(entry: Withdrawal, spec_hash: str) -> dict[str, Any]:
         "time": entry.time.isoformat(timespec="microseconds"),
         "previous": entry.previous,
     }
+
+
+def remains_of(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a rater who is erased: the place in the chain, and who it was by a random number."""
+    return {name: payload[name] for name in ("spec", "number", "rater", "previous")} | {ERASED: True}
 
 
 def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str, Any]:

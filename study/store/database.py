@@ -65,6 +65,18 @@ class Database:
             yield session
             session.commit()
 
+    def scrub(self) -> None:
+        """Leaves nothing in SQLite's files of what was overwritten or deleted; PostgreSQL's own vacuum does so."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        connection = self.engine.raw_connection()
+        try:
+            with self._turn:
+                for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    connection.cursor().execute(statement).close()
+        finally:
+            connection.close()
+
 
 def open_database(folder: Path, url: str = "") -> Database:
     """`url`, or $DATABASE_URL, or a SQLite file in the data folder.

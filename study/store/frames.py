@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
 from study.protocol.spec import StudySpec
 from study.protocol.times import own_times
-from study.store.chain import SHOWN, payload_of, payload_of_entry, payload_of_withdrawal, shown_of
+from study.store.chain import ERASED, SHOWN, payload_of, payload_of_entry, payload_of_withdrawal, remains_of, shown_of
 from study.store.database import Database
 from study.store.remarks import remarks
 from study.store.studies import StudyInfo
@@ -93,7 +93,8 @@ def _votes(rows: Iterable[tuple]) -> pd.DataFrame:
 
 def _rater_row(r: Rater) -> tuple:
     status = "dropped" if r.dropped else r.status
-    return r.id, r.mode, status, _iso(r.started), _iso(r.finished), r.channel, r.dropped
+    times = ("", "") if r.person == f"{ERASED}:{r.id}" else (_iso(r.started), _iso(r.finished))
+    return r.id, r.mode, status, *times, r.channel, r.dropped
 
 
 def _iso(time: datetime | None) -> str:
@@ -101,12 +102,16 @@ def _iso(time: datetime | None) -> str:
 
 
 def _revisions(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
-    """The whole chain, in its order."""
+    """The whole chain, in its order; of raters who are erased only the hashes and the withdrawal."""
+    erased = set(
+        session.scalars(select(Rater.id).where(Rater.study_id == study.id, Rater.person == ERASED + ":" + Rater.id))
+    )
     withdrawn = session.scalars(select(Withdrawal).where(Withdrawal.study_id == study.id))
     entries = [payload_of_withdrawal(entry, study.spec.hash) | {"hash": entry.hash} for entry in withdrawn]
     others = session.scalars(select(Entry).where(Entry.study_id == study.id))
-    entries += [payload_of_entry(entry, study.spec.hash) | {"hash": entry.hash} for entry in others]
-    return sorted([*_given(session, study), *entries], key=lambda entry: entry["number"])
+    given = [*_given(session, study), *(payload_of_entry(e, study.spec.hash) | {"hash": e.hash} for e in others)]
+    entries += [remains_of(e) | {"hash": e["hash"]} if e["rater"] in erased else e for e in given]
+    return sorted(entries, key=lambda entry: entry["number"])
 
 
 def _given(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:

@@ -1,12 +1,15 @@
 """Raters who leave: their open pairs are free, or their answers count no more."""
 
+from datetime import datetime
+
 from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
 
 from study.errors import StudyError
-from study.store.chain import chain_hash, payload_of_withdrawal, tail
+from study.store.chain import ERASED, chain_hash, payload_of_withdrawal, tail
 from study.store.database import Database
 from study.store.studies import StudyInfo, now
-from study.store.tables import Event, Rater, Study, Withdrawal
+from study.store.tables import Entry, Event, Rater, Study, Vote, Withdrawal
 
 
 def find_named(database: Database, study: StudyInfo, name: str) -> str:
@@ -17,7 +20,7 @@ def find_named(database: Database, study: StudyInfo, name: str) -> str:
     """
     same = or_(
         Rater.id == name.removeprefix("open:"),
-        Rater.code == name,
+        (Rater.code == name) & (Rater.code != ""),
         Rater.person == name,
         Rater.person == Rater.channel + ":" + name,
     )
@@ -42,7 +45,9 @@ def drop(database: Database, study: StudyInfo, rater: str, reason: str, erase: b
     """The rater's answers stay in the chain, and count nowhere; the withdrawal is an entry of the chain itself.
 
     Args:
-        erase: also what identifies the person: the platform's ID or the label, and what is noted besides votes.
+        erase: also what identifies the person: the platform's ID or the label, the completion code, what is noted
+            besides votes, and what an answer says of its circumstances: times, window. Exports have the hashes
+            alone of these answers' entries.
 
     Raises:
         StudyError: no reason is given.
@@ -61,8 +66,22 @@ def drop(database: Database, study: StudyInfo, rater: str, reason: str, erase: b
             entry.hash = chain_hash(payload_of_withdrawal(entry, study.spec.hash))
             session.add(entry)
         if erase:
-            row.person, row.browser = f"erased:{rater}", ""
-            session.execute(delete(Event).where(Event.rater_id == rater))
+            withdrawn = session.scalars(select(Withdrawal.time).where(Withdrawal.rater_id == rater)).one()
+            _erase(session, row, withdrawn)
+    if erase:
+        database.scrub()
+
+
+def _erase(session: Session, row: Rater, moment: datetime) -> None:
+    """All times become that of the withdrawal: a platform knows who began and ended when."""
+    row.person, row.browser, row.code = f"{ERASED}:{row.id}", "", ""
+    row.started = row.last_seen = moment
+    row.finished = row.finished and moment
+    row.dealt = row.dealt and moment
+    session.execute(delete(Event).where(Event.rater_id == row.id))
+    nothing = {"response_ms": 0, "server_ms": None, "decode_ms": None, "viewport": "", "time": moment}
+    session.execute(update(Vote).where(Vote.rater_id == row.id).values(nothing))
+    session.execute(update(Entry).where(Entry.rater_id == row.id).values(time=moment))
 
 
 def mark_excluded(database: Database, rater: str, rules: str) -> None:

@@ -1,7 +1,6 @@
 """Who takes part: entry, personal links, and the quotas that decide what a rater is handed."""
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qsl
@@ -11,11 +10,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from study.errors import StudyError
-from study.protocol.balanced import Assignment, comparisons, plan, rater_count, rater_mode
-from study.protocol.parts import Stimulus
+from study.protocol.balanced import rater_mode
 from study.store.database import Database
+from study.store.places import free_seat, hand_out, missing
 from study.store.studies import StudyInfo, answered_comparisons, has_voted, info, now, patience
-from study.store.tables import Event, Rater, StoredAssignment, StoredPair, StoredStimulus, Study, Vote
+from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Study, Vote
 
 INVITATION_DAYS = 90
 ENTERED = "entered"  # the event that keeps what a crowd platform's link said
@@ -146,10 +145,8 @@ def deal(database: Database, participation: Participation) -> None:
             return
         moment = now()
         session.execute(_abandoning(study, moment - patience(session, study)))
-        rater.seat = _free_seat(session, study)
-        rater.dealt = rater.last_seen = moment
-        rater.status = "active"
-        _store(session, study, rater.id, _handed_out(session, study, rater))
+        rater.last_seen, rater.status = moment, "active"
+        hand_out(session, study, rater, moment)
 
 
 def set_practised(database: Database, rater: str, practised: int) -> None:
@@ -207,75 +204,9 @@ def _refusal(session: Session, study: StudyInfo, channel: str) -> str:
         began = select(func.count()).where(Rater.study_id == study.id, Rater.channel == "open", has_voted())
         if session.scalars(began).one() >= cap:
             return "This study has all the raters that it takes through this link. Thank you for coming."
-    if _free_seat(session, study) is None and not _missing(session, study):
+    if free_seat(session, study) is None and not missing(session, study):
         return "This study has all the raters it needs. Thank you for coming."
     return ""
-
-
-def _free_seat(session: Session, study: StudyInfo) -> int | None:
-    """The first place that no vote has taken: one that nobody looks at, else the one handed out longest ago."""
-    counts = has_voted() & (Rater.dropped == "") & (Rater.excluded == "")
-    of_study = select(Rater.seat, Rater.dealt, counts).where(Rater.study_id == study.id, Rater.seat.is_not(None))
-    rows = session.execute(of_study.where(counts | (Rater.status == "active"))).all()
-    taken = {seat for seat, _, counts in rows if counts}
-    looked_at = {seat: dealt for seat, dealt, _ in sorted(rows, key=lambda row: row.dealt)}
-    free = [seat for seat in range(rater_count(study.spec)) if seat not in taken]
-    unseen = [seat for seat in free if seat not in looked_at]
-    return unseen[0] if unseen else min(free, key=looked_at.__getitem__, default=None)
-
-
-def _missing(session: Session, study: StudyInfo) -> dict[str, int]:
-    """Comparisons to how many raters they still need, beyond those who are at it; none that needs nobody."""
-    taken = answered_comparisons(session, study, held_since=now() - patience(session, study))
-    needs = {pair.id: study.spec.raters_per_pair - taken.get(pair.id, 0) for pair in comparisons(study.spec)}
-    return {id: count for id, count in needs.items() if count > 0}
-
-
-def _handed_out(session: Session, study: StudyInfo, rater: Rater) -> tuple[Assignment, ...]:
-    """The block of the rater's seat; after the last block, what others left."""
-    if rater.seat is not None:
-        return plan(study.spec, rater.seat, secret=study.plan_secret)
-    missing = _missing(session, study) or {pair.id: 0 for pair in comparisons(study.spec)}
-    wanted = sorted(missing, key=lambda id: -missing[id])
-    return plan(study.spec, rater.number, wanted[: study.spec.pairs_per_rater], study.plan_secret)
-
-
-def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence[Assignment]) -> None:
-    stored = session.scalars(select(StoredStimulus).where(StoredStimulus.study_id == study.id).order_by("id"))
-    ids = dict(zip(study.spec.images, (s.id for s in stored), strict=True))
-    pairs = _pair_ids(session, study, assignments)
-    names = {a.position: secrets.token_hex(8) for a in assignments}
-
-    def stimulus(of: Stimulus) -> int:
-        return ids[of]
-
-    session.add_all(
-        StoredAssignment(
-            id=names[a.position],
-            rater_id=rater,
-            pair_id=pairs[a.pair],
-            position=a.position,
-            kind=a.kind,
-            gold=a.gold,
-            repeat_of=None if a.repeat_of is None else names[a.repeat_of],
-            left_id=stimulus(a.left),
-            right_id=stimulus(a.right),
-            released=False,
-            left_token=secrets.token_urlsafe(16),
-            right_token=secrets.token_urlsafe(16),
-        )
-        for a in sorted(assignments, key=lambda a: a.repeat_of is not None)
-    )
-    session.flush()
-
-
-def _pair_ids(session: Session, study: StudyInfo, assignments: Sequence[Assignment]) -> dict[str, int]:
-    wanted = {a.pair: a.prompt for a in assignments}
-    query = select(StoredPair).where(StoredPair.study_id == study.id, StoredPair.key.in_(wanted))
-    known = {pair.key for pair in session.scalars(query)}
-    session.add_all(StoredPair(study_id=study.id, key=key, prompt=wanted[key]) for key in sorted(wanted.keys() - known))
-    session.flush()
-    return {pair.key: pair.id for pair in session.scalars(query)}
 
 
 def _find_person(session: Session, study: StudyInfo, person: Person, browser: str) -> Participation | None:

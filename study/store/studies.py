@@ -178,7 +178,9 @@ def state(rater: Rater, silent_since: datetime) -> str:
 
 def patience(session: Session, study: StudyInfo) -> timedelta:
     """How long a rater may be silent before their open pairs are free: twice the median session, within limits."""
-    query = select(Rater.started, Rater.finished).where(Rater.study_id == study.id, Rater.finished.is_not(None))
+    query = select(Rater.started, Rater.finished).where(
+        Rater.study_id == study.id, Rater.finished.is_not(None), Rater.dropped == ""
+    )
     rows = session.execute(query.limit(SESSIONS))
     minutes = [(finished - started) / timedelta(minutes=1) for started, finished in rows if finished]
     spec = study.spec

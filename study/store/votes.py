@@ -12,11 +12,13 @@ from study.errors import StudyError
 from study.protocol.parts import ANSWERS, Question
 from study.store.chain import SHOWN, add_entry, chain_hash, payload_of, shown_of, tail
 from study.store.database import Database
+from study.store.places import hand_out, somebody_was_faster
 from study.store.raters import Participation
 from study.store.studies import now
 from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Study, Vote
 
 WITHDRAWN = "Your answers were withdrawn from this study, so nothing more is asked of you. Thank you."
+FASTER = "Somebody else was faster with this pair, so your answer to it is not needed: go on with another pair."
 MAX_MS = 2**31 - 1  # about 24 days
 
 
@@ -86,23 +88,36 @@ def cast(database: Database, rater: Participation, ballot: Ballot) -> Receipt:
     """Stores the answers; returns only after the commit.
 
     Raises:
-        StudyError: not this rater's pair, not its questions, or not its turn.
+        StudyError: not this rater's pair, not its questions, or not its turn; or somebody else has taken the place of
+            the rater, who has a new one then.
     """
     with database.write() as session:
-        session.scalars(select(Study.id).where(Study.id == rater.study.id).with_for_update()).one()  # one chain
-        if session.get_one(Rater, rater.id).dropped:
-            raise StudyError(WITHDRAWN, 403)
-        if receipt := _repeated(session, rater, ballot):
-            return receipt
-        screens = _screens(session, rater)
-        screen = _screen_of(screens, ballot)
-        changed = [q.key for q in screen.questions if screen.answers.get(q.key) != ballot.answers[q.key]]
-        if changed and screen.answers and rater.study.spec.by_visitor:
-            raise StudyError("You have seen which picture is whose, so your answer stays as it is.", 409)
-        moment = now()
-        receipt = _append(session, rater, ballot, changed, moment) if changed else receipt_of(session, rater)
-        _mark(session, rater, screens, screen, moment)
+        receipt = _cast(session, rater, ballot)
+    if receipt is None:
+        raise StudyError(FASTER, 409)
+    return receipt
+
+
+def _cast(session: Session, rater: Participation, ballot: Ballot) -> Receipt | None:
+    """None where the rater's place was taken: other pairs were handed out."""
+    session.scalars(select(Study.id).where(Study.id == rater.study.id).with_for_update()).one()  # one chain
+    row = session.get_one(Rater, rater.id)
+    if row.dropped:
+        raise StudyError(WITHDRAWN, 403)
+    if receipt := _repeated(session, rater, ballot):
         return receipt
+    screens = _screens(session, rater)
+    screen = _screen_of(screens, ballot)
+    if not any(s.answers for s in screens) and somebody_was_faster(session, rater.study, row):
+        hand_out(session, rater.study, row, now())
+        return None
+    changed = [q.key for q in screen.questions if screen.answers.get(q.key) != ballot.answers[q.key]]
+    if changed and screen.answers and rater.study.spec.by_visitor:
+        raise StudyError("You have seen which picture is whose, so your answer stays as it is.", 409)
+    moment = now()
+    receipt = _append(session, rater, ballot, changed, moment) if changed else receipt_of(session, rater)
+    _mark(session, rater, screens, screen, moment)
+    return receipt
 
 
 def note(database: Database, rater: Participation, name: str, detail: str = "") -> None:

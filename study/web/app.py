@@ -90,7 +90,8 @@ async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Re
 
 def _mistake(request: Request, error: Exception) -> Response:
     status = getattr(error, "status", 400)
-    return render(request, "message.html", status, title="This did not work", sentence=str(error))
+    on = getattr(request.state, "on", "") if status == 409 else ""  # an answer that cannot be; the session goes on
+    return render(request, "message.html", status, title="This did not work", sentence=str(error), on=on)
 
 
 def _not_found(request: Request, error: Exception) -> Response:

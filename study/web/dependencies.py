@@ -29,6 +29,7 @@ def _rater(request: Request, token: str, store: OpenStore) -> Participation:
     request.state.language = rater.study.spec.page.language
     if rater.status == "dropped":
         raise StudyError(WITHDRAWN, 403)
+    request.state.on = f"r/{token}"
     return rater
 
 

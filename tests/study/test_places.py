@@ -4,6 +4,7 @@ import html
 import json
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -18,14 +19,15 @@ from study.reporting.verify import verify_export
 from study.stopping import settle
 from study.store.frames import read_tables
 from study.store.leaving import drop, find_named, release
-from study.store.raters import Person, deal, enrol, find_rater, invite, people, personal_token
+from study.store.raters import ENTERED, Person, deal, enrol, find_rater, invite, people, personal_token, set_practised
 from study.store.studies import now, patience, progress
-from study.store.tables import Event, Rater
-from study.store.votes import cast, next_screen
+from study.store.tables import Entry, Event, Rater, Vote
+from study.store.votes import cast, next_screen, note
 from study.web import create_app
 from tests.study.forging import forge
 from tests.study.voting import ballot, rater, vote_all
 
+KEPT = ("spec", "number", "rater", "previous", "hash")  # of an entry that is erased
 BARE = Placebos(0, 0, 0, 0)
 FULL = "https://app.prolific.com/submissions/complete?cc=FULL"
 
@@ -65,6 +67,40 @@ def test_two_at_the_same_time_get_places_of_their_own(store, study):
     vote_all(store, first)
     vote_all(store, second)
     assert progress(store.database, study).pairs_complete == 8
+
+
+def test_the_last_place_is_taken_once_and_the_slower_one_gets_what_is_needed(store, study):
+    """Three people were handed the two places: whose was taken meanwhile is told so, and goes on with another."""
+    vote_all(store, rater(store, study, "first"), limit=1)  # takes a place, and leaves the rest of it
+    faster, slower = rater(store, study, "faster"), rater(store, study, "slower")
+    late = ballot(next_screen(store.database, slower))
+    vote_all(store, faster)
+    release(store.database, study, find_named(store.database, study, "first"))
+    client = TestClient(create_app(store))
+    set_practised(store.database, slower.id, 9)
+    place = f"/r/{personal_token(slower)}"
+    sent = re.search(r'name="sent" value="([^"]*)"', client.get(place).text)[1]
+    answers = {f"q-{key}": answer for key, answer in late.answers.items()}
+    page = client.post(
+        f"{place}/vote", data={"assignment": late.assignment, "request": late.request, "sent": sent} | answers
+    )
+    assert page.status_code == 409
+    assert "Somebody else was faster" in page.text
+    assert place.split("/")[-1] in re.search(r'<a class="primary" href="([^"]*)"', page.text)[1]
+    assert len(vote_all(store, slower)) == 3  # what the first one left
+    assert progress(store.database, study).pairs_complete == 8
+
+
+def test_two_who_were_handed_the_same_leftovers_do_not_both_answer_them(store, make_study):
+    study = make_study(store, placebos=BARE, raters_per_pair=1, pairs_per_rater=8)
+    vote_all(store, gone := rater(store, study, "gone"), limit=2)
+    release(store.database, study, gone.id)
+    faster, slower = rater(store, study, "faster"), rater(store, study, "slower")
+    vote_all(store, faster, limit=5)
+    release(store.database, study, faster.id)
+    with pytest.raises(StudyError, match="Somebody else was faster"):
+        cast(store.database, slower, ballot(next_screen(store.database, slower)))
+    assert len(vote_all(store, slower)) == 1
 
 
 @pytest.mark.parametrize("entry", ["open", "prolific", "invite"])
@@ -182,7 +218,7 @@ def test_a_withdrawn_rater_is_asked_no_more_and_somebody_else_is(store, dropped)
     assert progress(store.database, study).pairs_complete == 8
 
 
-@pytest.mark.parametrize("spoil", ["status", "reason", "answers", "entry"])
+@pytest.mark.parametrize("spoil", ["status", "reason", "answers", "entry", "erased"])
 def test_a_withdrawal_cannot_be_undone_in_the_export(dropped, spoil):
     _, who, out = dropped
     raters, lines = pd.read_parquet(out / "raters.parquet"), (out / "revisions.jsonl").read_text().splitlines()
@@ -194,6 +230,8 @@ def test_a_withdrawal_cannot_be_undone_in_the_export(dropped, spoil):
         votes = pd.read_parquet(out / "votes.parquet")
         votes.loc[0, "rater"] = who.id
         forge(out, votes=votes)
+    elif spoil == "erased":  # of somebody who did not withdraw
+        lines[-2] = json.dumps({k: v for k, v in json.loads(lines[-2]).items() if k in KEPT} | {"erased": True})
     else:
         lines = [line for line in lines if '"withdrawn"' not in line]
     (out / "revisions.jsonl").write_text("\n".join(lines) + "\n")
@@ -202,13 +240,31 @@ def test_a_withdrawal_cannot_be_undone_in_the_export(dropped, spoil):
 
 
 def test_erasing_removes_the_person_and_keeps_the_chain(store, dropped, tmp_path):
-    study, who, _ = dropped
+    study, who, out = dropped
+    note(store.database, who, ENTERED, "SESSION_ID=itsme")
+    (entry,) = (e for e in people(store.database, study) if "invite:gone" in e)
+    known = {*entry[:1], entry[2], "itsme", "1280x800@2"} | set(
+        pd.read_parquet(out / "raters.parquet").set_index("rater").loc[who.id, ["started", "finished"]]
+    )
+    chained = [json.loads(line) for line in (out / "revisions.jsonl").read_text().splitlines()]
+    known |= {e["time"] for e in chained if e["rater"] == who.id and "withdrawn" not in e}
     drop(store.database, study, who.id, "asked", erase=True)
-    assert "invite:gone" not in str(people(store.database, study))
+    left = " ".join(map(str, people(store.database, study)))
     with store.database.read() as session:
-        assert session.scalars(select(Event).where(Event.rater_id == who.id)).all() == []
-    export_study(store, study, tmp_path / "again")
-    assert verify_export(tmp_path / "again").problems == ()
+        for table in (Rater, Vote, Event, Entry):
+            of_rater = table.id if table is Rater else table.rater_id
+            left += str([vars(row) for row in session.scalars(select(table).where(of_rater == who.id))])
+    export_study(store, study, again := tmp_path / "again")
+    assert verify_export(again).problems == ()
+    left += "".join(line for line in (again / "revisions.jsonl").read_text().splitlines() if who.id in line)
+    left += str(pd.read_parquet(again / "raters.parquet").set_index("rater").loc[who.id].to_dict())
+    assert [one for one in known if one in left] == []
+    if store.database.engine.dialect.name == "sqlite":
+        files = b"".join(
+            file.read_bytes() for file in Path(store.database.engine.url.database).parent.glob("study.db*")
+        )
+        assert b"itsme" not in files
+        assert b"invite:gone" not in files
     with pytest.raises(StudyError, match="Say why"):
         drop(store.database, study, who.id, "  ")
     with pytest.raises(StudyError, match="withdrawn"):

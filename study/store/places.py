@@ -1,0 +1,106 @@
+"""Places in a study's plan: which are free, who has one, and what a rater is handed.
+
+A place is taken by the first vote of whoever was handed it. Until then several people may look at the last free one.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import and_, delete, select
+from sqlalchemy.orm import Session
+
+from study.protocol.balanced import Assignment, comparisons, plan, rater_count
+from study.protocol.parts import Stimulus
+from study.store.studies import StudyInfo, answered_comparisons, has_voted, now, patience
+from study.store.tables import Rater, StoredAssignment, StoredPair, StoredStimulus
+
+
+def hand_out(session: Session, study: StudyInfo, rater: Rater, moment: datetime) -> None:
+    """Gives the rater, who has answered nothing yet, a place and its pairs; those handed out before are forgotten."""
+    session.execute(delete(StoredAssignment).where(StoredAssignment.rater_id == rater.id))
+    rater.seat, rater.dealt = free_seat(session, study), moment
+    _store(session, study, rater.id, _handed_out(session, study, rater))
+
+
+def somebody_was_faster(session: Session, study: StudyInfo, rater: Rater) -> bool:
+    """Whether others took what a rater about to give a first answer was handed, and there is something else to do."""
+    if rater.seat is None:
+        needed = missing(session, study)
+        handed = select(StoredPair.key).join(StoredAssignment).where(StoredAssignment.rater_id == rater.id)
+        return bool(needed) and not needed.keys() >= set(session.scalars(handed))
+    taken = select(Rater.id).where(Rater.study_id == study.id, Rater.seat == rater.seat, *_holds_its_place())
+    if session.scalars(taken.where(Rater.id != rater.id).limit(1)).first() is None:
+        return False
+    return free_seat(session, study) is not None or bool(missing(session, study))
+
+
+def _holds_its_place():
+    """Of a rater, in a query: with a vote, and answers that count."""
+    return has_voted(), Rater.dropped == "", Rater.excluded == ""
+
+
+def free_seat(session: Session, study: StudyInfo) -> int | None:
+    """The first place that no vote has taken: one that nobody looks at, else the one handed out longest ago."""
+    counts = and_(*_holds_its_place())
+    of_study = select(Rater.seat, Rater.dealt, counts).where(Rater.study_id == study.id, Rater.seat.is_not(None))
+    rows = session.execute(of_study.where(counts | (Rater.status == "active"))).all()
+    taken = {seat for seat, _, counts in rows if counts}
+    looked_at = {seat: dealt for seat, dealt, _ in sorted(rows, key=lambda row: row.dealt)}
+    free = [seat for seat in range(rater_count(study.spec)) if seat not in taken]
+    unseen = [seat for seat in free if seat not in looked_at]
+    return unseen[0] if unseen else min(free, key=looked_at.__getitem__, default=None)
+
+
+def missing(session: Session, study: StudyInfo) -> dict[str, int]:
+    """Comparisons to how many raters they still need, beyond those who are at it; none that needs nobody."""
+    taken = answered_comparisons(session, study, held_since=now() - patience(session, study))
+    needs = {pair.id: study.spec.raters_per_pair - taken.get(pair.id, 0) for pair in comparisons(study.spec)}
+    return {id: count for id, count in needs.items() if count > 0}
+
+
+def _handed_out(session: Session, study: StudyInfo, rater: Rater) -> tuple[Assignment, ...]:
+    """The block of the rater's seat; after the last block, what others left."""
+    if rater.seat is not None:
+        return plan(study.spec, rater.seat, secret=study.plan_secret)
+    needs = missing(session, study) or {pair.id: 0 for pair in comparisons(study.spec)}
+    wanted = sorted(needs, key=lambda id: -needs[id])
+    return plan(study.spec, rater.number, wanted[: study.spec.pairs_per_rater], study.plan_secret)
+
+
+def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence[Assignment]) -> None:
+    stored = session.scalars(select(StoredStimulus).where(StoredStimulus.study_id == study.id).order_by("id"))
+    ids = dict(zip(study.spec.images, (s.id for s in stored), strict=True))
+    pairs = _pair_ids(session, study, assignments)
+    names = {a.position: secrets.token_hex(8) for a in assignments}
+
+    def stimulus(of: Stimulus) -> int:
+        return ids[of]
+
+    session.add_all(
+        StoredAssignment(
+            id=names[a.position],
+            rater_id=rater,
+            pair_id=pairs[a.pair],
+            position=a.position,
+            kind=a.kind,
+            gold=a.gold,
+            repeat_of=None if a.repeat_of is None else names[a.repeat_of],
+            left_id=stimulus(a.left),
+            right_id=stimulus(a.right),
+            released=False,
+            left_token=secrets.token_urlsafe(16),
+            right_token=secrets.token_urlsafe(16),
+        )
+        for a in sorted(assignments, key=lambda a: a.repeat_of is not None)
+    )
+    session.flush()
+
+
+def _pair_ids(session: Session, study: StudyInfo, assignments: Sequence[Assignment]) -> dict[str, int]:
+    wanted = {a.pair: a.prompt for a in assignments}
+    query = select(StoredPair).where(StoredPair.study_id == study.id, StoredPair.key.in_(wanted))
+    known = {pair.key for pair in session.scalars(query)}
+    session.add_all(StoredPair(study_id=study.id, key=key, prompt=wanted[key]) for key in sorted(wanted.keys() - known))
+    session.flush()
+    return {pair.key: pair.id for pair in session.scalars(query)}
