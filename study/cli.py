@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from study.commands import analysing, making, running
+from study.commands import analysing, making, rehearsing, running
 from study.errors import StudyError
 
 
@@ -22,6 +22,7 @@ def main() -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "create": making.create_command,
+    "rehearse": rehearsing.rehearse_command,
     "list": making.list_command,
     "links": running.links_command,
     "serve": running.serve_command,

@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "torch_fidelity": "torch-fidelity",
     "axe_playwright_python": "axe-playwright-python",
     "spellchecker": "pyspellchecker",
+    "sklearn": "scikit-learn",
     "markdown_it": "markdown-it-py",
 }
 
@@ -50,7 +51,8 @@ FLOORS = {
     "e2ed2": "errors assets files seeds types diffusion models models.backbones losses data reading preference "
     "objectives inference training evaluation.features evaluation.metrics evaluation evaluation.protocols "
     "evaluation.experiments evaluation.report cli __main__",
-    "study": "errors protocol images store migrations stats stopping reporting simulation web commands cli __main__",
+    "study": "errors clock protocol images store migrations stats stopping reporting simulation web rehearsal commands "
+    "cli __main__",
     "app": "errors settings look engine pages pages.about pages.generate pages.compare pages.trajectory pages.training "
     "studies pages.results pages.study ui admin server __main__",
 }

@@ -46,6 +46,15 @@ def name_of(data: bytes) -> str:
     return f"{hashlib.sha256(data).hexdigest()}.{suffix}"
 
 
+def bare(data: bytes) -> bytes:
+    """A WebP or PNG file without what was put behind its end; other bytes as they are."""
+    if data[:4] == b"RIFF":
+        length = int.from_bytes(data[4:8], "little") + 8
+    else:
+        length = data.find(b"IEND") + 8 if data.startswith(b"\x89PNG") else len(data)
+    return data[:length]
+
+
 def encode(image: Image.Image, quality: int | None = None) -> bytes:
     """A WebP file of the pixels and nothing else: the same pixels give the same bytes.
 

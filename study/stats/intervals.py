@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import betaincinv, stdtr, stdtrit
 
 from study.stats.answers import Clusters
 
@@ -158,6 +158,14 @@ def bounded(
         probability = float(2 * stdtr(df, -abs(p - q) / np.sqrt(q * (1 - q) / size)))
         probability = max(probability, 0.5 ** (clusters.smaller - 1))
     return Estimate(value, interval, float(np.sqrt(max(variance, 0.0))), float(df), probability, n)
+
+
+def exact(hits: int, n: int, level: float = LEVEL) -> Interval:
+    """Of a chance, from independent tries (Clopper & Pearson 1934); all of [0, 1] where there were none."""
+    tail = (1 - level) / 2
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
+    return Interval(low, high)
 
 
 def pigeonhole(clusters: Clusters, resamples: int, seed: int) -> np.ndarray:

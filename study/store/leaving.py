@@ -5,10 +5,11 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from study.clock import now
 from study.errors import StudyError
 from study.store.chain import ERASED, chain_hash, payload_of_withdrawal, tail
 from study.store.database import Database
-from study.store.studies import StudyInfo, now
+from study.store.studies import StudyInfo
 from study.store.tables import Entry, Event, Rater, Study, Vote, Withdrawal
 
 

@@ -10,9 +10,10 @@ from datetime import datetime
 from sqlalchemy import and_, delete, select
 from sqlalchemy.orm import Session
 
+from study.clock import now
 from study.protocol.balanced import Assignment, comparisons, plan, rater_count
 from study.protocol.parts import Stimulus
-from study.store.studies import StudyInfo, answered_comparisons, has_voted, now, patience
+from study.store.studies import StudyInfo, answered_comparisons, has_voted, patience
 from study.store.tables import Rater, StoredAssignment, StoredPair, StoredStimulus
 
 

@@ -9,11 +9,12 @@ from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from study.clock import now
 from study.errors import StudyError
 from study.protocol.balanced import rater_mode
 from study.store.database import Database
 from study.store.places import free_seat, hand_out, missing
-from study.store.studies import StudyInfo, answered_comparisons, has_voted, info, now, patience
+from study.store.studies import StudyInfo, answered_comparisons, has_voted, info, patience
 from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Study, Vote
 
 INVITATION_DAYS = 90

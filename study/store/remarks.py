@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from study.clock import now
 from study.store.database import Database
 from study.store.raters import Participation
-from study.store.studies import StudyInfo, now
+from study.store.studies import StudyInfo
 from study.store.tables import Event, Rater
 
 SAID = "said"  # the event's name

@@ -5,7 +5,7 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from statistics import median
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from study.clock import now
 from study.errors import StudyError
 from study.protocol.balanced import commitment, comparisons, rater_count
 from study.protocol.spec import OPERATIONS, StudySpec
@@ -53,10 +54,6 @@ class Progress:
     votes: int  # current answers
     pairs: int  # comparisons that the study has
     pairs_complete: int  # of them, with answers of `raters_per_pair` raters
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def create_study(database: Database, spec: StudySpec) -> StudyInfo:

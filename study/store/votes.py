@@ -8,13 +8,13 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from study.clock import now
 from study.errors import StudyError
 from study.protocol.parts import ANSWERS, Question
 from study.store.chain import SHOWN, add_entry, chain_hash, payload_of, shown_of, tail
 from study.store.database import Database
 from study.store.places import hand_out, somebody_was_faster
 from study.store.raters import Participation
-from study.store.studies import now
 from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Study, Vote
 
 WITHDRAWN = "Your answers were withdrawn from this study, so nothing more is asked of you. Thank you."

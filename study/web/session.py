@@ -1,7 +1,6 @@
 """One rater's session: instructions, practice, pairs, thanks. The address alone says who it is, on any device."""
 
 import re
-import time
 import uuid
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from itsdangerous import BadSignature, Signer
 from starlette.background import BackgroundTask
 
+from study.clock import seconds
 from study.errors import StudyError
 from study.protocol.parts import ANSWERS
 from study.stopping import settle
@@ -170,7 +170,7 @@ def _large_enough(rater: Participation, viewport: str) -> None:
 
 def _sent(rater: Participation, assignment: str) -> str:
     """When this screen was sent, in ms; signed, so that nobody says another time."""
-    return Signer(rater.study.secret, salt=f"sent {assignment}").sign(str(int(time.time() * 1000))).decode()
+    return Signer(rater.study.secret, salt=f"sent {assignment}").sign(str(int(seconds() * 1000))).decode()
 
 
 def _passed(rater: Participation, assignment: str, sent: str) -> int:
@@ -179,7 +179,7 @@ def _passed(rater: Participation, assignment: str, sent: str) -> int:
         moment = int(Signer(rater.study.secret, salt=f"sent {assignment}").unsign(sent))
     except BadSignature:
         raise StudyError("This page sent an incomplete answer: reload it and answer again.", 409) from None
-    return min(max(int(time.time() * 1000) - moment, 0), MAX_MS)
+    return min(max(int(seconds() * 1000) - moment, 0), MAX_MS)
 
 
 def _last(store: Store, rater: Participation) -> Screen | None:

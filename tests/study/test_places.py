@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
+from study.clock import now
 from study.errors import StudyError
 from study.protocol.parts import Exclusions, Placebos
 from study.reporting.export import export_study
@@ -20,7 +21,7 @@ from study.stopping import settle
 from study.store.frames import read_tables
 from study.store.leaving import drop, find_named, release
 from study.store.raters import ENTERED, Person, deal, enrol, find_rater, invite, people, personal_token, set_practised
-from study.store.studies import now, patience, progress
+from study.store.studies import patience, progress
 from study.store.tables import Entry, Event, Rater, Vote
 from study.store.votes import cast, next_screen, note
 from study.web import create_app

@@ -10,10 +10,11 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
+from study.clock import now
 from study.errors import StudyError
 from study.protocol.parts import Placebos, Stopping
 from study.store.raters import Participation, find_rater, invite, personal_token, set_practised
-from study.store.studies import close_study, find_study, now
+from study.store.studies import close_study, find_study
 from study.store.tables import Base, Rater
 from study.store.votes import next_screen
 from study.web import create_app

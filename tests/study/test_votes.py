@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
+from study.clock import now
 from study.errors import StudyError
 from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
 from study.protocol.parts import Placebos, Question
@@ -30,7 +31,7 @@ from study.store.raters import (
     welcome_back,
 )
 from study.store.store import Store
-from study.store.studies import amend_study, close_study, create_study, find_study, now, progress
+from study.store.studies import amend_study, close_study, create_study, find_study, progress
 from study.store.tables import Base, Rater, StoredAssignment, Vote
 from study.store.votes import cast, last_receipt, last_screen, next_screen
 from tests.study.forging import forge

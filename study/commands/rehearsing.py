@@ -1,0 +1,7 @@
+"""Commands for the time before the first rater."""
+
+
+def rehearse_command(arguments: list[str]) -> None:
+    from study.rehearsal.rehearse import main
+
+    main(arguments)

@@ -1,0 +1,141 @@
+"""What a rehearsal found: whom the rules leave out, minutes, cost, and power; in numbers and in words."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from rich.table import Table
+
+from study.protocol.balanced import rater_count
+from study.protocol.spec import StudySpec
+from study.rehearsal.visit import Visit
+from study.reporting.words import counted, percent
+from study.simulation.crowd import World
+from study.simulation.power import MOST_SHOWN, simulate
+from study.stats.intervals import Interval, exact
+
+HONEST = ("careful", "copiers")  # who looks at the pictures, whatever else they do
+WANTED = {"careful": "stay in", "copiers": "stay in: only the halo shows them"}  # all others should be left out
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Raters of one kind. Counts."""
+
+    name: str
+    came: int
+    finished: int
+    left_out: int
+    """By the rules, of those who finished."""
+    interval: Interval
+    """95%, of the chance to be left out (Clopper & Pearson)."""
+    rules: dict[str, int]
+    """How many broke each; one rater may break several."""
+
+
+@dataclass(frozen=True)
+class Pilot:
+    study: str
+    spec: str
+    """Hash of the study's own spec."""
+    kinds: tuple[Kind, ...]
+    minutes: tuple[float, float, float]
+    """5%, median and 95% of the finished sessions."""
+    told: dict[str, int]
+    """What pages said on which something did not work, and how often."""
+    raters_needed: int
+    """People to invite until the study is full, if they are as those who came."""
+    cost: float
+    """Of them, the platform's fee included."""
+    power: tuple[float, float] | None
+    """If all are careful; with those of this crowd whom the rules let through. None for a study too large for it."""
+
+
+def pilot(
+    study: str,
+    spec: StudySpec,
+    visits: Sequence[Visit],
+    excluded: dict[str, str],
+    world: World,
+    hourly: float,
+    fee: float,
+    studies: int,
+) -> Pilot:
+    """Of visits that are over.
+
+    Args:
+        spec: of the study itself, not of the copy that had room for everybody.
+        excluded: rater to the rules that were broken, comma-separated.
+        hourly: pay; fee: the platform's, as a share of it.
+        studies: simulated for the power.
+    """
+    done = [visit for visit in visits if visit.finished]
+    kinds = tuple(_kind(name, visits, excluded) for name in dict.fromkeys(visit.kind for visit in visits))
+    minutes = [(visit.ended - visit.began) / 60 for visit in done]
+    low, middle, high = np.quantile(minutes, (0.05, 0.5, 0.95)) if minutes else (math.nan,) * 3
+    kept = sum(not excluded.get(visit.rater) for visit in done)
+    needed = math.ceil(rater_count(spec) * len(done) / kept) if kept else 0
+    cost = needed * float(np.mean(minutes)) / 60 * hourly * (1 + fee) if minutes else math.nan
+    slipped = sum(not excluded.get(visit.rater) for visit in done if visit.kind not in HONEST)
+    told = sum((visit.told for visit in visits), Counter())
+    return Pilot(
+        study,
+        spec.hash,
+        kinds,
+        (float(low), float(middle), float(high)),
+        dict(told.most_common()),
+        needed,
+        cost,
+        _power(spec, world, slipped / kept if kept else 0.0, studies),
+    )
+
+
+def _kind(name: str, visits: Sequence[Visit], excluded: dict[str, str]) -> Kind:
+    of_kind = [visit for visit in visits if visit.kind == name]
+    done = [visit for visit in of_kind if visit.finished]
+    broken = [excluded[visit.rater] for visit in done if excluded.get(visit.rater)]
+    rules = Counter(rule for rules in broken for rule in rules.split(", "))
+    return Kind(name, len(of_kind), len(done), len(broken), exact(len(broken), len(done)), dict(rules.most_common()))
+
+
+def _power(spec: StudySpec, world: World, spoilt: float, studies: int) -> tuple[float, float] | None:
+    raters = rater_count(spec)
+    if not studies or raters * spec.pairs_per_rater > MOST_SHOWN:
+        return None
+    with_them = replace(world, spammers=min(spoilt, 0.99))
+    careful, real = (min(simulate(spec, crowd, raters, studies).power) for crowd in (world, with_them))
+    return careful, real
+
+
+def table(found: Pilot) -> Table:
+    view = Table("raters", "came", "finished", "left out", "95% interval", "should", "by rule")
+    for kind in found.kinds:
+        share = percent(kind.left_out / kind.finished) if kind.finished else "–"
+        rules = ", ".join(f"{rule} {count}" for rule, count in kind.rules.items())
+        interval = f"{percent(kind.interval.low)} to {percent(kind.interval.high)}"
+        should = WANTED.get(kind.name, "be left out")
+        view.add_row(kind.name.replace("_", " "), str(kind.came), str(kind.finished), share, interval, should, rules)
+    return view
+
+
+def sentences(found: Pilot, hourly: float, fee: float) -> list[str]:
+    low, middle, high = found.minutes
+    said = [f"“{sentence}”: {counted(count, 'time')}." for sentence, count in found.told.items()]
+    if math.isnan(middle) or not found.raters_needed:
+        return [*said, "Nobody finished whose answers count, so nothing can be said of minutes, cost and power."]
+    said.append(f"A session takes {middle:.1f} minutes (median; 90% of them {low:.1f} to {high:.1f}).")
+    said.append(
+        f"With people like these, {found.raters_needed} must finish until the study is full: {found.cost:.2f} at "
+        f"{hourly:g} an hour and a fee of {percent(fee)}."
+    )
+    if found.power:
+        careful, real = found.power
+        said.append(
+            f"The study then finds the difference with a chance of {percent(real)}; if all raters were careful, of "
+            f"{percent(careful)}."
+        )
+    else:
+        said.append("Its power was not simulated: python -m study simulate does that for large studies.")
+    return said

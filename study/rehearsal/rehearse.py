@@ -1,0 +1,200 @@
+"""`python -m study rehearse NAME`: simulated raters go through the real pages before money is spent.
+
+They visit a copy of the study over HTTP, within this process and by a clock that nobody waits for. The copy has the
+study's spec, secrets and pictures, lies in a folder for the time being, and is deleted with all that they did.
+"""
+
+import asyncio
+import heapq
+import json
+import math
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from httpx import ASGITransport, AsyncClient
+from rich.console import Console
+from rich.progress import Progress
+from sqlalchemy import select
+
+from study.clock import clock
+from study.errors import StudyError
+from study.protocol.balanced import rater_count
+from study.protocol.parts import Stopping
+from study.protocol.spec import StudySpec
+from study.rehearsal.browser import Browser
+from study.rehearsal.copying import copy_study
+from study.rehearsal.people import KINDS, Crowd
+from study.rehearsal.pilot import Pilot, pilot, sentences, table
+from study.rehearsal.visit import Visit, go_through
+from study.reporting.export import export_study
+from study.reporting.report import build
+from study.simulation.crowd import World
+from study.simulation.power import strengths
+from study.store.store import Store
+from study.store.studies import StudyInfo, close_study, find_study
+from study.store.tables import Rater
+from study.web import create_app
+
+MOST = 2000  # people of a rehearsal
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+
+
+@dataclass(frozen=True)
+class People:
+    """How many come, in an order that is drawn."""
+
+    careful: int = 30
+    lapsing: int = 10
+    """They click through three pairs of ten without a look."""
+    left_clickers: int = 10
+    speeders: int = 10
+    """A quarter of a second an answer, every other one after a glance."""
+    copiers: int = 10
+    """The answer to a screen's first question is their answer to all."""
+    colluding_pairs: int = 5
+    """The first of the two tells the second which letter to click for which prompt."""
+
+    def __post_init__(self) -> None:
+        if min(vars(self).values()) < 0 or not 0 < sum(vars(self).values()) <= MOST:
+            raise StudyError(f"A rehearsal needs at least one rater, and takes {MOST} at most.")
+
+
+@dataclass(frozen=True)
+class Rehearse:
+    """Send simulated raters through the pages of a study. Nothing of the study itself is touched."""
+
+    name: Annotated[str, tyro.conf.Positional]
+    version: int | None = None
+    """The newest by default."""
+    people: Annotated[People, tyro.conf.arg(name="")] = field(default_factory=People)
+    as_planned: bool = False
+    """The study has as many places as it has, and late-comers are turned away; by default there is room for all."""
+    win_rate: float = 0.6
+    """Of the first arm against each other, ties left out, as careful raters have it."""
+    world: Annotated[World, tyro.conf.arg(name="raters-are")] = field(default_factory=World)
+    """How much they differ; the strengths follow from `win_rate`."""
+    every: float = 60.0
+    """Mean seconds from one rater's coming to the next one's."""
+    hourly: float = 12.0
+    """Pay."""
+    fee: float = 1 / 3
+    """Of the platform, as a share of the pay."""
+    studies: int = 100
+    """Simulated for the power; 0 leaves it out."""
+    seed: int = 0
+    out: Path | None = None
+    """Keep the report on the simulated answers and pilot.json here."""
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.win_rate < 1:
+            raise StudyError("The win rate must be at least 0.5 and less than 1.")
+        if self.every < 0 or self.hourly < 0 or self.fee < 0 or self.studies < 0 or self.seed < 0:
+            raise StudyError("Seconds, pay, fee, studies and seed cannot be negative.")
+
+
+def main(arguments: list[str]) -> None:
+    options = tyro.cli(Rehearse, prog="python -m study rehearse", args=arguments)
+    store = Store.open()
+    study = find_study(store.database, options.name, options.version)
+    console = Console()
+    with tempfile.TemporaryDirectory() as temporary:
+        found, stopped = _rehearsed(store, study, options, Path(temporary))
+    if stopped:
+        console.print("Interrupted: this is what the visits that were over have shown.")
+    console.print(table(found))
+    for sentence in sentences(found, options.hourly, options.fee):
+        console.print(sentence, soft_wrap=True)
+    console.print(f"The study is as it was; all that they did is {f'in {options.out}' if options.out else 'deleted'}.")
+    if stopped:
+        raise SystemExit(130)
+
+
+def _rehearsed(store: Store, study: StudyInfo, options: Rehearse, folder: Path) -> tuple[Pilot, bool]:
+    """The pilot's figures, and whether somebody pressed Ctrl-C before all had come."""
+    rest = (options.win_rate,) * (len(study.spec.arms) - 1)
+    world = replace(options.world, strengths=strengths(study.spec.arms, rest, options.world))
+    copy, rehearsed = copy_study(store, study, folder, **_room(study.spec, options))
+    visits, stopped = arrivals(options, world), False
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Raters who are through", total=len(visits))
+        try:
+            asyncio.run(send(copy, rehearsed, visits, lambda visit: progress.advance(task)))
+        except KeyboardInterrupt:
+            stopped = True
+    over = [visit for visit in visits if visit.ended]
+    excluded = _excluded(copy, rehearsed)
+    found = pilot(
+        study.name, study.spec, over, excluded, world, options.hourly, options.fee, 0 if stopped else options.studies
+    )
+    if options.out and not stopped:
+        _keep(copy, rehearsed, found, options.out)
+    copy.database.engine.dispose()
+    return found, stopped
+
+
+def _room(spec: StudySpec, options: Rehearse) -> dict[str, object]:
+    """Changes that let everybody in, whoever else is there."""
+    if options.as_planned:
+        return {}
+    people = sum(vars(options.people).values()) + options.people.colluding_pairs
+    blocks = rater_count(spec) // spec.raters_per_pair
+    raters = max(spec.raters_per_pair, math.ceil(people / blocks))
+    return {"raters_per_pair": raters, "open_cap": None, "stopping": Stopping()}
+
+
+def arrivals(options: Rehearse, world: World) -> list[Visit]:
+    """Everybody, in the order of coming; colluding raters one after the other."""
+    rng = np.random.default_rng(options.seed)
+    crowd = Crowd(world, rng)
+    kinds = [kind for kind in KINDS for _ in range(getattr(options.people, kind))]
+    people = [(kind, person) for kind in rng.permutation(kinds) for person in KINDS[kind](crowd)]
+    times = time.time() + rng.exponential(options.every, len(people)).cumsum()
+    return [Visit(str(kind), person, float(begin)) for (kind, person), begin in zip(people, times, strict=True)]
+
+
+async def send(store: Store, study: StudyInfo, visits: Sequence[Visit], finished: Callable[[Visit], None]) -> None:
+    """Lets them come, one request after the other in the order of the simulated times.
+
+    Args:
+        finished: told of each visit that is over.
+    """
+    app = create_app(store, joins_a_minute=10 * MOST)
+    async with AsyncExitStack() as clients:
+        queue: list[tuple[float, int, AsyncIterator[float]]] = []
+        for number, visit in enumerate(visits):
+            client = AsyncClient(
+                transport=ASGITransport(app), base_url="http://rehearsal", headers={"User-Agent": AGENT}
+            )
+            browser = Browser(await clients.enter_async_context(client))
+            queue.append((visit.began, number, go_through(visit, browser, f"/join/{study.token}", study.spec)))
+        moment = 0.0
+        with clock(lambda: moment):
+            while queue:
+                moment, number, steps = heapq.heappop(queue)
+                try:
+                    heapq.heappush(queue, (moment + await anext(steps), number, steps))
+                except StopAsyncIteration:
+                    visits[number].ended = moment
+                    finished(visits[number])
+
+
+def _excluded(store: Store, study: StudyInfo) -> dict[str, str]:
+    """Rater to the rules that were broken."""
+    with store.database.read() as session:
+        rows = session.execute(select(Rater.id, Rater.excluded).where(Rater.study_id == study.id))
+        return {rater: rules for rater, rules in rows}
+
+
+def _keep(store: Store, study: StudyInfo, found: Pilot, out: Path) -> None:
+    """The report on the copy, closed, as on any study."""
+    close_study(store, study.name)
+    export_study(store, find_study(store.database, study.name, study.version), out)
+    build(out, out, store.key)
+    (out / "pilot.json").write_text(json.dumps(asdict(found), indent=1) + "\n", "utf-8")
