@@ -1,6 +1,6 @@
 """50 raters vote at once over HTTP on SQLite: every acknowledged vote stored once, latencies, votes a second.
 
-python -m benchmarks.study_load [--raters 50] [--think 0]
+python -m benchmarks.study_load [--raters 50] [--think 0] [--pictures] [--size 1024]
 """
 
 import http.client
@@ -41,16 +41,25 @@ class Load:
     raters: int = 50
     think: float = 0.0
     """Mean seconds before an answer, between half and one and a half of it."""
+    pictures: bool = False
+    """Fetch both pictures of each pair, as a browser does."""
+    size: int = 128
+    """Pixels of their sides. They are noise: no picture is larger in bytes."""
+
+    def __post_init__(self) -> None:
+        if self.raters < 1 or self.think < 0 or not 16 <= self.size <= 4096:
+            raise SystemExit("At least one rater, no negative seconds, and pictures of 16 to 4096 pixels.")
 
 
-def make_store(folder: Path, raters: int, prompts: int = PROMPTS) -> tuple[Store, StudyInfo]:
+def make_store(folder: Path, raters: int, prompts: int = PROMPTS, size: int = 128) -> tuple[Store, StudyInfo]:
     """A study of two arms in which every rater sees every prompt."""
-    rng = random.Random(0)
+    rng = np.random.default_rng(0)
     sources = []
     for arm in ("one", "two"):
         for i in range(prompts):
             file = folder / f"{arm}{i}.png"
-            Image.new("RGB", (128, 128), tuple(rng.randrange(256) for _ in range(3))).save(file)
+            coarse = Image.fromarray(rng.integers(0, 256, (size // 8, size // 8, 3), np.uint8))
+            coarse.resize((size, size), Image.Resampling.BICUBIC).save(file)
             sources.append(Source(f"prompt {i}", arm, file))
     store = Store.open(folder / "data", f"sqlite:///{folder}/data/study.db")
     images = import_images(sources, store.library)
@@ -89,6 +98,9 @@ class Rater:
     port: Callable[[], int]
     seed: int
     think: float = 0.0
+    pictures: bool = False
+    fetched: int = 0  # bytes of pictures
+    waited: list[float] = field(default_factory=list)  # seconds for both of a pair
     acknowledged: Answers = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)  # of each acknowledged vote
     retries: int = 0
@@ -99,10 +111,22 @@ class Rater:
     def run(self, path: str) -> None:
         self._request("GET", path)
         while "Thank you" not in self.page:
+            self._look()
             radios = re.findall(r'type="radio" name="([^"]*)"', self.page)
             rng = random.Random(f"{self.seed}/{self.url}/{self.page}")
             time.sleep(self.think * rng.uniform(0.5, 1.5))
             self._submit({name: rng.choice(("left", "tie", "right")) for name in sorted(set(radios))})
+
+    def _look(self) -> None:
+        """Both pictures, one after the other on this one connection, which is no faster than a browser."""
+        sources = re.findall(r'<img src="([^"]*)"', self.page) if self.pictures else []
+        started, url, page = time.perf_counter(), self.url, self.page
+        for source in sources:
+            if self._send("GET", urljoin(url, source), {}) == 200:
+                self.fetched += self.length
+            self.url, self.page = url, page
+        if sources:
+            self.waited.append(time.perf_counter() - started)
 
     def _submit(self, answers: dict[str, str]) -> None:
         form = re.findall(r"<form.*?</form>", self.page, re.S)[0]
@@ -138,17 +162,22 @@ class Rater:
                 time.sleep(0.1)  # the server is starting again
                 continue
             self.cookie = (response.getheader("set-cookie") or self.cookie).split(";")[0]
-            self.location, self.url, self.page = response.getheader("location") or "", urlsplit(url).path, body.decode()
+            self.length = len(body)
+            text = body.decode() if "text" in (response.getheader("content-type") or "text") else ""
+            self.location, self.url, self.page = response.getheader("location") or "", urlsplit(url).path, text
             return response.status
         raise RuntimeError("The server is gone.")
 
     cookie: str = ""
     location: str = ""
+    length: int = 0  # of the last answer, in bytes
 
 
-def vote_at_once(port: Callable[[], int], study: StudyInfo, count: int, think: float = 0.0) -> list[Rater]:
+def vote_at_once(
+    port: Callable[[], int], study: StudyInfo, count: int, think: float = 0.0, pictures: bool = False
+) -> list[Rater]:
     """As many raters as threads. Raises the first error of any of them."""
-    raters = [Rater(port, seed, think) for seed in range(count)]
+    raters = [Rater(port, seed, think, pictures) for seed in range(count)]
     errors: queue.Queue[Exception] = queue.Queue()
 
     def run(rater: Rater) -> None:
@@ -187,11 +216,11 @@ def main() -> None:
     options = tyro.cli(Load)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        store, study = make_store(folder, options.raters)
+        store, study = make_store(folder, options.raters, size=options.size)
         server = Server(folder / "data")
         started = time.perf_counter()
         try:
-            raters = vote_at_once(lambda: server.port, study, options.raters, options.think)
+            raters = vote_at_once(lambda: server.port, study, options.raters, options.think, options.pictures)
             wall = time.perf_counter() - started
             votes = check(store, study, raters, folder / "export")
         finally:
@@ -201,6 +230,13 @@ def main() -> None:
     print(f"{options.raters} raters at once: {votes} answers in {len(seconds)} screens, each stored once")
     print(f"{wall:.1f} s in all, {votes / wall:.0f} answers/s, {len(seconds) / wall:.1f} screens/s")
     print(f"a vote is acknowledged after p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms")
+    if options.pictures:
+        waited = np.concatenate([rater.waited for rater in raters])
+        p50, p95, p99 = np.percentile(waited, (50, 95, 99)) * 1000
+        megabytes = sum(rater.fetched for rater in raters) / 1e6
+        print(
+            f"{megabytes:.0f} MB of pictures; both of a pair after p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
+        )
 
 
 if __name__ == "__main__":

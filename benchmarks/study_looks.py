@@ -1,9 +1,10 @@
 """False alarms of a study that is looked at after every rater, where no arm is preferred.
 
-python -m benchmarks.study_looks [--studies 2000]
+python -m benchmarks.study_looks [--some 2000] [--prompts 20 60] [--raters 100 300]
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -15,16 +16,17 @@ from rich.table import Table
 from study.simulation.crowd import World, answer
 from study.simulation.power import Simulate, design, planned
 from study.stats.evalues import for_new_prompts, sequence, wealth
-from study.stats.intervals import LEVEL
+from study.stats.intervals import LEVEL, exact
 
 CROWD = World({"A": 0.0, "B": 0.0})  # raters and prompts differ as in `study simulate`
-SIZES = ((20, 100), (20, 300), (60, 100), (60, 300))  # prompts, raters
 
 
 @dataclass(frozen=True)
 class Options:
-    studies: int = 2000
-    """Of each size."""
+    some: int = 2000
+    """Studies of each size."""
+    prompts: tuple[int, ...] = (20, 60)
+    raters: tuple[int, ...] = (100, 300)
 
 
 def outcomes(shown: pd.DataFrame, rng: np.random.Generator, world: World = CROWD) -> np.ndarray:
@@ -47,15 +49,20 @@ def alarms(table: np.ndarray) -> tuple[bool, bool]:
     return here, any(0 not in for_new_prompts(*look) for look in zip(limits, rates, strict=True))
 
 
-def main(studies: int) -> Table:
-    view = Table("prompts", "raters", "on these prompts", "for new prompts", title=f"{studies} studies each")
-    for prompts, raters in SIZES:
+def _with_interval(count: int, studies: int) -> str:
+    among = exact(count, studies)
+    return f"{count / studies:.2%} ({among.low:.2%} to {among.high:.2%})"
+
+
+def main(options: Options) -> Table:
+    view = Table("prompts", "raters", "on these prompts", "for new prompts", title=f"{options.some} studies each")
+    for prompts, raters in product(options.prompts, options.raters):
         spec = planned(Simulate(prompts=prompts, raters_per_pair=raters))
         shown, rng = design(spec, raters), np.random.default_rng([prompts, raters])
-        found = np.mean([alarms(outcomes(shown, rng)) for _ in track(range(studies), transient=True)], 0)
-        view.add_row(str(prompts), str(raters), *(f"{share:.1%}" for share in found))
+        found = np.sum([alarms(outcomes(shown, rng)) for _ in track(range(options.some), transient=True)], 0)
+        view.add_row(str(prompts), str(raters), *(_with_interval(int(count), options.some) for count in found))
     return view
 
 
 if __name__ == "__main__":
-    Console().print(main(tyro.cli(Options).studies))
+    Console(width=120).print(main(tyro.cli(Options)))

@@ -23,6 +23,7 @@ def main() -> None:
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "create": making.create_command,
     "rehearse": rehearsing.rehearse_command,
+    "certify": rehearsing.certify_command,
     "list": making.list_command,
     "links": running.links_command,
     "serve": running.serve_command,

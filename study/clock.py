@@ -1,7 +1,7 @@
 """What time it is: the machine's, or, for rehearsals, a simulated one that nobody waits for."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ def now() -> datetime:
 
 
 @contextmanager
-def clock(of: Callable[[], float]) -> Iterator[None]:
+def clock(of: Callable[[], float]) -> Generator[None]:
     """Within the block, and in what is called from it, `of` says the time."""
     before = _SECONDS.set(of)
     try:

@@ -8,6 +8,7 @@ from study.commands.options import Name
 
 
 def links_command(arguments: list[str]) -> None:
+    from study.store.certificates import check_certified
     from study.store.raters import invite
     from study.store.store import Store
     from study.store.studies import find_study
@@ -21,9 +22,14 @@ def links_command(arguments: list[str]) -> None:
         """One label a person, such as an e-mail address; it is stored, and never exported."""
         url: str = "http://127.0.0.1:8000"
         """Where raters reach the server."""
+        certified: bool = False
+        """Print none unless the study has passed `study certify`."""
 
     options = tyro.cli(Links, prog="python -m study links", args=arguments)
-    study = find_study(Store.open().database, options.name)
+    database = Store.open().database
+    study = find_study(database, options.name)
+    if options.certified:
+        check_certified(database, study)
     for label in options.invite:
         print(f"{label} {options.url.rstrip('/')}/invite/{study.token}/{invite(study, label)}")
     if not options.invite:
@@ -41,9 +47,11 @@ def serve_command(arguments: list[str]) -> None:
         host: str = "127.0.0.1"
         port: int = 8000
         """0 takes any free one."""
+        certified: bool = False
+        """Nobody comes into a study that has not passed `study certify`."""
 
     options = tyro.cli(Serve, prog="python -m study serve", args=arguments)
-    serve(Store.open(), options.host, options.port)
+    serve(Store.open(), options.host, options.port, options.certified)
 
 
 def progress_command(arguments: list[str]) -> None:

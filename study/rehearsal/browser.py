@@ -1,10 +1,13 @@
 """The rater's pages as a browser without a script gets them: forms to send back, pictures to fetch."""
 
+import asyncio
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 from httpx import AsyncClient, Response
+
+from study.errors import StudyError
 
 
 @dataclass
@@ -90,5 +93,16 @@ class Browser:
         self.page = Page(await self.client.post(target, data=form.fields | answers, follow_redirects=True))
         return self.page
 
-    async def fetch(self, picture: Picture) -> Response:
-        return await self.client.get(urljoin(self.url, picture.source))
+    async def look(self) -> list[bytes]:
+        """All pictures of the page, asked for at once. Raises StudyError where one does not come."""
+        pictures = self.page.pictures if self.page else []
+        found = await asyncio.gather(*(self._fetch(picture) for picture in pictures))
+        return [response.content for response in found]
+
+    async def _fetch(self, picture: Picture) -> Response:
+        response = await self.client.get(urljoin(self.url, picture.source))
+        if response.is_error:
+            raise StudyError(
+                f"A picture does not come (status {response.status_code}): is its file in the data folder?"
+            )
+        return response

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from study.clock import now
+from study.store.certificates import certificate_of, keep_certificate
 from study.store.database import Database, open_database
 from study.store.signing import Key
 from study.store.store import Store
@@ -32,8 +33,12 @@ def copy_study(store: Store, study: StudyInfo, folder: Path, **changes: Any) -> 
     if spec != study.spec:
         rows[Study] = [row | {"spec": spec.to_json(), "spec_hash": spec.hash} for row in rows[Study]]
     _insert(database, rows)
+    certificate = certificate_of(store.database, study)
     copy = Store(database, store.library, Key(folder / "signing-key"))
-    return copy, find_study(database, study.name, study.version)
+    copied = find_study(database, study.name, study.version)
+    if certificate:
+        keep_certificate(database, copied, certificate)
+    return copy, copied
 
 
 def _rows(session: Any, table: Any, study: int) -> list[dict[str, Any]]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from rich.table import Table
+from rich.table import Column, Table
 
 from study.protocol.balanced import rater_count
 from study.protocol.spec import StudySpec
+from study.rehearsal.people import KINDS
 from study.rehearsal.visit import Visit
 from study.reporting.words import counted, percent
 from study.simulation.crowd import World
@@ -17,7 +18,6 @@ from study.simulation.power import MOST_SHOWN, simulate
 from study.stats.intervals import Interval, exact
 
 HONEST = ("careful", "copiers")  # who looks at the pictures, whatever else they do
-WANTED = {"careful": "stay in", "copiers": "stay in: only the halo shows them"}  # all others should be left out
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def pilot(
         studies: simulated for the power.
     """
     done = [visit for visit in visits if visit.finished]
-    kinds = tuple(_kind(name, visits, excluded) for name in dict.fromkeys(visit.kind for visit in visits))
+    kinds = tuple(_kind(name, visits, excluded) for name in KINDS if name in {visit.kind for visit in visits})
     minutes = [(visit.ended - visit.began) / 60 for visit in done]
     low, middle, high = np.quantile(minutes, (0.05, 0.5, 0.95)) if minutes else (math.nan,) * 3
     kept = sum(not excluded.get(visit.rater) for visit in done)
@@ -110,13 +110,12 @@ def _power(spec: StudySpec, world: World, spoilt: float, studies: int) -> tuple[
 
 
 def table(found: Pilot) -> Table:
-    view = Table("raters", "came", "finished", "left out", "95% interval", "should", "by rule")
+    view = Table("raters", "came", "finished", "left out", "should be", Column("by which rules", overflow="fold"))
     for kind in found.kinds:
-        share = percent(kind.left_out / kind.finished) if kind.finished else "–"
-        rules = ", ".join(f"{rule} {count}" for rule, count in kind.rules.items())
-        interval = f"{percent(kind.interval.low)} to {percent(kind.interval.high)}"
-        should = WANTED.get(kind.name, "be left out")
-        view.add_row(kind.name.replace("_", " "), str(kind.came), str(kind.finished), share, interval, should, rules)
+        share = f"{kind.left_out} ({percent(kind.interval.low)} to {percent(kind.interval.high)})"
+        rules = "\n".join(f"{rule} {count}" for rule, count in kind.rules.items())
+        should = "no" if kind.name in HONEST else "yes"
+        view.add_row(kind.name.replace("_", " "), str(kind.came), str(kind.finished), share, should, rules)
     return view
 
 
@@ -137,5 +136,5 @@ def sentences(found: Pilot, hourly: float, fee: float) -> list[str]:
             f"{percent(careful)}."
         )
     else:
-        said.append("Its power was not simulated: python -m study simulate does that for large studies.")
+        said.append("Its power was not simulated (--studies is 0, or it is large: see python -m study simulate).")
     return said

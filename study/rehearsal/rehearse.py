@@ -32,7 +32,7 @@ from study.rehearsal.browser import Browser
 from study.rehearsal.copying import copy_study
 from study.rehearsal.people import KINDS, Crowd
 from study.rehearsal.pilot import Pilot, pilot, sentences, table
-from study.rehearsal.visit import Visit, go_through
+from study.rehearsal.visit import AGENT, Visit, go_through
 from study.reporting.export import export_study
 from study.reporting.report import build
 from study.simulation.crowd import World
@@ -43,7 +43,6 @@ from study.store.tables import Rater
 from study.web import create_app
 
 MOST = 2000  # people of a rehearsal
-AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def main(arguments: list[str]) -> None:
     study = find_study(store.database, options.name, options.version)
     console = Console()
     with tempfile.TemporaryDirectory() as temporary:
-        found, stopped = _rehearsed(store, study, options, Path(temporary))
+        found, stopped = rehearsed(store, study, options, Path(temporary))
     if stopped:
         console.print("Interrupted: this is what the visits that were over have shown.")
     console.print(table(found))
@@ -116,25 +115,25 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(130)
 
 
-def _rehearsed(store: Store, study: StudyInfo, options: Rehearse, folder: Path) -> tuple[Pilot, bool]:
+def rehearsed(store: Store, study: StudyInfo, options: Rehearse, folder: Path) -> tuple[Pilot, bool]:
     """The pilot's figures, and whether somebody pressed Ctrl-C before all had come."""
     rest = (options.win_rate,) * (len(study.spec.arms) - 1)
     world = replace(options.world, strengths=strengths(study.spec.arms, rest, options.world))
-    copy, rehearsed = copy_study(store, study, folder, **_room(study.spec, options))
+    copy, tried = copy_study(store, study, folder, **_room(study.spec, options))
     visits, stopped = arrivals(options, world), False
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Raters who are through", total=len(visits))
         try:
-            asyncio.run(send(copy, rehearsed, visits, lambda visit: progress.advance(task)))
+            asyncio.run(send(copy, tried, visits, lambda visit: progress.advance(task)))
         except KeyboardInterrupt:
             stopped = True
     over = [visit for visit in visits if visit.ended]
-    excluded = _excluded(copy, rehearsed)
+    excluded = _excluded(copy, tried)
     found = pilot(
         study.name, study.spec, over, excluded, world, options.hourly, options.fee, 0 if stopped else options.studies
     )
     if options.out and not stopped:
-        _keep(copy, rehearsed, found, options.out)
+        _keep(copy, tried, found, options.out)
     copy.database.engine.dispose()
     return found, stopped
 
@@ -170,7 +169,9 @@ async def send(store: Store, study: StudyInfo, visits: Sequence[Visit], finished
         queue: list[tuple[float, int, AsyncIterator[float]]] = []
         for number, visit in enumerate(visits):
             client = AsyncClient(
-                transport=ASGITransport(app), base_url="http://rehearsal", headers={"User-Agent": AGENT}
+                transport=ASGITransport(app, raise_app_exceptions=False),
+                base_url="http://rehearsal",
+                headers={"User-Agent": AGENT},
             )
             browser = Browser(await clients.enter_async_context(client))
             queue.append((visit.began, number, go_through(visit, browser, f"/join/{study.token}", study.spec)))
@@ -193,7 +194,7 @@ def _excluded(store: Store, study: StudyInfo) -> dict[str, str]:
 
 
 def _keep(store: Store, study: StudyInfo, found: Pilot, out: Path) -> None:
-    """The report on the copy, closed, as on any study."""
+    """The report on the copy, closed and with the study's certificate, as on any study."""
     close_study(store, study.name)
     export_study(store, find_study(store.database, study.name, study.version), out)
     build(out, out, store.key)

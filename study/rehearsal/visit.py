@@ -11,9 +11,10 @@ from PIL import Image
 from study.images.library import bare
 from study.protocol.parts import Stimulus
 from study.protocol.spec import StudySpec
-from study.rehearsal.browser import Browser, Form, Page
+from study.rehearsal.browser import Browser, Form
 from study.rehearsal.people import LOADING, PRACTISING, READING, Careful, Shown
 
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 WINDOW = (1920, 1080)  # CSS pixels
 ROOM = (900, 800)  # of a picture in it
 
@@ -47,12 +48,12 @@ async def go_through(visit: Visit, browser: Browser, link: str, spec: StudySpec)
             return
         fields: dict[str, str] = {}
         if "answer" in form.choices:
-            await _pictures(browser, page)
+            await browser.look()
             yield PRACTISING
             fields = {"answer": form.choices["answer"][0]}
         elif "assignment" in form.fields:
             visit.rater = visit.rater or browser.url.rsplit("/r/")[-1].split(".")[0]
-            pictures = await _pictures(browser, page)
+            pictures = await browser.look()
             yield LOADING
             fields, seconds = _vote(visit.who, form, pictures, known, spec)
             yield seconds
@@ -61,16 +62,11 @@ async def go_through(visit: Visit, browser: Browser, link: str, spec: StudySpec)
         page = await browser.submit(form, fields)
 
 
-async def _pictures(browser: Browser, page: Page) -> list[bytes]:
-    """All of the page. Raises StudyError's like only through the page: one that does not come leaves nothing to see."""
-    return [(await browser.fetch(picture)).raise_for_status().content for picture in page.pictures]
-
-
 def _vote(
     who: Careful, form: Form, pictures: list[bytes], known: Mapping[str, Stimulus], spec: StudySpec
 ) -> tuple[dict[str, str], float]:
     """What the page's script would send, and the seconds until then."""
-    left, right = (known[hashlib.sha256(bare(data)).hexdigest()] for data in (pictures[0], pictures[-1]))
+    left, right = (known[hash_of(data)] for data in (pictures[0], pictures[-1]))
     asked = tuple(question for question in spec.questions if f"q-{question.key}" in form.choices)
     answers = who.answers(Shown(left, right, asked))
     times = who.seconds(len(answers))
@@ -79,6 +75,11 @@ def _vote(
     width, height = _displayed(pictures[0])
     viewport = f"{WINDOW[0]}x{WINDOW[1]}@1 {width}x{height}"
     return fields | {"decode": str(round(1000 * LOADING)), "viewport": viewport}, times[-1]
+
+
+def hash_of(picture: bytes) -> str:
+    """By which the spec knows it."""
+    return hashlib.sha256(bare(picture)).hexdigest()
 
 
 def _displayed(picture: bytes) -> tuple[int, int]:

@@ -9,7 +9,9 @@ import pandas as pd
 
 from study.errors import StudyError
 from study.protocol.spec import StudySpec
+from study.reporting.blindness import CERTIFICATE
 from study.reporting.manifest import MANIFEST, add_to_manifest
+from study.store.certificates import certificate_of
 from study.store.frames import Tables, head_of, plan_of, read_remarks, read_tables
 from study.store.store import Store
 from study.store.studies import StudyInfo
@@ -50,6 +52,7 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
         REGISTRATION: registration(study, store.database),
         PLAN: plan_of(store.database, study),
         HEAD: head_of(store.database, study),
+        CERTIFICATE: certificate_of(store.database, study),
     }
     for name, content in known.items():
         (out / name).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import pandas as pd
 import tyro
 
 from study.reporting import words
+from study.reporting.blindness import told_apart
 from study.reporting.report import Export, read
 from study.stats import Results, results
 from study.stats.answers import own_ms
@@ -100,7 +101,8 @@ def paragraphs(export: Export, found: Results, viewports: Sequence[str], pay: st
     """The section, a paragraph each."""
     design, exclusions, inference, *_ = words.methods(export.spec, found)
     came, looked = _recruitment(export, pay, ethics), _looked(export, viewports)
-    return [design, _asked(export), came, exclusions, looked, _agreed(found), inference, _format()]
+    blind = [told] if (told := told_apart(export.certificate)) else []
+    return [design, _asked(export), *blind, came, exclusions, looked, _agreed(found), inference, _format()]
 
 
 def _asked(export: Export) -> str:

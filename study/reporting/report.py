@@ -4,10 +4,11 @@ The page needs no network. Every figure follows from the export beside it: `reco
 """
 
 import base64
-import io
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,21 +17,20 @@ import pandas as pd
 import plotly.graph_objects as go
 import tyro
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from study.errors import StudyError
 from study.protocol.spec import StudySpec
 from study.reporting import figures, words
+from study.reporting.blindness import CERTIFICATE, told_apart
 from study.reporting.export import HEAD, REGISTRATION, VERSIONS, pooled_folders
 from study.reporting.manifest import add_to_manifest, manifest_hash, read_json
+from study.reporting.pictures import by_category, data_uri, pictures
 from study.stats import Results, plain, results
-from study.stats.answers import comparisons, own_ms
+from study.stats.answers import own_ms
 from study.store.signing import Key
 
-SHOWN = 3  # pairs of pictures in each group
-FIGURES = 5  # of the way in which they are computed: another version's results.json cannot be compared
-EDGE = 320  # pixels of a picture in the report, at most
+FIGURES = 6  # of the way in which they are computed: another version's results.json cannot be compared
 
 
 @dataclass(frozen=True)
@@ -57,23 +57,10 @@ class Export:
     """Each amendment: version, reason, time, what changed."""
     pooled: tuple[int, ...]
     """Earlier versions whose answers are counted, too."""
+    certificate: dict[str, Any]
+    """What an attack on the pages found; empty where there was none."""
     registration: dict[str, Any]
     """When the spec was frozen and the first answer came; empty where nothing was registered."""
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """A pair of pictures and what raters said about it, on the first question."""
-
-    prompt: str
-    arm: str
-    other: str
-    wins: int
-    ties: int
-    losses: int
-    image: str
-    """Of `arm`; a file, relative to the export."""
-    other_image: str
 
 
 def main(arguments: list[str]) -> None:
@@ -107,9 +94,11 @@ def read(folder: Path) -> Export:
         )
         changed = folder / VERSIONS
         deviations = json.loads(changed.read_text("utf-8")) if changed.is_file() else []
-        registration = read_json(folder / REGISTRATION) if (folder / REGISTRATION).is_file() else {}
-        versions = tuple(int(one.name) for one in folders[:-1])
-        return Export(folder, spec, votes, raters, (folder / HEAD).is_file(), deviations, versions, registration)
+        certificate, registration = (
+            read_json(folder / name) if (folder / name).is_file() else {} for name in (CERTIFICATE, REGISTRATION)
+        )
+        versions, closed = tuple(int(one.name) for one in folders[:-1]), (folder / HEAD).is_file()
+        return Export(folder, spec, votes, raters, closed, deviations, versions, certificate, registration)
     except (OSError, ValueError) as error:
         raise StudyError(f"{folder} is no complete export ({error}): make one with `python -m study export`.") from None
 
@@ -170,7 +159,7 @@ def build(folder: Path, out: Path, key: Key | None = None) -> Path:
 
 
 def _record(export: Export, found: Results) -> dict[str, Any]:
-    pictures = {name: plain(list(pairs)) for name, pairs in _pictures(export, found).items()}
+    behind = pictures(_kept(export, found), export.spec)
     return {
         "figures": FIGURES,
         "study": export.spec.name,
@@ -181,7 +170,7 @@ def _record(export: Export, found: Results) -> dict[str, Any]:
         "pooled": list(export.pooled),
         "response_ms": _quantiles(own_ms(_kept(export, found))),
         "results": plain(found),
-        "pictures": pictures,
+        "pictures": {name: plain(list(pairs)) for name, pairs in behind.items()},
     }
 
 
@@ -200,43 +189,13 @@ def _kept(export: Export, found: Results) -> pd.DataFrame:
     return export.votes[~export.votes["rater"].isin(found.flow.excluded)]
 
 
-def _pictures(export: Export, found: Results) -> dict[str, list[Pictures]]:
-    """Pairs behind the results on the first question: clearest for either side, and the most divided.
-
-    For two arms those are the two arms; for more, the winner of a pair and the other.
-    """
-    votes = comparisons(_kept(export, found), export.spec.questions[0].key)
-    pairs = [_pair(rows, export.spec.arms) for _, rows in votes.groupby("pair", sort=True)]
-    clear = sorted(pairs, key=lambda p: -_lean(p))
-    divided = sorted((p for p in pairs if p.wins and p.losses), key=lambda p: (abs(_lean(p)), -p.wins - p.losses))
-    return {
-        "clearest": [p for p in clear if _lean(p) > 0][:SHOWN],
-        "against": [p for p in clear[::-1] if _lean(p) < 0][:SHOWN],
-        "divided": divided[:SHOWN],
-    }
-
-
-def _pair(rows: pd.DataFrame, arms: tuple[str, ...]) -> Pictures:
-    first = rows.iloc[0]
-    arm, other = sorted((first["left"], first["right"]), key=arms.index)
-    files = {first["left"]: first["image_left"], first["right"]: first["image_right"]}
-    winner = np.select([rows["answer"] == "left", rows["answer"] == "right"], [rows["left"], rows["right"]], "")
-    wins, losses = int((winner == arm).sum()), int((winner == other).sum())
-    return Pictures(first["prompt"], arm, other, wins, len(rows) - wins - losses, losses, files[arm], files[other])
-
-
-def _lean(p: Pictures) -> float:
-    """Net preference, drawn towards 0 where few have answered."""
-    return (p.wins - p.losses) / (p.wins + p.ties + p.losses + 2)
-
-
 def _page(export: Export, found: Results) -> str:
     environment = Environment(loader=PackageLoader("study.reporting"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {
         "percent": words.percent,
         "interval": words.with_interval,
         "p": words.p_value,
-        "picture": _data_uri,
+        "picture": data_uri,
     }
     texts = {q.key: q.text for q in export.spec.questions}
     return environment.get_template("report.html").render(
@@ -251,14 +210,22 @@ def _page(export: Export, found: Results) -> str:
         pooled=export.pooled,
         fragile=_fragile(export.spec, found),
         claims=[(texts[one.hypothesis.question], words.claimed(one, found.reached)) for one in found.registered],
+        blind=told_apart(export.certificate),
         registration=export.registration,
         halo=words.halo(found.kept),
         methods=words.methods(export.spec, found),
         times=_quantiles(own_ms(_kept(export, found))),
-        pictures=_pictures(export, found),
+        driven=by_category(_kept(export, found), export.spec, found.kept),
+        pictures=pictures(_kept(export, found), export.spec),
         figures=_figures(export, found),
-        plotly=get_plotlyjs(),
+        plotly=_packed_plotly(),
     )
+
+
+@lru_cache
+def _packed_plotly() -> str:
+    """The charts' library, compressed and in base64."""
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
 
 
 def _fragile(spec: StudySpec, found: Results) -> dict[str, str]:
@@ -295,16 +262,3 @@ def _drawers(export: Export, found: Results) -> list[tuple[str, Callable[[figure
     if any(e.raters for e in found.evidence.values()):
         drawers.append(("evidence", lambda look: figures.evidence(found.evidence, names, alpha, look)))
     return drawers
-
-
-def _data_uri(file: str, folder: Path) -> str:
-    """The picture, small enough for a page. Empty where the export lacks it."""
-    path = folder / file
-    if not path.is_file():
-        return ""
-    with Image.open(path) as image:
-        small = image.convert("RGB")
-        small.thumbnail((EDGE, EDGE))
-    buffer = io.BytesIO()
-    small.save(buffer, "WEBP", quality=90)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -30,6 +30,7 @@ from study.stats.evalues import Evidence, evidence
 from study.stats.exclusions import Flow, exclude
 from study.stats.fragility import Fragility, fragility
 from study.stats.intervals import RESAMPLES, Estimate, holm
+from study.stats.pooling import Pooling, pooling
 from study.stats.preference import Preference, preference
 from study.stats.registered import Registered, registered
 
@@ -50,6 +51,8 @@ class Answered:
     """Why there is none."""
     categories: dict[str, tuple[Preference, ...]]
     """Every pair of arms within each category of prompts, where there are several."""
+    pooling: Pooling | None
+    """The same for two arms, drawn towards each other; None for more arms, for everyone, or below three categories."""
     agreement: Agreement
     consistency: Consistency
     side: SideBias
@@ -198,6 +201,7 @@ def _question(answers: pd.DataFrame, arms: tuple[str, ...], resamples: int) -> A
         order,
         problem,
         _categories(compared, arms),
+        pooling(compared, *arms) if resamples and len(arms) == 2 else None,
         agreement(compared),
         consistency(answers),
         side_bias(answers),

@@ -6,13 +6,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, literal_column, select
 from sqlalchemy.orm import Session, aliased
 
 from study.protocol.spec import StudySpec
 from study.store.tables import Entry, Rater, StoredAssignment, StoredPair, StoredStimulus, Vote, Withdrawal
 
 ERASED = "erased"  # who a rater is of whom nothing is kept, and what the entries say that only their hash is left of
+
+ENDS = [
+    select(kind.number, kind.hash)
+    .where(kind.study_id == bindparam("study"))
+    .order_by(kind.number.desc())
+    .limit(literal_column("1"))
+    for kind in (Vote, Withdrawal, Entry)
+]
 
 
 def chain_hash(payload: Mapping[str, Any]) -> str:
@@ -22,13 +30,8 @@ def chain_hash(payload: Mapping[str, Any]) -> str:
 
 def tail(session: Session, study: int) -> tuple[int, str]:
     """Number and hash of the last entry; 0 and "" before the first."""
-    ends = [
-        session.execute(
-            select(kind.number, kind.hash).where(kind.study_id == study).order_by(kind.number.desc()).limit(1)
-        )
-        for kind in (Vote, Withdrawal, Entry)
-    ]
-    number, hash = max((tuple(row) for end in ends if (row := end.first())), default=(0, ""))
+    ends = (session.execute(end, {"study": study}).first() for end in ENDS)
+    number, hash = max((tuple(row) for row in ends if row), default=(0, ""))
     return number, hash
 
 

@@ -47,10 +47,12 @@ def free_seat(session: Session, study: StudyInfo) -> int | None:
     of_study = select(Rater.seat, Rater.dealt, counts).where(Rater.study_id == study.id, Rater.seat.is_not(None))
     rows = session.execute(of_study.where(counts | (Rater.status == "active"))).all()
     taken = {seat for seat, _, counts in rows if counts}
-    looked_at = {seat: dealt for seat, dealt, _ in sorted(rows, key=lambda row: row.dealt)}
+    looked_at: dict[int, datetime] = {seat: dealt for seat, dealt, _ in sorted(rows, key=lambda row: row.dealt)}
     free = [seat for seat in range(rater_count(study.spec)) if seat not in taken]
     unseen = [seat for seat in free if seat not in looked_at]
-    return unseen[0] if unseen else min(free, key=looked_at.__getitem__, default=None)
+    if unseen or not free:
+        return unseen[0] if unseen else None
+    return min(free, key=lambda seat: looked_at[seat])
 
 
 def missing(session: Session, study: StudyInfo) -> dict[str, int]:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from statistics import median
 from typing import Any
 
@@ -28,6 +27,8 @@ STATES = ("active", "silent", "finished", "dropped", "excluded")
 A_SCREEN = timedelta(seconds=20)  # for one screen, until sessions have been seen
 LEAST_PATIENCE = timedelta(minutes=5)
 SESSIONS = 200  # whose median counts
+MOST_SPECS = 32
+SPECS: dict[tuple[str, str], StudySpec] = {}  # by hash and operations
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def info(row: Study | None, name: str) -> StudyInfo:
         row.id,
         row.name,
         row.version,
-        _spec(row.spec, row.operations),
+        _spec(row),
         row.token,
         row.secret,
         row.plan_secret,
@@ -232,10 +233,14 @@ def info(row: Study | None, name: str) -> StudyInfo:
     )
 
 
-@lru_cache(maxsize=32)
-def _spec(text: str, operations: str) -> StudySpec:
-    """Specs never change, and a server reads the same one at each request."""
-    return StudySpec.from_json(text).operated(**json.loads(operations))
+def _spec(row: Study) -> StudySpec:
+    """Specs never change, and a server needs the same one at each request: its text is not read again."""
+    known = (row.spec_hash or row.spec, row.operations)  # the first versions wrote no hash
+    if known not in SPECS:
+        if len(SPECS) >= MOST_SPECS:
+            SPECS.clear()
+        SPECS[known] = StudySpec.from_json(row.spec).operated(**json.loads(row.operations))
+    return SPECS[known]
 
 
 def _insert(session: Session, spec: StudySpec, version: int, reason: str) -> StudyInfo:

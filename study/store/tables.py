@@ -64,7 +64,7 @@ class Study(Base):
     name: Mapped[str]
     kind: Mapped[str]  # designed | visitor, as its spec has it
     version: Mapped[int]
-    spec: Mapped[str]  # canonical JSON
+    spec: Mapped[str] = mapped_column(deferred=True)  # canonical JSON; megabytes in a large study
     spec_hash: Mapped[str]
     operations: Mapped[str]  # JSON: what changed since of the spec's OPERATIONS, none of which is science
     reason: Mapped[str]  # why this version exists; "" for the first

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from study.clock import now
@@ -20,6 +20,24 @@ from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Study
 WITHDRAWN = "Your answers were withdrawn from this study, so nothing more is asked of you. Thank you."
 FASTER = "Somebody else was faster with this pair, so your answer to it is not needed: go on with another pair."
 MAX_MS = 2**31 - 1  # about 24 days
+
+# What each request of a rater reads; building a query takes longer than running it.
+ANSWERS_OF = select(Vote.assignment_id, Vote.question, Vote.answer).where(
+    Vote.rater_id == bindparam("rater"), Vote.is_current
+)
+PAIRS_OF = (
+    select(StoredAssignment.id, StoredAssignment.left_token, StoredAssignment.right_token, StoredPair.prompt)
+    .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
+    .where(StoredAssignment.rater_id == bindparam("rater"), ~StoredAssignment.released)
+    .order_by(StoredAssignment.position)
+)
+SENT_BEFORE = (
+    select(Vote.number, Vote.hash, Vote.question, Vote.assignment_id, Vote.answer)
+    .where(Vote.rater_id == bindparam("rater"), Vote.request == bindparam("request"))
+    .order_by(Vote.number)
+)
+SHOWN_IN = SHOWN.where(StoredAssignment.id == bindparam("assignment"))
+LOCKED = select(Study.id).where(Study.id == bindparam("study")).with_for_update()
 
 
 @dataclass(frozen=True)
@@ -100,7 +118,7 @@ def cast(database: Database, rater: Participation, ballot: Ballot) -> Receipt:
 
 def _cast(session: Session, rater: Participation, ballot: Ballot) -> Receipt | None:
     """None where the rater's place was taken: other pairs were handed out."""
-    session.scalars(select(Study.id).where(Study.id == rater.study.id).with_for_update()).one()  # one chain
+    session.execute(LOCKED, {"study": rater.study.id}).one()  # one chain
     row = session.get_one(Rater, rater.id)
     if row.dropped:
         raise StudyError(WITHDRAWN, 403)
@@ -118,6 +136,12 @@ def _cast(session: Session, rater: Participation, ballot: Ballot) -> Receipt | N
     receipt = _append(session, rater, ballot, changed, moment) if changed else receipt_of(session, rater)
     _mark(session, rater, screens, screen, moment)
     return receipt
+
+
+def is_through(database: Database, rater: Participation) -> bool:
+    """Whether all has been answered, now and not when `rater` was read."""
+    with database.read() as session:
+        return session.scalars(select(Rater.status).where(Rater.id == rater.id)).one() == "finished"
 
 
 def note(database: Database, rater: Participation, name: str, detail: str = "") -> None:
@@ -159,15 +183,9 @@ def _screens(session: Session, rater: Participation) -> list[Screen]:
     questions = rater.study.spec.questions
     passes = [questions] if rater.mode == "joint" else [(question,) for question in questions]
     answers: dict[str, dict[str, str]] = {}
-    votes = select(Vote.assignment_id, Vote.question, Vote.answer).where(Vote.rater_id == rater.id, Vote.is_current)
-    for assignment, question, answer in session.execute(votes):
+    for assignment, question, answer in session.execute(ANSWERS_OF, {"rater": rater.id}):
         answers.setdefault(assignment, {})[question] = answer
-    shown = session.execute(
-        select(StoredAssignment.id, StoredAssignment.left_token, StoredAssignment.right_token, StoredPair.prompt)
-        .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
-        .where(StoredAssignment.rater_id == rater.id, ~StoredAssignment.released)
-        .order_by(StoredAssignment.position)
-    ).all()
+    shown = session.execute(PAIRS_OF, {"rater": rater.id}).all()
     asked = [(row, asks) for asks in passes for row in shown]
     return [
         Screen(
@@ -186,8 +204,7 @@ def _screens(session: Session, rater: Participation) -> list[Screen]:
 
 def _repeated(session: Session, rater: Participation, ballot: Ballot) -> Receipt | None:
     """The receipt of the same request, where it came before."""
-    query = select(Vote).where(Vote.rater_id == rater.id, Vote.request == ballot.request).order_by(Vote.number)
-    votes = session.scalars(query).all()
+    votes = session.execute(SENT_BEFORE, {"rater": rater.id, "request": ballot.request}).all()
     if not votes:
         return None
     if any((v.assignment_id, v.answer) != (ballot.assignment, ballot.answers.get(v.question)) for v in votes):
@@ -214,7 +231,7 @@ def _append(
     if revisions:
         session.execute(update(Vote).where(*of_pair, Vote.is_current).values(is_current=False))
     number, previous = tail(session, rater.study.id)
-    shown = shown_of(session.execute(SHOWN.where(StoredAssignment.id == ballot.assignment)).one(), rater.study.spec)
+    shown = shown_of(session.execute(SHOWN_IN, {"assignment": ballot.assignment}).one(), rater.study.spec)
     for question in questions:
         number += 1
         vote = Vote(

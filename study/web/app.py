@@ -34,15 +34,21 @@ HEADERS = {
 }
 
 
-def create_app(store: Store, offer: Callable[[], Offer] | None = None, joins_a_minute: int | None = None) -> FastAPI:
+def create_app(
+    store: Store,
+    offer: Callable[[], Offer] | None = None,
+    joins_a_minute: int | None = None,
+    certified: bool = False,
+) -> FastAPI:
     """The pages of every study in the store. Links are relative: mount it where you like.
 
     Args:
         offer: what the bare address leads to, asked at each visit; without one it is no page.
         joins_a_minute: consents from one address; by default $STUDY_JOINS_A_MINUTE, or JOINS.
+        certified: newcomers wait until their study has passed `study certify`.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.store, app.state.offer = store, offer
+    app.state.store, app.state.offer, app.state.certified = store, offer, certified
     app.state.joins = Limit(joins_a_minute or _joins())
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.include_router(entry.router)
@@ -64,7 +70,7 @@ def _joins() -> int:
     return int(named)
 
 
-def serve(store: Store, host: str, port: int) -> None:
+def serve(store: Store, host: str, port: int, certified: bool = False) -> None:
     """Runs until interrupted. Raises StudyError where the address cannot be had."""
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -73,7 +79,9 @@ def serve(store: Store, host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
     print(f"The rater's pages are at http://{shown}:{listener.getsockname()[1]}", flush=True)
     threading.Thread(target=get_ready, daemon=True).start()
-    config = uvicorn.Config(create_app(store), log_level="warning", server_header=False, timeout_graceful_shutdown=3)
+    config = uvicorn.Config(
+        create_app(store, certified=certified), log_level="warning", server_header=False, timeout_graceful_shutdown=3
+    )
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 

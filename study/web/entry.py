@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 
 from study.errors import StudyError
+from study.store.certificates import passed
 from study.store.raters import (
     ENTERED,
     Participation,
@@ -31,6 +32,7 @@ router = APIRouter()
 COOKIE = "study_person"  # the browser's mark; through the open link it is the person, too
 PHONE = re.compile(r"Mobi|Android|iPhone|iPad")
 NO_PHONE = "The pictures of this study are too large for a phone or a tablet: open the link on a computer."
+NOT_OPEN = "This study has not been opened yet: come back later."
 MARK = re.compile(r"[\w-]{22}", re.ASCII)
 
 
@@ -130,6 +132,8 @@ def _full(request: Request, store: Store, study: StudyInfo, person: Person | Non
     """For a newcomer for whom there is no place: why, and the way back to the platform; before any consent."""
     if person and find_person(store.database, study, person, mark):
         return None
+    if request.app.state.certified and not passed(store.database, study):
+        return render(request, "message.html", 403, title="Not open yet", sentence=NOT_OPEN)
     reason = refusal(store.database, study, person)
     if not reason:
         return None

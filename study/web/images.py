@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Response
-from sqlalchemy import select
-from sqlalchemy.orm import aliased
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session, aliased
 
-from study.images.library import FORMATS
+from study.images.library import FORMATS, Library
 from study.protocol.parts import REFERENCE
 from study.store.tables import Arm, StoredAssignment, StoredPair, StoredStimulus
 from study.web.dependencies import OpenStore, Rater
@@ -14,30 +14,53 @@ from study.web.practice import drawing, practice_of
 
 router = APIRouter()
 KEPT = 3600  # s, that a browser keeps a picture under its token
+LENGTHS: dict[tuple[str, int, str], int] = {}  # by library, study and prompt; a study's pictures never change
+
+
+def _both():
+    """Of the pair that has a picture of the name `token`: left token, hashes, study, prompt."""
+    shown, left, right = StoredAssignment, aliased(StoredStimulus), aliased(StoredStimulus)
+    return (
+        select(shown.left_token, left.sha256, right.sha256, left.study_id, left.prompt)
+        .join(left, left.id == shown.left_id)
+        .join(right, right.id == shown.right_id)
+        .where((shown.left_token == bindparam("token")) | (shown.right_token == bindparam("token")))
+    )
+
+
+BOTH = _both()
+OF_PROMPT = select(StoredStimulus.sha256).where(
+    StoredStimulus.study_id == bindparam("study"), StoredStimulus.prompt == bindparam("prompt")
+)
 
 
 @router.get("/i/{token}")
 def image(token: str, store: OpenStore) -> Response:
     """No validator, no date, no name: nothing that two showings of one file have in common but its pixels.
 
-    Both pictures of a pair come in as many bytes: a blurred arm would be known by its small files. What follows the end
-    of a WebP or PNG file is read by nobody. The browser keeps it, since the page before asked for it in advance.
+    All pictures of a prompt come in as many bytes, after as much work: a blurred arm would be known by its small files,
+    and a check by a length of its own. What follows the end of a WebP or PNG file is read by nobody. The browser keeps
+    it, since the page before asked for it in advance.
     """
-    shown, left, right = StoredAssignment, aliased(StoredStimulus), aliased(StoredStimulus)
-    query = (
-        select(shown.left_token, left.sha256, right.sha256)
-        .join(left, left.id == shown.left_id)
-        .join(right, right.id == shown.right_id)
-        .where((shown.left_token == token) | (shown.right_token == token))
-    )
     with store.database.read() as session:
-        row = session.execute(query).first()
-    if row is None:
-        raise HTTPException(404)
-    left_token, *both = row
-    asked = store.library.path(both[0] if token == left_token else both[1])
-    length = max(store.library.path(sha256).stat().st_size for sha256 in both)
-    return _kept(asked.read_bytes().ljust(length, b"\0"), asked)
+        row = session.execute(BOTH, {"token": token}).first()
+        if row is None:
+            raise HTTPException(404)
+        left_token, *both, study, prompt = row
+        length = _longest(store.library, study, prompt, session)
+    files = [store.library.path(sha256) for sha256 in both]
+    data = [file.read_bytes().ljust(length, b"\0") for file in files]
+    asked = 0 if token == left_token else 1
+    return _kept(data[asked], files[asked])
+
+
+def _longest(library: Library, study: int, prompt: str, session: Session) -> int:
+    """Bytes of the longest picture of a prompt, whichever arm or check it is of."""
+    place = (str(library.folder), study, prompt)
+    if place not in LENGTHS:
+        found = session.scalars(OF_PROMPT, {"study": study, "prompt": prompt})
+        LENGTHS[place] = max(library.path(sha256).stat().st_size for sha256 in found)
+    return LENGTHS[place]
 
 
 def _kept(data: bytes, file: Path) -> Response:

@@ -13,7 +13,7 @@ from study.clock import seconds
 from study.errors import StudyError
 from study.protocol.parts import ANSWERS
 from study.stopping import settle
-from study.store.raters import Participation, deal, entry_of, find_rater, personal_token, set_practised, welcome_back
+from study.store.raters import Participation, deal, entry_of, personal_token, set_practised, welcome_back
 from study.store.remarks import COMMENT, has_said, say
 from study.store.store import Store
 from study.store.visitors import reveal
@@ -23,6 +23,7 @@ from study.store.votes import (
     Screen,
     cast,
     finish,
+    is_through,
     last_receipt,
     last_screen,
     next_screen,
@@ -153,9 +154,7 @@ def _vote(request: Request, rater: Participation, store: Store, form: dict[str, 
     _large_enough(rater, ballot.viewport)
     cast(store.database, rater, ballot)
     response = go(request, f"r/{personal_token(rater)}")
-    if (
-        find_rater(store.database, personal_token(rater)).status == "finished"
-    ):  # the rater does not wait for the statistics
+    if is_through(store.database, rater):  # the rater does not wait for the statistics
         response.background = BackgroundTask(settle, store, rater)
     return response
 

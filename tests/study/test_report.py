@@ -94,7 +94,12 @@ def test_the_pictures_are_the_strongest_and_the_most_divided(two):
     assert all(p["wins"] > p["losses"] for p in shown["clearest"])
     assert all(p["wins"] < p["losses"] for p in shown["against"])
     assert all(p["wins"] and p["losses"] for p in shown["divided"])
-    assert len(re.findall(r'src="data:image/webp;base64,', (two / "report.html").read_text())) == 18
+    page = (two / "report.html").read_text()
+    assert len(re.findall(r'src="data:image/webp;base64,', page)) == 18 + 3 * 2 * 2  # and two pairs a category
+    linked = re.findall(r'<a href="#(category-\d)">(\w+)</a>', page)
+    assert sorted(name for _, name in linked) == ["animals", "places", "things"]
+    assert all(f'<h3 id="{id}">{name}</h3>' in page for id, name in linked)
+    assert len(page) < 3_000_000  # most of it the library that draws the charts, packed
 
 
 def test_the_page_stands_alone_draws_every_chart_and_runs_nothing_that_a_runner_typed(open_page, two):

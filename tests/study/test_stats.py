@@ -509,7 +509,17 @@ def test_arms_that_the_answers_do_not_tell_apart_have_no_leader():
     """Everybody took the left side: the arms are even, and what won everything is a side."""
     sides = [("r", f"p{i}", *("ab", "ba")[i % 2], "left") for i in range(4)]
     question = Answered(
-        (), (), (), ranking(table(sides), 0), "", {}, agreement=None, consistency=None, side=None, checks=None
+        (),
+        (),
+        (),
+        ranking(table(sides), 0),
+        "",
+        {},
+        pooling=None,
+        agreement=None,
+        consistency=None,
+        side=None,
+        checks=None,
     )
     assert question.ranking.strengths["a"].value == pytest.approx(question.ranking.strengths["b"].value, abs=1e-6)
     told = verdict(question)

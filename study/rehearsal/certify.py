@@ -1,0 +1,150 @@
+"""`python -m study certify NAME`: whether anything but the pixels of a picture tells whose it is.
+
+An attacker visits a copy of the study over HTTP, as raters' browsers do, and learns to tell the arms from addresses,
+headers, sizes, times, order, elements of the page, and what files say besides their pixels. Where the attacker stays at
+chance the study passes.
+"""
+
+import asyncio
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from study.clock import now
+from study.errors import StudyError
+from study.protocol.parts import Stopping
+from study.rehearsal.attack import ALARM, CHANCE, Attack, attacks
+from study.rehearsal.copying import copy_study
+from study.rehearsal.watching import serving, watch
+from study.reporting.words import percent
+from study.stats.intervals import exact
+from study.store.certificates import keep_certificate
+from study.store.store import Store
+from study.store.studies import StudyInfo, find_study
+from study.web import create_app
+
+LEAST, MOST = 60, 20_000  # showings
+
+
+@dataclass(frozen=True)
+class Certify:
+    """Attack the pages of a study as a rater's browser sees them; the result is kept with the study."""
+
+    name: Annotated[str, tyro.conf.Positional]
+    version: int | None = None
+    """The newest by default."""
+    showings: int = 400
+    """Pairs of two arms that the attacker sees. More notice a smaller leak."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not LEAST <= self.showings <= MOST:
+            raise StudyError(f"An attacker needs {LEAST} showings at least, and {MOST} at most.")
+        if self.seed < 0:
+            raise StudyError("The seed cannot be negative.")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    study: str
+    version: int
+    spec: str
+    time: str
+    showings: int
+    chance: float
+    attacks: tuple[Attack, ...]
+    passed: bool
+    noticed_from: float
+    """The least accuracy, over these showings, that would have failed the study."""
+
+
+def main(arguments: list[str]) -> None:
+    options = tyro.cli(Certify, prog="python -m study certify", args=arguments)
+    store, console = Store.open(), Console()
+    study = find_study(store.database, options.name, options.version)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Pairs that the attacker saw", total=options.showings)
+        try:
+            found = certify(
+                store, study, options.showings, options.seed, told=lambda n: progress.update(task, completed=n)
+            )
+        except KeyboardInterrupt:
+            raise StudyError("Interrupted: nothing is certified, and the study is as it was.") from None
+    keep_certificate(store.database, study, plain(found))
+    console.print(table(found))
+    console.print(verdict(found), soft_wrap=True)
+    if not found.passed:
+        raise SystemExit(1)
+
+
+def certify(
+    store: Store,
+    study: StudyInfo,
+    showings: int,
+    seed: int = 0,
+    around: Callable[[Any], Any] = lambda app: app,
+    told: Callable[[int], None] = lambda count: None,
+) -> Certificate:
+    """Attacks a copy of the study; the study itself is only read.
+
+    Args:
+        around: what stands between the application and the attacker, such as a proxy.
+        told: how many showings there are so far.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        room = {"raters_per_pair": study.spec.raters_per_pair + showings, "open_cap": None, "stopping": Stopping()}
+        copy, attacked = copy_study(store, study, Path(folder), **room)
+        try:
+            with serving(around(create_app(copy, joins_a_minute=MOST))) as address:
+                seen = asyncio.run(watch(address, attacked, showings, seed, told))
+        finally:
+            copy.database.engine.dispose()
+    tried = attacks(seen, seed)
+    return Certificate(
+        study.name,
+        study.version,
+        study.spec.hash,
+        now().isoformat(timespec="seconds"),
+        len(seen),
+        CHANCE,
+        tried,
+        not any(one.caught for one in tried),
+        _noticed_from(len(seen), len(tried)),
+    )
+
+
+def _noticed_from(showings: int, tries: int) -> float:
+    level = 1 - 2 * ALARM / tries
+    hits = range(math.ceil(CHANCE * showings), showings + 1)
+    return next(hit for hit in hits if exact(hit, showings, level).low > CHANCE) / showings
+
+
+def plain(found: Certificate) -> dict[str, Any]:
+    """As JSON."""
+    return asdict(found) | {"attacks": [asdict(one) | {"accuracy": one.accuracy} for one in found.attacks]}
+
+
+def table(found: Certificate) -> Table:
+    view = Table("attacker", "on unseen", "right", "accuracy", "95% interval", "tells the arms")
+    for one in found.attacks:
+        interval = f"{percent(one.interval.low)} to {percent(one.interval.high)}"
+        right = f"{one.right} of {one.showings}"
+        view.add_row(one.model, one.unseen, right, percent(one.accuracy), interval, "yes" if one.caught else "no")
+    return view
+
+
+def verdict(found: Certificate) -> str:
+    if found.passed:
+        return (
+            f"Passed: no attacker is better than chance. From {percent(found.noticed_from)} on one would have been. "
+            f"The certificate is kept with {found.study} version {found.version}; its report shows it."
+        )
+    return "Not passed: something besides the pixels tells the arms. Look at addresses, headers, sizes and times."
