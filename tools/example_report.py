@@ -27,16 +27,29 @@ from study.store.store import Store
 KEPT = ("report.html", "results.json", "pilot.json", "certificate.json", "registration.json", "spec.json")
 WRITTEN = ("methods.md", "methods.tex", "methods.bib")
 STEPS = 4
+ABOUT = """# A rehearsed study
+
+What a study leaves, of pictures that two bundled models ({models}) painted for {prompts} prompts. **Nobody took part**: simulated raters went
+through the real pages (`study rehearse`), and like the first model better by construction. `python -m tools.example_report` makes it anew.
+
+- [report.html](report.html): the report, with the registered hypothesis, how fragile the verdict is, where it holds, the certificate; `results.json` has its figures
+- [methods.md](methods.md), `methods.tex`, `methods.bib`: the section for a paper, from `study methods`
+- [certificate.json](certificate.json): what an attacker on the pages found, from `study certify`
+- [pilot.json](pilot.json): whom the rules left out, minutes, cost, power, from `study rehearse`
+- `spec.json`, `registration.json`: what was frozen, and when
+
+Votes and pictures are left out for their size.
+"""
 
 
 @dataclass(frozen=True)
 class Example:
     models: tuple[str, str] = ("lpips", "l2-lpips")
-    prompts: int = 60
-    raters_per_pair: int = 24
-    people: People = field(default_factory=lambda: People(52, 5, 3, 4, 4, 2))
+    prompts: int = 40
+    raters_per_pair: int = 16
+    people: People = field(default_factory=lambda: People(36, 3, 2, 2, 2, 1))
     """More than there are places: those whom the rules leave out are replaced."""
-    showings: int = 400
+    showings: int = 240
     out: Path = Path("docs/example-report")
 
 
@@ -62,6 +75,8 @@ def main() -> None:
         for place, names in (("report", KEPT), ("methods", WRITTEN)):
             for name in names:
                 shutil.copyfile(folder / place / name, options.out / name)
+    about = ABOUT.format(models=" and ".join(options.models), prompts=options.prompts)
+    (options.out / "README.md").write_text(about, "utf-8")
     results = options.out / "results.json"
     results.write_text(json.dumps(json.loads(results.read_text()), separators=(",", ":")) + "\n")
 

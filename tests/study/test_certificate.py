@@ -72,7 +72,7 @@ def showings(count: int, leak: str = "", seed: int = 0) -> list[Showing]:
         seen = []
         for arm in arms:
             names = {"name": f" src=/{arm}.webp", "note": f" Software={arm}"}.get(leak, "")
-            words = f"/i/{rng.getrandbits(64):016x}{names if arm == 'one' else names and names.replace('one', 'two')}"
+            words = f"/i/{rng.getrandbits(64):016x}{names}"
             slower, larger = 3 * (leak == "time" and arm == "two"), 500 * (leak == "size" and arm == "one")
             seen.append(Seen(words, {"ms": rng.gauss(9, 1) + slower, "bytes": 40_000 + larger * rng.random()}))
         found.append(Showing(i // 8, f"prompt {i % 8}", f"<p class={rng.random()}>", i % 8, *seen, arms))
