@@ -29,10 +29,12 @@ WRITTEN = ("methods.md", "methods.tex", "methods.bib")
 STEPS = 4
 ABOUT = """# A rehearsed study
 
-What a study leaves, of pictures that two bundled models ({models}) painted for {prompts} prompts. **Nobody took part**: simulated raters went
-through the real pages (`study rehearse`), and like the first model better by construction. `python -m tools.example_report` makes it anew.
+What a study leaves, of pictures that two bundled models ({models}) painted for {prompts} prompts. **Nobody took part**:
+simulated raters went through the real pages (`study rehearse`), and like the first model better by construction.
+`python -m tools.example_report` makes it anew.
 
-- [report.html](report.html): the report, with the registered hypothesis, how fragile the verdict is, where it holds, the certificate; `results.json` has its figures
+- [report.html](report.html): the report, with the registered hypothesis, how fragile the verdict is, where it holds,
+  and the certificate; `results.json` has its figures
 - [methods.md](methods.md), `methods.tex`, `methods.bib`: the section for a paper, from `study methods`
 - [certificate.json](certificate.json): what an attacker on the pages found, from `study certify`
 - [pilot.json](pilot.json): whom the rules left out, minutes, cost, power, from `study rehearse`
