@@ -6,6 +6,7 @@ A place is taken by the first vote of whoever was handed it. Until then several 
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, delete, select
 from sqlalchemy.orm import Session
@@ -47,7 +48,7 @@ def free_seat(session: Session, study: StudyInfo) -> int | None:
     of_study = select(Rater.seat, Rater.dealt, counts).where(Rater.study_id == study.id, Rater.seat.is_not(None))
     rows = session.execute(of_study.where(counts | (Rater.status == "active"))).all()
     taken = {seat for seat, _, counts in rows if counts}
-    looked_at: dict[int, datetime] = {seat: dealt for seat, dealt, _ in sorted(rows, key=lambda row: row.dealt)}
+    looked_at: dict[Any, Any] = {seat: dealt for seat, dealt, _ in sorted(rows, key=lambda row: row.dealt)}
     free = [seat for seat in range(rater_count(study.spec)) if seat not in taken]
     unseen = [seat for seat in free if seat not in looked_at]
     if unseen or not free:
