@@ -5,7 +5,6 @@ headers, sizes, times, order, elements of the page, and what files say besides t
 chance the study passes.
 """
 
-import asyncio
 import math
 import tempfile
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from study.errors import StudyError
 from study.protocol.parts import Stopping
 from study.rehearsal.attack import ALARM, CHANCE, Attack, attacks
 from study.rehearsal.copying import copy_study
+from study.rehearsal.waiting import run
 from study.rehearsal.watching import serving, watch
 from study.reporting.words import percent
 from study.stats.intervals import exact
@@ -104,7 +104,7 @@ def certify(
         copy, attacked = copy_study(store, study, Path(folder), **room)
         try:
             with serving(around(create_app(copy, joins_a_minute=MOST))) as address:
-                seen = asyncio.run(watch(address, attacked, showings, seed, told))
+                seen = run(watch(address, attacked, showings, seed, told))
         finally:
             copy.database.engine.dispose()
     tried = attacks(seen, seed)

@@ -4,7 +4,6 @@ They visit a copy of the study over HTTP, within this process and by a clock tha
 study's spec, secrets and pictures, lies in a folder for the time being, and is deleted with all that they did.
 """
 
-import asyncio
 import heapq
 import json
 import math
@@ -33,6 +32,7 @@ from study.rehearsal.copying import copy_study
 from study.rehearsal.people import KINDS, Crowd
 from study.rehearsal.pilot import Pilot, pilot, sentences, table
 from study.rehearsal.visit import AGENT, Visit, go_through
+from study.rehearsal.waiting import run
 from study.reporting.export import export_study
 from study.reporting.report import build
 from study.simulation.crowd import World
@@ -124,7 +124,7 @@ def rehearsed(store: Store, study: StudyInfo, options: Rehearse, folder: Path) -
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Raters who are through", total=len(visits))
         try:
-            asyncio.run(send(copy, tried, visits, lambda visit: progress.advance(task)))
+            run(send(copy, tried, visits, lambda visit: progress.advance(task)))
         except KeyboardInterrupt:
             stopped = True
     over = [visit for visit in visits if visit.ended]

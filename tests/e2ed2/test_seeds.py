@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from e2ed2 import seeds as module
+from e2ed2.data.batches import order
 from e2ed2.objectives import end_to_end, single_step
 from e2ed2.seeds import PURPOSES, UpdateSeeds, number, stream
 from e2ed2.training.run import build
@@ -82,6 +83,7 @@ def test_noise_on_a_caption_is_not_the_noise_of_its_picture(run_config, monkeypa
 def test_a_codecs_noise_does_not_follow_its_crops(run_config, monkeypatch):
     """Both began with the same uniform draws."""
     used = []
+    order.cache_clear()  # of other tests
     real = module.stream
     spy = lambda seed, purpose, *indices, **device: used.append((purpose, indices)) or real(seed, purpose, *indices)
     for where in ("e2ed2.seeds.stream", "e2ed2.data.batches.stream"):

@@ -10,6 +10,7 @@ from study.errors import StudyError
 from study.protocol.parts import DEFAULT_QUESTIONS, DEGRADED, Exclusions, Page, Placebos, Stimulus
 from study.rehearsal import rehearse
 from study.rehearsal.people import KINDS, Careful, Crowd, Shown
+from study.rehearsal.waiting import run
 from study.simulation.crowd import World
 from tests.study.voting import rater, vote_all
 
@@ -138,3 +139,13 @@ def test_prompts_suit_arms_alike_for_all():
     one = Stimulus("p", "one", "", "x")
     assert crowd.suit(one) == crowd.suit(one) != 0
     assert crowd.suit(Stimulus("p", DEGRADED, "", "y")) == 0
+
+
+def test_a_rehearsal_can_be_called_within_a_running_event_loop():
+    async def inner() -> int:
+        return 7
+
+    async def outer() -> int:
+        return run(inner())
+
+    assert run(outer()) == 7
