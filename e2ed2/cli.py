@@ -17,6 +17,7 @@ from e2ed2.data.styles import check_style
 from e2ed2.errors import STOPPED_EARLY, UserError, exit_on_user_error
 from e2ed2.evaluation.config import Evaluate
 from e2ed2.evaluation.protocols.config import Protocol, SideBySide
+from e2ed2.export import export_command
 from e2ed2.files import runs_folder
 from e2ed2.inference.request import Request, is_stock, model_path, slug
 from e2ed2.training.config import RunConfig
@@ -204,24 +205,6 @@ def inspect_command(arguments: list[str]) -> None:
     from e2ed2.training.describe import describe_model
 
     print(describe_model(options.model))
-
-
-@dataclass(frozen=True)
-class Export:
-    """Copy a model with everything that it shares with others, to move or upload it."""
-
-    model: Annotated[str, tyro.conf.Positional]
-    """A bundled model's name, a training's, or a model's folder."""
-    out: Annotated[Path, tyro.conf.Positional]
-
-
-def export_command(arguments: list[str]) -> None:
-    options = tyro.cli(Export, prog="python -m e2ed2 export", args=arguments)
-    from e2ed2.models.references import model_folder
-    from e2ed2.models.weights import export_whole
-
-    export_whole(model_folder(options.model), options.out)
-    print(options.out)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def packages(*parts: str) -> set[str]:
 FLOORS = {
     "e2ed2": "errors assets files seeds types diffusion models models.backbones losses data reading preference "
     "objectives inference training evaluation.features evaluation.metrics evaluation evaluation.protocols "
-    "evaluation.experiments evaluation.report cli __main__",
+    "evaluation.experiments evaluation.report web export cli __main__",
     "study": "errors clock protocol images store migrations stats stopping reporting simulation web rehearsal commands "
     "cli __main__",
     "app": "errors settings look engine pages pages.about pages.generate pages.compare pages.trajectory pages.training "

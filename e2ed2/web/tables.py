@@ -1,0 +1,65 @@
+"""What the page's reader and tokenizer look up, as JSON."""
+
+import json
+import string
+import sys
+from typing import Any
+
+from e2ed2.data.emoji import ORDINARY, Concepts
+from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
+from e2ed2.models.minilm import MiniLM, spelt_out, weights_folder
+from e2ed2.reading import reader, spelling
+
+
+def tokenizer_table() -> dict[str, Any]:
+    """As Hugging Face's tokenizers read it; padded and cut is nothing."""
+    table = json.loads((weights_folder() / "tokenizer.json").read_text())
+    settings = json.loads((weights_folder() / "tokenizer_config.json").read_text())
+    return {"tokenizer": table | {"truncation": None, "padding": None}, "settings": settings}
+
+
+def text_table() -> dict[str, Any]:
+    """How a prompt is written before anything reads it: symbols by their names, styles."""
+    symbols = (chr(code) for code in range(sys.maxunicode + 1))
+    return {
+        "symbols": {symbol: spelt for symbol in symbols if (spelt := spelt_out(symbol)) != symbol},
+        "spaces": "".join(chr(code) for code in range(0x3001) if chr(code).isspace()),
+        "styles": STYLE_NAMES,
+        "ordinary": ORDINARY,
+        "best": BEST,
+        "by_seed": BY_SEED,
+    }
+
+
+def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
+    """Names and words of the reader, and its thresholds."""
+    config: Any = head.config
+    vocabulary = set(config.vocabulary)
+    number = {name: i for i, name in enumerate(config.names)}
+    letters = set(string.ascii_lowercase)
+    english = {word for word in spelling.english().word_frequency.dictionary if set(word) <= letters}
+    english |= {"infinity"}  # pyspellchecker takes numbers for no words, and this for a number
+    things = sorted(set(concepts.words.values()) - number.keys())
+    return {
+        "names": list(config.names),
+        "vocabulary": list(config.vocabulary),
+        "english": " ".join(sorted(word for word in english - vocabulary if len(word) >= spelling.SHORTEST)),
+        "things": list(config.names) + things,
+        "thing_of_word": [
+            number[name] if name in number else len(number) + things.index(name) for name in concepts.words.values()
+        ],
+        "doubt": reader.DOUBT,
+        "shown": reader.SHOWN,
+        "far": [[reader.FAR, reader.SURE], [reader.NEAR, reader.UNSURE]],
+        "spelling": {"shortest": spelling.SHORTEST, "like": spelling.LIKE, "tried": spelling.TRIED},
+    }
+
+
+def token_rows(encoder: MiniLM, concepts: Concepts | None) -> dict[str, list[int]]:
+    """Of the table of tokens, the rows that the model's captions need, and those that no text can have."""
+    ids: dict[str, int] = encoder.tokenizer.get_vocab()
+    unused = [row for token, row in ids.items() if token.startswith("[unused")]
+    if concepts is None:
+        return {"unused": unused}
+    read = encoder.tokenizer.encode_batch([*concepts.words, *STYLE_NAMES, ", style"])
+    return {"known": sorted({row for one in read for row in one.ids}), "unused": unused}

@@ -1,0 +1,188 @@
+"""The page that paints in the browser: its arithmetic against Python's, its weights, what it is made of."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from e2ed2.data.emoji import split_style
+from e2ed2.errors import UserError
+from e2ed2.models.minilm import spelt_out
+from e2ed2.reading import spelling
+from e2ed2.reading.reader import style_of
+from e2ed2.web import packages
+from e2ed2.web.packing import pack
+from e2ed2.web.tables import text_table
+from e2ed2.web.writing import PAGE
+
+SEEDS = (0, 7, 12345, 2**31 - 1)
+COUNTS = (16, 35, 2048)
+PROMPTS = (
+    "red apple",
+    " two 🍎 for me\u00a0",
+    "👍🏽, noto style",
+    "a dog in fluent style",
+    "house flat",
+    "house flat style",
+    "flat",
+    "★ THE FLAG, Noto",
+    "\x1ctabs\tand\u3000spaces\ufeff",
+)
+MISTAKES = ("a bananna and a pinaple", "elefant", "strwaberry cake", "qzxv house", "a normal sentence", "GIRAFE, noto")
+SCRIPT = """
+import { chosen, normal } from "./chance.js";
+import { spellings } from "./spelling.js";
+import { Words } from "./words.js";
+let given = "";
+for await (const piece of process.stdin) given += piece;
+const { seeds, counts, styles, prompts, mistakes, vocabulary, english, spelling, text } = JSON.parse(given);
+const words = new Words(text);
+console.log(JSON.stringify({
+  noise: seeds.map((seed) => counts.map((count) => [...normal(seed, count)])),
+  styles: [...Array(64).keys()].map((seed) => chosen(seed, "style", styles)),
+  read: prompts.map((prompt) => words.splitStyle(words.stripped(words.speltOut(prompt)))),
+  spelt: mistakes.map((one) => spellings(one, new Set(vocabulary), new Set(english), spelling)),
+}));
+"""
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> list[str]:
+    return sorted({"banana", "pineapple", "elephant", "strawberry", "cake", "giraffe", "house", "apple", "bandana"})
+
+
+@pytest.fixture(scope="module")
+def in_javascript(vocabulary, tmp_path_factory) -> dict:
+    """What the page's own modules make of the same."""
+    if (node := shutil.which("node")) is None:
+        pytest.skip("Node.js is not installed; `make check-slow` checks the page in a browser.")
+    folder = tmp_path_factory.mktemp("node")
+    for name in ("chance.js", "spelling.js", "words.js"):
+        shutil.copy(PAGE / name, folder)
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "test.js").write_text(SCRIPT)
+    text = text_table()
+    given = {
+        "seeds": SEEDS,
+        "counts": COUNTS,
+        "styles": text["styles"],
+        "prompts": PROMPTS,
+        "mistakes": MISTAKES,
+        "vocabulary": vocabulary,
+        "english": sorted(spelling.english().word_frequency.dictionary),
+        "spelling": {"shortest": spelling.SHORTEST, "like": spelling.LIKE, "tried": spelling.TRIED},
+        "text": text,
+    }
+    done = subprocess.run([node, folder / "test.js"], input=json.dumps(given), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_seed_is_the_noise_that_it_is_in_python(in_javascript):
+    for seed, each in zip(SEEDS, in_javascript["noise"], strict=True):
+        for count, noise in zip(COUNTS, each, strict=True):
+            expected = torch.randn(count, generator=torch.Generator().manual_seed(seed))
+            assert torch.allclose(torch.tensor(noise), expected, rtol=0, atol=1e-6), (seed, count)
+
+
+def test_a_seed_is_the_style_that_it_is_in_python(in_javascript):
+    assert in_javascript["styles"] == [style_of(seed) for seed in range(64)]
+
+
+def test_prompts_are_spelt_out_and_styles_found_as_in_python(in_javascript):
+    assert in_javascript["read"] == [list(split_style(spelt_out(prompt).strip())) for prompt in PROMPTS]
+
+
+def test_typing_mistakes_are_mended_as_in_python(in_javascript, vocabulary):
+    expected = [spelling.spellings(one, vocabulary) for one in MISTAKES]
+    assert in_javascript["spelt"] == expected
+    assert max(map(len, expected)) > 1
+
+
+def model_of(op: str, weights: np.ndarray, given: str, shape: list[int], kind: int = TensorProto.FLOAT, **options):
+    order = ["w", given] if op == "Gather" else [given, "w"]
+    graph = helper.make_graph(
+        [helper.make_node(op, order, ["out"], **options)],
+        "one",
+        [helper.make_tensor_value_info(given, kind, shape)],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+
+@pytest.mark.parametrize("op", ["MatMul", "Gemm"])
+def test_a_packed_matrix_is_off_by_half_a_step_at_most(op):
+    draws = np.random.default_rng(0)
+    weights = draws.normal(size=(256, 256)).astype(np.float32) * np.geomspace(0.01, 9, 256, dtype=np.float32)[:, None]
+    weights[0] = 0  # a channel that does nothing
+    inputs = weights if op == "MatMul" else np.ascontiguousarray(weights.T)
+    model = model_of(op, inputs, "x", [256, 256], **({"transB": 1} if op == "Gemm" else {}))
+    pack(model, precision=9)
+    assert {one.name for one in model.graph.initializer if one.dims and np.prod(one.dims) > 256} == {"w.high", "w.low"}
+    found = ReferenceEvaluator(model).run(None, {"x": np.eye(256, dtype=np.float32)})[0]
+    step = np.sqrt((weights**2).mean(axis=1, keepdims=True)) / 2**9
+    assert np.all(np.abs(found - weights) <= 0.501 * step + 1e-7)
+    assert np.abs(found - weights).max() > 0
+
+
+def test_rows_of_a_table_that_are_known_are_precise_and_unused_ones_are_nothing():
+    weights = np.random.default_rng(0).normal(size=(300, 128)).astype(np.float32)
+    known, unused = range(0, 100), [299]
+    model = model_of("Gather", weights, "ids", [None], TensorProto.INT64)
+    pack(model, precision=8, known=known, unused=unused)
+    found = ReferenceEvaluator(model).run(None, {"ids": np.arange(300)})[0]
+    off = np.abs(found - weights).max(axis=1)
+    assert off[:100].max() < 0.51 * 1.3 / 2**8 < off[100:299].min() < off[100:299].max() < 0.51 * 1.3 / 2**4
+    assert not found[299].any()
+
+
+def test_small_arrays_stay_as_they_are():
+    model = model_of("MatMul", np.eye(100, dtype=np.float32), "x", [1, 100])
+    before = model.SerializeToString()
+    pack(model, precision=2)
+    assert model.SerializeToString() == before
+
+
+ONE = packages.Package("nothing", "1.0.0", "sha512-", {})
+
+
+def pretend_npm(folder: Path, script: str) -> None:
+    (folder / "npm").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "npm").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("", "install Node.js"),
+        ("exit 1", "npm could not fetch nothing@1.0.0"),
+        ('echo other > "$4/nothing-1.0.0.tgz"', "another nothing 1.0.0 than the one pinned"),
+    ],
+)
+def test_what_npm_cannot_do_is_one_sentence(tmp_path, monkeypatch, script, sentence):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(packages, "PACKAGES", (ONE,))
+    if script:
+        pretend_npm(tmp_path, script)
+    with pytest.raises(UserError, match=sentence):
+        packages.vendored()
+    assert not ONE.kept.exists()
+
+
+def test_the_page_asks_no_other_host_and_runs_no_text():
+    page = (PAGE / "index.html").read_text()
+    assert "default-src 'none'" in page
+    assert "unsafe-inline" not in page
+    assert "'unsafe-eval'" not in page
+    for file in PAGE.iterdir():
+        if file.suffix in (".html", ".css", ".js"):
+            assert "//cdn" not in (text := file.read_text())
+            assert "eval(" not in text
+            assert "https://" not in text, file
