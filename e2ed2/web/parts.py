@@ -95,6 +95,7 @@ class Part:
 def parts_of(pipeline: Model, judge: Judge | None) -> list[Part]:
     """What the page runs, in the order in which it runs it; `step-0`, `step-1`, ... where steps are independent."""
     encoder, denoiser = pipeline.text_encoder, pipeline.denoiser
+    assert isinstance(encoder, MiniLM)  # as all models of this project have it
     shorten(encoder)
     text = encoder([SAMPLE])
     z = torch.zeros(1, *denoiser.latent_shape)

@@ -14,6 +14,7 @@ from e2ed2.data.styles import BEST, STYLES
 from e2ed2.inference.model import Model
 from e2ed2.inference.request import MAX_PROMPT, MAX_SEED, STEPS, model_path
 from e2ed2.inference.sampling import load, most_steps
+from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import readable
 from e2ed2.reading.reader import ReaderHead, load_head
 from e2ed2.web import MANIFEST
@@ -99,6 +100,7 @@ def _write_tables(page: Path, source: Source) -> None:
 
 def _write_graphs(page: Path, source: Source) -> Iterator[Path]:
     encoder = source.pipeline.text_encoder
+    assert isinstance(encoder, MiniLM)  # as all models of this project have it
     rows = token_rows(encoder, source.concepts)
     for part in parts_of(source.pipeline, source.judge):
         graph = graph_of(part, encoder.max_tokens)
