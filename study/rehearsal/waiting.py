@@ -15,4 +15,5 @@ def run(visits: Coroutine[Any, Any, T]) -> T:
     except RuntimeError:
         return asyncio.run(visits)
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, visits).result()
+        ended: T = pool.submit(lambda: asyncio.run(visits)).result()
+    return ended
