@@ -41,6 +41,7 @@ def new_study(page: Page, name: str) -> None:
     page.locator("#name input").fill(name)
 
 
+@pytest.mark.slow
 def test_a_study_of_a_zip_file_is_made_opened_and_closed(open_page, admin, archive):
     visit = open_page(admin)
     page = visit.page

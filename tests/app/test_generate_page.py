@@ -125,6 +125,7 @@ def test_ones_own_pictures(open_page, url, tmp_path):
     visit.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_list_of_prompts_goes_on_after_a_reload(open_page, url, gate):
     page = open_page(url).page
     expect(page.locator("#status")).to_contain_text("1 picture in")
