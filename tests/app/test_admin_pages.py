@@ -41,7 +41,6 @@ def new_study(page: Page, name: str) -> None:
     page.locator("#name input").fill(name)
 
 
-@pytest.mark.slow
 def test_a_study_of_a_zip_file_is_made_opened_and_closed(open_page, admin, archive):
     visit = open_page(admin)
     page = visit.page
@@ -64,6 +63,11 @@ def test_a_study_of_a_zip_file_is_made_opened_and_closed(open_page, admin, archi
     page.get_by_label("People").fill("ann\nbob")
     page.get_by_role("button", name="Make links").click()
     expect(page.locator("#links textarea")).to_have_value(re.compile(r"^ann http\S+/study/invite/\S+\nbob http"))
+    page.get_by_role("button", name="Methods section for a paper").click()
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Download it").click()
+    expect(opened.value.locator("body")).to_contain_text("no comparisons to report yet")
+    expect(page.locator("#links textarea")).to_have_value(re.compile("^ann "))  # the page is as it was
     page.get_by_role("button", name="Close this study …").click()
     page.get_by_role("button", name="Yes, take nobody new").click()
     expect(card).to_contain_text("Closed to new raters.")

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from app.pages.generate import again
+from app.pages.generate.history import entries
 from app.settings import settings_or_exit
 
 ROOT = Path(__file__).parents[2]
@@ -125,8 +128,8 @@ def test_ones_own_pictures(open_page, url, tmp_path):
     visit.assert_clean()
 
 
-@pytest.mark.slow
-def test_a_list_of_prompts_goes_on_after_a_reload(open_page, url, gate):
+def test_a_list_of_prompts_goes_on_after_a_reload(open_page, url, gate, monkeypatch):
+    monkeypatch.setattr(again, "entries", lambda made: time.sleep(1) or entries(made))  # pictures come faster than that
     page = open_page(url).page
     expect(page.locator("#status")).to_contain_text("1 picture in")
     page.get_by_role("button", name="A list of prompts").click()

@@ -65,8 +65,10 @@ class Again(Opening):
     def not_ours(self) -> None:
         gr.Warning(NOT_OURS)
 
-    def to_browser(self, made: Made) -> str:
-        return entries(made)
+    def to_browser(self, made: Made, sent: Made) -> tuple[str, Made]:
+        """What has been made since the last time: several, where they come faster than they are taken."""
+        known = set(map(id, sent))
+        return entries([one for one in made if id(one) not in known]), made
 
     def show_known(self) -> str:
         with tempfile.TemporaryDirectory() as folder:
@@ -141,7 +143,7 @@ class Again(Opening):
                 yield {
                     self.pictures: self.files_of(progress),
                     self.status: progress.status,
-                    self.kept: progress.made[-1:],
+                    self.kept: list(progress.made),
                     self.left: prompts[done:],
                     self.reading: said_of([requests[min(done, len(requests) - 1)]]),
                 }

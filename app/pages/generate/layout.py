@@ -42,7 +42,8 @@ class Layout:
         self.anew = gr.Number(visible="hidden", label="Asks for pictures from other noise")
         self.same = gr.Number(visible="hidden", label="Asks for pictures from the same noise")
         self.fresh = gr.Textbox(visible=False)  # pictures on their way into the browser's storage, as JSON
-        self.kept = gr.State([])  # the same, on the server
+        self.kept = gr.State([])  # all of the request so far, on the server
+        self.sent = gr.State([])  # those of them that the browser has been given
         self.archive = gr.DownloadButton(visible=False)
 
     def lay_out_question(self) -> None:

@@ -120,7 +120,8 @@ class GeneratePage(Again):
         self.address.change(None, self.address, js=IN_THE_BAR, **QUIET)
         self.share.click(None, self.address, self.share, js=COPY, **QUIET)
         self.address.change(outputs=self.share, **at_once("Copy link"))
-        self.kept.change(self.to_browser, self.kept, self.fresh, **QUIET).success(None, self.fresh, js=KEEP, **QUIET)
+        taken = self.kept.change(self.to_browser, [self.kept, self.sent], [self.fresh, self.sent], **QUIET)
+        taken.success(None, self.fresh, js=KEEP, **QUIET)
         wanted = [self.made, self.side, self.clear, self.inside]
         changed = [self.side.input, self.clear.input, self.inside.input]
         gr.on(changed, self.file_of, wanted, self.download, **UNCHECKED)
