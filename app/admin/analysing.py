@@ -13,7 +13,7 @@ SCORES = (
     "A table with a score for each picture: a column `image` (its hash, or its file in the export), or `arm` with "
     "`file` or `prompt`; every other column is a metric."
 )
-# In a tab of its own: Gradio takes a page that is on its way elsewhere for one that has lost its server, and loads it anew.
+# In a tab of its own: Gradio takes a page that is on its way elsewhere for one without a server, and reloads it.
 METHODS = """(study, pay, ethics) => {
     if (!study) return;
     const [name, version] = study.split(/ (?=\\d+$)/);

@@ -117,7 +117,7 @@ def certify(
         CHANCE,
         tried,
         not any(one.caught for one in tried),
-        _noticed_from(len(seen), len(tried)),
+        _noticed_from(min(one.showings for one in tried), len(tried)),
     )
 
 

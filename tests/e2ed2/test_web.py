@@ -1,15 +1,14 @@
 """The page that paints in the browser: its arithmetic against Python's, its weights, what it is made of."""
 
-import json
-import shutil
-import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from playwright.sync_api import Route
 
 from e2ed2.data.emoji import split_style
 from e2ed2.errors import UserError
@@ -35,21 +34,18 @@ PROMPTS = (
     "\x1ctabs\tand\u3000spaces\ufeff",
 )
 MISTAKES = ("a bananna and a pinaple", "elefant", "strwaberry cake", "qzxv house", "a normal sentence", "GIRAFE, noto")
-SCRIPT = """
-import { chosen, normal } from "./chance.js";
-import { spellings } from "./spelling.js";
-import { Words } from "./words.js";
-let given = "";
-for await (const piece of process.stdin) given += piece;
-const { seeds, counts, styles, prompts, mistakes, vocabulary, english, spelling, text } = JSON.parse(given);
-const words = new Words(text);
-console.log(JSON.stringify({
-  noise: seeds.map((seed) => counts.map((count) => [...normal(seed, count)])),
-  styles: [...Array(64).keys()].map((seed) => chosen(seed, "style", styles)),
-  read: prompts.map((prompt) => words.splitStyle(words.stripped(words.speltOut(prompt)))),
-  spelt: mistakes.map((one) => spellings(one, new Set(vocabulary), new Set(english), spelling)),
-}));
-"""
+SCRIPT = """async ({ seeds, counts, styles, prompts, mistakes, vocabulary, english, spelling, text }) => {
+  const { chosen, normal } = await import(`${location.origin}/chance.js`);
+  const { spellings } = await import(`${location.origin}/spelling.js`);
+  const { Words } = await import(`${location.origin}/words.js`);
+  const words = new Words(text);
+  return {
+    noise: seeds.map((seed) => counts.map((count) => [...normal(seed, count)])),
+    styles: [...Array(64).keys()].map((seed) => chosen(seed, "style", styles)),
+    read: prompts.map((prompt) => words.splitStyle(words.stripped(words.speltOut(prompt)))),
+    spelt: mistakes.map((one) => spellings(one, new Set(vocabulary), new Set(english), spelling)),
+  };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +54,16 @@ def vocabulary() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def in_javascript(vocabulary, tmp_path_factory) -> dict:
-    """What the page's own modules make of the same."""
-    if (node := shutil.which("node")) is None:
-        pytest.skip("Node.js is not installed; `make check-slow` checks the page in a browser.")
-    folder = tmp_path_factory.mktemp("node")
-    for name in ("chance.js", "spelling.js", "words.js"):
-        shutil.copy(PAGE / name, folder)
-    (folder / "package.json").write_text('{"type": "module"}')
-    (folder / "test.js").write_text(SCRIPT)
+def in_javascript(vocabulary, browser) -> dict:
+    """What the page's own modules make of the same, in a browser without a network."""
+
+    def answer(route: Route) -> None:
+        file = PAGE / Path(urlsplit(route.request.url).path).name
+        route.fulfill(path=file) if file.is_file() else route.fulfill(body="", content_type="text/html")
+
+    page = browser.new_page()
+    page.route("**/*", answer)
+    page.goto("http://page.test/")
     text = text_table()
     given = {
         "seeds": SEEDS,
@@ -79,9 +76,9 @@ def in_javascript(vocabulary, tmp_path_factory) -> dict:
         "spelling": {"shortest": spelling.SHORTEST, "like": spelling.LIKE, "tried": spelling.TRIED},
         "text": text,
     }
-    done = subprocess.run([node, folder / "test.js"], input=json.dumps(given), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found = page.evaluate(SCRIPT, given)
+    page.close()
+    return found
 
 
 def test_a_seed_is_the_noise_that_it_is_in_python(in_javascript):
