@@ -97,10 +97,7 @@ def build_adjusting(studies: Studies, chosen: gr.Dropdown) -> None:
         status = gr.Markdown(label="What was done")
     fields = [contact, completion, full, cap, minutes]
 
-    def fill(name: str | None) -> list[Any]:
-        spec = _spec(studies, name)
-        if spec is None:
-            return [gr.skip()] * len(fields)
+    def values(spec: StudySpec) -> list[Any]:
         return [spec.contact, spec.completion_url, spec.full_url, spec.open_cap or 0, spec.abandoned_after_minutes]
 
     def adjust(name: str | None, contact: str, completion: str, full: str, cap: Any, minutes: Any) -> str:
@@ -113,7 +110,7 @@ def build_adjusting(studies: Studies, chosen: gr.Dropdown) -> None:
         }
         return adjusted(studies, name, wanted)
 
-    gr.on([part.expand, chosen.change], fill, chosen, fields, **QUIET)
+    _filled(studies, chosen, part, fields, values)
     button.click(said(adjust), [chosen, *fields], status, **QUIET)
 
 
@@ -133,10 +130,7 @@ def build_amending(studies: Studies, chosen: gr.Dropdown) -> gr.State:
         status = gr.Markdown(label="What was done")
     fields = [title, raters, pairs, mode, questions]
 
-    def fill(name: str | None) -> list[Any]:
-        spec = _spec(studies, name)
-        if spec is None:
-            return [gr.skip()] * len(fields)
+    def values(spec: StudySpec) -> list[Any]:
         return [spec.title, spec.raters_per_pair, spec.pairs_per_rater, spec.mode, as_text(spec.questions)]
 
     def amend(
@@ -156,14 +150,25 @@ def build_amending(studies: Studies, chosen: gr.Dropdown) -> gr.State:
             return gr.skip(), str(error)
         return f"{new.name} {new.version}", f"Version {new.version} of {new.name} takes raters now, at a new address."
 
-    gr.on([part.expand, chosen.change], fill, chosen, fields, **QUIET)
+    _filled(studies, chosen, part, fields, values)
     done = button.click(amend, [chosen, reason, *fields], [made, status], **QUIET)
     afterwards(done, lambda: "", outputs=reason, **QUIET)
     return made
 
 
-def _spec(studies: Studies, name: str | None) -> StudySpec | None:
-    try:
-        return study_of(studies, name).spec
-    except StudyError:
-        return None
+def _filled(
+    studies: Studies,
+    chosen: gr.Dropdown,
+    part: gr.Accordion,
+    fields: list[Any],
+    values: Callable[[StudySpec], list[Any]],
+) -> None:
+    """The fields are as the study has them, when they are opened and when another study is chosen."""
+
+    def fill(name: str | None) -> list[Any]:
+        try:
+            return values(study_of(studies, name).spec)
+        except StudyError:
+            return [gr.skip()] * len(fields)
+
+    gr.on([part.expand, chosen.change], fill, chosen, fields, **QUIET)

@@ -48,14 +48,8 @@ def register_to_config(init: Callable[P, None]) -> Callable[P, None]:
     return build
 
 
-class ModelMixin(nn.Module):
-    """What diffusers' class of this name offers, as far as it is used here."""
-
-    config: Config
-
-    def register_to_config(self, **values: Any) -> None:
-        """Note what was changed since it was built."""
-        self.config |= values
+class Placed(nn.Module):
+    """Knows where its weights are, and in what precision."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -64,6 +58,16 @@ class ModelMixin(nn.Module):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+
+class ModelMixin(Placed):
+    """What diffusers' class of this name offers, as far as it is used here."""
+
+    config: Config
+
+    def register_to_config(self, **values: Any) -> None:
+        """Note what was changed since it was built."""
+        self.config |= values
 
     @classmethod
     def load_config(cls, folder: Path) -> dict[str, Any]:

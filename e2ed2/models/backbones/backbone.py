@@ -4,12 +4,13 @@ from typing import Any, Self
 
 import torch
 from diffusers import DDIMScheduler
-from torch import Tensor, nn
+from torch import Tensor
 
 from e2ed2.diffusion.path import Flow, Path, VariancePreserving
 from e2ed2.diffusion.prediction import Prediction, clean_of
 from e2ed2.errors import UserError
 from e2ed2.models.backbones.families import Family, family_of
+from e2ed2.models.saved import Placed
 from e2ed2.types import TextEmbedding
 
 KINDS: dict[str, Prediction] = {"epsilon": "epsilon", "v_prediction": "v", "sample": "sample"}  # as schedulers say it
@@ -17,7 +18,7 @@ FLOW = ("flow_prediction", "FlowMatch")
 LEAST_ALPHA = 0.05  # of the sample at pure noise, for a network that predicts noise
 
 
-class Backbone(nn.Module):
+class Backbone(Placed):
     """Predicts x_0 with `network`, whatever it predicts itself. The chain is in float32, the network in its own."""
 
     only_steps = None
@@ -40,10 +41,6 @@ class Backbone(nn.Module):
         side = side or network.config.sample_size
         path, prediction = reading_of(pipeline.scheduler)
         return cls(network, family, path, prediction, (network.config.in_channels, side, side))
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
 
     @property
     def text_width(self) -> int:

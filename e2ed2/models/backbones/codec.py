@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from e2ed2.models.saved import Placed
 
-class PretrainedCodec(nn.Module):
+
+class PretrainedCodec(Placed):
     """Latents as the network was trained on: `(raw - shift) * scale`."""
 
     def __init__(self, autoencoder: Any):
@@ -16,14 +18,6 @@ class PretrainedCodec(nn.Module):
         self.autoencoder = autoencoder
         self.scale = float(autoencoder.config.scaling_factor)
         self.shift = float(autoencoder.config.get("shift_factor") or 0.0)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return next(self.parameters()).dtype
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
 
     def encode(self, images: Tensor) -> Tensor:
         """`[B, 3, H, W]` in [-1, 1] => latents `[B, C, h, w]`; of a distribution its mode."""
