@@ -65,10 +65,7 @@ def take(files: Sequence[str], folder: Path, captions: Mapping[str, str] | None 
 def shown(files: Sequence[str]) -> list[tuple[str, str, Image.Image]]:
     """Name, caption and a small picture of each. Raises UserError: as `take`, a missing caption apart."""
     with opened(files) as uploaded:
-        rows = [(path.name, caption, decode(path, path.name)) for path, caption in uploaded.captions.items()]
-    for _, _, image in rows:
-        image.thumbnail((SMALL, SMALL))
-    return rows
+        return [(path.name, caption, _small(path, SMALL)) for path, caption in uploaded.captions.items()]
 
 
 @contextmanager
@@ -139,7 +136,11 @@ def _words(path: Path) -> str:
 
 def _copy(path: Path, folder: Path, number: int) -> str:
     name = f"{number:04d}.png"
-    image = decode(path, path.name)
-    image.thumbnail((SIDE, SIDE))
-    image.save(folder / name)
+    _small(path, SIDE).save(folder / name)
     return name
+
+
+def _small(path: Path, side: int) -> Image.Image:
+    image = decode(path, path.name)
+    image.thumbnail((side, side))
+    return image

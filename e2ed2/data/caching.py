@@ -165,13 +165,12 @@ class Writer:
         latents = self.codec.encode(images).half().cpu()
         part = parts["x".join(map(str, latents.shape[-2:]))]
         part.latents += list(latents)
-        for image, texts in group:
-            states = self.encoder(texts).to("cpu")
-            columns = (states.tokens, states.mask, states.pooled)
-            part.texts += [(words[mask].half(), one) for words, mask, one in zip(*columns, strict=True)]
-            part.captions.append(len(texts))
-            if self.options.pixels:
-                part.jpegs.append(jpeg_of(image))
+        states = self.encoder([text for _, texts in group for text in texts]).to("cpu")
+        columns = (states.tokens, states.mask, states.pooled)
+        part.texts += [(words[mask].half(), one) for words, mask, one in zip(*columns, strict=True)]
+        part.captions += [len(texts) for _, texts in group]
+        if self.options.pixels:
+            part.jpegs += self.pool.map(jpeg_of, [image for image, _ in group])
 
 
 class Part:

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from study.clock import now
 from study.protocol.balanced import Assignment, comparisons, plan, rater_count
-from study.protocol.parts import Stimulus
 from study.store.studies import StudyInfo, answered_comparisons, has_voted, patience
 from study.store.tables import Rater, StoredAssignment, StoredPair, StoredStimulus
 
@@ -78,9 +77,6 @@ def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence
     pairs = _pair_ids(session, study, assignments)
     names = {a.position: secrets.token_hex(8) for a in assignments}
 
-    def stimulus(of: Stimulus) -> int:
-        return ids[of]
-
     session.add_all(
         StoredAssignment(
             id=names[a.position],
@@ -90,8 +86,8 @@ def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence
             kind=a.kind,
             gold=a.gold,
             repeat_of=None if a.repeat_of is None else names[a.repeat_of],
-            left_id=stimulus(a.left),
-            right_id=stimulus(a.right),
+            left_id=ids[a.left],
+            right_id=ids[a.right],
             released=False,
             left_token=secrets.token_urlsafe(16),
             right_token=secrets.token_urlsafe(16),
