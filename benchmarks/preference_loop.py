@@ -42,7 +42,7 @@ STEPS = 4
 
 @dataclass(frozen=True)
 class Loop:
-    """Votes, preference, finish, fresh votes: for each crowd, and one that votes by lot."""
+    """Votes, preference, finish, fresh votes: for each crowd, one that votes by lot, and one that is not asked."""
 
     out: Path = Path("runs/preference-loop")
     """Everything that is made; a crowd that is done is not asked again."""
@@ -91,18 +91,20 @@ def main() -> None:
 
 def one_round(options: Loop, crowd: Crowd) -> dict[str, Any]:
     """What became of one crowd's votes, from its file where that is there."""
-    folder = options.out / re.sub(r"\W+", "-", crowd.name)
+    folder = options.out / slug(crowd)
     file = folder / "round.json"
     if file.is_file():
         return json.loads(file.read_text())
     print(f"== {crowd.name}", flush=True)
     prompts = prompts_of("train", options.prompts, options.seed)
     arms, scale = voted(options, prompts)
-    asked(prompts, arms, crowd, folder / "votes", options.raters_per_pair, options.seed)
-    preferred = trained(options, folder)
+    if crowd.asked:
+        asked(prompts, arms, crowd, folder / "votes", options.raters_per_pair, options.seed)
+        learned(folder)
+    preferred = finished(options, crowd, folder)
     found = {
         "crowd": crowd.name,
-        "accuracy": json.loads((folder / "liked" / "model" / "accuracy.json").read_text())[0],
+        "accuracy": accuracy(folder) if crowd.asked else None,
         "fresh": fresh_votes(options, crowd, scale, folder),
         "before": figures(options, START),
         "after": figures(options, str(preferred)),
@@ -110,6 +112,10 @@ def one_round(options: Loop, crowd: Crowd) -> dict[str, Any]:
     }
     file.write_text(json.dumps(found, indent=1) + "\n")
     return found
+
+
+def slug(crowd: Crowd) -> str:
+    return re.sub(r"\W+", "-", crowd.name)
 
 
 def voted(options: Loop, prompts: Sequence[Prompt]) -> tuple[list[Arm], Scale]:
@@ -139,22 +145,34 @@ def asked(
     return pd.read_parquet(whole)
 
 
-def trained(options: Loop, folder: Path) -> Path:
-    """The model that was finished with what the votes taught."""
+def learned(folder: Path) -> None:
+    """A model of the preference that the votes show, in `folder/liked`."""
     preset = PRESETS["preference"]
     objective = replace(preset.objective, votes=str(folder / "votes" / "export"))
-    for config, name in (
-        (replace(preset, objective=objective), "liked"),
-        (finish(options, folder / "liked" / "model"), "preferred"),
-    ):
-        if not train(config, folder / name):
-            raise SystemExit(130)  # Ctrl-C, which the training has told
+    trained(replace(preset, objective=objective), folder / "liked")
+
+
+def accuracy(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "liked" / "model" / "accuracy.json").read_text())[0]
+
+
+def finished(options: Loop, crowd: Crowd, folder: Path) -> Path:
+    """The model that was finished with what the votes taught, or as long without."""
+    trained(finish(options, str(folder / "liked" / "model") if crowd.asked else ""), folder / "preferred")
     return folder / "preferred" / "model"
 
 
-def finish(options: Loop, liked: Path) -> RunConfig:
-    preset, loss = PRESETS[START], f"l2:0.3+lpips+anchor:{options.anchor}+preference:{options.weight}"
-    given: Any = {"init": START, "loss": LossSpec.parse(loss), "preference_from": str(liked), "patience": 2}
+def trained(config: RunConfig, run: Path) -> None:
+    if not train(config, run):
+        raise SystemExit(130)  # Ctrl-C, which the training has told
+
+
+def finish(options: Loop, liked: str) -> RunConfig:
+    preset, loss = PRESETS[START], f"l2:0.3+lpips+anchor:{options.anchor}"
+    given: Any = {"init": START, "loss": LossSpec.parse(loss)}
+    if liked:
+        loss = LossSpec.parse(f"{loss}+preference:{options.weight}")
+        given |= {"loss": loss, "preference_from": liked, "patience": 2}
     trainer = replace(
         preset.trainer,
         updates=options.updates,
@@ -167,19 +185,22 @@ def finish(options: Loop, liked: Path) -> RunConfig:
     return replace(preset, objective=replace(preset.objective, **given), trainer=trainer)
 
 
-def fresh_votes(options: Loop, crowd: Crowd, scale: Scale, folder: Path) -> dict[str, Any]:
-    """The share of decided answers that the finished model wins against its start, and what changed in the images."""
+def fresh_votes(options: Loop, crowd: Crowd, scale: Scale, folder: Path) -> list[dict[str, Any]]:
+    """By each crowd that judges, the share of decided answers that the finished model wins against its start."""
     prompts = prompts_of("combo", options.fresh, options.seed + 1)
     seed = options.seed + 10_000
     arms = []
     for name, model in (("before", START), ("after", str(folder / "preferred" / "model"))):
         images = sampled(model, prompts, seed)
         arms.append(Arm(name, images, scale(worths(images, [prompt.concept for prompt in prompts]))))
-    votes = asked(prompts, arms, crowd, folder / "fresh", options.fresh_raters_per_pair, seed)
-    won = preference(votes, "after", "before")
     moved = {taste: float((arms[1].worths[taste] - arms[0].worths[taste]).mean()) for taste in TASTES}
-    rate = won.win_rate_decided
-    return {"win_rate": [rate.value, rate.interval.low, rate.interval.high], "answers": len(votes), "moved": moved}
+    found = []
+    for judge in crowd.judges:
+        votes = asked(prompts, arms, judge, folder / "fresh" / slug(judge), options.fresh_raters_per_pair, seed)
+        rate = preference(votes, "after", "before").win_rate_decided
+        won = [rate.value, rate.interval.low, rate.interval.high]
+        found.append({"judge": judge.name, "win_rate": won, "answers": len(votes), "moved": moved})
+    return found
 
 
 def figures(options: Loop, model: str) -> dict[str, float]:

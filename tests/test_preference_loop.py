@@ -45,6 +45,13 @@ def test_raters_answer_by_their_own_taste_and_by_lot_without_one():
     assert wins(mixed, rater=1) < 0.6 < wins(mixed, rater=0) < wins(BY_NAME["warm colours"])
 
 
+def test_who_has_no_taste_is_judged_by_all_that_have_one():
+    judges = {crowd.name: [judge.name for judge in crowd.judges] for crowd in CROWDS}
+    assert judges["crisp edges"] == ["crisp edges"]
+    assert judges["by lot"] == ["by lot", *TASTES]
+    assert judges["no votes"] == [*TASTES]
+
+
 def test_a_crowds_study_is_a_real_one(tmp_path):
     rng = np.random.default_rng(0)
     arms = [
@@ -62,12 +69,18 @@ def test_the_tables_say_what_is_not_known():
     one = {
         "crowd": "warm colours",
         "accuracy": {"prompts": accuracy, "raters": accuracy, "agreement": None, "ceiling": None},
-        "fresh": {"win_rate": [0.8, 0.7, 0.9], "answers": 600, "moved": dict.fromkeys(TASTES, 0.5)},
+        "fresh": [
+            {"judge": taste, "win_rate": [0.8, 0.7, 0.9], "answers": 600, "moved": dict.fromkeys(TASTES, 0.5)}
+            for taste in ("warm colours", "crisp edges")
+        ],
         "before": {"top1": 0.5, "fd": 30.0, "kid": 0.1},
         "after": {"top1": 0.49, "fd": 31.0, "kid": 0.1},
         "course": [{"update": 40, "reward": 0.1, "judge": 0.1, "anchor": 0.01}],
     }
-    said = tables([one])
-    assert said.count("| warm colours |") == 4
+    without = one | {"crowd": "no votes", "accuracy": None, "course": []}
+    said = tables([one, without])
+    assert said.count("\n| warm colours |") == 5
+    assert said.count("\n| no votes |") == 3
+    assert "| no votes | crisp edges | 0.80" in said
     assert "| unknown | unknown |" in said
     assert "0.80 (0.70 to 0.90)" in said

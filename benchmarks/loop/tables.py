@@ -8,11 +8,14 @@ Cell = Callable[[Round], str]
 
 
 def tables(rounds: Sequence[Round]) -> str:
+    """A round's `accuracy` is None, and its `course` empty, where nobody was asked."""
+    taught = [one for one in rounds if one["accuracy"]]
+    judged = [one | {"fresh": fresh} for one in rounds for fresh in one["fresh"]]
     return "\n\n".join(
         [
             table(
                 "What the votes taught (share of decided answers foretold; 0.5 is chance)",
-                rounds,
+                taught,
                 {
                     "prompts left out": lambda one: share(one["accuracy"]["prompts"]),
                     "raters left out": lambda one: share(one["accuracy"]["raters"]),
@@ -22,7 +25,7 @@ def tables(rounds: Sequence[Round]) -> str:
             ),
             table(
                 "How the training went (at its first and its last measurement)",
-                rounds,
+                taught,
                 {
                     "updates": lambda one: str(one["course"][-1]["update"]),
                     "reward": lambda one: there("reward", one),
@@ -31,13 +34,14 @@ def tables(rounds: Sequence[Round]) -> str:
                 },
             ),
             table(
-                "What fresh raters of the same crowd say of fresh prompts: after against before",
-                rounds,
+                "What fresh raters say of fresh prompts: after against before",
+                judged,
                 {
+                    "judged by": lambda one: one["fresh"]["judge"],
                     "wins": lambda one: interval(one["fresh"]["win_rate"]),
                     "answers": lambda one: str(one["fresh"]["answers"]),
                 }
-                | {f"moved in {name}": moved(name) for name in rounds[0]["fresh"]["moved"]},
+                | {f"moved in {name}": moved(name) for name in judged[0]["fresh"]["moved"]},
             ),
             table(
                 "What it cost (on captions of the training set)",

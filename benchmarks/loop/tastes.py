@@ -22,12 +22,22 @@ class Crowd:
     name: str
     tastes: tuple[str, ...]
     lapses: float = 0.0  # share of answers by lot
+    asked: bool = True
+    """Else a model is finished without anybody's votes: what going on alone changes."""
+
+    @property
+    def judges(self) -> "tuple[Crowd, ...]":
+        """Whose fresh raters say what became better: the crowd's own; where it has no taste, of every taste."""
+        own = (self,) if self.asked else ()
+        return own if self.tastes else (*own, *LOVERS)
 
 
+LOVERS = tuple(Crowd(taste, (taste,)) for taste in TASTES)
 CROWDS = (
-    *(Crowd(taste, (taste,)) for taste in TASTES),
+    *LOVERS,
     Crowd("mixed, 20% lapses", TASTES, lapses=0.2),
     Crowd("by lot", ()),
+    Crowd("no votes", (), asked=False),
 )
 
 
