@@ -74,6 +74,7 @@ def test_a_study_of_a_zip_file_is_made_opened_and_closed(open_page, admin, archi
     visit.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_study_of_the_models_is_painted_on_the_spot(open_page, admin):
     page = open_page(admin).page
     sign_in(page)

@@ -28,7 +28,9 @@ def press(page: Page, name: str):
     return button
 
 
-@pytest.mark.parametrize("path", COME)
+@pytest.mark.parametrize(
+    "path", ["compare", *(pytest.param(path, marks=pytest.mark.slow) for path in ("", "trajectory"))]
+)
 def test_a_full_queue_leaves_the_button_usable(open_page, url, path):
     page = open_page(f"{url}/{path}").page
     name, come = COME[path]
@@ -63,7 +65,7 @@ def test_a_full_queue_leaves_every_button_of_training_usable(open_page, url):
 @pytest.mark.parametrize(
     ("path", "label", "half", "name"),
     [
-        ("", "number input for Steps", "2.5", "Generate"),
+        pytest.param("", "number input for Steps", "2.5", "Generate", marks=pytest.mark.slow),
         pytest.param("", "number input for Number of pictures", "2.5", "Generate", marks=pytest.mark.slow),
         ("trajectory", "number input for Steps", "2.5", "Watch"),
         ("training", "number input for Updates", "55.5", "Start training"),
@@ -85,6 +87,7 @@ def test_half_a_number_is_a_sentence_and_no_dead_end(open_page, url, path, label
         expect(page.locator("#status")).not_to_contain_text("whole number")
 
 
+@pytest.mark.slow
 def test_a_prompt_that_is_too_long_is_said_and_not_cut(open_page, url):
     page = open_page(url).page
     for path, name in (("compare", "Compare"), ("trajectory", "Watch")):
@@ -101,7 +104,7 @@ def test_a_prompt_that_is_too_long_is_said_and_not_cut(open_page, url):
         ("steps=9", "4", "1"),
         pytest.param("steps=0", "1", "1", marks=pytest.mark.slow),
         pytest.param("steps=abc", "4", "1", marks=pytest.mark.slow),
-        ("count=100&steps=1", "1", "8"),
+        pytest.param("count=100&steps=1", "1", "8", marks=pytest.mark.slow),
     ],
 )
 def test_a_link_that_asks_for_too_much_gets_what_is_possible(open_page, url, query, steps, count):
@@ -113,6 +116,7 @@ def test_a_link_that_asks_for_too_much_gets_what_is_possible(open_page, url, que
     expect(page.locator("#status")).to_contain_text("seed")
 
 
+@pytest.mark.slow
 def test_a_vote_after_a_restart_says_to_compare_again(open_page, url):
     """The server has forgotten what the page shows."""
     page = open_page(f"{url}/compare?prompt=sunflower&seed=9").page

@@ -48,6 +48,7 @@ def test_enter_paints_pictures_and_shows_their_seeds(open_page, url):
     visit.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_typed_seed_is_used(open_page, url):
     page = open_page(url).page
     page.get_by_label("Seed", exact=True).fill("7")
@@ -59,7 +60,10 @@ def test_a_typed_seed_is_used(open_page, url):
     expect(page.get_by_label("Seed", exact=True)).to_have_value("7")
 
 
-@pytest.mark.parametrize(("prompt", "sentence"), [("", "The prompt is empty"), ("a" * 201, "use at most 200")])
+@pytest.mark.parametrize(
+    ("prompt", "sentence"),
+    [("", "The prompt is empty"), pytest.param("a" * 201, "use at most 200", marks=pytest.mark.slow)],
+)
 def test_a_prompt_that_cannot_be_painted_warns_and_stays(open_page, url, prompt, sentence):
     visit = open_page(url)
     visit.page.get_by_label("Prompt").fill(prompt)
@@ -70,6 +74,7 @@ def test_a_prompt_that_cannot_be_painted_warns_and_stays(open_page, url, prompt,
     visit.assert_clean()
 
 
+@pytest.mark.slow
 def test_what_is_chosen_is_painted_at_once(open_page, url):
     """Examples, things of the palette and emoji from new noise; styles from the same."""
     visit = open_page(f"{url}/?prompt=kitty&model=l2&steps=1&seed=3")
@@ -94,6 +99,7 @@ def test_what_is_chosen_is_painted_at_once(open_page, url):
     visit.assert_clean()
 
 
+@pytest.mark.slow
 def test_ones_own_pictures(open_page, url, tmp_path):
     """Kept, in all tabs; chosen again, gone between, deleted, downloaded; and a file of ours opened."""
     visit = open_page(f"{url}/?prompt=sunflower&model=l2&steps=2&seed=5&count=2")
@@ -128,6 +134,7 @@ def test_ones_own_pictures(open_page, url, tmp_path):
     visit.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_list_of_prompts_goes_on_after_a_reload(open_page, url, gate, monkeypatch):
     monkeypatch.setattr(again, "entries", lambda made: time.sleep(1) or entries(made))  # pictures come faster than that
     page = open_page(url).page
@@ -146,6 +153,7 @@ def test_a_list_of_prompts_goes_on_after_a_reload(open_page, url, gate, monkeypa
     expect(page.locator("#past figure")).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_a_second_request_ends_the_first(open_page, url, gate):
     page = open_page(url).page
     expect(page.locator("#status")).to_contain_text("1 picture in")
@@ -168,6 +176,7 @@ def test_a_second_request_ends_the_first(open_page, url, gate):
         assert all(name.startswith("robot") for name in archive.namelist()[:-1])
 
 
+@pytest.mark.slow
 def test_a_phone_shows_the_whole_width(open_page, url):
     page = open_page(url, viewport={"width": 390, "height": 844}).page
     page.get_by_label("Prompt").fill("red apple")
@@ -177,6 +186,7 @@ def test_a_phone_shows_the_whole_width(open_page, url):
     expect(page.get_by_role("button", name="Generate")).to_be_in_viewport()
 
 
+@pytest.mark.slow
 def test_without_models_the_page_says_how_to_train_one(open_page, serve_app, tmp_path):
     visit = open_page(serve_app(tmp_path))
     expect(visit.page.locator("#status")).to_contain_text("python -m e2ed2 train")

@@ -33,6 +33,7 @@ def first_file(page: Page) -> bytes:
     return page.request.get(page.locator("#pictures .grid-container img").first.get_attribute("src")).body()
 
 
+@pytest.mark.slow
 def test_every_page_fits_a_phone_and_has_no_serious_fault(open_page, url):
     visit = open_page(url, viewport=PHONE)
     for path in PAGES:
@@ -49,6 +50,7 @@ def test_every_page_fits_a_phone_and_has_no_serious_fault(open_page, url):
     visit.assert_clean()
 
 
+@pytest.mark.slow
 def test_every_page_is_as_wide_as_the_others(open_page, url):
     page = open_page(url, viewport={"width": 1280, "height": 844}).page
     widths = {}
@@ -59,6 +61,7 @@ def test_every_page_is_as_wide_as_the_others(open_page, url):
     assert set(widths.values()) == {1080}, widths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "shape"), [(390, "tall"), (1280, "wide")])
 def test_the_drawing_is_seen_whole(open_page, url, width, shape):
     page = open_page(f"{url}/about", viewport={"width": width, "height": 844}).page
@@ -71,6 +74,7 @@ def test_the_drawing_is_seen_whole(open_page, url, width, shape):
     assert all(0 <= left < right <= width for left, right in sides)
 
 
+@pytest.mark.slow
 def test_the_bar_leads_to_every_page(open_page, url):
     page = open_page(url).page
     for name in ("Compare", "Trajectory", "Training", "Results", "Study", "About", "Generate"):
@@ -82,6 +86,7 @@ def test_the_bar_leads_to_every_page(open_page, url):
     expect(page).to_have_url(re.compile("/study/"))
 
 
+@pytest.mark.slow
 def test_a_link_paints_the_same_bytes(open_page, url):
     visit = open_page(url)
     page = visit.page
@@ -101,6 +106,7 @@ def test_a_link_paints_the_same_bytes(open_page, url):
     other.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_link_that_asks_for_the_impossible_says_so(open_page, url):
     visit = open_page(f"{url}/?prompt=red+apple&model=nowhere&steps=77&seed=-3")
     expect(visit.page.get_by_test_id("toast-body").first).to_contain_text("model that is not here")
@@ -130,6 +136,7 @@ def test_a_prompt_is_read_and_another_reading_repaints_from_the_same_noise(open_
     visit.assert_clean()
 
 
+@pytest.mark.slow
 def test_ones_own_words_and_styles_are_obeyed(open_page, url):
     page = open_page(f"{url}/?prompt=kitty&model=l2&steps=1&seed=3").page
     painted(page)
@@ -143,6 +150,7 @@ def test_ones_own_words_and_styles_are_obeyed(open_page, url):
     assert Image.open(io.BytesIO(first_file(page))).info["caption"] == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["compare", "trajectory"])
 def test_one_reading_for_all_models_unless_told_otherwise(open_page, url, path):
     page = open_page(f"{url}/{path}").page
@@ -156,6 +164,7 @@ def test_one_reading_for_all_models_unless_told_otherwise(open_page, url, path):
     expect(page.locator("#status")).not_to_contain_text("Read as")
 
 
+@pytest.mark.slow
 def test_all_pictures_in_one_zip(url):
     *_, file, _ = Client(url, verbose=False).predict("red apple", "l2", 2, 7, False, 3, api_name="/generate")
     with zipfile.ZipFile(file) as archive:
@@ -204,6 +213,7 @@ def test_compare_two_models_by_the_keyboard(open_page, url):
     visit.assert_accessible()
 
 
+@pytest.mark.slow
 def test_a_vote_on_this_very_pair_and_the_way_back(open_page, url):
     visit = open_page(f"{url}/compare?prompt=sunflower&seed=9")  # the address asks for the grid
     page = visit.page
@@ -304,6 +314,7 @@ def test_the_ends_between_two_prompts_are_their_own_pictures(url):
         assert Image.open(entry["image"]).tobytes() == Image.open(file).tobytes()
 
 
+@pytest.mark.slow
 def test_two_visitors_at_once_each_get_their_own(open_page, url):
     pages = [open_page(f"{url}/?prompt={word}&model=l2&steps=4&seed=3&count=4").page for word in ("cat", "rocket")]
     for page in pages:
@@ -313,6 +324,7 @@ def test_two_visitors_at_once_each_get_their_own(open_page, url):
     assert Image.open(io.BytesIO(second)).info["prompt"] == "rocket"
 
 
+@pytest.mark.slow
 def test_stop_leaves_what_is_there(open_page, url, gate):
     page = open_page(url).page
     painted(page)

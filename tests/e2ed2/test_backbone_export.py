@@ -81,6 +81,7 @@ def strangers(tmp_path_factory):
     return folders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("family", TINY)
 def test_diffusers_alone_makes_our_pictures(strangers, family, steps):

@@ -111,7 +111,7 @@ def test_the_bundled_head_knows_real_drawings_it_has_not_seen(encoder):
     assert align(load_head(), features, right, None, MiniLM()(names).pooled)["top1"].value > 0.15
 
 
-@pytest.mark.parametrize("split", ["train", "combo"])
+@pytest.mark.parametrize("split", [pytest.param("train", marks=pytest.mark.slow), "combo"])
 def test_what_is_shipped_of_the_real_drawings_is_what_would_be_computed(encoder, split, monkeypatch):
     images = drawings(split).images
     rows = np.arange(0, len(images), len(images) // 3)
@@ -220,6 +220,7 @@ def test_figures_are_of_what_was_asked_not_of_what_was_read(tiny_model, small, m
     assert read["distance"] != exact["distance"]
 
 
+@pytest.mark.slow
 def test_a_model_is_given_what_its_pages_would_give_it(tiny_model, small, monkeypatch):
     """And judged by every thing that the prompt may mean."""
     given, right = [], []
@@ -390,6 +391,7 @@ def test_ones_own_pictures_are_compared_with_and_what_is_left_out_is_said(tiny_m
     assert "bundled drawings only" in said
 
 
+@pytest.mark.slow
 def test_several_models_are_measured_each_into_its_file(tiny_model, small, called, tmp_path):
     words = (
         "--split",

@@ -49,7 +49,10 @@ def test_every_known_name_is_read_as_itself(reader):
     assert min(one.candidates[0].probability for one in read.values()) > 0.9
 
 
-@pytest.mark.parametrize(("file", "least", "among"), [(VISITOR_PROMPTS, 70, 86), (EVERYDAY_PROMPTS, 75, 90)])
+@pytest.mark.parametrize(
+    ("file", "least", "among"),
+    [pytest.param(VISITOR_PROMPTS, 70, 86, marks=pytest.mark.slow), (EVERYDAY_PROMPTS, 75, 90)],
+)
 def test_of_a_hundred_prompts_most_are_read_rightly(reader, file, least, among):
     """Of the first list the reader's settings were chosen by; the second was written down before."""
     with open(file, newline="") as rows:

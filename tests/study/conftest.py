@@ -109,9 +109,9 @@ def postgres_store(postgres, tmp_path) -> Iterator[Store]:
     opened.database.engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def store(request) -> Store:
-    """A fresh store on each database."""
+    """A fresh store on each database; what is quick on PostgreSQL too are the tests of the votes themselves."""
     return request.getfixturevalue(f"{request.param}_store")
 
 

@@ -124,6 +124,7 @@ def test_what_is_no_science_changes_while_the_study_runs(run, created, tmp_path)
         assert session.scalars(select(func.count()).where(Event.name == "adjusted")).one() == 2
 
 
+@pytest.mark.slow
 def test_a_report_counts_versions_of_the_same_science_together_and_lists_what_changed(run, created, tmp_path):
     store = Store.open()
     vote_all(store, rater(store, find_study(store.database, "toy"), "early"))

@@ -127,6 +127,7 @@ def test_a_phone_votes_by_touch_closes_and_goes_on_elsewhere(open_page, site, st
     assert len(read_tables(store.database, study).votes) == 6
 
 
+@pytest.mark.slow
 def test_voting_opens_when_both_images_are_there(open_page, site, study, store):
     page = open_page(f"{site}/join/{study.token}").page
     asked: list[Route] = []
@@ -181,6 +182,7 @@ def test_the_clock_starts_when_the_pictures_are_seen_and_the_server_looks_on(ope
     page.unroute_all(behavior="ignoreErrors")  # the next pair may be on its way
 
 
+@pytest.mark.slow
 def test_a_picture_that_fails_is_asked_for_again(open_page, site, study):
     page = open_page(f"{site}/join/{study.token}").page
     failed: list[Route] = []
@@ -197,6 +199,7 @@ def test_a_picture_that_fails_is_asked_for_again(open_page, site, study):
     assert [sum(url.endswith(name.strip("./")) for url in asked) for name in first] == [2, 2]
 
 
+@pytest.mark.slow
 def test_the_next_pair_is_there_before_its_page(open_page, site, study):
     page = open_page(f"{site}/join/{study.token}").page
     asked: list[str] = []
@@ -220,6 +223,7 @@ def test_the_next_pair_is_there_before_its_page(open_page, site, study):
     assert sent[:2] == [0, 0]  # from the browser's own store
 
 
+@pytest.mark.slow
 def test_keys_go_by_letter_or_place_and_can_be_switched_off(open_page, site, study):
     page = open_page(f"{site}/join/{study.token}").page
     practise(page)
@@ -241,6 +245,7 @@ def test_keys_go_by_letter_or_place_and_can_be_switched_off(open_page, site, stu
     expect(chosen).to_have_count(2)
 
 
+@pytest.mark.slow
 def test_pictures_use_the_window_and_too_small_ones_cannot_be_voted_on(open_page, site, store, make_study):
     study = make_study(store, page=Pages(practice=(), min_size=192, show_prompts=False))
     page = open_page(f"{site}/join/{study.token}", viewport={"width": 1500, "height": 1000}).page
@@ -262,6 +267,7 @@ def test_pictures_use_the_window_and_too_small_ones_cannot_be_voted_on(open_page
     assert shown == f"{width:.0f}x{width:.0f}"
 
 
+@pytest.mark.slow
 def test_without_a_script_both_pictures_are_seen(browser, site, study):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -274,7 +280,11 @@ def test_without_a_script_both_pictures_are_seen(browser, site, study):
 
 @pytest.mark.parametrize(
     ("prompt", "direction", "lines"),
-    [("تفاحة حمراء!", "rtl", 1), ("an apple\non a table", "ltr", 2), ("a very long description " * 200, "ltr", 200)],
+    [
+        ("تفاحة حمراء!", "rtl", 1),
+        pytest.param("an apple\non a table", "ltr", 2, marks=pytest.mark.slow),
+        pytest.param("a very long description " * 200, "ltr", 200, marks=pytest.mark.slow),
+    ],
 )
 def test_a_prompt_has_its_direction_and_its_lines_and_leaves_room(open_page, site, store, prompt, direction, lines):
     pair = open_pair(store, prompt, {"a": picture(1), "b": picture(2)})

@@ -43,6 +43,12 @@ def add(store, row):
         session.add(row)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request) -> Store:
+    """Here both are quick: what is never lost must be kept by either."""
+    return request.getfixturevalue(f"{request.param}_store")
+
+
 @pytest.fixture
 def study(store, make_study):
     return make_study(store)
