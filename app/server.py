@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
 
-from app.admin.access import add_admin
+from app.admin.access import Organisers, add_admin
 from app.engine.services import Services
 from app.look.styles import style_css
 from app.look.theme import CSS, THEME
@@ -50,7 +50,8 @@ def assemble(settings: ServerSettings, warm_up: bool = False) -> tuple[gr.Blocks
     if warm_up:
         services.warm_up()
     studies = studies_or_exit(settings)
-    return build_ui(services, studies), services, studies
+    organiser = Organisers(settings.admin_secret).asks if settings.admin_secret else None
+    return build_ui(services, studies, organiser), services, studies
 
 
 def build_app(demo: gr.Blocks, studies: Studies, secret: str = "", root_path: str = "") -> FastAPI:

@@ -6,6 +6,7 @@ from functools import partial
 import gradio as gr
 
 from app.engine.services import Services
+from app.engine.trainings import Trainings
 from app.look.building import without_servers
 from app.pages.about.page import AboutPage
 from app.pages.compare.page import ComparePage
@@ -14,8 +15,10 @@ from app.pages.results.page import ResultsPage
 from app.pages.results.people import preferences
 from app.pages.study.page import StudyPage
 from app.pages.training.page import TrainingPage
+from app.pages.training.votes import Organiser
 from app.pages.trajectory.page import TrajectoryPage
 from app.studies.ready import Studies
+from app.studies.votes import rounds
 
 NAME = "E2ED² Studio"
 TITLE = f"{NAME}: pictures in one to four steps"  # for whoever shows a link to it; each page has its own besides
@@ -23,12 +26,20 @@ KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a da
 
 
 @without_servers()
-def build_ui(services: Services, studies: Studies) -> gr.Blocks:
+def build_ui(services: Services, studies: Studies, organiser: Organiser | None = None) -> gr.Blocks:
+    """`organiser`: whether a request comes from a study's organiser; None where nobody can sign in."""
+    trainings = Trainings(services.models)
+    results = partial(
+        ResultsPage,
+        people=partial(preferences, studies),
+        chosen=studies.chosen,
+        rounds=lambda: rounds(trainings, studies),
+    )
     pages: dict[str, tuple[str, Callable[[Services, gr.Blocks], object]]] = {
         "compare": ("Compare", partial(ComparePage, pair_link=studies.pair_link)),
         "trajectory": ("Trajectory", TrajectoryPage),
-        "training": ("Training", TrainingPage),
-        "results": ("Results", partial(ResultsPage, people=partial(preferences, studies), chosen=studies.chosen)),
+        "training": ("Training", partial(TrainingPage, studies=studies, organiser=organiser)),
+        "results": ("Results", results),
         "take-part": ("Study", StudyPage),
         "about": ("About", AboutPage),
     }

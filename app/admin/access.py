@@ -1,5 +1,6 @@
 """Who may see the admin pages, and the files that they link to."""
 
+import atexit
 import secrets
 from typing import Annotated
 
@@ -10,10 +11,12 @@ from itsdangerous import BadData, TimestampSigner
 
 from app.admin.files import export_zip, methods_zip, report_page
 from app.admin.page import build_admin
+from app.admin.preview import Previews
 from app.admin.templates import TEMPLATES
 from app.look.theme import CSS, THEME
 from app.studies.ready import Studies
 from study.errors import StudyError
+from study.store.studies import find_study
 from study.web.limits import Limit
 
 COOKIE, HOURS = "study_admin", 12
@@ -21,16 +24,30 @@ TRIES = 10  # of the secret, from one address in a minute
 MAX_UPLOAD = "2gb"
 
 
+class Organisers:
+    """Who has the secret: a signed cookie says so, on every page."""
+
+    def __init__(self, secret: str):
+        self.signer = TimestampSigner(secret, salt="admin")
+
+    def named(self, cookie: str) -> str | None:
+        try:
+            return self.signer.unsign(cookie, max_age=HOURS * 3600).decode()
+        except BadData:
+            return None
+
+    def asks(self, request: gr.Request | None) -> bool:
+        """Whether this request of one of the app's pages is an organiser's."""
+        return request is not None and self.named(request.cookies.get(COOKIE, "")) is not None
+
+
 def add_admin(app: FastAPI, studies: Studies, secret: str, root_path: str = "") -> None:
     """The pages at /admin. A Blocks of their own: the demo's /config must hold nothing of them."""
-    signer = TimestampSigner(secret, salt="admin")
+    organisers = Organisers(secret)
     tries = Limit(TRIES)
 
     def known(request: Request) -> str | None:
-        try:
-            return signer.unsign(request.cookies.get(COOKIE, ""), max_age=HOURS * 3600).decode()
-        except BadData:
-            return None
+        return organisers.named(request.cookies.get(COOKIE, ""))
 
     def visitor(request: Request) -> str | None:
         """The page itself leads a stranger to the sign-in; everything behind it refuses."""
@@ -62,7 +79,7 @@ def add_admin(app: FastAPI, studies: Studies, secret: str, root_path: str = "") 
         # Lax: no other site's form can act in the runner's name.
         response.set_cookie(
             COOKIE,
-            signer.sign("runner").decode(),
+            organisers.signer.sign("runner").decode(),
             max_age=HOURS * 3600,
             httponly=True,
             samesite="lax",
@@ -81,6 +98,16 @@ def add_admin(app: FastAPI, studies: Studies, secret: str, root_path: str = "") 
     @app.get("/admin/methods/{name}/{version}", dependencies=[Depends(member)])
     def methods(name: str, version: int, pay: str = "", ethics: str = "") -> Response:
         return methods_zip(studies.store, name, version, pay, ethics)
+
+    previews = Previews(studies.store)
+    atexit.register(previews.close)
+
+    @app.get("/admin/preview/{name}/{version}", dependencies=[Depends(member)])
+    def preview(name: str, version: int) -> Response:
+        begun = previews.open(find_study(studies.store.database, name, version))
+        return RedirectResponse(f"../../previews/{begun}", status_code=303)
+
+    app.mount("/admin/previews", previews)
 
     @app.exception_handler(StudyError)
     def told(request: Request, error: Exception) -> Response:

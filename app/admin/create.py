@@ -1,6 +1,7 @@
 """The page that makes a study."""
 
 from collections.abc import Iterator
+from itertools import chain, count
 from typing import Any
 
 import gradio as gr
@@ -10,10 +11,13 @@ from app.admin.changing import MODES, said
 from app.admin.request import ARCHIVE, FOLDER, OURS, Pictures, create, summary, whole
 from app.studies.ready import Studies
 from e2ed2.errors import UserError
+from e2ed2.evaluation.emoji import prompts_of
 from e2ed2.inference.request import STEPS
 from study.errors import StudyError
 from study.protocol.choices import Plan
 from study.protocol.parts import DEFAULT_QUESTIONS, Exclusions, Placebos, Stopping
+from study.store.store import Store
+from study.store.studies import list_studies
 
 PROMPTS = "red apple\nsunflower\ncat face\nrocket\na castle on a hill"
 LAYOUT = (
@@ -21,6 +25,8 @@ LAYOUT = (
     "leave the prompts empty, and put a `prompts.txt` beside the folders, or a `manifest.csv` with the columns prompt, "
     "arm, file and perhaps category."
 )
+FRESH = 30  # prompts of a study of before against after
+FRESH_RATERS = 10  # for each pair
 PLACEBOS = {
     "identical": "Same picture twice",
     "repeat": "An earlier pair again, sides exchanged",
@@ -29,8 +35,11 @@ PLACEBOS = {
 }
 
 
-def build_new(studies: Studies) -> gr.State:
-    """Returns the state that holds the name of the study that was made last."""
+def build_new(studies: Studies, page: gr.Blocks, tabs: gr.Tabs) -> gr.State:
+    """Returns the state that holds the name of the study that was made last.
+
+    An address with `before` and `after` opens it filled in: a study of these two models.
+    """
     created = gr.State("")
     fields: dict[str, Any] = {}
     with gr.Row():
@@ -61,6 +70,19 @@ def build_new(studies: Studies) -> gr.State:
         given = {name: values[field] for name, field in fields.items()}
         return told(given)
 
+    def opened(request: gr.Request) -> dict[Any, Any]:
+        models = studies.all_models()
+        given: dict[Any, Any] = {fields["models"]: gr.CheckboxGroup(models)}
+        before, after = (request.query_params.get(name, "") for name in ("before", "after"))
+        if not {before, after} <= set(models):
+            return given
+        filled = before_after(studies, before, after)
+        return {fields[name]: value for name, value in filled.items()} | {
+            fields["models"]: gr.CheckboxGroup(models, value=[before, after]),
+            tabs: gr.Tabs(selected="new"),
+        }
+
+    page.load(opened, None, [*fields.values(), tabs], show_progress="hidden", api_visibility="private")
     power.click(
         said(foretold),
         {*fields.values()},
@@ -157,6 +179,26 @@ def _plan(fields: dict[str, Any]) -> None:
             fields["completion_url"] = gr.Textbox(
                 label="Completion address", info="Where a crowd platform wants its raters back; https://…", max_lines=1
             )
+
+
+def before_after(studies: Studies, before: str, after: str) -> dict[str, Any]:
+    """What the form says of a study of a model before and after a training: things in styles in which no training saw
+    them, and which nobody was asked about yet."""
+    asked = {prompt.text for study in list_studies(studies.store.database) for prompt in study.spec.prompts}
+    fresh = [prompt.text for prompt in prompts_of("combo", None) if prompt.text not in asked]
+    name = f"{after.rpartition('/')[2]}-before-after"
+    return {
+        "name": free_name(studies.store, name),
+        "prompts": "\n".join(dict.fromkeys(fresh[:FRESH])),
+        "raters_per_pair": FRESH_RATERS,
+        "pairs_per_rater": FRESH,
+    }
+
+
+def free_name(store: Store, stem: str) -> str:
+    """The stem, or with the first number that no study has."""
+    taken = {study.name for study in list_studies(store.database)}
+    return next(name for name in chain([stem], (f"{stem}-{n}" for n in count(2))) if name not in taken)
 
 
 def told(given: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import gradio as gr
 from app.admin.analysing import build_analysing
 from app.admin.changing import build_adjusting, build_amending, build_people
 from app.admin.create import build_new
+from app.admin.trials import build_trying
 from app.admin.watch import build_watch
 from app.look.building import without_servers
 from app.studies.ready import Studies
@@ -22,9 +23,10 @@ def build_admin(studies: Studies) -> gr.Blocks:
                 build_people(studies, chosen)
                 build_adjusting(studies, chosen)
                 amended = build_amending(studies, chosen)
+                build_trying(studies, chosen, admin)
                 build_analysing(studies, chosen)
             with gr.Tab("New study", id="new"):
-                created = build_new(studies)
+                created = build_new(studies, admin, tabs)
 
         def show(name: str) -> tuple[Any, Any]:
             return gr.Dropdown(value=name, choices=studies.names()), gr.Tabs(selected="watch")

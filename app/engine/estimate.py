@@ -6,7 +6,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from app.engine.trainings import BATCH, Order, Trainings, duration
+from app.engine.orders import BATCH, Order
+from app.engine.standing import duration
+from app.engine.trainings import Trainings
 from e2ed2.errors import UserError
 
 LIMIT = 600  # s

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.engine.catalogue import Models
-from e2ed2.objectives.config import SingleStepConfig
+from e2ed2.objectives.config import PreferenceConfig, SingleStepConfig
 from e2ed2.training.config import upgraded
 from e2ed2.training.metrics import CURVE, Logged, read_metrics
 
@@ -28,7 +28,11 @@ class Run:
 
     def single_step(self) -> bool:
         """Whether it is trained on one step at a time, whose loss is another than that of whole chains."""
-        return self.config().get("objective", {}).get("kind") == SingleStepConfig.kind
+        return self.kind() == SingleStepConfig.kind
+
+    def kind(self) -> str:
+        """Of its objective; empty where that is not known."""
+        return self.config().get("objective", {}).get("kind", "")
 
     def config(self) -> dict[str, Any]:
         file = self.folder / "run.json"
@@ -40,11 +44,15 @@ class Run:
 
 
 def find_runs(models: Models) -> dict[str, Run]:
-    """Bundled ones by their name; others by their place below the runs folder."""
+    """Bundled ones by their name; others by their place below the runs folder.
+
+    Without preferences: what they show are pictures of a study.
+    """
     bundled = {path.parent.name: path.parent for path in sorted(models.checkpoints.glob(f"*/{CURVE}"))}
     files = [*models.runs.glob(f"*/{CURVE}"), *models.runs.glob(f"own/*/{CURVE}")]
     others = {f"runs/{path.parent.relative_to(models.runs)}": path.parent for path in sorted(files)}
-    return {name: Run(name, folder) for name, folder in (bundled | others).items()}
+    runs = {name: Run(name, folder) for name, folder in (bundled | others).items()}
+    return {name: run for name, run in runs.items() if run.kind() != PreferenceConfig.kind}
 
 
 def sharing_pair(runs: dict[str, Run]) -> list[str]:

@@ -6,66 +6,27 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import psutil
 
 from app.engine.catalogue import OWN, Models
+from app.engine.orders import Order, command_of, learning_command
 from app.engine.runs import Run
-from app.engine.uploads import CAPTION, take
-from app.look.words import counted
-from e2ed2.errors import STOPPED_EARLY, UserError
-from e2ed2.inference.request import STEPS, slug
-from e2ed2.models.config import DenoiserConfig
+from app.engine.standing import State, last_line, seconds_left
+from app.engine.uploads import take
+from e2ed2.errors import UserError
+from e2ed2.inference.request import slug
 from e2ed2.models.weights import export_whole
-from e2ed2.objectives.config import EndToEndConfig
-from e2ed2.training.metrics import Logged
+from e2ed2.objectives.preference import ACCURACY
 from e2ed2.training.presets import PRESETS
 
-# Any number of steps: a training of one's own takes those of the model that it starts from.
-LOSSES = {
-    name: str(preset.objective.loss)
-    for name, preset in PRESETS.items()
-    if isinstance(preset.objective, EndToEndConfig)
-    and preset.objective.sampling_steps == STEPS
-    and not preset.objective.gradient_cache  # wants hundreds of pictures an update
-}
-FEWEST, MOST = 10, 300  # updates
-SHOWN_EVERY = 10  # updates at most between two sheets of samples
-BATCH = 16  # pictures an update
 KEPT = 20  # trainings
 NICENESS = 10  # the pages come first
-
-
-@dataclass(frozen=True)
-class Order:
-    """A short end-to-end training from a finished model."""
-
-    base: str
-    loss: str  # a key of LOSSES
-    updates: int
-    files: Sequence[str] = ()  # uploaded pictures; none means the bundled ones
-    captions: Mapping[str, str] = field(default_factory=dict)  # by file name, where a person wrote another one
-    name: str = ""  # of the training and its model; one is made up without
-    note: str = ""  # for the person's own memory
-
-
-@dataclass(frozen=True)
-class State:
-    """How a training is getting on."""
-
-    name: str
-    done: int  # updates
-    updates: int  # in all
-    going: bool
-    stopping: bool  # it is still going on, until it has saved
-    finished: bool
-    sheet: Path | None = None  # its latest samples, below the drawings of the same captions
-    trouble: str = ""  # what it said before it died
-    seconds_left: float | None = None  # None where that is not known
+VOTES = "votes"  # in a preference's folder, the export that it learns from; only until it has
 
 
 class Trainings:
@@ -78,21 +39,43 @@ class Trainings:
 
     def start(self, order: Order) -> str:
         """The new training's name. Raises UserError: one is going on, or there is no room, or the pictures are bad."""
+        liked = self.learned(order.preference) if order.preference else None
+
+        def prepare(run: Path) -> dict[str, Any]:
+            if order.files:
+                take(order.files, run / "data", order.captions)
+            said = {"updates": order.updates, "command": self.command(order, run), "note": order.note}
+            return said | ({"preference": liked} if liked else {})
+
+        return self._begin(order.name, f"{order.base.replace('/', '-')}-{order.loss}", prepare)
+
+    def learn(self, study: str, export: Callable[[Path], object], name: str = "") -> str:
+        """A preference from a study's votes, which `export` writes into a folder. Raises as `start`, and what it does.
+
+        The export is deleted when the preference has learned from it.
+        """
+
+        def prepare(run: Path) -> dict[str, Any]:
+            export(run / VOTES)
+            updates = PRESETS["preference"].trainer.updates
+            return {"updates": updates, "command": learning_command(run / VOTES, run), "study": study}
+
+        return self._begin(name, f"liked-{slug(study)}", prepare)
+
+    def _begin(self, name: str, stem: str, prepare: Callable[[Path], dict[str, Any]]) -> str:
+        """`prepare` fills the folder and says what the training is; a folder that it cannot fill is gone again."""
         with self._lock:
             self.check_free()
-            if len(self.names()) >= KEPT:
+            if len(self.all_names()) >= KEPT:
                 raise UserError(f"There are {KEPT} trainings already: delete some first.")
-            name = self._free_name(order)
+            name = self._free_name(name, stem)
             run = self.folder / name
             run.mkdir(parents=True)
             try:
-                if order.files:
-                    take(order.files, run / "data", order.captions)
-            except UserError:
+                (run / "order.json").write_text(json.dumps(prepare(run)))
+            except Exception:
                 shutil.rmtree(run)
                 raise
-            said = {"updates": order.updates, "command": self.command(order, run), "note": order.note}
-            (run / "order.json").write_text(json.dumps(said))
             self._launch(name)
         return name
 
@@ -112,44 +95,73 @@ class Trainings:
         """The name of the training that is going on."""
         return json.loads(self._note.read_text())["name"] if self._alive() else None
 
-    def names(self) -> list[str]:
+    def all_names(self) -> list[str]:
         return [path.parent.name for path in sorted(self.folder.glob("*/order.json"))]
 
+    def names(self) -> list[str]:
+        """Of trainings of models, which everybody sees."""
+        return [name for name in self.all_names() if not self.is_preference(name)]
+
+    def preferences(self) -> list[str]:
+        """Learned from votes, or being so; for who may see the votes."""
+        return [name for name in self.all_names() if self.is_preference(name)]
+
+    def is_preference(self, name: str) -> bool:
+        return "study" in self.said(name)
+
+    def said(self, name: str) -> dict[str, Any]:
+        """What was ordered."""
+        return json.loads((self.folder / name / "order.json").read_text())
+
+    def learned(self, name: str) -> dict[str, Any]:
+        """Of a finished preference: its name, its study, and how well it foretells votes, of all questions together.
+
+        Raises UserError: there is none of the name.
+        """
+        file = self.folder / name / "model" / ACCURACY
+        if name not in self.preferences() or not self.state(name).finished or not file.is_file():
+            raise UserError(f"There is no finished preference called {name!r}: choose another one.")
+        return {"name": name, "study": self.said(name)["study"], "accuracy": json.loads(file.read_text())[0]}
+
     def state(self, name: str) -> State:
-        run = self.folder / name
+        run, learning = self.folder / name, self.is_preference(name)
         lines = Run(name, run).lines()
         sheets = Run(name, run).sheets()
         going, finished = self.going() == name, (run / "model" / "README.md").is_file()
         done = lines[-1].update if lines else 0
-        updates = json.loads((run / "order.json").read_text())["updates"]
+        updates = self.said(name)["updates"]
         saved = any((run / "checkpoints").glob("*"))
         broken = not going and not finished and (not saved or self._failed(name))
-        stopping = going and self._stopping == name
+        if learning and finished and not going:
+            shutil.rmtree(run / VOTES, ignore_errors=True)
         return State(
             name,
             done,
             updates,
             going,
-            stopping,
-            finished,
-            sheets[-1] if sheets else None,
-            _last_line(run / "log.txt") if broken else "",
-            _seconds_left(lines, updates),
+            stopping=going and self._stopping == name,
+            finished=finished,
+            sheet=sheets[-1] if sheets and not learning else None,
+            trouble=last_line(run / "log.txt") if broken else "",
+            seconds_left=seconds_left(lines, updates),
+            learning=learning,
         )
 
     def note(self, name: str) -> str:
-        return json.loads((self.folder / name / "order.json").read_text()).get("note", "")
+        return self.said(name).get("note", "")
 
     def start_of(self, name: str) -> str:
         """The name of the model that it started from."""
-        command = json.loads((self.folder / name / "order.json").read_text())["command"]
+        command = self.said(name)["command"]
         folder = command[command.index("--init") + 1] if "--init" in command else ""
         return next((known for known, path in self.models.folders().items() if str(path) == folder), "")
 
     def delete(self, name: str) -> None:
         """With its model. Raises UserError: it is going on, or there is none of the name."""
         with self._lock:
-            if self.going() == self.known(name):
+            if name not in self.preferences():
+                self.known(name)
+            if self.going() == name:
                 raise UserError(f"{name} is going on: stop it first.")
             shutil.rmtree(self.folder / name)
 
@@ -192,54 +204,21 @@ class Trainings:
         if name := self.going():
             raise UserError(f"The training {name} is going on, and there is room for one: wait for it, or stop it.")
 
-    def _free_name(self, order: Order) -> str:
-        if order.name:
-            name = slug(order.name)
+    def _free_name(self, wanted: str, stem: str) -> str:
+        if wanted:
+            name = slug(wanted)
             if (self.folder / name).exists():
                 raise UserError(f"There is a training called {name} already: choose another name, or delete it.")
             return name
-        stem = f"{order.base.replace('/', '-')}-{order.loss}"
         return next(name for name in (f"{stem}-{n}" for n in range(1, KEPT + 2)) if not (self.folder / name).exists())
 
     def command(self, order: Order, run: Path) -> list[str]:
         """Of the project's own command line."""
-        own = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION]
-        return [
-            "train",
-            order.loss,
-            "--init",
-            str(self.models.folders()[order.base]),
-            "--coarse-from",
-            "",
-            "--denoiser.choice",
-            DenoiserConfig.choice,  # no other than the model that it starts from has
-            "--out",
-            str(run),
-            *([*own, "--data.held-out", "0.1"] if order.files else ["--no-precompute"]),
-            "--trainer.held-out-every",
-            str(max(FEWEST, order.updates // 5)),  # it takes as long as an update or two
-            "--sampling-steps",
-            *map(str, self.models.steps(order.base)),
-            "--trainer.updates",
-            str(order.updates),
-            "--trainer.batch-size",
-            str(BATCH),
-            "--trainer.lr",
-            "3e-4",
-            "--trainer.warmup",
-            "5",
-            "--trainer.ema-decay",
-            "0.9",
-            "--trainer.log-every",
-            "1",
-            "--trainer.preview-every",
-            str(min(SHOWN_EVERY, order.updates // 10)),
-            "--trainer.save-every",
-            str(order.updates // 5),
-        ]
+        preference = self.folder / order.preference / "model" if order.preference else None
+        return command_of(order, run, self.models, preference)
 
     def _launch(self, name: str) -> None:
-        command = json.loads((self.folder / name / "order.json").read_text())["command"]
+        command = self.said(name)["command"]
         with open(self.folder / name / "log.txt", "w") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "e2ed2", *command],
@@ -253,41 +232,3 @@ class Trainings:
         process = psutil.Process(self._process.pid)
         process.nice(NICENESS)
         self._note.write_text(json.dumps({"name": name, "pid": process.pid, "created": process.create_time()}))
-
-
-def sentence(state: State) -> str:
-    """For a visitor."""
-    if state.trouble:
-        return f"{state.name} stopped unexpectedly after {counted(state.done, 'update')}: {state.trouble}"
-    if state.stopping:
-        return f"{state.name} stops after the update that is being made, and saves."
-    if state.finished:
-        return f"{state.name} is finished: it is on the Generate page as {OWN}/{state.name}."
-    if not state.going:
-        return f"{state.name} was stopped after {state.done} of {counted(state.updates, 'update')}; it can go on."
-    if not state.done:
-        return f"{state.name} is getting ready: the first pictures come in about a minute."
-    if state.done >= state.updates:
-        return f"{state.name} has made all {counted(state.updates, 'update')}, and is being saved."
-    left = f" About {duration(state.seconds_left)} left." if state.seconds_left is not None else ""
-    return f"{state.name}: {state.done} of {counted(state.updates, 'update')} done.{left}"
-
-
-def _seconds_left(lines: Sequence[Logged], updates: int) -> float | None:
-    """At the pace of the updates after the first, which is slower."""
-    if len(lines) < 2:
-        return None
-    first, last = lines[0], lines[-1]
-    return (last.seconds - first.seconds) / (last.update - first.update) * (updates - last.update)
-
-
-def duration(seconds: float) -> str:
-    return counted(round(seconds), "second") if seconds < 90 else counted(round(seconds / 60), "minute")
-
-
-def _last_line(log: Path) -> str:
-    """What it said before it died; empty where it was only stopped."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    if lines and lines[-1] == STOPPED_EARLY:
-        return ""
-    return lines[-1][:300] if lines else "it said nothing."

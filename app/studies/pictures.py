@@ -6,8 +6,7 @@ from pathlib import Path
 
 from app.engine.catalogue import Models
 from app.look.words import counted
-from e2ed2.assets import CHECKPOINTS
-from e2ed2.inference.request import STEPS, Request, available_models
+from e2ed2.inference.request import STEPS, Request
 from e2ed2.inference.sampling import sample_image
 from study.errors import StudyError
 from study.images.sources import Source
@@ -58,13 +57,17 @@ class Order:
         return model if len(self.steps) == 1 else f"{model}, {steps} step{'s' * (steps > 1)}"
 
 
-def paint_order(order: Order, folder: Path, checkpoints: Path | None = None) -> Iterator[Source]:
-    """Paints into the folder, and gives each picture when it is there. Holds one model at a time."""
-    checkpoints = checkpoints or CHECKPOINTS
-    unknown = [model for model in order.models if model not in available_models(checkpoints)]
+def paint_order(
+    order: Order, folder: Path, checkpoints: Path | None = None, runs: Path | None = None
+) -> Iterator[Source]:
+    """Paints into the folder, and gives each picture when it is there. Holds one model at a time.
+
+    Bundled models (`checkpoints`), and trainings of one's own (`runs`).
+    """
+    models = Models(checkpoints, runs)
+    unknown = [model for model in order.models if model not in models.folders()]
     if unknown:
         raise StudyError(f"There is no model {unknown[0]!r}: choose from those on the page.")
-    models = Models(checkpoints)
     for model in order.models:
         *_, made = possible = models.steps(model)
         if not set(order.steps) <= set(possible):

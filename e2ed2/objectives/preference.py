@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from e2ed2.data.config import DataConfig
@@ -16,12 +17,15 @@ from e2ed2.objectives.config import PreferenceConfig
 from e2ed2.objectives.objective import Objective, Outcome
 from e2ed2.preference.accuracy import Foretold, foretold, in_words
 from e2ed2.preference.model import Answers, Preference
+from e2ed2.preference.regions import glow, sensitivity
 from e2ed2.preference.votes import Votes, halves, read_votes
 from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.types import VoteBatch
 
 ACCURACY = "accuracy.json"  # beside the finished preference
+EXAMPLES = "examples"  # and what it likes
 SHOWN = 12  # images liked most, above as many liked least
+EXAMPLES_EACH = 6
 CHUNK = 32
 
 
@@ -76,23 +80,45 @@ class PreferenceObjective(Objective):
     def preview(self, model: nn.ModuleDict, batch: VoteBatch) -> Tensor:
         """What is liked most of the images of its prompt, above what is liked least; all questions together."""
         liked: Any = model["preference"]
-        scores = liked.head(batch.features["preference"], batch.pooled).mean(dim=(0, 2))
-        prompt = self.votes.prompt_of_file().to(scores.device)
-        usual = (
-            torch.zeros(len(self.votes.prompts))
-            .to(scores)
-            .scatter_reduce(0, prompt, scores, "mean", include_self=False)
-        )
-        scores = scores - usual[prompt]
-        order = scores.argsort(descending=True)
+        order = self.lead(liked, batch.features["preference"], batch.pooled).argsort(descending=True)
         count = min(SHOWN, len(order) // 2)
         return batch.images[torch.cat([order[:count], order[-count:].flip(0)])]
+
+    def lead(self, liked: Preference, features: Tensor, pooled: Tensor) -> Tensor:
+        """`[F]`: how much more each image is liked than those of its prompt are on average, in log odds; `features`
+        standardised, `pooled` of its caption. All questions together."""
+        scores = liked.head(features, pooled).mean(dim=(0, 2))
+        prompt = self.votes.prompt_of_file().to(scores.device)
+        nothing = torch.zeros(len(self.votes.prompts)).to(scores)
+        usual = nothing.scatter_reduce(0, prompt, scores, "mean", include_self=False)
+        return scores - usual[prompt]
 
     def write(self, folder: Path, pictures: Any) -> None:
         for name, part in self.model.items():
             part.save(folder / name)
         self.found = self.foretold()
         (folder / ACCURACY).write_text(json.dumps([one.plain() for one in self.found], indent=2) + "\n")
+        self.write_examples(folder / EXAMPLES)
+
+    @torch.no_grad()
+    def write_examples(self, folder: Path) -> None:
+        """Images that it likes most and least, each with a layer that glows where its score is decided."""
+        assert self.voted is not None
+        liked: Any = self.model["preference"]
+        prompt = self.votes.prompt_of_file()
+        pooled = self.voted.pooled[prompt.to(self.voted.device)]
+        leads = self.lead(liked, self.voted.features["preference"], pooled)
+        order = leads.argsort(descending=True).cpu()
+        count = min(EXAMPLES_EACH, len(order) // 2)
+        rows = torch.cat([order[:count], order[-count:].flip(0)])
+        where = sensitivity(liked, self.voted.pictures.tensor(rows).to(pooled), pooled[rows.to(pooled.device)])
+        folder.mkdir(parents=True, exist_ok=True)
+        said = []
+        for place, row in enumerate(rows.tolist()):
+            Image.fromarray(self.voted.pictures.images[row]).save(folder / f"{place}.png")
+            glow(where[place]).save(folder / f"{place}-where.png")
+            said.append({"caption": self.votes.prompts[prompt[row]], "lead": float(leads[row]), "most": place < count})
+        (folder / "examples.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
 
     def foretold(self) -> list[Foretold]:
         """How well the features of the preference foretell answers that were left out; all votes take part."""

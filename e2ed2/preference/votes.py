@@ -12,7 +12,9 @@ from e2ed2.errors import UserError
 
 ANSWERS = ("left", "tie", "right")
 KINDS = ("comparison", "same_arm", "repeat")  # gold and identical pairs are of no preference
-DECIDED, PROMPTS, RATERS = 100, 8, 4  # the least of each question: below, an accuracy is not known to 0.1
+# The least of each question: below, an accuracy is not known to 0.1.
+DECIDED = 100  # answers that are no tie
+LEAST = {"prompts": 8, "raters": 4}
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ def read_votes(folder: Path) -> Votes:
         UserError: the folder is no export, images are missing, or a question has too few answers; says how many more.
     """
     table = _table(folder)
+    if table.empty:
+        raise UserError(f"{folder} has no answers yet: a preference needs {shortage(table)}.")
+    if more := shortage(table):
+        raise UserError(f"{folder} has too few votes to learn a preference from: it needs {more}.")
     questions, raters, prompts = (sorted(set(table[name])) for name in ("question", "rater", "prompt"))
     names = sorted({*table["image_left"], *table["image_right"]})
     files = [folder / name for name in names]
@@ -68,39 +74,38 @@ def read_votes(folder: Path) -> Votes:
             ("answer", "answer", ANSWERS),
         )
     }
-    votes = Votes(files, prompts, raters, questions, **rows)
-    _check_enough(votes, folder)
-    return votes
+    return Votes(files, prompts, raters, questions, **rows)
+
+
+def counting(votes: pd.DataFrame, raters: pd.DataFrame) -> pd.DataFrame:
+    """Of a study's tables, the answers that a preference learns from."""
+    if "withdrawn" in raters:
+        votes = votes[~votes["rater"].isin(raters["rater"][raters["withdrawn"].fillna("") != ""])]
+    counted = votes[votes["kind"].isin(KINDS) & votes["answer"].isin(ANSWERS)]
+    return counted[["question", "rater", "prompt", "image_left", "image_right", "answer"]].astype(str)
+
+
+def shortage(table: pd.DataFrame) -> str:
+    """What answers (`counting`) lack, as in “it needs 12 more answers to ...”; empty where they suffice."""
+    if table.empty:
+        return f"{DECIDED} answers to a question that are no tie"
+    for question, asked in table.groupby("question"):
+        decided = int((asked["answer"] != "tie").sum())
+        if decided < DECIDED:
+            return f"{DECIDED - decided} more answers to “{question}” that are no tie (it has {decided})"
+        counts = {"prompts": asked["prompt"].nunique(), "raters": asked["rater"].nunique()}
+        if short := {name: least for name, least in LEAST.items() if counts[name] < least}:
+            return " and ".join(f"{least - counts[name]} more {name}" for name, least in short.items())
+    return ""
 
 
 def _table(folder: Path) -> pd.DataFrame:
     try:
-        votes = pd.read_parquet(folder / "votes.parquet")
-        raters = pd.read_parquet(folder / "raters.parquet")
-        if "withdrawn" in raters:
-            votes = votes[~votes["rater"].isin(raters["rater"][raters["withdrawn"].fillna("") != ""])]
-        counted = votes[votes["kind"].isin(KINDS) & votes["answer"].isin(ANSWERS)]
-        return counted[["question", "rater", "prompt", "image_left", "image_right", "answer"]].astype(str)
+        return counting(pd.read_parquet(folder / "votes.parquet"), pd.read_parquet(folder / "raters.parquet"))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"{folder} is no export of a study ({error}): make one with `python -m study export NAME --out FOLDER`."
         ) from None
-
-
-def _check_enough(votes: Votes, folder: Path) -> None:
-    if not len(votes):
-        raise UserError(f"{folder} has no answers yet: a preference needs {DECIDED} to a question that are no tie.")
-    for row, question in enumerate(votes.questions):
-        asked = votes.question == row
-        decided = int((asked & votes.decided).sum())
-        counts = {"prompts": len(votes.prompt[asked].unique()), "raters": len(votes.rater[asked].unique())}
-        if decided < DECIDED:
-            more = f"{DECIDED - decided} more answers to “{question}” that are no tie (it has {decided})"
-        elif short := {n: least for n, least in (("prompts", PROMPTS), ("raters", RATERS)) if counts[n] < least}:
-            more = " and ".join(f"{least - counts[name]} more {name}" for name, least in short.items())
-        else:
-            continue
-        raise UserError(f"{folder} has too few votes to learn a preference from: it needs {more}.")
 
 
 def halves(count: int, generator: torch.Generator) -> Tensor:

@@ -11,11 +11,19 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from e2ed2.web.compensating import Moments, compensated, key_of
+
 SMALLEST = 1 << 15  # elements; smaller arrays, and those of one dimension, stay as they are
 HALF = 1 << 15  # multiples are of 16 bits
 
 
-def pack(model: ModelProto, precision: float, known: Sequence[int] = (), unused: Sequence[int] = ()) -> None:
+def pack(
+    model: ModelProto,
+    precision: float,
+    known: Sequence[int] = (),
+    unused: Sequence[int] = (),
+    seen: Moments | None = None,
+) -> None:
     """Round the large matrices of the graph, in place.
 
     Args:
@@ -23,6 +31,7 @@ def pack(model: ModelProto, precision: float, known: Sequence[int] = (), unused:
         known: rows of a table that are looked up for what the model has learned; the others lose `ROUGHER` bits more.
             All rows are known where this is empty.
         unused: rows of a table that are never looked up.
+        seen: what matrices are multiplied by; their rounding then spares what comes of such inputs (`compensating`).
     """
     graph = model.graph
     users = {name: node for node in graph.node for name in node.input}
@@ -39,7 +48,11 @@ def pack(model: ModelProto, precision: float, known: Sequence[int] = (), unused:
             for offset, node in enumerate(nodes):
                 graph.node.insert(place + offset, node)
         else:
-            multiples, step = _rounded(weights, _input_axis(user), precision)
+            axis = _input_axis(user)
+            multiples, step = _rounded(weights, axis, precision)
+            moment = (seen or {}).get(key_of(_turned(weights, axis))) if weights.ndim == 2 else None
+            if moment is not None:
+                multiples = _turned(compensated(_turned(weights, axis), step.ravel(), moment, HALF), axis)
             nodes, arrays = _whole(tensor.name, multiples, step)
             front += nodes
         graph.initializer.remove(tensor)
@@ -49,6 +62,11 @@ def pack(model: ModelProto, precision: float, known: Sequence[int] = (), unused:
 
 
 ROUGHER = 4  # bits
+
+
+def _turned(matrix: np.ndarray, axis: int) -> np.ndarray:
+    """With the dimension over which is summed first; the same again turns it back."""
+    return np.ascontiguousarray(matrix.T) if axis else matrix
 
 
 def _input_axis(user: NodeProto) -> int:

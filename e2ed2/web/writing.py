@@ -18,6 +18,8 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import readable
 from e2ed2.reading.reader import ReaderHead, load_head
 from e2ed2.web import MANIFEST
+from e2ed2.web.compensating import moments
+from e2ed2.web.examples import examples_of
 from e2ed2.web.packages import vendored
 from e2ed2.web.packing import pack
 from e2ed2.web.parts import Judge, graph_of, parts_of
@@ -26,7 +28,7 @@ from e2ed2.web.tables import reader_table, text_table, token_rows, tokenizer_tab
 PAGE = Path(__file__).parent / "page"
 WORKER = "sw.js"
 # Bits below a matrix's root mean square (`packing.pack`); measured: docs/web.md.
-PRECISION = {"text": 9.2, "coarse": 9.2, "step": 8.4, "decoder": 9.3, "reader": 5.0}
+PRECISION = {"text": 8.8, "coarse": 8.8, "step": 8.4, "decoder": 8.0, "reader": 5.0}
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,11 @@ def _write_graphs(page: Path, source: Source) -> Iterator[Path]:
     rows = token_rows(encoder, source.concepts)
     for part in parts_of(source.pipeline, source.judge):
         graph = graph_of(part, encoder.max_tokens)
-        pack(graph, PRECISION[part.name.partition("-")[0]], **rows if part.name == "text" else {})
+        precision = PRECISION[part.name.partition("-")[0]]
+        if part.name == "text":
+            pack(graph, precision, **rows, seen=moments(part.module, examples_of(encoder)))
+        else:
+            pack(graph, precision)
         yield _write_packed(page / "data" / f"{part.name}.onnx", graph.SerializeToString())
 
 

@@ -310,7 +310,7 @@ def test_the_curves_open_with_what_can_be_compared(tmp_path):
     for name in ("a", "b", "c", "single"):
         (tmp_path / "box" / name / "denoiser").mkdir()
     with gr.Blocks() as demo:
-        page = TrainingPage(Services(tmp_path / "box", tmp_path / "runs"), demo)
+        page = TrainingPage(Services(tmp_path / "box", tmp_path / "runs"), demo, studies=None, organiser=None)
     opened = page.open_page()
     assert opened[page.chosen].value == ["a", "b"]
     assert opened[page.term].value == "l2"

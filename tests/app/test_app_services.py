@@ -23,9 +23,11 @@ from app.engine import services as services_module
 from app.engine.catalogue import Models
 from app.engine.estimate import in_words
 from app.engine.events import Ended, Estimate, Event, Finished, Flag, Loading, Started, Waiting
+from app.engine.orders import Order
 from app.engine.queue import Turns
 from app.engine.services import Services
-from app.engine.trainings import Order, State, Trainings, sentence
+from app.engine.standing import State, sentence
+from app.engine.trainings import Trainings
 from app.engine.wording import Wording, wording
 from app.errors import ForgedError
 from app.pages.generate.progress import Progress, alike, summary

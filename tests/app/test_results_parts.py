@@ -105,7 +105,7 @@ def test_preferences_have_intervals():
 def test_a_few_answers_are_no_conclusion(tmp_path, votes, shown, words):
     people = replace(people_say(l1=1.0, l2=-1.0), votes=votes)
     with gr.Blocks() as demo:
-        page = ResultsPage(Services(tmp_path), demo, people=lambda: people, chosen=list)
+        page = ResultsPage(Services(tmp_path), demo, people=lambda: people, chosen=list, rounds=list)
     answer = page.with_people("train")
     assert words in answer[page.votes]
     assert answer[page.preferences].visible == shown

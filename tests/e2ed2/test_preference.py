@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
@@ -16,6 +17,7 @@ from e2ed2.objectives.liking import Liking
 from e2ed2.objectives.preference import PreferenceObjective
 from e2ed2.preference.accuracy import Foretold, accuracy, in_words
 from e2ed2.preference.model import Answers, Head, Preference
+from e2ed2.preference.regions import glow, sensitivity
 from e2ed2.preference.votes import agreement, halves, read_votes
 from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.training.config import RunConfig, TrainerConfig
@@ -142,6 +144,42 @@ def test_a_taste_is_learned_and_foretells_people_and_prompts_that_were_left_out(
     card = (folder / "model" / "README.md").read_text()
     assert "| overall | 0." in card
     assert "training captions" not in card
+
+
+def test_what_it_likes_most_and_least_is_written_beside_it(learned):
+    folder = learned[0] / "model" / "examples"
+    said = json.loads((folder / "examples.json").read_text())
+    warmth = []
+    for place, one in enumerate(said):
+        image = np.asarray(Image.open(folder / f"{place}.png"), float)
+        warmth.append((image[..., 0] - image[..., 2]).mean())
+        layer = np.asarray(Image.open(folder / f"{place}-where.png"))
+        assert layer.shape == (48, 48, 4)
+        assert one["caption"].startswith("thing ")
+    most = [one["most"] for one in said]
+    assert most == [True] * 6 + [False] * 6
+    assert min(warmth[:6]) > max(warmth[6:])
+    leads = [one["lead"] for one in said]
+    assert leads[0] == max(leads)
+    assert leads[6] == min(leads)
+
+
+def test_where_a_score_is_decided_is_where_a_change_changes_it(learned):
+    preference = Preference.load(learned[0] / "model" / "preference")
+    with torch.no_grad():  # of all that it sees, the red of the upper left square of 4 x 4 alone
+        preference.head.linear.zero_()
+        preference.head.joint.zero_()
+        preference.head.linear[..., -48] = 1
+        preference.gain[-48] = 1
+    images = torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    pooled = torch.nn.functional.normalize(torch.ones(2, 384), dim=-1)
+    where = sensitivity(preference, images, pooled)
+    assert where.shape == (2, 48, 48)
+    assert where.amax(dim=(1, 2)).tolist() == [1, 1]
+    assert where[:, :11, :11].min() > 0.4  # 12 pixels to a square, smoothed at its edges
+    assert where[:, 17:].max() == where[:, :, 17:].max() == 0
+    layer = np.asarray(glow(where[0]))
+    assert layer[5, 5, 3] > 200 > layer[40, 40, 3] == 0
 
 
 @pytest.mark.slow

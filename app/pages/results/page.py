@@ -15,7 +15,9 @@ from app.look.words import counted, list_of
 from app.pages.results.claims import claims, equal_work, page, ratios_plot
 from app.pages.results.figures import FOLDER, GFLOP, MEASURES, SECONDS, Preferences, agreement, measured, read, splits
 from app.pages.results.plots import plot, preferences_plot, variety_plot
+from app.pages.results.rounds import rounds_table
 from app.pages.results.tables import SORT, by_steps, chosen_table, csv_file, html_table
+from app.studies.votes import Round
 from study.store.visitors import Chosen
 
 NOTHING = (
@@ -44,8 +46,9 @@ class ResultsPage:
         demo: gr.Blocks,
         people: Callable[[], Preferences | None],
         chosen: Callable[[], Sequence[Chosen]],
+        rounds: Callable[[], Sequence[Round]],
     ):
-        self.models, self.people, self.chosen = services.models, people, chosen
+        self.models, self.people, self.chosen, self.rounds = services.models, people, chosen, rounds
         gr.Markdown("# What holds of the paper’s claims here?")
         self.claims = gr.HTML(label="The paper's claims", elem_id="claims")
         self.ratios = gr.Plot(label="End to end against single steps", show_label=False, visible=False)
@@ -83,6 +86,7 @@ class ResultsPage:
         self.preferences = gr.Plot(label="What people prefer", show_label=False, visible=False)
         self.agreement = gr.HTML(label="How well each figure predicts it", visible=False)
 
+        self.loop = gr.HTML(label="Models that votes finished", elem_id="loop", visible=False)
         self.pairs = gr.HTML(label="Pairs that visitors chose", elem_id="chosen", visible=False)
 
     def wire(self, demo: gr.Blocks) -> None:
@@ -90,7 +94,7 @@ class ResultsPage:
         drawn = [self.plot, self.variety, self.table]
         people = [self.votes, self.preferences, self.agreement]
         first = [self.claims, self.ratios]
-        opened = [*first, self.said, self.figures, self.split, self.measure, *drawn, *people, self.pairs]
+        opened = [*first, self.said, self.figures, self.split, self.measure, *drawn, *people, self.loop, self.pairs]
         demo.load(self.open_page, None, opened, **QUIET).success(self.as_csv, None, self.csv, **QUIET)
         gr.on(
             [one.change for one in picked],
@@ -104,7 +108,7 @@ class ResultsPage:
         self.split.change(self.with_people, self.split, people, **UNCHECKED)
 
     def open_page(self) -> Updates:
-        table, chosen = read(), self.chosen()
+        table, chosen, rounds = read(), self.chosen(), self.rounds()
         offered = splits(table)
         split = next((value for _, value in offered), None)
         measure = next(iter(measured(table, split)), next(iter(MEASURES)))
@@ -118,6 +122,7 @@ class ResultsPage:
             self.measure: self.offer(split, measure),
             **self.draw(split, measure, "steps"),
             **self.with_people(split),
+            self.loop: gr.HTML(rounds_table(rounds), visible=bool(rounds)),
             self.pairs: gr.HTML(CHOSEN + chosen_table(chosen), visible=bool(chosen)),
         }
 

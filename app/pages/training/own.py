@@ -10,14 +10,17 @@ import gradio as gr
 
 from app.engine.catalogue import OWN
 from app.engine.estimate import estimate
+from app.engine.orders import FEWEST, LOSSES, MOST, Order
 from app.engine.runs import Run
 from app.engine.services import Services, whole
-from app.engine.trainings import FEWEST, LOSSES, MOST, Order, Trainings, sentence
+from app.engine.standing import sentence
+from app.engine.trainings import Trainings
 from app.errors import ForgedError
 from app.look.handlers import MISTAKES, QUIET, SAYING, UNCHECKED, Updates, at_once, busy, warn
 from app.look.tables import cached_file
 from app.pages.training.curves import curves
 from app.pages.training.pictures import OwnPictures, paths_of, written
+from app.pages.training.votes import Organiser
 from e2ed2.errors import UserError
 
 START, STOP, GO_ON, MEASURE = "Start training", "Stop and save", "Go on", "How long will it take?"
@@ -26,8 +29,10 @@ LONGEST_NOTE = 500  # characters
 
 
 class OwnTrainings:
-    def __init__(self, services: Services):
+    def __init__(self, services: Services, organiser: Organiser | None):
+        """`organiser`: whether a request comes from one, who may train on votes; None where nobody can be."""
         self.services, self.trainings = services, Trainings(services.models)
+        self.organiser = organiser or (lambda request: False)
         self.timer = gr.Timer(EVERY, active=False)
 
     def lay_out_own(self) -> None:
@@ -51,6 +56,14 @@ class OwnTrainings:
             self.updates = gr.Slider(
                 FEWEST, MOST, 50, step=10, label="Updates, of 16 pictures each", buttons=[], min_width=200
             )
+        self.pleasing = gr.Dropdown(
+            [("nobody in particular", "")],
+            value="",
+            label="Please whom",
+            info="A preference that was learned from votes; it is held to the model that it starts from.",
+            visible=False,
+            elem_id="pleasing",
+        )
         with gr.Row():
             self.name = gr.Textbox("", label="Name", placeholder="One is made up", max_lines=1, min_width=200)
             self.note = gr.Textbox("", label="Note to yourself", max_lines=1, scale=2, min_width=240)
@@ -88,7 +101,7 @@ class OwnTrainings:
         )
         begun = self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
             self.begin,
-            [*asked_for, self.own.captions],
+            [*asked_for, self.own.captions, self.pleasing],
             progress,
             api_name="train",
             preprocess=False,
@@ -109,7 +122,9 @@ class OwnTrainings:
             self.resume, None, progress, **SAYING
         )
         pressed = self.measure.click(outputs=self.measure, **at_once(busy("Measuring, about a minute …")))
-        measured = pressed.then(self.measure_time, asked_for[:3], progress, preprocess=False, **SAYING)
+        measured = pressed.then(
+            self.measure_time, [*asked_for[:3], self.pleasing], progress, preprocess=False, **SAYING
+        )
         for done in (begun, halted, resumed, measured):
             done.failure(self.progress, None, progress, **QUIET)
         self.kept.change(self.note_of, self.kept, self.kept_note, **UNCHECKED)
@@ -125,7 +140,7 @@ class OwnTrainings:
         """The line, the last pictures, the curve, the buttons, what is kept, and whether to look again."""
         names = self.trainings.names()
         last = self.trainings.going() or max(names, key=self.age, default=None)
-        kept = {self.kept: gr.Dropdown(choices=names, value=last)}
+        kept = {self.kept: gr.Dropdown(choices=names, value=last if last in names else None)}
         if last is None:
             nothing = {one: gr.Button(visible=False) for one in (self.use, self.beside)}
             return (
@@ -143,7 +158,7 @@ class OwnTrainings:
         offered = (START, MEASURE) if state.finished else (START, GO_ON, MEASURE)
         if state.going:
             offered = () if state.stopping or state.done >= state.updates else (STOP,)
-        model = f"{OWN}/{state.name}"
+        model, made = f"{OWN}/{state.name}", state.finished and not state.learning
         start = self.trainings.start_of(state.name)
         both = urlencode({"prompt": "cat", "models": f"{start},{model}"})
         return (
@@ -153,8 +168,8 @@ class OwnTrainings:
                 self.status: sentence(state),
                 self.latest: self.picture(state.sheet),
                 self.live: self.curve(state.name),
-                self.use: gr.Button(visible=state.finished, link=f"./?{urlencode({'model': model})}"),
-                self.beside: gr.Button(visible=state.finished, link=f"compare?{both}"),
+                self.use: gr.Button(visible=made, link=f"./?{urlencode({'model': model})}"),
+                self.beside: gr.Button(visible=made, link=f"compare?{both}"),
                 self.timer: gr.Timer(active=state.going),
             }
         )
@@ -187,10 +202,13 @@ class OwnTrainings:
         name: object = "",
         note: object = "",
         captions: object = None,
+        pleasing: object = "",
         request: gr.Request | None = None,
     ) -> Updates:
         try:
-            self.trainings.start(self.order(base, loss, updates, files, name, note, captions))
+            self.trainings.start(
+                self.order(base, loss, updates, files, name, note, captions, self.pleased(pleasing, request))
+            )
         except MISTAKES as mistake:
             return self.progress() | {self.status: warn(mistake, request)}
         return self.progress()
@@ -204,6 +222,7 @@ class OwnTrainings:
         name: object = "",
         note: object = "",
         captions: object = None,
+        pleasing: str = "",
     ) -> Order:
         """Raises UserError or ForgedError: see `Services.known`; another value is not possible."""
         if loss not in list(LOSSES):
@@ -213,11 +232,20 @@ class OwnTrainings:
         if not isinstance(name, str) or not isinstance(note, str) or len(note) > LONGEST_NOTE:
             raise ForgedError(f"name and note must be text, the note of at most {LONGEST_NOTE} characters.")
         asked = self.services.known(base), str(loss), int(updates)
-        return Order(*asked, paths_of(files), written(captions), name.strip(), note.strip())
+        return Order(*asked, paths_of(files), written(captions), name.strip(), note.strip(), pleasing)
 
-    def measure_time(self, base: object, loss: object, updates: object, request: gr.Request) -> Updates:
+    def pleased(self, preference: object, request: gr.Request | None) -> str:
+        """The preference that a training is to please, or none. Raises ForgedError: that is for organisers."""
+        if preference and not self.organiser(request):
+            raise ForgedError("Only an organiser who is signed in may train on the votes of a study.")
+        return str(preference or "")
+
+    def measure_time(
+        self, base: object, loss: object, updates: object, pleasing: object, request: gr.Request
+    ) -> Updates:
         try:
-            said = estimate(self.trainings, self.order(base, loss, updates))
+            order = self.order(base, loss, updates, pleasing=self.pleased(pleasing, request))
+            said = estimate(self.trainings, order)
         except MISTAKES as mistake:
             said = warn(mistake, request)
         return self.progress() | {self.status: said}

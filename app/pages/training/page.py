@@ -12,6 +12,8 @@ from app.look.handlers import QUIET, SAYING, UNCHECKED, Updates, at_once, busy
 from app.look.words import list_of
 from app.pages.training.curves import curves, terms
 from app.pages.training.own import OwnTrainings
+from app.pages.training.votes import FromVotes, Organiser
+from app.studies.ready import Studies
 from e2ed2.training.metrics import CURVE
 
 SHARING = "Shared against independent networks"
@@ -26,14 +28,16 @@ LONE = "There is no bundled model with a network of its own for each step yet."
 
 
 class TrainingPage(OwnTrainings):
-    def __init__(self, services: Services, demo: gr.Blocks):
-        super().__init__(services)
+    def __init__(self, services: Services, demo: gr.Blocks, studies: Studies, organiser: Organiser | None):
+        super().__init__(services, organiser)
         gr.Markdown("# How the models learn")
         self.lay_out_own()
+        self.votes = FromVotes(self.trainings, studies, organiser)
         self.lay_out_curves()
         self.lay_out_sheets()
         self.seen = gr.State((0, 0))  # sizes of the curves on the page: unchanged, they are not drawn again
         self.wire_own()
+        self.votes.wire(self.pleasing, self.progress, self.progressing())
         self.wire(demo)
 
     def lay_out_curves(self) -> None:
@@ -86,7 +90,9 @@ class TrainingPage(OwnTrainings):
             **UNCHECKED,
         )
         watched = [*progress, self.term, *drawn, self.run, self.moment, self.seen]
-        self.timer.tick(
+        votes = [*self.votes.filled(), self.pleasing]
+        demo.load(self.fill_votes, None, votes, **QUIET)
+        looked = self.timer.tick(
             self.look,
             [*picked, self.run, self.seen],
             watched,
@@ -95,6 +101,10 @@ class TrainingPage(OwnTrainings):
             api_visibility="private",
             concurrency_limit=8,
         )
+        looked.success(self.fill_votes, None, votes, **QUIET)
+
+    def fill_votes(self, request: gr.Request) -> Updates:
+        return self.votes.show(request) | self.votes.form(request, self.pleasing)
 
     def runs(self, names: list[str] | None) -> list[Run]:
         """Of these names, those that there are; the training that goes on may have no curve yet."""

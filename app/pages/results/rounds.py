@@ -1,0 +1,39 @@
+"""The loop of votes and trainings: a row for each model that was finished with what votes taught."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from app.pages.results.tables import html_table
+from app.studies.votes import Round
+
+LOOP = (
+    "<h3>Models that votes finished</h3><p>What a study's votes taught, how often that foretells votes on new prompts "
+    "(0.5 is chance), and how often fresh raters preferred the finished model to its start, on fresh prompts. 95% "
+    "intervals. Nobody is told who wins before a study is closed.</p>"
+)
+
+
+def rounds_table(rounds: Sequence[Round]) -> str:
+    rows = [
+        {
+            "model": one.model,
+            "start": one.start or "deleted",
+            "votes of": one.study,
+            "preference": one.preference,
+            "foretells": _with_interval(*(one.accuracy["prompts"][key] for key in ("value", "low", "high"))),
+            "wins against its start": _won(one),
+        }
+        for one in rounds
+    ]
+    return LOOP + html_table(pd.DataFrame(rows))
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _won(one: Round) -> str:
+    if one.won:
+        return f"{_with_interval(one.won.win_rate, one.won.low, one.won.high)}, {one.answers} answers"
+    return f"being asked, {one.answers} answers so far" if one.asked else "nobody was asked"

@@ -1,0 +1,75 @@
+"""The loop of votes and trainings: which studies can teach a preference, and what became of what they taught."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.engine.catalogue import OWN
+from app.engine.trainings import Trainings
+from app.studies.ready import Standing, Studies, results_of
+from e2ed2.preference.votes import counting, shortage
+from study.store.frames import read_tables
+from study.store.studies import StudyInfo, list_studies
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A study, and whether a preference can be learned from its votes."""
+
+    said: str  # for a person
+    value: str  # as `Studies.named` takes it
+    lacks: str  # "12 more raters"; empty where its votes suffice
+
+
+@dataclass(frozen=True)
+class Round:
+    """A model that was finished with what votes taught."""
+
+    model: str  # own/NAME
+    start: str  # the model that it began as; empty where that is gone
+    preference: str
+    study: str  # whose votes taught it
+    accuracy: dict[str, Any]  # as `e2ed2.preference.accuracy.Foretold.plain` has it
+    asked: str = ""  # the study of before against after, empty where there is none
+    answers: int = 0  # of that
+    won: Standing | None = None  # the share that the model wins against its start, once that study is closed
+
+
+def teachers(studies: Studies) -> list[Teacher]:
+    found = []
+    for said, value in studies.names():
+        study = studies.named(value)
+        if study is not None:
+            tables = read_tables(studies.store.database, study)
+            found.append(Teacher(said, value, shortage(counting(tables.votes, tables.raters))))
+    return found
+
+
+def export(studies: Studies, study: StudyInfo, folder: Path) -> None:
+    """As `study export` does: what a preference learns from."""
+    from study.reporting.export import export_study  # two seconds to import, for which the first page need not wait
+
+    export_study(studies.store, study, folder)
+
+
+def rounds(trainings: Trainings, studies: Studies) -> list[Round]:
+    """The oldest first."""
+    found = []
+    for name in trainings.names():
+        liked = trainings.said(name).get("preference")
+        if liked and trainings.state(name).finished:
+            found.append((trainings.folder / name / "order.json", _round(trainings, studies, name, liked)))
+    return [one for file, one in sorted(found, key=lambda pair: pair[0].stat().st_mtime)]
+
+
+def _round(trainings: Trainings, studies: Studies, name: str, liked: dict[str, Any]) -> Round:
+    model, start = f"{OWN}/{name}", trainings.start_of(name)
+    told = (model, start, liked["name"], liked["study"], liked["accuracy"])
+    both = [study for study in list_studies(studies.store.database) if set(study.spec.arms) == {model, start}]
+    if not both:
+        return Round(*told)
+    study = both[-1]
+    (question, *_) = results_of(studies.store, study).questions
+    won = next(one for one in question.standings if one.arm == model)
+    # Until it is closed nobody is told who wins: whoever takes part could read it here.
+    return Round(*told, study.name, won.answers, won if study.closed and won.answers else None)
