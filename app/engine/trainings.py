@@ -60,7 +60,7 @@ class Trainings:
             updates = PRESETS["preference"].trainer.updates
             return {"updates": updates, "command": learning_command(run / VOTES, run), "study": study}
 
-        return self._begin(name, f"liked-{slug(study)}", prepare)
+        return self._begin(name, "liked", prepare)  # without the study: everybody may read it
 
     def _begin(self, name: str, stem: str, prepare: Callable[[Path], dict[str, Any]]) -> str:
         """`prepare` fills the folder and says what the training is; a folder that it cannot fill is gone again."""

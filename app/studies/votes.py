@@ -28,7 +28,6 @@ class Round:
     model: str  # own/NAME
     start: str  # the model that it began as; empty where that is gone
     preference: str
-    study: str  # whose votes taught it
     accuracy: dict[str, Any]  # as `e2ed2.preference.accuracy.Foretold.plain` has it
     asked: str = ""  # the study of before against after, empty where there is none
     answers: int = 0  # of that
@@ -64,7 +63,7 @@ def rounds(trainings: Trainings, studies: Studies) -> list[Round]:
 
 def _round(trainings: Trainings, studies: Studies, name: str, liked: dict[str, Any]) -> Round:
     model, start = f"{OWN}/{name}", trainings.start_of(name)
-    told = (model, start, liked["name"], liked["study"], liked["accuracy"])
+    told = (model, start, liked["name"], liked["accuracy"])
     both = [study for study in list_studies(studies.store.database) if set(study.spec.arms) == {model, start}]
     if not both:
         return Round(*told)

@@ -130,14 +130,14 @@ def test_a_study_is_offered_once_its_votes_suffice(studies, tmp_path, checkpoint
     assert shown[votes.asking].visible
     assert shown[votes.study].value == "first 1"
     assert votes.begin("first 1") == ""
-    assert runs.preferences() == ["liked-first-1-1"]
-    run = runs.folder / "liked-first-1-1"
-    command = runs.said("liked-first-1-1")["command"]
+    assert runs.preferences() == ["liked-1"]
+    run = runs.folder / "liked-1"
+    command = runs.said("liked-1")["command"]
     assert command[:4] == ["train", "preference", "--votes", str(run / VOTES)]
     assert (run / VOTES / "votes.parquet").is_file()
     assert "was stopped after 0" in votes.show(asking(True))[votes.status]
-    finish(runs, "liked-first-1-1")
-    assert runs.state("liked-first-1-1").finished
+    finish(runs, "liked-1")
+    assert runs.state("liked-1").finished
     assert not (run / VOTES).exists()  # people's answers are kept in one place
 
 
@@ -149,6 +149,7 @@ def test_a_preference_is_no_visitors_business(studies, tmp_path, runs, checkpoin
     assert page.remove("liked", asking(True))[page.status].startswith("There is no such training")
     shown = page.votes.show(asking(True))
     assert shown[page.votes.preference].value == "liked"
+    assert "From the votes of first 1." in shown[page.votes.shown]
     assert "a &lt;red&gt; square" in shown[page.votes.shown]
     assert page.votes.of_chosen("liked", asking(False)) == {page.votes.shown: ""}
     assert page.votes.remove("liked") == "liked is deleted."
@@ -168,7 +169,7 @@ def test_a_model_is_finished_with_it_and_people_are_asked_again(studies, tmp_pat
     assert rounds(runs, studies) == []
     finish(runs, "nicer", checkpoints)
     (one,) = rounds(runs, studies)
-    assert (one.model, one.start, one.preference, one.study) == ("own/nicer", "l2", "liked", "first 1")
+    assert (one.model, one.start, one.preference) == ("own/nicer", "l2", "liked")
     shown = page.votes.show(asking(True))[page.votes.shown]
     assert "admin/?before=l2&amp;after=own%2Fnicer" in shown
     assert "nobody was asked" in rounds_table([one])

@@ -19,7 +19,6 @@ def rounds_table(rounds: Sequence[Round]) -> str:
         {
             "model": one.model,
             "start": one.start or "deleted",
-            "votes of": one.study,
             "preference": one.preference,
             "foretells": _with_interval(*(one.accuracy["prompts"][key] for key in ("value", "low", "high"))),
             "wins against its start": _won(one),

@@ -167,9 +167,11 @@ class FromVotes:
     def details(self, name: str | None) -> Updates:
         if name is None:
             return {self.shown: "", self.finish: gr.Button(visible=False)}
-        accuracy = self.trainings.learned(name)["accuracy"]
+        told = self.trainings.learned(name)
+        accuracy = told["accuracy"]
+        source = f"<p>From the votes of {escape(told['study'])}.</p>"
         pictures = examples_html(self.trainings.folder / name / "model" / "examples")
-        shown = accuracy_html(accuracy) + pictures + self.models_of(name)
+        shown = source + accuracy_html(accuracy) + pictures + self.models_of(name)
         return {self.shown: shown, self.finish: gr.Button(visible=sure(accuracy))}
 
     def models_of(self, preference: str) -> str:
