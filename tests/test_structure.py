@@ -53,8 +53,8 @@ FLOORS = {
     "evaluation.experiments evaluation.report web export cli __main__",
     "study": "errors clock protocol images store migrations stats stopping reporting simulation web rehearsal commands "
     "cli __main__",
-    "app": "errors settings look engine pages pages.about pages.generate pages.compare pages.trajectory pages.training "
-    "studies pages.results pages.study ui admin server __main__",
+    "app": "errors settings look engine studies pages pages.about pages.generate pages.compare pages.trajectory "
+    "pages.training pages.results pages.study ui admin server __main__",
 }
 
 
