@@ -92,7 +92,7 @@ def build_adjusting(studies: Studies, chosen: gr.Dropdown) -> None:
             full = gr.Textbox(label="Address for those without a place", max_lines=1)
         with gr.Row():
             cap = gr.Number(0, label="Raters through the open link", info="0: as many as it needs.", precision=0)
-            minutes = gr.Number(0, label="A rater is gone after (minutes)", precision=0)
+            minutes = gr.Number(0, label="A rater is gone after (minutes)", info="The pairs go to others.", precision=0)
         button = gr.Button("Change")
         status = gr.Markdown(label="What was done")
     fields = [contact, completion, full, cap, minutes]

@@ -112,7 +112,9 @@ def _pictures(fields: dict[str, Any], studies: Studies) -> None:
             list(STEPS), label="Steps", value=[STEPS[-1]], info="Each model with each number of steps is an arm."
         )
         with gr.Row():
-            fields["copies"] = gr.Number(1, label="Pictures for each prompt and arm", precision=0)
+            fields["copies"] = gr.Number(
+                1, label="Pictures for each prompt and arm", precision=0, info="Of seeds that follow."
+            )
             fields["seed"] = gr.Number(0, label="Seed", precision=0, info="The same for every arm.")
     with gr.Group(visible=False) as archive:
         fields["archive"] = gr.File(label="Zip file", file_types=[".zip"], type="filepath")
@@ -141,7 +143,9 @@ def _pictures(fields: dict[str, Any], studies: Studies) -> None:
 def _plan(fields: dict[str, Any]) -> None:
     usual = Plan()
     with gr.Row():
-        fields["raters_per_pair"] = gr.Number(usual.raters_per_pair, label="Raters for each pair", precision=0)
+        fields["raters_per_pair"] = gr.Number(
+            usual.raters_per_pair, label="Raters for each pair", precision=0, info="Who answer on each of them."
+        )
         fields["pairs_per_rater"] = gr.Number(
             usual.pairs_per_rater, label="Pairs for each rater", precision=0, info="At most; a few checks come on top."
         )

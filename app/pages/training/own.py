@@ -176,7 +176,7 @@ class OwnTrainings:
 
     def curve(self, name: str) -> Any:
         run = Run(name, self.trainings.folder / name)
-        if len(run.lines()) < 2:
+        if len(run.lines()) < 2 or self.trainings.is_preference(name):
             return gr.Plot(visible=False)
         return gr.Plot(curves([run], "loss", "update").update_layout(height=300), visible=True)
 

@@ -188,7 +188,9 @@ class FromVotes:
                 f"admin/?{urlencode({'before': start, 'after': model})}": "Ask people: before against after",
             }
             links = "".join(f'<a href="{escape(way)}">{said}</a>' for way, said in ways.items())
-            rows.append(f"<li><strong>{escape(model)}</strong>, from {escape(start)}<span>{links}</span></li>")
+            rows.append(
+                f"<li><div><strong>{escape(model)}</strong>, from {escape(start)}</div><span>{links}</span></li>"
+            )
         return f"<h3>Finished with it</h3><ul class='finished'>{''.join(rows)}</ul>" if rows else ""
 
 
