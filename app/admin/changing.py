@@ -46,15 +46,20 @@ def build_people(studies: Studies, chosen: gr.Dropdown) -> None:
             interactive=False,
             wrap=True,
             visible=False,
+            column_widths=["7rem", "7rem", "10rem", "12rem"],
             label="For paying them; no export holds any of it",
             elem_id="people",
         )
         who = gr.Textbox(label="One of them", info="As the table names them, or by completion code.", max_lines=1)
         with gr.Row():
             reason = gr.Textbox(
-                label="Why the answers are withdrawn", info="The report prints it. No names.", max_lines=1, scale=2
+                label="Why the answers are withdrawn",
+                info="The report prints it. No names.",
+                max_lines=1,
+                scale=2,
+                min_width=240,
             )
-            erase = gr.Checkbox(False, label="Remove what identifies the person, too", scale=1)
+            erase = gr.Checkbox(False, label="Remove what identifies the person, too", scale=1, min_width=240)
         with gr.Row():
             free = gr.Button("Give the open pairs to others")
             withdraw = gr.Button("Withdraw the answers", variant="stop")
