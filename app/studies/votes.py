@@ -67,7 +67,7 @@ def _round(trainings: Trainings, studies: Studies, name: str, liked: dict[str, A
     both = [study for study in list_studies(studies.store.database) if set(study.spec.arms) == {model, start}]
     if not both:
         return Round(*told)
-    study = both[-1]
+    study = max(both, key=lambda one: one.id)
     (question, *_) = results_of(studies.store, study).questions
     won = next(one for one in question.standings if one.arm == model)
     # Until it is closed nobody is told who wins: whoever takes part could read it here.
