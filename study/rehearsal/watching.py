@@ -57,6 +57,7 @@ class Watcher(Browser):
         self.spec, self.rater = spec, rater
         self.known = {stimulus.sha256: stimulus for stimulus in spec.images}
         self.showings: list[Showing] = []
+        self.noted: set[str] = set()  # assignments
 
     async def look(self) -> list[bytes]:
         pictures = self.page.pictures if self.page else []
@@ -73,12 +74,20 @@ class Watcher(Browser):
         return bodies
 
     def _note(self, seen: list[Seen], shown: list[Stimulus | None]) -> None:
-        """Left and right are the first and the last: a reference may stand between them."""
+        """Left and right are the first and the last: a reference may stand between them.
+
+        Each pair once, though pages that ask one question each show it again: its addresses are the same then, so
+        whoever guesses is right, or wrong, each time, and `attacks` counts guesses that do not depend on each other.
+        """
         left, right = shown[0], shown[-1]
-        if not self.page or not left or not right:
+        if not self.page or not self.page.form or not left or not right:
             return
         if left.arm == right.arm or not {left.arm, right.arm} <= {*self.spec.arms}:
             return  # a check
+        assignment = self.page.form.fields.get("assignment", "")
+        if assignment in self.noted:
+            return
+        self.noted.add(assignment)
         page = " ".join(re.findall(r"<[^>]*>", self.page.response.text))
         position = len(self.showings)
         arms = (left.arm, right.arm)
