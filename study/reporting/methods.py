@@ -13,8 +13,10 @@ from typing import Annotated, Any
 import pandas as pd
 import tyro
 
+from study.reporting import paragraphs as section
 from study.reporting import words
 from study.reporting.blindness import told_apart
+from study.reporting.export import pooled_folders
 from study.reporting.report import Export, read
 from study.stats import Results, results
 from study.stats.answers import own_ms
@@ -84,7 +86,7 @@ def write(options: Methods, folder: Path) -> list[Path]:
     """From an export alone. Raises StudyError where it is none, or nobody has answered."""
     export = read(folder)
     found = results(export.votes, export.raters, export.spec, closed=export.closed)
-    text = paragraphs(export, found, _viewports(folder), options.pay, options.ethics)
+    text = paragraphs(export, found, _viewports(export), options.pay, options.ethics)
     options.out.mkdir(parents=True, exist_ok=True)
     written = {
         "methods.md": "# Human evaluation\n\n" + "\n\n".join(text) + "\n",
@@ -99,7 +101,7 @@ def write(options: Methods, folder: Path) -> list[Path]:
 
 def paragraphs(export: Export, found: Results, viewports: Sequence[str], pay: str, ethics: str) -> list[str]:
     """The section, a paragraph each."""
-    design, exclusions, inference, *_ = words.methods(export.spec, found)
+    design, exclusions, inference, *_ = section.methods(export.spec, found)
     came, looked = _recruitment(export, pay, ethics), _looked(export, viewports)
     blind = [told] if (told := told_apart(export.certificate)) else []
     return [design, _asked(export), *blind, came, exclusions, looked, _agreed(found), inference, _format()]
@@ -170,11 +172,15 @@ def _format() -> str:
     )
 
 
-def _viewports(folder: Path) -> list[str]:
-    """Of each answer that was given, where a script could tell."""
-    file = folder / "revisions.jsonl"
-    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-    return [entry.get("viewport", "") for entry in map(json.loads, lines) if "answer" in entry]
+def _viewports(export: Export) -> list[str]:
+    """Of each answer as it stands, where a script could tell: no withdrawn one, and none that was changed later."""
+    given: dict[tuple[str, str], str] = {}
+    for folder in (*pooled_folders(export.folder), export.folder):
+        file = folder / "revisions.jsonl"
+        lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+        answers = (entry for entry in map(json.loads, lines) if "answer" in entry)
+        given |= {(entry["assignment"], entry["question"]): entry.get("viewport", "") for entry in answers}
+    return [given.get(key, "") for key in zip(export.votes["assignment"], export.votes["question"], strict=True)]
 
 
 def latex(text: str) -> str:

@@ -12,6 +12,10 @@ from tests.study.simulated import raters_of, spec_and_images, votes_of, write_ex
 WINDOWS = ["1440x900@1 530x530"] * 6 + ["390x844@2 217x217"] * 4
 
 
+def entry(assignment: str, question: str, viewport: str) -> str:
+    return json.dumps({"answer": "left", "assignment": assignment, "question": question, "viewport": viewport})
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """An export of 12 raters, one of whom left, on two arms with awkward names."""
@@ -21,8 +25,11 @@ def folder(tmp_path_factory):
     raters = raters_of(votes_of(spec, world, 12))
     raters.loc[0, ["status", "channel"]] = ["abandoned", "prolific"]
     raters.to_parquet(folder / "raters.parquet", index=False)
-    lines = [json.dumps({"answer": "left", "viewport": one}) for one in WINDOWS]
-    (folder / "revisions.jsonl").write_text("\n".join([*lines, json.dumps({"entry": "finished"})]))
+    rows = votes_of(spec, world, 12).head(len(WINDOWS)).to_dict("records")
+    lines = [entry(row["assignment"], row["question"], one) for row, one in zip(rows, WINDOWS, strict=True)]
+    changed = entry(rows[0]["assignment"], rows[0]["question"], "200x200@1 50x50")  # before the one that stands
+    withdrawn = [entry(f"withdrawn {i}", "overall", "300x300@1 90x90") for i in range(50)]
+    (folder / "revisions.jsonl").write_text("\n".join([changed, *lines, *withdrawn, json.dumps({"entry": "finished"})]))
     return folder
 
 
