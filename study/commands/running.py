@@ -70,7 +70,7 @@ def progress_command(arguments: list[str]) -> None:
     found = progress(store.database, study)
     states = ", ".join(f"{count} {status}" for status, count in found.raters.items())
     print(f"{study.name} version {study.version}: {found.raters_planned} raters planned; {states}")
-    print(f"{found.votes} answers; {found.pairs_complete} of {found.pairs} pairs have all their raters")
+    print(f"{found.votes} answers; {found.pairs_complete} of {found.pairs} {study.spec.asked}s have all their raters")
 
 
 def people_command(arguments: list[str]) -> None:

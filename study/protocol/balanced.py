@@ -1,6 +1,7 @@
 """Which pairs a rater sees, on which sides, in which order: a pure function of spec, secret and the rater's index.
 
 The spec alone tells nothing of a plan: it holds the hash of the secret, which is published when the study closes.
+In an adaptive study the plan has each rater's prompts; the answers so far have the arms (`study.protocol.adaptive`).
 
 A round shows every pair once, cut into blocks of a rater each. Rounds come in twos with the same blocks: the second
 mirrors the sides and reverses the order of the first, so that what one rater saw first and left, another saw last
@@ -10,7 +11,7 @@ and right. Within a block, arm pairs take turns and each arm pair's sides altern
 import hashlib
 import math
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from study.protocol.parts import Kind, Mode, Stimulus
@@ -29,6 +30,7 @@ class Assignment:
     kind: Kind
     repeat_of: int | None = None  # position of the first showing
     gold: str = ""  # the expected answer of a gold pair: left or right
+    propensity: float = 1.0  # with which the answers so far had this pair chosen; checks do not depend on them
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,26 @@ class Pair:
 
 
 def comparisons(spec: StudySpec) -> tuple[Pair, ...]:
-    """Every pair that the study compares: prompts x copies x arm pairs."""
-    return tuple(_pair(spec, *unit, arms) for unit, compared in _compared(spec).items() for arms in compared)
+    """Every pair that the study compares, or may: prompts x copies x arm pairs."""
+    asked = {unit: spec.arm_pairs for unit in _compared(spec)} if spec.adaptive else _compared(spec)
+    return tuple(_pair(spec, *unit, arms) for unit, compared in asked.items() for arms in compared)
+
+
+def quota(spec: StudySpec) -> dict[str, int]:
+    """How many raters must answer each pair; in an adaptive study, each unit (prompt, copy), on whichever arms."""
+    if not spec.adaptive:
+        return {pair.id: spec.raters_per_pair for pair in comparisons(spec)}
+    return {_unit(*unit): spec.raters_per_pair * len(asked) for unit, asked in _compared(spec).items()}
+
+
+def part_of_quota(spec: StudySpec, pair: str) -> str:
+    """What an answer to this pair counts for."""
+    return pair.partition(":")[0] if spec.adaptive else pair
+
+
+def slots(spec: StudySpec, index: int, secret: str = "") -> list[str]:
+    """The units (prompt, copy) of a rater's comparisons in an adaptive study: those of the block of this place."""
+    return [pair.id.partition(":")[0] for pair, _ in _block(spec, index, secret)]
 
 
 def _compared(spec: StudySpec) -> dict[tuple[int, int], tuple[tuple[str, str], ...]]:
@@ -83,7 +103,7 @@ def rater_mode(spec: StudySpec, index: int, secret: str = "") -> Mode:
     """Randomised: of raters 2i and 2i + 1 one answers jointly, the other separately."""
     if spec.mode != "randomised":
         return spec.mode
-    first_is_joint = _rng(spec, secret, "mode", index // 2).random() < 0.5
+    first_is_joint = rng_of(spec, secret, "mode", index // 2).random() < 0.5
     return "joint" if first_is_joint == (index % 2 == 0) else "separate"
 
 
@@ -92,12 +112,17 @@ def plan(spec: StudySpec, index: int, pairs: Collection[str] | None = None, secr
 
     Args:
         index: the rater's number, from 0; from `rater_count(spec)` on the blocks begin again.
-        pairs: ids of the comparisons to show instead of the block's own, such as those that others left unanswered.
+        pairs: ids of the comparisons to show instead of the block's own, such as those that others left unanswered;
+            in an adaptive study with the propensity of each.
         secret: of the study, whose hash is the spec's commitment; "" where it has none.
     """
-    rng = _rng(spec, secret, "rater", index)
+    rng = rng_of(spec, secret, "rater", index)
     shown = _block(spec, index, secret) if pairs is None else _leftover(spec, pairs, rng)
-    first = [Assignment(0, pair.id, left.prompt, left, right, "comparison") for pair, (left, right) in shown]
+    chance: Mapping[str, float] = pairs if isinstance(pairs, Mapping) else {}
+    first = [
+        Assignment(0, pair.id, left.prompt, left, right, "comparison", propensity=chance.get(pair.id, 1.0))
+        for pair, (left, right) in shown
+    ]
     for placebo in _placebos(spec, len(first), rng):
         first.insert(rng.randint(0, len(first)), placebo)
     first = [replace(assignment, position=i) for i, assignment in enumerate(first)]
@@ -109,7 +134,8 @@ def commitment(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _rng(spec: StudySpec, secret: str, *parts: object) -> random.Random:
+def rng_of(spec: StudySpec, secret: str, *parts: object) -> random.Random:
+    """The chance of this part of a study."""
     seeds = (spec.seed, secret) if secret else (spec.seed,)
     return random.Random("/".join(map(str, (*seeds, *parts))))  # a string is hashed whole, with SHA-512
 
@@ -120,7 +146,11 @@ def _blocks(spec: StudySpec) -> int:
 
 def _pair(spec: StudySpec, number: int, copy: int, arms: tuple[str, str]) -> Pair:
     first, second = (spec.copies[spec.prompts[number].text, arm][copy] for arm in arms)
-    return Pair(f"{number}.{copy}:{arms[0]}:{arms[1]}", first, second)
+    return Pair(f"{_unit(number, copy)}:{arms[0]}:{arms[1]}", first, second)
+
+
+def _unit(number: int, copy: int) -> str:
+    return f"{number}.{copy}"
 
 
 def _block(spec: StudySpec, index: int, secret: str) -> list[tuple[Pair, tuple[Stimulus, Stimulus]]]:
@@ -131,13 +161,13 @@ def _block(spec: StudySpec, index: int, secret: str) -> list[tuple[Pair, tuple[S
     sequence = _sequence(spec, twice, secret)
     start, end = len(sequence) * block // blocks, len(sequence) * (block + 1) // blocks
     shown = [(pair, _sided(pair, swapped ^ bool(mirrored))) for pair, swapped in sequence[start:end]]
-    _rng(spec, secret, "order", twice, block).shuffle(shown)
+    rng_of(spec, secret, "order", twice, block).shuffle(shown)
     return shown[::-1] if mirrored else shown
 
 
 def _sequence(spec: StudySpec, twice: int, secret: str) -> list[tuple[Pair, bool]]:
     """All pairs, arm pairs taking turns and prompts far apart; and whether the sides are swapped."""
-    rng = _rng(spec, secret, "sequence", twice)
+    rng = rng_of(spec, secret, "sequence", twice)
     numbers = rng.sample(range(len(spec.prompts)), len(spec.prompts))
     arm_pairs = rng.sample(spec.arm_pairs, len(spec.arm_pairs))
     copies = [len(spec.copies[prompt.text, spec.arms[0]]) for prompt in spec.prompts]
@@ -161,8 +191,21 @@ def _leftover(
 ) -> list[tuple[Pair, tuple[Stimulus, Stimulus]]]:
     chosen = [pair for pair in comparisons(spec) if pair.id in pairs]
     rng.shuffle(chosen)
+    if spec.adaptive:
+        return _in_turns(chosen, rng)
     turn = rng.random() < 0.5
     return [(pair, _sided(pair, (i % 2 == 0) == turn)) for i, pair in enumerate(chosen)]
+
+
+def _in_turns(chosen: list[Pair], rng: random.Random) -> list[tuple[Pair, tuple[Stimulus, Stimulus]]]:
+    """Each pair of arms, which may come often, has its sides in turns."""
+    turn: dict[tuple[str, str], bool] = {}
+    shown = []
+    for pair in chosen:
+        arms = (pair.first.arm, pair.second.arm)
+        turn[arms] = not turn.get(arms, rng.random() < 0.5)
+        shown.append((pair, _sided(pair, turn[arms])))
+    return shown
 
 
 def _sided(pair: Pair, swapped: bool) -> tuple[Stimulus, Stimulus]:
@@ -207,7 +250,7 @@ def _with_repeats(first: list[Assignment], count: int, rng: random.Random) -> tu
     early = [a for a in first[: math.ceil(len(first) / 2)] if a.kind == "comparison"]
     order: list[Assignment] = list(first)
     for a in _draw(rng, early, count):
-        again = replace(a, left=a.right, right=a.left, kind="repeat", repeat_of=a.position)
+        again = replace(a, left=a.right, right=a.left, kind="repeat", repeat_of=a.position, propensity=1.0)
         order.insert(rng.randint(max(len(order) * 3 // 4, a.position + 1), len(order)), again)
     return _numbered(order)
 

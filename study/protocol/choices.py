@@ -21,6 +21,9 @@ class Plan:
     """At most this many comparisons; checks come on top."""
     pairs_per_prompt: int | None = None
     """With many arms: how many of their pairs are compared on each prompt, in turns; all of them by default."""
+    design: Literal["balanced", "adaptive"] = "balanced"
+    """adaptive: with three arms or more, each rater gets those pairs of arms that are expected to say most of their
+    order, by the answers so far; as many on each prompt as `pairs-per-prompt` says."""
     mode: Literal["joint", "separate", "randomised"] = "joint"
     """The questions on one screen, one pass each, or drawn for each rater."""
     question: tuple[str, ...] = ()

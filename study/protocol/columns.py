@@ -18,6 +18,8 @@ Vote table, one row for each current answer:
     gold         right answer to this question of a gold pair (left | right), or ""
     image_left, image_right   files, relative to the export's folder
     time         UTC, ISO 8601
+    propensity   with which the answers so far had this pair of arms chosen, given its prompt; 1 for checks. In adaptive
+                 studies alone
 
 Rater table: rater, mode, status (active | finished | abandoned | dropped), started, finished ("" while it is not; of
 whoever is erased both are ""), channel, withdrawn (why the answers were withdrawn, which are in the revisions alone
@@ -45,4 +47,5 @@ VOTE_COLUMNS = (
     "image_right",
     "time",
 )
+PROPENSITY = "propensity"
 RATER_COLUMNS = ("rater", "mode", "status", "started", "finished", "channel", "withdrawn")

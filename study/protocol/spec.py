@@ -27,13 +27,7 @@ from study.protocol.parts import (
 )
 
 FORMERLY_VISITORS = "visitors-"  # a spec that does not say its kind says it by the beginning of its name
-OPERATIONS = (
-    "contact",
-    "completion_url",
-    "full_url",
-    "open_cap",
-    "abandoned_after_minutes",
-)  # they may change any time
+OPERATIONS = ("contact", "completion_url", "full_url", "open_cap", "abandoned_after_minutes")  # may change any time
 
 
 @dataclass(frozen=True)
@@ -59,11 +53,11 @@ class StudySpec:
     abandoned_after_minutes: int = 120  # without a request, at most; then the rater's open pairs go to others
     full_url: str = ""  # where a crowd platform wants those back for whom there is no place
     kind: Literal["designed", "visitor"] = "designed"  # visitor: one pair that somebody chose who had seen its names
-    golden: tuple[
-        Stimulus, ...
-    ] = ()  # intact images that are no arm's: the runner's own gold pairs; their arm is GOLDEN
-
+    golden: tuple[Stimulus, ...] = ()  # intact images of no arm: the runner's own gold pairs; their arm is GOLDEN
     pairs_per_prompt: int | None = None  # of the arms' pairs, for each prompt and copy; None: all of them
+    design: Literal["balanced", "adaptive"] = (
+        "balanced"  # adaptive: each rater gets pairs of arms by the answers so far
+    )
     hypotheses: tuple[Hypothesis, ...] = ()  # registered: the report opens with what became of them
     analysis: str = ""  # how the runner means to analyse the answers, in their own words
     image_format: Literal["webp", "png"] = "webp"  # png in studies of earlier versions
@@ -78,6 +72,7 @@ class StudySpec:
 
     def _problems(self) -> Iterable[str]:
         yield from self._naming_problems()
+        yield from self._design_problems()
         yield from self._number_problems()
         yield from self._image_problems()
 
@@ -120,6 +115,21 @@ class StudySpec:
         for what, url in (("completion", self.completion_url), ("full", self.full_url)):
             if url and not url.startswith(("https://", "../")):
                 yield f"The {what} URL is {url!r}: it must start with https://."
+
+    def _design_problems(self) -> Iterable[str]:
+        if self.design not in ("balanced", "adaptive"):
+            yield f"The design is {self.design!r}: choose balanced or adaptive."
+        if not self.adaptive:
+            return
+        if len(self.arms) < 3:
+            yield "An adaptive design chooses among pairs of arms, and two arms make one pair: leave --design out."
+        if self.stopping.rule == "e-value":
+            yield "An adaptive design cannot stop on an e-value, whose bets need pairs that no answer chose: use quota."
+        if self.hypotheses:
+            yield (
+                "An adaptive design answers no registered hypothesis: its test of two arms needs pairs that no answer "
+                "chose. Leave the hypotheses or --design out."
+            )
 
     def _number_problems(self) -> Iterable[str]:
         for name in ("raters_per_pair", "pairs_per_rater", "abandoned_after_minutes"):
@@ -166,6 +176,16 @@ class StudySpec:
     def by_visitor(self) -> bool:
         """One pair that a visitor chose, having seen it with its names: apart from every designed study."""
         return self.kind == "visitor"
+
+    @property
+    def adaptive(self) -> bool:
+        """Which arms are compared on a prompt is chosen by the answers so far."""
+        return self.design == "adaptive"
+
+    @property
+    def asked(self) -> str:
+        """What the quota counts."""
+        return "prompt" if self.adaptive else "pair"
 
     @property
     def intact(self) -> tuple[Stimulus, ...]:

@@ -1,13 +1,15 @@
 """What an export is held against once its study is closed: the signed head of the chain, and the plan's secret."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from study.errors import StudyError
-from study.protocol.balanced import Assignment, commitment, plan, rater_mode
+from study.protocol.adaptive import Told, chosen
+from study.protocol.balanced import Assignment, commitment, part_of_quota, plan, rater_mode, slots
 from study.reporting.export import HEAD, PLAN
 from study.reporting.manifest import read_json, signer
+from study.store.chain import ERASED
 from study.store.frames import Tables
 from study.store.signing import signed_by
 
@@ -73,11 +75,39 @@ def plan_problems(folder: Path, tables: Tables) -> Iterable[str]:
     if commitment(written["secret"]) != tables.spec.commitment:
         yield f"The secret of {PLAN} is not the one to which the spec commits."
         return
+    if tables.spec.adaptive:
+        yield from _choice_problems(tables, written["secret"], written["raters"])
     for rater, rows in tables.votes.groupby("rater"):
         if rater not in written["raters"]:
             yield f"{PLAN} does not say what rater {rater} was handed."
         elif not _as_planned(tables, written["secret"], written["raters"][rater], rows.to_dict("records")):
             yield f"Rater {rater} was not shown what the plan has, in its order and on its sides."
+
+
+def _choice_problems(tables: Tables, secret: str, handed: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """The pairs of each rater are those that the answers before them choose, with the secret's chance."""
+    spec, entries = tables.spec, tables.revisions
+    for rater, of_rater in handed.items():
+        before = entries[: of_rater["after"]]
+        if any(ERASED in entry for entry in before):
+            return  # what they answered is gone, and all that followed from it cannot be computed again
+        number, seat = of_rater["number"], of_rater["seat"]
+        index = number if seat is None else seat
+        units = (
+            slots(spec, index, secret)
+            if seat is not None
+            else sorted(part_of_quota(spec, p) for p in of_rater["pairs"])
+        )
+        if chosen(spec, units, _told(before, spec.questions[0].key), index, secret) != of_rater["pairs"]:
+            yield f"Rater {rater} was not given the pairs that the answers before had chosen."
+
+
+def _told(entries: Sequence[Mapping[str, Any]], question: str) -> list[Told]:
+    """Latest answers to comparisons, of whoever had not withdrawn."""
+    gone = {entry["rater"] for entry in entries if "withdrawn" in entry}
+    asked = [entry for entry in entries if entry.get("question") == question and entry["kind"] == "comparison"]
+    latest = {entry["assignment"]: entry for entry in asked if entry["rater"] not in gone}
+    return [(entry["pair"], entry["left"], entry["answer"]) for entry in latest.values()]
 
 
 def _as_planned(tables: Tables, secret: str, handed: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> bool:

@@ -35,7 +35,7 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
     (out / "revisions.jsonl").write_text("".join(lines), encoding="utf-8")
     for name, table in (("votes", tables.votes), ("raters", tables.raters)):
         table.to_parquet(out / f"{name}.parquet", index=False)
-        table.to_csv(out / f"{name}.csv", index=False)
+        (out / f"{name}.csv").write_text(spreadsheet(table), encoding="utf-8-sig", newline="")
         table.to_json(out / f"{name}.json", orient="records", indent=1)
     (out / "images").mkdir(exist_ok=True)
     images = {study.spec.image_name(sha256): sha256 for sha256 in study.spec.image_hashes}
@@ -44,7 +44,7 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
     said = read_remarks(store.database, study)
     (out / REMARKS).unlink(missing_ok=True)
     if not said.empty:
-        said.to_csv(out / REMARKS, index=False)
+        (out / REMARKS).write_text(spreadsheet(said), encoding="utf-8-sig", newline="")
     written = [f"{name}.{suffix}" for name in ("votes", "raters") for suffix in ("parquet", "csv", "json")]
     (out / MANIFEST).unlink(missing_ok=True)
     known: dict[str, Any] = {
@@ -62,6 +62,13 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
     remarks = [] if said.empty else [REMARKS]
     add_to_manifest(out, ["spec.json", "revisions.jsonl", *written, *remarks, *closing, *images], store.key)
     return tables
+
+
+def spreadsheet(table: pd.DataFrame) -> str:
+    """CSV in which no text is taken for a formula: such cells begin with an apostrophe (as OWASP has it)."""
+    words = table.select_dtypes(exclude="number")
+    safe = words.replace(r"^(?=[=+\-@\t\r])", "'", regex=True)
+    return table.assign(**{name: safe[name] for name in safe}).to_csv(index=False)
 
 
 def export_pooled(store: Store, study: StudyInfo, out: Path) -> None:

@@ -21,7 +21,7 @@ from plotly.offline import get_plotlyjs
 
 from study.errors import StudyError
 from study.protocol.spec import StudySpec
-from study.reporting import figures, words
+from study.reporting import figures, paragraphs, words
 from study.reporting.blindness import CERTIFICATE, told_apart
 from study.reporting.export import HEAD, REGISTRATION, VERSIONS, pooled_folders
 from study.reporting.manifest import add_to_manifest, manifest_hash, read_json
@@ -204,7 +204,7 @@ def _page(export: Export, found: Results) -> str:
         texts=texts,
         folder=export.folder,
         verdicts=words.verdicts(export.spec, found),
-        interim=words.interim(found.reached),
+        interim=words.interim(found.reached, export.spec.asked),
         withdrawn=_withdrawn(export),
         deviations=export.deviations,
         pooled=export.pooled,
@@ -213,7 +213,7 @@ def _page(export: Export, found: Results) -> str:
         blind=told_apart(export.certificate),
         registration=export.registration,
         halo=words.halo(found.kept),
-        methods=words.methods(export.spec, found),
+        methods=paragraphs.methods(export.spec, found),
         times=_quantiles(own_ms(_kept(export, found))),
         driven=by_category(_kept(export, found), export.spec, found.kept),
         pictures=pictures(_kept(export, found), export.spec),

@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from study.protocol.columns import PROPENSITY
 from study.protocol.parts import DEGRADED, MODES
 from study.protocol.spec import StudySpec
 from study.protocol.times import own_times
 from study.reporting.closing import head_of, head_problems, plan_problems, signature_problems, state_problems
-from study.reporting.export import read_export
+from study.reporting.export import read_export, spreadsheet
 from study.reporting.manifest import manifest_hash, manifest_problems, signer
 from study.store.chain import ERASED, chain_hash
 from study.store.frames import Tables
@@ -46,7 +47,7 @@ def verify_export(
     """
     tables = read_export(folder)
     problems = [*manifest_problems(folder), *_chain_problems(tables), *_vote_problems(tables)]
-    problems += [*_rater_problems(tables), *_position_problems(tables), *_copy_problems(folder, tables)]
+    problems += [*_rater_problems(tables), *_position_problems(tables), *copy_problems(folder, tables)]
     problems += [*state_problems(tables), *plan_problems(folder, tables)]
     problems += [*signature_problems(folder, key), *head_problems(folder, tables, key)]
     found = manifest_hash(folder)
@@ -107,11 +108,13 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
             tables.spec.image_name(r["right"]),
             r["time"],
             *((r["mode"],) if tables.spec.commitment else ()),
+            *((r[PROPENSITY],) if tables.spec.adaptive else ()),
         )
         for key, r in latest.items()
     }
     columns = ["rater", "pair", "kind", "answer", "response_ms", "image_left", "image_right", "time"]
     columns += ["mode"] if tables.spec.commitment else []
+    columns += [PROPENSITY] if tables.spec.adaptive else []
     arms = {(s.prompt, s.arm, tables.spec.image_name(s.sha256)) for s in tables.spec.images}
     pairs = {(r["rater"], r["assignment"]): r["pair"] for r in votes}
     categories = {prompt.text: prompt.category for prompt in tables.spec.prompts}
@@ -185,16 +188,17 @@ def _key(votes: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return votes["assignment"], votes["question"]
 
 
-def _copy_problems(folder: Path, tables: Tables) -> Iterable[str]:
-    """The tables as CSV and JSON must say what they say as Parquet."""
+def copy_problems(folder: Path, tables: Tables) -> Iterable[str]:
+    """The tables as CSV and JSON must say what they say as Parquet; CSV of earlier versions held formulas as typed."""
     for name, table in (("votes", tables.votes), ("raters", tables.raters)):
         read: dict[str, Callable[[Any], Any]] = {"csv": pd.read_csv, "json": json.load}
-        fresh = {"csv": table.to_csv(index=False), "json": table.to_json(orient="records")}
+        fresh = {"csv": [spreadsheet(table), table.to_csv(index=False)], "json": [table.to_json(orient="records")]}
         for suffix, parse in read.items():
             file = folder / f"{name}.{suffix}"
             try:
-                with open(file, encoding="utf-8") as opened:
-                    same = _equal(parse(opened), parse(io.StringIO(fresh[suffix])))
+                with open(file, encoding="utf-8-sig") as opened:
+                    found = parse(opened)
+                same = any(_equal(found, parse(io.StringIO(text))) for text in fresh[suffix])
             except (OSError, ValueError):
                 same = False
             if not same:

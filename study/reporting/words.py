@@ -1,7 +1,7 @@
 """Results in words: first for everyone, then for a paper."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from study.protocol.spec import StudySpec
@@ -9,7 +9,7 @@ from study.stats.analysis import Analysis, Answered, Reached, Results
 from study.stats.davidson import Difference, Ranking
 from study.stats.evalues import Evidence
 from study.stats.fragility import Fragility
-from study.stats.intervals import RESAMPLES, Estimate, Interval
+from study.stats.intervals import Estimate, Interval
 from study.stats.preference import Preference
 from study.stats.registered import Registered
 
@@ -88,17 +88,21 @@ def verdicts(spec: StudySpec, found: Results) -> dict[str, Verdict]:
     return {key: replace(one, headline="Not over yet", sure="") for key, one in said.items()}
 
 
-def interim(reached: Reached) -> str:
-    """For the top of a report; "" when the study is over."""
+def interim(reached: Reached, asked: str = "pair") -> str:
+    """For the top of a report; "" when the study is over.
+
+    Args:
+        asked: what has all its raters, or not: `StudySpec.asked`.
+    """
     if reached.over:
         return ""
     if reached.early:
         return (
-            f"Closed early, when {reached.complete} of {counted(reached.pairs, 'pair')} had all their raters. What the "
+            f"Closed early, when {reached.complete} of {counted(reached.pairs, asked)} had all their raters. What the "
             "verdict says holds however often one looked before closing; intervals and p-values below do not."
         )
     return (
-        f"Interim: {reached.complete} of {counted(reached.pairs, 'pair')} have all their raters. There is no verdict "
+        f"Interim: {reached.complete} of {counted(reached.pairs, asked)} have all their raters. There is no verdict "
         "before the end: intervals and p-values below hold for one look, and who looks often finds winners too often."
     )
 
@@ -203,92 +207,3 @@ def negative(e: Estimate) -> Estimate:
 def counted(count: int, thing: str) -> str:
     """`1 rater`, `2 raters`."""
     return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def methods(spec: StudySpec, found: Results) -> list[str]:
-    """Paragraphs for the methods section of a paper."""
-    arms, flow = len(spec.arms), found.flow
-    mode = {
-        "joint": "on one screen",
-        "separate": "in a separate pass each",
-        "randomised": "on one screen or in separate passes, drawn for each rater",
-    }[spec.mode]
-    rules = [rule.words for rule in flow.rules]
-    design = (
-        f"Raters compared images of {arms} arms ({', '.join(spec.arms)}) for {len(spec.prompts)} prompts, two images "
-        f"of one prompt at a time, at most {spec.pairs_per_rater} comparisons each, and answered "
-        f"{counted(len(spec.questions), 'question')} with left, tie or right, asked {mode}. "
-        f"Arms were not named. Sides were balanced within raters and between pairs of raters; pairs, sides and order "
-        f"come from a plan fixed in advance ({_drawn(spec)}; specification {spec.hash[:16]})."
-    )
-    if checks := _checks(found.shown):
-        design += (
-            f" In addition to {found.shown['comparison']} comparisons they answered, without knowing which: {checks}."
-        )
-    exclusions = (
-        f"{len(flow.raters)} raters gave {flow.answers} answers. By rules fixed in advance, raters were left out who "
-        f"{' or '.join(rules)}: {counted(len(flow.excluded), 'rater')}; {flow.kept_answers} answers of "
-        f"{len(flow.raters) - len(flow.excluded)} raters count."
-        if rules
-        else f"{len(flow.raters)} raters gave {flow.answers} answers; nobody was left out."
-    )
-    return [design, exclusions, _inference(arms), _sources()]
-
-
-def _drawn(spec: StudySpec) -> str:
-    secret = f" and a secret of the hash {spec.commitment[:16]}, published at the end" if spec.commitment else ""
-    return f"drawn from seed {spec.seed}{secret}"
-
-
-def _checks(shown: Mapping[str, int]) -> str:
-    """How many there were, and how many for each comparison."""
-    names = {
-        "identical": "identical pair",
-        "same_arm": "same-arm pair",
-        "repeat": "mirrored repeat",
-        "gold": "gold pair",
-    }
-    counts = {kind: shown.get(kind, 0) for kind in names}
-    plural = {kind: counted(count, names[kind]) for kind, count in counts.items() if count}
-    return ", ".join(f"{words} ({percent(counts[kind] / shown['comparison'])})" for kind, words in plural.items())
-
-
-def _inference(arms: int) -> str:
-    text = (
-        "Answers of one rater, and answers on one prompt, are not independent. Standard errors are therefore clustered "
-        "by rater and by prompt (two-way sandwich; Cameron, Gelbach & Miller 2011) with Satterthwaite's degrees of "
-        "freedom; 95% intervals of rates are Wilson intervals with the effective sample size that follows from these "
-        "errors (Dean & Pagano 2015). They speak about new raters and new prompts like those of the study, and none is "
-        "surer than if each rater, or prompt, were one vote and all agreed (Clopper & Pearson 1934). As a check, "
-        f"results.json also has percentile intervals of the crossed (pigeonhole) bootstrap (Owen 2007; {RESAMPLES} "
-        "resamples), which are wider than they need to be. "
-    )
-    if arms > 2:
-        text += (
-            "Arms were ranked by Davidson's (1970) extension of the Bradley-Terry model to ties, with a term for the "
-            "left side, by maximum likelihood; differences of log strengths were tested two-sided with Holm's "
-            "correction over questions and pairs of arms. "
-        )
-    else:
-        text += (
-            "Evidence that may be looked at after each rater is an e-value, the mean over bets on a rater's mean "
-            "answer (Waudby-Smith & Ramdas 2024); it speaks of the prompts of the study only. Intervals for new "
-            "prompts that hold at any look add to its confidence sequence how far these prompts may be from all, by "
-            "Student's t. "
-        )
-    return text + (
-        "Net preference, (wins - losses) / answers, was tested against 0, two-sided, with Holm's correction over "
-        "questions and pairs of arms."
-    )
-
-
-def _sources() -> str:
-    return (
-        "Agreement between raters is Krippendorff's alpha for nominal labels. Cameron, Gelbach, Miller: Robust "
-        "inference with multiway clustering, JBES 29 (2011). Davidson: On extending the Bradley-Terry model to "
-        "accommodate ties, JASA 65 (1970). Dean, Pagano: Evaluating confidence interval methods for binomial "
-        "proportions in clustered surveys, JSSAM 3 (2015). Holm: A simple sequentially rejective multiple test "
-        "procedure, SJS 6 (1979). Krippendorff: Computing Krippendorff's alpha-reliability (2011). Owen: The "
-        "pigeonhole bootstrap, AOAS 1 (2007). Waudby-Smith, Ramdas: Estimating means of bounded random variables by "
-        "betting, JRSS-B 86 (2024)."
-    )

@@ -263,10 +263,11 @@ def promise(spec: StudySpec, studies: int = 40) -> str:
     found = simulate(spec, world, raters, studies)
     against = f"each of the others {RATE:.0%}" if len(spec.arms) > 2 else f"{RATE:.0%}"
     what = "the difference in log odds" if len(spec.arms) > 2 else "the net preference (-1 to 1)"
+    turns = " Its pairs took turns in these; chosen ones tell the order sooner." if spec.adaptive else ""
     return (
         f"If {spec.arms[0]} wins {against} of the decided answers, the study finds that with a chance of "
         f"{min(found.power):.0%}; the 95% interval of {what} is {max(found.width):.2f} wide "
-        f"({studies} simulated studies)."
+        f"({studies} simulated studies).{turns}"
     )
 
 

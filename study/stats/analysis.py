@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
-from study.protocol.balanced import comparisons as planned
+from study.protocol.balanced import part_of_quota, quota
 from study.protocol.spec import StudySpec
 from study.stats.agreement import (
     Agreement,
@@ -77,7 +77,7 @@ class Reached:
     """How far a study is, by the answers that count."""
 
     pairs: int
-    """Comparisons that it has."""
+    """Comparisons that it has; in an adaptive study prompts (and copies)."""
     complete: int
     """Of them, answered on every question by as many raters as planned."""
     decided: bool
@@ -148,10 +148,11 @@ def results(
 
 def _reached(kept: pd.DataFrame, spec: StudySpec, live: Mapping[str, Evidence], closed: bool) -> Reached:
     answered = kept[kept["kind"] == "comparison"].groupby(["pair", "rater"])["question"].nunique()
-    raters = (answered == len(spec.questions)).groupby("pair").sum()
+    done = (answered == len(spec.questions)).groupby(lambda key: part_of_quota(spec, key[0])).sum()
+    wanted = quota(spec)
     rule = spec.stopping
     decided = rule.rule == "e-value" and live[rule.question or spec.questions[0].key].highest >= 1 / rule.alpha
-    return Reached(len(planned(spec)), int((raters >= spec.raters_per_pair).sum()), decided, closed)
+    return Reached(len(wanted), sum(done.get(part, 0) >= n for part, n in wanted.items()), decided, closed)
 
 
 def _check(answers: pd.DataFrame, spec: StudySpec) -> None:

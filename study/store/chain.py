@@ -118,6 +118,7 @@ def _shown():
             right.sha256,
             StoredAssignment.position,
             Rater.mode,
+            StoredAssignment.propensity,
         )
         .join(Rater, Rater.id == StoredAssignment.rater_id)
         .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
@@ -126,10 +127,11 @@ def _shown():
     )
 
 
-SHOWN = _shown()  # assignments with what they showed: id, pair, kind, hashes of both images, position, mode
+SHOWN = _shown()  # assignments with what they showed: id, pair, kind, images' hashes, position, mode, propensity
 
 
 def shown_of(row: Sequence[Any], spec: StudySpec) -> dict[str, Any]:
     """What a vote's hash covers of it: position and mode, too, since there are commitments."""
     names = ("pair", "kind", "left", "right", *(("position", "mode") if spec.commitment else ()))
+    names += ("propensity",) if spec.adaptive else ()
     return dict(zip(names, row[1:], strict=False))

@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import select, true
 from sqlalchemy.orm import Session, aliased
 
-from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
+from study.protocol.columns import PROPENSITY, RATER_COLUMNS, VOTE_COLUMNS
 from study.protocol.spec import StudySpec
 from study.protocol.times import own_times
 from study.store.chain import ERASED, SHOWN, payload_of, payload_of_entry, payload_of_withdrawal, remains_of, shown_of
@@ -34,7 +34,7 @@ def read_tables(database: Database, study: StudyInfo) -> Tables:
         raters = session.scalars(select(Rater).where(Rater.study_id == study.id).order_by(Rater.number)).all()
         return Tables(
             study.spec,
-            _votes(_vote_rows(session, study)),
+            _votes(study.spec, _vote_rows(session, study)),
             pd.DataFrame(
                 [_rater_row(rater) for rater in raters],
                 columns=list(RATER_COLUMNS),
@@ -46,7 +46,7 @@ def read_tables(database: Database, study: StudyInfo) -> Tables:
 def read_votes(database: Database, study: StudyInfo, rater: str) -> pd.DataFrame:
     """The current answers of one rater."""
     with database.read() as session:
-        return _votes(_vote_rows(session, study, rater))
+        return _votes(study.spec, _vote_rows(session, study, rater))
 
 
 def read_remarks(database: Database, study: StudyInfo) -> pd.DataFrame:
@@ -58,25 +58,29 @@ def read_remarks(database: Database, study: StudyInfo) -> pd.DataFrame:
 def plan_of(database: Database, study: StudyInfo) -> dict[str, Any]:
     """What each rater's pairs were drawn from, of a study that is closed; nothing before, nor without a commitment.
 
-    For each rater the place in the plan; who had none was given `pairs`, and draws by their number.
+    For each rater the place in the plan; who had none was given `pairs`, and draws by their number. In an adaptive
+    study all have pairs, with their propensities, and the number of the chain's entry after which they were drawn.
     """
     if not study.closed or not study.spec.commitment:
         return {}
     of_study = select(Rater).where(Rater.study_id == study.id, Rater.dealt.is_not(None)).order_by(Rater.number)
+    with database.read() as session:
+        raters = {rater.id: _handed(session, study, rater) for rater in session.scalars(of_study)}
+    return {"secret": study.plan_secret, "raters": raters}
+
+
+def _handed(session: Session, study: StudyInfo, rater: Rater) -> dict[str, Any]:
+    found: dict[str, Any] = {"number": rater.number, "seat": rater.seat, "pairs": None}
+    if rater.seat is not None and not study.spec.adaptive:
+        return found
     compared = (
-        select(StoredPair.key)
+        select(StoredPair.key, StoredAssignment.propensity)
         .join(StoredAssignment, StoredAssignment.pair_id == StoredPair.id)
-        .where(StoredAssignment.kind == "comparison")
+        .where(StoredAssignment.kind == "comparison", StoredAssignment.rater_id == rater.id)
         .order_by(StoredPair.key)
     )
-    with database.read() as session:
-        raters: dict[str, dict[str, Any]] = {
-            r.id: {"number": r.number, "seat": r.seat, "pairs": None} for r in session.scalars(of_study)
-        }
-        for id, rater in raters.items():
-            if rater["seat"] is None:
-                rater["pairs"] = list(session.scalars(compared.where(StoredAssignment.rater_id == id)))
-    return {"secret": study.plan_secret, "raters": raters}
+    drawn = {key: propensity for key, propensity in session.execute(compared)}
+    return found | ({"pairs": drawn, "after": rater.dealt_after} if study.spec.adaptive else {"pairs": list(drawn)})
 
 
 def head_of(database: Database, study: StudyInfo) -> dict[str, Any]:
@@ -87,8 +91,10 @@ def head_of(database: Database, study: StudyInfo) -> dict[str, Any]:
     return json.loads(signature) if signature else {}
 
 
-def _votes(rows: Iterable[tuple]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(VOTE_COLUMNS)).astype({"response_ms": float, "answer_ms": float})
+def _votes(spec: StudySpec, rows: Iterable[tuple]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=[*VOTE_COLUMNS, PROPENSITY])
+    table = table.astype({"response_ms": float, "answer_ms": float, PROPENSITY: float})
+    return table if spec.adaptive else table.drop(columns=PROPENSITY)
 
 
 def _rater_row(r: Rater) -> tuple:
@@ -168,4 +174,5 @@ def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> 
             study.spec.image_name(of_left.sha256),
             study.spec.image_name(of_right.sha256),
             _iso(vote.time),
+            shown.propensity,
         )

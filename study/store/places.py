@@ -12,15 +12,18 @@ from sqlalchemy import and_, delete, select
 from sqlalchemy.orm import Session
 
 from study.clock import now
-from study.protocol.balanced import Assignment, comparisons, plan, rater_count
-from study.store.studies import StudyInfo, answered_comparisons, has_voted, patience
-from study.store.tables import Rater, StoredAssignment, StoredPair, StoredStimulus
+from study.protocol.adaptive import Told, chosen
+from study.protocol.balanced import Assignment, part_of_quota, plan, quota, rater_count, slots
+from study.store.chain import tail
+from study.store.studies import StudyInfo, answered_quota, has_voted, patience
+from study.store.tables import Rater, StoredAssignment, StoredPair, StoredStimulus, Vote
 
 
 def hand_out(session: Session, study: StudyInfo, rater: Rater, moment: datetime) -> None:
     """Gives the rater, who has answered nothing yet, a place and its pairs; those handed out before are forgotten."""
     session.execute(delete(StoredAssignment).where(StoredAssignment.rater_id == rater.id))
     rater.seat, rater.dealt = free_seat(session, study), moment
+    rater.dealt_after = tail(session, study.id)[0] if study.spec.adaptive else None
     _store(session, study, rater.id, _handed_out(session, study, rater))
 
 
@@ -28,8 +31,10 @@ def somebody_was_faster(session: Session, study: StudyInfo, rater: Rater) -> boo
     """Whether others took what a rater about to give a first answer was handed, and there is something else to do."""
     if rater.seat is None:
         needed = missing(session, study)
-        handed = select(StoredPair.key).join(StoredAssignment).where(StoredAssignment.rater_id == rater.id)
-        return bool(needed) and not needed.keys() >= set(session.scalars(handed))
+        of_rater = (StoredAssignment.rater_id == rater.id, StoredAssignment.kind == "comparison")
+        handed = select(StoredPair.key).join(StoredAssignment).where(*of_rater)
+        parts = {part_of_quota(study.spec, key) for key in session.scalars(handed)}
+        return bool(needed) and not needed.keys() >= parts
     taken = select(Rater.id).where(Rater.study_id == study.id, Rater.seat == rater.seat, *_holds_its_place())
     if session.scalars(taken.where(Rater.id != rater.id).limit(1)).first() is None:
         return False
@@ -56,19 +61,38 @@ def free_seat(session: Session, study: StudyInfo) -> int | None:
 
 
 def missing(session: Session, study: StudyInfo) -> dict[str, int]:
-    """Comparisons to how many raters they still need, beyond those who are at it; none that needs nobody."""
-    taken = answered_comparisons(session, study, held_since=now() - patience(session, study))
-    needs = {pair.id: study.spec.raters_per_pair - taken.get(pair.id, 0) for pair in comparisons(study.spec)}
-    return {id: count for id, count in needs.items() if count > 0}
+    """Parts of the quota to how many raters they still need, beyond those who are at it; none that needs nobody."""
+    taken = answered_quota(session, study, held_since=now() - patience(session, study))
+    needs = {part: wanted - taken.get(part, 0) for part, wanted in quota(study.spec).items()}
+    return {part: count for part, count in needs.items() if count > 0}
 
 
 def _handed_out(session: Session, study: StudyInfo, rater: Rater) -> tuple[Assignment, ...]:
-    """The block of the rater's seat; after the last block, what others left."""
-    if rater.seat is not None:
-        return plan(study.spec, rater.seat, secret=study.plan_secret)
-    needs = missing(session, study) or {pair.id: 0 for pair in comparisons(study.spec)}
-    wanted = sorted(needs, key=lambda id: -needs[id])
-    return plan(study.spec, rater.number, wanted[: study.spec.pairs_per_rater], study.plan_secret)
+    """The block of the rater's seat; after the last block, what others left. Of an adaptive study that is prompts."""
+    spec, secret = study.spec, study.plan_secret
+    number = rater.number if rater.seat is None else rater.seat
+    parts = None
+    if rater.seat is None:
+        needs = missing(session, study) or dict.fromkeys(quota(spec), 0)
+        parts = sorted(needs, key=lambda id: -needs[id])[: spec.pairs_per_rater]
+    if not spec.adaptive:
+        return plan(spec, number, parts, secret)
+    units = slots(spec, number, secret) if parts is None else sorted(parts)
+    return plan(spec, number, chosen(spec, units, _told(session, study), number, secret), secret)
+
+
+def _told(session: Session, study: StudyInfo) -> list[Told]:
+    """Every answer to the first question, as `study.protocol.adaptive` reads it; withdrawn ones are none."""
+    query = (
+        select(StoredPair.key, StoredStimulus.sha256, Vote.answer)
+        .join(StoredAssignment, StoredAssignment.id == Vote.assignment_id)
+        .join(Rater, Rater.id == Vote.rater_id)
+        .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
+        .join(StoredStimulus, StoredStimulus.id == StoredAssignment.left_id)
+        .where(Vote.study_id == study.id, Vote.is_current, Vote.question == study.spec.questions[0].key)
+        .where(StoredAssignment.kind == "comparison", Rater.dropped == "")
+    )
+    return [(key, left, answer) for key, left, answer in session.execute(query)]
 
 
 def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence[Assignment]) -> None:
@@ -85,6 +109,7 @@ def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence
             position=a.position,
             kind=a.kind,
             gold=a.gold,
+            propensity=a.propensity,
             repeat_of=None if a.repeat_of is None else names[a.repeat_of],
             left_id=ids[a.left],
             right_id=ids[a.right],

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from study.clock import now
 from study.errors import StudyError
-from study.protocol.balanced import rater_mode
+from study.protocol.balanced import part_of_quota, rater_mode
 from study.store.database import Database
 from study.store.places import free_seat, hand_out, missing
-from study.store.studies import StudyInfo, answered_comparisons, has_voted, info, patience
+from study.store.studies import StudyInfo, has_voted, info, patience
 from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Study, Vote
 
 INVITATION_DAYS = 90
@@ -165,23 +165,16 @@ def welcome_back(database: Database, participation: Participation) -> None:
     study = participation.study
     with database.write() as session:
         session.scalars(select(Study.id).where(Study.id == study.id).with_for_update()).one()
-        full = {
-            key
-            for key, count in answered_comparisons(session, study, now() - patience(session, study)).items()
-            if count >= study.spec.raters_per_pair
-        }
+        needed = missing(session, study)
         voted = select(Vote.assignment_id).where(Vote.rater_id == participation.id)
-        released = (
-            select(StoredAssignment.id)
+        open_pairs = (
+            select(StoredAssignment.id, StoredPair.key)
             .join(StoredPair, StoredPair.id == StoredAssignment.pair_id)
-            .where(StoredAssignment.rater_id == participation.id, StoredPair.key.in_(full))
+            .where(StoredAssignment.rater_id == participation.id)
             .where(StoredAssignment.kind.in_(("comparison", "repeat")), StoredAssignment.id.not_in(voted))
         )
-        session.execute(
-            update(StoredAssignment)
-            .where(StoredAssignment.id.in_(list(session.scalars(released))))
-            .values(released=True)
-        )
+        released = [id for id, key in session.execute(open_pairs) if part_of_quota(study.spec, key) not in needed]
+        session.execute(update(StoredAssignment).where(StoredAssignment.id.in_(released)).values(released=True))
         session.execute(
             update(Rater)
             .where(Rater.id == participation.id, Rater.status == "abandoned")

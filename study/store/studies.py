@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from study.clock import now
 from study.errors import StudyError
-from study.protocol.balanced import commitment, comparisons, rater_count
+from study.protocol.balanced import commitment, part_of_quota, quota, rater_count
 from study.protocol.spec import OPERATIONS, StudySpec
 from study.store.chain import add_entry, tail
 from study.store.database import Database
@@ -52,9 +52,9 @@ class Progress:
 
     raters_planned: int
     raters: dict[str, int]  # started, and of them: active, silent, finished, dropped, excluded
-    votes: int  # current answers
-    pairs: int  # comparisons that the study has
-    pairs_complete: int  # of them, with answers of `raters_per_pair` raters
+    votes: int  # current answers, of whoever has not withdrawn
+    pairs: int  # comparisons that the study has; of an adaptive one, prompts (and copies)
+    pairs_complete: int  # of them, with all the raters that they need
 
 
 def create_study(database: Database, spec: StudySpec) -> StudyInfo:
@@ -151,15 +151,16 @@ def progress(database: Database, study: StudyInfo) -> Progress:
     with database.read() as session:
         raters = session.scalars(select(Rater).where(Rater.study_id == study.id)).all()
         silent_since = now() - patience(session, study)
-        votes = select(func.count()).select_from(Vote).where(Vote.study_id == study.id, Vote.is_current)
-        answered = answered_comparisons(session, study)
+        votes = select(func.count()).select_from(Vote).join(Rater, Rater.id == Vote.rater_id)
+        votes = votes.where(Vote.study_id == study.id, Vote.is_current, Rater.dropped == "")
+        answered, wanted = answered_quota(session, study), quota(study.spec)
         found = Counter(state(rater, silent_since) for rater in raters)
         return Progress(
             raters_planned=rater_count(study.spec),
             raters={"started": len(raters)} | {name: found[name] for name in STATES},
             votes=session.scalars(votes).one(),
-            pairs=len(comparisons(study.spec)),
-            pairs_complete=sum(count >= study.spec.raters_per_pair for count in answered.values()),
+            pairs=len(wanted),
+            pairs_complete=sum(answered.get(part, 0) >= count for part, count in wanted.items()),
         )
 
 
@@ -187,8 +188,8 @@ def patience(session: Session, study: StudyInfo) -> timedelta:
     return min(max(2 * usual, LEAST_PATIENCE), timedelta(minutes=spec.abandoned_after_minutes))
 
 
-def answered_comparisons(session: Session, study: StudyInfo, held_since: datetime | None = None) -> dict[str, int]:
-    """Pair id to its raters who answered every question; with `held_since`, also who began and was seen since then.
+def answered_quota(session: Session, study: StudyInfo, held_since: datetime | None = None) -> Mapping[str, int]:
+    """Part of the quota to its raters who answered all questions; with `held_since`, also who began and was seen since.
 
     Raters whose answers do not count hold nothing: somebody else is asked.
     """
@@ -205,7 +206,10 @@ def answered_comparisons(session: Session, study: StudyInfo, held_since: datetim
         .where(counted, Rater.dropped == "", Rater.excluded == "")
         .group_by(StoredPair.key)
     )
-    return {key: count for key, count in session.execute(query)}
+    found: Counter[str] = Counter()
+    for key, count in session.execute(query):
+        found[part_of_quota(study.spec, key)] += count
+    return found
 
 
 def has_voted():

@@ -122,6 +122,7 @@ class Rater(Base):
     number: Mapped[int]  # in the order of coming, 0..
     seat: Mapped[int | None]  # index in the plan; None before the first pair, and for who got what others left
     dealt: Mapped[datetime | None]  # when the pairs were handed out
+    dealt_after: Mapped[int | None]  # number of the chain's last entry then, in an adaptive study
     excluded: Mapped[str]  # the rules that the finished rater broke; "" for none
     browser: Mapped[str]  # the mark of the one that gave the consent; "" for whoever is not bound to it
     dropped: Mapped[str]  # why the rater's answers were withdrawn; "" where they were not
@@ -158,6 +159,7 @@ class StoredAssignment(Base):
     right_id: Mapped[int] = mapped_column(ForeignKey("stimulus.id"))
     left_token: Mapped[str] = mapped_column(unique=True)  # names the image in its URL
     right_token: Mapped[str] = mapped_column(unique=True)
+    propensity: Mapped[float]  # with which the answers so far had this pair chosen; 1 where the plan alone did
     released: Mapped[bool]  # answered by another rater while this one was away
 
 

@@ -124,6 +124,19 @@ def test_what_is_no_science_changes_while_the_study_runs(run, created, tmp_path)
         assert session.scalars(select(func.count()).where(Event.name == "adjusted")).one() == 2
 
 
+def test_a_rater_is_released_and_withdrawn_by_the_name_that_the_runner_knows(run, created):
+    store = Store.open()
+    study = find_study(store.database, "toy")
+    vote_all(store, rater(store, study, "ann@example.org"), limit=2)
+    assert "go to others" in run("release", "toy", "ann@example.org")
+    assert "1 silent" in run("progress", "toy")
+    assert "no rater called 'bob'" in run("release", "toy", "bob", status=2)
+    assert "Say why" in run("drop", "toy", "ann@example.org", "--reason", " ", status=2)
+    assert "the name is erased" in run("drop", "toy", "ann@example.org", "--reason", "withdrew", "--erase")
+    assert "1 dropped" in run("progress", "toy")
+    assert "ann@example.org" not in run("people", "toy")
+
+
 @pytest.mark.slow
 def test_a_report_counts_versions_of_the_same_science_together_and_lists_what_changed(run, created, tmp_path):
     store = Store.open()

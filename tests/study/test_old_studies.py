@@ -28,6 +28,7 @@ SINCE = (
     "image_quality",
     "references",
     "page",
+    "design",
     "hypotheses",
     "analysis",
 )  # fields that specs of the first version do not have

@@ -94,6 +94,17 @@ def test_the_last_place_is_taken_once_and_the_slower_one_gets_what_is_needed(sto
     assert progress(store.database, study).pairs_complete == 8
 
 
+def test_what_somebody_left_can_be_answered_with_checks_in_between(store, make_study):
+    """No quota needs a check: for those, each first answer was refused, for ever."""
+    study = make_study(store, raters_per_pair=1, pairs_per_rater=8)
+    gone = rater(store, study, "gone")
+    vote_all(store, gone, limit=4)
+    release(store.database, study, gone.id)
+    heir = rater(store, study, "heir")
+    assert vote_all(store, heir)
+    assert progress(store.database, study).pairs_complete == 8
+
+
 def test_two_who_were_handed_the_same_leftovers_do_not_both_answer_them(store, make_study):
     study = make_study(store, placebos=BARE, raters_per_pair=1, pairs_per_rater=8)
     vote_all(store, gone := rater(store, study, "gone"), limit=2)
@@ -220,7 +231,8 @@ def test_withdrawn_answers_count_nowhere_but_stay_in_the_chain(store, dropped):
     assert verify_export(out).problems == ()
     assert "asked to be left out" in (out / "report.html").read_text()
     assert json.loads((out / "results.json").read_text())["withdrawn"] == ["asked to be left out"]
-    assert progress(store.database, study).raters["dropped"] == 1
+    found = progress(store.database, study)
+    assert (found.raters["dropped"], found.votes) == (1, 2 * 4 * 3)
 
 
 def test_a_withdrawn_rater_is_asked_no_more_and_somebody_else_is(store, dropped):

@@ -71,6 +71,13 @@ def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page,
     expect(page.locator(".viewer .letter")).to_have_text("B")
     page.keyboard.press("a")  # no vote, but the other picture
     expect(page.locator(".viewer .letter")).to_have_text("A")
+    page.keyboard.press("f")
+    expect(page.locator(".viewer .letter")).to_have_text("B")
+    looks = "all => all.map(one => one.style.width + one.style.transform)"
+    before = page.locator(".viewer .stage img").evaluate_all(looks)
+    page.keyboard.press("+")
+    zoomed = page.locator(".viewer .stage img").evaluate_all(looks)
+    assert zoomed[0] == zoomed[1] != before[0]  # both alike, so that a flip compares the same place
     page.keyboard.press("Escape")
     expect(page.locator(".viewer")).to_have_count(0)
     expect(page.get_by_role("radio", checked=True)).to_have_count(0)

@@ -1,5 +1,6 @@
 """What `study verify` finds: any change of any file, and with a signature or what somebody kept, a forged whole."""
 
+import codecs
 import json
 import shutil
 from collections.abc import Callable
@@ -11,11 +12,12 @@ import pytest
 from study.errors import StudyError
 from study.protocol.balanced import commitment
 from study.protocol.parts import Exclusions
-from study.reporting.export import export_study, read_export
+from study.reporting.export import export_study, read_export, spreadsheet
 from study.reporting.manifest import MANIFEST, add_to_manifest, manifest_hash, read_manifest
 from study.reporting.report import build
-from study.reporting.verify import verify_export
+from study.reporting.verify import copy_problems, verify_export
 from study.store.chain import chain_hash
+from study.store.frames import Tables
 from study.store.signing import Key
 from study.store.store import Store
 from study.store.studies import close_study, find_study
@@ -265,3 +267,25 @@ def test_a_broken_key_is_told(tmp_path):
     (tmp_path / "key").write_text("no key")
     with pytest.raises(StudyError, match="holds no key"):
         Key(tmp_path / "key").sign({})
+
+
+def test_a_spreadsheet_computes_nothing_of_an_export(tmp_path):
+    """Prompts may be a stranger's, and office programs run what begins like a formula; Parquet has it as typed."""
+    votes = pd.DataFrame({"prompt": ["=cmd|' /C calc'!A0", "@SUM(1)", "-2", "fünf = 5"], "position": [-1, 0, 1, 2]})
+    lines = spreadsheet(votes).splitlines()
+    assert [line[0] for line in lines[1:]] == ["'", "'", "'", "f"]
+    assert lines[1].endswith(",-1")
+    raters = pd.DataFrame({"rater": ["a"]})
+    for name, table in (("votes", votes), ("raters", raters)):
+        (tmp_path / f"{name}.csv").write_text(spreadsheet(table), "utf-8-sig")
+        table.to_json(tmp_path / f"{name}.json", orient="records")
+    tables = Tables(None, votes, raters, ())
+    assert not list(copy_problems(tmp_path, tables))
+    votes.to_csv(tmp_path / "votes.csv", index=False)  # as earlier versions wrote it
+    assert not list(copy_problems(tmp_path, tables))
+    votes.assign(position=0).to_csv(tmp_path / "votes.csv", index=False)
+    assert list(copy_problems(tmp_path, tables))
+
+
+def test_the_tables_of_an_export_open_in_office_programs(reports):
+    assert (reports / "open" / "votes.csv").read_bytes().startswith(codecs.BOM_UTF8)
