@@ -31,7 +31,8 @@ ABOUT = """# A rehearsed study
 
 What a study leaves, of pictures that two bundled models ({models}) painted for {prompts} prompts. **Nobody took part**:
 simulated raters went through the real pages (`study rehearse`), and like the first model better by construction.
-`python -m tools.example_report` makes it anew.
+`python -m tools.example_report` makes it anew in about two minutes of one core; its secrets are others then,
+and so are the figures.
 
 - [report.html](report.html): the report, with the registered hypothesis, how fragile the verdict is, where it holds,
   and the certificate; `results.json` has its figures
@@ -62,7 +63,7 @@ def main() -> None:
         store = Store.open(folder / "data", f"sqlite:///{folder}/data/study.db")
         study = make_study(
             store,
-            "example",
+            "simulated-raters",
             paint(options, folder),
             raters_per_pair=options.raters_per_pair,
             hypotheses=(Hypothesis(*options.models, "overall"),),
@@ -70,7 +71,7 @@ def main() -> None:
             contact="example@example.org",
         )
         keep_certificate(store.database, study, plain(certify(store, study, options.showings)))
-        ask = Rehearse("example", people=options.people, as_planned=True, out=folder / "report")
+        ask = Rehearse("simulated-raters", people=options.people, as_planned=True, out=folder / "report")
         rehearsed(store, study, ask, folder)
         write(Methods(str(ask.out), folder / "methods", pay="nothing: they are simulated"), folder / "report")
         options.out.mkdir(parents=True, exist_ok=True)

@@ -94,7 +94,7 @@ def outcomes(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figure
             textfont_color=look.text if name == "tie" else ("white" if look is LIGHT else "#0f172a"),
             hovertemplate="%{y}<br>" + name + ": %{x:.1f}% (%{customdata} answers)<extra></extra>",
         )
-    figure.update_xaxes(range=[0, 100], **PERCENT, showgrid=False)
+    figure.update_xaxes(range=[0, 100.001], **PERCENT, showgrid=False)  # a bar beyond the end would lose its label
     figure.update_yaxes(autorange="reversed")
     return figure
 
@@ -136,12 +136,7 @@ def categories(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figu
         rows = [(name, q.categories[name][0].win_rate_ties_half) for name in labels if name in q.categories]
         _intervals(figure, rows, look, names[key], look.series[i % 5], True, _offset(i, len(answered)), labels)
     _middle(figure, 50, look)
-    figure.update_xaxes(
-        range=[0, 100],
-        tickvals=[0, 25, 50, 75, 100],
-        ticksuffix="%",
-        title_text="win rate",
-    )
+    figure.update_xaxes(range=[0, 100], **PERCENT, title_text="win rate")
     _rows(figure, labels)
     return figure
 
