@@ -202,9 +202,9 @@ def test_the_real_pages_pass_with_checks_and_practice_in_between(store, make_stu
     study = make_study(
         store, "checked", exclusions=Exclusions(), mode="randomised", placebos=Placebos(0.3, 0, 0.3, 0.5)
     )
-    found = certify(store, study, 200)
+    found = certify(store, study, 120)
     assert found.passed
-    assert 0.5 < found.noticed_from < 0.75
+    assert 0.5 < found.noticed_from < 0.8
 
 
 def test_certified_opens_nothing_that_has_not_passed(store, study, monkeypatch, capsys):
