@@ -74,7 +74,9 @@ def _handed_out(session: Session, study: StudyInfo, rater: Rater) -> tuple[Assig
     parts = None
     if rater.seat is None:
         needs = missing(session, study) or dict.fromkeys(quota(spec), 0)
-        parts = sorted(needs, key=lambda id: -needs[id])[: spec.pairs_per_rater]
+        often = {part: min(max(n, 1), len(spec.arm_pairs)) if spec.adaptive else 1 for part, n in needs.items()}
+        parts = [part for part in sorted(needs, key=lambda id: -needs[id]) for _ in range(often[part])]
+        parts = parts[: spec.pairs_per_rater]
     if not spec.adaptive:
         return plan(spec, number, parts, secret)
     units = slots(spec, number, secret) if parts is None else sorted(parts)

@@ -6,6 +6,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -159,7 +160,9 @@ class StoredAssignment(Base):
     right_id: Mapped[int] = mapped_column(ForeignKey("stimulus.id"))
     left_token: Mapped[str] = mapped_column(unique=True)  # names the image in its URL
     right_token: Mapped[str] = mapped_column(unique=True)
-    propensity: Mapped[float]  # with which the answers so far had this pair chosen; 1 where the plan alone did
+    propensity: Mapped[float] = mapped_column(
+        Float
+    )  # with which the answers so far had this pair chosen; 1 where the plan alone did
     released: Mapped[bool]  # answered by another rater while this one was away
 
 
