@@ -89,4 +89,4 @@ def test_votes_become_a_model_and_people_are_asked_about_it(start_app, checkpoin
     expect(page.locator(".study")).to_contain_text("warmer-before-after", timeout=LIMIT)
     page.goto(f"{url}/results")
     expect(page.locator("#loop")).to_contain_text("being asked, 0 answers so far", timeout=LIMIT)
-    visit.assert_clean()
+    assert visit.outside == []  # what a page still asked for when it was left is broken off, and said so
