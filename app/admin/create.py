@@ -11,7 +11,6 @@ from app.admin.changing import MODES, said
 from app.admin.request import ARCHIVE, FOLDER, OURS, Pictures, create, summary, whole
 from app.studies.ready import Studies
 from e2ed2.errors import UserError
-from e2ed2.evaluation.emoji import prompts_of
 from e2ed2.inference.request import STEPS
 from study.errors import StudyError
 from study.protocol.choices import Plan
@@ -188,6 +187,8 @@ def _plan(fields: dict[str, Any]) -> None:
 def before_after(studies: Studies, before: str, after: str) -> dict[str, Any]:
     """What the form says of a study of a model before and after a training: things in styles in which no training saw
     them, and which nobody was asked about yet."""
+    from e2ed2.evaluation.emoji import prompts_of  # seconds to import, for which the first page need not wait
+
     asked = {prompt.text for study in list_studies(studies.store.database) for prompt in study.spec.prompts}
     fresh = [prompt.text for prompt in prompts_of("combo", None) if prompt.text not in asked]
     name = f"{after.rpartition('/')[2]}-before-after"

@@ -21,7 +21,7 @@ from app.engine.uploads import take
 from e2ed2.errors import UserError
 from e2ed2.inference.request import slug
 from e2ed2.models.weights import export_whole
-from e2ed2.objectives.preference import ACCURACY
+from e2ed2.preference.files import ACCURACY
 from e2ed2.training.presets import PRESETS
 
 KEPT = 20  # trainings

@@ -16,14 +16,13 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.objectives.config import PreferenceConfig
 from e2ed2.objectives.objective import Objective, Outcome
 from e2ed2.preference.accuracy import Foretold, foretold, in_words
+from e2ed2.preference.files import ACCURACY, EXAMPLES
 from e2ed2.preference.model import Answers, Preference
 from e2ed2.preference.regions import glow, sensitivity
 from e2ed2.preference.votes import Votes, halves, read_votes
 from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.types import VoteBatch
 
-ACCURACY = "accuracy.json"  # beside the finished preference
-EXAMPLES = "examples"  # and what it likes
 SHOWN = 12  # images liked most, above as many liked least
 EXAMPLES_EACH = 6
 CHUNK = 32

@@ -16,6 +16,7 @@ from app.pages.training.liked import accuracy_html, examples_html, sure
 from app.studies.ready import Studies
 from app.studies.votes import Teacher, export, teachers
 from e2ed2.errors import UserError
+from e2ed2.preference.files import EXAMPLES
 
 Organiser = Callable[[gr.Request | None], bool]
 LEARN, GO_ON = "Learn what they prefer", "Go on learning"
@@ -170,7 +171,7 @@ class FromVotes:
         told = self.trainings.learned(name)
         accuracy = told["accuracy"]
         source = f"<p>From the votes of {escape(told['study'])}.</p>"
-        pictures = examples_html(self.trainings.folder / name / "model" / "examples")
+        pictures = examples_html(self.trainings.folder / name / "model" / EXAMPLES)
         shown = source + accuracy_html(accuracy) + pictures + self.models_of(name)
         return {self.shown: shown, self.finish: gr.Button(visible=sure(accuracy))}
 
