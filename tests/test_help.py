@@ -78,7 +78,7 @@ def test_help_loads_nothing_heavy(command, named):
         pytest.param("e2ed2 evaluate l2 --steps 0", "0 steps are not possible", marks=pytest.mark.slow),
         pytest.param("e2ed2 evaluate l2 --captions 2", "2 captions are too few", marks=pytest.mark.slow),
         ("study nonsense", "usage: python -m study"),
-        ("app.py --port 80", "unrecognized arguments: --port 80"),
+        pytest.param("app.py --port 80", "unrecognized arguments: --port 80", marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_heavy_is_loaded(command, sentence):

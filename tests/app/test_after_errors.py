@@ -68,7 +68,7 @@ def test_a_full_queue_leaves_every_button_of_training_usable(open_page, url):
         pytest.param("", "number input for Steps", "2.5", "Generate", marks=pytest.mark.slow),
         pytest.param("", "number input for Number of pictures", "2.5", "Generate", marks=pytest.mark.slow),
         ("trajectory", "number input for Steps", "2.5", "Watch"),
-        ("training", "number input for Updates", "55.5", "Start training"),
+        pytest.param("training", "number input for Updates", "55.5", "Start training", marks=pytest.mark.slow),
     ],
 )
 def test_half_a_number_is_a_sentence_and_no_dead_end(open_page, url, path, label, half, name):
@@ -98,13 +98,14 @@ def test_a_prompt_that_is_too_long_is_said_and_not_cut(open_page, url):
         expect(page.get_by_role("button", name=name, exact=True)).to_be_enabled()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "steps", "count"),
     [
         ("steps=9", "4", "1"),
-        pytest.param("steps=0", "1", "1", marks=pytest.mark.slow),
-        pytest.param("steps=abc", "4", "1", marks=pytest.mark.slow),
-        pytest.param("count=100&steps=1", "1", "8", marks=pytest.mark.slow),
+        ("steps=0", "1", "1"),
+        ("steps=abc", "4", "1"),
+        ("count=100&steps=1", "1", "8"),
     ],
 )
 def test_a_link_that_asks_for_too_much_gets_what_is_possible(open_page, url, query, steps, count):

@@ -60,9 +60,10 @@ def test_a_typed_seed_is_used(open_page, url):
     expect(page.get_by_label("Seed", exact=True)).to_have_value("7")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prompt", "sentence"),
-    [("", "The prompt is empty"), pytest.param("a" * 201, "use at most 200", marks=pytest.mark.slow)],
+    [("", "The prompt is empty"), ("a" * 201, "use at most 200")],
 )
 def test_a_prompt_that_cannot_be_painted_warns_and_stays(open_page, url, prompt, sentence):
     visit = open_page(url)

@@ -241,6 +241,7 @@ def test_a_vote_on_this_very_pair_and_the_way_back(open_page, url):
     visit.assert_clean()
 
 
+@pytest.mark.slow
 def test_any_two_things_by_a_link_and_a_blind_vote(open_page, url):
     visit = open_page(
         f"{url}/compare?prompt=cat&model=l2&steps=1&rows=seeds&row_values=7,8&columns=models&column_values=l2"

@@ -91,6 +91,7 @@ def test_diffusers_alone_makes_our_pictures(strangers, family, steps):
     assert made.std() > 0.01
 
 
+@pytest.mark.slow
 def test_the_adapters_made_a_difference(strangers):
     folder = strangers["sd"]
     pipeline = quiet(tiny_pipeline("sd"))

@@ -347,6 +347,7 @@ def test_pictures_made_elsewhere_are_judged(elsewhere, small, capsys):
     assert "an invoice" in said
 
 
+@pytest.mark.slow
 def test_another_model_can_be_asked_what_ours_are_asked(small, called, tmp_path):
     words = ("--split", "visitor", "--captions", 6, "--seed", 3, "--variety", 0, "--nearest", 0)
     called("evaluate", *words, "--prompts-to", tmp_path / "theirs")
@@ -359,6 +360,7 @@ def test_another_model_can_be_asked_what_ours_are_asked(small, called, tmp_path)
     assert "already" in called("evaluate", *words, "--prompts-to", tmp_path / "theirs", code=2).err
 
 
+@pytest.mark.slow
 def test_what_sample_writes_can_be_judged(elsewhere, small):
     lines = [line.split("\t") for line in (elsewhere / "metadata.csv").read_text().splitlines()[1:]]
     (elsewhere / "metadata.csv").unlink()
@@ -366,6 +368,7 @@ def test_what_sample_writes_can_be_judged(elsewhere, small):
     assert evaluate(replace(small, images=str(elsewhere), nearest=0))["choices"]["images"] == 5
 
 
+@pytest.mark.slow
 def test_ones_own_pictures_are_compared_with_and_what_is_left_out_is_said(tiny_model, parquet, small, called):
     data = DataConfig(path=str(parquet), resolution=32)
     own = evaluate(replace(small, model=str(tiny_model), data=data, captions=6))

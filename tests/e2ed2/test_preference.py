@@ -44,7 +44,9 @@ def learned(export, tmp_path_factory):
         data=DataConfig(resolution=48),
         trainer=TrainerConfig(updates=60, batch_size=128, lr=3e-3, warmup=5, weight_decay=0.0, ema_decay=0.9),
     )
-    assert train(config, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("e2ed2.preference.accuracy.UPDATES", 15)  # of ten folds
+        assert train(config, folder)
     return folder, config
 
 
@@ -222,6 +224,7 @@ def test_members_learn_from_different_votes(parts):
     assert (weights["preference"].sum() + weights["judge"].sum()) / 4 == pytest.approx(len(one), rel=0.2)
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_bit_for_bit(learned, tmp_path, monkeypatch):
     monkeypatch.setattr(PreferenceObjective, "foretold", lambda *_: [])
     config = replace(learned[1], trainer=replace(learned[1].trainer, updates=6))

@@ -109,6 +109,7 @@ def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page,
     assert all(r["decode_ms"] is not None for r in revisions)
 
 
+@pytest.mark.slow
 def test_a_phone_votes_by_touch_closes_and_goes_on_elsewhere(open_page, site, study, store):
     page = open_page(f"{site}/join/{study.token}", **PHONE).page
     practise(page, tap=True)
@@ -285,12 +286,13 @@ def test_without_a_script_both_pictures_are_seen(browser, site, study):
     context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prompt", "direction", "lines"),
     [
         ("تفاحة حمراء!", "rtl", 1),
-        pytest.param("an apple\non a table", "ltr", 2, marks=pytest.mark.slow),
-        pytest.param("a very long description " * 200, "ltr", 200, marks=pytest.mark.slow),
+        ("an apple\non a table", "ltr", 2),
+        ("a very long description " * 200, "ltr", 200),
     ],
 )
 def test_a_prompt_has_its_direction_and_its_lines_and_leaves_room(open_page, site, store, prompt, direction, lines):
