@@ -63,8 +63,8 @@ def ours(pipeline, backbone, noise, steps):
 
 
 @pytest.fixture(scope="module")
-def strangers(tmp_path_factory):
-    """For each family a folder: the model, our pictures, and those of a process that knows diffusers alone."""
+def saved(tmp_path_factory):
+    """For each family a folder: the model, our pictures, and how diffusers is to be called."""
     noise = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     folders = {family: tmp_path_factory.mktemp(family) for family in TINY}
     for family, folder in folders.items():
@@ -73,12 +73,18 @@ def strangers(tmp_path_factory):
         save_file(expected, folder / "expected.safetensors")
         save_file({"noise": noise}, folder / "noise.safetensors")
         save_pipeline(pipeline, backbone, folder / "model")
-        saved = quiet(type(pipeline).from_pretrained(folder / "model"))
-        (folder / "calls.json").write_text(json.dumps({steps: stock_call(saved, steps) for steps in STEPS}))
-    command = [sys.executable, "-I", "-c", STRANGER, *map(str, folders.values())]
-    done = subprocess.run(command, cwd=folders["sd"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+        again = quiet(type(pipeline).from_pretrained(folder / "model"))
+        (folder / "calls.json").write_text(json.dumps({steps: stock_call(again, steps) for steps in STEPS}))
     return folders
+
+
+@pytest.fixture(scope="module")
+def strangers(saved):
+    """With the pictures of a process that knows diffusers alone."""
+    command = [sys.executable, "-I", "-c", STRANGER, *map(str, saved.values())]
+    done = subprocess.run(command, cwd=saved["sd"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return saved
 
 
 @pytest.mark.slow
@@ -91,17 +97,16 @@ def test_diffusers_alone_makes_our_pictures(strangers, family, steps):
     assert made.std() > 0.01
 
 
-@pytest.mark.slow
-def test_the_adapters_made_a_difference(strangers):
-    folder = strangers["sd"]
+def test_the_adapters_made_a_difference(saved):
+    folder = saved["sd"]
     pipeline = quiet(tiny_pipeline("sd"))
     noise = load_file(folder / "noise.safetensors")["noise"]
     untrained = ours(pipeline, Backbone.of(pipeline), noise, 2)
     assert not torch.allclose(untrained, load_file(folder / "expected.safetensors")["2"], atol=1e-2)
 
 
-def test_the_adapters_alone_are_read_by_the_pipeline_that_they_belong_to(strangers):
-    folder = strangers["sd"]
+def test_the_adapters_alone_are_read_by_the_pipeline_that_they_belong_to(saved):
+    folder = saved["sd"]
     merged = StableDiffusionPipeline.from_pretrained(folder / "model")
     start = quiet(tiny_pipeline("sd"))
     start.load_lora_weights(folder / "model" / LORA)
@@ -112,10 +117,10 @@ def test_the_adapters_alone_are_read_by_the_pipeline_that_they_belong_to(strange
     assert torch.allclose(made, load_file(folder / "expected.safetensors")["2"], atol=1e-5)
 
 
-def test_a_family_whose_pipeline_reads_no_adapters_has_them_merged_only(strangers):
-    assert (strangers["sana"] / "model" / LORA).is_dir()
-    assert (strangers["sd3"] / "model" / LORA).is_dir()
-    assert not (strangers["pixart"] / "model" / LORA).exists()
+def test_a_family_whose_pipeline_reads_no_adapters_has_them_merged_only(saved):
+    assert (saved["sana"] / "model" / LORA).is_dir()
+    assert (saved["sd3"] / "model" / LORA).is_dir()
+    assert not (saved["pixart"] / "model" / LORA).exists()
 
 
 def test_saving_leaves_the_training_as_it_is(tmp_path):
