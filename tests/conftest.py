@@ -1,5 +1,6 @@
 """A real browser, for every page."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -29,6 +30,11 @@ STILL = """async () => {
 }"""
 COLOURS = ["color-contrast", "link-in-text-block"]  # the rules whose answer depends on them
 SERIOUS = ("serious", "critical")
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: the garbage collector need not go through it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -340,11 +340,12 @@ def test_holm_by_hand():
     assert holm([0.01, float("nan")])[0] == pytest.approx(0.01)
 
 
-@given(st.integers(1, 8), st.integers(0, 100))
-@settings(max_examples=10, deadline=None)
-def test_holm_is_that_of_statsmodels(count, seed):  # floats of hypothesis first read every module of ours: seconds
-    ps = np.random.default_rng(seed).random(count).round(1).tolist()
-    assert holm(ps) == multipletests(ps, method="holm")[1].tolist()
+def test_holm_is_that_of_statsmodels(monkeypatch):
+    monkeypatch.setattr("gc.collect", lambda: 0)  # theirs collects at every call, which takes a second here
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        ps = rng.random(rng.integers(1, 9)).round(1).tolist()  # some alike
+        assert holm(ps) == multipletests(ps, method="holm")[1].tolist()
 
 
 # How far the answers can be trusted
