@@ -172,7 +172,7 @@ def finish(options: Loop, liked: str) -> RunConfig:
     given: Any = {"init": START, "loss": LossSpec.parse(loss)}
     if liked:
         loss = LossSpec.parse(f"{loss}+preference:{options.weight}")
-        given |= {"loss": loss, "preference_from": liked, "patience": 2}
+        given |= {"loss": loss, "preference_from": liked, "patience": 2, "follow_unsure": True}  # votes by lot too
     trainer = replace(
         preset.trainer,
         updates=options.updates,

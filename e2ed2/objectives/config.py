@@ -216,6 +216,8 @@ class ChainConfig(ObjectiveConfig):
     """Of a preference: the folder, or the name, of its training (`train preference`)."""
     patience: int = 5
     """Of a preference: end after so many measurements (`trainer.held-out-every`) at which its judge saw no gain."""
+    follow_unsure: bool = False
+    """Train on a preference although it foretells votes no better than chance, as for a control."""
     sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
     """T is drawn from these at each update."""
     backprop_steps: int | None = None
@@ -245,6 +247,8 @@ class ChainConfig(ObjectiveConfig):
         if bool(self.loss.preferences) != bool(self.preference_from):
             missing = "--preference-from NAME" if self.loss.preferences else "a preference term to the loss"
             raise UserError(f"A preference is a term of the loss, and comes from a training: add {missing}.")
+        if self.follow_unsure and not self.loss.preferences:
+            raise UserError("--follow-unsure is of a preference: add a preference term to the loss, or leave it out.")
         if self.loss.preferences and "anchor" not in self.loss:
             raise UserError(
                 f"The loss {self.loss} would be free to please the preference with anything: hold it to the model "

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from e2ed2.errors import UserError
 from e2ed2.models.references import model_folder
+from e2ed2.preference.files import refuse_unsure
 from e2ed2.preference.model import Preference
 
 JUDGED = "judge"  # the name under which its mean score is logged
@@ -29,7 +30,7 @@ class Liking(nn.Module):
         """None where the loss has no such term; `text_width` is of the captions' embeddings.
 
         Raises:
-            UserError: the preference is missing or damaged, or reads captions otherwise.
+            UserError: the preference is missing or damaged, has learned nothing sure, or reads captions otherwise.
         """
         if not config.loss.preferences:
             return None
@@ -37,6 +38,8 @@ class Liking(nn.Module):
         preference, judge = (Preference.load(folder / name) for name in ("preference", "judge"))
         if text_width != preference.width:
             raise UserError("A preference reads captions as the bundled models do: it cannot judge another backbone.")
+        if not config.follow_unsure:
+            refuse_unsure(folder, list(config.loss.preferences.values()))
         return cls(preference, judge, config.loss.preferences, config.patience)
 
     def terms(self, images: Tensor, before: Tensor, pooled: Tensor) -> dict[str, Tensor]:

@@ -18,12 +18,13 @@ from app.engine.services import Services
 from app.engine.standing import State, sentence
 from app.engine.trainings import VOTES, Trainings
 from app.pages.results.rounds import rounds_table
-from app.pages.training.liked import accuracy_html, examples_html, sure
+from app.pages.training.liked import accuracy_html, examples_html
 from app.pages.training.page import TrainingPage
 from app.studies.ready import Studies
 from app.studies.votes import rounds, teachers
 from e2ed2.errors import STOPPED_EARLY
 from e2ed2.preference import votes as limits
+from e2ed2.preference.files import sure
 from study.protocol.choices import Plan
 from study.protocol.parts import Exclusions, Placebos
 from study.store.creating import make_study, sources_in

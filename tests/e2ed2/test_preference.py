@@ -1,6 +1,7 @@
 """People's votes as a model of what they prefer, and as a loss."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -272,6 +273,7 @@ def test_an_accuracys_interval_is_over_what_was_left_out():
         ("l2", {"preference_from": "warm"}, "a preference term to the loss"),
         ("l2+preference", {"preference_from": "warm"}, r"\+anchor:1"),
         ("l2+anchor+preference.overall", {"preference_from": "warm", "patience": 0}, "patience is 0"),
+        ("l2", {"follow_unsure": True}, "--follow-unsure is of a preference"),
     ],
 )
 def test_a_preference_and_its_loss_come_together(loss, given, sentence):
@@ -305,6 +307,20 @@ def pleasing(run_config, learned):
         preference_from=str(learned[0] / "model"),
         precompute=False,
     )
+
+
+def test_a_preference_that_has_learned_nothing_sure_is_refused(pleasing, learned, tmp_path):
+    by_lot = shutil.copytree(learned[0] / "model", tmp_path / "by-lot")
+    found = json.loads((by_lot / "accuracy.json").read_text())
+    found[1]["prompts"] |= {"value": 0.46, "low": 0.42, "high": 0.51}  # of the one question that is asked for
+    (by_lot / "accuracy.json").write_text(json.dumps(found))
+    asked = options(pleasing, preference_from=str(by_lot))
+    with pytest.raises(UserError, match=r"new prompts, 0\.46 \(0\.42 to 0\.51\) are foretold.*--follow-unsure"):
+        build(asked)
+    build(options(asked, follow_unsure=True))
+    (by_lot / "accuracy.json").write_text("{")
+    with pytest.raises(UserError, match=r"accuracy\.json is missing or damaged"):
+        build(asked)
 
 
 def test_an_unknown_question_is_refused(pleasing):

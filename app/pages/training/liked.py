@@ -8,17 +8,13 @@ from typing import Any
 from PIL import Image
 
 from app.look.files import data_url
+from e2ed2.preference.files import sure
 
 LEARNED_NOTHING = (
     "<p><strong>These votes have taught nothing that is sure</strong>: an interval includes chance. More votes may; no "
     "model can be finished with this.</p>"
 )
 GROUPS = {"prompts": "of new prompts", "raters": "of new people"}
-
-
-def sure(accuracy: dict[str, Any]) -> bool:
-    """Whether both accuracies are better than chance."""
-    return all(accuracy[group]["low"] > accuracy["chance"] for group in GROUPS)
 
 
 def accuracy_html(accuracy: dict[str, Any]) -> str:

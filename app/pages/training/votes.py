@@ -12,11 +12,11 @@ from app.engine.standing import sentence
 from app.engine.trainings import Trainings
 from app.errors import ForgedError
 from app.look.handlers import MISTAKES, QUIET, SAYING, UNCHECKED, Updates, at_once, busy, warn
-from app.pages.training.liked import accuracy_html, examples_html, sure
+from app.pages.training.liked import accuracy_html, examples_html
 from app.studies.ready import Studies
 from app.studies.votes import Teacher, export, teachers
 from e2ed2.errors import UserError
-from e2ed2.preference.files import EXAMPLES
+from e2ed2.preference.files import EXAMPLES, sure
 
 Organiser = Callable[[gr.Request | None], bool]
 LEARN, GO_ON = "Learn what they prefer", "Go on learning"
