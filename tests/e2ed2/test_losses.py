@@ -12,13 +12,31 @@ from e2ed2.losses.pixel import edges, l1, l2
 from e2ed2.losses.spec import LossSpec
 
 
+def test_a_discriminator_pays_for_its_slope_on_real_and_on_sampled_images():
+    def total(images, pooled):  # its slope is 1 at every pixel
+        return images.flatten(1).sum(dim=1)
+
+    real, fake = (torch.rand(4, 3, 2, 2, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
+
+    def loss(penalty):
+        return discriminator_loss(total, fake, real, None, torch.Generator().manual_seed(2), penalty, sigma=0.1)
+
+    noise = torch.randn(real.shape, generator=torch.Generator().manual_seed(2))
+    slope = noise.flatten(1).sum(dim=1).square().mean()
+    assert loss(0.0) == torch.nn.functional.softplus(total(fake, None) - total(real, None)).mean()
+    assert (loss(0.5) - loss(0.0)).item() == pytest.approx(0.5 * 2 * slope.item(), rel=1e-3)
+
+
 def test_pixel_losses_on_known_values():
-    a, b = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.5)
+    a, b = torch.full((2, 3, 4, 5), 1.0), torch.full((2, 3, 4, 5), 0.5)
     assert l1(a, b) == 0.5
     assert l2(a, b) == 0.25
     assert edges(a, b) == 0  # as bright everywhere
-    stripes = torch.tensor([0.0, 1.0]).repeat(2).expand(2, 3, 4, 4)
-    assert edges(a, stripes) == edges(a, stripes.mT) == 1
+    rightwards, downwards = (torch.arange(size) % 2.0 for size in (5, 4))
+    across, along = rightwards.expand(2, 3, 4, 5), downwards[:, None].expand(2, 3, 4, 5)
+    assert edges(a, across) == edges(a, along) == 1
+    assert edges(a, across + along) == 2
+    assert edges(across, across) == 0
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_answers_become_effects_of_the_first_arm_by_category():
     found = pooling(rows, "ours", "baseline")
     assert sum(one.answers for one in found.categories) == len(rows)
     assert {one.category: one.prompts for one in found.categories} == {"animals": 6, "things": 6, "places": 6}
+    assert found.spread_interval.low < found.spread < found.spread_interval.high
     values = [one.value for one in found.categories]
     assert values == sorted(values, reverse=True)
     assert values[0] - values[-1] < max(one.alone for one in found.categories) - min(

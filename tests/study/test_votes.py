@@ -61,6 +61,8 @@ def test_the_migrations_make_the_tables_that_the_models_name(store):
 
 def test_a_rater_answers_every_pair_once_and_is_through(store, study):
     who = rater(store, study)
+    none = last_receipt(store.database, who)
+    assert (none.number, none.hash) == (0, "")
     receipts = vote_all(store, who)
     assert len(receipts) == 7  # 4 comparisons, one placebo of each of three kinds
     assert [receipt.number for receipt in receipts] == [3 * i for i in range(1, 8)]
