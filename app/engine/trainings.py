@@ -21,7 +21,7 @@ from app.engine.uploads import take
 from e2ed2.errors import UserError
 from e2ed2.inference.request import slug
 from e2ed2.models.weights import export_whole
-from e2ed2.preference.files import ACCURACY
+from e2ed2.preference.files import accuracies
 from e2ed2.training.presets import PRESETS
 
 KEPT = 20  # trainings
@@ -116,12 +116,15 @@ class Trainings:
     def learned(self, name: str) -> dict[str, Any]:
         """Of a finished preference: its name, its study, and how well it foretells votes, of all questions together.
 
-        Raises UserError: there is none of the name.
+        Raises UserError: there is none of the name, or it is damaged.
         """
-        file = self.folder / name / "model" / ACCURACY
-        if name not in self.preferences() or not self.state(name).finished or not file.is_file():
+        if name not in self.preferences() or not self.state(name).finished:
             raise UserError(f"There is no finished preference called {name!r}: choose another one.")
-        return {"name": name, "study": self.said(name)["study"], "accuracy": json.loads(file.read_text())[0]}
+        return {
+            "name": name,
+            "study": self.said(name)["study"],
+            "accuracy": accuracies(self.folder / name / "model")[""],
+        }
 
     def state(self, name: str) -> State:
         run, learning = self.folder / name, self.is_preference(name)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from e2ed2.preference.files import shown
 from e2ed2.preference.model import Answers, Head
 from e2ed2.preference.votes import Votes, agreement
 from e2ed2.seeds import stream
@@ -55,16 +56,12 @@ def in_words(found: list[Foretold]) -> str:
         "| question | of new prompts | of new people | two people agree | at best |",
         "|---|---|---|---|---|",
         *(
-            f"| {one.question or 'all'} | {_shown(one.prompts)} | {_shown(one.raters)} | {_known(one.agreement)} | "
-            f"{_known(one.ceiling)} |"
+            f"| {one.question or 'all'} | {shown(asdict(one.prompts))} | {shown(asdict(one.raters))} | "
+            f"{_known(one.agreement)} | {_known(one.ceiling)} |"
             for one in found
         ),
     ]
     return "Share of decided answers that it foretells, 95% intervals; 0.5 is chance:\n\n" + "\n".join(lines) + "\n"
-
-
-def _shown(one: Accuracy) -> str:
-    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
 
 
 def _known(value: float | None) -> str:

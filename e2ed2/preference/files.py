@@ -24,6 +24,11 @@ def accuracies(model: Path) -> dict[str, Found]:
         raise UserError(f"{model / ACCURACY} is missing or damaged: learn the preference again.") from None
 
 
+def shown(accuracy: dict[str, float]) -> str:
+    """Of prompts or raters that were left out, with its interval."""
+    return "{value:.2f} ({low:.2f} to {high:.2f})".format_map(accuracy)
+
+
 def sure(found: Found) -> bool:
     """Whether answers on new prompts and of new people are foretold better than by chance."""
     return all(found[left_out]["low"] > found["chance"] for left_out in ("prompts", "raters"))
@@ -35,9 +40,8 @@ def refuse_unsure(model: Path, questions: list[str]) -> None:
     for question in questions:
         if (found := known.get(question)) and not sure(found):
             group = min(("prompts", "raters"), key=lambda left_out: found[left_out]["low"])
-            value, low, high = (found[group][key] for key in ("value", "low", "high"))
             raise UserError(
-                f"These votes taught nothing sure: of answers on new {group}, {value:.2f} ({low:.2f} to {high:.2f}) "
+                f"These votes taught nothing sure: of answers on new {group}, {shown(found[group])} "
                 f"are foretold, and {found['chance']} would be by chance. A model that is trained on it gets worse: "
                 "collect more votes. For a control, --follow-unsure trains all the same."
             )

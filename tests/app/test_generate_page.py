@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-import time
+import threading
 import zipfile
 from pathlib import Path
 
@@ -137,7 +137,9 @@ def test_ones_own_pictures(open_page, url, tmp_path):
 
 @pytest.mark.slow
 def test_a_list_of_prompts_goes_on_after_a_reload(open_page, url, gate, monkeypatch):
-    monkeypatch.setattr(again, "entries", lambda made: time.sleep(1) or entries(made))  # pictures come faster than that
+    taken = threading.Event()  # pictures come faster than they are taken
+    taken.set()
+    monkeypatch.setattr(again, "entries", lambda made: taken.wait(60) and entries(made))
     page = open_page(url).page
     expect(page.locator("#status")).to_contain_text("1 picture in")
     page.get_by_role("button", name="A list of prompts").click()
@@ -148,8 +150,10 @@ def test_a_list_of_prompts_goes_on_after_a_reload(open_page, url, gate, monkeypa
     page.reload()
     gate.set()
     expect(page.get_by_label("Prompts, one a line")).to_have_value("cat\ndog\nwhale")
+    taken.clear()
     page.get_by_role("button", name="Go on: 3 prompts left").click()
     expect(page.locator("#status")).to_contain_text("3 pictures in")
+    taken.set()
     expect(page.get_by_role("button", name="Generate the list")).to_be_visible()
     expect(page.locator("#past figure")).to_have_count(3)
 

@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import time
 
 import pytest
 from fastapi.testclient import TestClient
@@ -78,23 +77,30 @@ def test_a_preview_is_the_raters_pages_with_a_banner_and_stores_nothing(studies,
 
 def test_a_study_is_tried_out_in_a_process_of_its_own(study, tmp_path, monkeypatch):
     script = tmp_path / "python"
-    script.write_text('#!/bin/sh\necho "Raters who are through  42%" >&2\necho "$*"\nread line < "$0.go"\n')
+    lines = (
+        "#!/bin/sh",
+        'echo "Raters who are through  42%" >&2',
+        'echo "$*"',
+        ': > "$0.begun"',
+        'read line < "$0.go"',
+    )
+    script.write_text("\n".join(lines) + "\n")
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     trials = Trials(tmp_path)
     assert trials.last() is None
-    os.mkfifo(f"{script}.go")
+    for name in ("begun", "go"):
+        os.mkfifo(f"{script}.{name}")
     trials.start(study, REHEARSE)
-    while not (last := trials.last()).percent:
-        time.sleep(0.01)
-    assert in_words(last) == "The rehearsal of first, version 1: 42%."
+    with open(f"{script}.begun") as begun:
+        begun.read()
+    assert in_words(trials.last()) == "The rehearsal of first, version 1: 42%."
     with pytest.raises(StudyError, match="is being tried out"):
         trials.start(study, CERTIFY)
     with open(f"{script}.go", "w") as go:
         go.write("on\n")
-    while (last := trials.last()).going:
-        time.sleep(0.01)
-    assert last.said == "-m study rehearse first --version 1"
+    trials.wait()
+    assert trials.last().said == "-m study rehearse first --version 1"
     trials.start(study, CERTIFY)
     trials.stop()
     assert not trials.last().going
@@ -111,7 +117,6 @@ def test_a_trial_in_words():
 def test_a_real_rehearsal_ends_with_its_table(studies, study):
     trials = Trials(studies.store.key.file.parent)
     trials.start(study, REHEARSE)
-    while (last := trials.last()).going:
-        time.sleep(0.2)
-    assert last.percent == 100
-    assert "careful" in last.said
+    trials.wait()
+    assert trials.last().percent == 100
+    assert "careful" in trials.last().said

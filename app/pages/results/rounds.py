@@ -6,6 +6,7 @@ import pandas as pd
 
 from app.pages.results.tables import html_table
 from app.studies.votes import Round
+from e2ed2.preference.files import shown
 
 LOOP = (
     "<h3>Models that votes finished</h3><p>What a study's votes taught, how often that foretells votes on new prompts "
@@ -20,7 +21,7 @@ def rounds_table(rounds: Sequence[Round]) -> str:
             "model": one.model,
             "start": one.start or "deleted",
             "preference": one.preference,
-            "foretells": _with_interval(*(one.accuracy["prompts"][key] for key in ("value", "low", "high"))),
+            "foretells": shown(one.accuracy["prompts"]),
             "wins against its start": _won(one),
         }
         for one in rounds
@@ -28,11 +29,8 @@ def rounds_table(rounds: Sequence[Round]) -> str:
     return LOOP + html_table(pd.DataFrame(rows))
 
 
-def _with_interval(value: float, low: float, high: float) -> str:
-    return f"{value:.2f} ({low:.2f} to {high:.2f})"
-
-
 def _won(one: Round) -> str:
     if one.won:
-        return f"{_with_interval(one.won.win_rate, one.won.low, one.won.high)}, {one.answers} answers"
+        won = shown({"value": one.won.win_rate, "low": one.won.low, "high": one.won.high})
+        return f"{won}, {one.answers} answers"
     return f"being asked, {one.answers} answers so far" if one.asked else "nobody was asked"
