@@ -55,9 +55,7 @@ class StudySpec:
     kind: Literal["designed", "visitor"] = "designed"  # visitor: one pair that somebody chose who had seen its names
     golden: tuple[Stimulus, ...] = ()  # intact images of no arm: the runner's own gold pairs; their arm is GOLDEN
     pairs_per_prompt: int | None = None  # of the arms' pairs, for each prompt and copy; None: all of them
-    design: Literal["balanced", "adaptive"] = (
-        "balanced"  # adaptive: each rater gets pairs of arms by the answers so far
-    )
+    design: Literal["balanced", "adaptive"] = "balanced"  # adaptive: a rater's pairs follow from the answers so far
     hypotheses: tuple[Hypothesis, ...] = ()  # registered: the report opens with what became of them
     analysis: str = ""  # how the runner means to analyse the answers, in their own words
     image_format: Literal["webp", "png"] = "webp"  # png in studies of earlier versions

@@ -91,13 +91,10 @@ def _choice_problems(tables: Tables, secret: str, handed: Mapping[str, Mapping[s
         before = entries[: of_rater["after"]]
         if any(ERASED in entry for entry in before):
             return  # what they answered is gone, and all that followed from it cannot be computed again
-        number, seat = of_rater["number"], of_rater["seat"]
-        index = number if seat is None else seat
-        units = (
-            slots(spec, index, secret)
-            if seat is not None
-            else sorted(part_of_quota(spec, p) for p in of_rater["pairs"])
-        )
+        if (index := of_rater["seat"]) is not None:
+            units = slots(spec, index, secret)
+        else:  # leftovers
+            index, units = of_rater["number"], sorted(part_of_quota(spec, pair) for pair in of_rater["pairs"])
         if chosen(spec, units, _told(before, spec.questions[0].key), index, secret) != of_rater["pairs"]:
             yield f"Rater {rater} was not given the pairs that the answers before had chosen."
 

