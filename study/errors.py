@@ -6,7 +6,7 @@ class StudyError(Exception):
 
     Args:
         status: of the page that shows it: 400 for what was given, 403 for who may not come in, 409 for a vote that
-            cannot be.
+            cannot be, 503 where it is nobody's mistake but the database's.
     """
 
     def __init__(self, message: str, status: int = 400):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy import bindparam, literal_column, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from study.protocol.spec import StudySpec
@@ -14,13 +14,14 @@ from study.store.tables import Entry, Rater, StoredAssignment, StoredPair, Store
 
 ERASED = "erased"  # who a rater is of whom nothing is kept, and what the entries say that only their hash is left of
 
-ENDS = [
-    select(kind.number, kind.hash)
-    .where(kind.study_id == bindparam("study"))
-    .order_by(kind.number.desc())
-    .limit(literal_column("1"))
-    for kind in (Vote, Withdrawal, Entry)
-]
+
+def _last(kind: type[Vote] | type[Withdrawal] | type[Entry]):
+    of_study = select(kind.number, kind.hash).where(kind.study_id == bindparam("study"))
+    last = of_study.order_by(kind.number.desc()).limit(literal_column("1")).subquery()
+    return select(last.c.number, last.c.hash)
+
+
+ENDS = union_all(*(_last(kind) for kind in (Vote, Withdrawal, Entry)))
 
 
 def chain_hash(payload: Mapping[str, Any]) -> str:
@@ -30,8 +31,9 @@ def chain_hash(payload: Mapping[str, Any]) -> str:
 
 def tail(session: Session, study: int) -> tuple[int, str]:
     """Number and hash of the last entry; 0 and "" before the first."""
-    ends = (session.execute(end, {"study": study}).first() for end in ENDS)
-    number, hash = max((tuple(row) for row in ends if row), default=(0, ""))
+    session.flush()
+    ends = session.connection().execute(ENDS, {"study": study})
+    number, hash = max(map(tuple, ends), default=(0, ""))
     return number, hash
 
 

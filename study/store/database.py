@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from study.errors import StudyError
@@ -51,13 +51,19 @@ class Database:
 
     @contextmanager
     def read(self) -> Generator[Session]:
-        with Session(self.engine) as session:
+        """Raises StudyError, of status 503, where the database fails."""
+        with _failures_told(), Session(self.engine) as session:
             yield session
 
     @contextmanager
     def write(self) -> Generator[Session]:
-        """One transaction, committed when the block ends. SQLite takes its write lock at the start."""
+        """One transaction, committed when the block ends. SQLite takes its write lock at the start.
+
+        Raises:
+            StudyError: of status 503, where the database fails; nothing is stored then.
+        """
         with (
+            _failures_told(),
             self._turn,
             self.engine.connect().execution_options(writes=True) as connection,
             Session(connection) as session,
@@ -89,9 +95,25 @@ def open_database(folder: Path, url: str = "") -> Database:
         engine = _engine(make_url(named) if named else URL.create("sqlite", database=str(folder / "study.db")))
         _upgrade(engine)
     except (SQLAlchemyError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        reason = _reason(error)
         raise StudyError(f"The database cannot be opened ({reason}): check DATABASE_URL and the data folder.") from None
     return Database(engine)
+
+
+@contextmanager
+def _failures_told() -> Generator[None]:
+    """Locked, full, broken or gone: what the database is at fault for, and not what was asked of it."""
+    try:
+        yield
+    except DatabaseError as error:
+        if not (isinstance(error, OperationalError | InternalError) or type(error) is DatabaseError):
+            raise
+        sentence = f"The database fails ({_reason(error)}): nothing of this was stored. Mend that, then try again."
+        raise StudyError(sentence, 503) from error
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
 
 
 def _engine(url: URL) -> Engine:

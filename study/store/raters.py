@@ -3,10 +3,11 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import parse_qsl
 
 from itsdangerous import BadData, Signer, URLSafeTimedSerializer
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from study.clock import now
@@ -14,7 +15,7 @@ from study.errors import StudyError
 from study.protocol.balanced import part_of_quota, rater_mode
 from study.store.database import Database
 from study.store.places import free_seat, hand_out, missing
-from study.store.studies import StudyInfo, has_voted, info, patience
+from study.store.studies import FEW, StudyInfo, has_voted, info, info_from, patience
 from study.store.tables import Event, Rater, StoredAssignment, StoredPair, Study, Vote
 
 INVITATION_DAYS = 90
@@ -22,6 +23,20 @@ ENTERED = "entered"  # the event that keeps what a crowd platform's link said
 ELSEWHERE = (
     "This person has begun in another browser. Go on there, or by the personal link on the page behind Pause; if you "
     "have lost both, write to whoever runs the study."
+)
+WHO = (  # whose address it is, at each request of a rater
+    select(
+        Rater.id.label("rater"),
+        Rater.channel,
+        Rater.mode,
+        Rater.status,
+        Rater.dropped,
+        Rater.code,
+        Rater.practised,
+        *FEW,
+    )
+    .join(Study, Study.id == Rater.study_id)
+    .where(Rater.id == bindparam("rater"))
 )
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is easily taken for another
 
@@ -77,11 +92,11 @@ def personal_token(participation: Participation) -> str:
 
 def find_rater(database: Database, token: str) -> Participation:
     """Raises StudyError where the token is not one that `personal_token` made."""
-    id = token.partition(".")[0]
     with database.read() as session:
-        row = session.get(Rater, id)
+        row = session.connection().execute(WHO, {"rater": token.partition(".")[0]}).first()
         if row is not None:
-            found = _participation(session, row)
+            study = info_from(row, lambda: session.get_one(Study, row.id).spec)
+            found = _participation_in(study, row.rater, row)
             if secrets.compare_digest(personal_token(found).encode(), token.encode()):
                 return found
     raise StudyError("This personal link is not valid: check that you copied all of it.", 403)
@@ -196,6 +211,7 @@ def _refusal(session: Session, study: StudyInfo, channel: str) -> str:
     cap = study.spec.open_cap
     if channel == "open" and cap is not None:
         began = select(func.count()).where(Rater.study_id == study.id, Rater.channel == "open", has_voted())
+        began = began.where(Rater.dropped == "")
         if session.scalars(began).one() >= cap:
             return "This study has all the raters that it takes through this link. Thank you for coming."
     if free_seat(session, study) is None and not missing(session, study):
@@ -220,8 +236,12 @@ def _find_person(session: Session, study: StudyInfo, person: Person, browser: st
 
 def _participation(session: Session, row: Rater) -> Participation:
     study = session.get_one(Study, row.study_id)
+    return _participation_in(info(study, study.name), row.id, row)
+
+
+def _participation_in(study: StudyInfo, id: str, row: Any) -> Participation:
     status = "dropped" if row.dropped else row.status
-    return Participation(row.id, info(study, study.name), row.channel, row.mode, status, row.code, row.practised)
+    return Participation(id, study, row.channel, row.mode, status, row.code, row.practised)
 
 
 def people(database: Database, study: StudyInfo) -> list[tuple[str, str, str, str]]:

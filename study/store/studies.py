@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
@@ -29,6 +29,21 @@ LEAST_PATIENCE = timedelta(minutes=5)
 SESSIONS = 200  # whose median counts
 MOST_SPECS = 32
 SPECS: dict[tuple[str, str], StudySpec] = {}  # by hash and operations
+FEW = [  # columns of a study that are small
+    getattr(Study, name)
+    for name in (
+        "id",
+        "name",
+        "version",
+        "spec_hash",
+        "operations",
+        "token",
+        "secret",
+        "plan_secret",
+        "reason",
+        "closed",
+    )
+]
 
 
 @dataclass(frozen=True)
@@ -224,26 +239,24 @@ def newest(name: str):
 def info(row: Study | None, name: str) -> StudyInfo:
     if row is None:
         raise StudyError(f"There is no study {name!r}: `python -m study list` names those there are.")
-    return StudyInfo(
-        row.id,
-        row.name,
-        row.version,
-        _spec(row),
-        row.token,
-        row.secret,
-        row.plan_secret,
-        row.reason,
-        row.closed is not None,
-    )
+    return info_from(row, lambda: row.spec)
 
 
-def _spec(row: Study) -> StudySpec:
+def info_from(row: Any, text: Callable[[], str]) -> StudyInfo:
+    """Of a row with the attributes FEW; `text` is its spec, asked for where this server has not read it before."""
+    spec = _spec((row.spec_hash, row.operations), text)
+    closed = row.closed is not None
+    return StudyInfo(row.id, row.name, row.version, spec, row.token, row.secret, row.plan_secret, row.reason, closed)
+
+
+def _spec(known: tuple[str, str], text: Callable[[], str]) -> StudySpec:
     """Specs never change, and a server needs the same one at each request: its text is not read again."""
-    known = (row.spec_hash or row.spec, row.operations)  # the first versions wrote no hash
+    if not known[0]:  # the first versions wrote no hash
+        known = (text(), known[1])
     if known not in SPECS:
         if len(SPECS) >= MOST_SPECS:
             SPECS.clear()
-        SPECS[known] = StudySpec.from_json(row.spec).operated(**json.loads(row.operations))
+        SPECS[known] = StudySpec.from_json(text()).operated(**json.loads(known[1]))
     return SPECS[known]
 
 

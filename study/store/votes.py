@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from study.clock import now
@@ -21,9 +21,15 @@ WITHDRAWN = "Your answers were withdrawn from this study, so nothing more is ask
 FASTER = "Somebody else was faster with this pair, so your answer to it is not needed: go on with another pair."
 MAX_MS = 2**31 - 1  # about 24 days
 
-# What each request of a rater reads; building a query takes longer than running it.
+# What each request of a rater reads, in as few queries as can be, by the connection: to build a query takes longer than
+# to run it, and so does the way through the ORM.
 ANSWERS_OF = select(Vote.assignment_id, Vote.question, Vote.answer).where(
     Vote.rater_id == bindparam("rater"), Vote.is_current
+)
+ALL_ANSWERS_OF = (
+    select(Vote.assignment_id, Vote.question, Vote.answer, Vote.request, Vote.revision, Vote.number, Vote.hash)
+    .where(Vote.rater_id == bindparam("rater"))
+    .order_by(Vote.number)
 )
 PAIRS_OF = (
     select(StoredAssignment.id, StoredAssignment.left_token, StoredAssignment.right_token, StoredPair.prompt)
@@ -31,13 +37,17 @@ PAIRS_OF = (
     .where(StoredAssignment.rater_id == bindparam("rater"), ~StoredAssignment.released)
     .order_by(StoredAssignment.position)
 )
-SENT_BEFORE = (
-    select(Vote.number, Vote.hash, Vote.question, Vote.assignment_id, Vote.answer)
-    .where(Vote.rater_id == bindparam("rater"), Vote.request == bindparam("request"))
-    .order_by(Vote.number)
-)
+STATE_OF = select(Rater.dropped, Rater.status).where(Rater.id == bindparam("rater"))
 SHOWN_IN = SHOWN.where(StoredAssignment.id == bindparam("assignment"))
 LOCKED = select(Study.id).where(Study.id == bindparam("study")).with_for_update()
+SEEN = update(Rater).where(Rater.id == bindparam("rater")).values(last_seen=bindparam("moment"))
+AT_IT = SEEN.values(status="active")
+THROUGH = SEEN.values(status="finished", finished=bindparam("moment"))
+REVISED = (
+    update(Vote)
+    .where(Vote.assignment_id == bindparam("assignment"), Vote.question == bindparam("of"), Vote.is_current)
+    .values(is_current=False)
+)
 
 
 @dataclass(frozen=True)
@@ -81,12 +91,13 @@ class Receipt:
 
     number: int  # of the last of them in the study's chain, from 1
     hash: str  # its SHA-256, 64 hexadecimal digits
+    through: bool = field(default=False, compare=False)  # whether nothing is left to answer
 
 
 def next_screen(database: Database, rater: Participation) -> Screen | None:
     """The first screen with an answer missing; None when all are given."""
     with database.read() as session:
-        screens = _screens(session, rater)
+        screens = _screens_now(session, rater)
     missing = [screen for screen in screens if len(screen.answers) < len(screen.questions)]
     if not missing:
         return None
@@ -97,7 +108,7 @@ def next_screen(database: Database, rater: Participation) -> Screen | None:
 def last_screen(database: Database, rater: Participation) -> Screen | None:
     """The screen answered just before the next one, for undo; None before the first."""
     with database.read() as session:
-        screens = _screens(session, rater)
+        screens = _screens_now(session, rater)
         done = [screen for screen in screens if len(screen.answers) == len(screen.questions)]
     return done[-1] if done else None
 
@@ -118,30 +129,37 @@ def cast(database: Database, rater: Participation, ballot: Ballot) -> Receipt:
 
 def _cast(session: Session, rater: Participation, ballot: Ballot) -> Receipt | None:
     """None where the rater's place was taken: other pairs were handed out."""
-    session.execute(LOCKED, {"study": rater.study.id}).one()  # one chain
-    row = session.get_one(Rater, rater.id)
-    if row.dropped:
+    run = session.connection().execute
+    run(LOCKED, {"study": rater.study.id}).one()  # one chain
+    dropped, status = run(STATE_OF, {"rater": rater.id}).one()
+    if dropped:
         raise StudyError(WITHDRAWN, 403)
-    if receipt := _repeated(session, rater, ballot):
-        return receipt
-    screens = _screens(session, rater)
+    before = run(ALL_ANSWERS_OF, {"rater": rater.id}).all()
+    if receipt := _repeated(before, ballot):
+        return replace(receipt, through=status == "finished")
+    screens = _screens(rater, before, run(PAIRS_OF, {"rater": rater.id}).all())
     screen = _screen_of(screens, ballot)
-    if not any(s.answers for s in screens) and somebody_was_faster(session, rater.study, row):
-        hand_out(session, rater.study, row, now())
+    if not before and _lost_its_place(session, rater):
         return None
     changed = [q.key for q in screen.questions if screen.answers.get(q.key) != ballot.answers[q.key]]
     if changed and screen.answers and rater.study.spec.by_visitor:
         raise StudyError("You have seen which picture is whose, so your answer stays as it is.", 409)
     moment = now()
-    receipt = _append(session, rater, ballot, changed, moment) if changed else receipt_of(session, rater)
-    _mark(session, rater, screens, screen, moment)
-    return receipt
+    receipt = _append(session, rater, ballot, changed, before, moment) if changed else receipt_of(session, rater)
+    left = any(len(s.answers) < len(s.questions) for s in screens if s.step != screen.step)
+    if left or status == "finished":
+        run(AT_IT if left and status != "finished" else SEEN, {"rater": rater.id, "moment": moment})
+    else:
+        _finish(session, rater, moment)
+    return replace(receipt, through=status == "finished" or not left)
 
 
-def is_through(database: Database, rater: Participation) -> bool:
-    """Whether all has been answered, now and not when `rater` was read."""
-    with database.read() as session:
-        return session.scalars(select(Rater.status).where(Rater.id == rater.id)).one() == "finished"
+def _lost_its_place(session: Session, rater: Participation) -> bool:
+    """Before the first answer: others took the place, and another one was handed out."""
+    row = session.get_one(Rater, rater.id)
+    if lost := somebody_was_faster(session, rater.study, row):
+        hand_out(session, rater.study, row, now())
+    return lost
 
 
 def note(database: Database, rater: Participation, name: str, detail: str = "") -> None:
@@ -153,15 +171,15 @@ def note(database: Database, rater: Participation, name: str, detail: str = "") 
 def finish(database: Database, rater: Participation) -> None:
     """For a rater who came back to find every open pair answered by others."""
     with database.write() as session:
-        session.scalars(select(Study.id).where(Study.id == rater.study.id).with_for_update()).one()
-        row = session.get_one(Rater, rater.id)
-        if row.status != "finished":
-            _finish(session, rater, row, now())
+        run = session.connection().execute
+        run(LOCKED, {"study": rater.study.id}).one()
+        if run(STATE_OF, {"rater": rater.id}).one().status != "finished":
+            _finish(session, rater, now())
 
 
-def _finish(session: Session, rater: Participation, row: Rater, moment: datetime) -> None:
+def _finish(session: Session, rater: Participation, moment: datetime) -> None:
     """Once: an entry of the chain says so, in studies that have such entries."""
-    row.status, row.finished = "finished", moment
+    session.connection().execute(THROUGH, {"rater": rater.id, "moment": moment})
     if rater.study.spec.commitment:
         add_entry(session, rater.study.id, rater.study.spec.hash, "finished", rater.id, moment)
 
@@ -173,19 +191,28 @@ def last_receipt(database: Database, rater: Participation) -> Receipt:
 
 def receipt_of(session: Session, rater: Participation) -> Receipt:
     """Of the rater's latest vote; since each hash covers the one before, of all votes until then."""
-    query = select(Vote).where(Vote.rater_id == rater.id).order_by(Vote.number.desc())
-    vote = session.scalars(query.limit(1)).first()
+    query = select(Vote.number, Vote.hash).where(Vote.rater_id == rater.id).order_by(Vote.number.desc())
+    vote = session.execute(query.limit(1)).first()
     return Receipt(vote.number, vote.hash) if vote else Receipt(0, "")
 
 
-def _screens(session: Session, rater: Participation) -> list[Screen]:
-    """The whole session in order: pairs, or in separate mode a pass over them for each question."""
+def _screens_now(session: Session, rater: Participation) -> list[Screen]:
+    run, of_rater = session.connection().execute, {"rater": rater.id}
+    return _screens(rater, run(ANSWERS_OF, of_rater).all(), run(PAIRS_OF, of_rater).all())
+
+
+def _screens(rater: Participation, given: Sequence[Row], shown: Sequence[Row]) -> list[Screen]:
+    """The whole session in order: pairs, or in separate mode a pass over them for each question.
+
+    Args:
+        given: assignment, question and answer first; of several answers the last counts.
+        shown: as PAIRS_OF has them.
+    """
     questions = rater.study.spec.questions
     passes = [questions] if rater.mode == "joint" else [(question,) for question in questions]
     answers: dict[str, dict[str, str]] = {}
-    for assignment, question, answer in session.execute(ANSWERS_OF, {"rater": rater.id}):
+    for assignment, question, answer, *_ in given:
         answers.setdefault(assignment, {})[question] = answer
-    shown = session.execute(PAIRS_OF, {"rater": rater.id}).all()
     asked = [(row, asks) for asks in passes for row in shown]
     return [
         Screen(
@@ -202,9 +229,9 @@ def _screens(session: Session, rater: Participation) -> list[Screen]:
     ]
 
 
-def _repeated(session: Session, rater: Participation, ballot: Ballot) -> Receipt | None:
+def _repeated(before: Sequence[Row], ballot: Ballot) -> Receipt | None:
     """The receipt of the same request, where it came before."""
-    votes = session.execute(SENT_BEFORE, {"rater": rater.id, "request": ballot.request}).all()
+    votes = [vote for vote in before if vote.request == ballot.request]
     if not votes:
         return None
     if any((v.assignment_id, v.answer) != (ballot.assignment, ballot.answers.get(v.question)) for v in votes):
@@ -222,52 +249,42 @@ def _screen_of(screens: Sequence[Screen], ballot: Ballot) -> Screen:
 
 
 def _append(
-    session: Session, rater: Participation, ballot: Ballot, questions: Sequence[str], moment: datetime
+    session: Session,
+    rater: Participation,
+    ballot: Ballot,
+    questions: Sequence[str],
+    before: Sequence[Row],
+    moment: datetime,
 ) -> Receipt:
     """New revisions at the end of the chain."""
-    of_pair = (Vote.assignment_id == ballot.assignment, Vote.question.in_(questions))
-    before = select(Vote.question, func.max(Vote.revision)).where(*of_pair).group_by(Vote.question)
-    revisions = {question: revision for question, revision in session.execute(before)}
-    if revisions:
-        session.execute(update(Vote).where(*of_pair, Vote.is_current).values(is_current=False))
+    run = session.connection().execute
+    revisions = {v.question: v.revision for v in before if v.assignment_id == ballot.assignment}
+    if revised := [{"assignment": ballot.assignment, "of": key} for key in questions if key in revisions]:
+        run(REVISED, revised)
     number, previous = tail(session, rater.study.id)
-    shown = shown_of(session.execute(SHOWN_IN, {"assignment": ballot.assignment}).one(), rater.study.spec)
+    shown = shown_of(run(SHOWN_IN, {"assignment": ballot.assignment}).one(), rater.study.spec)
+    rows = []
     for question in questions:
         number += 1
-        vote = Vote(
-            study_id=rater.study.id,
-            number=number,
-            rater_id=rater.id,
-            assignment_id=ballot.assignment,
-            question=question,
-            answer=ballot.answers[question],
-            revision=revisions.get(question, 0) + 1,
-            is_current=True,
-            request=ballot.request,
-            clock=ballot.clock,
-            server_ms=ballot.server_ms,
-            response_ms=min(max(ballot.response_ms.get(question, 0), 0), MAX_MS),
-            decode_ms=ballot.decode_ms,
-            viewport=ballot.viewport,
-            time=moment,
-            previous=previous,
-        )
-        vote.hash = previous = chain_hash(payload_of(vote, shown, rater.study.spec.hash))
-        session.add(vote)
-    session.flush()
+        row = {
+            "study_id": rater.study.id,
+            "number": number,
+            "rater_id": rater.id,
+            "assignment_id": ballot.assignment,
+            "question": question,
+            "answer": ballot.answers[question],
+            "revision": revisions.get(question, 0) + 1,
+            "is_current": True,
+            "request": ballot.request,
+            "clock": ballot.clock,
+            "server_ms": ballot.server_ms,
+            "response_ms": min(max(ballot.response_ms.get(question, 0), 0), MAX_MS),
+            "decode_ms": ballot.decode_ms,
+            "viewport": ballot.viewport,
+            "time": moment,
+            "previous": previous,
+        }
+        previous = chain_hash(payload_of(Vote(**row), shown, rater.study.spec.hash))
+        rows.append(row | {"hash": previous})
+    run(insert(Vote), rows)
     return Receipt(number, previous)
-
-
-def _mark(
-    session: Session, rater: Participation, screens: Sequence[Screen], answered: Screen, moment: datetime
-) -> None:
-    """The rater was here, and perhaps is through."""
-    open_screens = [s for s in screens if s.step != answered.step and len(s.answers) < len(s.questions)]
-    row = session.get_one(Rater, rater.id)
-    row.last_seen = moment
-    if row.status == "finished":
-        return
-    if open_screens:
-        row.status = "active"
-    else:
-        _finish(session, rater, row, moment)

@@ -1,16 +1,19 @@
 """The application: `/join`, `/invite` and `/r` for raters, to be mounted under any path."""
 
 import contextlib
+import logging
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from study.errors import StudyError
 from study.stopping import get_ready
@@ -19,6 +22,7 @@ from study.web import entry, images, session
 from study.web.limits import Limit
 from study.web.pages import Offer, render, route
 
+LOG = logging.getLogger("uvicorn.error")  # what the server says to whoever runs it
 JOINS = 60  # consents from one address in a minute, unless the environment says otherwise
 
 HEADERS = {
@@ -54,7 +58,7 @@ def create_app(
     app.include_router(entry.router)
     app.include_router(session.router)
     app.include_router(images.router)
-    app.middleware("http")(_with_headers)
+    app.add_middleware(WithHeaders)
     app.add_exception_handler(StudyError, _mistake)
     app.add_exception_handler(Exception, _failed)
     for status in (404, 405):
@@ -76,6 +80,8 @@ def serve(store: Store, host: str, port: int, certified: bool = False) -> None:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError:
         raise StudyError(f"Cannot listen on {host}, port {port}: choose another --host or --port.") from None
+    # Connections take this from it; else a page waits for the browser's word on its first part, 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     shown = f"[{host}]" if ":" in host else host
     print(f"The rater's pages are at http://{shown}:{listener.getsockname()[1]}", flush=True)
     threading.Thread(target=get_ready, daemon=True).start()
@@ -86,18 +92,30 @@ def serve(store: Store, host: str, port: int, certified: bool = False) -> None:
         uvicorn.Server(config).run(sockets=[listener])
 
 
-async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call(request)
-    if route(request).startswith("/static/"):
-        response.headers["Cache-Control"] = "max-age=3600"
-    for name, value in HEADERS.items():
-        if name not in response.headers:
-            response.headers[name] = value
-    return response
+class WithHeaders:
+    """HEADERS on every answer that has not its own."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if route(Request(scope)).startswith("/static/"):
+                    headers["Cache-Control"] = "max-age=3600"
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with if scope["type"] == "http" else send)
 
 
 def _mistake(request: Request, error: Exception) -> Response:
     status = getattr(error, "status", 400)
+    if status >= 500:
+        LOG.error(error)
+        return _failed(request, error, status)
     on = getattr(request.state, "on", "") if status == 409 else ""  # an answer that cannot be; the session goes on
     return render(request, "message.html", status, title="This did not work", sentence=str(error), on=on)
 
@@ -108,9 +126,12 @@ def _not_found(request: Request, error: Exception) -> Response:
     return render(request, "message.html", status, title="This did not work", sentence=sentence)
 
 
-def _failed(request: Request, error: Exception) -> Response:
+def _failed(request: Request, error: Exception, status: int = 500) -> Response:
+    """A reload sends the same answers again, and they are stored once."""
     sentence = "Something went wrong on our side. What was stored before is safe: reload the page in a moment."
-    return render(request, "message.html", 500, title="This did not work", sentence=sentence)
+    page = render(request, "message.html", status, title="This did not work", sentence=sentence)
+    page.headers.update(HEADERS)  # what nobody expected passes by the middleware
+    return page
 
 
 def _incomplete(request: Request, error: Exception) -> Response:

@@ -23,7 +23,6 @@ from study.store.votes import (
     Screen,
     cast,
     finish,
-    is_through,
     last_receipt,
     last_screen,
     next_screen,
@@ -152,9 +151,9 @@ def _vote(request: Request, rater: Participation, store: Store, form: dict[str, 
         viewport=viewport if VIEWPORT.fullmatch(viewport) else "",
     )
     _large_enough(rater, ballot.viewport)
-    cast(store.database, rater, ballot)
+    receipt = cast(store.database, rater, ballot)
     response = go(request, f"r/{personal_token(rater)}")
-    if is_through(store.database, rater):  # the rater does not wait for the statistics
+    if receipt.through:  # the rater does not wait for the statistics
         response.background = BackgroundTask(settle, store, rater)
     return response
 

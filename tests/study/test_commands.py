@@ -1,6 +1,8 @@
 """The command line as a runner uses it: a study from folders to a verified report."""
 
+import errno
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -195,6 +197,29 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(run, words, told):
     said = run(*words, status=2)
     assert told in said
     assert "Traceback" not in said
+
+
+def test_a_full_disk_is_one_sentence_and_makes_no_study(run, folders, monkeypatch):
+    def full(file, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+
+    arms = [f"{name}={folders / f'secretarm{name}'}" for name in ("one", "two")]
+    create = ["create", "--name", "toy", "--arms", *arms, "--prompts", folders / "prompts.txt"]
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_bytes", full)
+        assert run(*create, status=2).endswith(
+            ".webp: No space left on device. Mend that, then give the same command again.\n"
+        )
+    assert run("list") == ""
+    assert "8 pairs" in run(*create)
+
+
+def test_a_broken_database_is_one_sentence(run, created, tmp_path):
+    for file in (tmp_path / "data").glob("study.db*"):
+        file.write_bytes(b"no database" * 1000)
+    said = run("list", status=2)
+    assert said.startswith("The database cannot be opened (file is not a database): check DATABASE_URL")
+    assert len(said.splitlines()) == 1
 
 
 def test_a_report_without_answers_is_one_sentence(run, created, tmp_path):

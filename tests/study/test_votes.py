@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from sqlalchemy.exc import IntegrityError
 
 from study.clock import now
@@ -19,6 +19,7 @@ from study.protocol.parts import Placebos, Question
 from study.reporting.export import export_study, read_export
 from study.reporting.verify import verify_export
 from study.store.frames import read_tables
+from study.store.leaving import drop
 from study.store.raters import (
     Person,
     deal,
@@ -92,6 +93,17 @@ def test_a_double_click_in_two_tabs_is_one_vote(store, study):
     receipts = {cast(store.database, who, ballot(screen)) for _ in range(4)}
     assert len(receipts) == 1
     assert len(read_tables(store.database, study).revisions) == 3
+
+
+def test_a_vote_holds_the_lock_for_few_queries(store, study):
+    """While one is stored, all others wait; to build a query takes longer than to run it."""
+    who, asked = rater(store, study), []
+    vote_all(store, who, limit=1)
+    event.listen(store.database.engine, "before_cursor_execute", lambda *event: asked.append(event[2]))
+    screen = next_screen(store.database, who)
+    asked.clear()
+    cast(store.database, who, ballot(screen))
+    assert len([query for query in asked if not query.startswith("BEGIN")]) <= 8, asked
 
 
 def test_a_changed_answer_is_a_new_revision(store, study):
@@ -252,6 +264,8 @@ def test_the_open_link_has_a_cap_and_a_closed_study_takes_nobody(store, make_stu
     with pytest.raises(match="through this link"):
         enrol(store.database, study, Person("open", "b"))
     enrol(store.database, study, Person("prolific", "b"))
+    drop(store.database, study, first.id, "withdrew")  # which frees their place
+    enrol(store.database, study, Person("open", "b"))
     close_study(store, study.name)
     with pytest.raises(match="closed"):
         enrol(store.database, study, Person("prolific", "c"))
