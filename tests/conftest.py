@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from sqlalchemy import Connection, Engine, event
 
 FLAGS = [
     "--headless",
@@ -32,8 +33,12 @@ COLOURS = ["color-contrast", "link-in-text-block"]  # the rules whose answer dep
 SERIOUS = ("serious", "critical")
 
 
+gc.disable()  # until everything is imported
+
+
 def pytest_collection_finish() -> None:
     """What has been imported stays: the garbage collector need not go through it again and again."""
+    gc.enable()
     gc.freeze()
 
 
@@ -42,6 +47,28 @@ def data_folder_of_its_own(tmp_path_factory) -> Iterator[None]:
     """No test reads or writes what the person who runs it keeps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("E2ED2_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_wait_for_the_disk() -> Iterator[None]:
+    """What a machine without power would lose is not what these tests are about; a SQLite commit waits 5 ms for it."""
+
+    def hurry(connection: Connection) -> None:
+        if connection.dialect.name == "sqlite":
+            connection.connection.dbapi_connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "engine_connect", hurry)
+    yield
+    event.remove(Engine, "engine_connect", hurry)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_certificates(tmp_path_factory) -> Iterator[None]:
+    """No test speaks to a stranger; reading whom to trust would take most of a request to one's own server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("certificates")))
         yield
 
 

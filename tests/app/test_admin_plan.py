@@ -14,15 +14,15 @@ from study.errors import StudyError
 from study.protocol.choices import Plan
 from study.protocol.parts import Exclusions, Placebos
 from study.store.raters import people
-from study.store.store import Store
 from study.store.studies import list_studies, progress
 from tests.study.conftest import picture
+from tests.study.stores import open_store
 from tests.study.voting import rater, vote_all
 
 
 @pytest.fixture
 def studies(tmp_path, checkpoints):
-    store = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
+    store = open_store(tmp_path / "data")
     yield Studies(store, checkpoints)
     store.database.engine.dispose()
 

@@ -42,7 +42,7 @@ from e2ed2.files import runs_folder
 from e2ed2.inference.request import MAX_SEED, Request
 from e2ed2.models.weights import load_denoiser
 from e2ed2.reading.reader import Candidate, Reading
-from study.store.store import Store
+from tests.study.stores import open_store
 
 GOOD = {"prompt": "red apple", "model": "l2", "steps": 4, "seed": 7, "count": 3}
 
@@ -54,7 +54,7 @@ def services(checkpoints) -> Services:
 
 @pytest.fixture
 def studies(checkpoints, tmp_path) -> Studies:
-    return Studies(Store.open(tmp_path), checkpoints)
+    return Studies(open_store(tmp_path), checkpoints)
 
 
 def test_a_plan_has_one_seed_for_each_picture(services):
@@ -112,7 +112,7 @@ def test_a_visitor_can_mend_this(services, mistake):
 
 
 def test_a_new_study_begins_with_models_that_take_as_many_steps(with_independent, tmp_path):
-    assert Studies(Store.open(tmp_path), with_independent).usual_models == ("l2", "l2-lpips")
+    assert Studies(open_store(tmp_path), with_independent).usual_models == ("l2", "l2-lpips")
 
 
 def test_a_visitors_model_is_in_no_study_of_the_bundled_ones(checkpoints, tmp_path):

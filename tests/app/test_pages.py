@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from app.pages.compare.layout import SEED
+from tests.app.test_after_errors import free_queue, full_queue
 
 README = Path(__file__).parents[2] / "README.md"
 PAGES = ("", "compare", "trajectory", "training", "results", "take-part", "about")
@@ -113,7 +114,8 @@ def test_a_link_that_asks_for_the_impossible_says_so(open_page, url):
     expect(prompt(visit.page)).to_have_value("red apple")
 
 
-def test_a_prompt_is_read_and_another_reading_repaints_from_the_same_noise(open_page, url):
+@pytest.mark.slow
+def test_another_reading_repaints_from_the_same_noise_for_whoever_has_the_link(open_page, url):
     visit = open_page(f"{url}/?prompt=kitty&model=l2&steps=2&seed=3")
     page, address = visit.page, visit.page.locator("#address textarea, #address input")
     painted(page)
@@ -182,10 +184,18 @@ def test_a_visitor_may_keep_the_settings_out_of_the_file(url):
 
 
 def test_compare_two_models_by_the_keyboard(open_page, url):
+    """And once more after the server has refused it."""
     visit = open_page(f"{url}/compare")
     page, first = visit.page, visit.page.locator("#grid img").first
     expect(page.locator("#status")).to_contain_text("the time is of one picture")
     expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
+    full_queue(page)
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_test_id("toast-body").first).to_be_visible()
+    expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
+    expect(page.locator("#status")).to_contain_text("try again")
+    free_queue(page)
+    visit.complaints.clear()  # the browser's own, about the answer 503
     opening = str(first.get_attribute("src"))
     prompt(page).fill("red apple, noto style")
     prompt(page).press("Enter")

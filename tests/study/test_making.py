@@ -9,17 +9,17 @@ from study.errors import StudyError
 from study.protocol.parts import Placebos, Question, Stopping
 from study.stopping import e_value, stop_if_decided
 from study.store.creating import make_study, sources_in, unpack
-from study.store.store import Store
 from study.store.studies import find_study, list_studies
 from study.store.tables import StoredAssignment, StoredStimulus
 from tests.study.conftest import picture
 from tests.study.specs import make_spec
+from tests.study.stores import open_store
 from tests.study.voting import rater, vote_all
 
 
 @pytest.fixture
 def store(tmp_path):
-    opened = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
+    opened = open_store(tmp_path / "data")
     yield opened
     opened.database.engine.dispose()
 

@@ -22,12 +22,12 @@ from study.stopping import settle
 from study.store.frames import read_tables
 from study.store.leaving import drop, find_named, release
 from study.store.raters import ENTERED, Person, deal, enrol, find_rater, invite, people, personal_token, set_practised
-from study.store.store import Store
 from study.store.studies import patience, progress
 from study.store.tables import Entry, Event, Rater, Vote
 from study.store.votes import cast, next_screen, note
 from study.web import create_app
 from tests.study.forging import forge
+from tests.study.stores import open_store
 from tests.study.voting import ballot, rater, vote_all
 
 KEPT = ("spec", "number", "rater", "previous", "hash")  # of an entry that is erased
@@ -197,7 +197,7 @@ def test_a_rater_is_found_by_id_code_label_and_full_name_only(store, study):
 
 
 def withdrawal(store, make_study, out):
-    """Study, the rater who withdrew, and an export with a report."""
+    """Study, the rater who withdrew, and an export."""
     study = make_study(store, placebos=BARE, raters_per_pair=2)
     who = rater(store, study, "gone")
     vote_all(store, who)
@@ -205,7 +205,6 @@ def withdrawal(store, make_study, out):
     drop(store.database, study, who.id, "asked to be left out")
     vote_all(store, rater(store, study, "b"))
     export_study(store, study, out)
-    build(out, out)
     return study, who, out
 
 
@@ -217,7 +216,7 @@ def dropped(store, make_study, tmp_path):
 @pytest.fixture(scope="module")
 def once_dropped(make_study, tmp_path_factory):
     folder = tmp_path_factory.mktemp("dropped")
-    store = Store.open(folder / "data", f"sqlite:///{folder}/data/study.db")
+    store = open_store(folder / "data")
     _, who, out = withdrawal(store, make_study, folder / "out")
     store.database.engine.dispose()
     return who.id, out
@@ -225,6 +224,7 @@ def once_dropped(make_study, tmp_path_factory):
 
 def test_withdrawn_answers_count_nowhere_but_stay_in_the_chain(store, dropped):
     study, who, out = dropped
+    build(out, out)
     assert who.id not in set(pd.read_parquet(out / "votes.parquet")["rater"])
     chain = [json.loads(line) for line in (out / "revisions.jsonl").read_text().splitlines()]
     assert sum(entry["rater"] == who.id for entry in chain) == 4 * 3 + 1 + 1

@@ -19,10 +19,10 @@ from study.reporting.verify import copy_problems, verify_export
 from study.store.chain import chain_hash
 from study.store.frames import Tables
 from study.store.signing import Key
-from study.store.store import Store
 from study.store.studies import close_study, find_study
 from study.store.votes import last_receipt
 from tests.study.forging import forge
+from tests.study.stores import open_store
 from tests.study.voting import rater, vote_all
 
 RATERS = 3
@@ -32,7 +32,7 @@ RATERS = 3
 def reports(make_study, tmp_path_factory) -> Path:
     """Reports of one study with their exports, while it was open and when it was closed; and the public key."""
     folder = tmp_path_factory.mktemp("reports")
-    store = Store.open(folder / "data", f"sqlite:///{folder}/study.db")
+    store = open_store(folder / "data")
     study = make_study(store, mode="randomised", exclusions=Exclusions.none())
     for i in range(RATERS):
         vote_all(store, rater(store, study, f"r{i}"), lambda screen: "right" if screen.step % 3 else "left")

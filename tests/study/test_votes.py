@@ -1,9 +1,11 @@
 """Votes on SQLite and PostgreSQL: never lost, never doubled, never overwritten, never another's."""
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -36,6 +38,7 @@ from study.store.studies import amend_study, close_study, create_study, find_stu
 from study.store.tables import Base, Rater, StoredAssignment, Vote
 from study.store.votes import cast, last_receipt, last_screen, next_screen
 from tests.study.forging import forge
+from tests.study.stores import open_store
 from tests.study.voting import ballot, rater, vote_all
 
 
@@ -334,6 +337,18 @@ def test_an_export_verifies_from_its_files_alone(store, study, tmp_path):
     assert "somebody" not in "".join(f.read_text() for f in out.glob("*.json*"))
 
 
+@pytest.fixture(scope="module")
+def exported(make_study, tmp_path_factory) -> Path:
+    """Of a study with one rater, who has answered everything."""
+    folder = tmp_path_factory.mktemp("exported")
+    store = open_store(folder / "data")
+    study = make_study(store)
+    vote_all(store, rater(store, study))
+    export_study(store, study, folder / "out")
+    store.database.engine.dispose()
+    return folder / "out"
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -354,12 +369,8 @@ def test_an_export_verifies_from_its_files_alone(store, study, tmp_path):
         "rater",
     ],
 )
-def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, spoil):
-    store = Store.open(tmp_path / "data", f"sqlite:///{tmp_path}/data/study.db")
-    study = make_study(store)
-    vote_all(store, rater(store, study))
-    out = tmp_path / "out"
-    export_study(store, study, out)
+def test_verification_finds_what_was_changed_afterwards(exported, tmp_path, spoil):
+    out = shutil.copytree(exported, tmp_path / "out")
     lines = (out / "revisions.jsonl").read_text().splitlines()
     votes = pd.read_parquet(out / "votes.parquet")
     if spoil == "answer":
@@ -392,7 +403,7 @@ def test_verification_finds_what_was_changed_afterwards(tmp_path, make_study, sp
     elif spoil == "image":
         next((out / "images").iterdir()).write_bytes(b"")
     else:
-        (out / "spec.json").write_text(replace(study.spec, seed=9).to_json())
+        (out / "spec.json").write_text(replace(read_export(out).spec, seed=9).to_json())
     (out / "revisions.jsonl").write_text("\n".join(lines))
     forge(out, votes=votes)
     assert verify_export(out).problems
