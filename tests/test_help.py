@@ -38,11 +38,11 @@ def run(command: str, code: int) -> str:
         ("e2ed2 --help", "train"),
         pytest.param("e2ed2 train --help", "l2-lpips-gan", marks=pytest.mark.slow),
         ("e2ed2 train l2-lpips --help", "--trainer.updates"),
-        ("e2ed2 sample --help", "--prompt"),
+        pytest.param("e2ed2 sample --help", "--prompt", marks=pytest.mark.slow),
         pytest.param("e2ed2 evaluate --help", "--captions", marks=pytest.mark.slow),
         pytest.param("e2ed2 inspect --help", "FLOPs a picture", marks=pytest.mark.slow),
         pytest.param("e2ed2 export --help", "move or upload", marks=pytest.mark.slow),
-        ("e2ed2 export web --help", "visitor's own browser"),
+        pytest.param("e2ed2 export web --help", "visitor's own browser", marks=pytest.mark.slow),
         pytest.param("e2ed2 data --help", "contact sheet", marks=pytest.mark.slow),
         ("study --help", "simulate"),
         ("app.py --help", "E2ED2_ADMIN_SECRET"),
@@ -57,9 +57,9 @@ def test_help_loads_nothing_heavy(command, named):
     [
         pytest.param("e2ed2 nonsense", "usage: python -m e2ed2", marks=pytest.mark.slow),
         ("e2ed2 train l2 --trainer.lr 0", "lr is 0.0: choose a number above 0"),
-        ("e2ed2 train l2 --loss l3", "Unknown loss 'l3'"),
+        pytest.param("e2ed2 train l2 --loss l3", "Unknown loss 'l3'", marks=pytest.mark.slow),
         pytest.param("e2ed2 train l2 --nonsense 1", "--nonsense", marks=pytest.mark.slow),
-        ("e2ed2 train codec --loss l2", "does not read --loss"),
+        pytest.param("e2ed2 train codec --loss l2", "does not read --loss", marks=pytest.mark.slow),
         pytest.param("e2ed2 sample --prompt cat --model l2 --nonsense", "--nonsense", marks=pytest.mark.slow),
         pytest.param(
             "e2ed2 sample --prompt cat --model l2 --steps 99", "99 steps are not possible", marks=pytest.mark.slow
@@ -67,14 +67,22 @@ def test_help_loads_nothing_heavy(command, named):
         pytest.param(
             "e2ed2 sample --prompt cat --model l2 --count 0", "A count of 0 samples nothing", marks=pytest.mark.slow
         ),
-        ("e2ed2 sample --prompt cat --model l2 --style nonsense", "Unknown style 'nonsense': choose one of noto"),
+        pytest.param(
+            "e2ed2 sample --prompt cat --model l2 --style nonsense",
+            "Unknown style 'nonsense': choose one of noto",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "e2ed2 sample --prompt cat --model nowhere",
             "No model 'nowhere': choose one of energy",
             marks=pytest.mark.slow,
         ),
         ("e2ed2 export web --model nowhere --out page", "No model 'nowhere': choose one of energy"),
-        ("e2ed2 export web --model l2 --out tests", "tests exists already: choose another folder"),
+        pytest.param(
+            "e2ed2 export web --model l2 --out tests",
+            "tests exists already: choose another folder",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("e2ed2 evaluate l2 --steps 0", "0 steps are not possible", marks=pytest.mark.slow),
         pytest.param("e2ed2 evaluate l2 --captions 2", "2 captions are too few", marks=pytest.mark.slow),
         ("study nonsense", "usage: python -m study"),

@@ -4,11 +4,12 @@ import ast
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tools.architecture import PAGE, diagram, rooms
+from tools.architecture import PAGE, Graph, diagram, rooms
 
 ROOT = Path(__file__).parents[1]
 OWN = {"app", "e2ed2", "study", "tests", "benchmarks", "tools"}
@@ -28,14 +29,23 @@ DISTRIBUTIONS = {
 def imports(*parts: str) -> set[str]:
     """Top-level names that Python files, or those of folders, import."""
     files = [file for part in parts for file in [ROOT / part, *(ROOT / part).rglob("*.py")] if file.suffix == ".py"]
+    return set().union(*map(imports_of, files))
+
+
+@cache
+def imports_of(file: Path) -> set[str]:
     found = set()
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                found |= {name.name.split(".")[0] for name in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                found.add(node.module.split(".")[0])
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.split(".")[0])
     return found
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return rooms()
 
 
 def pinned(*files: str) -> set[str]:
@@ -60,21 +70,21 @@ FLOORS = {
 
 
 @pytest.mark.parametrize("package", FLOORS)
-def test_rooms_import_only_rooms_below_them(package):
+def test_rooms_import_only_rooms_below_them(graph, package):
     """No cycle, no arrow upwards; a new room gets its place here."""
-    graph = {
+    within = {
         room.removeprefix(f"{package}."): {o.removeprefix(f"{package}.") for o in others if o.startswith(f"{package}.")}
-        for room, others in rooms().items()
+        for room, others in graph.items()
         if room.startswith(f"{package}.")
     }
     floors = FLOORS[package].split()
-    assert set(graph) - {"migrations.versions"} <= set(floors)
-    upwards = {(room, other) for room in graph if room in floors for other in graph[room]}
+    assert set(within) - {"migrations.versions"} <= set(floors)
+    upwards = {(room, other) for room in within if room in floors for other in within[room]}
     assert not {(room, other) for room, other in upwards if floors.index(other) > floors.index(room)}
 
 
-def test_the_picture_of_the_architecture_is_the_imports():
-    assert diagram(rooms()) in PAGE.read_text(encoding="utf-8"), "python -m tools.architecture draws it anew"
+def test_the_picture_of_the_architecture_is_the_imports(graph):
+    assert diagram(graph) in PAGE.read_text(encoding="utf-8"), "python -m tools.architecture draws it anew"
 
 
 def test_every_file_that_the_architecture_names_exists():

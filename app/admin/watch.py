@@ -43,7 +43,9 @@ def build_watch(studies: Studies, page: gr.Blocks) -> gr.Dropdown:
         if names == before:
             return gr.skip(), gr.skip()
         values = [value for _, value in names]
-        return gr.Dropdown(choices=names, value=name if name in values else next(iter(values), None)), names
+        if name in values:  # it may be another by the time that this arrives: a study that has just been made
+            return gr.update(choices=names), names
+        return gr.update(choices=names, value=next(iter(values), None)), names
 
     def invited(name: str | None, people: str, request: gr.Request) -> Any:
         study, wanted = studies.named(name) if name else None, [p.strip() for p in people.splitlines() if p.strip()]

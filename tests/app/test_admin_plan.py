@@ -8,6 +8,7 @@ import pytest
 from app.admin import acts
 from app.admin.create import told
 from app.admin.files import methods_zip
+from app.admin.page import build_admin
 from app.admin.request import ARCHIVE, FOLDER, OURS, Pictures, create
 from app.studies.ready import Studies
 from study.errors import StudyError
@@ -129,6 +130,15 @@ def test_votes_are_verified_and_metrics_measured_on_them(studies, asked, tmp_pat
     assert not table.exists()  # Gradio's cache can be read by anyone
     with pytest.raises(StudyError, match="Choose a CSV file"):
         acts.predictions(studies, asked, str(table))
+
+
+def test_a_look_for_new_studies_leaves_the_choice_alone(studies, asked):
+    """What it answers arrives later than it was asked, perhaps after a study was made and chosen."""
+    renew = next(function.fn for function in build_admin(studies).fns.values() if function.name == "renew")
+    found, names = renew(asked, [])
+    assert found["choices"] == names
+    assert "value" not in found
+    assert renew(None, [])[0]["value"] == asked
 
 
 def test_the_methods_section_comes_as_a_zip(studies, asked):

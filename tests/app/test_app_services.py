@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import gradio as gr
 import pytest
@@ -52,9 +53,22 @@ def services(checkpoints) -> Services:
     return Services(checkpoints)
 
 
-@pytest.fixture
-def studies(checkpoints, tmp_path) -> Studies:
-    return Studies(open_store(tmp_path), checkpoints)
+class Site(NamedTuple):
+    pages: gr.Blocks
+    services: Services
+    studies: Studies
+
+
+@pytest.fixture(scope="module")
+def site(checkpoints, tmp_path_factory) -> Site:
+    """All pages, built once: each test is a visitor of its own."""
+    services = Services(checkpoints)
+    studies = Studies(open_store(tmp_path_factory.mktemp("site")), checkpoints)
+    return Site(build_ui(services, studies), services, studies)
+
+
+def visitor(name: str) -> SimpleNamespace:
+    return SimpleNamespace(session_hash=name, headers={}, url="http://127.0.0.1/")
 
 
 def test_a_plan_has_one_seed_for_each_picture(services):
@@ -313,18 +327,17 @@ def named(shown: dict) -> dict:
     return {component.elem_id or component.label: value for component, value in shown.items()}
 
 
-def test_stop_ends_this_visitors_pictures_only(services, studies):
-    functions = build_ui(services, studies).fns.values()
+def test_stop_ends_this_visitors_pictures_only(site):
+    functions = site.pages.fns.values()
     generate = next(function.fn for function in functions if function.api_name == "generate")
     runs = []
     for who in ("me", "you"):
-        request = SimpleNamespace(session_hash=who, headers={}, url="http://127.0.0.1/")
-        runs.append(generate("red apple", "l2", 1, 7, False, 3, True, "flat", False, "", None, request=request))
+        runs.append(generate("red apple", "l2", 1, 7, False, 3, True, "flat", False, "", None, request=visitor(who)))
     for run in runs:
         shown = (named(next(run))["status"] for _ in range(9))
         assert next(shown) == "Getting the model ready …"
         assert "Generating picture 2 of 3 …" in shown
-    services.stop("me")
+    site.services.stop("me")
     mine, yours = (named(list(run)[-1]) for run in runs)
     assert mine["status"].startswith("Stopped after 1 of 3 pictures in ")  # the second is given up
     assert len(mine["pictures"]) == 1
@@ -342,11 +355,11 @@ def test_stop_ends_this_visitors_pictures_only(services, studies):
     }  # whole, for clients of the API
 
 
-def test_stop_before_a_visitors_turn_has_come_is_not_forgotten(services, studies):
-    functions = build_ui(services, studies).fns.values()
+def test_stop_before_a_visitors_turn_has_come_is_not_forgotten(site):
+    functions = site.pages.fns.values()
     generate = next(function.fn for function in functions if function.api_name == "generate")
     stop = next(function.fn for function in functions if function.name == "stop_generating")
-    request = SimpleNamespace(session_hash="me", headers={}, url="http://127.0.0.1/")
+    request = visitor("early")
     begun = Flag()
     stop(begun, request=request)
     shown = list(generate("red apple", "l2", 1, 7, False, 3, True, "flat", False, "", begun, request=request))
@@ -355,10 +368,10 @@ def test_stop_before_a_visitors_turn_has_come_is_not_forgotten(services, studies
     assert "1 picture in" in named(again[-1])["status"]
 
 
-def test_buttons_wait_for_what_has_been_asked_for_but_not_begun(services, studies):
+def test_buttons_wait_for_what_has_been_asked_for_but_not_begun(site):
     """What ran before may end in between; its end must not bring back the buttons of a page at rest."""
-    functions = {function.name: function.fn for function in build_ui(services, studies).fns.values()}
-    request = SimpleNamespace(session_hash="me", headers={}, url="http://127.0.0.1/")
+    functions = {function.name: function.fn for function in site.pages.fns.values()}
+    request = visitor("waiting")
 
     def resting(name: str, begun: Flag | None) -> bool:
         answer = functions[name]([], begun, request=request)
@@ -391,11 +404,11 @@ def test_pictures_that_hardly_differ_are_explained():
     assert alike([(same[0], one), (replace(same[1], caption="pear, flat style"), one)]) == ""
 
 
-def test_an_address_in_use_is_one_sentence(services, studies, capsys):
+def test_an_address_in_use_is_one_sentence(site, capsys):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         settings = ServerSettings(port=busy.getsockname()[1])
         with pytest.raises(SystemExit) as exit:
-            serve(build_ui(services, studies), services, studies, settings)
+            serve(*site, settings)
     assert exit.value.code == 2
     said = f"Cannot listen on 127.0.0.1, port {settings.port}: set another HOST or PORT.\n"
     assert capsys.readouterr().err == said
@@ -427,9 +440,9 @@ def test_a_model_with_a_network_for_each_step_takes_its_own_number_only(with_ind
 
 
 @pytest.mark.parametrize("build", ["pages", "admin"])
-def test_nothing_on_a_page_waits_for_a_then_that_an_error_skips(services, studies, build):
+def test_nothing_on_a_page_waits_for_a_then_that_an_error_skips(site, build):
     """Gradio's browser code leaves out every `.then` after an error, so one may follow only what cannot fail."""
-    blocks = build_ui(services, studies) if build == "pages" else build_admin(studies)
+    blocks = site.pages if build == "pages" else build_admin(site.studies)
     events = blocks.fns
     followed = [(events[one.trigger_after], one) for one in events.values() if one.trigger_after is not None]
     assert followed
@@ -437,9 +450,9 @@ def test_nothing_on_a_page_waits_for_a_then_that_an_error_skips(services, studie
     assert all(before.fn is None for before in either)  # in the browser itself
 
 
-def test_every_button_that_is_greyed_comes_back_after_an_error(services, studies):
+def test_every_button_that_is_greyed_comes_back_after_an_error(site):
     """What the browser does at once to a button, some step undoes where the next fails."""
-    events = build_ui(services, studies).fns
+    events = site.pages.fns
     pressed = [one for one in events.values() if one.fn is None and one.js and '"interactive": false' in str(one.js)]
     assert len(pressed) >= 8
     for one in pressed:

@@ -120,6 +120,15 @@ def sqlite_store(sqlite_database, tmp_path) -> Iterator[Store]:
 
 
 @pytest.fixture
+def default_store(tmp_path, monkeypatch) -> Iterator[Store]:
+    """The one that `Store.open()` opens, and so the commands do."""
+    monkeypatch.setenv("STUDY_DATA", str(tmp_path / "data"))
+    opened = open_store(tmp_path / "data")
+    yield opened
+    opened.database.engine.dispose()
+
+
+@pytest.fixture
 def postgres_store(postgres_database, tmp_path) -> Iterator[Store]:
     yield from emptied(postgres_database, tmp_path / "data")
 

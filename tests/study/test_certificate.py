@@ -33,9 +33,8 @@ from tests.study.voting import rater, vote_all
 
 
 @pytest.fixture
-def store(sqlite_store, tmp_path, monkeypatch):
-    monkeypatch.setenv("STUDY_DATA", str(tmp_path / "data"))
-    return sqlite_store
+def store(default_store):
+    return default_store
 
 
 @pytest.fixture

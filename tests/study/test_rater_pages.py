@@ -9,6 +9,7 @@ import uvicorn
 from playwright.sync_api import Page, Route, expect
 
 from study.protocol.parts import Page as Pages
+from study.protocol.parts import Placebos
 from study.store.frames import read_tables
 from study.store.store import Store
 from study.store.visitors import open_pair
@@ -62,11 +63,12 @@ def practise(page: Page, tap: bool = False) -> None:
         page.locator(".feedback button").click()
 
 
-def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page, site, study, store):
+def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page, site, store, make_study):
+    study = make_study(store, placebos=Placebos(0, 0, 0, 0))
     visit = open_page(f"{site}/join/{study.token}", viewport={"width": 1280, "height": 800})
     page = visit.page
     practise(page)
-    open_vote(page, "1 of 7")
+    open_vote(page, "1 of 4")
     page.get_by_role("button", name="Enlarge image B").click()
     expect(page.locator(".viewer .letter")).to_have_text("B")
     page.keyboard.press("a")  # no vote, but the other picture
@@ -83,17 +85,17 @@ def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page,
     expect(page.get_by_role("radio", checked=True)).to_have_count(0)
     for question, letter in enumerate(("A", "Tie", "B")):
         answer(page, question, letter)  # the last one sends: one click each is all it takes
-    open_vote(page, "2 of 7")
+    open_vote(page, "2 of 4")
     for key in "b2a":
         page.keyboard.press(key)
-    open_vote(page, "3 of 7")
+    open_vote(page, "3 of 4")
     page.keyboard.press("u")
-    open_vote(page, "2 of 7")
+    open_vote(page, "2 of 4")
     expect(page.get_by_role("radio", checked=True)).to_have_count(3)
     page.keyboard.press("t")
     page.get_by_role("button", name="Save").click()
-    for step in range(3, 8):
-        open_vote(page, f"{step} of 7")
+    for step in (3, 4):
+        open_vote(page, f"{step} of 4")
         for key in "1t3":
             page.keyboard.press(key)
     expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
@@ -101,7 +103,7 @@ def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page,
     visit.assert_clean()
     *revisions, finished = read_tables(store.database, study).revisions
     assert [r["answer"] for r in revisions[:7]] == ["left", "tie", "right", "right", "tie", "left", "tie"]
-    assert len(revisions) == 22
+    assert len(revisions) == 13
     assert finished["entry"] == "finished"
     assert {r["clock"] for r in revisions} == {"client"}
     assert {r["viewport"].split(" ")[0] for r in revisions} == {"1280x800@1"}
@@ -164,7 +166,8 @@ def test_voting_opens_when_both_images_are_there(open_page, site, study, store):
     expect(page.get_by_role("radio", checked=True)).to_have_count(1)
 
 
-def test_the_clock_starts_when_the_pictures_are_seen_and_the_server_looks_on(open_page, site, study, store):
+def test_the_clock_starts_when_the_pictures_are_seen_and_the_server_looks_on(open_page, site, store, make_study):
+    study = make_study(store, page=Pages(practice=()))
     page = open_page(f"{site}/join/{study.token}").page
     waited = 700  # ms, for a picture
 
@@ -172,7 +175,8 @@ def test_the_clock_starts_when_the_pictures_are_seen_and_the_server_looks_on(ope
         page.wait_for_timeout(waited)
         route.continue_()
 
-    practise(page)
+    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="Begin with the study").click()
     open_vote(page, "1 of 7")
     page.route("**/i/*", slow)
     page.reload()

@@ -19,11 +19,10 @@ CHECKED = {"placebos": Placebos(0.25, 0, 0.25, 1.0), "exclusions": Exclusions(ma
 
 
 @pytest.fixture
-def store(sqlite_store, tmp_path, monkeypatch):
-    monkeypatch.setenv("STUDY_DATA", str(tmp_path / "data"))
+def store(default_store, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "for-a-time"))
     (tmp_path / "for-a-time").mkdir()
-    return sqlite_store
+    return default_store
 
 
 def rows(store) -> list[str]:
