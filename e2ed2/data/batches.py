@@ -57,7 +57,7 @@ class CropBatches:
     def __call__(self, update: int, process: int = 0, processes: int = 1) -> PictureBatch:
         whole = rows(update, self.batch_size * processes, len(self.pictures), self.seed)
         picked = part_of(whole, process, processes)
-        images = self.pictures.tensor(picked)
+        images = self.pictures.tensor(picked, self.device)
         generator = stream(self.seed, "crop", update, process)
         space = images.shape[-1] - self.crop
         lefts, tops = torch.randint(0, space + 1, (2, len(images)), generator=generator).tolist()
@@ -66,10 +66,10 @@ class CropBatches:
             image[:, y : y + self.crop, x : x + self.crop] for image, x, y in zip(images, lefts, tops, strict=True)
         ]
         crops = torch.stack([crop.flip(-1) if flip else crop for crop, flip in zip(crops, mirrored, strict=True)])
-        return PictureBatch(images=crops.to(self.device))
+        return PictureBatch(images=crops)
 
     def preview(self, count: int = 12) -> PictureBatch:
-        return PictureBatch(images=self.pictures.tensor(spread(len(self.pictures), count)).to(self.device))
+        return PictureBatch(images=self.pictures.tensor(spread(len(self.pictures), count), self.device))
 
 
 class CaptionedBatches:
@@ -99,12 +99,12 @@ class CaptionedBatches:
     def __call__(self, update: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
         whole = rows(update, self.batch_size * processes, len(self.pictures), self.seed)
         picked = part_of(whole, process, processes)
-        seeds = UpdateSeeds(self.seed, update, process)
+        seeds = UpdateSeeds(self.seed, update, process, self.device)
         return self.batch(picked, self.styled_share, self.text_noise, seeds, self.with_images)
 
     def preview(self, count: int = 12) -> CaptionedBatch:
         picked = spread(len(self.pictures), count)
-        return self.batch(picked, 1.0, 0.0, UpdateSeeds(0, 0))
+        return self.batch(picked, 1.0, 0.0, UpdateSeeds(0, 0, device=self.device))
 
     def batch(
         self,
@@ -114,32 +114,33 @@ class CaptionedBatches:
         seeds: UpdateSeeds,
         with_images: bool = True,
     ) -> CaptionedBatch:
-        captions, named = self.pool.pick(picked, styled_share, seeds.stream("caption"))
-        text = self.pool.embedding(captions, self.with_words)
+        captions, named = self.pool.pick(picked, styled_share, seeds.on_cpu("caption"))
+        text = self.pool.embedding(captions, self.with_words).to(self.device)
         return CaptionedBatch(
-            images=self.pictures.tensor(picked if with_images else picked[:0]).to(self.device),
-            text=blur(text, text_noise, seeds.stream("caption noise")).to(self.device),
+            images=self.pictures.tensor(picked if with_images else picked[:0], self.device),
+            text=blur(text, text_noise, seeds.stream("caption noise")),
             latents=self.encode(picked) if self.latents is None else self.latents[picked].to(self.device),
             named=named.to(self.device),
         )
 
     @torch.no_grad()
     def encode(self, picked: Tensor) -> Tensor:
-        return self.codec.encode(self.pictures.tensor(picked).to(self.device))
+        return self.codec.encode(self.pictures.tensor(picked, self.device))
 
 
 def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> TextEmbedding:
     """Noise of 0 to `amount` times each embedding's root mean square, so that near captions make near pictures.
 
-    A strength for each caption: those with little noise keep what is fine in them, such as the style.
+    A strength for each caption: those with little noise keep what is fine in them, such as the style. The generator is
+    on the text's device.
     """
     if not amount:
         return text
-    strength = amount * torch.rand(len(text), generator=generator)
+    strength = amount * torch.rand(len(text), generator=generator, device=text.pooled.device)
 
     def noisy(values: Tensor) -> Tensor:
         scale = values.square().mean(dim=-1, keepdim=True).sqrt() * strength.view(-1, *[1] * (values.dim() - 1))
-        return values + scale * torch.randn(values.shape, generator=generator)
+        return values + scale * torch.randn(values.shape, generator=generator, device=text.pooled.device)
 
     return TextEmbedding(tokens=noisy(text.tokens), mask=text.mask, pooled=noisy(text.pooled))
 
@@ -150,7 +151,7 @@ def encode_all(codec: Codec, pictures: Pictures, device: torch.device | str, chu
     @torch.no_grad()
     def encode() -> dict[str, Tensor]:
         parts = torch.arange(len(pictures)).split(chunk)
-        latents = [codec.encode(pictures.tensor(part).to(device)).cpu() for part in track(parts, "encoding pictures")]
+        latents = [codec.encode(pictures.tensor(part, device)).cpu() for part in track(parts, "encoding pictures")]
         return {"latents": torch.cat(latents).contiguous()}
 
     return cached("latents", [codec.fingerprint.encode(), pictures.images.tobytes()], encode)["latents"]

@@ -161,7 +161,7 @@ class Writer:
     @torch.no_grad()
     def encode(self, group: list[tuple[np.ndarray, list[str]]], parts: "dict[str, Part]") -> None:
         """Pictures of one shape into the part of their latents' shape."""
-        images = to_tensor(np.stack([image for image, _ in group])).to(self.codec.device)
+        images = to_tensor(np.stack([image for image, _ in group]), self.codec.device)
         latents = self.codec.encode(images).half().cpu()
         part = parts["x".join(map(str, latents.shape[-2:]))]
         part.latents += list(latents)

@@ -153,7 +153,7 @@ def embed(captions: list[str], encoder: TextEncoder) -> dict[str, Tensor]:
     tokens: list[Tensor] = [torch.empty(0)] * len(captions)
     pooled = torch.empty(len(captions), encoder.width)
     for chunk in track([order[i : i + 256] for i in range(0, len(order), 256)], "embedding captions"):
-        embedding = encoder([captions[i] for i in chunk])
+        embedding = encoder([captions[i] for i in chunk]).to("cpu")
         pooled[chunk] = embedding.pooled
         for i, states, mask in zip(chunk, embedding.tokens, embedding.mask, strict=True):
             tokens[i] = states[mask].half()

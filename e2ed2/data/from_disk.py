@@ -129,7 +129,7 @@ class StreamedBatches(DiskBatches):
     def batch(
         self, samples: list[Sample], text_noise: float, seeds: UpdateSeeds, with_images: bool = True
     ) -> CaptionedBatch:
-        images = to_tensor(np.stack([sample.image for sample in samples])).to(self.device)
+        images = to_tensor(np.stack([sample.image for sample in samples]), self.device)
         which = drawn([len(sample.texts) for sample in samples], seeds)
         text = self.encoder([sample.texts[i] for sample, i in zip(samples, which, strict=True)])
         if not self.with_words:

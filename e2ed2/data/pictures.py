@@ -37,7 +37,7 @@ class PictureSet(Protocol):
         """A caption."""
         ...
 
-    def tensor(self, rows: Tensor) -> Tensor:
+    def tensor(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Those rows as `[B, 3, H, W]` in [-1, 1]."""
         ...
 
@@ -66,14 +66,14 @@ class Pictures:
     def example(self) -> str:
         return self.captions[0]
 
-    def tensor(self, rows: Tensor) -> Tensor:
+    def tensor(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Those rows as `[B, 3, H, W]` in [-1, 1]."""
-        return to_tensor(self.images[rows.numpy()])
+        return to_tensor(self.images[rows.numpy()], device)
 
 
-def to_tensor(images: np.ndarray) -> Tensor:
-    """uint8 `[B, H, W, 3]` as `[B, 3, H, W]` in [-1, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+def to_tensor(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 `[B, H, W, 3]` as `[B, 3, H, W]` in [-1, 1], on a device that gets the bytes and makes the floats."""
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def load_pictures(config: DataConfig) -> Pictures:

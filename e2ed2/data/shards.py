@@ -129,13 +129,13 @@ class CachedPictures:
     def example(self) -> str:
         return next(line["texts"][0] for line in lines_of(self.largest.files[0]) if "texts" in line)
 
-    def tensor(self, rows: Tensor) -> Tensor:
+    def tensor(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Of the most frequent shape. Raises UserError: only latents are kept."""
         if not self.with_pixels:
             raise UserError(
                 f"{self.folder} has latents and texts, and no pictures to show: run `data cache` with them."
             )
-        return self.pixels([self.largest.at(row % len(self.largest)) for row in rows.tolist()])
+        return self.pixels([self.largest.at(row % len(self.largest)) for row in rows.tolist()]).to(device)
 
     def pixels(self, samples: list[Cached]) -> Tensor:
         """Their pictures `[B, 3, H, W]` in [-1, 1], decoded in several threads."""

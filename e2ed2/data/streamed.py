@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from e2ed2.data.config import DataConfig
@@ -54,8 +55,8 @@ class StreamedPictures:
     def example(self) -> str:
         return self.at(0).texts[0]
 
-    def tensor(self, rows: Tensor) -> Tensor:
-        return to_tensor(np.stack([sample.image for sample in self.samples(rows)]))
+    def tensor(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        return to_tensor(np.stack([sample.image for sample in self.samples(rows)]), device)
 
     def samples(self, picked: Tensor) -> list[Sample]:
         """Those samples, decoded in several threads."""

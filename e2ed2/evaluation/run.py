@@ -43,7 +43,7 @@ def evaluate(options: Evaluate, read: Read | None = None) -> Result:
         UserError: there is no such model, folder, split or data set, or too little in it.
     """
     options.out.parent.mkdir(parents=True, exist_ok=True)  # a mistake is told before the work
-    subject, encoder = subject_of(options), HeldOutEncoder()
+    subject, encoder = subject_of(options), HeldOutEncoder(options.device)
     read = reader_for(options.model) if options.read else read
     benchmark = benchmark_of(options, encoder)
     sampled = sample_for(benchmark, subject, encoder, options.seed, read)

@@ -158,6 +158,12 @@ class CoarsePath(nn.Module):
             return normal
         return F.one_hot(normal.argmax(dim=-1), self.choices).to(normal.dtype) * math.sqrt(self.choices)
 
+    @torch.no_grad()
+    def nearest(self, choices: Tensor, text: TextEmbedding, x0: Tensor) -> Tensor:
+        """Which of each caption's choices, `[B, m, choices]`, draws what is nearest to `x0` `[B, C, h, w]`: `[B]`."""
+        drawn = self(choices.flatten(0, 1), text.repeat(choices.shape[1])).unflatten(0, (len(x0), -1))
+        return (drawn - x0[:, None]).square().flatten(2).mean(dim=2).argmin(dim=1)
+
     def forward(self, choice: Tensor, text: TextEmbedding) -> Tensor:
         pooled = unit_variance(text.pooled)
         return self.layers(torch.cat([pooled, choice], dim=-1)).unflatten(1, self.shape)

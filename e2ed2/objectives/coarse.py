@@ -40,12 +40,10 @@ class CoarseRegression(DenoiserObjective):
             choice[free] = self.nearest(choices[free], batch.text[free], x0[free])
         return Outcome({"l2": l2(path(choice, batch.text), x0)}, {"l2": 1.0})
 
-    @torch.no_grad()
     def nearest(self, choices: Tensor, text: TextEmbedding, x0: Tensor) -> Tensor:
         """Of each caption's choices, `[B, m, choices]`, the one whose picture is nearest to `x0`: `[B, choices]`."""
-        drawn = self.model.coarse(choices.flatten(0, 1), text.repeat(self.config.samples)).unflatten(0, (len(x0), -1))
-        distance = (drawn - x0[:, None]).square().flatten(2).mean(dim=2)
-        return choices[torch.arange(len(x0)), distance.argmin(dim=1)]
+        best = self.model.coarse.nearest(choices, text, x0)
+        return choices[torch.arange(len(x0), device=best.device), best]
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:

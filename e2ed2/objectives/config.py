@@ -270,6 +270,10 @@ class ChainConfig(ObjectiveConfig):
     def chain_steps(self) -> int:
         return max(self.sampling_steps)
 
+    def noises_each(self) -> int:
+        """Of each sample, from which the one to train on is chosen."""
+        return 1
+
     def pictures_each(self) -> int:
         return self.samples
 
@@ -277,3 +281,17 @@ class ChainConfig(ObjectiveConfig):
 @dataclass(frozen=True)
 class EndToEndConfig(ChainConfig, DenoisingConfig):
     kind: ClassVar[str] = "end_to_end"
+
+    nearest_of: int = 1
+    """Of so many noises for a caption that names no style, train on the one whose coarse picture is nearest to the
+    target: each choice learns to draw one of the drawings that fit, not their average."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nearest_of < 1:
+            raise UserError(f"nearest-of is {self.nearest_of}: choose at least 1.")
+        if self.nearest_of > 1 and self.samples > 1:
+            raise UserError("Of several samples a caption, none is chosen: leave --nearest-of or --samples at 1.")
+
+    def noises_each(self) -> int:
+        return self.nearest_of

@@ -44,7 +44,7 @@ class DenoiserObjective(Objective):
         config = self.config
         return captioned_batches(
             pictures,
-            MiniLM(),
+            MiniLM().to(device),
             self.codec.to(device).eval(),
             size,
             seed,

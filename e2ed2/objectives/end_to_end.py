@@ -109,13 +109,24 @@ class EndToEnd(DenoiserObjective):
         steps = self.config.sampling_steps[int(drawn)]
         return sample(
             model,
-            noise_like(batch.latents.repeat_interleave(self.config.samples, dim=0), seeds.stream("image noise")),
+            self.noise(batch, seeds),
             text,
             uniform_levels(steps),
             grad=torch.is_grad_enabled(),
             backprop_steps=self.backprop_steps(steps, seeds),
             checkpointed=self.config.checkpointed,
         )
+
+    def noise(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Tensor:
+        """Where the chains begin, `[B * samples, C, h, w]`."""
+        count, generator = self.config.noises_each(), seeds.stream("image noise")
+        noise = noise_like(batch.latents.repeat_interleave(self.config.samples * count, dim=0), generator)
+        if count == 1:
+            return noise
+        path, candidates = self.model.coarse, noise.unflatten(0, (-1, count))
+        choices = path.choose(noise).unflatten(0, (-1, count))
+        best = path.nearest(choices, batch.text, batch.latents).where(~batch.named, 0)
+        return candidates[torch.arange(len(best), device=best.device), best]
 
     def backprop_steps(self, steps: int, seeds: UpdateSeeds) -> int | None:
         """How many of the last steps have a gradient at this update; None where all have."""
@@ -179,6 +190,9 @@ class EndToEnd(DenoiserObjective):
 
     def exhausted(self, watched: list[dict[str, float]]) -> bool:
         return self.liking is not None and self.liking.exhausted(watched)
+
+    def best(self, watched: list[dict[str, float]]) -> int | None:
+        return None if self.liking is None else self.liking.best(watched)
 
     @torch.no_grad()
     def preview(self, model: Denoiser, batch: CaptionedBatch) -> Tensor:

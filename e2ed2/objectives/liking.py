@@ -1,5 +1,6 @@
 """A preference as a term of an end-to-end loss, and the judge that says when it has gone far enough."""
 
+import math
 from typing import Any, Self
 
 import torch
@@ -62,6 +63,10 @@ class Liking(nn.Module):
         """Has the judge seen no gain for so long?"""
         scores = [one[JUDGED] for one in watched if JUDGED in one]
         return len(scores) > self.patience and max(scores[-self.patience :]) <= max(scores[: -self.patience])
+
+    def best(self, watched: list[dict[str, float]]) -> int | None:
+        """The measurement at which the judge saw most."""
+        return max(range(len(watched)), key=lambda one: watched[one].get(JUDGED, -math.inf), default=None)
 
     def train(self, mode: bool = True) -> "Liking":
         """Always in evaluation mode."""

@@ -79,6 +79,10 @@ class Objective(nn.Module):
         """Is there nothing more to be had, by all that was watched so far, the newest last?"""
         return False
 
+    def best(self, watched: list[dict[str, float]]) -> int | None:
+        """At which measurement the weights were those to write; None where it is always the last ones."""
+        return None
+
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """What is trained, as an optimizer takes it: each group with its own full learning rate."""
         return [{"params": trained(self.model), "lr": lr}]

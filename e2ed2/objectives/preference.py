@@ -110,7 +110,7 @@ class PreferenceObjective(Objective):
         order = leads.argsort(descending=True).cpu()
         count = min(EXAMPLES_EACH, len(order) // 2)
         rows = torch.cat([order[:count], order[-count:].flip(0)])
-        where = sensitivity(liked, self.voted.pictures.tensor(rows).to(pooled), pooled[rows.to(pooled.device)])
+        where = sensitivity(liked, self.voted.pictures.tensor(rows, pooled.device), pooled[rows.to(pooled.device)])
         folder.mkdir(parents=True, exist_ok=True)
         said = []
         for place, row in enumerate(rows.tolist()):
@@ -180,7 +180,7 @@ class VoteBatches:
 def features_of(preference: Preference, pictures: Pictures, device: torch.device | str) -> Tensor:
     """`[F, size]`, not standardised."""
     parts = torch.arange(len(pictures)).split(CHUNK)
-    return torch.cat([preference.features(pictures.tensor(part).to(device)) for part in parts])
+    return torch.cat([preference.features(pictures.tensor(part, device)) for part in parts])
 
 
 def resampled(votes: Votes, mine: Tensor, members: int, generator: torch.Generator) -> Tensor:

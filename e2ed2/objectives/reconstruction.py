@@ -100,5 +100,5 @@ class Reconstruction(Objective):
             save_model(self.model, folder / "codec")
             return
         chunks = torch.arange(0, len(pictures), max(1, len(pictures) // 512)).split(64)
-        self.model.measure([pictures.tensor(chunk).to(self.model.device) for chunk in chunks])
+        self.model.measure([pictures.tensor(chunk, self.model.device) for chunk in chunks])
         save_model(self.model, folder / "codec")

@@ -59,6 +59,14 @@ ENERGY = EndToEndConfig(
     repulsion=0.5,
     denoiser=DenoiserConfig(choice="one-hot"),
 )
+NEAREST = EndToEndConfig(
+    init="single-step",
+    coarse_from="coarse-choices",
+    coarse_lr_share=0.0,
+    loss=LossSpec.parse("lpips"),
+    nearest_of=16,
+    denoiser=DenoiserConfig(choice="one-hot"),
+)
 TWO_STEPS = EndToEndConfig(
     init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse("l2:0.3+lpips"), sampling_steps=(2,)
 )
@@ -107,6 +115,7 @@ ABOUT = {
     "l2-lpips": "End to end, squared error and perceptual distance: a good first choice.",
     "l2-lpips-gan": "End to end, the same and a discriminator: more fine detail.",
     "energy": "End to end, energy scores: one of the drawings that fit a caption, not their average.",
+    "lpips-imle": "End to end, perceptual distance to the drawing that is nearest: one of those that fit, and crisp.",
     "energy-mmd": "End to end, energy scores and MMD over 256 pictures at a time: also the spread over captions.",
     "independent": "End to end in two steps, with a network for each.",
     "shared-twin": "End to end in two steps with one network, to compare with `independent`.",
@@ -136,6 +145,7 @@ PRESETS = {
     "l2-lpips": finish("l2:0.3+lpips"),
     "l2-lpips-gan": finish("l2:0.3+lpips+gan:0.05"),
     "energy": RunConfig(ENERGY, trainer=replace(FINISHING, batch_size=16)),
+    "lpips-imle": RunConfig(NEAREST, trainer=FINISHING),
     # With as many samples as `energy` and a third more work, for each is sampled twice.
     "energy-mmd": RunConfig(
         replace(ENERGY, loss=LossSpec.parse("energy+energy-lpips+mmd"), gradient_cache=True),

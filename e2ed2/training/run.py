@@ -37,6 +37,7 @@ MAY_CHANGE = (
     "data.workers",
 )
 
+BEST_WEIGHTS = "Its weights are those after update {}, of which the judge thought most.\n"
 HELD_OUT = 64  # pictures of the batch that the held-out loss is measured on
 
 
@@ -72,10 +73,10 @@ def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
     batches, processes = trainer.batches, trainer.accelerator.num_processes
     objective = trainer.accelerator.unwrap_model(trainer.objective)
     try:
-        with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.averaged() as model:
+        with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.to_write() as model:
             objective.export(folder / "model", batches.pictures)
             flops = processes * config.trainer.accumulate * update_flops(objective, batches)
-            beside = objective.card()
+            beside = objective.card() + (BEST_WEIGHTS.format(best) if (best := trainer.best_update) else "")
             write_card(folder / "model", folder, config, model, batches.pictures, machine(), flops, processes, beside)
     except KeyboardInterrupt:
         return False

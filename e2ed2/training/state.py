@@ -70,6 +70,7 @@ class TrainState:
             averages = zip(state["shadow_params"], every, strict=True)
             state = state | {"shadow_params": [average for average, weights in averages if weights.requires_grad]}
         self.ema.load_state_dict(state)
+        self.ema.to(every[0].device)  # a checkpoint is read into the CPU's memory
 
 
 def saved_names(objective: Objective) -> set[str]:

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
@@ -31,6 +32,7 @@ from e2ed2.training.state import TrainState
 from e2ed2.training.tracking import track
 from e2ed2.types import Batch
 
+BEST = "best.safetensors"  # the averaged weights at the objective's best measurement so far
 OURS = re.compile(r"\d{6,}")  # the name of a checkpoint that this trainer may delete
 DAMAGED = (RuntimeError, ValueError, OSError, EOFError, LookupError, UnpicklingError, SafetensorError)
 SKIPPED = 10  # updates in a row that fp16 may leave out
@@ -107,6 +109,8 @@ class Trainer:
             self.watched.append({name: float(value) for name, value in watched.items()})
             for name, value in {"held_out": self.held_out_loss(batch), **watched}.items():
                 measured = measured.with_number(name, value)
+            if self.bare.best(self.watched) == len(self.watched) - 1:
+                self.keep_best()
         told = torch.tensor(float(self.bare.exhausted(self.watched)), device=self.accelerator.device)
         self.exhausted = self.accelerator.reduce(told, "sum").item() > 0  # all processes end at one update
         return measured
@@ -204,6 +208,30 @@ class Trainer:
         finally:
             self.ema.restore(parameters)
             self.model.train()
+
+    def keep_best(self) -> None:
+        """The averaged weights of now are those to write, until there are better ones."""
+        partial = self.folder / f"{BEST}.partial"
+        with raise_if_disk_full(self.folder, SafetensorError), self.averaged() as model:
+            weights = {name: value.contiguous() for name, value in model.named_parameters() if value.requires_grad}
+            save_file(weights, partial, {"update": str(self.done)})
+        partial.rename(self.folder / BEST)
+
+    @contextmanager
+    def to_write(self) -> Generator[nn.Module]:
+        """The model with the weights that a finished training leaves: its best ones, or its last."""
+        with self.averaged() as model:
+            if self.best_update:
+                model.load_state_dict(load_file(self.folder / BEST), strict=False)
+            yield model
+
+    @property
+    def best_update(self) -> int:
+        """After which the weights were best; 0 where the objective does not say."""
+        if not (self.folder / BEST).is_file():
+            return 0
+        with safe_open(self.folder / BEST, "pt") as file:
+            return int(file.metadata()["update"])
 
     def preview(self) -> None:
         if not self.accelerator.is_main_process:

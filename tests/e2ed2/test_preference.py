@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
+from e2ed2.models.references import WEIGHTS
 from e2ed2.objectives.config import EndToEndConfig, PreferenceConfig
 from e2ed2.objectives.liking import Liking
 from e2ed2.objectives.preference import PreferenceObjective
@@ -24,6 +26,7 @@ from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.training.config import RunConfig, TrainerConfig
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.run import build, train
+from e2ed2.training.trainer import BEST
 from study.stats.davidson import fit
 
 from .conftest import options
@@ -378,5 +381,11 @@ def test_a_training_ends_when_its_judge_sees_no_gain(pleasing, tmp_path, monkeyp
     config = replace(options(pleasing, patience=2), data=replace(pleasing.data, held_out=0.2), trainer=trainer)
     assert train(config, tmp_path)
     assert read_metrics(tmp_path)[-1].update == 4
-    assert "| updates | 4 of" in (tmp_path / "model" / "README.md").read_text()
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "| updates | 4 of" in card
+    assert "after update 2, of which the judge thought most" in card
+    last = torch.load(next((tmp_path / "checkpoints").iterdir()) / "custom_checkpoint_0.pkl", weights_only=True)
+    best, written = load_file(tmp_path / BEST), load_file(tmp_path / "model" / "denoiser" / WEIGHTS)
+    assert all(torch.equal(written[name], value.half()) for name, value in best.items())
+    assert any(not torch.equal(*pair) for pair in zip(best.values(), last["shadow_params"], strict=True))
     assert train(config, tmp_path)  # it has ended: nothing more is watched

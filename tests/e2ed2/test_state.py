@@ -11,6 +11,7 @@ from e2ed2.errors import UserError
 from e2ed2.models.weights import load_codec, save_model
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.run import build, train
+from e2ed2.training.state import TrainState
 
 from .conftest import TINY_DENOISER, options
 from .test_training import stop_after, weights
@@ -89,3 +90,13 @@ def test_a_run_does_not_go_on_upon_another_codec(run_config, tmp_path, tiny_mode
 def test_as_many_checkpoints_are_kept_as_asked(run_config, tmp_path, keep, left):
     assert train(replace(run_config, trainer=replace(run_config.trainer, save_every=1, keep=keep)), tmp_path)
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == left
+
+
+def test_a_resumed_average_is_where_the_weights_are(run_config, tmp_path):
+    """A checkpoint is read into the CPU's memory, wherever the model is."""
+    objective = build(options(run_config, coarse_lr_share=0.0))[0]
+    state = TrainState(objective, 0.9)
+    saved = state.state_dict()
+    objective.to("meta")
+    state.load_state_dict(saved)
+    assert {average.device.type for average in state.ema.shadow_params} == {"meta"}

@@ -19,6 +19,7 @@ from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.weights import load_codec
 from e2ed2.objectives.coarse import CoarseRegression
 from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, ReconstructionConfig, SingleStepConfig
+from e2ed2.objectives.end_to_end import EndToEnd
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.config import RunConfig, TrainerConfig
 from e2ed2.training.metrics import read_metrics
@@ -123,6 +124,33 @@ def test_choices_come_to_mean_drawings_where_the_caption_leaves_it_open(samples,
     with torch.no_grad():
         painted = denoiser.coarse(2.0 * torch.eye(4), text[:1].repeat(4)).mean(dim=(1, 2, 3))
     assert (painted.max() - painted.min() > 1.4).item() is apart
+
+
+def test_of_several_noises_the_one_whose_coarse_picture_is_nearest_is_trained_on(tiny_model, text):
+    """Where the caption names its style, the first noise is taken as it comes."""
+    torch.manual_seed(0)
+    denoiser = build_denoiser(replace(TINY_DENOISER, choice="one-hot"))
+    config = EndToEndConfig(init="here", loss=LossSpec.parse("l2"), nearest_of=8)
+    objective = EndToEnd(denoiser, load_codec(tiny_model), config)
+    batch = CaptionedBatch(
+        images=torch.empty(0),
+        text=text[:1].repeat(4),
+        latents=torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(1)),
+        named=torch.tensor([False, False, False, True]),
+    )
+    seeds = UpdateSeeds(0, 0)
+    drawn = torch.randn(32, 4, 8, 8, generator=seeds.stream("image noise")).unflatten(0, (4, 8))
+    coarse = [denoiser.condition(noise, batch.text).coarse for noise in drawn.unbind(dim=1)]
+    errors = torch.stack([(one - batch.latents).square().mean(dim=(1, 2, 3)) for one in coarse])
+    chosen = objective.noise(batch, seeds)
+    made = (denoiser.condition(chosen, batch.text).coarse - batch.latents).square().mean(dim=(1, 2, 3))
+    assert torch.allclose(made[:3], errors.min(dim=0).values[:3])
+    assert not torch.allclose(errors.min(dim=0).values, errors[0])
+    assert torch.equal(chosen[3], drawn[3, 0])
+    with pytest.raises(UserError, match="nearest-of or --samples"):
+        replace(config, samples=2)
+    with pytest.raises(UserError, match="at least 1"):
+        replace(config, nearest_of=0)
 
 
 def test_coarse_training_leaves_the_transformer_alone(run_config, tiny_model, tmp_path):

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from e2ed2.assets import EMOJI_FEATURES
 from e2ed2.data.cache import cached
 from e2ed2.data.pictures import to_tensor
+from e2ed2.inference.device import pick_device
 from e2ed2.losses.perceptual import SHA256, PerceptualLoss
 
 LAYERS = (2, 3, 4)  # relu3_3, relu4_3, relu5_3
@@ -27,13 +28,17 @@ CHUNK = 32
 class HeldOutEncoder:
     """Pictures to `[N, 5120]`; the last 2048 are those of the deepest layer."""
 
+    def __init__(self, device: str = ""):
+        """`device`: the best there is by default, as everywhere."""
+        self.device = pick_device(device)
+
     @property
     def metric(self) -> PerceptualLoss:
-        return _vgg()
+        return _vgg(self.device)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """`[B, 3, H, W]` in [-1, 1] => features `[B, 5120]`."""
+        """`[B, 3, H, W]` in [-1, 1] on the encoder's device => features `[B, 5120]`."""
         layers = self.metric.distance.net(self.metric.distance.scaling_layer(images))
         return torch.cat([F.adaptive_avg_pool2d(layers[i], CELLS).flatten(1) for i in LAYERS], dim=1)
 
@@ -55,7 +60,8 @@ class HeldOutEncoder:
 
     def _all(self, pictures: np.ndarray, what: str) -> Tensor:
         chunks = range(0, len(pictures), CHUNK)
-        return torch.cat([self(to_tensor(pictures[i : i + CHUNK])) for i in track(chunks, f"looking at {what}")])
+        batches = (to_tensor(pictures[i : i + CHUNK], self.device) for i in track(chunks, f"looking at {what}"))
+        return torch.cat([self(images).cpu() for images in batches])
 
     def distances(self, pairs: list[tuple[np.ndarray, np.ndarray]], what: str = "pairs") -> Tensor:
         """LPIPS of each pair of uint8 `[H, W, 3]` pictures, `[len(pairs)]`, kept on disk like the features."""
@@ -69,15 +75,15 @@ class HeldOutEncoder:
     def _between(self, pairs: list[tuple[np.ndarray, np.ndarray]], what: str) -> Tensor:
         parts = []
         for i in track(range(0, len(pairs), CHUNK), f"comparing {what}"):
-            left, right = (to_tensor(np.stack(side)) for side in zip(*pairs[i : i + CHUNK], strict=True))
-            parts.append(self.metric(left, right))
+            left, right = (to_tensor(np.stack(side), self.device) for side in zip(*pairs[i : i + CHUNK], strict=True))
+            parts.append(self.metric(left, right).cpu())
         return torch.cat(parts)
 
 
 @cache
-def _vgg() -> PerceptualLoss:
+def _vgg(device: torch.device) -> PerceptualLoss:
     """Read once for all evaluations of a process: it takes longer than looking at a few pictures."""
-    return PerceptualLoss("vgg")
+    return PerceptualLoss("vgg").to(device)
 
 
 def fingerprint(pictures: np.ndarray) -> str:
