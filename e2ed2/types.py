@@ -48,6 +48,7 @@ class CaptionedBatch:
     latents: Tensor  # [B, C, h, w] of the same pictures
     text: TextEmbedding  # B captions
     named: Tensor  # [B] bool: those that name the drawing's style, and so leave less open
+    captions: tuple[str, ...] = ()  # as they are written, for whoever reads them otherwise; none where not kept
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ class CaptionedBatches:
             text=blur(text, text_noise, seeds.stream("caption noise")),
             latents=self.encode(picked) if self.latents is None else self.latents[picked].to(self.device),
             named=named.to(self.device),
+            captions=tuple(self.pool.captions[row] for row in captions.tolist()),
         )
 
     @torch.no_grad()

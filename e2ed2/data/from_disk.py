@@ -1,5 +1,6 @@
 """Batches of sets that are on disk: of pictures that are read when they are due, and of what `data cache` wrote."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,12 +132,14 @@ class StreamedBatches(DiskBatches):
     ) -> CaptionedBatch:
         images = to_tensor(np.stack([sample.image for sample in samples]), self.device)
         which = drawn([len(sample.texts) for sample in samples], seeds)
-        text = self.encoder([sample.texts[i] for sample, i in zip(samples, which, strict=True)])
+        captions = tuple(sample.texts[i] for sample, i in zip(samples, which, strict=True))
+        text = self.encoder(captions)
         if not self.with_words:
             text = type(text)(text.tokens[:, :1], text.mask[:, :1], text.pooled)
         with torch.no_grad():
             latents = self.codec.encode(images)
-        return self.whole(images if with_images else images[:0], latents, text, text_noise, seeds)
+        batch = self.whole(images if with_images else images[:0], latents, text, text_noise, seeds)
+        return replace(batch, captions=captions)
 
 
 class ShardBatches(DiskBatches):

@@ -161,6 +161,10 @@ class BackboneEndToEnd(BackboneObjective, EndToEnd):
             real = self.in_parts(self.codec, batch.latents[window])
         return self.in_parts(self.codec, x0[window]), real.repeat_interleave(self.config.samples, dim=0)
 
+    @torch.no_grad()
+    def decoded(self, latents: Tensor) -> Tensor:
+        return self.in_parts(self.tiny or self.codec, latents)
+
     def in_parts(self, codec: Any, latents: Tensor) -> Tensor:
         """Pictures; each part of the batch is decoded again in the backward pass instead of being stored."""
         parts = latents.split(self.config.decode_batch)

@@ -92,6 +92,8 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
         super().__post_init__()
         if self.decode == "latent" and (seen := [name for name in ON_PICTURES if name in self.loss]):
             raise UserError(f"{seen[0]} looks at pictures: choose --decode full, crop or tiny, or another loss.")
+        if self.loss.preferences and self.decode in ("crop", "latent"):
+            raise UserError("People saw whole pictures, and so must a preference: choose --decode full or tiny.")
         if (self.decode == "tiny") != bool(self.tiny_codec):
             raise UserError("--decode tiny and --tiny-codec FOLDER go together: give both, or none.")
         if not (self.guidance == 0 or self.guidance > 1):

@@ -86,7 +86,8 @@ class EndToEnd(DenoiserObjective):
             fake, real = self.decode(made.x0, batch, seeds)
             terms |= self.on_pictures(fake, real, pooled)
             if self.liking is not None and made.held is not None:
-                terms |= self.liking.terms(fake, self.decoded(made.held), pooled)
+                read = self.liking.read(batch).repeat_interleave(self.config.samples, dim=0)
+                terms |= self.liking.terms(fake, self.decoded(made.held), read)
             if self.adversary is not None:
                 fake, real = same_crop(fake, real, seeds.on_cpu("judged square"))
                 terms["gan"] = generator_loss(self.adversary, fake, real, pooled)
@@ -186,7 +187,7 @@ class EndToEnd(DenoiserObjective):
             return {}
         most, noise = uniform_levels(max(self.config.sampling_steps)), noise_like(batch.latents)
         after, before = (self.decoded(sample(model, noise, batch.text, most)) for model in (self.model, self.start))
-        return self.liking.watched(after, before, batch.text.pooled)
+        return self.liking.watched(after, before, self.liking.read(batch))
 
     def exhausted(self, watched: list[dict[str, float]]) -> bool:
         return self.liking is not None and self.liking.exhausted(watched)

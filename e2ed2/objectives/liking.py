@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from e2ed2.errors import UserError
+from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import model_folder
 from e2ed2.preference.files import refuse_unsure
 from e2ed2.preference.model import Preference
+from e2ed2.types import CaptionedBatch
 
 JUDGED = "judge"  # the name under which its mean score is logged
 
@@ -18,12 +20,23 @@ JUDGED = "judge"  # the name under which its mean score is logged
 class Liking(nn.Module):
     """Constants: neither the preference nor its judge is trained any more."""
 
-    def __init__(self, preference: Preference, judge: Preference, questions: dict[str, str], patience: int):
-        """`questions`: of each term of the loss, "" for all of them."""
+    def __init__(
+        self,
+        preference: Preference,
+        judge: Preference,
+        questions: dict[str, str],
+        patience: int,
+        text: MiniLM | None = None,
+    ):
+        """
+        Args:
+            questions: of each term of the loss, "" for all of them.
+            text: reads captions for the preference where the model in training reads them otherwise.
+        """
         super().__init__()
         for question in filter(None, questions.values()):
             preference.row(question)
-        self.preference, self.judge = preference, judge
+        self.preference, self.judge, self.text = preference, judge, text
         self.questions, self.patience = questions, patience
 
     @classmethod
@@ -31,17 +44,31 @@ class Liking(nn.Module):
         """None where the loss has no such term; `text_width` is of the captions' embeddings.
 
         Raises:
-            UserError: the preference is missing or damaged, has learned nothing sure, or reads captions otherwise.
+            UserError: the preference is missing or damaged, or has learned nothing sure.
         """
         if not config.loss.preferences:
             return None
         folder = model_folder(config.preference_from)
         preference, judge = (Preference.load(folder / name) for name in ("preference", "judge"))
-        if text_width != preference.width:
-            raise UserError("A preference reads captions as the bundled models do: it cannot judge another backbone.")
         if not config.follow_unsure:
             refuse_unsure(folder, list(config.loss.preferences.values()))
-        return cls(preference, judge, config.loss.preferences, config.patience)
+        text = None if text_width == preference.width else MiniLM()
+        return cls(preference, judge, config.loss.preferences, config.patience, text)
+
+    def read(self, batch: CaptionedBatch) -> Tensor:
+        """The batch's captions as the preference reads them, `[B, width]`.
+
+        Raises:
+            UserError: they are kept only as another encoder read them.
+        """
+        if self.text is None:
+            return batch.text.pooled
+        if not batch.captions:
+            raise UserError(
+                "A preference reads the captions themselves, and `data cache` keeps only what the backbone's encoder "
+                "made of them: train on the set itself, with --data.stream."
+            )
+        return self.text(batch.captions).pooled
 
     def terms(self, images: Tensor, before: Tensor, pooled: Tensor) -> dict[str, Tensor]:
         """Of each, minus the mean log chance that people prefer an image to what the start made of the same noise.

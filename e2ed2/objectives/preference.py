@@ -39,8 +39,8 @@ class PreferenceObjective(Objective):
         self.votes, self.config, self.resolution = votes, config, resolution
         self.model = nn.ModuleDict(
             {
-                "preference": Preference("alex", votes.questions, config.members),
-                "judge": Preference("vgg", votes.questions, config.members),
+                "preference": Preference("alex", votes.questions, config.members, side=resolution),
+                "judge": Preference("vgg", votes.questions, config.members, side=resolution),
             }
         )
         self.text = MiniLM()

@@ -93,8 +93,10 @@ class Preference(ModelMixin):
     gain: Tensor
 
     @register_to_config
-    def __init__(self, net: str, questions: list[str], members: int, width: int = MiniLM.width):
+    def __init__(self, net: str, questions: list[str], members: int, width: int = MiniLM.width, side: int = 128):
+        """`side`: of the images, in pixels, as it learned from them; others are resized to it."""
         super().__init__()
+        self.side = side
         self.features = ImageFeatures("vgg" if net == "vgg" else "alex")
         self.head = Head(self.features.size, width, len(questions), members)
         self.register_buffer("mean", torch.zeros(self.features.size))
@@ -124,6 +126,8 @@ class Preference(ModelMixin):
 
     def forward(self, images: Tensor, pooled: Tensor) -> Tensor:
         """Images `[B, 3, H, W]` in [-1, 1] and captions `[B, width]` => scores `[M, B, Q]`, log odds."""
+        if images.shape[-2:] != (self.side, self.side):
+            images = F.interpolate(images, size=(self.side, self.side), mode="bilinear", antialias=True)
         return self.head(self.standardised(self.features(images)), pooled)
 
     def reward(self, images: Tensor, others: Tensor, pooled: Tensor, question: str = "") -> Tensor:

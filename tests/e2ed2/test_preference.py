@@ -14,7 +14,9 @@ from safetensors.torch import load_file
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
+from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import WEIGHTS
+from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
 from e2ed2.objectives.config import EndToEndConfig, PreferenceConfig
 from e2ed2.objectives.liking import Liking
 from e2ed2.objectives.preference import PreferenceObjective
@@ -297,9 +299,32 @@ def test_a_preference_that_nobody_would_judge_is_refused(pleasing, tmp_path):
         train(pleasing, tmp_path)
 
 
-def test_another_backbones_captions_are_refused_before_anything_is_made(pleasing):
-    with pytest.raises(UserError, match="cannot judge another backbone"):
-        Liking.of(pleasing.objective, text_width=16)
+@pytest.fixture
+def pleasing_backbone(pleasing, learned):
+    loss = LossSpec.parse("anchor:0.01+preference")
+    asked = BackboneEndToEndConfig(backbone="tiny:sd", loss=loss, preference_from=str(learned[0] / "model"))
+    data = replace(pleasing.data, resolution=32, held_out=0.2)
+    return RunConfig(asked, data=data, trainer=replace(pleasing.trainer, updates=2, held_out_every=1, preview_every=2))
+
+
+@pytest.mark.slow
+def test_a_backbone_of_any_kind_is_trained_for_what_people_like(pleasing_backbone, tmp_path):
+    assert train(pleasing_backbone, tmp_path)
+    assert all(line.value("judge") is not None for line in read_metrics(tmp_path))
+
+
+def test_a_preference_reads_a_backbones_captions_and_images_as_it_learned_to(pleasing_backbone):
+    objective, batches = build(pleasing_backbone)
+    batch = batches(0)
+    assert objective(batch, UpdateSeeds(0, 0)).terms["preference"].item() == pytest.approx(np.log(2), abs=0.01)
+    assert objective.liking.read(batch).equal(MiniLM()(batch.captions).pooled)
+    small, large = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 64, 64)
+    assert objective.liking.preference(small, torch.randn(2, 384)).shape == (2, 2, 1)
+    assert objective.liking.preference(large, torch.randn(2, 384)).shape == (2, 2, 1)
+    with pytest.raises(UserError, match=r"train on the set itself, with --data\.stream"):
+        objective(replace(batch, captions=()), UpdateSeeds(0, 0))
+    with pytest.raises(UserError, match="whole pictures"):
+        replace(pleasing_backbone.objective, decode="crop")
 
 
 @pytest.fixture
