@@ -137,6 +137,7 @@ def test_other_pictures_than_the_shipped_are_computed_and_kept(encoder, few, tmp
     assert fingerprint(images.reshape(3, 16, 64, 3)) != fingerprint(images)
 
 
+@pytest.mark.slow  # of the bundled drawings, all of which are read
 def test_visitors_prompts_are_a_hundred_and_no_training_caption():
     from e2ed2.data.captions import caption_texts
 
@@ -156,10 +157,16 @@ def test_prompts_are_the_same_for_the_same_seed_and_mistakes_are_told():
         prompts_of("combo", 0)
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Where what was computed of the drawings is kept from one test to the next."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture
-def small(few, tmp_path, monkeypatch):
+def small(few, home, tmp_path, monkeypatch):
     """The bundled benchmark on a few drawings; nothing of the person's own is read or written."""
-    monkeypatch.setenv("E2ED2_DATA", str(tmp_path / "home"))
+    monkeypatch.setenv("E2ED2_DATA", str(home))
     shown = replace(few, captions=["red apple"] * 6 + ["cat face"] * 6 + few.captions[12:])
     monkeypatch.setattr(emoji, "drawings", lambda split: shown)
     prompts = [prompt for split in emoji.WORDS for prompt in prompts_of(split, 100)]
@@ -169,6 +176,7 @@ def small(few, tmp_path, monkeypatch):
 
 
 def test_evaluation_is_deterministic_and_goes_on_where_it_stopped(tiny_model, small, tmp_path, monkeypatch):
+    monkeypatch.setenv("E2ED2_DATA", str(tmp_path / "home"))
     options = replace(small, model=str(tiny_model))
     first = evaluate(options)
     sampled = sorted((tmp_path / "home" / "runs").rglob("*.png"))

@@ -388,14 +388,14 @@ def test_the_anchor_is_the_distance_to_what_the_start_makes_of_the_same_noise(pl
 
 def test_what_people_like_is_trained_for_and_watched(pleasing, tmp_path):
     data = replace(pleasing.data, held_out=0.2)
-    trainer = replace(pleasing.trainer, updates=25, held_out_every=5, lr=5e-3)
+    trainer = replace(pleasing.trainer, updates=15, held_out_every=5, lr=8e-3)
     config = replace(options(pleasing, loss="anchor:0.01+preference", coarse_lr_share=1.0), data=data, trainer=trainer)
     assert train(config, tmp_path)
     lines = read_metrics(tmp_path)
     rewards = [line.value("preference") for line in lines]
     assert np.mean(rewards[-5:]) < np.mean(rewards[:5]) - 0.02
     watched = [line for line in lines if line.value("judge") is not None]
-    assert [line.update for line in watched] == [5, 10, 15, 20, 25]
+    assert [line.update for line in watched] == [5, 10, 15]
     assert all(line.value("reward") is not None for line in watched)
 
 
