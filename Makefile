@@ -15,6 +15,7 @@ setup: $(RUNTIME)
 demo: $(RUNTIME)
 	$(BIN)/python app.py
 
+test: export PYTHONDONTWRITEBYTECODE = # many short processes import the same modules: compiled once, whatever the shell says
 test: $(DEV) # on two processes of one thread each, a file at a time, the pages first: they take longest
 	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

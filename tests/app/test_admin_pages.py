@@ -59,6 +59,18 @@ def test_a_study_of_a_zip_file_is_made_opened_and_closed(open_page, admin, archi
     with page.expect_download() as downloading:
         card.get_by_role("link", name="Download the export").click()
     assert downloading.value.suggested_filename == "zipped-1.zip"
+    page.get_by_role("button", name="Close this study …").click()
+    page.get_by_role("button", name="Yes, take nobody new").click()
+    expect(card).to_contain_text("Closed to new raters.")
+    visit.assert_clean()
+
+
+@pytest.mark.slow
+def test_people_are_invited_and_the_methods_section_is_downloaded(open_page, admin):
+    visit = open_page(admin)
+    page = visit.page
+    sign_in(page)
+    expect(page.locator(".study")).to_be_visible()
     page.get_by_role("button", name="Personal invitations").click()
     page.get_by_label("People").fill("ann\nbob")
     page.get_by_role("button", name="Make links").click()
@@ -68,9 +80,6 @@ def test_a_study_of_a_zip_file_is_made_opened_and_closed(open_page, admin, archi
         page.get_by_role("button", name="Download it").click()
     expect(opened.value.locator("body")).to_contain_text("no comparisons to report yet")
     expect(page.locator("#links textarea")).to_have_value(re.compile("^ann "))  # the page is as it was
-    page.get_by_role("button", name="Close this study …").click()
-    page.get_by_role("button", name="Yes, take nobody new").click()
-    expect(card).to_contain_text("Closed to new raters.")
     visit.assert_clean()
 
 

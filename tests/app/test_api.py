@@ -176,7 +176,14 @@ def test_what_of_a_prompt_has_no_effect_is_said(client):
     assert "zebra” has no effect" in line
 
 
-@pytest.mark.parametrize(("endpoint", "asked"), [(name, bad) for name, case in CASES.items() for bad in case[2]])
+@pytest.mark.parametrize(
+    ("endpoint", "asked"),
+    [
+        pytest.param(name, bad, marks=pytest.mark.slow if number > 1 else [])  # two of each endpoint are quick
+        for name, (_, _, all_bad) in CASES.items()
+        for number, bad in enumerate(all_bad)
+    ],
+)
 def test_what_cannot_be_asked_is_an_error_in_one_sentence(client, endpoint, asked):
     with pytest.raises(AppError) as error:
         client.predict(*asked, api_name=endpoint)

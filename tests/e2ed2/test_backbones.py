@@ -55,7 +55,7 @@ def sd() -> Parts:
     return Parts("sd")
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+@pytest.mark.parametrize("steps", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3)), 4])
 def test_our_chain_is_the_stock_pipeline(parts, steps):
     assert torch.allclose(parts.ours(steps), parts.stock(steps), atol=1e-5)
 

@@ -68,7 +68,7 @@ def test_bad_loss_strings_are_refused(text):
         LossSpec.parse(text)
 
 
-@pytest.mark.parametrize("net", ["alex", "vgg"])
+@pytest.mark.parametrize("net", ["alex", pytest.param("vgg", marks=pytest.mark.slow)])
 def test_lpips_is_zero_on_equal_images_and_grows_with_blur(net, parquet):
     images = load_pictures(DataConfig(path=str(parquet), resolution=64)).tensor(torch.arange(4))
     distance = PerceptualLoss(net)

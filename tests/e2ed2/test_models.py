@@ -143,7 +143,13 @@ def test_a_missing_or_damaged_model_is_one_sentence(tiny_model, tmp_path, damage
         load_denoiser(folder)
 
 
-@pytest.mark.parametrize("name", sorted(available_models()))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("l2-lpips", "independent") else pytest.mark.slow)
+        for name in sorted(available_models())
+    ],
+)
 def test_bundled_models_draw_something(name):
     pipeline = load(name)
     (image,) = pipeline.images(["red apple, noto style"], most_steps(pipeline), noise(7))

@@ -196,7 +196,14 @@ def test_pipelines_that_share_a_text_encoder_do_not_move_each_others(tiny_model,
 
 
 @pytest.mark.parametrize(
-    ("name", "steps"), [("l2", 4), ("lpips", 4), ("energy", 4), ("independent", 2), ("single-step", 1)]
+    ("name", "steps"),
+    [
+        ("l2", 4),
+        pytest.param("lpips", 4, marks=pytest.mark.slow),
+        pytest.param("energy", 4, marks=pytest.mark.slow),
+        ("independent", 2),
+        ("single-step", 1),
+    ],
 )
 def test_every_image_of_a_list_has_the_bytes_of_the_chain_written_out(name, steps, encoder):
     """What else is asked for changes nothing: the pages, the command line and a list give the same bytes."""

@@ -226,7 +226,10 @@ def test_the_signed_head_finds_a_chain_that_was_cut_or_made_anew(closed, change)
     assert found
 
 
-@pytest.mark.parametrize("change", [*CHANGES.values(), *SAME_EVERYWHERE.values(), cut, anew])
+@pytest.mark.parametrize(
+    "change",
+    [*(pytest.param(one, marks=pytest.mark.slow) for one in (*CHANGES.values(), *SAME_EVERYWHERE.values())), cut, anew],
+)
 def test_whoever_has_no_key_cannot_sign_again(closed, key, change, tmp_path):
     change(closed)
     add_to_manifest(closed, read_manifest(closed), Key(tmp_path / "another"))

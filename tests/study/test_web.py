@@ -147,7 +147,7 @@ def secrets_of(store: Store, study, folders: Path) -> set[str]:
     return {*SECRETS, *hashes, *stored, study.spec.hash, study.secret, str(store.library.folder), str(folders)}
 
 
-@pytest.mark.parametrize("mode", ["joint", "separate"])
+@pytest.mark.parametrize("mode", ["joint", pytest.param("separate", marks=pytest.mark.slow)])
 def test_nothing_that_a_rater_is_sent_tells_an_arm(browser, store, make_study, folders, mode):
     study = make_study(store, "secretstudy", mode=mode)
     seen = play(browser, study)
@@ -172,7 +172,14 @@ def test_nothing_that_a_rater_is_sent_tells_an_arm(browser, store, make_study, f
     assert len({str(r.url) for r in images}) == 14  # a name of its own for each showing and side, the same image or not
 
 
-@pytest.mark.parametrize("planted", ["secretarmone", "c2VjcmV0YXJtb25l", "secretfile3.png"])
+@pytest.mark.parametrize(
+    "planted",
+    [
+        pytest.param("secretarmone", marks=pytest.mark.slow),
+        "c2VjcmV0YXJtb25l",
+        pytest.param("secretfile3.png", marks=pytest.mark.slow),
+    ],
+)
 def test_the_search_for_leaks_finds_what_is_planted(browser, store, make_study, folders, planted):
     study = make_study(store, "secretstudy", title=f"Better? {planted}")
     assert leaks(play(browser, study), secrets_of(store, study, folders)) & {"secretarm", "secretarmone", "secretfile"}
