@@ -18,6 +18,7 @@ from study.images.reading import load_image
 from study.images.sources import GoldSource, Source
 from study.protocol.parts import DEGRADED, GOLDEN, REFERENCE, Prompt, Stimulus
 
+GRAINS = 64  # of noise, at most, along each side of a spoilt copy
 MAX_PROBLEMS = 40  # listed; more are counted
 Track = Callable[[Iterable, int], Iterable]  # shows how far an iterable of so many items is
 
@@ -154,9 +155,9 @@ def _spoil(
 
 
 def _spoilt(image: Image.Image, seed: int) -> Image.Image:
-    """Sixteen blurred squares under coarse noise."""
+    """Sixteen blurred squares under coarse noise; no finer than GRAINS, or this copy had more bytes than the pictures."""
     small = image.resize((4, 4), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)
-    grains = (max(image.width // 4, 1), max(image.height // 4, 1))
+    grains = (min(max(image.width // 4, 1), GRAINS), min(max(image.height // 4, 1), GRAINS))
     noise = Image.frombytes("RGB", grains, random.Random(seed).randbytes(3 * grains[0] * grains[1]))
     return Image.blend(small.filter(ImageFilter.BoxBlur(1)), noise.resize(image.size, Image.Resampling.NEAREST), 0.4)
 

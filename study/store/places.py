@@ -98,8 +98,8 @@ def _told(session: Session, study: StudyInfo) -> list[Told]:
 
 
 def _store(session: Session, study: StudyInfo, rater: str, assignments: Sequence[Assignment]) -> None:
-    stored = session.scalars(select(StoredStimulus).where(StoredStimulus.study_id == study.id).order_by("id"))
-    ids = dict(zip(study.spec.images, (s.id for s in stored), strict=True))
+    stored = session.scalars(select(StoredStimulus.id).where(StoredStimulus.study_id == study.id).order_by("id"))
+    ids = dict(zip(study.spec.images, stored, strict=True))
     pairs = _pair_ids(session, study, assignments)
     names = {a.position: secrets.token_hex(8) for a in assignments}
 

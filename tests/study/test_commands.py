@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from sqlalchemy import func, select
 
 from study.cli import COMMANDS, main
@@ -211,7 +212,20 @@ def test_a_full_disk_is_one_sentence_and_makes_no_study(run, folders, monkeypatc
             ".webp: No space left on device. Mend that, then give the same command again.\n"
         )
     assert run("list") == ""
+    shown = []
+    monkeypatch.setattr("study.commands.making.progress_bar", lambda items, total: shown.append(total) or items)
     assert "8 pairs" in run(*create)
+    assert shown == [16, 8]  # a bar for the images, one for the spoilt copies
+
+
+def test_who_stores_jpegs_without_loss_is_told_what_it_costs(run, tmp_path):
+    for arm, shade in (("a", 10), ("b", 200)):
+        (tmp_path / arm).mkdir()
+        Image.new("L", (16, 16), shade).save(tmp_path / arm / "1.jpg")
+    (tmp_path / "prompts.txt").write_text("a shade")
+    arms = ["--arms", f"a={tmp_path / 'a'}", f"b={tmp_path / 'b'}", "--prompts", tmp_path / "prompts.txt"]
+    assert "--image-quality 95" in run("create", "--name", "without-loss", *arms)
+    assert "--image-quality 95" not in run("create", "--name", "with-loss", *arms, "--image-quality", 95)
 
 
 def test_a_broken_database_is_one_sentence(run, created, tmp_path):
