@@ -155,7 +155,7 @@ def _spoil(
 
 
 def _spoilt(image: Image.Image, seed: int) -> Image.Image:
-    """Sixteen blurred squares under coarse noise; no finer than GRAINS, or this copy had more bytes than the pictures."""
+    """Sixteen blurred squares under coarse noise; no finer than GRAINS, or it had more bytes than the pictures."""
     small = image.resize((4, 4), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)
     grains = (min(max(image.width // 4, 1), GRAINS), min(max(image.height // 4, 1), GRAINS))
     noise = Image.frombytes("RGB", grains, random.Random(seed).randbytes(3 * grains[0] * grains[1]))
