@@ -59,20 +59,24 @@ class Crowd:
 
 
 def study(options: Options, seed: int, adaptive: bool) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """After each look: raters, the answers so far as rows of (rater, prompt, left, right, label), and the truth."""
+    """After each look: raters, the answers so far, and the truth.
+
+    Answers are rows of (rater, prompt, left, right, label, propensity).
+    """
     crowd, chance = Crowd(options, np.random.default_rng([options.seed, seed])), random.Random(f"{seed}/{adaptive}")
     pairs = list(combinations(range(options.arms), 2))
     counts, rows, turn = np.zeros((options.arms,) * 2 + (3,)), [], chance.sample(pairs, len(pairs))
     for rater in range(options.raters[-1]):
         prompts = [(rater * PAIRS + i) % options.prompts for i in range(PAIRS)]
         if adaptive:
-            shown = [pair for _, pair, _ in draw(counts, pairs, [str(p) for p in prompts], chance)]
+            drawn = draw(counts, pairs, [str(p) for p in prompts], chance)
         else:
-            shown = [turn[(rater * PAIRS + i) % len(turn)] for i in range(PAIRS)]
+            drawn = [("", turn[(rater * PAIRS + i) % len(turn)], 1.0) for i in range(PAIRS)]
+        _, shown, propensities = zip(*drawn, strict=True)
         sided = np.array([pair[:: chance.choice((1, -1))] for pair in shown])
         given = crowd.answers(rater, np.array(prompts), *sided.T)
         np.add.at(counts, (*sided.T, given), 1)
-        rows.append(np.column_stack([np.full(PAIRS, rater), prompts, sided, given]))
+        rows.append(np.column_stack([np.full(PAIRS, rater), prompts, sided, given, propensities]))
         if rater + 1 in options.raters:
             yield rater + 1, np.concatenate(rows), crowd.strengths
 
@@ -88,10 +92,9 @@ def judged(
 ) -> tuple[float, float, float]:
     """Share of differences that the report calls clear, of wrong ones among all, of intervals that hold the truth."""
     names = [f"{arm:02}" for arm in range(len(strengths))]
-    table = pd.DataFrame(rows, columns=["rater", "prompt", "left", "right", "answer"]).assign(question="q")
-    table = table.assign(
-        left=[names[i] for i in rows[:, 2]], right=[names[i] for i in rows[:, 3]], answer=SYMBOLS[rows[:, 4]]
-    )
+    rater, prompt, left, right, label = rows[:, :5].astype(int).T
+    table = pd.DataFrame({"rater": rater, "prompt": prompt, "answer": SYMBOLS[label], "propensity": rows[:, 5]})
+    table = table.assign(question="q", left=[names[i] for i in left], right=[names[i] for i in right])
     found = ranking(table, resamples=0).differences
     real = real_odds(np.array([strengths[int(d.arm)] - strengths[int(d.other)] for d in found]))
     clear = [d.p_holm < 0.05 for d in found]
@@ -132,7 +135,7 @@ def main() -> None:
             curve = []
             for _, rows, strengths in study(options, seed, adaptive):
                 counts = np.zeros((options.arms,) * 2 + (3,))
-                np.add.at(counts, tuple(rows[:, 2:].T), 1)
+                np.add.at(counts, tuple(rows[:, 2:5].astype(int).T), 1)
                 curve.append(right_order(believed(counts)[0][: options.arms], strengths))
             found.append((curve, judged(rows, strengths, real_odds)))
         share[name], ends[name] = np.array([curve for curve, _ in found]), np.array([end for _, end in found])

@@ -34,6 +34,7 @@ CITED = {  # key in the bibliography: the first mention in the text
     "clopper1934": "Clopper & Pearson 1934",
     "davidson1970": "Davidson's (1970)",
     "dean2015": "Dean & Pagano 2015",
+    "hadad2021": "Hadad et al. 2021",
     "holm1979": "Holm's correction",
     "krippendorff2011": "Krippendorff's alpha",
     "otani2023": "Otani et al. (2023)",

@@ -95,8 +95,9 @@ def _inference(spec: StudySpec) -> str:
         )
     if spec.design == "adaptive":
         return text + (
-            "The choice of pairs is ignorable for this likelihood, since it follows from earlier answers alone; rates "
-            "of single pairs are biased by it, and were not tested."
+            "A pair that looks clear early on is asked about less, so each answer has the weight of 1 over the fourth "
+            "root of the chance of its pair (compare Hadad et al. 2021); rates of single pairs are biased, and were "
+            "not tested."
         )
     return text + (
         "Net preference, (wins - losses) / answers, was tested against 0, two-sided, with Holm's correction over "
@@ -109,8 +110,9 @@ def _sources() -> str:
         "Agreement between raters is Krippendorff's alpha for nominal labels. Cameron, Gelbach, Miller: Robust "
         "inference with multiway clustering, JBES 29 (2011). Davidson: On extending the Bradley-Terry model to "
         "accommodate ties, JASA 65 (1970). Dean, Pagano: Evaluating confidence interval methods for binomial "
-        "proportions in clustered surveys, JSSAM 3 (2015). Holm: A simple sequentially rejective multiple test "
-        "procedure, SJS 6 (1979). Krippendorff: Computing Krippendorff's alpha-reliability (2011). Owen: The "
-        "pigeonhole bootstrap, AOAS 1 (2007). Waudby-Smith, Ramdas: Estimating means of bounded random variables by "
-        "betting, JRSS-B 86 (2024)."
+        "proportions in clustered surveys, JSSAM 3 (2015). Hadad, Hirshberg, Zhan, Wager, Athey: Confidence intervals "
+        "for policy evaluation in adaptive experiments, PNAS 118 (2021). Holm: A simple sequentially rejective "
+        "multiple test procedure, SJS 6 (1979). Krippendorff: Computing Krippendorff's alpha-reliability (2011). "
+        "Owen: The pigeonhole bootstrap, AOAS 1 (2007). Waudby-Smith, Ramdas: Estimating means of bounded random "
+        "variables by betting, JRSS-B 86 (2024)."
     )

@@ -11,6 +11,7 @@ from study.protocol.columns import VOTE_COLUMNS
 
 LABELS = ("left", "tie", "right")
 SINCE = ("answer_ms",)  # columns that exports of earlier versions do not have
+TEMPERED = 0.25  # exponent of a propensity
 KINDS = ("comparison", "identical", "same_arm", "repeat", "gold")
 
 
@@ -94,3 +95,16 @@ def codes(raters: Iterable, prompts: Iterable) -> Clusters:
     prompt = pd.factorize(pd.Series(prompts))[0]
     cell = np.unique(rater * (prompt.max(initial=0) + 1) + prompt, return_inverse=True)[1]
     return Clusters(rater, prompt, cell)
+
+
+def weights(answers: pd.DataFrame) -> np.ndarray:
+    """Of each answer, `[n]`, of mean 1: 1 over the fourth root of its propensity.
+
+    A pair that looked clear early on was asked about less, so without weights the differences of an adaptive study come
+    out too large, and fewer of their intervals hold; 1 over the propensity itself undoes the choice, and leaves little
+    of what was gained by it. In between (Hadad et al. 2021 take the root), the error is least in simulations.
+    """
+    if "propensity" not in answers:
+        return np.ones(len(answers))
+    weight = answers["propensity"].to_numpy(float) ** -TEMPERED
+    return weight / weight.mean()

@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.sparse.csgraph import connected_components
 
 from study.errors import StudyError
-from study.stats.answers import LABELS, Clusters, clusters
+from study.stats.answers import LABELS, Clusters, clusters, weights
 from study.stats.intervals import RESAMPLES, Estimate, covariance, holm, percentiles, pigeonhole, unbounded
 
 PSEUDO = 0.5  # answers of each kind for each compared pair, where the likelihood has no maximum (Haldane 1956)
@@ -172,7 +172,7 @@ def ranking(answers: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) ->
     """Arms ranked from the answers to one question.
 
     Args:
-        answers: rows with `rater`, `prompt`, `left`, `right`, `answer`, `question`.
+        answers: rows with `rater`, `prompt`, `left`, `right`, `answer`, `question`, and perhaps `propensity`.
         resamples: of the bootstrap that checks the intervals; 0 for none.
 
     Raises:
@@ -182,16 +182,17 @@ def ranking(answers: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) ->
         raise StudyError("A ranking needs the answers to one question.")
     arms = tuple(sorted({*answers["left"], *answers["right"]}))
     cells, shape = _cells(answers, arms)
-    counts = np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape).astype(float)
+    weight = weights(answers)
+    counts = np.bincount(cells, weight, minlength=int(np.prod(shape))).reshape(shape)
     model = fit(counts, arms)
     who = clusters(answers)
     transform = _transform(len(arms), np.isfinite(model.tie))
-    influence = _influence(model, counts, cells) @ transform.T
+    influence = weight[:, None] * _influence(model, counts, cells) @ transform.T
     values = transform @ _pack(model)
     variance, df = covariance(influence, who)
     estimates = [unbounded(float(v), float(variance[i, i]), float(df[i]), len(answers)) for i, v in enumerate(values)]
     if resamples:
-        samples = _bootstrap(model, counts, cells, who, resamples, seed) @ transform.T
+        samples = _bootstrap(model, counts, cells, weight, who, resamples, seed) @ transform.T
         estimates = [replace(e, bootstrap=percentiles(samples[:, i])) for i, e in enumerate(estimates)]
     return _named(model, estimates)
 
@@ -234,15 +235,20 @@ def _influence(model: Fit, counts: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def _bootstrap(
-    model: Fit, counts: np.ndarray, cells: np.ndarray, who: Clusters, resamples: int, seed: int
+    model: Fit,
+    counts: np.ndarray,
+    cells: np.ndarray,
+    weight: np.ndarray,
+    who: Clusters,
+    resamples: int,
+    seed: int,
 ) -> np.ndarray:
     """Free parameters refitted to pigeonhole resamples, `[resamples, parameters]`."""
-    weights = pigeonhole(who, resamples, seed)
     kinds, code = np.unique(cells, return_inverse=True)
-    onehot = np.zeros((len(cells), len(kinds)), np.float32)
-    onehot[np.arange(len(cells)), code] = 1
+    weighted = np.zeros((len(cells), len(kinds)), np.float32)
+    weighted[np.arange(len(cells)), code] = weight
     full = np.zeros((resamples, counts.size))
-    full[:, kinds] = weights @ onehot
+    full[:, kinds] = pigeonhole(who, resamples, seed) @ weighted
     design, _ = _design(counts, bool(np.isfinite(model.tie)))
     left, right = np.nonzero(counts.sum(2))
     tables = full.reshape(resamples, *counts.shape)[:, left, right]
