@@ -243,3 +243,10 @@ def test_a_report_without_answers_is_one_sentence(run, created, tmp_path):
 def test_every_command_is_documented():
     text = "".join((DOCUMENTS / name).read_text() for name in ("study.md", "statistics.md"))
     assert {name for name in COMMANDS if f"python -m study {name}" not in text} == set()
+
+
+def test_every_fault_of_another_tool_has_its_test():
+    named = set(re.findall(r"`(test_\w+)`", (DOCUMENTS / "study.md").read_text()))
+    there = "".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
+    assert len(named) > 30
+    assert {name for name in named if f"def {name}(" not in there} == set()

@@ -70,9 +70,9 @@ def voter(store, study) -> Voter:
     return Voter(store, study)
 
 
-def refused(answer: Response) -> None:
+def refused(answer: Response, status: int = 503) -> None:
     """A page that says so, as careful as any other."""
-    assert answer.status_code == 503
+    assert answer.status_code == status
     assert SAFE in answer.text
     assert answer.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -107,6 +107,14 @@ def test_a_vote_on_a_locked_database_is_refused_and_stored_once_when_it_is_sent_
         "The database fails (database is locked): nothing of this was stored. Mend that, then try again."
     ]
     assert stored(store, study) == 0
+    sent_again(store, study, voter, form)
+
+
+def test_what_nobody_expected_is_such_a_page_too(store, study, voter, monkeypatch):
+    form = voter.form()
+    with monkeypatch.context() as broken:
+        broken.setattr("study.web.session.cast", lambda *_: 1 / 0)
+        refused(voter.send(form), 500)
     sent_again(store, study, voter, form)
 
 

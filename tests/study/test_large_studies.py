@@ -73,6 +73,8 @@ def test_photographs_at_a_stated_quality_come_in_a_third_of_the_bytes(sqlite_sto
     served = {len(client.get(f"/i/{token}").content) for token in tokens(sqlite_store, study, 1)}
     assert len(served) == 1
     assert served.pop() < len(png.getvalue()) / 3
+    bytes_of = {s: sqlite_store.library.path(s.sha256).stat().st_size for s in study.spec.images}
+    assert max(bytes_of[s] for s in study.spec.degraded) < max(bytes_of.values()) / 4
 
 
 def test_a_server_keeps_no_picture(sqlite_store, tmp_path):

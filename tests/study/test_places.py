@@ -24,7 +24,7 @@ from study.store.leaving import drop, find_named, release
 from study.store.raters import ENTERED, Person, deal, enrol, find_rater, invite, people, personal_token, set_practised
 from study.store.studies import patience, progress
 from study.store.tables import Entry, Event, Rater, Vote
-from study.store.votes import cast, next_screen, note
+from study.store.votes import cast, last_screen, next_screen, note
 from study.web import create_app
 from tests.study.forging import forge
 from tests.study.stores import open_store
@@ -240,6 +240,8 @@ def test_a_withdrawn_rater_is_asked_no_more_and_somebody_else_is(store, dropped)
     page = TestClient(create_app(store)).get(f"/r/{personal_token(who)}")
     assert page.status_code == 403
     assert "withdrawn" in page.text
+    with pytest.raises(StudyError, match="withdrawn"):  # while a vote was under way
+        cast(store.database, who, ballot(last_screen(store.database, who), "right"))
     for i in range(2):  # of four places two are taken by those who stayed
         vote_all(store, rater(store, study, f"more {i}"))
     assert progress(store.database, study).pairs_complete == 8
