@@ -43,7 +43,7 @@ def assemble(settings: ServerSettings, warm_up: bool = False) -> tuple[gr.Blocks
         warm_up: get ready for the first visitor while the pages are built.
     """
     try:
-        services = Services(settings.checkpoints, settings.runs)
+        services = Services(settings.checkpoints, settings.runs, settings.added)
     except UserError as error:  # E2ED2_DEVICE
         print(error, file=sys.stderr)
         raise SystemExit(2) from None

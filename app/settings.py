@@ -7,13 +7,14 @@ import shutil
 import sys
 import tempfile
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from e2ed2.errors import UserError
 from e2ed2.files import runs_folder
+from e2ed2.inference.request import is_stock
 
 # Gradio reads these while it is imported: no request to the outside, and no proxy that hides mounted routes.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -24,6 +25,8 @@ os.environ["GRADIO_SSR_MODE"] = "False"
 ROOT_PATH = os.environ.pop("GRADIO_ROOT_PATH", "").rstrip("/")
 PERSISTENT = Path("/data")  # of a Hugging Face Space that has one; the rest is lost when it restarts
 MIN_SECRET = 12  # characters
+ADDED = "added"  # such a model is called `added/<name>`
+MODELS = "E2ED2_MODELS"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class ServerSettings:
     port: int = 7860  # 0..65535; 0 takes any free one
     checkpoints: Path | None = None  # the models' folder; None is the bundled one
     runs: Path = field(default_factory=runs_folder)  # trainings
+    added: Mapping[str, Path] = field(default_factory=dict)  # models that the owner adds
     study_data: Path | None = None  # votes; None leaves it to the study's own settings
     admin_secret: str = field(default="", repr=False)  # opens the admin pages; without one there are none
     root_path: str = ""  # where a proxy shows the pages, "/sub/studio"; it takes that away from what it passes on
@@ -49,7 +53,7 @@ class ServerSettings:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """HOST, PORT, GRADIO_ROOT_PATH, E2ED2_CHECKPOINTS, E2ED2_RUNS, E2ED2_ADMIN_SECRET.
+        """HOST, PORT, GRADIO_ROOT_PATH, E2ED2_CHECKPOINTS, E2ED2_RUNS, E2ED2_MODELS, E2ED2_ADMIN_SECRET.
 
         A Hugging Face Space is reached from outside its container, and keeps its state in its persistent folder.
         """
@@ -63,10 +67,34 @@ class ServerSettings:
             port=int(port),
             checkpoints=Path(folder) if folder else None,
             runs=kept / "runs" if kept and "E2ED2_RUNS" not in os.environ else runs_folder(),
+            added=added_models(os.environ.get(MODELS, "")),
             study_data=kept / "study-data" if kept and "STUDY_DATA" not in os.environ else None,
             admin_secret=os.environ.get("E2ED2_ADMIN_SECRET", ""),
             root_path=ROOT_PATH,
         )
+
+
+def added_models(told: str) -> Mapping[str, Path]:
+    """Of folders with the separator of paths between them; each is called as its folder, or a training's run.
+
+    Raises:
+        UserError: a folder holds no model, or two are called alike.
+    """
+    found: dict[str, Path] = {}
+    for part in filter(None, map(str.strip, told.split(os.pathsep))):
+        folder = Path(part).expanduser().resolve()
+        if not is_stock(folder) and not (folder / "denoiser").is_dir():
+            raise UserError(
+                f"{MODELS} names {part}, which holds no model: give folders of diffusers pipelines or of models of "
+                f"this project, with {os.pathsep!r} between them."
+            )
+        named = folder.parent.name if folder.name == "model" else folder.name
+        plain = re.sub(r"[^\w.-]+", "-", named)
+        name = f"{ADDED}/{plain}"
+        if name in found:
+            raise UserError(f"{MODELS} names two models that would be called {name}: rename one of the folders.")
+        found[name] = folder
+    return found
 
 
 USAGE = """Opens the pages. Its settings are variables of the environment, as in `PORT=8080 python app.py`:
@@ -77,6 +105,7 @@ USAGE = """Opens the pages. Its settings are variables of the environment, as in
   E2ED2_CHECKPOINTS    a folder of models, instead of the bundled ones
   E2ED2_DATA           where caches, trainings and votes are kept; the user's data folder by default
   E2ED2_RUNS           where trainings are kept
+  E2ED2_MODELS         more models: folders of diffusers pipelines, or of models of this project, with : between them
   E2ED2_DEVICE         cpu, cuda, cuda:1 or mps; the best there is by default
   E2ED2_ADMIN_SECRET   opens the organiser's pages; without one there are none
 """

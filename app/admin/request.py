@@ -72,7 +72,9 @@ def _sources(studies: Studies, pictures: Pictures, temporary: Path) -> Iterator[
             pictures.seed,
         )
         yield "Getting the first model ready …"
-        for number, source in enumerate(paint_order(order, temporary, studies.checkpoints, studies.runs), 1):
+        for number, source in enumerate(
+            paint_order(order, temporary, studies.checkpoints, studies.runs, studies.added), 1
+        ):
             yield source
             yield f"Painted {number} of {order.pictures} pictures …"
         return

@@ -2,20 +2,27 @@
 
 import csv
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 
+from PIL import Image
+
+from app.engine.added import AddedPipeline
 from app.look.names import DESCRIPTIONS
 from app.look.words import counted
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.data.config import BUNDLED
+from e2ed2.errors import UserError
 from e2ed2.files import runs_folder
 from e2ed2.inference.device import pick_device
 from e2ed2.inference.model import Model
-from e2ed2.inference.request import STEPS, available_models
+from e2ed2.inference.request import MAX_STEPS, STEPS, Request, available_models, is_stock
+from e2ed2.inference.sampling import sample_image
 from e2ed2.models.base import Codec, TextEncoder
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec, load_denoiser
+from e2ed2.types import TrajectoryStep
 
 FAVOURITES = ("lpips", "l2-lpips-gan", "energy", "l2-lpips")  # what is read is recognised most often in the first's
 VARIED = "energy"  # whose pictures of one prompt differ most
@@ -25,22 +32,30 @@ OWN = "own"  # a visitor's finished training is the model `own/<name>`
 class Models:
     """Bundled models and finished trainings, found anew at each look; each is loaded when first asked for."""
 
-    def __init__(self, checkpoints: Path | None = None, runs: Path | None = None):
-        self.checkpoints, self.runs = checkpoints or CHECKPOINTS, runs or runs_folder()
+    def __init__(
+        self, checkpoints: Path | None = None, runs: Path | None = None, added: Mapping[str, Path] | None = None
+    ):
+        """`added`: those of `ServerSettings`."""
+        self.checkpoints, self.runs, self.added = checkpoints or CHECKPOINTS, runs or runs_folder(), added or {}
         self.device = pick_device()
         self._loading = Lock()
         self._encoder: TextEncoder | None = None
         self._codecs: dict[Path, Codec] = {}
         self._pipelines: dict[str, Model] = {}
+        self._stock: tuple[str, AddedPipeline] | None = None  # one at a time: they are large
 
     def folders(self) -> dict[str, Path]:
         own = {
             f"{OWN}/{path.parents[1].name}": path.parent for path in sorted(self.runs.glob(f"{OWN}/*/model/denoiser"))
         }
-        return available_models(self.checkpoints) | own
+        return available_models(self.checkpoints) | own | dict(self.added)
 
     def names(self) -> list[str]:
         return list(self.folders())
+
+    def ours(self, name: str) -> bool:
+        """Is it a model of this project, into whose chain one can look, and which can be trained on?"""
+        return not is_stock(self.folders()[name])
 
     def favourite(self) -> str | None:
         names = self.names()
@@ -50,6 +65,9 @@ class Models:
         """What a visitor reads, and the name."""
         return [(f"{name}: {DESCRIPTIONS[name]}" if name in DESCRIPTIONS else name, name) for name in self.names()]
 
+    def our_choices(self) -> list[tuple[str, str]]:
+        return [one for one in self.choices() if self.ours(one[1])]
+
     def plain_choices(self) -> list[tuple[str, str]]:
         """The same, but the first two, where there are both, by what a visitor may want."""
         plain = {self.favourite(): "Best picture", VARIED: "Most variety"}
@@ -57,7 +75,9 @@ class Models:
         return first + [one for one in self.choices() if one[1] not in plain]
 
     def steps(self, name: str) -> tuple[int, ...]:
-        """The step counts that the model was made for."""
+        """The step counts that the model was made for; any, of a pipeline of diffusers."""
+        if not self.ours(name):
+            return tuple(range(1, MAX_STEPS + 1))
         config = json.loads((self.folders()[name] / "denoiser" / "config.json").read_text())
         return (config["steps"],) if config.get("sharing") == "independent" else STEPS
 
@@ -85,18 +105,45 @@ class Models:
             return self._shared_encoder()
 
     def load(self, name: str) -> Model:
-        """Raises UserError: its files are damaged."""
+        """Raises UserError: its files are damaged, or it is none of this project's."""
         with self._loading:
             if name not in self._pipelines:
                 folder = self.folders()[name]
+                if is_stock(folder):
+                    raise UserError(
+                        f"{name} is a diffusers pipeline, whose steps cannot be looked into: choose another."
+                    )
                 pipeline = Model(load_denoiser(folder), self._codec(folder), self._shared_encoder())
                 self._pipelines[name] = pipeline.to(self.device)
             return self._pipelines[name]
+
+    def get_ready(self, name: str) -> None:
+        """Load whatever model that is. Raises UserError: its files are damaged."""
+        if self.ours(name):
+            self.load(name)
+        else:
+            self._pipeline(name)
+
+    def sampled(self, request: Request, look: Callable[[TrajectoryStep | None], None] | None = None) -> Image.Image:
+        """`look` sees every step of a model of ours; of others it is only told that there was one, and sees None."""
+        if self.ours(request.model):
+            return sample_image(self.load(request.model), request, look)
+        tell = (lambda: look(None)) if look else lambda: None
+        return self._pipeline(request.model).image(request, tell)
+
+    def _pipeline(self, name: str) -> AddedPipeline:
+        with self._loading:
+            if self._stock is None or self._stock[0] != name:
+                self._stock = None  # the memory of one is free before the next is loaded
+                self._stock = name, AddedPipeline(self.folders()[name], str(self.device))
+            return self._stock[1]
 
     def forget(self, name: str) -> None:
         """Free its memory; what it shares with others stays."""
         with self._loading:
             self._pipelines.pop(name, None)
+            if self._stock and self._stock[0] == name:
+                self._stock = None
 
     def _shared_encoder(self) -> TextEncoder:
         self._encoder = self._encoder or MiniLM()

@@ -4,7 +4,7 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -55,8 +55,10 @@ class Look:
 class Services:
     """Visitors share the models and take turns at the device, picture by picture."""
 
-    def __init__(self, checkpoints: Path | None = None, runs: Path | None = None):
-        self.models = Models(checkpoints, runs)
+    def __init__(
+        self, checkpoints: Path | None = None, runs: Path | None = None, added: Mapping[str, Path] | None = None
+    ):
+        self.models = Models(checkpoints, runs, added)
         self.turns = Turns()
         self._kept: dict[Request, Timed] = {}
         self._flags: dict[str | None, threading.Event] = {}
@@ -96,9 +98,10 @@ class Services:
         model = self.known(model)
         if not whole(count, 1, MAX_COUNT):
             raise ForgedError(f"count must be a whole number from 1 to {MAX_COUNT}.")
-        if not whole(steps, STEPS[0], STEPS[-1]):
-            raise ForgedError(f"steps must be a whole number from {STEPS[0]} to {STEPS[-1]}.")
-        if steps not in (possible := self.models.steps(model)):
+        possible = self.models.steps(model)
+        if not whole(steps, STEPS[0], most := max(STEPS[-1], possible[-1])):
+            raise ForgedError(f"steps must be a whole number from {STEPS[0]} to {most}.")
+        if steps not in possible:
             raise UserError(f"{model} was made for {' or '.join(map(str, possible))} steps only: choose that.")
         last = MAX_SEED - int(count) + 1
         if not whole(seed, 0, last):
@@ -120,7 +123,7 @@ class Services:
         return self.reader(prompt)
 
     def readable(self, model: str) -> bool:
-        return readable(self.models.folders()[model])
+        return self.models.ours(model) and readable(self.models.folders()[model])
 
     def known(self, model: object) -> str:
         names = self.models.names()
@@ -143,10 +146,10 @@ class Services:
         """Of bundled models, the last pictures are kept: whoever comes back need not wait for them again."""
         if found := self._kept.get(request):
             return found
-        pipeline = self.models.load(request.model)
+        self.models.get_ready(request.model)
         with self.turns.take():
             start = time.perf_counter()
-            made = Timed(sample_image(pipeline, request), time.perf_counter() - start)
+            made = Timed(self.models.sampled(request), time.perf_counter() - start)
         if not request.model.startswith(f"{OWN}/"):  # a training of the same name may be made anew
             self._kept[request] = made
             while len(self._kept) > KEPT:
@@ -156,7 +159,7 @@ class Services:
     def generate(self, requests: Sequence[Request], stop: threading.Event) -> Iterator[Event]:
         """Everything that happens until the pictures of one visitor, all by one model, are there."""
         yield Loading()
-        self.models.load(requests[0].model)
+        self.models.get_ready(requests[0].model)
         start = time.perf_counter()
         for request in requests:
             if stop.is_set():
@@ -167,7 +170,7 @@ class Services:
 
     def sample(self, request: Request, stop: threading.Event) -> Iterator[Waiting | Estimate | Finished]:
         """One picture, as soon as it is this visitor's turn. Ends early, without a picture, once `stop` is set."""
-        pipeline = self.models.load(request.model)
+        self.models.get_ready(request.model)
         seen: SimpleQueue[Waiting | Estimate | Finished | None] = SimpleQueue()
 
         def wait(ahead: int) -> None:
@@ -175,16 +178,17 @@ class Services:
                 raise StoppedError
             seen.put(Waiting(ahead))
 
-        def show(step: TrajectoryStep) -> None:
+        def show(step: TrajectoryStep | None) -> None:
             if stop.is_set():
                 raise StoppedError
-            if (number := step.index + 1) < request.steps:
-                seen.put(Estimate(number, pipeline.image(step.clean), shared=len(self.turns) > 1))
+            if step and (number := step.index + 1) < request.steps:
+                estimate = self.models.load(request.model).image(step.clean)
+                seen.put(Estimate(number, estimate, shared=len(self.turns) > 1))
 
         def work() -> None:
             try:
                 with self.turns.take(wait):
-                    seen.put(Finished(request, sample_image(pipeline, request, show)))
+                    seen.put(Finished(request, self.models.sampled(request, show)))
             except StoppedError:
                 pass
             finally:
@@ -233,7 +237,12 @@ class Services:
         return Reader(load_head(), self.bundled)
 
     def far(self, prompt: str, model: str) -> list[str]:
-        """The known things that are nearest to a prompt that is far from all of them; empty where it is not."""
+        """The known things that are nearest to a prompt that is far from all of them; empty where it is not.
+
+        Of a pipeline of diffusers nobody here knows what it knows.
+        """
+        if not self.models.ours(model):
+            return []
         captions = self.models.captions(model)
         if captions is None:
             reading = self.reader(prompt)

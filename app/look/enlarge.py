@@ -10,11 +10,11 @@ SEAM = 2  # px at the first side: how far a drawing's soft edge reaches into it
 
 
 def enlarged(image: Image.Image, side: int) -> Image.Image:
-    """Square, `side` pixels; edges are as sharp as in the small picture, no sharper."""
-    if side == image.width:
+    """At least `side` pixels wide; edges are as sharp as in the small picture, no sharper."""
+    if side <= image.width:
         return image
     scale = side / image.width
-    large = image.resize((side, side), Image.Resampling.LANCZOS)
+    large = image.resize((side, round(scale * image.height)), Image.Resampling.LANCZOS)
     return large.filter(ImageFilter.UnsharpMask(radius=scale, percent=80, threshold=0))
 
 

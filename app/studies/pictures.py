@@ -1,13 +1,12 @@
 """Pictures of the bundled models for a study: the same prompts and noise for every model and step count."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.engine.catalogue import Models
 from app.look.words import counted
 from e2ed2.inference.request import STEPS, Request
-from e2ed2.inference.sampling import sample_image
 from study.errors import StudyError
 from study.images.sources import Source
 
@@ -58,13 +57,17 @@ class Order:
 
 
 def paint_order(
-    order: Order, folder: Path, checkpoints: Path | None = None, runs: Path | None = None
+    order: Order,
+    folder: Path,
+    checkpoints: Path | None = None,
+    runs: Path | None = None,
+    added: Mapping[str, Path] | None = None,
 ) -> Iterator[Source]:
     """Paints into the folder, and gives each picture when it is there. Holds one model at a time.
 
-    Bundled models (`checkpoints`), and trainings of one's own (`runs`).
+    Bundled models (`checkpoints`), trainings of one's own (`runs`), and those that the server's owner added.
     """
-    models = Models(checkpoints, runs)
+    models = Models(checkpoints, runs, added)
     unknown = [model for model in order.models if model not in models.folders()]
     if unknown:
         raise StudyError(f"There is no model {unknown[0]!r}: choose from those on the page.")
@@ -74,12 +77,11 @@ def paint_order(
             raise StudyError(f"{model} was made for {counted(made, 'step')} only: choose that, or leave it out.")
     number = 0
     for model in order.models:
-        pipeline = models.load(model)
         for steps in order.steps:
             for wanted in order.prompts:
                 for copy in range(order.copies):
                     file = folder / f"{number:05}.png"
-                    sample_image(pipeline, Request(wanted.painted, model, steps, order.seed + copy)).save(file)
+                    models.sampled(Request(wanted.painted, model, steps, order.seed + copy)).save(file)
                     number += 1
                     yield Source(wanted.shown, order.arm(model, steps), file, wanted.category)
         models.forget(model)

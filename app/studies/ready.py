@@ -70,9 +70,15 @@ class Found:
 class Studies:
     """The store of all studies, and the ready study, which is made of the bundled models when the pages start."""
 
-    def __init__(self, store: Store, checkpoints: Path | None = None, runs: Path | None = None):
-        """`runs`: where trainings of one's own are, whose models a study may compare as well."""
-        self.store, self.checkpoints, self.runs = store, checkpoints or CHECKPOINTS, runs
+    def __init__(
+        self,
+        store: Store,
+        checkpoints: Path | None = None,
+        runs: Path | None = None,
+        added: Mapping[str, Path] | None = None,
+    ):
+        """`runs`: where trainings of one's own are, whose models a study may compare as well; `added` too."""
+        self.store, self.checkpoints, self.runs, self.added = store, checkpoints or CHECKPOINTS, runs, added
         self.models = tuple(available_models(self.checkpoints))
         self.usual_models = Models(self.checkpoints).of_steps(STEPS[-1])[:2]
         self._ready: StudyInfo | None = None
@@ -80,7 +86,7 @@ class Studies:
 
     def all_models(self) -> list[str]:
         """The bundled ones, and by now finished trainings."""
-        return Models(self.checkpoints, self.runs).names()
+        return Models(self.checkpoints, self.runs, self.added).names()
 
     def prepare(self, after: Event | None = None) -> Thread:
         """Makes the ready study, or finds it, in a thread, once `after` is set: the pages need not wait."""
@@ -136,7 +142,7 @@ class Studies:
 def studies_or_exit(settings: ServerSettings) -> Studies:
     """A data folder or a database that cannot be used is one sentence and exit code 2."""
     try:
-        return Studies(Store.open(settings.study_data), settings.checkpoints, settings.runs)
+        return Studies(Store.open(settings.study_data), settings.checkpoints, settings.runs, settings.added)
     except StudyError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None

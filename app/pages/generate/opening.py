@@ -39,6 +39,8 @@ class Opening(Painting):
             **{"style": self.style, "exactly": self.exactly, "read_as": self.read_as},
         }
         shown |= {fields[name]: value for name, value in wanted.items()}
+        if isinstance(steps := wanted.get("steps"), int):
+            shown[self.steps] = gr.Slider(value=steps, maximum=max(STEPS[-1], possible[-1]))
         return shown | ({self.randomise: False} if "seed" in wanted else {})
 
     def suit_model(self, model: str | None, steps: int) -> Updates:
@@ -49,10 +51,13 @@ class Opening(Painting):
         possible = self.services.models.steps(model)
         captions = self.services.models.captions(model)
         step = steps if steps in possible else possible[-1]
-        samples = EXAMPLES if captions is None else captions[: len(EXAMPLES)]
+        usual = EXAMPLES if self.services.models.ours(model) else [text for text in EXAMPLES if "style" not in text]
+        samples = usual if captions is None else captions[: len(EXAMPLES)]
         only = self.services.models.only(model)
         return {
-            self.steps: gr.Slider(value=step, interactive=not only, info=only or STEPS_INFO),
+            self.steps: gr.Slider(
+                value=step, maximum=max(STEPS[-1], possible[-1]), interactive=not only, info=only or STEPS_INFO
+            ),
             self.examples: gr.Dataset(samples=[[text] for text in samples]),
             self.known: gr.Accordion(visible=readable),
             self.style: gr.Radio(visible=readable),

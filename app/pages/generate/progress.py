@@ -102,7 +102,12 @@ def alike(made: Sequence[tuple[Request, Image.Image]]) -> str:
 
 
 def notes(services: Services, request: Request, read: bool) -> str:
-    """What of the prompt has no effect; and whether one that is not `read` is far from all that the model knows."""
+    """What of the prompt has no effect; and whether one that is not `read` is far from all that the model knows.
+
+    Pipelines of diffusers have text encoders of their own, of which nothing is said.
+    """
+    if not services.models.ours(request.model):
+        return ""
     said = services.models.encoder().notes(request.prompt)
     near = [] if read else [f"“{name}”" for name in services.far(request.prompt, request.model)]
     if near:

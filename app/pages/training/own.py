@@ -42,7 +42,7 @@ class OwnTrainings:
         )
         with gr.Row():
             self.base = gr.Dropdown(
-                self.services.models.choices(),
+                self.services.models.our_choices(),
                 value=self.services.models.favourite(),
                 label="Start from",
                 min_width=220,

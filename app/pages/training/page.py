@@ -122,7 +122,7 @@ class TrainingPage(OwnTrainings):
             self.run: gr.Dropdown(
                 choices=pictured, value=next((name for name in [*shown, *pictured] if name in pictured), None)
             ),
-            self.base: gr.Dropdown(choices=self.services.models.choices()),
+            self.base: gr.Dropdown(choices=self.services.models.our_choices()),
             **self.draw(shown, next(iter(offered), None), "update"),
             **self.progress(),
         }

@@ -49,8 +49,10 @@ class TrajectoryPage:
             self.steps = gr.Slider(STEPS[0], STEPS[-1], STEPS[-1], step=1, label="Steps", buttons=[], min_width=160)
             self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
         with gr.Row():
-            self.model = gr.Dropdown(models.choices(), value=first, label="Model", min_width=240)
-            self.second = gr.Dropdown(models.choices(), value=second, label="Second model, to compare", min_width=240)
+            self.model = gr.Dropdown(models.our_choices(), value=first, label="Model", min_width=240)
+            self.second = gr.Dropdown(
+                models.our_choices(), value=second, label="Second model, to compare", min_width=240
+            )
         self.exactly = gr.Checkbox(
             False, label="Exactly my words", info="Give the models your words as they are: they may not know them."
         )
@@ -139,13 +141,13 @@ class TrajectoryPage:
         done.failure(outputs=self.status, **at_once(FAILED))
 
     def open_page(self) -> Updates:
-        choices = gr.Dropdown(choices=self.services.models.choices())
+        choices = gr.Dropdown(choices=self.services.models.our_choices())
         return {self.model: choices, self.second: choices}
 
     def usual(self) -> tuple[str | None, str | None]:
         """The two models that the page opens with; the second is the first where there is no other."""
         first = self.services.models.favourite()
-        return first, next((name for name in reversed(self.services.models.names()) if name != first), first)
+        return first, next((name for _, name in reversed(self.services.models.our_choices()) if name != first), first)
 
     def welcome(self, status: object) -> Updates:
         """Something to look at, alike for all, unless the visitor was quicker."""
