@@ -200,6 +200,8 @@ def test_what_cannot_be_painted_is_said(host, open_page):
         visit.page.locator("#seed").fill(seed)
         visit.page.locator("#paint").click()
         expect(status).to_contain_text(said)
+    visit.page.wait_for_function(PAINTED, timeout=LIMIT)  # the picture that the page opens with: it takes nothing away
+    expect(status).to_contain_text("whole number")
 
 
 def test_a_missing_file_is_said(host, folder, open_page):

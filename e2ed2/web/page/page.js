@@ -57,11 +57,12 @@ function asked() {
   return { prompt: at("prompt").value, style, seed, steps, exactly: at("exactly").checked };
 }
 
-function paint(request) {
+// `opening`: nobody has pressed anything yet.
+function paint(request, opening = false) {
   const wrong = refusal(request);
   if (wrong) return say(wrong, true);
   const id = ++page.count;
-  jobs.set(id, { request });
+  jobs.set(id, { request, opening });
   at("others").hidden = true;
   if (page.ready) busy(0, request.steps);
   worker.postMessage({ kind: "paint", id, request });
@@ -140,7 +141,9 @@ async function show(job) {
   at("frame").dataset.state = "painted";
   at("wait").hidden = true;
   const steps = `${request.steps} ${request.steps > 1 ? "steps" : "step"}`;
-  at("status").replaceChildren(wrote(job), ` Seed ${request.seed}, ${steps}, ${seconds.toFixed(1)} s.`);
+  const mistaken = job.opening && at("status").querySelector(".wrong"); // said meanwhile, and to be read
+  if (!mistaken) at("status").replaceChildren(wrote(job), ` Seed ${request.seed}, ${steps}, ${seconds.toFixed(1)} s.`);
+  job.opening = false;
   offer(job);
   for (const id of ["again", "share", "download"]) at(id).disabled = false;
   history.replaceState(null, "", `#${new URLSearchParams(Object.entries(request).filter(([, value]) => value !== ""))}`);
@@ -248,7 +251,7 @@ function begin() {
   const first = linked();
   if (first) showAsked(first);
   else at("prompt").value = IDEAS[0];
-  paint(first ?? asked());
+  paint(first ?? asked(), true);
 }
 
 begin();
