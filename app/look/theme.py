@@ -18,6 +18,8 @@ THEME.set(
     button_cancel_background_fill_dark="#b91c1c",
     button_cancel_background_fill_hover="#991b1b",
     button_cancel_background_fill_hover_dark="#991b1b",
+    checkbox_border_color="*neutral_500",  # of 3 where it is a shape (WCAG 1.4.11): an empty box is to be seen
+    checkbox_border_color_dark="*neutral_400",
     block_info_text_color="*neutral_500",
     body_text_color_subdued="*neutral_500",
     input_placeholder_color="*neutral_500",

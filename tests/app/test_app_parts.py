@@ -24,6 +24,7 @@ from app.look.enlarge import enlarged, transparent
 from app.look.files import data_url, from_data_url, png
 from app.look.links import asked
 from app.look.tables import Cell, Row, Table, file_page, kept, page_tables, sheet
+from app.look.theme import THEME
 from app.pages.generate.again import prompts_of
 from app.pages.generate.history import archive, entries, restored
 from app.pages.generate.palette import COLUMNS, SIDE, drawings, palette, things
@@ -353,3 +354,17 @@ def test_what_stands_in_one_row_is_named_below():
     assert page.index("by the artists") < page.index("<div>flat</div>") < page.index("<div>noto</div>")
     timed = Row("one", (Cell(RED, "0.3 s"),) * 2)
     assert "<thead>" in page_tables([Table(("1 step", "2 steps"), (timed,))], data_url)
+
+
+def luminance(colour: str) -> float:
+    """Relative, as WCAG 2 has it, of `#rrggbb`."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(("mode", "behind"), [("", "#ffffff"), ("_dark", THEME.neutral_800)])
+def test_an_empty_box_is_to_be_seen_in_light_and_dark(mode, behind):
+    border = getattr(THEME, getattr(THEME, f"checkbox_border_color{mode}").removeprefix("*"))
+    darker, lighter = sorted((luminance(border), luminance(behind)))
+    assert (lighter + 0.05) / (darker + 0.05) >= 3
