@@ -38,9 +38,9 @@ class HeldOutEncoder:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """`[B, 3, H, W]` in [-1, 1] on the encoder's device => features `[B, 5120]`."""
-        layers = self.metric.distance.net(self.metric.distance.scaling_layer(images))
-        return torch.cat([F.adaptive_avg_pool2d(layers[i], CELLS).flatten(1) for i in LAYERS], dim=1)
+        """`[B, 3, H, W]` in [-1, 1], on any device => features `[B, 5120]`, on the CPU."""
+        layers = self.metric.distance.net(self.metric.distance.scaling_layer(images.to(self.device)))
+        return torch.cat([F.adaptive_avg_pool2d(layers[i], CELLS).flatten(1) for i in LAYERS], dim=1).cpu()
 
     def of(self, pictures: np.ndarray, what: str = "pictures") -> Tensor:
         """uint8 `[N, H, W, 3]` => features `[N, 5120]`, as float16 keeps them on disk by the pictures' content."""
@@ -61,7 +61,7 @@ class HeldOutEncoder:
     def _all(self, pictures: np.ndarray, what: str) -> Tensor:
         chunks = range(0, len(pictures), CHUNK)
         batches = (to_tensor(pictures[i : i + CHUNK], self.device) for i in track(chunks, f"looking at {what}"))
-        return torch.cat([self(images).cpu() for images in batches])
+        return torch.cat([self(images) for images in batches])
 
     def distances(self, pairs: list[tuple[np.ndarray, np.ndarray]], what: str = "pairs") -> Tensor:
         """LPIPS of each pair of uint8 `[H, W, 3]` pictures, `[len(pairs)]`, kept on disk like the features."""
