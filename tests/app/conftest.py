@@ -23,9 +23,12 @@ from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.codec import build_codec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
 from e2ed2.models.weights import save_model
+from tests.e2ed2.conftest import text_encoder_read_once  # noqa: F401, for the models of the pages, too
+from tests.study.stores import open_store
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT = 300  # s; much, since the machine may be training
+SECRET = "a-secret-of-the-tests"
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +101,19 @@ def start_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture(scope="session")
-def serve_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
+def painted(checkpoints, tmp_path_factory) -> Path:
+    """A data folder with the ready study of the two models, to be copied."""
+    from app.studies.ready import Studies
+
+    folder = tmp_path_factory.mktemp("painted")
+    store = open_store(folder)
+    Studies(store, checkpoints).prepare().join()
+    store.database.engine.dispose()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def serve_app(painted, tmp_path_factory) -> Iterator[Callable[..., str]]:
     """Serves all pages from a thread of this process, and returns their URL: nothing has to be imported again.
 
     Keywords are those of `ServerSettings`. What `python app.py` adds is tested with `start_app`.
@@ -111,9 +126,13 @@ def serve_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
         environment.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
 
         def serve(checkpoints: Path, admin_secret: str = "", root_path: str = "") -> str:
-            folders = {name: tmp_path_factory.mktemp(name) for name in ("runs", "study_data")}
+            folder = tmp_path_factory.mktemp("served")
             settings = app.settings.ServerSettings(
-                checkpoints=checkpoints, admin_secret=admin_secret, root_path=root_path, **folders
+                checkpoints=checkpoints,
+                admin_secret=admin_secret,
+                root_path=root_path,
+                runs=folder / "runs",
+                study_data=shutil.copytree(painted, folder / "studies"),
             )
             demo, _, studies = assemble(settings)
             studies.prepare().join()
@@ -150,4 +169,5 @@ def gate(monkeypatch) -> Iterator[threading.Event]:
 
 @pytest.fixture(scope="session")
 def url(serve_app, checkpoints) -> str:
-    return serve_app(checkpoints)
+    """Of the whole site; its organiser knows `SECRET`."""
+    return serve_app(checkpoints, SECRET)

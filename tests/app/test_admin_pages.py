@@ -7,14 +7,13 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.app.conftest import SECRET
 from tests.study.conftest import picture
-
-SECRET = "a-secret-of-the-tests"
 
 
 @pytest.fixture(scope="module")
-def admin(serve_app, checkpoints) -> str:
-    return f"{serve_app(checkpoints, SECRET)}/admin"
+def admin(url) -> str:
+    return f"{url}/admin"
 
 
 @pytest.fixture

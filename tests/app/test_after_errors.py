@@ -50,6 +50,7 @@ def test_a_full_queue_leaves_the_button_usable(open_page, url, path):
     expect(button).to_be_enabled()
 
 
+@pytest.mark.slow
 def test_a_full_queue_and_half_a_number_leave_every_button_of_training_usable(open_page, url):
     page = open_page(f"{url}/training").page
     expect(page.get_by_role("button", name="Start training")).to_be_enabled()

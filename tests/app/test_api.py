@@ -146,7 +146,7 @@ def test_what_can_be_asked_is_answered(client, endpoint):
     check(*(answer if isinstance(answer, tuple) else (answer,)))
 
 
-@pytest.mark.parametrize("prompt", ["linear algebra", "quantum field theory"])
+@pytest.mark.parametrize("prompt", ["linear algebra", pytest.param("quantum field theory", marks=pytest.mark.slow)])
 def test_a_prompt_far_from_everything_is_answered_with_pictures_too(client, prompt):
     pictures, _, _, link, file, read = client.predict(prompt, "l2", 2, 7, False, 1, api_name="/generate")
     assert read.startswith("Not read: this is far from all that the models know")

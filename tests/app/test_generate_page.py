@@ -1,6 +1,7 @@
 """The Generate page as a visitor meets it, in a real browser; and the program that serves it."""
 
 import re
+import runpy
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -16,7 +18,10 @@ from playwright.sync_api import Page, expect
 
 from app.pages.generate import again
 from app.pages.generate.history import entries
+from app.server import Server
 from app.settings import settings_or_exit
+from app.studies.ready import Studies
+from tests.app.conftest import SECRET
 
 ROOT = Path(__file__).parents[2]
 
@@ -256,9 +261,32 @@ def test_a_forged_request_gets_a_clear_message(client, forged, message):
         client.predict(**request, api_name="/generate")
 
 
+def test_the_program_builds_what_its_environment_says(checkpoints, tmp_path, monkeypatch, capsys):
+    """`app.py` up to where its server would wait for requests."""
+    folders = {"E2ED2_CHECKPOINTS": checkpoints, "STUDY_DATA": tmp_path / "studies", "E2ED2_RUNS": tmp_path / "runs"}
+    said = {"PORT": "0", "E2ED2_ADMIN_SECRET": SECRET, "GRADIO_TEMP_DIR": tmp_path / "pictures"}
+    for name, value in (folders | said).items():
+        monkeypatch.setenv(name, str(value))
+    ran, readied = [], []
+    monkeypatch.setattr(sys, "argv", ["app.py"])
+    monkeypatch.setattr(Server, "run", lambda server, sockets: ran.append((server.config.app, *sockets)))
+    monkeypatch.setattr(Studies, "prepare", lambda studies, after: readied.append((studies, after)))
+    runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    ((site, listener),), ((studies, ready),) = ran, readied
+    with listener:
+        assert capsys.readouterr().out == f"The pages are at http://127.0.0.1:{listener.getsockname()[1]}\n"
+    assert list(studies.all_models()) == ["l2", "l2-lpips"]
+    assert Path(studies.store.library.folder).is_relative_to(tmp_path / "studies")
+    assert ready.wait(60)
+    visitor = TestClient(site)
+    assert visitor.get("/healthz").json() == {"status": "ok"}
+    assert "Secret" in visitor.get("/admin/login").text
+
+
+@pytest.mark.slow  # it imports everything once more
 def test_the_program_serves_the_pages(start_app, checkpoints):
     """`python app.py`, in a process of its own, by its environment."""
-    url = start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_ADMIN_SECRET="a-secret-of-the-tests")
+    url = start_app(E2ED2_CHECKPOINTS=str(checkpoints), E2ED2_ADMIN_SECRET=SECRET)
     assert httpx.get(f"{url}/healthz", timeout=300).json() == {"status": "ok"}
     assert "Secret" in httpx.get(f"{url}/admin/login", timeout=300).text
     line = Client(url, verbose=False).predict("red apple", "l2", 1, 7, False, 1, api_name="/generate")[1]

@@ -100,7 +100,12 @@ def test_preferences_have_intervals():
 
 @pytest.mark.parametrize(
     ("votes", "shown", "words"),
-    [(0, False, "Nobody has voted"), (1, False, "1 answer so far"), (29, False, "too few"), (30, True, "30 answers")],
+    [
+        pytest.param(0, False, "Nobody has voted", marks=pytest.mark.slow),
+        pytest.param(1, False, "1 answer so far", marks=pytest.mark.slow),
+        (29, False, "too few"),
+        (30, True, "30 answers"),
+    ],
 )
 def test_a_few_answers_are_no_conclusion(tmp_path, votes, shown, words):
     people = replace(people_say(l1=1.0, l2=-1.0), votes=votes)

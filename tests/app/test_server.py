@@ -11,10 +11,10 @@ import pytest
 
 from app.settings import ServerSettings, own_cache
 from e2ed2.errors import UserError
+from tests.app.conftest import SECRET
 
 ROOT = "/sub/studio"
 PROXY = {"x-forwarded-host": "example.org", "x-forwarded-proto": "https"}
-SECRET = "a-secret-of-the-tests"
 
 
 @pytest.fixture(scope="module")

@@ -30,19 +30,9 @@ def opened(folder: Path) -> Store:
     return Store.open(folder, f"sqlite:///{folder}/study.db")
 
 
-@pytest.fixture(scope="module")
-def painted(checkpoints, tmp_path_factory) -> Path:
-    """A data folder with the ready study."""
-    folder = tmp_path_factory.mktemp("painted")
-    store = opened(folder)
-    Studies(store, checkpoints).prepare().join()
-    store.database.engine.dispose()
-    return folder
-
-
 @pytest.fixture
 def store(painted, tmp_path):
-    """A copy of it, to vote in."""
+    """With the ready study, to vote in."""
     store = opened(shutil.copytree(painted, tmp_path / "data"))
     yield store
     store.database.engine.dispose()

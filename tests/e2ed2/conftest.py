@@ -1,8 +1,10 @@
 """Tiny real parts: a codec of a few thousand weights, a denoiser to match, the bundled pictures at 32x32."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import fields, replace
-from functools import partial
+from functools import cache, partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from e2ed2.assets import EMOJI
 from e2ed2.cli import main
 from e2ed2.data.config import DataConfig
 from e2ed2.losses.spec import LossSpec
+from e2ed2.models import bert, minilm
 from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.codec import build_codec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
@@ -24,6 +27,15 @@ from e2ed2.types import TextEmbedding
 
 TINY_CODEC = CodecConfig(latent_channels=4, widths=(8,), encoder_layers=(1,), decoder_layers=(1,))
 TINY_DENOISER = DenoiserConfig(channels=4, grid=8, width=16, depth=1, heads=2, coarse_width=32, choices=4)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def text_encoder_read_once() -> Iterator[None]:
+    """Every model reads captions with the same frozen weights and the same tokenizer; hundreds are loaded here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bert, "load_file", cache(bert.load_file))
+        patch.setattr(minilm, "Tokenizer", SimpleNamespace(from_file=cache(minilm.Tokenizer.from_file)))
+        yield
 
 
 @pytest.fixture(scope="session")

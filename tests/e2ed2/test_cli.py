@@ -167,7 +167,7 @@ def test_the_help_of_train_says_what_each_preset_is(called):
         assert f"{name} {about}" in said, said
 
 
-@pytest.mark.parametrize("given", [["--trainer.steps", 2], ["--trainer.steps=2"]])
+@pytest.mark.parametrize("given", [["--trainer.steps", 2], pytest.param(["--trainer.steps=2"], marks=pytest.mark.slow)])
 def test_the_former_name_of_updates_is_taken_with_a_note(called, small, tmp_path, given):
     printed = called("train", "l2", "--out", tmp_path, "--no-precompute", *small, *given)
     assert "--trainer.steps is now called --trainer.updates" in printed.err

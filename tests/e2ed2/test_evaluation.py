@@ -52,7 +52,7 @@ def few(parquet):
 
 
 def test_a_set_has_no_distance_to_itself_and_more_to_noise_than_to_its_half():
-    features = torch.randn(200, 512, generator=torch.Generator().manual_seed(0))
+    features = torch.randn(200, 128, generator=torch.Generator().manual_seed(0))
     same, half, far = (values(distances(x, features)) for x in (features, features[:100], features + 3))
     assert abs(same["fd"]) < 1e-3
     assert same["precision"] == same["recall"] == 1

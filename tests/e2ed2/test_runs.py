@@ -74,8 +74,8 @@ def test_a_line_that_was_cut_off_does_not_end_a_run(run_config, tmp_path, monkey
     assert [line.update for line in read_metrics(tmp_path)] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("damage", [b"", b"half"])
-@pytest.mark.parametrize("name", ["optimizer.bin", "custom_checkpoint_0.pkl"])
+@pytest.mark.parametrize("damage", [pytest.param(b"", marks=pytest.mark.slow), b"half"])
+@pytest.mark.parametrize("name", ["optimizer.bin", pytest.param("custom_checkpoint_0.pkl", marks=pytest.mark.slow)])
 def test_a_damaged_part_of_a_checkpoint_is_one_sentence(run_config, tmp_path, monkeypatch, name, damage):
     with monkeypatch.context() as patch:
         stop_after(patch, 2)
@@ -149,7 +149,10 @@ def test_the_card_of_ones_own_model_speaks_of_ones_own_data(run_config, circles,
     assert "a circle number 0" in card
 
 
-@pytest.mark.parametrize(("name", "text"), [("LICENSE", "CC0 1.0"), ("README.md", "License: CC0 1.0")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("LICENSE", "CC0 1.0"), pytest.param("README.md", "License: CC0 1.0", marks=pytest.mark.slow)],
+)
 def test_the_card_quotes_what_the_data_say_of_their_licence(run_config, circles, tmp_path, name, text):
     (circles / name).write_text(text)
     config = replace(run_config, data=DataConfig(path=str(circles), resolution=32))

@@ -51,7 +51,7 @@ def stop_after(monkeypatch, updates):
 @pytest.mark.parametrize(
     ("objective", "loss", "samples"),
     [
-        ("single_step", "l2", 1),
+        pytest.param("single_step", "l2", 1, marks=pytest.mark.slow),
         pytest.param("end_to_end", "l1", 1, marks=pytest.mark.slow),
         ("end_to_end", "l2+gan", 1),
         pytest.param("end_to_end", "energy+energy-lpips", 2, marks=pytest.mark.slow),

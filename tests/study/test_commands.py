@@ -1,10 +1,13 @@
 """The command line as a runner uses it: a study from folders to a verified report."""
 
 import errno
+import io
 import json
 import os
 import re
+import shutil
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -41,24 +44,26 @@ def run(monkeypatch, capsys, tmp_path):
     return run
 
 
-@pytest.fixture
-def created(run, folders) -> str:
+@pytest.fixture(scope="module")
+def toy(folders, tmp_path_factory) -> tuple[Path, str]:
+    """A data folder with a study, and what was said when it was made, a simulation among it."""
+    data = tmp_path_factory.mktemp("toy")
     arms = [f"{name}={folders / f'secretarm{name}'}" for name in ("one", "two")]
-    return run(
-        "create",
-        "--name",
-        "toy",
-        "--arms",
-        *arms,
-        "--prompts",
-        folders / "prompts.txt",
-        "--pairs-per-rater",
-        8,
-        "--exclusions.min-attention",
-        None,
-        "--exclusions.min-gold-pass-rate",
-        None,
-    )
+    words = ["create", "--name", "toy", "--arms", *arms, "--prompts", folders / "prompts.txt", "--pairs-per-rater", 8]
+    words += ["--exclusions.min-attention", None, "--exclusions.min-gold-pass-rate", None]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as said:
+        patch.setenv("STUDY_DATA", str(data))
+        patch.delenv("DATABASE_URL", raising=False)
+        patch.setattr(sys, "argv", ["study", *map(str, words)])
+        main()
+    return data, said.getvalue()
+
+
+@pytest.fixture
+def created(run, toy, tmp_path) -> str:
+    data, said = toy
+    shutil.copytree(data, tmp_path / "data")
+    return said
 
 
 def test_from_folders_to_a_verified_report(run, created, tmp_path):

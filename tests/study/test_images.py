@@ -4,7 +4,9 @@ import csv
 import hashlib
 import json
 import os
+import struct
 import weakref
+import zlib
 
 import numpy as np
 import pytest
@@ -165,8 +167,12 @@ def test_files_of_which_raters_would_see_a_part_are_told(tmp_path):
 def test_images_that_cannot_be_shown_are_named_with_the_reason(tmp_path):
     (tmp_path / "1.heic").write_bytes(b"")
     refused(tmp_path / "1.heic", "is a HEIC file")
+    Image.new("1", (8, 8)).save(tmp_path / "small.png")
     for size, words in (((12_000, 12_000), "has 12000x12000 pixels"), ((20_000, 20_000), "has 400,000,000 pixels")):
-        Image.new("1", size).save(tmp_path / "large.png")
+        large = bytearray((tmp_path / "small.png").read_bytes())
+        large[16:24] = struct.pack(">2I", *size)  # what the header says is believed: nothing of it is decoded
+        large[29:33] = struct.pack(">I", zlib.crc32(large[12:29]))
+        (tmp_path / "large.png").write_bytes(large)
         refused(tmp_path / "large.png", f"{words}: make it 90,000,000 pixels at most")
     Image.new("F", (8, 8)).save(tmp_path / "float.tif")
     refused(tmp_path / "float.tif", "32 bits a channel")

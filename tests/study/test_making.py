@@ -131,7 +131,7 @@ def test_a_study_stops_on_the_evidence_of_raters_who_finished(store, make_study)
 
 def test_a_tie_everywhere_never_stops_and_a_quota_study_knows_no_evidence(store, make_study):
     study = decided_study(store, make_study)
-    for i in range(12):
+    for i in range(8):
         vote_all(store, rater(store, study, f"r{i}"), lambda screen: "tie")
     assert not stop_if_decided(store, study)
     assert not stop_if_decided(store, replace(study, spec=replace(study.spec, stopping=Stopping())))

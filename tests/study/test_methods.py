@@ -33,9 +33,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def written(folder, tmp_path) -> dict[str, str]:
-    files = write(Methods(str(folder), tmp_path, pay="3 EUR", ethics="board 7"), folder)
+@pytest.fixture(scope="module")
+def written(folder, tmp_path_factory) -> dict[str, str]:
+    out = tmp_path_factory.mktemp("written")
+    files = write(Methods(str(folder), out, pay="3 EUR", ethics="board 7"), folder)
     return {file.name: file.read_text("utf-8") for file in files}
 
 

@@ -104,7 +104,15 @@ def addresses(app, study, who: Participation, screen) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("state", [fresh, practising, in_the_middle, through, gone, nothing_left, closed])
+@pytest.mark.parametrize(
+    "state",
+    [
+        fresh,
+        in_the_middle,
+        gone,
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (practising, through, nothing_left, closed)),
+    ],
+)
 def test_a_get_writes_no_row(store, make_study, state: Callable):
     study = make_study(store, placebos=Placebos(0, 0, 0, 0), stopping=DECIDED, raters_per_pair=1)
     who = rater(store, study, "somebody")

@@ -33,28 +33,25 @@ def two(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def three(tmp_path_factory):
-    spec, images = spec_and_images(("first", "second", "third"), prompts=20)
-    folder = tmp_path_factory.mktemp("three") / "export"
-    write_export(folder, spec, images, votes_of(spec, THREE, 24))
-    build(folder, folder)
-    return folder
+@pytest.fixture
+def three():
+    """Results for three arms: a ranking."""
+    spec, _ = spec_and_images(("first", "second", "third"), prompts=20)
+    votes = votes_of(spec, THREE, 24)
+    return results(votes, raters_of(votes), spec, resamples=0)
 
 
 def record(folder):
     return json.loads((folder / "results.json").read_text())
 
 
-def test_the_report_finds_what_was_planted(two, three):
+def test_the_report_finds_what_was_planted(two):
     won, tied, _ = truth(TWO, "ours", EVIL)
     kept = record(two)["results"]["kept"]["questions"]["overall"]
     (preference,) = kept["preferences"]
     low, high = preference["win_rate_ties_half"]["interval"].values()
     assert low < won + tied / 2 < high
     assert kept["p_holm"][0] < 0.05
-    ranked = record(three)["results"]["kept"]["questions"]["overall"]["ranking"]["strengths"]
-    assert list(ranked) == ["first", "second", "third"]
 
 
 def test_spammers_are_left_out_and_the_flow_adds_up(two):
@@ -118,17 +115,21 @@ def test_the_page_stands_alone_draws_every_chart_and_runs_nothing_that_a_runner_
 
 
 @pytest.mark.slow  # axe looks at every path of every chart
-def test_the_page_is_accessible(open_page, three):
-    visit = open_page((three / "report.html").as_uri())
+def test_the_page_of_three_arms_ranks_them_and_is_accessible(open_page, tmp_path):
+    spec, images = spec_and_images(("first", "second", "third"), prompts=20)
+    folder = write_export(tmp_path / "export", spec, images, votes_of(spec, THREE, 24))
+    visit = open_page(build(folder, folder).as_uri())
+    ranked = record(folder)["results"]["kept"]["questions"]["overall"]["ranking"]["strengths"]
+    assert list(ranked) == ["first", "second", "third"]
     expect(visit.page.locator('[data-figure="strengths"] .main-svg').first).to_be_visible()
     visit.assert_accessible()
 
 
 def test_before_the_end_there_is_no_verdict(tmp_path, two):
-    spec, images = spec_and_images(("ours", "theirs"), raters_per_pair=13)
-    folder = write_export(tmp_path / "out", spec, images, votes_of(spec, World({"ours": 3.0, "theirs": 0.0}), 24))
+    spec, images = spec_and_images(("ours", "theirs"), prompts=20, raters_per_pair=13)
+    folder = write_export(tmp_path / "out", spec, images, votes_of(spec, World({"ours": 3.0, "theirs": 0.0}), 12))
     page = build(folder, folder).read_text()
-    assert "0 of 40 pairs have all their raters" in page
+    assert "0 of 20 pairs have all their raters" in page
     assert "Not over yet" in page
     assert not re.search(r"ours is preferred|ery sure", page)
     assert "however often one looks" in page
@@ -156,10 +157,9 @@ def test_a_study_that_stops_on_the_evidence_takes_its_verdict_from_it():
     assert verdicts(quota, results(votes, raters_of(votes), quota, resamples=0))["overall"].headline == "Not over yet"
 
 
-def test_rankings_are_corrected_over_arms_and_questions_together(three):
-    export = StudySpec.from_json((three / "spec.json").read_text())
-    votes = pd.read_parquet(three / "votes.parquet")
-    answered = results(votes, raters_of(votes), export, resamples=0).kept.questions.values()
+def test_rankings_find_what_was_planted_and_are_corrected_over_arms_and_questions_together(three):
+    answered = three.kept.questions.values()
+    assert list(three.kept.questions["overall"].ranking.strengths) == ["first", "second", "third"]
     raw = [d.estimate.p for q in answered for d in q.ranking.differences]
     assert [d.p_holm for q in answered for d in q.ranking.differences] == holm(raw)
     assert len(raw) == 9
