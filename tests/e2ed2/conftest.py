@@ -85,8 +85,14 @@ def run_config(parquet, tiny_model):
 
 
 @pytest.fixture(autouse=True)
-def counted_once(monkeypatch):
-    """A card's FLOPs are of one update here, not the mean of eight: counting takes longer than a tiny training."""
+def uncounted(monkeypatch):
+    """The FLOPs on a card are made up: counting takes longer than a tiny training."""
+    monkeypatch.setattr("e2ed2.training.run.update_flops", lambda *given: 1e9)
+
+
+@pytest.fixture
+def counted(uncounted, monkeypatch):
+    """They are those of one update, not the mean of eight."""
     monkeypatch.setattr("e2ed2.training.run.update_flops", partial(update_flops, updates=1))
 
 

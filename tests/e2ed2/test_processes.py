@@ -156,9 +156,8 @@ def test_a_killed_process_leaves_what_can_be_gone_on_with(run_config, tmp_path):
     assert trainer.run()
 
 
-def test_batches_accumulated_are_batches_of_more_processes(run_config, tmp_path, monkeypatch):
+def test_batches_accumulated_are_batches_of_more_processes(run_config, tmp_path):
     """To the bit in what is seen; the gradient is that of all together."""
-    monkeypatch.setattr("e2ed2.training.run.update_flops", lambda *given: 1e9)
     trainer = replace(run_config.trainer, updates=2, batch_size=2, accumulate=2, mixed_precision="no")
     config = replace(run_config, trainer=trainer, objective=replace(run_config.objective, precompute=False))
     assert train(config, tmp_path)

@@ -145,7 +145,6 @@ def test_a_streamed_update_is_that_of_the_set_in_memory(run_config, tars, datase
 
 
 def test_a_streamed_training_stopped_within_an_epoch_goes_on_bit_for_bit(run_config, tars, tmp_path, monkeypatch):
-    monkeypatch.setattr("e2ed2.training.run.update_flops", lambda *given: 1e9)
     config = replace(run_config, data=data_of(tars, stream=True), trainer=replace(run_config.trainer, batch_size=2))
     assert train(config, tmp_path / "whole")
     with monkeypatch.context() as patch:

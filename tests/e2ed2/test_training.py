@@ -320,7 +320,7 @@ def test_auto_precision_is_bf16_only_where_the_hardware_multiplies_it(monkeypatc
         assert precision(TrainerConfig(mixed_precision="no")) == "no"
 
 
-def test_the_card_says_what_the_training_cost(run_config, tmp_path):
+def test_the_card_says_what_the_training_cost(run_config, tmp_path, counted):
     assert train(run_config, tmp_path)
     cost = json.loads((tmp_path / "model" / "run.json").read_text())["cost"]
     assert cost["flop"] > 0
