@@ -218,6 +218,7 @@ def test_a_reader_stands_between_the_prompt_and_the_model(tiny_model, tmp_path, 
 
 def test_figures_are_of_what_was_asked_not_of_what_was_read(tiny_model, small, monkeypatch):
     options = replace(small, model=str(tiny_model), variety=0, nearest=0)
+    monkeypatch.setattr("e2ed2.evaluation.run.cost", lambda call: {})
     concepts = []
     monkeypatch.setattr(
         "e2ed2.evaluation.judges.align", lambda *given: concepts.append(given[2].tolist()) or align(*given)

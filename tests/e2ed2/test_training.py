@@ -96,7 +96,7 @@ def test_a_run_from_before_a_setting_goes_on(run_config, tmp_path, monkeypatch):
 
 
 def test_end_to_end_training_lowers_its_loss(run_config, tmp_path):
-    trainer = replace(run_config.trainer, updates=40, batch_size=16, lr=1e-2, preview_every=40)
+    trainer = replace(run_config.trainer, updates=20, batch_size=16, lr=1e-2, preview_every=20)
     assert train(replace(options(run_config, coarse_lr_share=1.0), trainer=trainer), tmp_path)
     losses = [line.value("l2") for line in read_metrics(tmp_path)]
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
