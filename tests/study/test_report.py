@@ -114,6 +114,12 @@ def test_the_page_stands_alone_draws_every_chart_and_runs_nothing_that_a_runner_
     visit.assert_clean()
 
 
+def test_who_has_no_mouse_may_scroll_every_wide_table(two):
+    tables = re.findall(r'<div class="scroll"([^>]*)>', (two / "report.html").read_text())
+    assert len(tables) == 5
+    assert all(re.fullmatch(r' tabindex="0" role="region" aria-label="[\w ]+"', one) for one in tables)
+
+
 @pytest.mark.slow  # axe looks at every path of every chart
 def test_the_page_of_three_arms_ranks_them_and_is_accessible(open_page, tmp_path):
     spec, images = spec_and_images(("first", "second", "third"), prompts=20)
