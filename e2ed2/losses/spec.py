@@ -46,6 +46,10 @@ class LossSpec:
             terms.append(Term(name, weight))
         return cls(tuple(terms))
 
+    def with_term(self, name: str, weight: float) -> Self:
+        """The same and one more."""
+        return type(self)((*self.terms, Term(name, weight)))
+
     def __str__(self) -> str:
         return "+".join(name if weight == 1 else f"{name}:{_shortest(weight)}" for name, weight in self.terms)
 

@@ -8,6 +8,7 @@ from e2ed2.losses.spec import ON_COMMAND_LINE, LossSpec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
 
 DEFAULT_LOSS = LossSpec.parse("l2+lpips")
+ANCHOR = 0.3  # its weight beside a preference, where none is given; as in `benchmarks.preference_loop`
 PREVIEW_STEPS = 4  # of a model that was trained one step at a time
 
 
@@ -208,7 +209,8 @@ class ChainConfig(ObjectiveConfig):
 
     loss: Annotated[LossSpec, ON_COMMAND_LINE] = DEFAULT_LOSS
     """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips mmd anchor preference`, as
-    in `l2:0.3+lpips:1`; `preference.QUESTION` for one question of a study."""
+    in `l2:0.3+lpips:1`; `preference.QUESTION` for one question of a study. A preference brings `anchor:0.3` along where
+    none is given."""
     critic: str = ""
     """Of `gan`: what the discriminator looks through. Empty: a small network of its own. `alexnet`, which is here, or a
     vision transformer such as DINOv2 or CLIP, by its folder or its id on a hub: heads on its frozen features."""
@@ -249,11 +251,8 @@ class ChainConfig(ObjectiveConfig):
             raise UserError(f"A preference is a term of the loss, and comes from a training: add {missing}.")
         if self.follow_unsure and not self.loss.preferences:
             raise UserError("--follow-unsure is of a preference: add a preference term to the loss, or leave it out.")
-        if self.loss.preferences and "anchor" not in self.loss:
-            raise UserError(
-                f"The loss {self.loss} would be free to please the preference with anything: hold it to the model "
-                "that it starts from, with +anchor:1."
-            )
+        if self.loss.preferences and "anchor" not in self.loss:  # it would be free to please with anything
+            object.__setattr__(self, "loss", self.loss.with_term("anchor", ANCHOR))
         if not 0 <= self.repulsion <= 1:
             raise UserError("repulsion must be from 0 to 1.")
         if self.backprop_steps is not None and self.backprop_steps < 1:

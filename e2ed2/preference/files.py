@@ -35,13 +35,13 @@ def sure(found: Found) -> bool:
 
 
 def refuse_unsure(model: Path, questions: list[str]) -> None:
-    """Raises UserError where one of these preferences is not surely better than chance: models get worse by it."""
+    """Raises UserError where one of these preferences is not surely better than chance: where it leads is luck."""
     known = accuracies(model)
     for question in questions:
         if (found := known.get(question)) and not sure(found):
             group = min(("prompts", "raters"), key=lambda left_out: found[left_out]["low"])
             raise UserError(
                 f"These votes taught nothing sure: of answers on new {group}, {shown(found[group])} "
-                f"are foretold, and {found['chance']} would be by chance. A model that is trained on it gets worse: "
+                f"are foretold, and {found['chance']} would be by chance. Where a training on it leads is luck: "
                 "collect more votes. For a control, --follow-unsure trains all the same."
             )

@@ -276,7 +276,6 @@ def test_an_accuracys_interval_is_over_what_was_left_out():
     [
         ("l2+preference", {}, "--preference-from NAME"),
         ("l2", {"preference_from": "warm"}, "a preference term to the loss"),
-        ("l2+preference", {"preference_from": "warm"}, r"\+anchor:1"),
         ("l2+anchor+preference.overall", {"preference_from": "warm", "patience": 0}, "patience is 0"),
         ("l2", {"follow_unsure": True}, "--follow-unsure is of a preference"),
     ],
@@ -284,6 +283,15 @@ def test_an_accuracys_interval_is_over_what_was_left_out():
 def test_a_preference_and_its_loss_come_together(loss, given, sentence):
     with pytest.raises(UserError, match=sentence):
         EndToEndConfig(init="l2", loss=LossSpec.parse(loss), **given)
+
+
+def test_a_preference_brings_an_anchor_along_unless_one_is_given():
+    given = {"init": "l2", "preference_from": "warm"}
+    alone = EndToEndConfig(loss=LossSpec.parse("lpips+preference:0.1"), **given)
+    assert str(alone.loss) == "lpips+preference:0.1+anchor:0.3"
+    held = EndToEndConfig(loss=LossSpec.parse("lpips+anchor:2+preference:0.1"), **given)
+    assert str(held.loss) == "lpips+anchor:2+preference:0.1"
+    assert str(EndToEndConfig(init="l2", loss=LossSpec.parse("lpips")).loss) == "lpips"
 
 
 def test_a_loss_may_name_the_question():
