@@ -52,11 +52,13 @@ def available_models(folder: Path = CHECKPOINTS) -> dict[str, Path]:
 
 
 def model_path(model: str, folder: Path = CHECKPOINTS) -> Path:
-    """The folder of a model of ours, as `load` takes it, or of any pipeline of diffusers. Raises UserError: none is."""
+    """The folder of a model of ours, as `load` takes it, or of any pipeline of diffusers; a training's stands for its
+    model's. Raises UserError: none is.
+    """
     known = available_models(folder)
     if model in known:
         return known[model]
-    for place in (Path(model), runs_folder() / model / "model"):
+    for place in (Path(model), Path(model) / "model", runs_folder() / model / "model"):
         if (place / "denoiser").is_dir() or is_stock(place):
             return place
     names = ", ".join(known) or "none yet: train one with `python -m e2ed2 train`"

@@ -12,15 +12,16 @@ MANIFEST = "components.json"  # of a model: where the components are that its fo
 
 
 def model_folder(reference: str) -> Path:
-    """A model's folder by its path, by the name of a training, or by the name of a bundled model, in this order.
+    """A model's folder by its path or that of its training, by the name of a training, or by the name of a bundled
+    model, in this order.
 
     Raises:
         UserError: nothing is called so; it says where we looked, and lists the bundled models.
     """
-    places = (Path(reference).expanduser(), runs_folder() / reference / "model")
-    for place in places:
-        if place.is_dir():
-            return place
+    place = Path(reference).expanduser()
+    for folder in (place / "model", place, runs_folder() / reference / "model"):
+        if folder.is_dir():
+            return folder
     if reference in bundled_names():
         return CHECKPOINTS / reference
     bundled = ", ".join(bundled_names())

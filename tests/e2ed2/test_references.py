@@ -5,6 +5,7 @@ import pytest
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.files import data_folder, runs_folder
+from e2ed2.inference.request import model_path
 from e2ed2.models.references import model_folder
 from study.store.store import data_folder as studies_folder
 
@@ -24,6 +25,12 @@ def test_a_path_goes_before_a_training_and_a_training_before_a_bundled_model(hom
     assert model_folder("single-step") == home / "runs" / "single-step" / "model"
     (tmp_path / "single-step").mkdir()
     assert model_folder("single-step").resolve() == tmp_path / "single-step"
+
+
+def test_a_trainings_folder_stands_for_the_model_in_it(home, tmp_path):
+    (tmp_path / "run" / "model" / "denoiser").mkdir(parents=True)
+    assert model_folder(str(tmp_path / "run")) == tmp_path / "run" / "model"
+    assert model_path(str(tmp_path / "run")) == tmp_path / "run" / "model"
 
 
 def test_an_unknown_model_is_refused_with_the_places_that_were_searched(home):
