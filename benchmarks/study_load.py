@@ -4,15 +4,14 @@ python -m benchmarks.study_load [--raters 50] [--think 0] [--prompts 20] [--size
 """
 
 import http.client
-import queue
 import random
 import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -209,21 +208,12 @@ def vote_at_once(
 ) -> list[Rater]:
     """As many raters as threads. Raises the first error of any of them."""
     raters = [Rater(port, seed, think, pictures) for seed in range(count)]
-    errors: queue.Queue[Exception] = queue.Queue()
 
     def run(rater: Rater) -> None:
-        try:
-            rater.run(f"/join/{study.token}?PROLIFIC_PID={rater.seed:024x}")
-        except Exception as error:
-            errors.put(error)
+        rater.run(f"/join/{study.token}?PROLIFIC_PID={rater.seed:024x}")
 
-    threads = [threading.Thread(target=run, args=(rater,)) for rater in raters]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if not errors.empty():
-        raise errors.get()
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(run, raters))
     return raters
 
 

@@ -23,7 +23,7 @@ class AddedPipeline:
         """The picture; `after_step` may end it with an exception, where the pipeline tells of its steps."""
         from e2ed2.inference.stock import StockPipeline
 
-        model = StockPipeline(self.pipeline, request.steps, None, self.trained_here)
+        model, more = StockPipeline(self.pipeline, request.steps, None, self.trained_here), {}
         if "callback_on_step_end" in inspect.signature(self.pipeline.__call__).parameters:
-            model.options["callback_on_step_end"] = lambda pipeline, index, level, tensors: after_step() or tensors
-        return model.image(request)
+            more["callback_on_step_end"] = lambda pipeline, index, level, tensors: after_step() or tensors
+        return model.image(request, **more)

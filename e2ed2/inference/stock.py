@@ -42,13 +42,13 @@ class StockPipeline:
             called["guidance_scale"] = self.guidance
         object.__setattr__(self, "options", called)
 
-    def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
-        """One picture for each prompt, from its own seed."""
+    def __call__(self, prompts: Sequence[str], seeds: Sequence[int], **more: Any) -> list[Image.Image]:
+        """One picture for each prompt, from its own seed; `more` goes on to the pipeline."""
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return self.pipeline(list(prompts), generator=generators, **self.options).images
+        return self.pipeline(list(prompts), generator=generators, **self.options, **more).images
 
-    def image(self, request: Request) -> Image.Image:
-        return self([request.words], [request.seed])[0]
+    def image(self, request: Request, **more: Any) -> Image.Image:
+        return self([request.words], [request.seed], **more)[0]
 
 
 def load_stock(

@@ -50,15 +50,6 @@ SINGLE_STEP = RunConfig(
 FINISHING = TrainerConfig(
     updates=800, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=200, save_every=200
 )
-ENERGY = EndToEndConfig(
-    init="single-step",
-    coarse_from="coarse-choices",
-    coarse_lr_share=0.0,
-    loss=LossSpec.parse("energy+energy-lpips"),
-    samples=2,
-    repulsion=0.5,
-    denoiser=DenoiserConfig(choice="one-hot"),
-)
 NEAREST = EndToEndConfig(
     init="single-step",
     coarse_from="coarse-choices",
@@ -67,6 +58,7 @@ NEAREST = EndToEndConfig(
     nearest_of=16,
     denoiser=DenoiserConfig(choice="one-hot"),
 )
+ENERGY = replace(NEAREST, nearest_of=1, loss=LossSpec.parse("energy+energy-lpips"), samples=2, repulsion=0.5)
 TWO_STEPS = EndToEndConfig(
     init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse("l2:0.3+lpips"), sampling_steps=(2,)
 )

@@ -2,9 +2,9 @@
 
 import re
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -154,21 +154,9 @@ def test_a_broken_database_is_told_and_what_was_stored_is_there_when_it_is_mende
 
 def at_once(*works) -> None:
     """Each in a thread of its own; raises what any of them raised."""
-    errors = []
-
-    def run(work) -> None:
-        try:
-            work()
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
+    with ThreadPoolExecutor(len(works)) as pool:
+        for work in [pool.submit(work) for work in works]:
+            work.result()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
