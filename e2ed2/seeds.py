@@ -31,6 +31,8 @@ PURPOSES = (
     "folds",  # of what a preference's accuracy leaves out
     "reading",  # which of the likely names a prompt is read as
     "style",  # which artist's, where none is asked for
+    "colour",  # in which a thing is shown
+    "held-out colour",  # of each thing
 )
 
 

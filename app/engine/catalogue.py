@@ -12,7 +12,7 @@ from app.engine.added import AddedPipeline
 from app.look.names import DESCRIPTIONS
 from app.look.words import counted
 from e2ed2.assets import CHECKPOINTS
-from e2ed2.data.config import BUNDLED
+from e2ed2.data.config import BUNDLED, is_bundled
 from e2ed2.errors import UserError
 from e2ed2.files import runs_folder
 from e2ed2.inference.device import pick_device
@@ -95,7 +95,7 @@ class Models:
         run = self.folders()[name] / "run.json"
         data = json.loads(run.read_text())["config"]["data"] if run.is_file() else {"path": BUNDLED}
         table = Path(data["path"]) / "metadata.csv"
-        if data["path"] == BUNDLED or not table.is_file():
+        if is_bundled(data["path"]) or not table.is_file():
             return None
         with open(table, newline="") as file:
             return sorted({row[data["caption_column"]] for row in csv.DictReader(file)})

@@ -16,7 +16,7 @@ from rich.progress import track
 from safetensors.torch import save_file
 from torch import Tensor
 
-from e2ed2.data.config import BUNDLED, CacheOptions
+from e2ed2.data.config import CacheOptions, is_bundled
 from e2ed2.data.from_disk import text_key
 from e2ed2.data.pictures import decoded_row, fitted, rows_of, to_tensor
 from e2ed2.data.rows import Row, Rows
@@ -41,7 +41,7 @@ def write_cache(options: CacheOptions) -> tuple[int, int]:
     Raises:
         UserError: the set or the model cannot be read, or the folder holds what was made with other options.
     """
-    if options.set.path == BUNDLED:
+    if is_bundled(options.set.path):
         raise UserError("The captions of the bundled drawings are made in the training: name a set of your own.")
     state = PartialState()
     codec, encoder, multiple = parts_of(options, state.device)

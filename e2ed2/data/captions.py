@@ -14,6 +14,7 @@ from rich.progress import track
 from torch import Tensor
 
 from e2ed2.data.cache import cached
+from e2ed2.data.colours import in_colour
 from e2ed2.data.pictures import Pictures
 from e2ed2.models.base import TextEncoder
 from e2ed2.types import TextEmbedding
@@ -116,8 +117,13 @@ def caption_texts(pictures: Pictures) -> tuple[list[list[str]], list[list[str]]]
     shared = Counter(keyword for keywords in concepts.values() for keyword in keywords)
     things: dict[str, tuple[list[str], list[str]]] = {}
     plain, styled = [], []
-    columns = (pictures.captions, pictures.keywords, pictures.descriptions, pictures.styles)
-    for i, (name, keywords, descriptions, style) in enumerate(zip(*columns, strict=True)):
+    columns = (pictures.captions, pictures.keywords, pictures.descriptions, pictures.styles, pictures.colours)
+    for i, (name, keywords, descriptions, style, colour) in enumerate(zip(*columns, strict=True)):
+        if colour:
+            name = in_colour(name, colour)
+            plain.append([form.format(name) for form in PLAIN[:2]])
+            styled.append([form.format(text, style) for text in plain[-1] for form in STYLED[:2]])
+            continue
         if name not in things:
             telling = [word for word in keywords if shared[word] <= COMMON and word != name]
             things[name] = name_texts(name, telling), other_texts(name, keywords, descriptions)

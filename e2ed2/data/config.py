@@ -8,7 +8,13 @@ import tyro
 
 from e2ed2.errors import UserError
 
-BUNDLED = "emoji"  # a name, so that a run's settings hold wherever the repository lies
+# Names, so that a run's settings hold wherever the repository lies.
+BUNDLED = "emoji"
+COLOURED = "emoji-colours"  # the same, and each drawing once more in another colour
+
+
+def is_bundled(path: str) -> bool:
+    return path in (BUNDLED, COLOURED)
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,8 @@ class DataConfig:
     """Which pictures to train on."""
 
     path: str = BUNDLED
-    """`emoji`, the bundled set; else a folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), Parquet
+    """`emoji`, the bundled set; `emoji-colours`, the same and each drawing once more in another colour, with captions
+    that name it; else a folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), Parquet
     files, WebDataset shards, a Hugging Face dataset (a folder, or `hf:` and its id), or what `data cache` wrote.
     docs/data.md has all that is read."""
     split: str = "train"
@@ -80,4 +87,4 @@ class CacheOptions:
     def set(self) -> DataConfig:
         """What is read, from disk: pictures that cannot be used are left out, and named beside the shards."""
         path = self.where or self.data.path
-        return replace(self.data, path=path, stream=path != BUNDLED, skip_bad=True)
+        return replace(self.data, path=path, stream=not is_bundled(path), skip_bad=True)

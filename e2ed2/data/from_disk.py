@@ -9,7 +9,7 @@ from torch import Tensor
 
 from e2ed2.data.batches import CaptionedBatches, blur, order, part_of, rows, spread
 from e2ed2.data.captions import caption_pool
-from e2ed2.data.config import BUNDLED, DataConfig
+from e2ed2.data.config import DataConfig, is_bundled
 from e2ed2.data.pictures import PictureSet, load_held_out, load_pictures, to_tensor
 from e2ed2.data.shards import Cached, CachedPictures, Group, is_cached, padded
 from e2ed2.data.streamed import Ahead, Sample, StreamedPictures
@@ -21,7 +21,7 @@ from e2ed2.types import CaptionedBatch
 
 def open_pictures(config: DataConfig) -> PictureSet:
     """Raises UserError: the set cannot be read."""
-    if config.stream and config.path == BUNDLED:
+    if config.stream and is_bundled(config.path):
         raise UserError("The bundled drawings are few, and are held in memory: leave --data.stream out.")
     if is_cached(config.path):
         return CachedPictures(config)

@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from e2ed2.assets import EMOJI, EMOJI_WORDS
-from e2ed2.data.config import BUNDLED, DataConfig
+from e2ed2.data.config import COLOURED, DataConfig, is_bundled
 from e2ed2.data.decode import decode
+from e2ed2.data.recoloured import turned_drawings
 from e2ed2.data.rows import Chosen, Row, Rows
 from e2ed2.data.sources import read_table
 from e2ed2.errors import UserError
@@ -53,6 +54,8 @@ class Pictures:
     keywords: list[list[str]] = field(default_factory=list, repr=False)
     styles: list[str] = field(default_factory=list, repr=False)
     descriptions: list[list[str]] = field(default_factory=list, repr=False)
+    groups: list[str] = field(default_factory=list, repr=False)  # what Unicode counts the concept among
+    colours: list[str] = field(default_factory=list, repr=False)  # to which a drawing was turned; "" as it was drawn
     named: bool = False  # captions are names of concepts, from which prompts are made; else they are used as they are
 
     def __len__(self) -> int:
@@ -83,7 +86,8 @@ def load_pictures(config: DataConfig) -> Pictures:
         UserError: nothing readable at the path, no such column, no picture in the split, or pictures or captions that
             cannot be used, all of them in one message.
     """
-    return decoded(rows_of(config), config)
+    pictures = decoded(rows_of(config), config)
+    return with_colours(pictures) if config.path == COLOURED else pictures
 
 
 def load_held_out(config: DataConfig, count: int) -> Pictures | None:
@@ -115,7 +119,7 @@ def decoded(rows: Rows, config: DataConfig) -> Pictures:
         pixels = f"{config.resolution} by {config.resolution} pixels"
         print(f"{small} of {len(squares)} pictures are smaller than {pixels} and are enlarged.", file=sys.stderr)
     names = [texts[0] for texts in captions]
-    if config.path != BUNDLED:
+    if not is_bundled(config.path):
         return Pictures(np.stack(squares), names, others=[texts[1:] for texts in captions])
     more = json.loads(EMOJI_WORDS.read_text())
     return Pictures(
@@ -125,8 +129,30 @@ def decoded(rows: Rows, config: DataConfig) -> Pictures:
             [*one["keywords"], *more.get(name, {}).get("keywords", [])] for one, name in zip(fields, names, strict=True)
         ],
         styles=[one["style"] for one in fields],
+        groups=[one["group"] for one in fields],
+        colours=[""] * len(names),
         descriptions=[more.get(name, {}).get("descriptions", []) for name in names],
         named=True,
+    )
+
+
+def with_colours(pictures: Pictures) -> Pictures:
+    """The bundled drawings, then each that has a main colour once more in another."""
+    found = turned_drawings(pictures.images, pictures.captions, pictures.groups)
+    more = found.rows.tolist()
+
+    def doubled(values: list[Any]) -> list[Any]:
+        return [*values, *(values[row] for row in more)]
+
+    return replace(
+        pictures,
+        images=np.concatenate([pictures.images, found.images]),
+        captions=doubled(pictures.captions),
+        keywords=doubled(pictures.keywords),
+        styles=doubled(pictures.styles),
+        descriptions=doubled(pictures.descriptions),
+        groups=doubled(pictures.groups),
+        colours=[*pictures.colours, *found.colours],
     )
 
 
@@ -143,7 +169,7 @@ def rows_of(config: DataConfig) -> Rows:
 
 def split_rows(config: DataConfig) -> tuple[Rows, Rows]:
     """Rows of the split, where there are splits, and rows that are held out from training, if any."""
-    table = read_table(str(EMOJI) if config.path == BUNDLED else config.path, config.image_column, config.stream)
+    table = read_table(str(EMOJI) if is_bundled(config.path) else config.path, config.image_column, config.stream)
     for column in (config.image_column, config.caption_column):
         if column not in table.columns:
             raise UserError(

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from e2ed2.data.config import BUNDLED
+from e2ed2.data.config import is_bundled
 from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Sampled
@@ -85,14 +85,14 @@ def subject_of(options: Evaluate) -> Generator:
 def benchmark_of(options: Evaluate, encoder: HeldOutEncoder) -> Benchmark:
     """A folder's pictures may be of any of the prompts; a model is asked for `captions` of them."""
     captions = None if options.images else options.captions
-    if options.data.path != BUNDLED:
+    if not is_bundled(options.data.path):
         return own_benchmark(encoder, options.data, captions, options.seed, options.nearest)
     return Emoji(options.split, captions, options.seed, options.variety, options.nearest).benchmark(encoder)
 
 
 def settings_of(options: Evaluate, benchmark: Benchmark) -> dict[str, Any]:
     """The command's options, as JSON has them; pages and reports go by model, steps and split."""
-    own = {} if options.data.path == BUNDLED else {"split": benchmark.name}
+    own = {} if is_bundled(options.data.path) else {"split": benchmark.name}
     elsewhere = {"steps": 0} if options.images else {}  # nobody told us
     return asdict(options) | {"model": options.called, "out": str(options.out)} | own | elsewhere
 

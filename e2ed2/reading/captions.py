@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from e2ed2.data.config import BUNDLED
+from e2ed2.data.config import is_bundled
 from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.data.styles import BEST, BY_SEED, check_style
 from e2ed2.models.base import TextEncoder
@@ -15,7 +15,7 @@ def readable(folder: Path) -> bool:
     """Did this model learn from the bundled drawings, whose names the reader knows?"""
     run = folder / "run.json"
     try:
-        return not run.is_file() or json.loads(run.read_text())["config"]["data"]["path"] == BUNDLED
+        return not run.is_file() or is_bundled(json.loads(run.read_text())["config"]["data"]["path"])
     except (ValueError, KeyError, TypeError):
         return False
 

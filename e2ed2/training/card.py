@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from torch import nn
 
-from e2ed2.data.config import BUNDLED
+from e2ed2.data.config import is_bundled
 from e2ed2.data.pictures import PictureSet
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.objectives.backbone_config import BackboneConfig
@@ -98,7 +98,7 @@ def write_card(
         Image.open(previews[-1]).save(folder / "preview.webp", lossless=True, quality=75, method=4)
     last = lines[-10:]
     path = config.objective.source(config.data.path)
-    bundled, backbone = path == BUNDLED, isinstance(config.objective, BackboneConfig)
+    bundled, backbone = is_bundled(path), isinstance(config.objective, BackboneConfig)
     size = f"{len(pictures)} pictures at {config.data.resolution}x{config.data.resolution} pixels"
     card = TEMPLATE.format(
         name=run.name,
@@ -135,10 +135,10 @@ def mean(lines: list[Logged], name: str) -> float:
 def about(config: RunConfig) -> str:
     """What it knows and whose it is."""
     path = config.objective.source(config.data.path)
-    data = BUNDLED_DATA if path == BUNDLED else licence_of(Path(path))
+    data = BUNDLED_DATA if is_bundled(path) else licence_of(Path(path))
     if isinstance(config.objective, BackboneConfig):
         return BACKBONE_DATA.format(backbone=config.objective.backbone) + data
-    return BUNDLED_KNOWS + data if path == BUNDLED else data
+    return BUNDLED_KNOWS + data if is_bundled(path) else data
 
 
 def licence_of(data: Path) -> str:

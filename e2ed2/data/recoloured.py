@@ -1,0 +1,79 @@
+"""Which drawings are shown in which colours: a model learns colour as a factor of its own."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from e2ed2.data.cache import cached
+from e2ed2.data.colours import COLOUR, COLOURS, FIRST, in_colour
+from e2ed2.data.turning import main_colour, to_oklab, turned
+from e2ed2.seeds import number, stream
+
+PEOPLE = "people-body"  # are shown in the colours in which they were drawn
+HELD_OUT = 6  # one pair of a thing and a colour of so many is never shown, to see what has been learnt
+
+
+@dataclass(frozen=True)
+class Turned:
+    rows: np.ndarray  # [M] of which drawings
+    images: np.ndarray  # uint8 [M, H, W, 3]
+    colours: list[str]  # of each, a key of `COLOURS`
+
+
+def turned_drawings(images: np.ndarray, names: list[str], groups: list[str]) -> Turned:
+    """Each drawing that has a main colour once more in another; several drawings of one thing in different ones."""
+    wanted = plan(names, groups)
+    parts = [
+        images.tobytes(),
+        *(f"\n{row} {colour}".encode() for row, colour in wanted.items()),
+        repr(COLOURS).encode(),
+    ]
+    made = cached("turned", parts, lambda: turn_all(images, wanted))
+    rows = made["rows"].numpy()
+    return Turned(rows, made["images"].numpy(), [wanted[row] for row in rows.tolist()])
+
+
+def plan(names: list[str], groups: list[str]) -> dict[int, str]:
+    """Which drawing is to be turned to which colour."""
+    shown = defaultdict(list)
+    for row, (name, group) in enumerate(zip(names, groups, strict=True)):
+        if group != PEOPLE:
+            shown[name].append(row)
+    possible = {name: colours_for(name, set(names)) for name in shown}
+    return {
+        row: possible[name][place % len(possible[name])]
+        for name, rows in shown.items()
+        for place, row in enumerate(rows)
+        if possible[name]
+    }
+
+
+def colours_for(name: str, known: set[str]) -> list[str]:
+    """Colours in which a thing is shown, in an order of its own; none where its name holds one that must stay."""
+    if COLOUR.search(FIRST.sub("", name, count=1) if FIRST.match(name) else name):
+        return []
+    mixed = torch.randperm(len(COLOURS), generator=stream(0, "colour", number_of(name))).tolist()
+    colours = [list(COLOURS)[place] for place in mixed]
+    return [colour for colour in colours if not is_held_out(name, colour) and in_colour(name, colour) not in known]
+
+
+def is_held_out(name: str, colour: str) -> bool:
+    """No training shows this thing in this colour."""
+    return number(0, "held-out colour", number_of(name), list(COLOURS).index(colour)) % HELD_OUT == 0
+
+
+def number_of(name: str) -> int:
+    return int.from_bytes(name.encode())
+
+
+def turn_all(images: np.ndarray, wanted: dict[int, str]) -> dict[str, torch.Tensor]:
+    rows, pictures = [], []
+    for row, colour in track(wanted.items(), "turning colours"):
+        lab = to_oklab(images[row])
+        if (main := main_colour(lab)) is not None:
+            rows.append(row)
+            pictures.append(turned(lab, main, colour))
+    return {"rows": torch.tensor(rows), "images": torch.from_numpy(np.stack(pictures))}
