@@ -27,7 +27,7 @@ from e2ed2.errors import UserError
 from e2ed2.inference.request import MAX_COUNT, MAX_SEED, STEPS, Request
 from e2ed2.inference.sampling import sample_image
 from e2ed2.models.minilm import between
-from e2ed2.reading.captions import readable
+from e2ed2.reading.captions import knows_colours, readable
 from e2ed2.reading.reader import Reader, Reading, load_head
 from e2ed2.types import TrajectoryStep
 
@@ -120,7 +120,7 @@ class Services:
             return None
         if wording.read_as and wording.read_as not in self.reader.names:
             raise ForgedError("read_as must be a name that the models know.")
-        return self.reader(prompt)
+        return self.reader(prompt, knows_colours(self.models.folders()[model]))
 
     def readable(self, model: str) -> bool:
         return self.models.ours(model) and readable(self.models.folders()[model])

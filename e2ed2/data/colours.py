@@ -17,18 +17,47 @@ COLOURS = {
     "grey": (0.66, 0.0, 0.0),
     "gold": (0.76, 0.14, 85.0),
 }
+PEOPLE, ANIMALS = "people-body", "animals-nature"
+FACE, SKIN = re.compile(r"\bface\b"), ("black", "brown", "white")
 OTHER_WORDS = {"gray": "grey", "golden": "gold", "violet": "purple", "crimson": "red", "scarlet": "red"}
 WORDS = {colour: colour for colour in COLOURS} | OTHER_WORDS
-COLOUR = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)
-FIRST = re.compile(rf"({'|'.join(WORDS)}) ", re.IGNORECASE)
+ANY = "|".join(WORDS)
+FLAGS = re.IGNORECASE | re.ASCII  # as the web page reads them
+COLOUR = re.compile(rf"\b({ANY})\b", FLAGS)
+FIRST = re.compile(rf"^({ANY}) ", FLAGS)
+BESIDE = (
+    "with|on|in|at|under|near|beside|behind|wearing|holding|eating|of|and a|and the"  # what follows is another thing
+)
+# Of a prompt, before any other thing, or at the end: "a green car on a road", "the car is green".
+ASKED = (rf"^(?:(?!\b(?:{BESIDE})\b).)*?\b({ANY})\b", rf"\b(?:in|is|are|painted|coloured|colored) ({ANY})\W*$")
 
 
 def in_colour(name: str, colour: str) -> str:
     """`automobile` => `green automobile`; `red apple` => `green apple`."""
-    return f"{colour} {FIRST.sub('', name, count=1) if FIRST.match(name) else name}"
+    return f"{colour} {FIRST.sub('', name)}"
 
 
-def colour_of(text: str) -> str:
-    """The first colour that a text names, as captions call it; empty where it names none."""
-    found = COLOUR.search(text)
-    return WORDS[found[1].lower()] if found else ""
+def can_have(name: str, group: str, colour: str) -> bool:
+    """Whether a thing is shown in that colour: not where its name holds another, and people in none but their own.
+
+    Args:
+        group: what Unicode counts it among.
+    """
+    face = FACE.search(name) and group != ANIMALS
+    return not keeps_colour(name) and group != PEOPLE and not (face and colour in SKIN)
+
+
+def keeps_colour(name: str) -> bool:
+    """Whether a colour in the name says what the thing is, as in `large blue diamond`."""
+    return bool(COLOUR.search(FIRST.sub("", name)))
+
+
+def asked_colour(prompt: str) -> str:
+    """In which colour a prompt wants the thing that it is about, as captions call it; empty where it names none.
+
+    `a green car` and `the car is green` ask for green, `a cat with a green hat` asks for nothing.
+    """
+    for pattern in ASKED:
+        if found := re.search(pattern, prompt, FLAGS):
+            return WORDS[found[1].lower()]
+    return ""

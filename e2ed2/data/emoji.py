@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import pyarrow.parquet as pq
 import torch
@@ -63,6 +64,13 @@ def in_style(text: str, style: str) -> str:
 def without_style(prompt: str) -> str:
     """`Red apple, noto style` => `red apple`."""
     return split_style(prompt.lower())[0]
+
+
+@cache
+def groups() -> dict[str, str]:
+    """What Unicode counts each name among."""
+    table = pq.read_table(EMOJI, columns=["caption", "group"]).to_pydict()
+    return dict(zip(table["caption"], table["group"], strict=True))
 
 
 def bundled_words() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Which drawings are shown in which colours: a model learns colour as a factor of its own."""
 
+import inspect
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -7,12 +8,13 @@ import numpy as np
 import torch
 from rich.progress import track
 
+from e2ed2.data import colours as words
+from e2ed2.data import turning
 from e2ed2.data.cache import cached
-from e2ed2.data.colours import COLOUR, COLOURS, FIRST, in_colour
+from e2ed2.data.colours import COLOURS, can_have, in_colour
 from e2ed2.data.turning import main_colour, to_oklab, turned
 from e2ed2.seeds import number, stream
 
-PEOPLE = "people-body"  # are shown in the colours in which they were drawn
 HELD_OUT = 6  # one pair of a thing and a colour of so many is never shown, to see what has been learnt
 
 
@@ -29,7 +31,7 @@ def turned_drawings(images: np.ndarray, names: list[str], groups: list[str]) -> 
     parts = [
         images.tobytes(),
         *(f"\n{row} {colour}".encode() for row, colour in wanted.items()),
-        repr(COLOURS).encode(),
+        *(inspect.getsource(module).encode() for module in (words, turning)),  # made otherwise: made anew
     ]
     made = cached("turned", parts, lambda: turn_all(images, wanted))
     rows = made["rows"].numpy()
@@ -39,10 +41,11 @@ def turned_drawings(images: np.ndarray, names: list[str], groups: list[str]) -> 
 def plan(names: list[str], groups: list[str]) -> dict[int, str]:
     """Which drawing is to be turned to which colour."""
     shown = defaultdict(list)
-    for row, (name, group) in enumerate(zip(names, groups, strict=True)):
-        if group != PEOPLE:
-            shown[name].append(row)
-    possible = {name: colours_for(name, set(names)) for name in shown}
+    for row, name in enumerate(names):
+        shown[name].append(row)
+    possible = {
+        name: colours_for(name, group, set(names)) for name, group in dict(zip(names, groups, strict=True)).items()
+    }
     return {
         row: possible[name][place % len(possible[name])]
         for name, rows in shown.items()
@@ -51,13 +54,12 @@ def plan(names: list[str], groups: list[str]) -> dict[int, str]:
     }
 
 
-def colours_for(name: str, known: set[str]) -> list[str]:
-    """Colours in which a thing is shown, in an order of its own; none where its name holds one that must stay."""
-    if COLOUR.search(FIRST.sub("", name, count=1) if FIRST.match(name) else name):
-        return []
+def colours_for(name: str, group: str, known: set[str]) -> list[str]:
+    """Colours in which a thing is shown, in an order of its own; not those in which it was drawn by that name."""
     mixed = torch.randperm(len(COLOURS), generator=stream(0, "colour", number_of(name))).tolist()
     colours = [list(COLOURS)[place] for place in mixed]
-    return [colour for colour in colours if not is_held_out(name, colour) and in_colour(name, colour) not in known]
+    colours = [colour for colour in colours if can_have(name, group, colour) and not is_held_out(name, colour)]
+    return [colour for colour in colours if in_colour(name, colour) not in known]
 
 
 def is_held_out(name: str, colour: str) -> bool:

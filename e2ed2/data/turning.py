@@ -61,11 +61,25 @@ def main_colour(lab: np.ndarray) -> MainColour | None:
     chroma, hue = np.hypot(lab[..., 1], lab[..., 2]), np.degrees(np.arctan2(lab[..., 2], lab[..., 1]))
     share, middle = hued(chroma * drawn, hue)
     if not covers(share, drawn):
-        share, middle = drawn * ramp(chroma, CLEAR, 0.6 * CLEAR) * ramp(lab[..., 0], 0.3, 0.4), 0.0
+        share, middle = drawn * ramp(chroma, CLEAR, 0.6 * CLEAR), 0.0
+        if covers(light := share * ramp(lab[..., 0], 0.3, 0.4), drawn):
+            share = light  # without the outlines
     if not covers(share, drawn):
         return None
     solid = share > 0.5
     return MainColour(share, float(np.median(lab[..., 0][solid])), float(np.median(chroma[solid])), middle)
+
+
+def name_of(main: MainColour) -> str:
+    """The nearest of `COLOURS`."""
+    lightness, chroma, hue = np.array(list(COLOURS.values())).T
+    own, each = np.radians(main.hue), np.radians(hue)
+    away = (
+        (lightness - main.lightness) ** 2
+        + (chroma * np.cos(each) - main.chroma * np.cos(own)) ** 2
+        + (chroma * np.sin(each) - main.chroma * np.sin(own)) ** 2
+    )
+    return list(COLOURS)[int(away.argmin())]
 
 
 def covers(share: np.ndarray, drawn: np.ndarray) -> bool:
@@ -74,7 +88,7 @@ def covers(share: np.ndarray, drawn: np.ndarray) -> bool:
 
 def background(lab: np.ndarray) -> np.ndarray:
     """White that reaches the edge of the picture."""
-    white = (lab[..., 0] > 0.985) & (np.hypot(lab[..., 1], lab[..., 2]) < 0.01)
+    white = (lab[..., 0] > 0.975) & (np.hypot(lab[..., 1], lab[..., 2]) < 0.015)
     parts, _ = ndimage.label(white)
     edge = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
     return np.isin(parts, edge[edge > 0])
@@ -83,10 +97,12 @@ def background(lab: np.ndarray) -> np.ndarray:
 def hued(chroma: np.ndarray, hue: np.ndarray) -> tuple[np.ndarray, float]:
     """How much each pixel belongs to the commonest hue, and that hue."""
     counts, _ = np.histogram(hue, bins=72, range=(-180, 180), weights=chroma * (chroma > CLEAR))
-    smooth = ndimage.uniform_filter1d(counts, 9, mode="wrap")
-    middle = float(smooth.argmax() * 5 - 177.5)
+    commonest = ndimage.uniform_filter1d(counts, 5, mode="wrap").argmax() * 5 - 177.5
+    off = (hue - commonest + 180) % 360 - 180
+    near = chroma * (abs(off) < NEIGHBOURS)
+    middle = commonest + (off * near).sum() / max(near.sum(), 1e-9)
     away = abs((hue - middle + 180) % 360 - 180)
-    return ramp(away, 1.5 * NEIGHBOURS, NEIGHBOURS) * ramp(chroma, 0.4 * CLEAR, CLEAR), middle
+    return ramp(away, 1.5 * NEIGHBOURS, NEIGHBOURS) * ramp(chroma, 0.4 * CLEAR, CLEAR), float(middle)
 
 
 def ramp(values: np.ndarray, zero: float, one: float) -> np.ndarray:

@@ -15,6 +15,7 @@ class Prompt:
     concept: str = ""  # what is to be found in the picture; "" where any picture will do
     style: str = ""  # "" where the text names none
     others: tuple[str, ...] = ()  # further concepts that are as right
+    colour: str = ""  # in which the concept is to be, as captions call it; "" where any will do
 
 
 @dataclass(frozen=True)

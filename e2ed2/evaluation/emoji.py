@@ -2,23 +2,26 @@
 
 import csv
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from e2ed2.assets import EVERYDAY_PROMPTS, VISITOR_PROMPTS
-from e2ed2.data.config import DataConfig
+from e2ed2.data.colours import COLOURS, can_have, in_colour
+from e2ed2.data.config import COLOURED, DataConfig
 from e2ed2.data.pictures import Pictures, load_pictures
+from e2ed2.data.recoloured import is_held_out
 from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Metric, Prompt
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
-from e2ed2.evaluation.judges import Alignment, Distance, Diversity, Nearest
+from e2ed2.evaluation.judges import Alignment, Colour, Distance, Diversity, Nearest
 from e2ed2.evaluation.metrics.retrieval import load_ceilings
 
 WORDS = {"visitor": VISITOR_PROMPTS, "everyday": EVERYDAY_PROMPTS}  # what people type; no training caption
-SPLITS = ("train", "combo", "concept", *WORDS)
+COLOUR = "colour"  # things that a training on `emoji-colours` shows, in colours in which it never shows them
+SPLITS = ("train", "combo", "concept", *WORDS, COLOUR)
 ARTISTS = 5  # at least so many drew a thing whose samples are to be as varied
 
 
@@ -35,10 +38,12 @@ class Emoji:
     def benchmark(self, encoder: HeldOutEncoder) -> Benchmark:
         prompts = prompts_of(self.split, self.captions, self.seed)
         training = drawings("train")
-        real = drawings("combo") if self.split == "combo" else training
+        real = references(self.split)
         known = encoder.deepest_of(training.images, "the training drawings")
         features = known if real is training else encoder.deepest_of(real.images, "the real drawings")
         metrics: list[Metric] = [Distance(features), Alignment(concept_names())]
+        if self.split == COLOUR:
+            metrics.append(Colour())
         if self.variety:
             metrics.append(self._diversity(encoder, training))
         if self.nearest:
@@ -61,7 +66,9 @@ def prompts_of(split: str, limit: int | None, seed: int = 0) -> list[Prompt]:
         raise UserError(f"Unknown split {split!r}: choose one of {', '.join(SPLITS)}.")
     if limit is not None and limit < 1:
         raise UserError(f"{limit} captions leave nothing to sample: choose at least 1.")
-    if split in WORDS:
+    if split == COLOUR:
+        prompts = unseen_colours(drawings("train"))
+    elif split in WORDS:
         with open(WORDS[split], newline="") as file:
             prompts = [words_of(row) for row in csv.DictReader(file)]
     else:
@@ -71,6 +78,18 @@ def prompts_of(split: str, limit: int | None, seed: int = 0) -> list[Prompt]:
             for name, style in zip(pictures.captions, pictures.styles, strict=True)
         ]
     return [prompts[i] for i in chosen(len(prompts), limit, seed)]
+
+
+def unseen_colours(pictures: Pictures) -> list[Prompt]:
+    """Each thing in each colour that is held out, in the style of one of those who drew it."""
+    columns = zip(pictures.captions, pictures.styles, pictures.groups, strict=True)
+    things = {name: (style, group) for name, style, group in columns}
+    return [
+        Prompt(f"{in_colour(name, colour)}, {style} style", name, style, colour=colour)
+        for name, (style, group) in sorted(things.items())
+        for colour in COLOURS
+        if is_held_out(name, colour) and can_have(name, group, colour) and in_colour(name, colour) not in things
+    ]
 
 
 def words_of(row: dict[str, str]) -> Prompt:
@@ -106,6 +125,21 @@ def chosen(count: int, limit: int | None, seed: int) -> np.ndarray:
 def drawings(split: str) -> Pictures:
     """The real drawings of a split of the bundled set."""
     return load_pictures(DataConfig(split=split))
+
+
+@cache
+def turned_drawings() -> Pictures:
+    """Those that a training on `emoji-colours` shows, the others left out."""
+    both = load_pictures(DataConfig(path=COLOURED))
+    first = both.colours.count("")
+    return replace(both, images=both.images[first:], captions=both.captions[first:])
+
+
+def references(split: str) -> Pictures:
+    """The drawings with which the distance compares."""
+    if split == COLOUR:
+        return turned_drawings()
+    return drawings("combo" if split == "combo" else "train")
 
 
 def concept_names() -> list[str]:

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from e2ed2.data.turning import main_colour, name_of, to_oklab
 from e2ed2.evaluation.benchmark import Sampled
 from e2ed2.evaluation.features.held_out import HeldOutEncoder, deepest
 from e2ed2.evaluation.metrics.diversity import diversity_ratio
-from e2ed2.evaluation.metrics.figure import Figure, Figures
+from e2ed2.evaluation.metrics.figure import Figure, Figures, rate
 from e2ed2.evaluation.metrics.frechet import frechet
 from e2ed2.evaluation.metrics.kernel import kernel_distance
 from e2ed2.evaluation.metrics.nearest import nearest_distance
@@ -54,6 +55,15 @@ class Alignment:
         styles = torch.tensor([STYLES.index(prompt.style) for prompt in sampled.prompts]) if styled else None
         found = align(load_head(), sampled.features, right, styles, MiniLM()(self.names).pooled)
         return {f"alignment.{name}": rate for name, rate in found.items()}
+
+
+class Colour:
+    """Is the main colour of a picture nearest to the one that its prompt asks for?"""
+
+    def __call__(self, sampled: Sampled) -> Figures:
+        found = [main_colour(to_oklab(image)) for image in sampled.images]
+        pairs = zip(found, sampled.prompts, strict=True)
+        return {"alignment.colour": rate(torch.tensor([bool(one) and name_of(one) == p.colour for one, p in pairs]))}
 
 
 @dataclass(frozen=True)

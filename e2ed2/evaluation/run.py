@@ -29,7 +29,7 @@ from e2ed2.evaluation.metrics.precision_recall import PRC
 from e2ed2.evaluation.own import own_benchmark
 from e2ed2.evaluation.results import Result, as_result, write_result
 from e2ed2.models.minilm import MiniLM
-from e2ed2.reading.captions import captions_of, readable
+from e2ed2.reading.captions import captions_of, knows_colours, readable
 from e2ed2.reading.reader import Reader, load_head
 
 
@@ -67,7 +67,8 @@ def reader_for(model: str) -> Read:
     if not ours(folder := folder_of(model)) or not readable(folder):
         raise UserError(f"{model} has not learned the captions that prompts are read as: leave --read out.")
     reader = Reader(load_head(), Concepts(bundled_words(), MiniLM()))
-    return lambda prompt, seed: captions_of(reader(prompt), [seed])[0] or prompt
+    colours = knows_colours(folder)
+    return lambda prompt, seed: captions_of(reader(prompt, colours), [seed])[0] or prompt
 
 
 def cost_of(generator: Generator) -> Figures:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from e2ed2.data.config import is_bundled
+from e2ed2.data.config import BUNDLED, COLOURED, is_bundled
 from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.data.styles import BEST, BY_SEED, check_style
 from e2ed2.models.base import TextEncoder
@@ -13,16 +13,28 @@ from e2ed2.reading.reader import Reader, Reading, load_head, style_of
 
 def readable(folder: Path) -> bool:
     """Did this model learn from the bundled drawings, whose names the reader knows?"""
+    return is_bundled(learned_from(folder))
+
+
+def knows_colours(folder: Path) -> bool:
+    """Did this model see the bundled drawings in other colours than their own?"""
+    return learned_from(folder) == COLOURED
+
+
+def learned_from(folder: Path) -> str:
+    """The path of a model's training set; empty where its files do not say."""
     run = folder / "run.json"
     try:
-        return not run.is_file() or is_bundled(json.loads(run.read_text())["config"]["data"]["path"])
+        return str(json.loads(run.read_text())["config"]["data"]["path"]) if run.is_file() else BUNDLED
     except (ValueError, KeyError, TypeError):
-        return False
+        return ""
 
 
 def read(prompt: str, folder: Path, encoder: TextEncoder) -> Reading | None:
     """What the prompt may mean to the model in that folder; None where it knows other names, or none."""
-    return Reader(load_head(), Concepts(bundled_words(), encoder))(prompt) if readable(folder) else None
+    if not readable(folder):
+        return None
+    return Reader(load_head(), Concepts(bundled_words(), encoder))(prompt, knows_colours(folder))
 
 
 def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list[str]:

@@ -6,6 +6,7 @@ probability (`e2ed2.reading.fit` trains it). Words that are far from every name 
 """
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from e2ed2.assets import READER
-from e2ed2.data.emoji import Concepts, in_style, split_style
+from e2ed2.data.colours import asked_colour, can_have, in_colour
+from e2ed2.data.emoji import Concepts, groups, in_style, split_style
 from e2ed2.data.styles import STYLE_NAMES
 from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM, spelt_out
@@ -30,6 +32,7 @@ LIKELY = 0.5  # a seed draws among names that are at least this likely, as a sha
 # Cosine to the nearest name or keyword, and probability of the likeliest name: a prompt is not read where both are low.
 FAR, SURE = 0.48, 0.5
 NEAR, UNSURE = 0.6, 0.1
+ARTICLE = r"^(a|an|the) "
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Reading:
     style: str  # that the prompt names; "" where it names none
     nearest: tuple[str, ...]  # names to propose where there is no candidate
     words: str  # the prompt without the style, typing mistakes corrected
+    colour: str = ""  # that the prompt asks for; "" where it names none, or the model knows none
 
     def caption(self, style: str = "", name: str = "") -> str:
         """For the model: the likeliest name (or that one) in the style that the prompt names, else in `style`.
@@ -53,6 +57,8 @@ class Reading:
         Empty where the prompt could not be read: its own words are used then.
         """
         name = name or (self.candidates[0].name if self.candidates else "")
+        if self.colour and can_have(name, groups().get(name, ""), self.colour):
+            name = in_colour(name, self.colour)
         return in_style(name, self.style or style) if name else ""
 
     def only(self, name: str) -> "Reading":
@@ -100,10 +106,12 @@ class Reader:
     def __init__(self, head: ReaderHead, concepts: Concepts):
         self.head, self.concepts = head, concepts
         self.names, self.vocabulary = list(head.config.names), list(head.config.vocabulary)
+        self.known = {word.lower() for word in concepts.words}
         self.exactly = {name.lower(): i for i, name in enumerate(self.names)}
 
     @torch.no_grad()
-    def __call__(self, prompt: str) -> Reading:
+    def __call__(self, prompt: str, colours: bool = False) -> Reading:
+        """`colours`: the model has seen things in other colours than their own."""
         text, style = split_style(spelt_out(prompt).strip())
         texts = spellings(text, self.vocabulary)
         each = self.head(self.concepts.encoder(texts).pooled).softmax(dim=-1)
@@ -119,7 +127,12 @@ class Reader:
             style,
             tuple(one.name for one in nearest),
             text,
+            self.colour(text) if colours else "",
         )
+
+    def colour(self, text: str) -> str:
+        """That is asked for; none where the words are a name or a keyword as they are, such as `orange`."""
+        return "" if re.sub(ARTICLE, "", text.lower()) in self.known else asked_colour(text)
 
 
 def far(nearness: float, surest: float) -> bool:

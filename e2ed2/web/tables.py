@@ -5,7 +5,8 @@ import string
 import sys
 from typing import Any
 
-from e2ed2.data.emoji import ORDINARY, Concepts
+from e2ed2.data.colours import ASKED, COLOUR, COLOURS, FIRST, WORDS, can_have
+from e2ed2.data.emoji import ORDINARY, Concepts, groups
 from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.models.minilm import MiniLM, spelt_out, weights_folder
 from e2ed2.reading import reader, spelling
@@ -51,8 +52,26 @@ def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
         "doubt": reader.DOUBT,
         "shown": reader.SHOWN,
         "far": [[reader.FAR, reader.SURE], [reader.NEAR, reader.UNSURE]],
+        "colours": colour_table(config.names, concepts),
         "spelling": {"shortest": spelling.SHORTEST, "like": spelling.LIKE, "tried": spelling.TRIED},
     }
+
+
+def colour_table(names: list[str], concepts: Concepts) -> dict[str, Any]:
+    """Words for colours, and where they say nothing of a colour."""
+    words = sorted({word.lower() for word in concepts.words if COLOUR.search(word)})
+    return {
+        "words": WORDS,
+        "first": FIRST.pattern,
+        "asked": ASKED,
+        "article": reader.ARTICLE,
+        "known": words,
+        "without": {name: colours for name in names if (colours := never_in(name))},
+    }
+
+
+def never_in(name: str) -> list[str]:
+    return [colour for colour in COLOURS if not can_have(name, groups().get(name, ""), colour)]
 
 
 def token_rows(encoder: MiniLM, concepts: Concepts | None) -> dict[str, list[int]]:
@@ -61,5 +80,5 @@ def token_rows(encoder: MiniLM, concepts: Concepts | None) -> dict[str, list[int
     unused = [row for token, row in ids.items() if token.startswith("[unused")]
     if concepts is None:
         return {"unused": unused}
-    read = encoder.tokenizer.encode_batch([*concepts.words, *STYLE_NAMES, ", style"])
+    read = encoder.tokenizer.encode_batch([*concepts.words, *STYLE_NAMES, *WORDS, ", style"])
     return {"known": sorted({row for one in read for row in one.ids}), "unused": unused}

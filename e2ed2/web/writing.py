@@ -15,7 +15,7 @@ from e2ed2.inference.model import Model
 from e2ed2.inference.request import MAX_PROMPT, MAX_SEED, STEPS, model_path
 from e2ed2.inference.sampling import load, most_steps
 from e2ed2.models.minilm import MiniLM
-from e2ed2.reading.captions import readable
+from e2ed2.reading.captions import knows_colours, readable
 from e2ed2.reading.reader import ReaderHead, load_head
 from e2ed2.web import MANIFEST
 from e2ed2.web.compensating import moments
@@ -38,6 +38,7 @@ class Source:
     pipeline: Model
     head: ReaderHead | None
     concepts: Concepts | None
+    colours: bool = False  # it has seen things in other colours than their own
 
     @property
     def judge(self) -> Judge | None:
@@ -80,7 +81,7 @@ def _open(model: str, folder: Path) -> Source:
     pipeline = load(model, device="cpu")
     if not readable(folder):
         return Source(pipeline, None, None)
-    return Source(pipeline, load_head(), Concepts(bundled_words(), pipeline.text_encoder))
+    return Source(pipeline, load_head(), Concepts(bundled_words(), pipeline.text_encoder), knows_colours(folder))
 
 
 def _write_vendor(page: Path, files: dict[str, bytes]) -> None:
@@ -137,6 +138,7 @@ def _describe(folder: Path, called: str, source: Source) -> None:
         "shape": denoiser.latent_shape,
         "side": denoiser.latent_shape[1] * pipeline.codec.factor,
         "reads": source.head is not None,
+        "colours": source.colours,
         "styles": STYLES,
         "best": BEST,
         "most_tokens": pipeline.text_encoder.max_tokens,

@@ -14,10 +14,12 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from e2ed2.assets import EVERYDAY_PROMPTS, VISITOR_PROMPTS
+from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.inference.model import Model
 from e2ed2.inference.request import Request, model_path
 from e2ed2.inference.sampling import load, sample_image
 from e2ed2.reading.captions import captions_of, read
+from e2ed2.reading.reader import Reader, load_head
 from e2ed2.web.writing import write_page
 
 pytestmark = pytest.mark.slow
@@ -34,6 +36,10 @@ ASKED = (  # prompt, style, seed, steps
     ("something to drink in the morning", "by seed", 8, 4),
     ("two hearts", "flat", 9, 4),
 )
+COLOURFUL = [
+    *("a green car", "the car is green", "red apple", "purple apple", "orange", "golden retriever", "pink elephant?"),
+    *("a cat with a green hat", "large blue diamond", "Grey elephant, noto style", "blue nose", "a glass of red wine"),
+]
 READY = "[data-ready]"
 LIMIT = 300_000  # ms, while the machine may be training
 PAINTED = "() => document.getElementById('frame').dataset.state === 'painted'"
@@ -41,11 +47,11 @@ SHOWN = """(asked) => {
     const words = new URLSearchParams(location.hash.slice(1));
     return ["prompt", "seed", "steps", "style"].every((name, i) => words.get(name) === asked[i]);
 }"""
-READ = """async (prompts) => {
+READ = """async ([prompts, colours]) => {
     const at = (name) => new URL(name, location.href).href;
     const [ort, { Tokenizer }, { Painter }, { Store }] = await Promise.all(
         ["vendor/onnxruntime.mjs", "vendor/tokenizers.mjs", "painter.js", "store.js"].map((name) => import(at(name))));
-    const manifest = await (await fetch(at("paint.json"))).json();
+    const manifest = { ...(await (await fetch(at("paint.json"))).json()), colours };
     const painter = new Painter(manifest, ort, Tokenizer, new Store(manifest, location.href));
     await painter.load();
     const said = [];
@@ -151,17 +157,16 @@ def test_once_loaded_it_paints_without_any_host(host, open_page):
     assert visit.outside == []
 
 
-def test_prompts_are_read_as_in_python(host, open_page, pipeline):
+@pytest.mark.parametrize("colours", [False, True], ids=["as drawn", "in colours"])
+def test_prompts_are_read_as_in_python(host, open_page, pipeline, colours):
     """Rounded weights may change what is nearly as likely as another: of 200 prompts, two at most."""
     prompts = [row["prompt"] for file in (VISITOR_PROMPTS, EVERYDAY_PROMPTS) for row in csv.DictReader(file.open())]
+    prompts += COLOURFUL * colours
     visit = open_page(f"{host.url}paint.json")  # an address of the same host, where nothing else is loaded
     visit.page.set_default_timeout(LIMIT)
-    found = visit.page.evaluate(READ.replace("location.href", repr(host.url)), prompts)
-    expected = [
-        captions_of(reading, [0])[0] or prompt.strip() if (reading := read(prompt, model_path(MODEL), encoder)) else ""
-        for encoder in [pipeline.text_encoder]
-        for prompt in prompts
-    ]
+    found = visit.page.evaluate(READ.replace("location.href", repr(host.url)), [prompts, colours])
+    reader = Reader(load_head(), Concepts(bundled_words(), pipeline.text_encoder))
+    expected = [captions_of(reader(prompt, colours), [0])[0] or prompt.strip() for prompt in prompts]
     others = [pair for pair in zip(prompts, found, expected, strict=True) if pair[1] != pair[2]]
     print("read as something else:", others)
     assert len(others) <= 2

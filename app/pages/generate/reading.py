@@ -29,5 +29,5 @@ def in_bold(caption: str) -> str:
 def other_names(requests: list[Request], reading: Reading | None) -> list[str]:
     """Names that the prompt may mean as well, the likeliest first."""
     taken = {split_style(request.caption)[0] for request in requests}
-    names = [one.name for one in reading.candidates] if reading else []
-    return [name for name in names if name not in taken][:OTHERS]
+    names = {one.name: split_style(reading.caption(name=one.name))[0] for one in reading.candidates} if reading else {}
+    return [name for name, read in names.items() if read not in taken][:OTHERS]

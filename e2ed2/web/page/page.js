@@ -125,9 +125,10 @@ function wrote({ reading, caption, unread, request }) {
 }
 
 function offer({ reading, caption, request }) {
-  const names = reading?.candidates.map((one) => one.name) ?? [];
-  const others = names.filter((name) => caption !== name && !caption.startsWith(`${name}, `));
-  const buttons = others.map((name) => pressable(name, () => paint({ ...request, readAs: name })));
+  const others = (reading?.candidates ?? []).filter(
+    ({ called }) => caption !== called && !caption.startsWith(`${called}, `),
+  );
+  const buttons = others.map(({ name }) => pressable(name, () => paint({ ...request, readAs: name })));
   at("others").replaceChildren(at("others").firstElementChild, ...buttons);
   at("others").hidden = !buttons.length;
 }

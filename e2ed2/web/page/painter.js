@@ -27,7 +27,7 @@ export class Painter {
       const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
       this.sessions[name] = await ort.InferenceSession.create(await store.bytes(path), options);
     }
-    if (manifest.reads) this.reader = new Reader(this.readerTable, this.words, (text) => this.#judged(text));
+    if (manifest.reads) this.reader = new Reader(this.readerTable, this.words, manifest.colours, (text) => this.#judged(text));
   }
 
   // What the prompt may mean; null where the model knows no names.
@@ -41,7 +41,7 @@ export class Painter {
     const name = known || reading?.candidates[0]?.name;
     if (exactly || !name) return this.words.stripped(prompt);
     const asked = style === this.words.by_seed ? chosen(seed, "style", this.words.styles) : style || this.words.best;
-    return this.words.inStyle(name, reading?.style || asked);
+    return this.words.inStyle(this.reader.called(name, reading?.colour), reading?.style || asked);
   }
 
   // Whether the end of the text is not read.

@@ -1,17 +1,20 @@
 // Which of the captions that the model knows do a visitor's words mean? As `e2ed2.reading.reader`.
 
+import { Colours } from "./colours.js";
 import { spellings } from "./spelling.js";
 
 export class Reader {
   // `table`: `e2ed2.web.tables.reader_table`; `judge`: text => { logits, likeness }.
-  constructor(table, words, judge) {
-    Object.assign(this, table, { words, judge });
+  // `paintsColours`: the model has seen things in other colours than their own.
+  constructor(table, words, paintsColours, judge) {
+    Object.assign(this, table, { words, paintsColours, judge });
     this.vocabulary = new Set(table.vocabulary);
     this.english = new Set(table.english.split(" "));
+    this.colours = new Colours(table.colours);
     this.exactly = new Map(table.names.map((name, i) => [name.toLowerCase(), i]));
   }
 
-  // { candidates: [{ name, probability }], the likeliest first; style; nearest: [name]; text }
+  // { candidates: [{ name, probability, called: the name in the colour that is asked for }], the likeliest first; style; colour; nearest: [name]; text }
   async read(prompt) {
     const [typed, style] = this.words.splitStyle(this.words.stripped(this.words.speltOut(prompt)));
     let text = typed, probabilities = [], surest = -1;
@@ -25,7 +28,13 @@ export class Reader {
     const candidates = order.slice(0, this.shown).map((i) => ({ name: this.names[i], probability: probabilities[i] }));
     const nearest = await this.#nearest(text);
     const far = this.far.some(([near, sure]) => nearest[0].likeness < near && candidates[0].probability < sure);
-    return { candidates: far ? [] : candidates, style, nearest: nearest.map((one) => one.name), text };
+    const colour = this.paintsColours ? this.colours.asked(text) : "";
+    candidates.forEach((one) => Object.assign(one, { called: this.called(one.name, colour) }));
+    return { candidates: far ? [] : candidates, style, colour, nearest: nearest.map((one) => one.name), text };
+  }
+
+  called(name, colour) {
+    return colour ? this.colours.turned(name, colour) : name;
   }
 
   async #nearest(text) {
