@@ -117,7 +117,8 @@ def caption_texts(pictures: Pictures) -> tuple[list[list[str]], list[list[str]]]
     shared = Counter(keyword for keywords in concepts.values() for keyword in keywords)
     things: dict[str, tuple[list[str], list[str]]] = {}
     plain, styled = [], []
-    columns = (pictures.captions, pictures.keywords, pictures.descriptions, pictures.styles, pictures.colours)
+    colours = pictures.colours or [""] * len(pictures)
+    columns = (pictures.captions, pictures.keywords, pictures.descriptions, pictures.styles, colours)
     for i, (name, keywords, descriptions, style, colour) in enumerate(zip(*columns, strict=True)):
         if colour:
             name = in_colour(name, colour)

@@ -55,7 +55,7 @@ class Pictures:
     styles: list[str] = field(default_factory=list, repr=False)
     descriptions: list[list[str]] = field(default_factory=list, repr=False)
     groups: list[str] = field(default_factory=list, repr=False)  # what Unicode counts the concept among
-    colours: list[str] = field(default_factory=list, repr=False)  # to which a drawing was turned; "" as it was drawn
+    colours: list[str] = field(default_factory=list, repr=False)  # to which each was turned; "" where it is as it was drawn
     named: bool = False  # captions are names of concepts, from which prompts are made; else they are used as they are
 
     def __len__(self) -> int:
@@ -130,7 +130,6 @@ def decoded(rows: Rows, config: DataConfig) -> Pictures:
         ],
         styles=[one["style"] for one in fields],
         groups=[one["group"] for one in fields],
-        colours=[""] * len(names),
         descriptions=[more.get(name, {}).get("descriptions", []) for name in names],
         named=True,
     )
@@ -152,7 +151,7 @@ def with_colours(pictures: Pictures) -> Pictures:
         styles=doubled(pictures.styles),
         descriptions=doubled(pictures.descriptions),
         groups=doubled(pictures.groups),
-        colours=[*pictures.colours, *found.colours],
+        colours=[""] * len(pictures) + found.colours,
     )
 
 

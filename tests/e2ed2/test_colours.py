@@ -80,7 +80,6 @@ def set_of(*rows: tuple[str, str, str]) -> Pictures:
         styles=list(styles),
         descriptions=[[]] * len(rows),
         groups=list(groups),
-        colours=[""] * len(rows),
         named=True,
     )
 
