@@ -55,7 +55,9 @@ class Pictures:
     styles: list[str] = field(default_factory=list, repr=False)
     descriptions: list[list[str]] = field(default_factory=list, repr=False)
     groups: list[str] = field(default_factory=list, repr=False)  # what Unicode counts the concept among
-    colours: list[str] = field(default_factory=list, repr=False)  # to which each was turned; "" where it is as it was drawn
+    colours: list[str] = field(
+        default_factory=list, repr=False
+    )  # to which each was turned; "" where it is as it was drawn
     named: bool = False  # captions are names of concepts, from which prompts are made; else they are used as they are
 
     def __len__(self) -> int:

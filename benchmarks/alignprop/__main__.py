@@ -1,0 +1,81 @@
+"""Samples a CPU second and peak memory of one update: ours against TRL's AlignProp.
+
+python -m benchmarks.alignprop [--repeats 3]
+
+The same Stable Diffusion of 6.1 M random weights, LoRA of rank 4, four steps, four pictures of 64 by 64 pixels, LPIPS
+to a fixed picture, float32, one thread; each figure is the median of a few processes. Fetches TRL once.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import venv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import tyro
+
+from benchmarks.alignprop.pipeline import write_pipelines
+from e2ed2.files import data_folder
+
+TRL = "trl==0.23.1"
+OURS = {"none": "all stored", "block": "blocks recomputed", "step": "steps recomputed"}
+THEIRS = {
+    "shipped": "as shipped: guidance 5, steps recomputed",
+    "without-guidance": "guidance taken out, steps recomputed",
+    "stored": "guidance taken out, all stored",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    repeats: int = 3
+
+
+def with_trl() -> Path:
+    """The Python of an environment that has TRL beside everything that is installed here."""
+    folder = data_folder() / "cache" / "alignprop"
+    python = folder / "bin" / "python"
+    if not python.is_file():
+        venv.create(folder, with_pip=True)
+        here = sysconfig.get_paths()["purelib"]
+        packages = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"])
+        (Path(packages.decode().strip()) / "here.pth").write_text(f"{here}\n")
+        subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", TRL], check=True)
+    return python
+
+
+def measured(python: Path, side: str, folder: Path, how: str) -> dict[str, float]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
+    command = [python, "-m", f"benchmarks.alignprop.{side}", folder, how]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    return json.loads(told.splitlines()[-1])
+
+
+def figures(options: Options) -> Iterator[tuple[str, float, float]]:
+    """What was measured, samples a CPU second, MB."""
+    python = with_trl()
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs = write_pipelines(Path(folder))
+        jobs = [(f"TRL, {said}", python, "theirs", theirs, how) for how, said in THEIRS.items()]
+        jobs += [(f"ours, {said}", Path(sys.executable), "ours", ours, how) for how, said in OURS.items()]
+        for called, *job in jobs:
+            found = [measured(*job) for _ in range(options.repeats)]
+            yield called, median(one["rate"] for one in found), median(one["memory"] for one in found)
+
+
+def main() -> None:
+    print(f"{'':50} {'samples/s':>10} {'peak MB':>8} {'rate, times':>12} {'memory, times':>14}", flush=True)
+    first: tuple[float, float] | None = None
+    for called, rate, memory in figures(tyro.cli(Options)):
+        first = first or (rate, memory)
+        print(f"{called:50} {rate:10.2f} {memory:8,.0f} {rate / first[0]:12.2f} {memory / first[1]:14.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
