@@ -77,10 +77,10 @@ class CoarseToFineDenoiser(ModelMixin):
     def only_steps(self) -> int | None:
         return self.config.steps if self.config.sharing == "independent" else None
 
-    def choose_one(self) -> None:
-        """From now on the global choice is one of several, not a blend of them."""
-        self.coarse.choice = "one-hot"
-        self.register_to_config(choice="one-hot")
+    def choose(self, choice: Choice) -> None:
+        """From now on the global choice is read off the noise in this way."""
+        self.coarse.choice = choice
+        self.register_to_config(choice=choice)
 
     def condition(self, z: Tensor, text: TextEmbedding) -> Conditioning:
         choice = self.coarse.choose(z)
@@ -156,6 +156,8 @@ class CoarsePath(nn.Module):
         """The choice that standard normal numbers `[B, choices]` mean."""
         if self.choice == "normal":
             return normal
+        if self.choice == "none":
+            return torch.zeros_like(normal)
         return F.one_hot(normal.argmax(dim=-1), self.choices).to(normal.dtype) * math.sqrt(self.choices)
 
     @torch.no_grad()

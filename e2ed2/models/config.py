@@ -6,7 +6,7 @@ from typing import Literal
 from e2ed2.errors import UserError
 
 Sharing = Literal["shared", "independent"]
-Choice = Literal["normal", "one-hot"]
+Choice = Literal["normal", "one-hot", "none"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class DenoiserConfig:
     choices: int = 16
     """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
     choice: Choice = "normal"
-    """Those numbers as they are, standard normal, or `one-hot`, the largest alone: artists do not blend."""
+    """Those numbers as they are, standard normal; `one-hot`, the largest alone: artists do not blend; `none`, zeros."""
     sharing: Sharing = "shared"
     """One transformer for every step, or one for each (Fig. 4)."""
     steps: int = 1

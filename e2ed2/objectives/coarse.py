@@ -35,7 +35,8 @@ class CoarseRegression(DenoiserObjective):
         generator = seeds.stream("style code")
         normal = torch.randn(len(x0) * self.config.samples, path.choices, generator=generator, device=x0.device)
         choices = path.choice_of(normal).unflatten(0, (len(x0), self.config.samples))
-        choice, free = choices[:, 0].clone(), ~batch.named
+        plain = torch.rand(len(x0), generator=generator, device=x0.device) < self.config.plain_share
+        choice, free = choices[:, 0].where(~plain[:, None], 0), ~batch.named & ~plain
         if self.config.samples > 1 and free.any():
             choice[free] = self.nearest(choices[free], batch.text[free], x0[free])
         return Outcome({"l2": l2(path(choice, batch.text), x0)}, {"l2": 1.0})

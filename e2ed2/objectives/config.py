@@ -139,11 +139,15 @@ class CoarseConfig(DenoisingConfig):
 
     samples: int = 1
     """Pictures for each caption of a batch, of which only the one closest to the target is trained."""
+    plain_share: float = 0.0
+    """Of the captions that are trained without a choice, for the models that make none (`denoiser.choice` none)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.samples < 1:
             raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
+        if not 0 <= self.plain_share <= 1:
+            raise UserError(f"plain-share is {self.plain_share}: choose a number from 0 to 1.")
 
     def what(self) -> str:
         return "The coarse path alone."

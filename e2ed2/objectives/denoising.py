@@ -10,6 +10,7 @@ from e2ed2.data.pictures import PictureSet
 from e2ed2.errors import UserError
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser, build_denoiser, independent_copies
 from e2ed2.models.components import write_index
+from e2ed2.models.config import DenoiserConfig
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
@@ -73,8 +74,8 @@ def start_denoiser(config: DenoisingConfig) -> CoarseToFineDenoiser:
     denoiser = load_denoiser(model_folder(config.init)) if config.init else build_denoiser(sizes, MiniLM.width)
     if config.init and sizes.sharing == "independent":
         denoiser = independent_copies(denoiser, sizes.steps)
-    if config.init and sizes.choice == "one-hot":
-        denoiser.choose_one()
+    if config.init and sizes.choice != DenoiserConfig.choice:
+        denoiser.choose(sizes.choice)
     if config.coarse_from:
         load_coarse(denoiser, model_folder(config.coarse_from))
     denoiser.coarse.requires_grad_(config.coarse_lr_share > 0)

@@ -46,7 +46,7 @@ def test_the_choice_read_off_white_noise_is_white(text):
 
 def test_a_one_hot_choice_is_one_of_several_equally_likely_ones_and_of_unit_size():
     denoiser = build_denoiser(TINY_DENOISER)
-    denoiser.choose_one()
+    denoiser.choose("one-hot")
     choice = denoiser.coarse.choose(torch.randn(4000, 4, 8, 8, generator=noise(0)[0]))
     assert ((choice > 0).sum(dim=1) == 1).all()
     assert torch.allclose((choice > 0).float().mean(dim=0), torch.full((4,), 0.25), atol=0.03)
@@ -55,9 +55,19 @@ def test_a_one_hot_choice_is_one_of_several_equally_likely_ones_and_of_unit_size
 
 def test_a_one_hot_choice_is_kept_with_the_weights(tmp_path):
     denoiser = build_denoiser(TINY_DENOISER)
-    denoiser.choose_one()
+    denoiser.choose("one-hot")
     save_model(denoiser, tmp_path / "denoiser")
     assert load_denoiser(tmp_path).coarse.choice == "one-hot"
+
+
+def test_without_a_choice_the_noise_decides_nothing_of_the_coarse_picture(tmp_path, text):
+    denoiser = build_denoiser(TINY_DENOISER)
+    denoiser.choose("none")
+    first, second = (denoiser.condition(torch.randn(3, 4, 8, 8), text) for _ in range(2))
+    assert not first.choice.any()
+    assert torch.equal(first.coarse, second.coarse)
+    save_model(denoiser, tmp_path / "denoiser")
+    assert load_denoiser(tmp_path).coarse.choice == "none"
 
 
 def test_padding_of_a_caption_changes_nothing(text):

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from e2ed2.data.batches import rows
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
-from e2ed2.models.coarse_to_fine import build_denoiser
+from e2ed2.models.coarse_to_fine import CoarsePath, build_denoiser
 from e2ed2.models.weights import load_codec
 from e2ed2.objectives.coarse import CoarseRegression
 from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, ReconstructionConfig, SingleStepConfig
@@ -27,7 +29,7 @@ from e2ed2.training.precision import precision
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import claim, train
 from e2ed2.training.trainer import Trainer
-from e2ed2.types import CaptionedBatch
+from e2ed2.types import CaptionedBatch, TextEmbedding
 
 from .conftest import TINY_CODEC, TINY_DENOISER, of_kind, options
 
@@ -103,12 +105,11 @@ def test_end_to_end_training_lowers_its_loss(run_config, tmp_path):
     assert list((tmp_path / "previews").glob("*.png"))
 
 
-@pytest.mark.parametrize(("samples", "named", "apart"), [(1, False, False), (4, False, True), (4, True, False)])
-def test_choices_come_to_mean_drawings_where_the_caption_leaves_it_open(samples, named, apart, tiny_model, text):
-    """One caption, two drawings: one choice learns their mean, several learn both; a named style is obeyed by all."""
+def of_two_drawings(tiny_model: Path, text: TextEmbedding, named: bool, **options: Any) -> CoarsePath:
+    """Trained on one caption with two drawings: all 1 and all -1."""
     torch.manual_seed(0)
     denoiser = build_denoiser(replace(TINY_DENOISER, choice="one-hot"))
-    objective = CoarseRegression(denoiser, load_codec(tiny_model), CoarseConfig(init="here", samples=samples))
+    objective = CoarseRegression(denoiser, load_codec(tiny_model), CoarseConfig(init="here", **options))
     light, dark = torch.ones(1, 4, 8, 8), -torch.ones(1, 4, 8, 8)
     batch = CaptionedBatch(
         images=torch.empty(0),
@@ -121,9 +122,24 @@ def test_choices_come_to_mean_drawings_where_the_caption_leaves_it_open(samples,
         optimizer.zero_grad()
         objective(batch, UpdateSeeds(0, update)).total().backward()
         optimizer.step()
-    with torch.no_grad():
-        painted = denoiser.coarse(2.0 * torch.eye(4), text[:1].repeat(4)).mean(dim=(1, 2, 3))
-    assert (painted.max() - painted.min() > 1.4).item() is apart
+    return denoiser.coarse.requires_grad_(False)
+
+
+@pytest.mark.parametrize(("samples", "named", "apart"), [(1, False, False), (4, False, True), (4, True, False)])
+def test_choices_come_to_mean_drawings_where_the_caption_leaves_it_open(samples, named, apart, tiny_model, text):
+    """One choice learns the mean of two drawings, several learn both; a named style is obeyed by all."""
+    path = of_two_drawings(tiny_model, text, named, samples=samples)
+    made = path(2.0 * torch.eye(4), text[:1].repeat(4)).mean(dim=(1, 2, 3))
+    assert (made.max() - made.min() > 1.4).item() is apart
+
+
+def test_one_path_learns_drawings_with_a_choice_and_their_mean_without(tiny_model, text):
+    path = of_two_drawings(tiny_model, text, False, samples=4, plain_share=0.5)
+    made = path(2.0 * torch.eye(4), text[:1].repeat(4)).mean(dim=(1, 2, 3))
+    assert made.max() - made.min() > 1.4
+    assert path(torch.zeros(1, 4), text[:1]).abs().max() < 0.3
+    alone = of_two_drawings(tiny_model, text, False, samples=4)
+    assert alone(torch.zeros(1, 4), text[:1]).mean().abs() > 0.3  # it never saw none
 
 
 def test_of_several_noises_the_one_whose_coarse_picture_is_nearest_is_trained_on(tiny_model, text):
