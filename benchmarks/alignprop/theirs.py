@@ -3,20 +3,22 @@
 import sys
 import tempfile
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import torch
 from accelerate import PartialState
-from trl import AlignPropConfig, AlignPropTrainer, DefaultDDPOStableDiffusionPipeline  # ty: ignore[unresolved-import]
 
 from benchmarks.alignprop.measuring import tell
 from benchmarks.alignprop.pipeline import BATCH, PROMPT, SIDE, STEPS
 from e2ed2.losses.perceptual import PerceptualLoss
 
+trl = import_module("trl")  # only this environment has it
+
 
 def main(folder: str, how: str) -> None:
     PartialState()  # else its logger raises
-    pipeline = DefaultDDPOStableDiffusionPipeline(folder, use_lora=True)
+    pipeline = trl.DefaultDDPOStableDiffusionPipeline(folder, use_lora=True)
     if how != "shipped":
         pipeline.sd_pipeline._encode_prompt = only_prompt
     if how == "stored":
@@ -28,7 +30,7 @@ def main(folder: str, how: str) -> None:
         return -perceptual(2 * images - 1, target), {}
 
     with tempfile.TemporaryDirectory() as out:
-        config = AlignPropConfig(
+        config = trl.AlignPropConfig(
             mixed_precision=None,
             sample_num_steps=STEPS,
             sample_guidance_scale=5.0 if how == "shipped" else 1.0,
@@ -40,7 +42,7 @@ def main(folder: str, how: str) -> None:
             log_with=None,
             project_kwargs={"project_dir": out},
         )
-        trainer = AlignPropTrainer(config, reward, lambda: (PROMPT, {}), pipeline)
+        trainer = trl.AlignPropTrainer(config, reward, lambda: (PROMPT, {}), pipeline)
         tell(lambda: trainer.step(0, 0), BATCH)
 
 
