@@ -15,6 +15,7 @@ import tempfile
 import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -62,10 +63,11 @@ def figures(options: Options) -> Iterator[tuple[str, float, float]]:
     python = with_trl()
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = write_pipelines(Path(folder))
-        jobs = [(f"TRL, {said}", python, "theirs", theirs, how) for how, said in THEIRS.items()]
-        jobs += [(f"ours, {said}", Path(sys.executable), "ours", ours, how) for how, said in OURS.items()]
-        for called, *job in jobs:
-            found = [measured(*job) for _ in range(options.repeats)]
+        jobs = [(f"TRL, {said}", partial(measured, python, "theirs", theirs, how)) for how, said in THEIRS.items()]
+        here = Path(sys.executable)
+        jobs += [(f"ours, {said}", partial(measured, here, "ours", ours, how)) for how, said in OURS.items()]
+        for called, job in jobs:
+            found = [job() for _ in range(options.repeats)]
             yield called, median(one["rate"] for one in found), median(one["memory"] for one in found)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks.alignprop.measuring import tell
 from benchmarks.alignprop.pipeline import BATCH, PROMPT, RANK, SIDE, STEPS
@@ -30,7 +31,7 @@ def main(folder: str, recomputed: str) -> None:
     pictures = Pictures(np.full((BATCH, SIDE, SIDE, 3), 128, np.uint8), [PROMPT] * BATCH, [[]] * BATCH)
     objective = BackboneEndToEnd.of(config, SIDE)
     options = replace(TrainerConfig(), updates=1_000, batch_size=BATCH, mixed_precision="no")
-    batches = objective.batches(pictures, BATCH, 0, "cpu")
+    batches = objective.batches(pictures, BATCH, 0, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as out:
         tell(Trainer(options, objective, batches, Path(out)).train_step, BATCH)
 
