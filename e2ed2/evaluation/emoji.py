@@ -2,7 +2,7 @@
 
 import csv
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from e2ed2.assets import EVERYDAY_PROMPTS, VISITOR_PROMPTS
 from e2ed2.data.colours import COLOURS, can_have, in_colour
-from e2ed2.data.config import COLOURED, DataConfig
+from e2ed2.data.config import DataConfig
 from e2ed2.data.pictures import Pictures, load_pictures
 from e2ed2.data.recoloured import is_held_out
 from e2ed2.errors import UserError
@@ -38,12 +38,12 @@ class Emoji:
     def benchmark(self, encoder: HeldOutEncoder) -> Benchmark:
         prompts = prompts_of(self.split, self.captions, self.seed)
         training = drawings("train")
-        real = references(self.split)
+        real = drawings("combo") if self.split == "combo" else training
         known = encoder.deepest_of(training.images, "the training drawings")
         features = known if real is training else encoder.deepest_of(real.images, "the real drawings")
-        metrics: list[Metric] = [Distance(features), Alignment(concept_names())]
-        if self.split == COLOUR:
-            metrics.append(Colour())
+        # No drawing is in the colours that are asked for, so there is nothing that pictures should be near to.
+        first: Metric = Colour() if self.split == COLOUR else Distance(features)
+        metrics: list[Metric] = [first, Alignment(concept_names())]
         if self.variety:
             metrics.append(self._diversity(encoder, training))
         if self.nearest:
@@ -125,21 +125,6 @@ def chosen(count: int, limit: int | None, seed: int) -> np.ndarray:
 def drawings(split: str) -> Pictures:
     """The real drawings of a split of the bundled set."""
     return load_pictures(DataConfig(split=split))
-
-
-@cache
-def turned_drawings() -> Pictures:
-    """Those that a training on `emoji-colours` shows, the others left out."""
-    both = load_pictures(DataConfig(path=COLOURED))
-    first = both.colours.count("")
-    return replace(both, images=both.images[first:], captions=both.captions[first:])
-
-
-def references(split: str) -> Pictures:
-    """The drawings with which the distance compares."""
-    if split == COLOUR:
-        return turned_drawings()
-    return drawings("combo" if split == "combo" else "train")
 
 
 def concept_names() -> list[str]:
