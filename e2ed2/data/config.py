@@ -10,7 +10,7 @@ from e2ed2.errors import UserError
 
 # Names, so that a run's settings hold wherever the repository lies.
 BUNDLED = "emoji"
-COLOURED = "emoji-colours"  # the same, and each drawing once more in another colour
+COLOURED = "emoji-colours"  # the same, and each drawing in two more colours
 
 
 def is_bundled(path: str) -> bool:
@@ -22,8 +22,8 @@ class DataConfig:
     """Which pictures to train on."""
 
     path: str = BUNDLED
-    """`emoji`, the bundled set; `emoji-colours`, the same and each drawing once more in another colour, with captions
-    that name it; else a folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), Parquet
+    """`emoji`, the bundled set; `emoji-colours`, the same and each drawing in two more colours, with captions that name
+    them; else a folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), Parquet
     files, WebDataset shards, a Hugging Face dataset (a folder, or `hf:` and its id), or what `data cache` wrote.
     docs/data.md has all that is read."""
     split: str = "train"

@@ -138,12 +138,11 @@ def decoded(rows: Rows, config: DataConfig) -> Pictures:
 
 
 def with_colours(pictures: Pictures) -> Pictures:
-    """The bundled drawings, then each that has a main colour once more in another."""
+    """The bundled drawings, then each that has a main colour twice more, in others."""
     found = turned_drawings(pictures.images, pictures.captions, pictures.groups)
-    more = found.rows.tolist()
 
     def doubled(values: list[Any]) -> list[Any]:
-        return [*values, *(values[row] for row in more)]
+        return [*values, *(values[row] for row in found.rows)]
 
     return replace(
         pictures,

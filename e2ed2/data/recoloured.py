@@ -15,30 +15,31 @@ from e2ed2.data.colours import COLOURS, can_have, in_colour
 from e2ed2.data.turning import main_colour, to_oklab, turned
 from e2ed2.seeds import number, stream
 
+COPIES = 2  # of each drawing
 HELD_OUT = 6  # one pair of a thing and a colour of so many is never shown, to see what has been learnt
 
 
 @dataclass(frozen=True)
 class Turned:
-    rows: np.ndarray  # [M] of which drawings
+    rows: list[int]  # of which drawings, M
     images: np.ndarray  # uint8 [M, H, W, 3]
-    colours: list[str]  # of each, a key of `COLOURS`
+    colours: list[str]  # of each, M, keys of `COLOURS`
 
 
 def turned_drawings(images: np.ndarray, names: list[str], groups: list[str]) -> Turned:
-    """Each drawing that has a main colour once more in another; several drawings of one thing in different ones."""
+    """Each drawing that has a main colour in others, too; several drawings of one thing in different ones."""
     wanted = plan(names, groups)
     parts = [
         images.tobytes(),
-        *(f"\n{row} {colour}".encode() for row, colour in wanted.items()),
+        *(f"\n{row} {colour}".encode() for row, colour in wanted),
         *(inspect.getsource(module).encode() for module in (words, turning)),  # made otherwise: made anew
     ]
     made = cached("turned", parts, lambda: turn_all(images, wanted))
-    rows = made["rows"].numpy()
-    return Turned(rows, made["images"].numpy(), [wanted[row] for row in rows.tolist()])
+    pairs = [wanted[place] for place in made["which"].tolist()]
+    return Turned([row for row, _ in pairs], made["images"].numpy(), [colour for _, colour in pairs])
 
 
-def plan(names: list[str], groups: list[str]) -> dict[int, str]:
+def plan(names: list[str], groups: list[str]) -> list[tuple[int, str]]:
     """Which drawing is to be turned to which colour."""
     shown = defaultdict(list)
     for row, name in enumerate(names):
@@ -46,12 +47,17 @@ def plan(names: list[str], groups: list[str]) -> dict[int, str]:
     possible = {
         name: colours_for(name, group, set(names)) for name, group in dict(zip(names, groups, strict=True)).items()
     }
-    return {
-        row: possible[name][place % len(possible[name])]
+    return [
+        (row, colour)
         for name, rows in shown.items()
         for place, row in enumerate(rows)
-        if possible[name]
-    }
+        for colour in some(possible[name], place * COPIES)
+    ]
+
+
+def some(colours: list[str], first: int) -> list[str]:
+    """`COPIES` of them, from that place on and around."""
+    return [colours[(first + place) % len(colours)] for place in range(min(COPIES, len(colours)))]
 
 
 def colours_for(name: str, group: str, known: set[str]) -> list[str]:
@@ -71,11 +77,11 @@ def number_of(name: str) -> int:
     return int.from_bytes(name.encode())
 
 
-def turn_all(images: np.ndarray, wanted: dict[int, str]) -> dict[str, torch.Tensor]:
-    rows, pictures = [], []
-    for row, colour in track(wanted.items(), "turning colours"):
+def turn_all(images: np.ndarray, wanted: list[tuple[int, str]]) -> dict[str, torch.Tensor]:
+    which, pictures = [], []
+    for place, (row, colour) in enumerate(track(wanted, "turning colours")):
         lab = to_oklab(images[row])
         if (main := main_colour(lab)) is not None:
-            rows.append(row)
+            which.append(place)
             pictures.append(turned(lab, main, colour))
-    return {"rows": torch.tensor(rows), "images": torch.from_numpy(np.stack(pictures))}
+    return {"which": torch.tensor(which), "images": torch.from_numpy(np.stack(pictures))}
