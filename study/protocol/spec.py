@@ -252,6 +252,8 @@ class StudySpec:
 
     def operated(self, **changes: Any) -> Self:
         """With other values of OPERATIONS; the text and the hash stay those that were frozen. Raises StudyError."""
+        if science := changes.keys() - set(OPERATIONS):
+            raise StudyError(f"{', '.join(sorted(science))}: this is frozen, and takes an amendment.")
         spec = replace(self, **changes)
         vars(spec)["text"] = self.text
         return spec

@@ -30,7 +30,7 @@ from study.stats import Results, plain, results
 from study.stats.answers import own_ms
 from study.store.signing import Key
 
-FIGURES = 6  # of the way in which they are computed: another version's results.json cannot be compared
+FIGURES = 7  # of the way in which they are computed: another version's results.json cannot be compared
 
 
 @dataclass(frozen=True)

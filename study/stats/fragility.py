@@ -1,7 +1,8 @@
 """How little would change a verdict: answers turned over, raters or prompts left out.
 
 Walsh et al. (2014), "The statistical significance of randomized controlled trial results is frequently fragile", for
-clustered answers. The numbers are found by trying a few orders, so they suffice; fewer might, too.
+clustered answers. The numbers are found by trying a few orders, so they suffice; fewer might, too. Where one rater, or
+one prompt, is enough, that is found.
 """
 
 from collections.abc import Callable, Iterable
@@ -92,13 +93,18 @@ def _without(
     holds: bool,
 ) -> int | None:
     code = getattr(who, which)
-    order = np.argsort(-np.bincount(code, gain - gain.mean()), kind="stable")
 
-    def changes(count: int) -> bool:
-        kept = ~np.isin(code, order[:count])
-        return preferred(outcome[kept], codes(who.rater[kept], who.prompt[kept])) != holds
+    def without(some: np.ndarray) -> tuple[np.ndarray, Clusters]:
+        kept = ~np.isin(code, some)
+        return outcome[kept], codes(who.rater[kept], who.prompt[kept])
 
-    return _fewest(changes, len(order) - 1)
+    def changing(order: np.ndarray) -> int | None:
+        return _fewest(lambda count: preferred(*without(order[:count])) != holds, len(order) - 1)
+
+    support = np.bincount(code, gain - gain.mean())
+    alone = np.array([_p(*without(np.array([one]))) for one in range(len(support))])  # where one is enough, it is first
+    orders = (np.argsort(ranks, kind="stable") for ranks in (-support, -alone if holds else alone))
+    return min((count for order in orders if (count := changing(order))), default=None)
 
 
 def _fewest(changes: Callable[[int], bool], most: int) -> int | None:

@@ -1,5 +1,8 @@
 """How little would change a verdict, and that it does."""
 
+from collections.abc import Iterable
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,6 +50,41 @@ def _verdict(table: pd.DataFrame, rows, answer: str) -> bool:
         preference(table.assign(answer=table["answer"].where(~table.index.isin(rows), answer)), "a", "b", 0).net.p
         < 0.05
     )
+
+
+def sure(table: pd.DataFrame) -> bool:
+    """The report's own verdict."""
+    return bool(preference(table, "a", "b", 0).net.p < 0.05)
+
+
+def orders(table: pd.DataFrame, against: str) -> Iterable[pd.Index]:
+    """All answers: those that speak for the verdict first, of one rater (or prompt) after the other."""
+    worth = {"left": 1, "tie": 0, "right": -1}
+    gain = table["answer"].map(worth) * (-1 if against == "left" else 1)
+    for who in ("rater", "prompt"):
+        support = gain.groupby(table[who]).transform("sum")
+        place = table[who].map({name: i for i, name in enumerate(dict.fromkeys(table[who]))})
+        for sign in (1, -1):
+            columns = pd.DataFrame({"gain": -gain, "support": sign * support, "place": place})
+            yield columns.sort_values(["gain", "support", "place"], kind="stable").index
+
+
+@pytest.mark.parametrize(("wins", "losses", "preferred"), [(42, 20, True), (38, 25, False), (14, 50, True)])
+def test_no_fewer_do_it(wins, losses, preferred):
+    """By trying all single raters and prompts and all pairs of them, and answer by answer along the orders."""
+    table = answers(wins, losses, raters=8, prompts=12)
+    found = fragility(table, "a", "b")
+    assert found.preferred == sure(table) == preferred
+    against = ("right" if preferred else "left") if wins > losses else ("left" if preferred else "right")
+    fewest = []
+    for order in orders(table, against):
+        changed = (table.assign(answer=table["answer"].where(~table.index.isin(order[:n]), against)) for n in range(30))
+        fewest.append(next((n for n, one in enumerate(changed) if sure(one) != preferred), 30))
+    assert found.answers == min(fewest)
+    for who, count in (("rater", found.raters), ("prompt", found.prompts)):
+        few = [some for n in (1, 2) for some in combinations(table[who].unique(), n)]
+        enough = [some for some in few if sure(table[~table[who].isin(some)]) != preferred]
+        assert (count if count and count <= 2 else 3) == min(map(len, enough), default=3)
 
 
 def test_a_single_rater_who_decides_is_found():

@@ -1,6 +1,7 @@
 """How well a metric predicts votes, against counts by hand and against people."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,9 @@ import pytest
 from study.errors import StudyError
 from study.reporting.metrics import compare, main
 from study.simulation.crowd import World
+from study.stats import exclude
 from study.stats.metrics import ceiling, predicted
+from tests.study import recomputed
 from tests.study.simulated import spec_and_images, votes_of, write_export
 
 
@@ -78,6 +81,47 @@ def test_metrics_are_found_by_picture_or_by_arm_and_prompt(study, scores, withou
     assert 0.5 in by["noise", "overall"].accuracy.interval
     assert by["good", "overall"].arms == ("ours", "theirs")
     assert {one.question for one in ceilings} == {"overall", "aesthetic", "alignment"}
+
+
+def test_every_figure_follows_from_the_answers_that_count_with_clustered_intervals(study, scores, tmp_path):
+    """Recomputed row by row; one rater clicks blindly and is left out, ties and checks do not count."""
+    spec, export = study
+    folder = shutil.copytree(export, tmp_path / "export")
+    votes = pd.read_parquet(folder / "votes.parquet")
+    blind = votes["rater"].iloc[0]
+    votes["answer"] = votes["answer"].mask(votes["rater"] == blind, "left")
+    votes.to_parquet(folder / "votes.parquet", index=False)
+    table, file = scores
+    table.to_csv(file, index=False)
+    found, (people, *_) = compare(folder, file, ("distance",))
+    assert exclude(votes, spec.exclusions)[1].excluded == (blind,)
+    worth = {spec.image_name(row["image"]): row["noise"] for row in table.to_dict("records")}
+    rows = [row for row in recomputed.kept(votes, {blind}, "overall") if row["answer"] != "tie"]
+    chosen = [row[f"image_{row['answer']}"] for row in rows]
+    hits = [
+        float(worth[image] == max(worth[row["image_left"]], worth[row["image_right"]]))
+        for image, row in zip(chosen, rows, strict=True)
+    ]
+    agrees = [
+        [
+            image == one
+            for one, other in zip(chosen, rows, strict=True)
+            if other["pair"] == row["pair"] and other is not row
+        ]
+        for image, row in zip(chosen, rows, strict=True)
+    ]
+    some = [i for i, given in enumerate(agrees) if given]
+    another = [sum(agrees[i]) / len(agrees[i]) for i in some]
+    majority = [(1 + np.sign(2 * sum(agrees[i]) - len(agrees[i]))) / 2 for i in some]
+    (noise,) = [one.accuracy for one in found if (one.metric, one.question) == ("noise", "overall")]
+    for estimate, values, of in (
+        (noise, hits, range(len(rows))),
+        (people.another, another, some),
+        (people.majority, majority, some),
+    ):
+        raters, prompts = ([rows[i][who] for i in of] for who in ("rater", "prompt"))
+        said = (estimate.value, estimate.interval.low, estimate.interval.high)
+        assert said == pytest.approx(recomputed.share(values, raters, prompts), abs=1e-6)
 
 
 def test_the_command_prints_and_writes_them(study, scores, tmp_path, capsys):

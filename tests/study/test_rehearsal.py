@@ -2,6 +2,8 @@
 
 import json
 import tempfile
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +12,12 @@ from study.errors import StudyError
 from study.protocol.parts import DEFAULT_QUESTIONS, DEGRADED, Exclusions, Page, Placebos, Stimulus
 from study.rehearsal import rehearse
 from study.rehearsal.people import KINDS, Careful, Crowd, Shown
+from study.rehearsal.pilot import pilot
+from study.rehearsal.visit import Visit
 from study.rehearsal.waiting import run
 from study.simulation.crowd import World
+from study.simulation.power import simulate, strengths
+from tests.study.specs import make_spec
 from tests.study.voting import rater, vote_all
 
 NOBODY = [f"--{kind.replace('_', '-')}=0" for kind in KINDS]
@@ -46,6 +52,25 @@ def test_everybody_goes_through_and_the_study_is_as_it_was(store, make_study, tm
     assert 1 < found.minutes[1] < 20  # though all of it took seconds
     assert (found.told, stopped) == ({}, False)
     assert all(0 <= power <= 1 for power in found.power)
+
+
+def test_cost_and_power_are_of_the_raters_whom_the_rules_let_through():
+    """Of 10 who finished in 6 minutes 8 count, 2 of them though they did not look: each place takes 10 / 8 people."""
+    spec = make_spec(prompts=10, raters_per_pair=6, pairs_per_rater=10)
+    kinds = ["careful"] * 6 + ["speeders"] * 4
+    visits = [Visit(kind, None, 0.0, 360.0, True, f"r{i}") for i, kind in enumerate(kinds)]
+    visits.append(Visit("careful", None, 0.0, 60.0, False, "gone", Counter({"There is no place.": 1})))
+    world = replace(World(), strengths=strengths(spec.arms, (0.8,), World()))
+    excluded = {"r8": "min_median_pace_ms", "r9": "min_attention, min_median_pace_ms"}
+    found = pilot("toy", spec, visits, excluded, world, hourly=15, fee=0.5, studies=60)
+    assert found.raters_needed == 8  # for 6 places
+    assert found.cost == pytest.approx(8 * 0.1 * 15 * 1.5)
+    assert found.minutes == pytest.approx((6, 6, 6))
+    assert found.told == {"There is no place.": 1}
+    careful, real = found.power
+    assert careful > real > 0
+    spoilt = simulate(spec, replace(world, spammers=2 / 8), 6, 60)
+    assert real == min(spoilt.power)
 
 
 @pytest.mark.slow

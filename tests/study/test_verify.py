@@ -212,6 +212,13 @@ def test_a_closed_study_is_signed_and_its_secret_published(closed, key):
     assert commitment(json.loads((closed / "plan.json").read_text())["secret"]) == read_export(closed).spec.commitment
 
 
+def test_each_study_draws_from_a_secret_of_its_own(sqlite_store, make_study):
+    one, other = (make_study(sqlite_store, name) for name in ("one", "other"))
+    assert one.plan_secret != other.plan_secret
+    assert len(bytes.fromhex(one.plan_secret)) == 32
+    assert [study.spec.commitment for study in (one, other)] == [commitment(s.plan_secret) for s in (one, other)]
+
+
 def test_before_that_nothing_tells_the_plan(report, closed):
     secret = json.loads((closed / "plan.json").read_text())["secret"].encode()
     assert not any(secret in file.read_bytes() for file in report.rglob("*") if file.is_file())

@@ -6,6 +6,8 @@ import html
 import io
 import re
 import socket
+from collections import defaultdict
+from itertools import combinations
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,13 +16,17 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
 from PIL import Image
+from sqlalchemy import select
 
+from study.rehearsal.visit import hash_of
 from study.store.frames import read_tables
 from study.store.raters import invite, people
 from study.store.store import Store
 from study.store.studies import close_study
+from study.store.tables import StoredAssignment
 from study.web import create_app, serve
 from study.web.practice import DRAWN
+from tests.study.voting import rater
 
 PID = "5f1e2d3c4b5a69788796a5b4"
 SECRETS = ("secretarm", "secretarmone", "secretfile", "secretmetadata", "secretstudy", "degraded", ".webp")
@@ -170,6 +176,27 @@ def test_nothing_that_a_rater_is_sent_tells_an_arm(browser, store, make_study, f
     stored = {store.library.path(s.sha256).stat().st_size for s in study.spec.images}
     assert len(stored) > 1
     assert len({str(r.url) for r in images}) == 14  # a name of its own for each showing and side, the same image or not
+
+
+def test_a_picture_has_a_new_name_each_time_and_all_of_a_prompt_are_as_long(browser, store, make_study, monkeypatch):
+    study = make_study(store, "secretstudy", raters_per_pair=8)
+    for number in range(10):
+        rater(store, study, f"rater {number}")
+    read, names, lengths = [], defaultdict(list), defaultdict(set)
+    prompts = {stimulus.sha256: stimulus.prompt for stimulus in study.spec.images}
+    whole = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda file: read.append(file) or whole(file))
+    with store.database.read() as session:
+        shown = session.execute(select(StoredAssignment.left_token, StoredAssignment.right_token)).all()
+    for name in (name for both in shown for name in both):
+        body = browser.client.get(f"/i/{name}").content
+        names[hash_of(body)].append(name)
+        lengths[prompts[hash_of(body)]].add(len(body))
+    assert len(read) == 2 * sum(map(len, names.values()))  # both pictures of the pair, whichever is asked for
+    assert {len(of_prompt) for of_prompt in lengths.values()} == {1}
+    for many in names.values():
+        parts = [{name[i : i + 6] for i in range(len(name) - 5)} for name in many]
+        assert not any(one & other for one, other in combinations(parts, 2))
 
 
 @pytest.mark.parametrize(
