@@ -18,7 +18,7 @@ MOST_LINES = 20  # of the files that are compared
 def create_command(arguments: list[str]) -> None:
     from study.images.sources import gold_from_manifest, pairing, sources_from_folders, sources_from_manifest
     from study.protocol.parts import DEFAULT_QUESTIONS, REFERENCE, Page
-    from study.simulation.power import promise
+    from study.simulation.power import promise, shown_as_they_go
     from study.store.creating import check_name, make_study
     from study.store.pages import page_of
     from study.store.store import Store
@@ -62,7 +62,7 @@ def create_command(arguments: list[str]) -> None:
     page = page_of(options.pages, store.library, Page(show_prompts=not unnamed), options.plan.image_quality)
     study = make_study(store, options.name, sources, gold, progress_bar, page=page, **changes)
     _describe(study)
-    print(promise(study.spec))
+    print(promise(study.spec, progress=shown_as_they_go))
 
 
 def amend_command(arguments: list[str]) -> None:

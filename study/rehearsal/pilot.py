@@ -14,7 +14,7 @@ from study.rehearsal.people import KINDS
 from study.rehearsal.visit import Visit
 from study.reporting.words import counted, percent
 from study.simulation.crowd import World
-from study.simulation.power import MOST_SHOWN, simulate
+from study.simulation.power import large, simulate
 from study.stats.intervals import Interval, exact
 
 HONEST = ("careful", "copiers")  # who looks at the pictures, whatever else they do
@@ -102,7 +102,7 @@ def _kind(name: str, visits: Sequence[Visit], excluded: dict[str, str]) -> Kind:
 
 def _power(spec: StudySpec, world: World, spoilt: float, studies: int) -> tuple[float, float] | None:
     raters = rater_count(spec)
-    if not studies or raters * spec.pairs_per_rater > MOST_SHOWN:
+    if not studies or large(spec):
         return None
     with_them = replace(world, spammers=min(spoilt, 0.99))
     careful, real = (min(simulate(spec, crowd, raters, studies).power) for crowd in (world, with_them))

@@ -21,6 +21,7 @@ from study.errors import StudyError
 from study.protocol.balanced import plan, rater_count, rater_mode
 from study.protocol.parts import Placebos, Prompt, Question, Stimulus
 from study.protocol.spec import StudySpec
+from study.simulation.chosen import places
 from study.simulation.crowd import World, answer, truth
 from study.stats.answers import comparisons
 from study.stats.davidson import ranking
@@ -92,9 +93,9 @@ def main(arguments: list[str]) -> None:
     world = replace(options.world, strengths=strengths(spec.arms, options.win_rate, options.world))
     console = Console()
     if options.raters:
-        found = [simulate(spec, world, options.raters, options.studies, options.seed, _track)]
+        found = [simulate(spec, world, options.raters, options.studies, options.seed, shown_as_they_go)]
     else:
-        found = needed(spec, world, options.power, options.studies, options.seed, _track)
+        found = needed(spec, world, options.power, options.studies, options.seed, shown_as_they_go)
     console.print(table(found))
     console.print(verdict(found[-1], None if options.raters else options.power))
     if options.json:
@@ -190,19 +191,23 @@ def design(spec: StudySpec, raters: int) -> pd.DataFrame:
 def simulate(
     spec: StudySpec, world: World, raters: int, studies: int = 300, seed: int = 0, progress: Progress | None = None
 ) -> Power:
-    """Simulate the study, each time with this number of raters."""
-    shown = design(spec, raters)
-    shown = comparisons(shown, spec.questions[0].key)
+    """Simulate the study, each time with this number of raters; an adaptive one chooses its pairs anew each time."""
     rng = np.random.default_rng([seed, raters])
-    rounds = (progress or _silent)(range(studies), f"{raters} raters")
-    found = np.array([_one_study(answer(shown, world, rng), spec.arms) for _ in rounds])
+    rounds = (progress or silent)(range(studies), f"{raters} raters")
+    if spec.adaptive:
+        may_be = places(spec, raters)
+        asked, of_studies = may_be.asked, (may_be.answered(world, rng) for _ in rounds)
+    else:
+        shown = comparisons(design(spec, raters), spec.questions[0].key)
+        asked, of_studies = len(shown), (answer(shown, world, rng) for _ in rounds)
+    found = np.array([_one_study(answers, spec.arms) for answers in of_studies])
     first, others = spec.arms[0], spec.arms[1:]
     won = [truth(world, first, other) for other in others]
     net = [float(p[0] - p[2]) for p in won]
     better, worse = (found[..., 0] < 0.05) & (found[..., 1] > 0), (found[..., 0] < 0.05) & (found[..., 1] < 0)
     return Power(
         raters,
-        len(shown),
+        asked,
         studies,
         spec.arms,
         tuple(net),
@@ -253,22 +258,26 @@ def _stuck(tried: list[Power]) -> bool:
     return len(tried) > 3 and max(tried[-1].width) > 0.9 * max(tried[-3].width)
 
 
-def promise(spec: StudySpec, studies: int = 40) -> str:
+def promise(spec: StudySpec, studies: int = 40, progress: Progress | None = None) -> str:
     """What a study that was just made will find, in a sentence; large ones are left to `study simulate`."""
     raters = rater_count(spec)
-    if raters * spec.pairs_per_rater > MOST_SHOWN:
+    if large(spec):
         return "How much it will find: python -m study simulate --spec with the spec.json of an export."
     world = World()
     world = replace(world, strengths=strengths(spec.arms, (RATE,) * (len(spec.arms) - 1), world))
-    found = simulate(spec, world, raters, studies)
+    found = simulate(spec, world, raters, studies, progress=progress)
     against = f"each of the others {RATE:.0%}" if len(spec.arms) > 2 else f"{RATE:.0%}"
     what = "the difference in log odds" if len(spec.arms) > 2 else "the net preference (-1 to 1)"
-    turns = " Its pairs took turns in these; chosen ones tell the order sooner." if spec.adaptive else ""
     return (
         f"If {spec.arms[0]} wins {against} of the decided answers, the study finds that with a chance of "
         f"{min(found.power):.0%}; the 95% interval of {what} is {max(found.width):.2f} wide "
-        f"({studies} simulated studies).{turns}"
+        f"({studies} simulated studies)."
     )
+
+
+def large(spec: StudySpec) -> bool:
+    """Whether it takes too long to simulate while somebody waits; an adaptive one looks at all pairs before each."""
+    return rater_count(spec) * spec.pairs_per_rater * (len(spec.arm_pairs) if spec.adaptive else 1) > MOST_SHOWN
 
 
 def table(found: list[Power]) -> Table:
@@ -295,11 +304,11 @@ def verdict(last: Power, wanted: float | None) -> str:
     return f"Even {last.raters} raters give a power of {reached:.0%} only: take more prompts, not more raters."
 
 
-def _silent(rounds: Iterable[int], label: str) -> Iterable[int]:
+def silent(rounds: Iterable[int], label: str) -> Iterable[int]:
     return rounds
 
 
-def _track(rounds: Iterable[int], label: str) -> Iterable[int]:
+def shown_as_they_go(rounds: Iterable[int], label: str) -> Iterable[int]:
     return track(rounds, label, transient=True)
 
 

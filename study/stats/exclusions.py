@@ -88,12 +88,20 @@ def _pace(answers: pd.DataFrame) -> pd.Series:
 
 def _side_runs(answers: pd.DataFrame) -> pd.Series:
     """By rater: most answers in a row for one side, to one question."""
-    rows = answers.sort_values(["rater", "question", "position"], kind="stable", ignore_index=True)
-    given = rows[["rater", "question", "answer"]]
-    run = (given != given.shift()).any(axis=1).cumsum()
-    sided = rows["answer"] != "tie"
-    lengths = rows[sided].groupby(["rater", run[sided]]).size()
-    return lengths.groupby("rater").max().reindex(answers["rater"].unique(), fill_value=0)
+    who, names = pd.factorize(answers["rater"], sort=True)
+    asked, given = pd.factorize(answers["question"])[0], answers["answer"].to_numpy(object)
+    order = np.lexsort((answers["position"].to_numpy(), asked, who))
+    who, asked, given = who[order], asked[order], given[order]
+    starts = np.flatnonzero(np.append(True, _differ(who) | _differ(asked) | _differ(given)))
+    lengths, sided = np.diff(np.append(starts, len(who))), given[starts] != "tie"
+    longest = np.zeros(len(names), int)
+    np.maximum.at(longest, who[starts][sided], lengths[sided])
+    return pd.Series(longest, names)
+
+
+def _differ(values: np.ndarray) -> np.ndarray:
+    """Of each but the first, from the one before."""
+    return values[1:] != values[:-1]
 
 
 def _rule(name: str, limit: float, values: pd.Series) -> Rule:

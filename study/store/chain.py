@@ -86,24 +86,28 @@ def remains_of(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {name: payload[name] for name in ("spec", "number", "rater", "previous")} | {ERASED: True}
 
 
-def payload_of(vote: Vote, shown: Mapping[str, Any], spec_hash: str) -> dict[str, Any]:
-    """What the hash of a vote covers: the answer, its circumstances, and what was shown."""
-    measured = {} if vote.server_ms is None else {"server_ms": vote.server_ms}
+def payload_of(vote: Mapping[str, Any], shown: Mapping[str, Any], spec_hash: str) -> dict[str, Any]:
+    """What the hash of a vote covers: the answer, its circumstances, and what was shown.
+
+    Args:
+        vote: the columns of its row, by name.
+    """
+    measured = {} if vote["server_ms"] is None else {"server_ms": vote["server_ms"]}
     return {
         "spec": spec_hash,
-        "number": vote.number,
-        "rater": vote.rater_id,
-        "assignment": vote.assignment_id,
-        "question": vote.question,
-        "answer": vote.answer,
-        "revision": vote.revision,
-        "request": vote.request,
-        "response_ms": vote.response_ms,
-        "clock": vote.clock,
-        "decode_ms": vote.decode_ms,
-        "viewport": vote.viewport,
-        "time": vote.time.isoformat(timespec="microseconds"),
-        "previous": vote.previous,
+        "number": vote["number"],
+        "rater": vote["rater_id"],
+        "assignment": vote["assignment_id"],
+        "question": vote["question"],
+        "answer": vote["answer"],
+        "revision": vote["revision"],
+        "request": vote["request"],
+        "response_ms": vote["response_ms"],
+        "clock": vote["clock"],
+        "decode_ms": vote["decode_ms"],
+        "viewport": vote["viewport"],
+        "time": vote["time"].isoformat(timespec="microseconds"),
+        "previous": vote["previous"],
         **measured,
         **shown,
     }

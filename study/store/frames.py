@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import select, true
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session, aliased
 
 from study.protocol.columns import PROPENSITY, RATER_COLUMNS, VOTE_COLUMNS
@@ -125,17 +125,16 @@ def _given(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
     of_study = SHOWN.where(StoredPair.study_id == study.id)
     shown = {row[0]: shown_of(row, study.spec) for row in session.execute(of_study)}
     for vote in votes:
-        yield payload_of(vote, shown[vote.assignment_id], study.spec.hash) | {"hash": vote.hash}
+        yield payload_of(vars(vote), shown[vote.assignment_id], study.spec.hash) | {"hash": vote.hash}
 
 
 def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> Iterable[tuple]:
     left, right = aliased(StoredStimulus), aliased(StoredStimulus)
     passes = {question.key: i for i, question in enumerate(study.spec.questions)}
     asked = {question.key: question for question in study.spec.questions}
-    lengths: dict[str, int] = {}
-    of_study = select(StoredAssignment.rater_id).join(Rater).where(Rater.study_id == study.id)
-    for who in session.scalars(of_study):
-        lengths[who] = lengths.get(who, 0) + 1
+    of_study = select(StoredAssignment.rater_id, func.count()).join(Rater).where(Rater.study_id == study.id)
+    of_study = of_study.where(true() if rater is None else Rater.id == rater).group_by(StoredAssignment.rater_id)
+    lengths = {who: count for who, count in session.execute(of_study)}
     arms = {arm.id: arm.name for arm in session.scalars(select(Arm).where(Arm.study_id == study.id))}
     of_whom = (Vote.study_id == study.id, true() if rater is None else Vote.rater_id == rater)
     times = select(Vote.rater_id, Vote.request, Vote.id, Vote.response_ms, Vote.server_ms).where(*of_whom)

@@ -38,6 +38,7 @@ WHO = (  # whose address it is, at each request of a rater
     .join(Study, Study.id == Rater.study_id)
     .where(Rater.id == bindparam("rater"))
 )
+SPEC_OF = select(Study.spec).where(Study.id == bindparam("study"))
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is easily taken for another
 
 
@@ -92,10 +93,10 @@ def personal_token(participation: Participation) -> str:
 
 def find_rater(database: Database, token: str) -> Participation:
     """Raises StudyError where the token is not one that `personal_token` made."""
-    with database.read() as session:
-        row = session.connection().execute(WHO, {"rater": token.partition(".")[0]}).first()
+    with database.look() as connection:
+        row = connection.execute(WHO, {"rater": token.partition(".")[0]}).first()
         if row is not None:
-            study = info_from(row, lambda: session.get_one(Study, row.id).spec)
+            study = info_from(row, lambda: connection.execute(SPEC_OF, {"study": row.id}).scalar_one())
             found = _participation_in(study, row.rater, row)
             if secrets.compare_digest(personal_token(found).encode(), token.encode()):
                 return found

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from study.clock import now
@@ -37,8 +37,8 @@ PAIRS_OF = (
     .where(StoredAssignment.rater_id == bindparam("rater"), ~StoredAssignment.released)
     .order_by(StoredAssignment.position)
 )
-STATE_OF = select(Rater.dropped, Rater.status).where(Rater.id == bindparam("rater"))
 SHOWN_IN = SHOWN.where(StoredAssignment.id == bindparam("assignment"))
+STATE_OF = select(Rater.dropped, Rater.status).where(Rater.id == bindparam("rater"))
 LOCKED = select(Study.id).where(Study.id == bindparam("study")).with_for_update()
 SEEN = update(Rater).where(Rater.id == bindparam("rater")).values(last_seen=bindparam("moment"))
 AT_IT = SEEN.values(status="active")
@@ -96,8 +96,8 @@ class Receipt:
 
 def next_screen(database: Database, rater: Participation) -> Screen | None:
     """The first screen with an answer missing; None when all are given."""
-    with database.read() as session:
-        screens = _screens_now(session, rater)
+    with database.look() as connection:
+        screens = _screens_now(connection, rater)
     missing = [screen for screen in screens if len(screen.answers) < len(screen.questions)]
     if not missing:
         return None
@@ -107,8 +107,8 @@ def next_screen(database: Database, rater: Participation) -> Screen | None:
 
 def last_screen(database: Database, rater: Participation) -> Screen | None:
     """The screen answered just before the next one, for undo; None before the first."""
-    with database.read() as session:
-        screens = _screens_now(session, rater)
+    with database.look() as connection:
+        screens = _screens_now(connection, rater)
         done = [screen for screen in screens if len(screen.answers) == len(screen.questions)]
     return done[-1] if done else None
 
@@ -196,8 +196,8 @@ def receipt_of(session: Session, rater: Participation) -> Receipt:
     return Receipt(vote.number, vote.hash) if vote else Receipt(0, "")
 
 
-def _screens_now(session: Session, rater: Participation) -> list[Screen]:
-    run, of_rater = session.connection().execute, {"rater": rater.id}
+def _screens_now(connection: Connection, rater: Participation) -> list[Screen]:
+    run, of_rater = connection.execute, {"rater": rater.id}
     return _screens(rater, run(ANSWERS_OF, of_rater).all(), run(PAIRS_OF, of_rater).all())
 
 
@@ -221,7 +221,7 @@ def _screens(rater: Participation, given: Sequence[Row], shown: Sequence[Row]) -
             row.left_token,
             row.right_token,
             asks,
-            {q.key: answers[row.id][q.key] for q in asks if q.key in answers.get(row.id, {})},
+            {q.key: given_to[q.key] for q in asks if q.key in given_to} if (given_to := answers.get(row.id)) else {},
             step,
             len(asked),
         )
@@ -284,7 +284,7 @@ def _append(
             "time": moment,
             "previous": previous,
         }
-        previous = chain_hash(payload_of(Vote(**row), shown, rater.study.spec.hash))
+        previous = chain_hash(payload_of(row, shown, rater.study.spec.hash))
         rows.append(row | {"hash": previous})
     run(insert(Vote), rows)
     return Receipt(number, previous)

@@ -12,7 +12,6 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from study.errors import StudyError
@@ -54,10 +53,9 @@ def create_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.store, app.state.offer, app.state.certified = store, offer, certified
     app.state.joins = Limit(joins_a_minute or _joins())
+    for router in (images.router, session.router, entry.router):  # what is asked for most often first
+        app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
-    app.include_router(entry.router)
-    app.include_router(session.router)
-    app.include_router(images.router)
     app.add_middleware(WithHeaders)
     app.add_exception_handler(StudyError, _mistake)
     app.add_exception_handler(Exception, _failed)
@@ -86,7 +84,11 @@ def serve(store: Store, host: str, port: int, certified: bool = False) -> None:
     print(f"The rater's pages are at http://{shown}:{listener.getsockname()[1]}", flush=True)
     threading.Thread(target=get_ready, daemon=True).start()
     config = uvicorn.Config(
-        create_app(store, certified=certified), log_level="warning", server_header=False, timeout_graceful_shutdown=3
+        create_app(store, certified=certified),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=3,
     )
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
@@ -97,15 +99,17 @@ class WithHeaders:
 
     def __init__(self, app: ASGIApp):
         self.app = app
+        self.pages, self.files = (
+            [(name.lower().encode(), value.encode()) for name, value in (HEADERS | own).items()]
+            for own in ({}, {"Cache-Control": "max-age=3600"})
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                if route(Request(scope)).startswith("/static/"):
-                    headers["Cache-Control"] = "max-age=3600"
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                there = {name for name, _ in message["headers"]}
+                usual = self.files if route(Request(scope)).startswith("/static/") else self.pages
+                message["headers"] = [*message["headers"], *(one for one in usual if one[0] not in there)]
             await send(message)
 
         await self.app(scope, receive, send_with if scope["type"] == "http" else send)

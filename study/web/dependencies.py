@@ -24,7 +24,8 @@ def _study(request: Request, token: str, store: OpenStore) -> StudyInfo:
     return study
 
 
-def _rater(request: Request, token: str, store: OpenStore) -> Participation:
+def rater_of(request: Request, token: str, store: OpenStore) -> Participation:
+    """Whose address this is. Pages that everybody asks for again and again call it themselves, in their own thread."""
     rater = find_rater(store.database, token)
     request.state.language = rater.study.spec.page.language
     if rater.status == "dropped":
@@ -34,4 +35,4 @@ def _rater(request: Request, token: str, store: OpenStore) -> Participation:
 
 
 NamedStudy = Annotated[StudyInfo, Depends(_study)]
-Rater = Annotated[Participation, Depends(_rater)]
+Rater = Annotated[Participation, Depends(rater_of)]

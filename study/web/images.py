@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from fastapi import APIRouter, HTTPException, Response
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session, aliased
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.orm import aliased
 
 from study.images.library import FORMATS, Library
 from study.protocol.parts import REFERENCE
+from study.store.store import Store
 from study.store.tables import Arm, StoredAssignment, StoredPair, StoredStimulus
 from study.web.dependencies import OpenStore, Rater
 from study.web.practice import drawing, practice_of
@@ -15,13 +17,15 @@ from study.web.practice import drawing, practice_of
 router = APIRouter()
 KEPT = 3600  # s, that a browser keeps a picture under its token
 LENGTHS: dict[tuple[str, int, str], int] = {}  # by library, study and prompt; a study's pictures never change
+MOST_PAIRS = 4096
+PAIRS: dict[str, tuple[str, list[Path], int]] = {}  # by either picture's name: the left one's, both files, their length
 
 
 def _both():
-    """Of the pair that has a picture of the name `token`: left token, hashes, study, prompt."""
+    """Of the pair that has a picture of the name `token`: both names, both hashes, study, prompt."""
     shown, left, right = StoredAssignment, aliased(StoredStimulus), aliased(StoredStimulus)
     return (
-        select(shown.left_token, left.sha256, right.sha256, left.study_id, left.prompt)
+        select(shown.left_token, shown.right_token, left.sha256, right.sha256, left.study_id, left.prompt)
         .join(left, left.id == shown.left_id)
         .join(right, right.id == shown.right_id)
         .where((shown.left_token == bindparam("token")) | (shown.right_token == bindparam("token")))
@@ -34,31 +38,46 @@ OF_PROMPT = select(StoredStimulus.sha256).where(
 )
 
 
-@router.get("/i/{token}")
-def image(token: str, store: OpenStore) -> Response:
+async def image(request: Request) -> Response:
     """No validator, no date, no name: nothing that two showings of one file have in common but its pixels.
 
     All pictures of a prompt come in as many bytes, after as much work: a blurred arm would be known by its small files,
     and a check by a length of its own. What follows the end of a WebP or PNG file is read by nobody. The browser keeps
     it, since the page before asked for it in advance.
     """
-    with store.database.read() as session:
-        row = session.execute(BOTH, {"token": token}).first()
-        if row is None:
-            raise HTTPException(404)
-        left_token, *both, study, prompt = row
-        length = _longest(store.library, study, prompt, session)
-    files = [store.library.path(sha256) for sha256 in both]
+    return await run_in_threadpool(_image, request.path_params["token"], request.app.state.store)
+
+
+# As a route of Starlette: nothing of this request is for FastAPI to look into, which would take as long as the rest.
+router.add_route("/i/{token}", image)
+
+
+def _image(token: str, store: Store) -> Response:
+    left_token, files, length = PAIRS.get(token) or _pair(token, store)
     data = [file.read_bytes().ljust(length, b"\0") for file in files]
     asked = 0 if token == left_token else 1
     return _kept(data[asked], files[asked])
 
 
-def _longest(library: Library, study: int, prompt: str, session: Session) -> int:
+def _pair(token: str, store: Store) -> tuple[str, list[Path], int]:
+    with store.database.look() as connection:
+        row = connection.execute(BOTH, {"token": token}).first()
+        if row is None:
+            raise HTTPException(404)
+        left, right, *both, study, prompt = row
+        length = _longest(store.library, study, prompt, connection)
+    if len(PAIRS) >= MOST_PAIRS:
+        PAIRS.clear()
+    found = left, [store.library.path(sha256) for sha256 in both], length
+    PAIRS.update({left: found, right: found})
+    return found
+
+
+def _longest(library: Library, study: int, prompt: str, connection: Connection) -> int:
     """Bytes of the longest picture of a prompt, whichever arm or check it is of."""
     place = (str(library.folder), study, prompt)
     if place not in LENGTHS:
-        found = session.scalars(OF_PROMPT, {"study": study, "prompt": prompt})
+        found = connection.scalars(OF_PROMPT, {"study": study, "prompt": prompt})
         LENGTHS[place] = max(library.path(sha256).stat().st_size for sha256 in found)
     return LENGTHS[place]
 

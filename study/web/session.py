@@ -28,7 +28,7 @@ from study.store.votes import (
     next_screen,
     note,
 )
-from study.web.dependencies import OpenStore, Rater
+from study.web.dependencies import OpenStore, Rater, rater_of
 from study.web.pages import go, offer_of, render, root
 from study.web.practice import practice_of, verdict
 
@@ -41,8 +41,9 @@ TURK_SITES = ("https://www.mturk.com", "https://workersandbox.mturk.com")
 
 
 @router.get("/r/{token}")
-def here(request: Request, rater: Rater, store: OpenStore) -> Response:
+def here(request: Request, token: str, store: OpenStore) -> Response:
     """Wherever the rater is now."""
+    rater = rater_of(request, token, store)
     if rater.practised < 0:
         return _show(request, rater, "instructions.html", practice=len(practice_of(rater.study.spec)))
     if rater.practised < len(practice_of(rater.study.spec)):
@@ -93,10 +94,10 @@ def practised(request: Request, token: str, rater: Rater, store: OpenStore, step
 
 
 @router.post("/r/{token}/vote")
-async def vote(request: Request, rater: Rater, store: OpenStore) -> Response:
+async def vote(request: Request, token: str, store: OpenStore) -> Response:
     """Stores the answers, then shows the next pair; without all answers, the same pair again."""
     form = {name: str(value) for name, value in (await request.form()).items()}
-    return await run_in_threadpool(_vote, request, rater, store, form)
+    return await run_in_threadpool(_vote, request, token, store, form)
 
 
 @router.post("/r/{token}/back")
@@ -134,7 +135,8 @@ def pause(request: Request, rater: Rater) -> Response:
     return _show(request, rater, "pause.html")
 
 
-def _vote(request: Request, rater: Participation, store: Store, form: dict[str, str]) -> Response:
+def _vote(request: Request, token: str, store: Store, form: dict[str, str]) -> Response:
+    rater = rater_of(request, token, store)
     answers = {q.key: form[f"q-{q.key}"] for q in rater.study.spec.questions if f"q-{q.key}" in form}
     measured = {key: _whole(form.get(f"ms-{key}", "")) for key in answers}
     passed = _passed(rater, form.get("assignment", ""), form.get("sent", ""))

@@ -21,7 +21,7 @@ from study.reporting.export import export_study
 from study.reporting.verify import verify_export
 from study.simulation.power import design
 from study.stats import exclude
-from study.stats.attention import MIRRORED, attention
+from study.stats.attention import attention
 from study.store import creating
 from tests.study.conftest import picture
 from tests.study.specs import make_spec
@@ -135,7 +135,10 @@ def test_honest_answers_to_a_question_for_the_worse_picture_count(store, make_st
     study = make_study(store, questions=parse_questions(["worst:spoilt=Which is worse?"]), exclusions=Exclusions())
     votes = crowd_of(study.spec, lambda gold: gold)
     assert exclude(votes, study.spec.exclusions)[1].excluded == ()
-    assert len(exclude(crowd_of(study.spec, MIRRORED.get), study.spec.exclusions)[1].excluded) == 4
+    assert (
+        len(exclude(crowd_of(study.spec, {"left": "right", "right": "left"}.get), study.spec.exclusions)[1].excluded)
+        == 4
+    )
 
 
 def crowd_of(spec: StudySpec, choose) -> pd.DataFrame:

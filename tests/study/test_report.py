@@ -11,10 +11,12 @@ from playwright.sync_api import expect
 from study.errors import StudyError
 from study.protocol.parts import Exclusions, Placebos, Stopping
 from study.protocol.spec import StudySpec
-from study.reporting.report import build, differences, recompute
-from study.reporting.words import interim, verdicts
+from study.reporting.report import _fragile, build, differences, read, recompute
+from study.reporting.words import fragile, interim, verdicts
 from study.simulation.crowd import World, truth
-from study.stats import results
+from study.stats import exclude, results
+from study.stats.answers import comparisons
+from study.stats.fragility import fragility
 from study.stats.intervals import holm
 from tests.study.simulated import raters_of, spec_and_images, votes_of, write_export
 
@@ -131,6 +133,20 @@ def test_the_page_of_three_arms_ranks_them_and_is_accessible(open_page, tmp_path
     visit.assert_accessible()
 
 
+def test_each_headline_on_two_arms_says_how_fragile_it_is_by_corrected_p_values(two):
+    export = read(two)
+    found = results(export.votes, export.raters, export.spec, resamples=1)
+    page, kept = (two / "report.html").read_text(), exclude(export.votes, export.spec.exclusions)[0]
+    for key, question in found.kept.questions.items():
+        p, corrected = question.preferences[0].net.p, question.p_holm[0]
+        own = fragility(comparisons(kept, key), *export.spec.arms, correction=corrected / p)
+        assert question.fragility == (own,)
+        assert fragile(own) in page
+    corrections = [q.p_holm[0] / q.preferences[0].net.p for q in found.kept.questions.values()]
+    assert max(corrections) == pytest.approx(3)
+    assert page.count("How fragile that is") == 3
+
+
 def test_before_the_end_there_is_no_verdict(tmp_path, two):
     spec, images = spec_and_images(("ours", "theirs"), prompts=20, raters_per_pair=13)
     folder = write_export(tmp_path / "out", spec, images, votes_of(spec, World({"ours": 3.0, "theirs": 0.0}), 12))
@@ -139,6 +155,7 @@ def test_before_the_end_there_is_no_verdict(tmp_path, two):
     assert "Not over yet" in page
     assert not re.search(r"ours is preferred|ery sure", page)
     assert "however often one looks" in page
+    assert "How fragile" not in page
     assert "Interim" not in (two / "report.html").read_text()
 
 
@@ -159,6 +176,7 @@ def test_a_study_that_stops_on_the_evidence_takes_its_verdict_from_it():
     assert (found.reached.decided, found.reached.over, found.reached.complete) == (True, True, 0)
     assert {one.sure for one in verdicts(spec, found).values()} == {"at any look"}
     assert verdicts(spec, found)["overall"].headline == "ours is preferred"
+    assert _fragile(spec, found) == {}  # which is by p-values
     quota = replace(spec, stopping=Stopping())
     assert verdicts(quota, results(votes, raters_of(votes), quota, resamples=0))["overall"].headline == "Not over yet"
 

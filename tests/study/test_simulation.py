@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from study.errors import StudyError
+from study.simulation.chosen import places
 from study.simulation.crowd import World, answer, shown, truth
 from study.simulation.power import Power, Simulate, design, main, needed, planned, promise, simulate, strengths, verdict
 from study.stats.preference import preference
@@ -156,6 +157,24 @@ def test_a_world_that_cannot_be_says_why(changes):
 def test_power_without_a_goal_is_told_as_a_chance():
     found = Power(20, 600, 100, ("A", "B"), (0.2,), (0.5,), (0.1,), 0.0)
     assert verdict(found, None) == "With 20 raters the study finds the difference with a chance of 50%."
+
+
+def test_an_adaptive_study_chooses_its_pairs_in_each_simulation():
+    """Each place of the plan has one pair; the arm that is clearly the best is asked about less and less."""
+    spec = make_spec(arms=4, prompts=10, design="adaptive", pairs_per_prompt=3, pairs_per_rater=30, raters_per_pair=8)
+    may_be, world = places(spec, 8), World({"arm0": 4.0, "arm1": 0.2, "arm2": 0.0, "arm3": 0.1})
+    studies = [may_be.answered(world, np.random.default_rng(seed)) for seed in range(2)]
+    for one in studies:
+        assert len(one) == may_be.asked == 8 * 30
+        assert not one.duplicated("assignment").any()
+        assert set(one["prompt"].value_counts()) == {24}
+        assert one["propensity"].between(0.2 / 6 - 1e-6, 1).all()
+    best = pd.concat(studies)[["left", "right"]].eq("arm0").any(axis=1).groupby(pd.concat(studies)["rater"]).mean()
+    assert best.iloc[0] > 0.3 > 0.2 > best.iloc[-3:].mean()
+    found = simulate(spec, world, 8, 3)
+    assert found.answers == 240
+    assert min(found.power) == 1
+    assert found != simulate(replace(spec, design="balanced"), world, 8, 3)
 
 
 def test_a_new_study_says_what_it_will_find():
