@@ -1,6 +1,6 @@
 """What an adaptive ranking's answers should weigh: 1 over which power of their propensity.
 
-    python -m benchmarks.study_weights --first 1000 --studies 200
+    python -m benchmarks.study_weights --first 1000 --studies 60
 
 Each study of `benchmarks.study_adaptive` is judged with every exponent, half way and at its end, beside one with pairs
 in turns by the same crowd. Studies from `first` on: take others than those by which an exponent was chosen.
