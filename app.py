@@ -2,13 +2,13 @@
 
 import sys
 
-from app.settings import own_cache, settings_or_exit
+from app.settings import own_cache, quickly, settings_or_exit
 
 settings = settings_or_exit(sys.argv[1:] if __name__ == "__main__" else ())
-own_cache()  # all before gradio is imported
+own_cache()
+with quickly():  # all before gradio is imported
+    from app.server import assemble, serve
 
-from app.server import assemble, serve  # noqa: E402
-
-demo, services, studies = assemble(settings, warm_up=True)
+    demo, services, studies = assemble(settings, warm_up=True)
 if __name__ == "__main__":
     serve(demo, services, studies, settings)

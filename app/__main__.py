@@ -2,16 +2,17 @@
 
 import sys
 
-from app.settings import own_cache, settings_or_exit
+from app.settings import own_cache, quickly, settings_or_exit
 
 
 def main() -> None:
     settings = settings_or_exit(sys.argv[1:])
-    own_cache()  # all before gradio is imported
+    own_cache()
+    with quickly():  # all before gradio is imported
+        from app.server import assemble, serve
 
-    from app.server import assemble, serve
-
-    serve(*assemble(settings, warm_up=True), settings)
+        parts = assemble(settings, warm_up=True)
+    serve(*parts, settings)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """What the environment says about serving the pages."""
 
 import atexit
+import gc
+import inspect
 import os
 import re
 import shutil
 import sys
 import tempfile
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from e2ed2.errors import UserError
 from e2ed2.files import runs_folder
@@ -116,6 +119,30 @@ def own_cache() -> None:
     if "GRADIO_TEMP_DIR" not in os.environ:
         os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="e2ed2-studio-")
         atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
+
+
+@contextmanager
+def quickly() -> Generator[None]:
+    """Imports without what costs seconds and is of no use to whoever serves pages.
+
+    Gradio writes type stubs for editors beside its components, and for that parses itself whenever it is imported; it
+    leaves out classes that have no file. And what is imported stays: nothing of it is garbage.
+    """
+    find = inspect.getfile
+
+    def file_of(thing: Any) -> str:
+        if isinstance(thing, type) and thing.__module__.startswith("gradio."):
+            raise OSError
+        return find(thing)
+
+    gc.disable()
+    inspect.getfile = file_of
+    try:
+        yield
+    finally:
+        inspect.getfile = find
+        gc.enable()
+        gc.freeze()
 
 
 def settings_or_exit(arguments: Sequence[str] = ()) -> ServerSettings:

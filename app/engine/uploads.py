@@ -80,7 +80,8 @@ def opened(files: Sequence[str]) -> Generator[Uploaded]:
             raise UserError(f"{other[0]} is not used: call the table of captions {TABLE}, or leave it out.")
         pictures = [path for path in paths if path not in tables]
         if not FEWEST <= len(pictures) <= MOST:
-            raise UserError(f"These are {counted(len(pictures), 'picture')}: choose {FEWEST} to {MOST}.")
+            are = "is" if len(pictures) == 1 else "are"
+            raise UserError(f"There {are} {counted(len(pictures), 'picture')} in all: choose {FEWEST} to {MOST}.")
         name, times = Counter(path.name for path in pictures).most_common(1)[0]
         if times > 1:
             raise UserError(TWICE.format(name))

@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import gradio as gr
 
-TEXTS = ("prompt", "model", "style", "read_as", "models", "rows", "row_values", "columns", "column_values")
+TEXTS = ("prompt", "model", "style", "read_as", "models", "rows", "row_values", "columns", "column_values", "second")
 NUMBERS = ("steps", "seed", "count")
 SWITCHES = ("exactly",)
 

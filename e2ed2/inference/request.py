@@ -29,7 +29,7 @@ class Request:
     caption: str = ""  # what the prompt was read as, and the model is given; empty: the prompt's own words
 
     def __post_init__(self) -> None:
-        if not self.prompt.strip():
+        if not any(sign.isprintable() and not sign.isspace() for sign in self.prompt):  # zero-width ones are not seen
             raise UserError("The prompt is empty: type what you would like to see, for example “red apple”.")
         if len(self.prompt) > MAX_PROMPT:
             raise UserError(f"The prompt has {len(self.prompt)} characters: use at most {MAX_PROMPT}.")

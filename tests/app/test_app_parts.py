@@ -277,8 +277,10 @@ def test_a_zip_that_cannot_be_used_is_said(upload, tmp_path):
 
 
 def test_uploads_that_are_no_pictures(upload, tmp_path):
-    with pytest.raises(UserError, match=f"choose {FEWEST} to"):
+    with pytest.raises(UserError, match=f"There are 3 pictures in all: choose {FEWEST} to"):
         take(upload[:3], tmp_path / "data")
+    with pytest.raises(UserError, match="There is 1 picture in all"):
+        take(upload[:1], tmp_path / "data")
     (tmp_path / "red-apple_0.png").write_text("no picture")
     with pytest.raises(UserError, match=r"red-apple_0\.png cannot be read as a picture"):
         take(upload, tmp_path / "data")

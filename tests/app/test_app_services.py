@@ -113,12 +113,25 @@ def test_a_reading_in_words():
     assert other_names(requests[:1], reading) == ["cat face", "tiger"]
     unread = [Request("linear algebra", "l2", 4, 7)]
     assert said_of(unread, replace(reading, candidates=())).startswith("Not read: this is far from all")
+    other_script = replace(reading, candidates=(), words="تفاحة حمراء")
+    assert (
+        said_of(unread, other_script)
+        == "Not read: the models know English words and emoji, so the model is given this as it is."
+    )
     assert said_of(unread) == ""
     assert other_names(unread, None) == []
 
 
 @pytest.mark.parametrize(
-    "mistake", [{"prompt": "  "}, {"prompt": "a" * 201}, {"seed": -1}, {"seed": None}, {"seed": MAX_SEED}]
+    "mistake",
+    [
+        {"prompt": "  "},
+        {"prompt": "\u200b\u200d \u202e"},
+        {"prompt": "a" * 201},
+        {"seed": -1},
+        {"seed": None},
+        {"seed": MAX_SEED},
+    ],
 )
 def test_a_visitor_can_mend_this(services, mistake):
     with pytest.raises(UserError):
@@ -342,7 +355,7 @@ def test_stop_ends_this_visitors_pictures_only(site):
     assert mine["status"].startswith("Stopped after 1 of 3 pictures in ")  # the second is given up
     assert len(mine["pictures"]) == 1
     assert "count=1" in mine["address"]  # what is there, not what was asked for
-    assert "seeds 7, 8, 9." in yours["status"]
+    assert "seeds 7 to 9." in yours["status"]
     assert len(yours["pictures"]) == 3
     assert set(mine) == {
         "pictures",
@@ -394,6 +407,9 @@ def test_the_summary_in_words():
     assert summary(jobs[:1], 1, 1) == "1 picture in 1.0 s, seed 7."
     assert summary(jobs, 1, 1) == "Stopped after 1 of 2 pictures in 1.0 s, seed 7."
     assert summary(jobs, 0, 0) == "Stopped before the first picture."
+    many = [Request("red apple", "l2", 4, seed) for seed in (7, 8, 9, 3)]
+    assert summary(many[:3], 3, 1) == "3 pictures in 1.0 s, seeds 7 to 9."
+    assert summary(many, 4, 1) == "4 pictures in 1.0 s."  # each is below its picture
 
 
 def test_pictures_that_hardly_differ_are_explained():

@@ -12,7 +12,7 @@ from app.look.files import data_url
 from app.look.tables import page_tables
 from app.pages.compare.axes import Axis, Base, axis, requests_of
 from app.pages.compare.grid import Grid, compared, manifest, table_of
-from app.pages.compare.page import at_most_steps
+from app.pages.compare.page import pair_of
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
 
@@ -85,8 +85,15 @@ def test_a_grid_s_manifest_says_how_each_picture_was_made():
     first, *others = json.loads(manifest(grid))
     assert len(others) == 3
     assert first | {"row": "0", "column": "1 step", "prompt": "cat", "steps": 1, "seconds": 0.25} == first
-    assert at_most_steps(grid, 0) == "0, 4 steps"
     assert list(compared(grid, "").cells) == ["0, 1 step", "0, 2 steps", "0, 3 steps", "0, 4 steps"]
+
+
+def test_two_pictures_to_look_at_closely_are_of_one_prompt():
+    assert pair_of(grid_of(2, 2)) == ("0, 4 steps", "1, 4 steps")
+    two, places = ("cat", "dog"), {(row, column): Timed(RED, 0.1) for row in range(2) for column in range(2)}
+    prompts, seeds = Axis("prompts", two), Axis("seeds", (1, 2))
+    assert pair_of(Grid(prompts, seeds, [], places)) == ("cat, seed 1", "cat, seed 2")
+    assert pair_of(Grid(seeds, prompts, [], places)) == ("seed 1, cat", "seed 2, cat")
 
 
 def test_a_bundled_model_s_pictures_are_kept_and_one_s_own_are_not(checkpoints, tmp_path):

@@ -103,12 +103,13 @@ def test_a_prompt_that_cannot_be_painted_warns_and_stays(open_page, url, prompt,
 
 @pytest.mark.slow
 def test_what_is_chosen_is_painted_at_once(open_page, url):
-    """Examples, things of the palette and emoji from new noise; styles from the same."""
-    visit = open_page(f"{url}/?prompt=kitty&model=l2&steps=1&seed=3")
+    """Examples, things of the palette and emoji from new noise; styles, also over the prompt's own, from the same."""
+    visit = open_page(f"{url}/?prompt=kitty,+openmoji+style&model=l2&steps=1&seed=3")
     page = visit.page
-    expect(page.locator("#reading")).to_have_text("Read as: cat, flat style.")
+    expect(page.locator("#reading")).to_have_text("Read as: cat, openmoji style.")
     page.get_by_label("noto", exact=True).check()
     expect(page.locator("#reading")).to_have_text("Read as: cat, noto style.")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("kitty")
     expect(page).to_have_url(re.compile("seed=3.*style=noto"))
     page.get_by_role("button", name="rocket").click()
     expect(page.locator("#reading")).to_have_text("Read as: rocket, noto style.")
@@ -127,10 +128,56 @@ def test_what_is_chosen_is_painted_at_once(open_page, url):
 
 
 @pytest.mark.slow
+def test_from_a_picture_to_what_other_pages_show_of_it(open_page, url):
+    visit = open_page(f"{url}/?prompt=kitty&model=l2-lpips&steps=3&seed=3&style=noto")
+    page = visit.page
+    expect(page.get_by_role("link", name="Compare the models")).to_have_attribute(
+        "href", re.compile(r"/compare\?prompt=cat%2C\+noto\+style&seed=3$")
+    )
+    page.get_by_role("link", name="See its steps").click()
+    expect(page.locator("#trajectory")).to_contain_text("step 3: 33% noise")
+    expect(page.locator("#trajectory")).to_contain_text("l2-lpips makes of it")
+    expect(page.locator("#status")).to_have_text("Read as: cat, noto style.")
+    expect(page.get_by_label("Seed")).to_have_value("3")
+    page.get_by_label("Prompt", exact=True).fill("rocket")
+    page.get_by_label("Prompt", exact=True).press("Enter")
+    expect(page).to_have_url(re.compile("prompt=rocket&model=l2-lpips"))
+    page.reload()
+    expect(page.locator("#status")).to_have_text("Read as: rocket, flat style.")
+    visit.assert_clean()
+
+
+DROP = """async (name) => {
+    const carried = new DataTransfer();
+    carried.items.add(new File(["whale\\nrocket"], name, { type: "text/plain" }));
+    const event = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: carried });
+    document.querySelector("#pictures").dispatchEvent(event);
+    return event.defaultPrevented;
+}"""
+
+
+@pytest.mark.slow
+def test_a_dropped_list_is_taken_and_no_dropped_file_takes_the_page_away(open_page, url):
+    visit = open_page(url)
+    page = visit.page
+    expect(page.locator("#status")).to_contain_text("1 picture in")
+    assert page.evaluate(DROP, "prompts.txt")
+    expect(page.get_by_label("Prompts, one a line")).to_have_value("whale\nrocket")
+    page.get_by_role("button", name="Generate the list").click()
+    expect(page.get_by_label("Prompts, one a line")).to_be_hidden()  # the pictures are seen instead
+    expect(page.locator("#status")).to_contain_text("2 pictures in")
+    expect(page.locator("#others")).to_be_hidden()
+    assert page.evaluate(DROP, "letter.pdf")
+    expect(page.get_by_test_id("toast-body").first).to_contain_text("does not say how it was made")
+    visit.assert_clean()
+
+
+@pytest.mark.slow
 def test_ones_own_pictures(open_page, url, tmp_path):
     """Kept, in all tabs; chosen again, gone between, deleted, downloaded; and a file of ours opened."""
     visit = open_page(f"{url}/?prompt=sunflower&model=l2&steps=2&seed=5&count=2")
     page, tiles = visit.page, visit.page.locator("#past figure")
+    expect(page.get_by_role("button", name="Download all")).to_be_hidden()
     expect(page.locator("#status")).to_contain_text("2 pictures in")
     expect(tiles).to_have_count(2)
     other = page.context.new_page()
@@ -148,6 +195,10 @@ def test_ones_own_pictures(open_page, url, tmp_path):
         tiles.nth(number).get_by_role("button", name="One of two").click()
     page.get_by_role("button", name="Between these two").click()
     expect(page.locator("#pictures")).to_contain_text("83% of the way")
+    expect(page.get_by_role("heading", level=1)).to_be_in_viewport()  # where the pictures are
+    for number in range(2):
+        delete, tile = (tiles.nth(number).locator(one).bounding_box() for one in (".acts button:last-child", ".use"))
+        assert delete["x"] + delete["width"] <= tile["x"] + tile["width"] + 1
     page.set_input_files("#past .open", download.value.path())
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("rocket")
     expect(page).to_have_url(re.compile("prompt=rocket.*seed=6"))

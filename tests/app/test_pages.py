@@ -260,11 +260,14 @@ def test_any_two_things_by_a_link_and_a_blind_vote(open_page, url):
     page = visit.page
     expect(page.locator("#status")).to_contain_text("the time is of one picture")
     expect(page.locator("#grid tbody", has_text="seed 8").locator("img")).to_have_count(1)
+    expect(page.get_by_role("tab", name="Any two things")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("button", name="Compare these")).to_be_enabled()
     expect(page).to_have_url(re.compile("rows=seeds&row_values=7%2C8"))
     page.get_by_label("Difference").check()
     expect(page.locator("#slider .over")).to_have_css("mix-blend-mode", "difference")
     page.get_by_role("button", name="Vote on this pair").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("different models or numbers of steps")
+    page.get_by_role("tab", name="Models and steps").click()
     page.get_by_role("button", name="Vote blind").click()
     expect(page).to_have_url(re.compile("/study/r/"))
     for number in range(3):
@@ -384,6 +387,10 @@ def test_a_training_from_the_page_appears_in_generate(start_app, checkpoints, op
     page.get_by_role("button", name="Use pictures of your own").click()
     page.locator("input[type=file]").set_input_files(sorted(tmp_path.glob("*.png")))
     expect(page.get_by_text("red-square_11")).to_be_visible()
+    expect(page.locator("#captions img:visible").first).to_be_visible()
+    box, head = (page.locator(f"#captions {one}:visible").first.bounding_box() for one in ("img", "th"))
+    assert box["width"] == box["height"] == 40
+    assert head["height"] < 60
     page.get_by_label("number input for Updates").fill("10")
     page.get_by_label("number input for Updates").blur()
     page.get_by_role("button", name="Start training").click()

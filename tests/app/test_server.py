@@ -8,10 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from app.settings import ServerSettings, own_cache
 from e2ed2.errors import UserError
 from tests.app.conftest import SECRET
+from tests.app.proxy import proxied
 
 ROOT = "/sub/studio"
 PROXY = {"x-forwarded-host": "example.org", "x-forwarded-proto": "https"}
@@ -40,6 +42,27 @@ def test_behind_a_proxy_the_organiser_gets_in(behind):
         client.post("/admin/login", data={"secret": SECRET})
         client.cookies = {name: value for name, value in client.cookies.items()}  # also over http
         assert client.get("/admin/config").json()["root"] == f"https://example.org{ROOT}/admin"
+
+
+@pytest.mark.slow
+def test_behind_a_proxy_every_link_of_a_page_leads_on(behind, open_page):
+    with proxied(behind, ROOT) as url:
+        visit = open_page(f"{url}/?prompt=cat&model=l2&steps=2&seed=7")
+        page = visit.page
+        expect(page.locator("#status")).to_contain_text("1 picture in")
+        expect(page.locator("#pictures img").first).to_have_js_property("naturalWidth", 128)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download", exact=True).click()
+        assert download.value.path().read_bytes().startswith(b"\x89PNG")
+        page.get_by_role("link", name="See its steps").click()
+        expect(page.locator("#trajectory img").last).to_have_js_property("naturalWidth", 128)
+        page.get_by_role("link", name="Compare", exact=True).click()
+        expect(page.locator("#slider img").last).to_have_js_property("naturalWidth", 128)
+        expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
+        page.get_by_role("button", name="Vote on this pair").click()
+        expect(page.get_by_role("heading", name="butterfly")).to_be_visible()
+        assert page.url.startswith(f"{url}/study/r/")
+        visit.assert_clean()
 
 
 def test_the_product_has_a_name_and_an_icon(url):

@@ -1,8 +1,17 @@
 """What the pages' start costs: nothing is imported that the first picture can do without."""
 
 import ast
+import gc
+import inspect
+import pathlib
 from importlib.util import find_spec
 from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from app.look.building import without_servers
+from app.settings import quickly
 
 ROOT = Path(__file__).parents[2]
 OWN = ("app", "e2ed2", "study")
@@ -38,6 +47,23 @@ def imported(first: str) -> dict[str, str]:
                 asking[other] = module
                 todo.append(other)
     return asking
+
+
+def test_gradio_is_imported_without_its_stubs_for_editors():
+    with quickly():
+        assert not gc.isenabled()
+        with pytest.raises(OSError, match=r"^$"):
+            inspect.getfile(gr.Textbox)
+        assert inspect.getfile(Path) == pathlib.__file__
+    assert gc.isenabled()
+    assert Path(inspect.getfile(gr.Textbox)).is_file()
+
+
+def test_no_page_is_listed_before_all_are_there():
+    with without_servers(), gr.Blocks() as page:
+        gr.Textbox()
+    assert page.config == {}
+    assert "textbox" in {one["type"] for one in page.get_config_file()["components"]}
 
 
 def test_the_pages_start_without_what_takes_seconds_to_import():

@@ -28,10 +28,11 @@ class Layout:
         self.services = services
         gr.Markdown("# The same noise, every model\nWhat do the models make of one prompt, and what do more steps add?")
         self.lay_out_question()
-        with gr.Tab("Models and steps"):
-            self.lay_out_models()
-        with gr.Tab("Any two things"):
-            self.lay_out_axes()
+        with gr.Tabs() as self.kinds:
+            with gr.Tab("Models and steps", id="models"):
+                self.lay_out_models()
+            with gr.Tab("Any two things", id="any"):
+                self.lay_out_axes()
         self.status = gr.Markdown(label="Status", elem_id="status")
         self.grid = gr.HTML(EMPTY, elem_id="grid", label="Pictures", js_on_load=CHOOSE)
         with gr.Row():

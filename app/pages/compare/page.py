@@ -19,7 +19,7 @@ from app.look.handlers import MISTAKES, Updates, warn
 from app.look.links import asked, link
 from app.look.tables import Table, cached, file_page, page_tables, sheet
 from app.look.words import counted
-from app.pages.compare.axes import KINDS, Axis, Base, axis, requests_of
+from app.pages.compare.axes import KINDS, Axis, Base, axis, example, requests_of
 from app.pages.compare.grid import Compared, Grid, compared, drawings_of, manifest, paint, table_of
 from app.pages.compare.layout import BLIND, VOTE_ON, Layout
 from app.pages.compare.wiring import wire
@@ -27,7 +27,7 @@ from app.pages.generate.progress import IN_TURN
 from app.pages.generate.reading import said_of
 from e2ed2.data.styles import BEST
 from e2ed2.errors import UserError
-from e2ed2.inference.request import STEPS, Request
+from e2ed2.inference.request import STEPS, Request, slug
 
 PairLink = Callable[[str, Mapping[str, Image.Image], str], str]  # prompt, pictures by name, the way back
 
@@ -58,6 +58,7 @@ class ComparePage(Layout):
             self.exactly: "exactly" in wanted if "prompt" in wanted else gr.skip(),
             self.models: gr.CheckboxGroup(choices=names, value=ticked or names),
             self.model: gr.Dropdown(choices=self.services.models.choices(), **chosen),
+            self.kinds: gr.Tabs(selected="any") if {"rows", "columns"} <= wanted.keys() else gr.skip(),
             self.status: gr.skip() if names else NO_MODELS,
         }
 
@@ -158,21 +159,25 @@ class ComparePage(Layout):
         said = f"{read}{seed}the time is of one picture on this machine.".strip()
         note, title = said.replace("**", ""), first.prompt if one_prompt else "Several prompts"
         kept = compared(grid, address)
-        names = list(kept.cells)
+        names, (left, right), file = list(kept.cells), pair_of(grid), f"{slug(title)}_comparison"
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             yield {
                 self.grid: page_tables(tables, cached(self.grid.GRADIO_CACHE)),
                 self.status: said,
-                self.png: write(folder, png(sheet(title, note, tables)), "comparison.png"),
-                self.page: write(folder, file_page(title, note, tables).encode(), "comparison.html"),
-                self.manifest: write(folder, manifest(grid), "comparison.json"),
-                self.left: gr.Dropdown(choices=names, value=at_most_steps(grid, 0)),
-                self.right: gr.Dropdown(choices=names, value=names[-1]),
+                self.png: write(folder, png(sheet(title, note, tables)), f"{file}.png"),
+                self.page: write(folder, file_page(title, note, tables).encode(), f"{file}.html"),
+                self.manifest: write(folder, manifest(grid), f"{file}.json"),
+                self.left: gr.Dropdown(choices=names, value=left),
+                self.right: gr.Dropdown(choices=names, value=right),
                 self.pair: gr.Column(visible=True),
                 self.compared: kept,
                 self.address: address,
             }
+
+    def begin_axis(self, kind: str) -> tuple[str, Any]:
+        """Values to begin with; a style has no effect on exactly somebody's words."""
+        return example(kind, self.services), False if kind == "styles" else gr.skip()
 
     def enable(self, kept: Compared | None) -> Updates:
         file = gr.DownloadButton(interactive=kept is not None)
@@ -238,6 +243,10 @@ class ComparePage(Layout):
         return self.pair_link(pair[0][0].prompt, arms, f"../compare?{back.partition('?')[2]}")
 
 
-def at_most_steps(grid: Grid, row: int) -> str:
-    """The name of the last picture of a row."""
-    return grid.name(max(place for place in grid.made if place[0] == row))
+def pair_of(grid: Grid) -> tuple[str, str]:
+    """The names of two pictures to begin with: of the last column, or, if the rows are prompts, of the first row."""
+    if grid.rows.kind == "prompts":
+        row = [place for place in grid.made if place[0] == 0]
+        return grid.name(row[0]), grid.name(row[-1])
+    last = {place[0]: place for place in grid.made if grid.columns.kind != "prompts" or place[1] == 0}
+    return grid.name(next(iter(last.values()))), grid.name(list(last.values())[-1])

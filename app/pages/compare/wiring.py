@@ -7,7 +7,6 @@ import gradio as gr
 from app.engine.services import FRESH_SEEDS
 from app.look.handlers import FAILED, GENERATING, QUIET, SAYING, UNCHECKED, afterwards, at_once, busy
 from app.look.tables import MARK
-from app.pages.compare.axes import example
 from app.pages.compare.layout import BLIND, PROMPT, VOTE_ON
 from app.pages.generate.page import COPY, IN_THE_BAR
 
@@ -36,7 +35,7 @@ def wire(page: "ComparePage", demo: gr.Blocks) -> None:
     wire_grid(page, demo, of_models, of_any)
     wire_pair(page, of_models)
     for kind, values in ((page.rows, page.row_values), (page.columns, page.column_values)):
-        kind.input(lambda kind: example(kind, page.services), kind, values, **QUIET)
+        kind.input(page.begin_axis, kind, [values, page.exactly], **QUIET)
     page.prompt.change(None, [page.prompt, page.exactly], page.exactly, js=READ_AGAIN, **QUIET)
     page.address.change(None, page.address, js=IN_THE_BAR, **QUIET)
     page.share.click(None, page.address, page.share, js=COPY, **QUIET)
@@ -49,7 +48,7 @@ def wire_grid(page: "ComparePage", demo: gr.Blocks, of_models: list[Any], of_any
         *(page.grid, page.status, page.png, page.page, page.manifest, page.address),
         *(page.left, page.right, page.pair, page.compared),
     ]
-    opened = [*of_models, *(field for field in of_any if field not in of_models), page.status]
+    opened = [*of_models, *(field for field in of_any if field not in of_models), page.kinds, page.status]
     welcome = demo.load(page.open_page, None, opened, **QUIET).success(
         page.welcome,
         [page.prompt, page.models, *of_any[1:], page.status],

@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.engine.events import Flag
 from app.engine.services import fresh_seed
-from app.engine.wording import Wording, wording
+from app.engine.wording import wording
 from app.errors import ForgedError
 from app.look.handlers import MISTAKES, Updates, warn
 from app.look.tables import kept
@@ -26,6 +26,7 @@ from e2ed2.inference.request import MAX_PROMPT, Request
 
 MORE = 4  # pictures at least, where more like one are asked for
 LONGEST = 200  # prompts of a list
+LONGEST_TEXT = LONGEST * (MAX_PROMPT + 1)  # characters
 STAGES = 7  # from one picture to another, both included
 GO_LIST = "Generate the list"
 
@@ -95,7 +96,7 @@ class Again(Opening):
                 words = {0: first.words, 1: last.words}.get(share, f"{share:.0%} of the way")
                 picture = self.services.midway(first, last, share)
                 pictures.append((kept(picture, self.pictures.GRADIO_CACHE), words))
-                yield {self.pictures: pictures, self.status: f"From **{first.words}** to **{last.words}**"}
+                yield {self.pictures: pictures, self.status: f"From “{first.words}” to “{last.words}”."}
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
@@ -125,15 +126,13 @@ class Again(Opening):
                 self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, 1, wanted)[0]
                 for prompt in prompts_of(text)
             ]
-            yield from self.follow_list(requests, wanted, bool(inside), flag, request)
+            yield from self.follow_list(requests, bool(inside), flag, request)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
         finally:
             flag.over = True
 
-    def follow_list(
-        self, requests: list[Request], wanted: Wording, inside: bool, stop: Flag, visitor: gr.Request
-    ) -> Iterator[Updates]:
+    def follow_list(self, requests: list[Request], inside: bool, stop: Flag, visitor: gr.Request) -> Iterator[Updates]:
         prompts = [one.prompt for one in requests]
         with self.services.stoppable(visitor.session_hash, stop), tempfile.TemporaryDirectory() as folder:
             progress = Progress(requests, Path(folder), inside)
@@ -146,13 +145,10 @@ class Again(Opening):
                     self.kept: list(progress.made),
                     self.left: prompts[done:],
                     self.reading: said_of([requests[min(done, len(requests) - 1)]]),
+                    self.names: [],
                 }
             if progress.made:
-                yield {
-                    self.made: progress.made,
-                    self.download: progress.download(),
-                    self.address: self.link(requests[:1], wanted, visitor),
-                }
+                yield {self.made: progress.made, self.download: progress.download()}
 
     def what_is_left(self, left: object) -> Updates:
         """Of a list that a reload, or a stop, has interrupted."""
@@ -164,10 +160,14 @@ class Again(Opening):
             self.go_list: f"Go on: {counted(len(left), 'prompt')} left",
         }
 
+    def dropped_list(self, event: gr.EventData) -> Updates:
+        """A file of prompts that was dropped anywhere on the page."""
+        return {self.lines: str(event.text)[:LONGEST_TEXT], self.listed: gr.Accordion(open=True)}
+
     def lines_of(self, file: str) -> str:
         """The text of a file of prompts."""
         try:
-            return Path(file).read_text(encoding="utf-8-sig")[: LONGEST * (MAX_PROMPT + 1)]
+            return Path(file).read_text(encoding="utf-8-sig")[:LONGEST_TEXT]
         except UnicodeDecodeError:
             gr.Warning("This file is no text in UTF-8: save it so, one prompt a line.")
             return ""

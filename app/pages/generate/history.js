@@ -41,7 +41,7 @@ function button(label, sign, pressed, act) {
 
 function tile(one) {
   const name = one.caption || one.prompt;
-  const use = button(`Make again: ${name}, seed ${one.seed}`, "", null, () => trigger("select", { settings: settingsOf(one) }));
+  const use = button(`Make again: ${name}, seed ${one.seed}`, "", null, () => { trigger("select", { settings: settingsOf(one) }); toTop(); });
   use.className = "use";
   use.append(Object.assign(document.createElement("img"), { src: one.picture, alt: "" }));
   const change = (act) => () => { write(read().flatMap((other) => (same(one, other) ? act(other) : [other]))); };
@@ -56,6 +56,11 @@ function tile(one) {
   return figure;
 }
 
+function toTop() { // where the picture will be
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  document.querySelector("#generate")?.scrollIntoView({ behavior: still ? "instant" : "smooth" });
+}
+
 function settingsOf(one) { return Object.fromEntries(SETTINGS.map((name) => [name, one[name] ?? ""])); }
 
 function choose(one) {
@@ -67,7 +72,8 @@ function choose(one) {
 function show() {
   const kept = read(), onlyStars = element.querySelector(".stars").checked;
   chosen = chosen.filter((one) => kept.some((it) => same(it, one)));
-  element.querySelector(".kept").hidden = !kept.length;
+  for (const one of element.querySelectorAll(".some")) one.hidden = !kept.length;
+  element.querySelector(".none").hidden = kept.length > 0;
   element.querySelector(".between").disabled = chosen.length < 2;
   element.querySelector(".tiles").replaceChildren(...kept.filter((one) => one.starred || !onlyStars).map(tile));
 }
@@ -82,7 +88,7 @@ element.addEventListener("change", (event) => {
   if (event.target.matches(".open") && event.target.files[0]) open(event.target.files[0]);
 });
 element.addEventListener("click", (event) => {
-  if (event.target.matches(".between")) trigger("submit", { two: chosen.map(settingsOf) });
+  if (event.target.matches(".between")) { trigger("submit", { two: chosen.map(settingsOf) }); toTop(); }
   if (event.target.matches(".all")) trigger("upload", { pictures: shownOnes() });
   if (event.target.matches(".forget") && confirm("Forget all of your pictures but the favourites?"))
     write(read().filter((one) => one.starred));
@@ -114,9 +120,10 @@ const dropped = (event) => event.dataTransfer?.files?.[0];
 document.addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
 document.addEventListener("drop", (event) => {
   const file = dropped(event);
-  if (!file?.type.startsWith("image/")) return; // a list of prompts goes to its own field
-  event.preventDefault();
+  if (!file) return;
+  event.preventDefault(); // else the browser would show the file, and this page would be gone
   event.stopPropagation();
-  open(file);
+  if (/\.(txt|csv)$/i.test(file.name)) file.text().then((text) => trigger("input", { text })); // a list of prompts
+  else open(file);
 }, true);
 show();

@@ -8,17 +8,18 @@ from app.pages.generate import history, palette
 from e2ed2.data.styles import BEST, STYLES
 from e2ed2.inference.request import MAX_COUNT, STEPS
 
-EXAMPLES = ["red apple, noto style", "cat face, fluent style", "sunflower", "rocket", "🐙", "pizza, openmoji style"]
+EXAMPLES = ["red apple", "cat face", "sunflower", "rocket", "🐙", "pizza"]  # the style is chosen beside them
 WELCOME_SEED = 7
 STEPS_INFO = "How often the model goes over a picture; fewer is faster."
 TITLE = "# Type a few words, and watch them become a picture"
 KEPT = """<div class="bar"><h2>Your pictures</h2>
-<label><input type="checkbox" class="stars"> Favourites only</label>
+<span class="some" hidden><label><input type="checkbox" class="stars"> Favourites only</label>
 <button type="button" class="between" disabled title="Choose two with ⇄ first">Between these two</button>
 <button type="button" class="all">Download all</button>
-<button type="button" class="forget">Forget them</button>
+<button type="button" class="forget">Forget them</button></span>
 <label class="file">Open a picture’s settings<input type="file" class="open" accept="image/png"></label></div>
-<div class="kept" hidden><p class="hint">Kept in this browser only. Press one to make it again with its settings.</p>
+<p class="hint none">What you make is kept here, in this browser only.</p>
+<div class="some" hidden><p class="hint">Kept in this browser only. Press one to make it again with its settings.</p>
 <div class="tiles" tabindex="0" role="region" aria-label="Your pictures"></div></div>"""
 
 
@@ -38,7 +39,6 @@ class Layout:
             self.past = gr.HTML(
                 html_template=KEPT, js_on_load=history.SCRIPT, elem_id="past", label="Your pictures", padding=False
             )
-            self.lay_out_list()
         self.anew = gr.Number(visible="hidden", label="Asks for pictures from other noise")
         self.same = gr.Number(visible="hidden", label="Asks for pictures from the same noise")
         self.fresh = gr.Textbox(visible=False)  # pictures on their way into the browser's storage, as JSON
@@ -73,6 +73,7 @@ class Layout:
                     elem_id="palette",
                     label="What the models know",
                 )
+            self.lay_out_list()
 
     def lay_out_pictures(self) -> None:
         self.pictures = gr.Gallery(
@@ -105,6 +106,9 @@ class Layout:
             self.more = gr.Button("More like this", size="md", min_width=120)
             self.share = gr.Button("Copy link", size="md", min_width=120)
             self.download = gr.DownloadButton("Download", size="md", min_width=120, interactive=False)
+        with gr.Row(elem_id="ways"):
+            self.to_compare = gr.Button("Compare the models", size="md", min_width=120, visible=False)
+            self.to_steps = gr.Button("See its steps", size="md", min_width=120, visible=False)
         with gr.Row(elem_id="file"):
             self.side = gr.Radio(
                 [(str(side), side) for side in SIDES], value=SIDES[0], label="Size to download, px", min_width=240

@@ -51,8 +51,7 @@ class Opening(Painting):
         possible = self.services.models.steps(model)
         captions = self.services.models.captions(model)
         step = steps if steps in possible else possible[-1]
-        usual = EXAMPLES if self.services.models.ours(model) else [text for text in EXAMPLES if "style" not in text]
-        samples = usual if captions is None else captions[: len(EXAMPLES)]
+        samples = EXAMPLES if captions is None else captions[: len(EXAMPLES)]
         only = self.services.models.only(model)
         return {
             self.steps: gr.Slider(

@@ -10,6 +10,7 @@ from app.engine.events import Flag
 from app.engine.services import Services
 from app.look.handlers import FAILED, GENERATING, QUIET, SAYING, UNCHECKED, at_once
 from app.pages.generate.again import Again
+from e2ed2.data.emoji import split_style
 
 # Reload and Back show the same pictures again.
 IN_THE_BAR = "(address) => { if (address) history.replaceState(history.state, '', address); }"
@@ -25,6 +26,10 @@ SAVE = """(file) => {
 # Ctrl+Enter, wherever one is.
 KEYS = """() => document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) document.querySelector("#go")?.click();
+})"""
+# Where the pictures come, which is not where a list is started on a phone.
+TO_TOP = """() => document.querySelector("#generate").scrollIntoView({
+    behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth",
 })"""
 # Changes a field that asks for pictures.
 NOW: dict[str, Any] = QUIET | {"fn": None, "js": "() => Date.now()"}
@@ -89,7 +94,10 @@ class GeneratePage(Again):
         others.failure(outputs=self.status, **at_once(FAILED))
         for one in chosen:
             one.success(outputs=self.same, **NOW)
-        changed = [self.style.input, self.exactly.input, self.steps.release, self.same.change]
+        # One that the prompt names would go before the one that was pressed.
+        obeyed = self.style.input(lambda prompt: split_style(prompt)[0], self.prompt, self.prompt, **QUIET)
+        obeyed.success(outputs=self.same, **NOW)
+        changed = [self.exactly.input, self.steps.release, self.same.change]
         self.generated(gr.on(changed, trigger_mode="multiple", **self.starting()), self.off, **PRIVATE)
         like = self.more.click(self.like_this, [self.made, self.count], restored, **QUIET)
         like.success(outputs=self.anew, **NOW)
@@ -97,6 +105,8 @@ class GeneratePage(Again):
         two.failure(outputs=self.status, **at_once(FAILED))
 
     def wire_list(self, demo: gr.Blocks) -> None:
+        self.go_list.click(outputs=self.listed, **at_once(gr.update(open=False)))
+        self.go_list.click(None, js=TO_TOP, **QUIET)
         begun = self.go_list.click(**self.starting()).then(Flag, None, self.begun, **QUIET)
         made = begun.success(
             self.make_list,
@@ -110,6 +120,7 @@ class GeneratePage(Again):
         made.success(self.what_is_left, self.left, told, **QUIET)
         demo.load(self.what_is_left, self.left, told, **QUIET)
         self.file.upload(self.lines_of, self.file, self.lines, **SAYING)
+        self.past.input(self.dropped_list, None, [self.lines, self.listed], **SAYING)
 
     def wire_rest(self, demo: gr.Blocks) -> None:
         demo.load(None, js=KEYS)
@@ -157,7 +168,7 @@ class GeneratePage(Again):
         done.failure(outputs=self.status, **at_once(FAILED))
 
     def buttons_of_a_run(self) -> list[Any]:
-        return [self.go, self.stop, self.download, self.more]
+        return [self.go, self.stop, self.download, self.more, self.to_compare, self.to_steps]
 
     def offer(self, names: list[str]) -> Any:
         return gr.Dataset(samples=[[name] for name in names], visible=bool(names))

@@ -139,6 +139,18 @@ class Painting(Layout):
             self.stop: gr.Button(visible=running),
             self.download: gr.DownloadButton(interactive=there),
             self.more: gr.Button(interactive=there),
+            **self.ways(made[0][0] if made else None, request),
+        }
+
+    def ways(self, one: Request | None, visitor: gr.Request) -> Updates:
+        """To the pages that show more of a picture, by links with its settings."""
+        if one is None or one.model not in self.services.models.names():
+            return {self.to_compare: gr.Button(visible=False), self.to_steps: gr.Button(visible=False)}
+        asked = {"prompt": one.words, "seed": one.seed} | ({} if one.caption else {"exactly": 1})
+        steps = link(visitor, "trajectory", **asked, model=one.model, steps=one.steps)
+        return {
+            self.to_compare: gr.Button(link=link(visitor, "compare", **asked), visible=True),
+            self.to_steps: gr.Button(link=steps, visible=self.services.models.ours(one.model)),
         }
 
     def give_up(self, made: Made, begun: Flag | None, request: gr.Request) -> Updates:

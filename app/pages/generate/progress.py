@@ -80,12 +80,15 @@ def waiting(ahead: int) -> str:
 
 
 def summary(requests: list[Request], done: int, seconds: float) -> str:
-    """The time it took, and the seeds of the pictures that are there."""
+    """The time it took, and the seeds of the pictures that are there; where many have nothing in common, none."""
     if not done:
         return "Stopped before the first picture."
     stopped = f"Stopped after {done} of {len(requests)} pictures" if done < len(requests) else counted(done, "picture")
-    seeds = ", ".join(str(request.seed) for request in requests[:done])
-    return f"{stopped} in {seconds:.1f} s, {'seed' if done == 1 else 'seeds'} {seeds}."
+    seeds = [request.seed for request in requests[:done]]
+    said = ", ".join(map(str, seeds))
+    if done > 2:
+        said = f"{seeds[0]} to {seeds[-1]}" if seeds == list(range(seeds[0], seeds[0] + done)) else ""
+    return f"{stopped} in {seconds:.1f} s" + (f", {'seed' if done == 1 else 'seeds'} {said}." if said else ".")
 
 
 def alike(made: Sequence[tuple[Request, Image.Image]]) -> str:

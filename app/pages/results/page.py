@@ -24,7 +24,7 @@ NOTHING = (
     "No model has been measured yet. `python -m e2ed2 evaluate --model NAME --steps 4 --split combo --out "
     "assets/results/NAME-4-combo.json` measures one; this page then shows it."
 )
-NO_VOTES = "Nobody has voted on the bundled models yet. Be the first: the Study page leads you there."
+NO_VOTES = "Nobody has voted on the bundled models yet. Be the first: the [Study page](take-part) leads you there."
 FEWEST_VOTES = 30
 TOO_FEW = f"{{}} so far: too few to compare models. The comparison is shown from {FEWEST_VOTES} on."
 INTERVALS = "The lines are 95% intervals: models whose lines overlap may well be equally good."

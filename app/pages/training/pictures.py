@@ -52,9 +52,9 @@ class OwnPictures:
         self.files.data_model = Uploads
         self.folder = gr.UploadButton("Choose a folder", file_count="directory", size="md")
         self.captions: Any = gr.Dataframe(
-            headers=["Picture", "File", "Caption"],
+            headers=["", "File", "Caption"],
             datatype=["html", "str", "str"],
-            column_widths=["4.5rem", "30%", "auto"],
+            column_widths=["64px", "38%", "calc(62% - 84px)"],
             static_columns=[0, 1],
             interactive=True,
             wrap=True,

@@ -6,12 +6,15 @@ from functools import lru_cache, partial
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 from PIL import Image
 
 from app.engine.services import NO_MODELS, Services
 from app.engine.wording import wording
 from app.look.handlers import FAILED, GENERATING, MISTAKES, QUIET, UNCHECKED, Updates, afterwards, at_once, busy, warn
+from app.look.links import asked, link, nearest
 from app.look.tables import cached, kept, page_tables
+from app.pages.generate.page import IN_THE_BAR
 from app.pages.generate.reading import said_of
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.data.styles import BEST
@@ -57,6 +60,7 @@ class TrajectoryPage:
             False, label="Exactly my words", info="Give the models your words as they are: they may not know them."
         )
         self.status = gr.Markdown("" if first else NO_MODELS, label="Status", elem_id="status")
+        self.address = gr.Textbox(visible="hidden", label="Link to these steps")
 
     def lay_out_steps(self) -> None:
         gr.Markdown("## Step by step\nThe upper row is what the model is shown, the lower row its guess.")
@@ -76,14 +80,15 @@ class TrajectoryPage:
         self.between = _row_of_pictures("Between two prompts")
 
     def wire(self, demo: gr.Blocks) -> None:
-        opened = demo.load(self.open_page, None, [self.model, self.second], **QUIET)
+        both = [self.prompt, self.model, self.second, self.steps, self.seed, self.exactly]
+        opened = demo.load(self.open_page, None, both, **QUIET)
         # Not in the queue: whoever leaves meanwhile would break off the stream of its answers.
-        opened.success(self.welcome, self.status, [self.table, self.status], **UNCHECKED)
+        opened.success(self.welcome, [*both, self.status], [self.table, self.status], **UNCHECKED)
+        self.address.change(None, self.address, js=IN_THE_BAR, **QUIET)
         chosen = [self.model, self.second]
         gr.on([one.change for one in chosen], self.suit_models, [*chosen, self.steps], self.steps, **UNCHECKED)
         common = [self.prompt, self.model, self.steps, self.seed]
-        both = [self.prompt, self.model, self.second, self.steps, self.seed, self.exactly]
-        self.act(
+        watched = self.act(
             [self.watch.click, self.prompt.submit],
             self.watch,
             WATCH,
@@ -93,6 +98,7 @@ class TrajectoryPage:
             "trajectory",
             "Every step of one picture by two models. Returns a table and a line.",
         )
+        watched.success(self.address_of, both, self.address, **UNCHECKED)
         self.act(
             [self.try_seeds.click],
             self.try_seeds,
@@ -124,7 +130,7 @@ class TrajectoryPage:
         output: Any,
         name: str,
         description: str,
-    ) -> None:
+    ) -> Dependency:
         """Show that the button was pressed, generate, and give the button back."""
         pressed = gr.on(triggers, outputs=[button, self.status], **at_once(busy("Generating …"), "Generating …"))
         room = pressed.then(outputs=output, **at_once(gr.update(visible=True)))
@@ -139,21 +145,46 @@ class TrajectoryPage:
         )
         afterwards(done, outputs=button, **at_once(gr.update(value=label, interactive=True)))
         done.failure(outputs=self.status, **at_once(FAILED))
+        return done
 
-    def open_page(self) -> Updates:
-        choices = gr.Dropdown(choices=self.services.models.our_choices())
-        return {self.model: choices, self.second: choices}
+    def open_page(self, request: gr.Request) -> Updates:
+        """What the address asks for; a field that it does not name stays: a visitor may be typing already."""
+        models, wanted = self.services.models, asked(request.query_params)
+        offered = [name for _, name in models.our_choices()]
+        chosen = {name: {"value": wanted[name]} for name in ("model", "second") if wanted.get(name) in offered}
+        shown: Updates = {
+            self.model: gr.Dropdown(choices=models.our_choices(), **chosen.get("model", {})),
+            self.second: gr.Dropdown(choices=models.our_choices(), **chosen.get("second", {})),
+        }
+        if "prompt" in wanted:
+            shown |= {self.prompt: wanted["prompt"], self.exactly: "exactly" in wanted}
+        if isinstance(steps := wanted.get("steps"), int):
+            shown[self.steps] = nearest(steps, STEPS)
+        return shown | ({self.seed: wanted["seed"]} if wanted.get("seed") is not None else {})
 
     def usual(self) -> tuple[str | None, str | None]:
         """The two models that the page opens with; the second is the first where there is no other."""
         first = self.services.models.favourite()
         return first, next((name for _, name in reversed(self.services.models.our_choices()) if name != first), first)
 
-    def welcome(self, status: object) -> Updates:
-        """Something to look at, alike for all, unless the visitor was quicker."""
+    def welcome(
+        self,
+        prompt: object,
+        model: object,
+        second: object,
+        steps: object,
+        seed: object,
+        exactly: object,
+        status: object,
+        request: gr.Request,
+    ) -> Updates:
+        """What the address asks for, or something to look at, alike for all, unless the visitor was quicker."""
         names = dict.fromkeys(filter(None, self.usual()))
         if status or not names:
             return {self.status: gr.skip()}
+        if "prompt" in request.query_params:
+            *_, last = self.show_steps(prompt, model, second, steps, seed, exactly, request)
+            return {one: last[one] for one in (self.table, self.status) if one in last}
         try:
             wanted = [self.services.plan(PROMPT, name, self.services.models.steps(name)[-1], SEED)[0] for name in names]
             tables = [self.opening(one) for one in wanted]
@@ -188,6 +219,20 @@ class TrajectoryPage:
                 yield {self.table: page, self.status: said_of([one])}
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
+
+    def address_of(
+        self,
+        prompt: object,
+        model: object,
+        second: object,
+        steps: object,
+        seed: object,
+        exactly: object,
+        request: gr.Request,
+    ) -> str:
+        """What Reload and Back open again."""
+        words = {"prompt": prompt, "model": model, "second": second, "steps": steps, "seed": seed}
+        return link(request, "trajectory", **words | ({"exactly": 1} if exactly else {}))
 
     def show_seeds(
         self, prompt: object, model: object, steps: object, seed: object, exactly: object, request: gr.Request
