@@ -17,6 +17,7 @@ from fastapi.responses import RedirectResponse
 
 from app.admin.access import Organisers, add_admin
 from app.engine.services import Services
+from app.engine.uploads import MEGABYTES
 from app.look.styles import style_css
 from app.look.theme import CSS, THEME
 from app.settings import ServerSettings
@@ -31,6 +32,7 @@ LOOK: dict[str, Any] = {
     "css": style_css(),
     "ssr_mode": False,
     "run_history": False,
+    "max_file_size": MEGABYTES * 2**20,  # nobody fills the disk with what is refused anyway
     "footer_links": ["api", "settings"],
     "favicon_path": str(Path(__file__).with_name("look") / "favicon.svg"),
 }

@@ -71,6 +71,12 @@ def test_the_product_has_a_name_and_an_icon(url):
     assert "<svg" in httpx.get(f"{url}/favicon.ico").text
 
 
+@pytest.mark.slow
+def test_a_file_that_is_too_large_is_refused_while_it_comes(url):
+    large = {"files": ("pictures.zip", bytes(51 * 2**20))}
+    assert httpx.post(f"{url}/gradio_api/upload", files=large, timeout=60).status_code == 413
+
+
 def test_a_root_path_that_is_none_is_said():
     with pytest.raises(UserError, match="GRADIO_ROOT_PATH"):
         ServerSettings(root_path="sub studio")
