@@ -54,7 +54,7 @@ class OwnPictures:
         self.captions: Any = gr.Dataframe(
             headers=["", "File", "Caption"],
             datatype=["html", "str", "str"],
-            column_widths=["64px", "38%", "calc(62% - 84px)"],
+            column_widths=["8%", "34%", "54%"],
             static_columns=[0, 1],
             interactive=True,
             wrap=True,
