@@ -7,15 +7,14 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from study.errors import StudyError
 
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_TIMEOUT = 30  # s; without one, concurrent writers fail at once
 
 
@@ -155,9 +154,24 @@ def _engine(url: URL) -> Engine:
 
 
 def _upgrade(engine: Engine) -> None:
+    newest = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("0*.py"))
+    if _version(engine) == newest:
+        return
+    from alembic import command  # half a second to import, for which a server that starts again need not wait
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     with engine.connect().execution_options(writes=True) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
+
+
+def _version(engine: Engine) -> str | None:
+    """The number of the last migration; None of a database that has none yet, or that cannot be read."""
+    try:
+        with engine.connect() as connection:
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except DatabaseError:
+        return None

@@ -4,6 +4,7 @@ import ast
 import gc
 import inspect
 import pathlib
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,10 +13,28 @@ import pytest
 
 from app.look.building import without_servers
 from app.settings import quickly
+from study.store.database import open_database
 
 ROOT = Path(__file__).parents[2]
 OWN = ("app", "e2ed2", "study")
-HEAVY = {"accelerate", "datasets", "diffusers", "peft", "scipy", "torchvision", "transformers"}  # 1 to 6 s each
+HEAVY = {
+    "accelerate",
+    "alembic",
+    "datasets",
+    "diffusers",
+    "peft",
+    "scipy",
+    "torchvision",
+    "transformers",
+}  # 1 to 6 s each
+
+
+def test_a_database_that_is_up_to_date_needs_no_alembic(tmp_path, monkeypatch):
+    open_database(tmp_path).engine.dispose()
+    monkeypatch.setitem(sys.modules, "alembic", None)  # importing it would fail
+    open_database(tmp_path).engine.dispose()
+    with pytest.raises(ImportError):
+        open_database(tmp_path / "another")
 
 
 def at_the_top(file: Path) -> set[str]:
