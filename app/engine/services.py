@@ -4,10 +4,10 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeGuard
@@ -29,11 +29,13 @@ from e2ed2.inference.sampling import sample_image
 from e2ed2.models.minilm import between
 from e2ed2.reading.captions import knows_colours, readable
 from e2ed2.reading.reader import Reader, Reading, load_head
+from e2ed2.reading.spelling import english
 from e2ed2.types import TrajectoryStep
 
 FRESH_SEEDS = 1_000_000  # six digits at most: easy to read out and to type again
 NO_MODELS = "There is no model yet: train one with `python -m e2ed2 train`, then load this page again."
 KEPT = 256  # pictures of 48 kB
+READ = 64  # prompts
 FAR = 0.5  # cosine of a prompt to the nearest caption that a visitor's model learned
 
 
@@ -72,9 +74,10 @@ class Services:
                 with contextlib.suppress(UserError):  # whoever asks for it sees why
                     if name := self.models.favourite():
                         self.models.load(name)
-                        self.reader("cat")  # English words are read from disk, too
+                        self.reading("cat")
             finally:
                 self.ready.set()
+            english()  # of which the words of the models' own names have no need
 
         threading.Thread(target=load, name="warm up", daemon=True).start()
 
@@ -120,7 +123,7 @@ class Services:
             return None
         if wording.read_as and wording.read_as not in self.reader.names:
             raise ForgedError("read_as must be a name that the models know.")
-        return self.reader(prompt, knows_colours(self.models.folders()[model]))
+        return self.reading(prompt, knows_colours(self.models.folders()[model]))
 
     def readable(self, model: str) -> bool:
         return self.models.ours(model) and readable(self.models.folders()[model])
@@ -236,6 +239,11 @@ class Services:
     def reader(self) -> Reader:
         return Reader(load_head(), self.bundled)
 
+    @cached_property
+    def reading(self) -> Callable[..., Reading]:
+        """What a prompt may mean; the last ones are remembered, since a page asks several times."""
+        return lru_cache(READ)(self.reader)
+
     def far(self, prompt: str, model: str) -> list[str]:
         """The known things that are nearest to a prompt that is far from all of them; empty where it is not.
 
@@ -245,7 +253,7 @@ class Services:
             return []
         captions = self.models.captions(model)
         if captions is None:
-            reading = self.reader(prompt)
+            reading = self.reading(prompt)
             return [] if reading.candidates else list(reading.nearest)
         nearest = Concepts({text: text for text in captions}, self.models.encoder()).nearest(prompt)
         return [one.name for one in nearest] if nearest and nearest[0].similarity < FAR else []

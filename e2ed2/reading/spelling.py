@@ -20,7 +20,8 @@ def spellings(text: str, vocabulary: Collection[str]) -> list[str]:
         vocabulary: words to choose from, in lower case; they are no mistakes.
     """
     words = {word.lower() for word in WORD.findall(text) if len(word) >= SHORTEST}
-    unknown = english().unknown(words - set(vocabulary))
+    others = words - set(vocabulary)
+    unknown = english().unknown(others) if others else set()  # the first time, English takes half a second to read
     likely = {word: get_close_matches(word, vocabulary, n=TRIED, cutoff=LIKE) for word in sorted(unknown)}
     likely = {word: found for word, found in likely.items() if found}
 

@@ -77,6 +77,8 @@ def test_a_plan_has_one_seed_for_each_picture(services):
 
 
 def test_a_prompt_is_read_unless_the_visitor_wants_otherwise(services):
+    assert services.read("kitty", "l2") is services.read("kitty", "l2")  # a page asks several times
+
     def captions(prompt="kitty", **wanted) -> list[str]:
         return [one.caption for one in services.plan(**GOOD | {"prompt": prompt}, wording=Wording(**wanted))]
 

@@ -231,6 +231,7 @@ def test_a_list_of_prompts_goes_on_after_a_reload(open_page, url, gate, monkeypa
     page.get_by_role("button", name="Go on: 3 prompts left").click()
     expect(page.locator("#status")).to_contain_text("3 pictures in")
     taken.set()
+    page.get_by_role("button", name="A list of prompts").click()
     expect(page.get_by_role("button", name="Generate the list")).to_be_visible()
     expect(page.locator("#past figure")).to_have_count(3)
 

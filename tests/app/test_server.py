@@ -48,7 +48,8 @@ def test_behind_a_proxy_the_organiser_gets_in(behind):
 def test_behind_a_proxy_every_link_of_a_page_leads_on(behind, open_page):
     with proxied(behind, ROOT) as url:
         visit = open_page(f"{url}/?prompt=cat&model=l2&steps=2&seed=7")
-        page = visit.page
+        page, lost = visit.page, []
+        page.on("response", lambda answer: lost.append(answer.url) if answer.status >= 400 else None)
         expect(page.locator("#status")).to_contain_text("1 picture in")
         expect(page.locator("#pictures img").first).to_have_js_property("naturalWidth", 128)
         with page.expect_download() as download:
@@ -62,6 +63,7 @@ def test_behind_a_proxy_every_link_of_a_page_leads_on(behind, open_page):
         page.get_by_role("button", name="Vote on this pair").click()
         expect(page.get_by_role("heading", name="butterfly")).to_be_visible()
         assert page.url.startswith(f"{url}/study/r/")
+        assert lost == []
         visit.assert_clean()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from app.look.building import without_servers
 from app.settings import quickly
+from e2ed2.reading import spelling
 from study.store.database import open_database
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,11 @@ def test_a_database_that_is_up_to_date_needs_no_alembic(tmp_path, monkeypatch):
     open_database(tmp_path).engine.dispose()
     with pytest.raises(ImportError):
         open_database(tmp_path / "another")
+
+
+def test_the_names_of_things_need_no_dictionary(monkeypatch):
+    monkeypatch.setattr(spelling, "english", lambda: pytest.fail("the dictionary was read"))
+    assert spelling.spellings("a red apple", ["apple"]) == ["a red apple"]
 
 
 def at_the_top(file: Path) -> set[str]:
