@@ -55,7 +55,7 @@ def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list
 
 def said(reading: Reading) -> str:
     """What to tell somebody whose prompt could not be read. What is near to words of other scripts says nothing."""
-    if not re.search("[a-z]", reading.words, re.IGNORECASE):
+    if not re.search("[a-z0-9]", reading.words, re.IGNORECASE):
         return "Not read: the models know English words and emoji, so the model is given this as it is."
     known = ", ".join(f"“{name}”" for name in reading.nearest)
     return f"Not read: this is far from all that the models know ({known} come nearest), so its own words are used."

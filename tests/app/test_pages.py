@@ -385,7 +385,7 @@ def test_a_training_from_the_page_appears_in_generate(start_app, checkpoints, op
     visit = open_page(f"{url}/training")
     page = visit.page
     page.get_by_role("button", name="Use pictures of your own").click()
-    page.locator("input[type=file]").set_input_files(sorted(tmp_path.glob("*.png")))
+    page.locator("input[type=file]").first.set_input_files(sorted(tmp_path.glob("*.png")))
     expect(page.get_by_text("red-square_11")).to_be_visible()
     expect(page.locator("#captions img:visible").first).to_be_visible()
     box, head = (page.locator(f"#captions {one}:visible").first.bounding_box() for one in ("img", "th"))

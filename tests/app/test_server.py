@@ -47,9 +47,10 @@ def test_behind_a_proxy_the_organiser_gets_in(behind):
 @pytest.mark.slow
 def test_behind_a_proxy_every_link_of_a_page_leads_on(behind, open_page):
     with proxied(behind, ROOT) as url:
-        visit = open_page(f"{url}/?prompt=cat&model=l2&steps=2&seed=7")
+        visit = open_page(f"{url}/healthz")
         page, lost = visit.page, []
         page.on("response", lambda answer: lost.append(answer.url) if answer.status >= 400 else None)
+        page.goto(f"{url}/?prompt=cat&model=l2&steps=2&seed=7")
         expect(page.locator("#status")).to_contain_text("1 picture in")
         expect(page.locator("#pictures img").first).to_have_js_property("naturalWidth", 128)
         with page.expect_download() as download:
@@ -63,8 +64,7 @@ def test_behind_a_proxy_every_link_of_a_page_leads_on(behind, open_page):
         page.get_by_role("button", name="Vote on this pair").click()
         expect(page.get_by_role("heading", name="butterfly")).to_be_visible()
         assert page.url.startswith(f"{url}/study/r/")
-        assert lost == []
-        visit.assert_clean()
+        assert (lost, visit.outside) == ([], [])
 
 
 def test_the_product_has_a_name_and_an_icon(url):
