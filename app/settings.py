@@ -136,7 +136,7 @@ def quickly() -> Generator[None]:
         return find(thing)
 
     gc.disable()
-    inspect.getfile = file_of
+    inspect.getfile = file_of  # ty: ignore[invalid-assignment]
     try:
         yield
     finally:

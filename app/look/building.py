@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 from gradio.blocks import Blocks
 from gradio.routes import App
@@ -13,9 +14,13 @@ def without_servers() -> Generator[None]:
     takes a third of a second, and both are made when the pages are mounted or launched."""
     create, listed = App.create_app, Blocks.get_config_file
     App.create_app = staticmethod(lambda *_, **__: None)  # ty: ignore[invalid-assignment]
-    Blocks.get_config_file = lambda _: {}  # ty: ignore[invalid-assignment]
+    Blocks.get_config_file = _nothing  # ty: ignore[invalid-assignment]
     try:
         yield
     finally:
         App.create_app = create  # ty: ignore[invalid-assignment]
         Blocks.get_config_file = listed
+
+
+def _nothing(_: Blocks) -> Any:
+    return {}

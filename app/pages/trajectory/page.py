@@ -151,11 +151,10 @@ class TrajectoryPage:
         """What the address asks for; a field that it does not name stays: a visitor may be typing already."""
         models, wanted = self.services.models, asked(request.query_params)
         offered = [name for _, name in models.our_choices()]
-        chosen = {name: {"value": wanted[name]} for name in ("model", "second") if wanted.get(name) in offered}
-        shown: Updates = {
-            self.model: gr.Dropdown(choices=models.our_choices(), **chosen.get("model", {})),
-            self.second: gr.Dropdown(choices=models.our_choices(), **chosen.get("second", {})),
-        }
+        shown: Updates = {}
+        for name, field in (("model", self.model), ("second", self.second)):
+            chosen: dict[str, Any] = {"value": wanted[name]} if wanted.get(name) in offered else {}
+            shown[field] = gr.Dropdown(choices=models.our_choices(), **chosen)
         if "prompt" in wanted:
             shown |= {self.prompt: wanted["prompt"], self.exactly: "exactly" in wanted}
         if isinstance(steps := wanted.get("steps"), int):
