@@ -93,6 +93,13 @@ class Server:
         """Seconds of processor time so far."""
         return sum(psutil.Process(self.process.pid).cpu_times()[:2])
 
+    def settle(self) -> None:
+        """Waits until what it imports in advance is there: a study's raters do not come in its first second."""
+        before = -1.0
+        while self.cpu() - before > 0.02:
+            before = self.cpu()
+            time.sleep(0.5)
+
     def kill(self) -> None:
         """SIGKILL: no goodbye, no flush."""
         self.process.kill()
@@ -241,6 +248,7 @@ def main() -> None:
         quality = options.quality if pictures else None
         store, study = make_store(folder, options.raters, options.prompts, options.size or 64, quality)
         server = Server(folder / "data")
+        server.settle()
         started, worked = time.perf_counter(), server.cpu()
         try:
             raters = vote_at_once(lambda: server.port, study, options.raters, options.think, pictures)
