@@ -30,7 +30,7 @@ check: lint types test
 
 check-slow: $(DEV)
 	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest -m slow
-	$(BIN)/python -m tests.mutants --some 200
+	$(BIN)/python -m tests.mutants --some 50
 
 mutants: $(DEV) # hours: all of them; goes on where it was stopped
 	$(BIN)/python -m tests.mutants

@@ -1,6 +1,6 @@
 """How much of what could be broken would the tests notice? mutmut's mutants, all of them or some by lot.
 
-python -m tests.mutants --some 200        # of each package; `make check-slow`
+python -m tests.mutants --some 50         # of each package; `make check-slow`
 python -m tests.mutants                   # all: hours; goes on where it was stopped
 
 What is mutated, and by which tests it is judged, stands in `[tool.mutmut]` of pyproject.toml. Fails where fewer than
