@@ -7,7 +7,6 @@ Each figure is the peak of a process of its own, above what it had before the up
 
 import multiprocessing
 import os
-import resource
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import tyro
 
+from benchmarks.memory import risen
 from e2ed2.losses.spec import LossSpec
 from e2ed2.training.config import RunConfig
 from e2ed2.training.presets import PRESETS
@@ -54,14 +54,8 @@ def measure(config: RunConfig, told: Any) -> None:
 
     with TemporaryDirectory() as folder:
         trainer = Trainer(config.trainer, *build(config), Path(folder))
-        before, started = peak(), time.process_time()
-        trainer.train_step()
-        told.put(((peak() - before) / 1e6, time.process_time() - started))
-
-
-def peak() -> float:
-    """Bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        started = time.process_time()
+        told.put((risen(trainer.train_step), time.process_time() - started))
 
 
 def measured(config: RunConfig) -> tuple[float, float]:

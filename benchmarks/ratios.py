@@ -9,7 +9,6 @@ is the peak of a process of its own, above what it had before.
 import io
 import multiprocessing
 import os
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ import torch
 import tyro
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.memory import risen
 from e2ed2.losses.spec import LossSpec
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.config import RunConfig
@@ -91,9 +91,7 @@ def peak_of(config: RunConfig, told: Any) -> None:
 
     with TemporaryDirectory() as folder:
         trainer = Trainer(config.trainer, *build(config), Path(folder))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        trainer.train_step()
-        told.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        told.put(risen(trainer.train_step))
 
 
 def memory(options: Options) -> float:
