@@ -211,6 +211,14 @@ def parts(export):
     return build(replace(config, trainer=TrainerConfig(batch_size=300)))
 
 
+def test_each_process_draws_answers_of_its_own_and_the_same_ones_again(parts):
+    _, batches = parts
+    first, second = (batches(3, process, 2).rows for process in range(2))
+    assert not torch.equal(first, second)
+    assert torch.equal(first, batches(3, 0, 2).rows)
+    assert not torch.equal(first, batches(4, 0, 2).rows)
+
+
 def test_the_judge_never_sees_the_other_halfs_votes(parts):
     objective, batches = parts
     batch = batches(0)
