@@ -17,17 +17,16 @@ COLOURS = {
     "grey": (0.66, 0.0, 0.0),
     "gold": (0.76, 0.14, 85.0),
 }
-PEOPLE, ANIMALS = "people-body", "animals-nature"
-FACE, SKIN = re.compile(r"\bface\b"), ("black", "brown", "white")
+PEOPLE, ANIMALS = "people-body", "animals-nature"  # of Unicode's groups
+FACE, SKIN = re.compile(r"\bface\b"), ("black", "brown", "white")  # no face is turned to a colour of skin
 OTHER_WORDS = {"gray": "grey", "golden": "gold", "violet": "purple", "crimson": "red", "scarlet": "red"}
 WORDS = {colour: colour for colour in COLOURS} | OTHER_WORDS
 ANY = "|".join(WORDS)
 FLAGS = re.IGNORECASE | re.ASCII  # as the web page reads them
 COLOUR = re.compile(rf"\b({ANY})\b", FLAGS)
 FIRST = re.compile(rf"^({ANY}) ", FLAGS)
-BESIDE = (
-    "with|on|in|at|under|near|beside|behind|wearing|holding|eating|of|and a|and the"  # what follows is another thing
-)
+# What follows one of these is another thing.
+BESIDE = "with|on|in|at|under|near|beside|behind|wearing|holding|eating|of|and a|and the"
 # Of a prompt, before any other thing, or at the end: "a green car on a road", "the car is green".
 ASKED = (rf"^(?:(?!\b(?:{BESIDE})\b).)*?\b({ANY})\b", rf"\b(?:in|is|are|painted|coloured|colored) ({ANY})\W*$")
 

@@ -55,9 +55,8 @@ class Pictures:
     styles: list[str] = field(default_factory=list, repr=False)
     descriptions: list[list[str]] = field(default_factory=list, repr=False)
     groups: list[str] = field(default_factory=list, repr=False)  # what Unicode counts the concept among
-    colours: list[str] = field(
-        default_factory=list, repr=False
-    )  # to which each was turned; "" where it is as it was drawn
+    # To which each was turned; "" where it is as it was drawn, and no list where all are.
+    colours: list[str] = field(default_factory=list, repr=False)
     named: bool = False  # captions are names of concepts, from which prompts are made; else they are used as they are
 
     def __len__(self) -> int:
@@ -141,17 +140,17 @@ def with_colours(pictures: Pictures) -> Pictures:
     """The bundled drawings, then each that has a main colour twice more, in others."""
     found = turned_drawings(pictures.images, pictures.captions, pictures.groups)
 
-    def doubled(values: list[Any]) -> list[Any]:
+    def and_theirs(values: list[Any]) -> list[Any]:
         return [*values, *(values[row] for row in found.rows)]
 
     return replace(
         pictures,
         images=np.concatenate([pictures.images, found.images]),
-        captions=doubled(pictures.captions),
-        keywords=doubled(pictures.keywords),
-        styles=doubled(pictures.styles),
-        descriptions=doubled(pictures.descriptions),
-        groups=doubled(pictures.groups),
+        captions=and_theirs(pictures.captions),
+        keywords=and_theirs(pictures.keywords),
+        styles=and_theirs(pictures.styles),
+        descriptions=and_theirs(pictures.descriptions),
+        groups=and_theirs(pictures.groups),
         colours=[""] * len(pictures) + found.colours,
     )
 

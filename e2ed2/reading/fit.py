@@ -25,6 +25,7 @@ from e2ed2.reading.reader import ReaderHead
 from e2ed2.reading.spelling import words_of
 from e2ed2.seeds import number, stream
 
+# Other words than those of `e2ed2.data.colours`: the bundled reader learned with these, in this order.
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "golden")
 KINDS = ("big", "small", "tiny", "giant", "old", "new", "cute", "little", "huge", "happy", "beautiful")
 REQUESTS = (
