@@ -22,7 +22,7 @@ from e2ed2.data.styles import STYLE_NAMES
 from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM, spelt_out
 from e2ed2.models.saved import ModelMixin, register_to_config
-from e2ed2.reading.spelling import spellings
+from e2ed2.reading.spelling import Speller
 from e2ed2.seeds import number
 
 SCALE = 10.0  # the components of unit vectors are small
@@ -105,7 +105,8 @@ class Reader:
 
     def __init__(self, head: ReaderHead, concepts: Concepts):
         self.head, self.concepts = head, concepts
-        self.names, self.vocabulary = list(head.config.names), list(head.config.vocabulary)
+        self.names = list(head.config.names)
+        self.spell = Speller(head.config.vocabulary, self.names)
         self.known = {word.lower() for word in concepts.words}
         self.exactly = {name.lower(): i for i, name in enumerate(self.names)}
 
@@ -113,10 +114,8 @@ class Reader:
     def __call__(self, prompt: str, colours: bool = False) -> Reading:
         """`colours`: the model has seen things in other colours than their own."""
         text, style = split_style(spelt_out(prompt).strip())
-        texts = spellings(text, self.vocabulary)
-        each = self.head(self.concepts.encoder(texts).pooled).softmax(dim=-1)
-        chosen = int(each.amax(dim=1).argmax())
-        text, probabilities = texts[chosen], each[chosen]
+        text = self.spell(text)
+        probabilities = self.head(self.concepts.encoder([text]).pooled).softmax(dim=-1)[0]
         if (index := self.exactly.get(text.lower())) is not None:
             probabilities = torch.eye(len(self.names))[index].lerp(probabilities, DOUBT)
         best = probabilities.topk(SHOWN)

@@ -1,39 +1,48 @@
-"""Typing mistakes: a word that is not English may be the known word that looks most like it."""
+"""Typing mistakes: a word that is not English, or hardly ever used, may be a known word that looks like it."""
 
 import re
 from collections.abc import Collection
-from difflib import get_close_matches
 from functools import cache
 
+from rapidfuzz.distance import OSA
 from spellchecker import SpellChecker
 
 WORD = re.compile(r"[A-Za-z]+")
 SHORTEST = 4  # letters; of shorter words, too many are alike
-LIKE = 0.8  # least likeness, difflib's ratio
-TRIED = 3  # known words for each mistake
+RARE = 50  # uses of a word in pyspellchecker's texts: such words as "appel" and "truk"
+LIKE = 0.7  # least likeness of two words: 1 - optimal string alignment distance / length of the longer one
+# What likeness is worth more: a word of a name, such as "elephant" beside "elegant"; the same first letter.
+NAMED, FIRST = 0.15, 0.1
 
 
-def spellings(text: str, vocabulary: Collection[str]) -> list[str]:
-    """The text as it is, then with its mistakes corrected, the likeliest words first: at most `1 + TRIED` texts.
+class Speller:
+    """Corrects the words of a prompt to known ones."""
 
-    Args:
-        vocabulary: words to choose from, in lower case; they are no mistakes.
-    """
-    words = {word.lower() for word in WORD.findall(text) if len(word) >= SHORTEST}
-    others = words - set(vocabulary)
-    unknown = english().unknown(others) if others else set()  # the first time, English takes half a second to read
-    likely = {word: get_close_matches(word, vocabulary, n=TRIED, cutoff=LIKE) for word in sorted(unknown)}
-    likely = {word: found for word, found in likely.items() if found}
+    def __init__(self, vocabulary: Collection[str], names: Collection[str]):
+        """
+        Args:
+            vocabulary: words to choose from, in lower case; they are no mistakes.
+            names: of things. Their words are preferred, and `teddybear` is "teddy bear".
+        """
+        named = set(words_of(names))
+        self.worth = {word: NAMED if word in named else 0.0 for word in vocabulary}
+        self.joined = {name.replace(" ", "").lower(): name for name in names if " " in name}
 
-    def corrected(choice: int) -> str:
-        def word(match: re.Match[str]) -> str:
-            found = likely.get(match[0].lower(), [match[0]])
-            return found[min(choice, len(found) - 1)]
+    def __call__(self, text: str) -> str:
+        """Every mistake that looks like a known word is corrected; the rest of the text stays as it is."""
+        words = {word.lower() for word in WORD.findall(text) if len(word) >= SHORTEST}
+        unknown = {word for word in words - self.worth.keys() if word in self.joined or is_rare(word)}
+        meant = {word: self.joined.get(word) or self.likest(word) for word in unknown}
+        return WORD.sub(lambda match: meant.get(match[0].lower()) or match[0], text)
 
-        return WORD.sub(word, text)
-
-    most = max(map(len, likely.values()), default=0)
-    return [text, *(corrected(choice) for choice in range(most))]
+    def likest(self, word: str) -> str:
+        """The known word that it looks most like; empty where there is none."""
+        alike = (
+            (likeness + worth + FIRST * (known[0] == word[0]), known)
+            for known, worth in self.worth.items()
+            if (likeness := OSA.normalized_similarity(word, known)) >= LIKE
+        )
+        return max(alike, default=(0.0, ""))[1]
 
 
 def words_of(texts: Collection[str]) -> list[str]:
@@ -41,6 +50,12 @@ def words_of(texts: Collection[str]) -> list[str]:
     return sorted({word.lower() for text in texts for word in WORD.findall(text) if len(word) >= SHORTEST})
 
 
+def is_rare(word: str) -> bool:
+    """Is the word not English, or hardly ever used? The first time, English takes half a second to read."""
+    return english()[word] <= RARE
+
+
 @cache
-def english() -> SpellChecker:
-    return SpellChecker(language="en")
+def english() -> dict[str, int]:
+    """How often each word is used; none for others."""
+    return SpellChecker(language="en").word_frequency.dictionary

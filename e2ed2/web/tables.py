@@ -38,8 +38,7 @@ def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
     vocabulary = set(config.vocabulary)
     number = {name: i for i, name in enumerate(config.names)}
     letters = set(string.ascii_lowercase)
-    english = {word for word in spelling.english().word_frequency.dictionary if set(word) <= letters}
-    english |= {"infinity"}  # pyspellchecker takes numbers for no words, and this for a number
+    english = {word for word in spelling.english() if set(word) <= letters and not spelling.is_rare(word)}
     things = sorted(set(concepts.words.values()) - number.keys())
     return {
         "names": list(config.names),
@@ -53,7 +52,16 @@ def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
         "shown": reader.SHOWN,
         "far": [[reader.FAR, reader.SURE], [reader.NEAR, reader.UNSURE]],
         "colours": colour_table(config.names, concepts),
-        "spelling": {"shortest": spelling.SHORTEST, "like": spelling.LIKE, "tried": spelling.TRIED},
+        "spelling": spelling_table(),
+    }
+
+
+def spelling_table() -> dict[str, float]:
+    return {
+        "shortest": spelling.SHORTEST,
+        "like": spelling.LIKE,
+        "named": spelling.NAMED,
+        "first": spelling.FIRST,
     }
 
 

@@ -40,7 +40,7 @@ def test_a_database_that_is_up_to_date_needs_no_alembic(tmp_path, monkeypatch):
 
 def test_the_names_of_things_need_no_dictionary(monkeypatch):
     monkeypatch.setattr(spelling, "english", lambda: pytest.fail("the dictionary was read"))
-    assert spelling.spellings("a red apple", ["apple"]) == ["a red apple"]
+    assert spelling.Speller(["apple"], ["apple"])("a red apple") == "a red apple"
 
 
 def at_the_top(file: Path) -> set[str]:

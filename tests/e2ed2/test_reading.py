@@ -12,7 +12,7 @@ from e2ed2.errors import UserError
 from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import captions_of, readable, said
 from e2ed2.reading.reader import Candidate, Reader, Reading, load_head, style_of
-from e2ed2.reading.spelling import spellings, words_of
+from e2ed2.reading.spelling import Speller, words_of
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +132,53 @@ def test_a_style_is_told_from_the_words_before_it(prompt, parts):
     assert in_style(*parts).startswith(parts[0])
 
 
-def test_typing_mistakes_become_the_known_word_that_looks_most_alike():
-    vocabulary = words_of(["an elephant", "Strawberry jam", "rocket"])
-    assert vocabulary == ["elephant", "rocket", "strawberry"]
-    assert spellings("An elefant, a rokcet", vocabulary) == ["An elefant, a rokcet", "An elephant, a rocket"]
-    assert spellings("pockets of rockets", vocabulary) == ["pockets of rockets"]
-    assert spellings("zzzzzz", vocabulary) == ["zzzzzz"]
-    assert spellings("elefant", [*vocabulary, "elegant"]) == ["elefant", "elegant", "elephant"]
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("An elefant, a rokcet", "An elephant, a rocket"),  # a word of a name, though "elegant" looks more like it
+        ("my bycicle", "my bicycle"),
+        ("appel", "apple"),  # so rare that it is a mistake
+        ("kitttens and monkies", "kittens and monkey"),
+        ("teddybear", "teddy bear"),
+        ("pockets of rockets", "pockets of rockets"),
+        ("zzzzzz on my sofa", "zzzzzz on my sofa"),
+        ("roc", "roc"),
+    ],
+)
+def test_typing_mistakes_become_the_known_word_that_looks_most_alike(typed, meant):
+    names = ["elephant", "rocket", "bicycle", "red apple", "monkey", "teddy bear"]
+    vocabulary = words_of([*names, "elegant", "kittens", "Strawberry jam"])
+    assert Speller(vocabulary, names)(typed) == meant
+
+
+def test_what_visitors_mistype_is_read(reader):
+    typed = (
+        "tiegr",
+        "dolfin",
+        "rabit",
+        "hamer",
+        "herat",
+        "krown",
+        "hosre",
+        "scizzors",
+        "helecopter",
+        "avacado",
+        "clok",
+    )
+    meant = (
+        "tiger",
+        "dolphin",
+        "rabbit",
+        "hammer",
+        "heart",
+        "crown",
+        "horse",
+        "scissors",
+        "helicopter",
+        "avocado",
+        "clock",
+    )
+    assert [reader(one).words for one in typed] == list(meant)
 
 
 def test_only_models_of_the_bundled_drawings_are_read_for(tmp_path):

@@ -1,15 +1,14 @@
 // Which of the captions that the model knows do a visitor's words mean? As `e2ed2.reading.reader`.
 
 import { Colours } from "./colours.js";
-import { spellings } from "./spelling.js";
+import { Speller } from "./spelling.js";
 
 export class Reader {
   // `table`: `e2ed2.web.tables.reader_table`; `judge`: text => { logits, likeness }.
   // `paintsColours`: the model has seen things in other colours than their own.
   constructor(table, words, paintsColours, judge) {
     Object.assign(this, table, { words, paintsColours, judge });
-    this.vocabulary = new Set(table.vocabulary);
-    this.english = new Set(table.english.split(" "));
+    this.speller = new Speller(table.vocabulary, table.names, table.english.split(" "), table.spelling);
     this.colours = new Colours(table.colours);
     this.exactly = new Map(table.names.map((name, i) => [name.toLowerCase(), i]));
   }
@@ -17,11 +16,8 @@ export class Reader {
   // { candidates: [{ name, probability, called: the name in the colour that is asked for }], the likeliest first; style; colour; nearest: [name]; text }
   async read(prompt) {
     const [typed, style] = this.words.splitStyle(this.words.stripped(this.words.speltOut(prompt)));
-    let text = typed, probabilities = [], surest = -1;
-    for (const one of spellings(typed, this.vocabulary, this.english, this.spelling)) {
-      const each = softmax((await this.judge(one)).logits), best = each.reduce((a, b) => Math.max(a, b));
-      if (best > surest) [text, probabilities, surest] = [one, each, best];
-    }
+    const text = this.speller.corrected(typed);
+    let probabilities = softmax((await this.judge(text)).logits);
     const index = this.exactly.get(text.toLowerCase());
     if (index !== undefined) probabilities = probabilities.map((p, i) => (i === index ? 1 - this.doubt : 0) + this.doubt * p);
     const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
