@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import zipfile
 from dataclasses import asdict
@@ -26,8 +27,10 @@ from app.look.links import asked
 from app.look.tables import Cell, Row, Table, file_page, kept, page_tables, sheet
 from app.look.theme import THEME
 from app.pages.generate.again import prompts_of
+from app.pages.generate.drawings import COLUMNS, SIDE, drawings, places, things
 from app.pages.generate.history import archive, entries, restored
-from app.pages.generate.palette import COLUMNS, SIDE, drawings, palette, things
+from app.pages.generate.palette import palette
+from app.pages.generate.reading import offered
 from app.pages.training.curves import curves, terms
 from app.pages.training.page import TrainingPage
 from app.pages.training.pictures import written
@@ -35,6 +38,7 @@ from e2ed2.data.emoji import Concepts, bundled_words, without_style
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
 from e2ed2.models.minilm import MiniLM, between
+from e2ed2.reading.reader import load_head
 
 RED = Image.new("RGB", (8, 8), "red")
 EVIL = "<script>alert(1)</script>"
@@ -93,12 +97,20 @@ def test_a_larger_picture_is_as_sharp_and_without_its_background():
 
 
 def test_the_palette_has_a_drawing_and_a_name_for_each_thing_that_was_learned(tmp_path):
-    html = palette(str(tmp_path / "cache"), tmp_path)
+    html = palette(str(tmp_path / "cache"))
     assert html.count("<button") == len(things()) > 1000
     assert 'value="red apple"' in html
     with Image.open(BytesIO(drawings())) as sheet:
         assert sheet.width == COLUMNS * SIDE
         assert sheet.height * COLUMNS // SIDE >= len(things())
+
+
+def test_every_name_that_a_prompt_may_be_read_as_is_offered_with_its_drawing(tmp_path):
+    assert set(load_head().config.names) == set(places())
+    html = offered(["jack-o-lantern", "cat"], str(tmp_path / "cache"))
+    assert re.findall(r'<button value="([^"]+)"><span class="drawing" style="(--x[^"]+)"></span>\1<', html) == [
+        (name, places()[name]) for name in ("jack-o-lantern", "cat")
+    ]
 
 
 def test_a_picture_survives_its_address():

@@ -60,7 +60,7 @@ class Again(Opening):
         return {self.exactly: not name, self.read_as: name, self.style: style or BEST}
 
     def choose(self, event: gr.EventData) -> str:
-        """A thing of the palette becomes the prompt."""
+        """The thing that was pressed."""
         return str(event.name)[:MAX_PROMPT]
 
     def not_ours(self) -> None:
@@ -72,8 +72,7 @@ class Again(Opening):
         return entries([one for one in made if id(one) not in known]), made
 
     def show_known(self) -> str:
-        with tempfile.TemporaryDirectory() as folder:
-            return palette(self.pictures.GRADIO_CACHE, Path(folder))
+        return palette(self.pictures.GRADIO_CACHE)
 
     def archive_of(self, event: gr.EventData) -> Iterator[Updates]:
         """The browser's pictures as a file."""

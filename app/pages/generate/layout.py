@@ -4,7 +4,7 @@ import gradio as gr
 
 from app.engine.services import Services
 from app.look.enlarge import SIDES
-from app.pages.generate import history, palette
+from app.pages.generate import history, palette, reading
 from e2ed2.data.styles import BEST, STYLES
 from e2ed2.inference.request import MAX_COUNT, STEPS
 
@@ -36,9 +36,7 @@ class Layout:
                     self.lay_out_file()
                 with gr.Column(scale=2, min_width=300, elem_id="settings"):
                     self.lay_out_settings()
-            self.past = gr.HTML(
-                html_template=KEPT, js_on_load=history.SCRIPT, elem_id="past", label="Your pictures", padding=False
-            )
+            self.past = gr.HTML(html_template=KEPT, js_on_load=history.SCRIPT, elem_id="past", label="Your pictures")
         self.anew = gr.Number(visible="hidden", label="Asks for pictures from other noise")
         self.same = gr.Number(visible="hidden", label="Asks for pictures from the same noise")
         self.fresh = gr.Textbox(visible=False)  # pictures on their way into the browser's storage, as JSON
@@ -95,8 +93,8 @@ class Layout:
     def lay_out_reading(self) -> None:
         self.reading = gr.Markdown(label="Read as", elem_id="reading")
         self.names = gr.State([])  # other names that the prompt may mean
-        self.others = gr.Dataset(
-            components=["textbox"], samples=[[""]], label="Or is it one of these?", visible=False, elem_id="others"
+        self.others = gr.HTML(
+            js_on_load=reading.SCRIPT, visible=False, elem_id="others", label="Or is it one of these?"
         )
         self.read_as = gr.Textbox("", visible=False, label="Read as this name")
         self.off = gr.State(False)  # for a switch that another reading does not ask

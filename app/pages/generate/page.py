@@ -10,6 +10,7 @@ from app.engine.events import Flag
 from app.engine.services import Services
 from app.look.handlers import FAILED, GENERATING, QUIET, SAYING, UNCHECKED, at_once
 from app.pages.generate.again import Again
+from app.pages.generate.reading import offered
 from e2ed2.data.emoji import split_style
 
 # Reload and Back show the same pictures again.
@@ -85,7 +86,7 @@ class GeneratePage(Again):
         self.model.change(self.suit_model, [self.model, self.steps], suited, **UNCHECKED)
         self.exactly.change(lambda exactly: gr.Radio(interactive=not exactly), self.exactly, self.style, **QUIET)
         restored = [*self.fields, *self.words, self.status]
-        others = self.others.click(lambda sample: sample[0], self.others, self.read_as, **QUIET)
+        others = self.others.select(self.choose, None, self.read_as, **QUIET)
         chosen = [
             others,
             self.model.input(self.suit_model, [self.model, self.steps], suited, **UNCHECKED),
@@ -171,4 +172,6 @@ class GeneratePage(Again):
         return [self.go, self.stop, self.download, self.more, self.to_compare, self.to_steps]
 
     def offer(self, names: list[str]) -> Any:
-        return gr.Dataset(samples=[[name] for name in names], visible=bool(names))
+        if not names:
+            return gr.HTML(visible=False)
+        return gr.HTML(offered(names, self.pictures.GRADIO_CACHE), visible=True)

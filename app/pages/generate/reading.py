@@ -1,12 +1,17 @@
 """What a prompt was read as, in words; and its other likely readings."""
 
+from html import escape
+from pathlib import Path
+
 from app.look.words import list_of
+from app.pages.generate.drawings import on_the_sheet, places
 from e2ed2.data.emoji import split_style
 from e2ed2.inference.request import Request
 from e2ed2.reading.captions import said
 from e2ed2.reading.reader import Reading
 
 OTHERS = 4  # readings that are offered besides
+SCRIPT = Path(__file__).with_name("others.js").read_text()
 
 
 def said_of(requests: list[Request], reading: Reading | None = None) -> str:
@@ -31,3 +36,12 @@ def other_names(requests: list[Request], reading: Reading | None) -> list[str]:
     taken = {split_style(request.caption)[0] for request in requests}
     names = {one.name: split_style(reading.caption(name=one.name))[0] for one in reading.candidates} if reading else {}
     return [name for name, read in names.items() if read not in taken][:OTHERS]
+
+
+def offered(names: list[str], cache_folder: str) -> str:
+    """HTML: a button for each name, with a drawing of it."""
+    buttons = "".join(
+        f'<button value="{escape(name)}"><span class="drawing" style="{places()[name]}"></span>{escape(name)}</button>'
+        for name in names
+    )
+    return on_the_sheet(f"<span>Or is it one of these?</span>{buttons}", cache_folder)
