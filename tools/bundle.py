@@ -15,12 +15,13 @@ from typing import Annotated
 
 import torch
 import tyro
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.files import runs_folder
 from e2ed2.models.coarse_to_fine import coarse_of
 from e2ed2.models.components import MANIFEST, WEIGHTS, digest, write_index
+from e2ed2.tensors import save_tensors
 
 SHARED = CHECKPOINTS / "coarse" / WEIGHTS
 
@@ -95,12 +96,14 @@ def bundle_denoiser(source: Path, target: Path) -> None:
     coarse = coarse_of(weights)
     if target == SHARED.parent:
         target.mkdir(parents=True)
-        save_file(coarse, SHARED)
+        save_tensors(coarse, SHARED)
         return
     shutil.copytree(source, target / "denoiser")
     shared = load_file(SHARED) if SHARED.is_file() else {}
     if shared and all(torch.equal(shared[name], value) for name, value in coarse.items()):
-        save_file({name: value for name, value in weights.items() if name not in coarse}, target / "denoiser" / WEIGHTS)
+        save_tensors(
+            {name: value for name, value in weights.items() if name not in coarse}, target / "denoiser" / WEIGHTS
+        )
 
 
 if __name__ == "__main__":

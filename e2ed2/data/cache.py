@@ -9,10 +9,11 @@ from pathlib import Path
 
 from filelock import FileLock
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from e2ed2.files import data_folder
+from e2ed2.tensors import save_tensors
 
 
 def cached(
@@ -64,7 +65,7 @@ def keep(tensors: dict[str, Tensor], file: Path) -> None:
     partial = file.with_suffix(f".{os.getpid()}.partial")  # another process may be making the same
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial)
+        save_tensors(tensors, partial)
         partial.rename(file)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):

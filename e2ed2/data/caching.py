@@ -13,7 +13,6 @@ import torch
 from accelerate import PartialState
 from PIL import Image
 from rich.progress import track
-from safetensors.torch import save_file
 from torch import Tensor
 
 from e2ed2.data.config import CacheOptions, is_bundled
@@ -29,6 +28,7 @@ from e2ed2.models.backbones.text import PipelineText
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_codec
+from e2ed2.tensors import save_tensors
 
 QUALITY = 95  # of the pictures that are kept, as JPEG without subsampling
 WIDEST = 2.0  # of a picture's sides, the longer over the shorter
@@ -145,7 +145,7 @@ class Writer:
                 self.encode(group, parts)
         tensors = {f"{shape}.{name}": one for shape, part in parts.items() for name, one in part.tensors().items()}
         partial = file.with_suffix(".partial")
-        save_file(tensors, partial)
+        save_tensors(tensors, partial)
         file.with_suffix(".jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
         partial.rename(file)
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, ParamSpec, Self
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from e2ed2.models.components import refuse
 from e2ed2.models.references import WEIGHTS
+from e2ed2.tensors import save_tensors
 
 CONFIG = "config.json"
 P = ParamSpec("P")
@@ -106,4 +107,4 @@ class ModelMixin(Placed):
         folder.mkdir(parents=True, exist_ok=True)
         self.save_config(folder)
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
-        save_file(weights, folder / WEIGHTS, {"format": "pt"})
+        save_tensors(weights, folder / WEIGHTS, {"format": "pt"})

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,6 +14,7 @@ from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.saved import CONFIG, ModelMixin, register_to_config
 from e2ed2.preference.features import ImageFeatures
+from e2ed2.tensors import save_tensors
 
 HEAD = "head.safetensors"
 EDGE = 3.0
@@ -154,7 +155,7 @@ class Preference(ModelMixin):
         folder.mkdir(parents=True, exist_ok=True)
         self.save_config(folder)
         kept = {name: value for name, value in self.state_dict().items() if not name.startswith("features.")}
-        save_file(kept, folder / HEAD)
+        save_tensors(kept, folder / HEAD)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

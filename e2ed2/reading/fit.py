@@ -6,6 +6,8 @@ python -m e2ed2.reading.fit --out FOLDER      (four minutes on one core, most of
 import json
 import random
 import re
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +23,9 @@ from e2ed2.data.pictures import DataConfig, load_pictures
 from e2ed2.errors import exit_on_user_error
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import save_model
-from e2ed2.reading.reader import ReaderHead
-from e2ed2.reading.spelling import words_of
+from e2ed2.reading.reader import ARTICLE, ReaderHead
+from e2ed2.reading.spelling import SHORTEST, WORD, words_of
+from e2ed2.reading.usual import USUAL
 from e2ed2.seeds import number, stream
 
 # Other words than those of `e2ed2.data.colours`: the bundled reader learned with these, in this order.
@@ -34,6 +37,8 @@ REQUESTS = (
     *("lots of {}s", "{} please", "a {} in the rain", "a {} at night", "one {} on a table", "a {} in space"),
     *("a photo of a {}", "my {}", "a {} and a friend", "{} icon"),
 )
+SMALL_WORDS = frozenset(("with", "of", "and", "the", "in", "on", "at", "but", "from", "for"))
+SHARED = 4  # names that may be searched with a word that means another one
 TEMPLATES = 10  # requests for each name
 COLOURED = re.compile(rf"\b({'|'.join(COLOURS)})\b|circle|square|heart", re.IGNORECASE)
 
@@ -56,10 +61,46 @@ def texts_of_names() -> dict[str, list[str]]:
     pictures = load_pictures(DataConfig(resolution=16))
     captions = dict(zip(pictures.captions, caption_texts(pictures)[0], strict=True))
     words = json.loads(EMOJI_WORDS.read_text())
+    texts = {name: {*own, *searches(name, words[name].get("searches", []))} for name, own in sorted(captions.items())}
+    belongs = owners(texts) | USUAL
     return {
-        name: sorted({*texts, *searches(name, words[name].get("searches", []))})
-        for name, texts in sorted(captions.items())
+        name: sorted({*(text for text in own if belongs.get(bare(text), name) == name), *own_words(name, belongs)})
+        for name, own in texts.items()
     }
+
+
+def owners(texts: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Words that mean one name, whatever few others are searched with them: "wine" is a wine glass, and not grapes.
+
+    Of all names such a word stands in this one alone, beside one more word that says something.
+    """
+    names = {name: [word for word in WORD.findall(name.lower()) if word not in SMALL_WORDS] for name in texts}
+    inside = Counter(word for words in names.values() for word in set(words))
+    searched = Counter(bare(text) for own in texts.values() for text in {bare(text) for text in own})
+    starts = {name[:length] for name, words in names.items() if len(words) == 1 for length in range(len(name) + 1)}
+    return {
+        word: name
+        for name, words in names.items()
+        if len(words) == 2
+        for word in words
+        if inside[word] == 1
+        and word not in KINDS
+        and len(word) >= SHORTEST - 1
+        and searched[word] <= SHARED
+        and word not in starts
+        and not COLOURED.search(word)
+    }
+
+
+def own_words(name: str, belongs: Mapping[str, str]) -> list[str]:
+    """What is asked for by words that mean this name."""
+    words = [word for word, owner in belongs.items() if owner == name]
+    forms = ("{}", "a {}", "some {}", "a piece of {}", "my {}", "cute {}", *REQUESTS[:5])
+    return [form.format(word) for word in words for form in forms]
+
+
+def bare(text: str) -> str:
+    return re.sub(ARTICLE, "", text.lower())
 
 
 def searches(name: str, words: list[str]) -> list[str]:

@@ -16,13 +16,14 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.objectives.objective import Batches, Objective, Outcome, trained
 from e2ed2.seeds import UpdateSeeds
+from e2ed2.tensors import save_tensors
 from e2ed2.training.adversary import Adversary
 from e2ed2.training.config import TrainerConfig
 from e2ed2.training.gradient_cache import cached_gradient
@@ -214,7 +215,7 @@ class Trainer:
         partial = self.folder / f"{BEST}.partial"
         with raise_if_disk_full(self.folder, SafetensorError), self.averaged() as model:
             weights = {name: value.contiguous() for name, value in model.named_parameters() if value.requires_grad}
-            save_file(weights, partial, {"update": str(self.done)})
+            save_tensors(weights, partial, {"update": str(self.done)})
         partial.rename(self.folder / BEST)
 
     @contextmanager

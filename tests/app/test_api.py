@@ -162,8 +162,8 @@ def test_a_prompt_is_read_as_a_client_wants(client):
         *_, file, read = client.predict("kitty", "l2", 1, 7, False, 1, True, *wanted, api_name="/generate")
         return Image.open(file).text["caption"], read
 
-    assert asked() == ("cat, flat style", "Read as: **cat**, flat style.")
-    assert asked("noto") == ("cat, noto style", "Read as: **cat**, noto style.")
+    assert asked() == ("cat face, flat style", "Read as: **cat face**, flat style.")
+    assert asked("noto") == ("cat face, noto style", "Read as: **cat face**, noto style.")
     assert asked("noto", False, "tiger") == ("tiger, noto style", "Read as: **tiger**, noto style.")
     assert asked("flat", True) == ("", "")
     for forged in (("cubist",), ("flat", "yes"), ("flat", False, "quarks")):

@@ -83,7 +83,7 @@ def test_a_prompt_is_read_unless_the_visitor_wants_otherwise(services):
         return [one.caption for one in services.plan(**GOOD | {"prompt": prompt}, wording=Wording(**wanted))]
 
     first, *others = captions()
-    assert first == "cat, flat style"
+    assert first == "cat face, flat style"
     assert {split_style(one)[0] for one in others} <= {"cat", "cat face", "grinning cat"}
     assert captions(exactly=True) == captions("linear algebra") == ["", "", ""]
     assert captions(read_as="tiger", style="noto") == ["tiger, noto style"] * 3

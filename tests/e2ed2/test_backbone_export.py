@@ -73,6 +73,9 @@ def saved(tmp_path_factory):
         save_file(expected, folder / "expected.safetensors")
         save_file({"noise": noise}, folder / "noise.safetensors")
         save_pipeline(pipeline, backbone, folder / "model")
+        assert {file.stat().st_mode & 0o044 for file in (folder / "model").rglob("*.safetensors")} == {
+            (folder / "model").stat().st_mode & 0o044
+        }
         again = quiet(type(pipeline).from_pretrained(folder / "model"))
         (folder / "calls.json").write_text(json.dumps({steps: stock_call(again, steps) for steps in STEPS}))
     return folders

@@ -15,7 +15,7 @@ def full(monkeypatch):
     def fail(*given, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cache, "save_file", fail)
+    monkeypatch.setattr(cache, "save_tensors", fail)
     monkeypatch.setattr(Image.Image, "save", fail)
 
 

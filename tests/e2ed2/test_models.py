@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import stat
 from dataclasses import asdict
 
 import pytest
@@ -238,6 +239,15 @@ def test_a_saved_network_knows_how_it_was_built_and_no_other_option(tmp_path):
     file.write_text(json.dumps(json.loads(file.read_text()) | {"unheard_of": 1}))
     with pytest.raises(UserError, match="damaged"):
         load_denoiser(tmp_path)
+
+
+@pytest.mark.parametrize(("of_folder", "of_file"), [(0o755, 0o644), (0o750, 0o640), (0o700, 0o600)])
+def test_whoever_may_read_the_folder_may_read_the_weights(tmp_path, of_folder, of_file):
+    folder = tmp_path / "denoiser"
+    folder.mkdir()
+    folder.chmod(of_folder)
+    save_model(build_denoiser(TINY_DENOISER), folder)
+    assert stat.S_IMODE((folder / WEIGHTS).stat().st_mode) == of_file
 
 
 @pytest.mark.slow

@@ -11,8 +11,10 @@ from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.errors import UserError
 from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import captions_of, readable, said
+from e2ed2.reading.fit import owners
 from e2ed2.reading.reader import Candidate, Reader, Reading, load_head, style_of
 from e2ed2.reading.spelling import Speller, words_of
+from e2ed2.reading.usual import USUAL
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def names(reading: Reading) -> list[str]:
 @pytest.mark.parametrize(
     ("prompt", "name"),
     [
-        ("kitty", "cat"),
+        ("kitty", "cat face"),
         ("hambuger", "hamburger"),
         ("a green car", "automobile"),
         ("blue cat", "cat"),
@@ -188,3 +190,26 @@ def test_only_models_of_the_bundled_drawings_are_read_for(tmp_path):
     for other in ('{"config": {"data": {"path": "/my/images"}}}', "{", "[]", "3"):
         (tmp_path / "run.json").write_text(other)
         assert not readable(tmp_path)
+
+
+def test_everyday_words_are_read_as_what_people_mean_by_them(reader):
+    read = {word: names(reader(word)) for word in USUAL}
+    assert [word for word in USUAL if USUAL[word] not in read[word][:2]] == []
+    assert sum(read[word][0] == USUAL[word] for word in USUAL) >= 0.98 * len(USUAL)
+
+
+def test_a_word_that_means_one_name_belongs_to_it():
+    texts = {
+        "cheese wedge": {"cheese wedge", "dairy"},
+        "grinning cat": {"say cheese", "cheese", "a cheese"},
+        "automobile": {"auto", "car"},
+        "auto rickshaw": {"auto rickshaw"},
+        "blue circle": {"round"},
+        "cat with wry smile": {"cat"},
+    }
+    assert owners(texts) == {
+        "cheese": "cheese wedge",
+        "wedge": "cheese wedge",
+        "rickshaw": "auto rickshaw",
+        "grinning": "grinning cat",
+    }

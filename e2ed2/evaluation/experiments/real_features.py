@@ -5,11 +5,10 @@ python -m e2ed2.evaluation.experiments.real_features    # writes assets/emoji/fe
 
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from e2ed2.assets import EMOJI_FEATURES
 from e2ed2.evaluation.emoji import drawings
 from e2ed2.evaluation.features.held_out import HeldOutEncoder, fingerprint
+from e2ed2.tensors import save_tensors
 
 SPLITS = ("train", "combo")  # what models' pictures are compared with
 NOWHERE = Path()
@@ -22,7 +21,7 @@ def main() -> None:
         fingerprint(images): encoder.deepest_of(images, f"drawings of split {split}", shipped=NOWHERE).half()
         for split, images in pictures.items()
     }
-    save_file(found, EMOJI_FEATURES)
+    save_tensors(found, EMOJI_FEATURES)
     print(EMOJI_FEATURES)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,6 +14,7 @@ from e2ed2.errors import UserError
 from e2ed2.evaluation.features.held_out import SIZE
 from e2ed2.evaluation.metrics.figure import Figures, rate
 from e2ed2.models.minilm import MiniLM
+from e2ed2.tensors import save_tensors
 
 TEMPERATURE = 40.0  # inverse, of the cosines
 CEILINGS = "ceilings"  # in the head's file
@@ -97,7 +98,7 @@ def save_head(head: RetrievalHead, ceilings: Ceilings, file: Path = RETRIEVAL_HE
     """With what it makes of real drawings, without which its figures say little: neither goes without the other."""
     file.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: value.half() for name, value in head.state_dict().items()}
-    save_file(weights, file, metadata={CEILINGS: json.dumps(ceilings)})
+    save_tensors(weights, file, {CEILINGS: json.dumps(ceilings)})
 
 
 def load_head(file: Path = RETRIEVAL_HEAD) -> RetrievalHead:

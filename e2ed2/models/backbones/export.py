@@ -6,6 +6,7 @@ from typing import Any
 from e2ed2.models.backbones.backbone import Backbone
 from e2ed2.models.backbones.lora import as_trained, has_lora, save_lora
 from e2ed2.models.backbones.stock import stock_scheduler
+from e2ed2.tensors import as_readable_as_its_folder
 
 LORA = "lora"  # the adapters alone, beside the pipeline that has them merged
 
@@ -19,6 +20,8 @@ def save_pipeline(pipeline: Any, backbone: Backbone, folder: Path) -> None:
     whole.save_pretrained(folder)
     if has_lora(backbone.network):
         save_lora(pipeline, part, backbone.network, folder / LORA)
+    for file in folder.rglob("*.safetensors"):
+        as_readable_as_its_folder(file)
 
 
 def settings(pipeline: Any) -> dict[str, Any]:
