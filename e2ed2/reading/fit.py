@@ -76,7 +76,7 @@ def owners(texts: Mapping[str, Collection[str]]) -> dict[str, str]:
     """
     names = {name: [word for word in WORD.findall(name.lower()) if word not in SMALL_WORDS] for name in texts}
     inside = Counter(word for words in names.values() for word in set(words))
-    searched = Counter(bare(text) for own in texts.values() for text in {bare(text) for text in own})
+    searched = Counter(text for own in texts.values() for text in set(map(bare, own)))
     starts = {name[:length] for name, words in names.items() if len(words) == 1 for length in range(len(name) + 1)}
     return {
         word: name

@@ -1,6 +1,7 @@
 """Typing mistakes: a word that is not English, or hardly ever used, may be a known word that looks like it."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from functools import cache
 
@@ -56,6 +57,6 @@ def is_rare(word: str) -> bool:
 
 
 @cache
-def english() -> dict[str, int]:
-    """How often each word is used; none for others."""
-    return SpellChecker(language="en").word_frequency.dictionary
+def english() -> Counter[str]:
+    """How often each word is used; 0 of what is none."""
+    return Counter(SpellChecker(language="en").word_frequency.dictionary)

@@ -198,6 +198,21 @@ def test_everyday_words_are_read_as_what_people_mean_by_them(reader):
     assert sum(read[word][0] == USUAL[word] for word in USUAL) >= 0.98 * len(USUAL)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("cheese", "cheese wedge"),
+        ("a slice of cheese", "cheese wedge"),
+        ("red wine", "wine glass"),
+        ("milk", "glass of milk"),
+        ("a web", "spider web"),
+        ("beach", "beach with umbrella"),
+    ],
+)
+def test_a_name_is_read_from_the_word_that_is_its_alone(reader, prompt, name):
+    assert names(reader(prompt))[0] == name
+
+
 def test_a_word_that_means_one_name_belongs_to_it():
     texts = {
         "cheese wedge": {"cheese wedge", "dairy"},

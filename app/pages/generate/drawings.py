@@ -14,6 +14,7 @@ from PIL import Image
 from e2ed2.assets import EMOJI
 from e2ed2.data.styles import BEST
 
+SCRIPT = Path(__file__).with_name("drawings.js").read_text()  # says which button with a drawing was pressed
 SIDE = 48  # px of a drawing
 COLUMNS = 32
 

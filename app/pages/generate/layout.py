@@ -4,7 +4,7 @@ import gradio as gr
 
 from app.engine.services import Services
 from app.look.enlarge import SIDES
-from app.pages.generate import history, palette, reading
+from app.pages.generate import drawings, history, palette
 from e2ed2.data.styles import BEST, STYLES
 from e2ed2.inference.request import MAX_COUNT, STEPS
 
@@ -94,7 +94,7 @@ class Layout:
         self.reading = gr.Markdown(label="Read as", elem_id="reading")
         self.names = gr.State([])  # other names that the prompt may mean
         self.others = gr.HTML(
-            js_on_load=reading.SCRIPT, visible=False, elem_id="others", label="Or is it one of these?"
+            js_on_load=drawings.SCRIPT, visible=False, elem_id="others", label="Or is it one of these?"
         )
         self.read_as = gr.Textbox("", visible=False, label="Read as this name")
         self.off = gr.State(False)  # for a switch that another reading does not ask

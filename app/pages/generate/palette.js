@@ -1,8 +1,4 @@
-// `element` and `trigger` are Gradio's.
-element.addEventListener("click", (event) => {
-  const thing = event.target.closest("button[value]");
-  if (thing) trigger("select", { name: thing.value });
-});
+// `element` is Gradio's.
 element.addEventListener("input", (event) => {
   const words = event.target.value.toLowerCase().split(/\s+/);
   let found = 0;

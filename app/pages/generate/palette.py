@@ -4,9 +4,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from app.pages.generate import drawings
 from app.pages.generate.drawings import on_the_sheet, places, things
 
-SCRIPT = Path(__file__).with_name("palette.js").read_text()
+SCRIPT = drawings.SCRIPT + Path(__file__).with_name("palette.js").read_text()
 FRAME = """<input type="search" placeholder="Search: fruit, happy, vehicle …" aria-label="Search what the models know">
 <p class="none" role="status" hidden>Nothing of that name. Try it as your prompt: it may be read as something alike.</p>
 <div class="things">${value}</div>"""

@@ -1,7 +1,6 @@
 """What a prompt was read as, in words; and its other likely readings."""
 
 from html import escape
-from pathlib import Path
 
 from app.look.words import list_of
 from app.pages.generate.drawings import on_the_sheet, places
@@ -11,7 +10,6 @@ from e2ed2.reading.captions import said
 from e2ed2.reading.reader import Reading
 
 OTHERS = 4  # readings that are offered besides
-SCRIPT = Path(__file__).with_name("others.js").read_text()
 
 
 def said_of(requests: list[Request], reading: Reading | None = None) -> str:
