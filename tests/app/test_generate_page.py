@@ -106,9 +106,9 @@ def test_what_is_chosen_is_painted_at_once(open_page, url):
     """Examples, things of the palette and emoji from new noise; styles, also over the prompt's own, from the same."""
     visit = open_page(f"{url}/?prompt=kitty,+openmoji+style&model=l2&steps=1&seed=3")
     page = visit.page
-    expect(page.locator("#reading")).to_have_text("Read as: cat, openmoji style.")
+    expect(page.locator("#reading")).to_have_text("Read as: cat face, openmoji style.")
     page.get_by_label("noto", exact=True).check()
-    expect(page.locator("#reading")).to_have_text("Read as: cat, noto style.")
+    expect(page.locator("#reading")).to_have_text("Read as: cat face, noto style.")
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("kitty")
     expect(page).to_have_url(re.compile("seed=3.*style=noto"))
     page.get_by_role("button", name="rocket").click()
@@ -132,12 +132,12 @@ def test_from_a_picture_to_what_other_pages_show_of_it(open_page, url):
     visit = open_page(f"{url}/?prompt=kitty&model=l2-lpips&steps=3&seed=3&style=noto")
     page = visit.page
     expect(page.get_by_role("link", name="Compare the models")).to_have_attribute(
-        "href", re.compile(r"/compare\?prompt=cat%2C\+noto\+style&seed=3$")
+        "href", re.compile(r"/compare\?prompt=cat\+face%2C\+noto\+style&seed=3$")
     )
     page.get_by_role("link", name="See its steps").click()
     expect(page.locator("#trajectory")).to_contain_text("step 3: 33% noise")
     expect(page.locator("#trajectory")).to_contain_text("l2-lpips makes of it")
-    expect(page.locator("#status")).to_have_text("Read as: cat, noto style.")
+    expect(page.locator("#status")).to_have_text("Read as: cat face, noto style.")
     expect(page.get_by_label("Seed")).to_have_value("3")
     page.get_by_label("Prompt", exact=True).fill("rocket")
     page.get_by_label("Prompt", exact=True).press("Enter")
