@@ -243,7 +243,7 @@ def test_a_model_is_given_what_its_pages_would_give_it(tiny_model, small, monkey
     options = replace(small, model=str(tiny_model), split="everyday", captions=100, read=True, variety=0, nearest=0)
     result = evaluate(options)
     captions = dict(zip([prompt.text for prompt in prompts_of("everyday", 100)], given[:100], strict=True))
-    assert captions["kitty"] == "cat, flat style"
+    assert captions["kitty"] == "cat face, flat style"
     assert all(text.endswith(" style") or text == prompt for prompt, text in captions.items())
     assert right[0].sum(dim=1).max() > 1
     assert asked(result["settings"]) == "everyday, read"
