@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from e2ed2.data.config import DataConfig
+from e2ed2.data.config import COLOURED, DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
@@ -19,9 +19,19 @@ from e2ed2.objectives.config import (
 )
 from e2ed2.training.config import RunConfig, TrainerConfig
 
+IN_COLOURS = DataConfig(path=COLOURED)
 CODEC = RunConfig(
-    ReconstructionConfig(),
-    trainer=TrainerConfig(updates=4500, batch_size=16, lr=1.5e-3, warmup=100, preview_every=500, save_every=500),
+    ReconstructionConfig(codec=CodecConfig(finest_layers=1), edges=0.5, zoom=2.0, zoom_share=0.5, latent_noise=0.2),
+    trainer=TrainerConfig(
+        updates=4400,
+        batch_size=64,
+        lr=1.5e-3,
+        warmup=200,
+        ema_decay=0.999,
+        log_every=50,
+        preview_every=1000,
+        save_every=1000,
+    ),
 )
 CODEC_DECODER = RunConfig(
     ReconstructionConfig(
@@ -35,39 +45,67 @@ CODEC_DECODER = RunConfig(
     ),
     trainer=TrainerConfig(updates=2600, batch_size=8, lr=5e-4, warmup=80, preview_every=500, save_every=250),
 )
-COARSE_PATH = CoarseConfig(codec_from="codec", styled_share=0.6, coarse_lr_share=1.0)
 COARSE = RunConfig(
-    COARSE_PATH,
+    CoarseConfig(
+        codec_from="codec",
+        styled_share=0.6,
+        coarse_lr_share=1.0,
+        samples=16,
+        plain_share=0.5,
+        denoiser=DenoiserConfig(choice="one-hot"),
+    ),
+    data=IN_COLOURS,
     trainer=TrainerConfig(
-        updates=3000, batch_size=512, lr=1e-3, warmup=100, log_every=20, preview_every=500, save_every=500
+        updates=5000, batch_size=1024, lr=1e-3, warmup=200, log_every=50, preview_every=1000, save_every=1000
     ),
 )
-BASELINE = SingleStepConfig(codec_from="coarse", coarse_from="coarse", coarse_lr_share=0.0, time_shift=3.0)
+BASELINE = SingleStepConfig(
+    codec_from="coarse",
+    coarse_from="coarse",
+    coarse_lr_share=0.0,
+    time_shift=3.0,
+    denoiser=DenoiserConfig(choice="none"),
+)
 SINGLE_STEP = RunConfig(
     BASELINE,
-    trainer=TrainerConfig(updates=5000, batch_size=64, lr=1e-3, warmup=100, preview_every=500, save_every=500),
+    data=IN_COLOURS,
+    trainer=TrainerConfig(
+        updates=5000, batch_size=256, lr=1e-3, warmup=200, log_every=50, preview_every=1000, save_every=1000
+    ),
 )
 FINISHING = TrainerConfig(
-    updates=800, batch_size=32, lr=5e-4, warmup=20, ema_decay=0.99, preview_every=200, save_every=200
+    updates=400,
+    batch_size=64,
+    lr=7e-4,
+    warmup=20,
+    ema_decay=0.99,
+    preview_every=100,
+    save_every=50,
+)
+ENERGY = EndToEndConfig(
+    init="single-step",
+    coarse_lr_share=0.0,
+    loss=LossSpec.parse("energy+energy-lpips"),
+    samples=2,
+    repulsion=0.5,
+    denoiser=DenoiserConfig(choice="one-hot"),
 )
 NEAREST = EndToEndConfig(
     init="single-step",
-    coarse_from="coarse-choices",
     coarse_lr_share=0.0,
     loss=LossSpec.parse("lpips"),
     nearest_of=16,
     denoiser=DenoiserConfig(choice="one-hot"),
 )
-ENERGY = replace(NEAREST, nearest_of=1, loss=LossSpec.parse("energy+energy-lpips"), samples=2, repulsion=0.5)
-TWO_STEPS = EndToEndConfig(
-    init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse("l2:0.3+lpips"), sampling_steps=(2,)
+FOUR_STEPS = EndToEndConfig(
+    init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse("l2:0.3+lpips"), sampling_steps=(4,)
 )
 
 
 def finish(loss: str) -> RunConfig:
     """End to end, from the single-step baseline."""
     objective = EndToEndConfig(init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse(loss))
-    return RunConfig(objective, trainer=FINISHING)
+    return RunConfig(objective, data=IN_COLOURS, trainer=FINISHING)
 
 
 # Where the backbones are, on the Hugging Face hub. None of these trainings was made here: the settings are starting
@@ -97,8 +135,7 @@ def few_steps(backbone: str, **options: Any) -> RunConfig:
 ABOUT = {
     "codec": "Pictures to latents and back: the first training, which all others stand on.",
     "codec-decoder": "Its decoder once more, for sharper pictures: the latents, and so all models, stay as they are.",
-    "coarse": "The coarse path: from a caption, roughly what is where.",
-    "coarse-choices": "The coarse path with a choice among drawings of one caption; for `energy`.",
+    "coarse": "The coarse path: from a caption, roughly what is where; with a choice among its drawings, or without.",
     "single-step": "The baseline, one denoising step at a time; the end-to-end trainings start from it.",
     "single-step-long": "The baseline, trained on for as much work as an end-to-end training.",
     "l1": "End to end, mean absolute error of the latents.",
@@ -109,8 +146,8 @@ ABOUT = {
     "energy": "End to end, energy scores: one of the drawings that fit a caption, not their average.",
     "lpips-imle": "End to end, perceptual distance to the drawing that is nearest: one of those that fit, and crisp.",
     "energy-mmd": "End to end, energy scores and MMD over 256 pictures at a time: also the spread over captions.",
-    "independent": "End to end in two steps, with a network for each.",
-    "shared-twin": "End to end in two steps with one network, to compare with `independent`.",
+    "independent": "End to end in four steps, with a network for each.",
+    "shared-twin": "End to end in four steps with one network, to compare with `independent`.",
     "preference": "What people prefer, from the votes of a study; then a term of the loss.",
     "sd15-convert": "Stable Diffusion 1.5 to v-prediction from pure noise: a better start for end-to-end training.",
     "pixart-convert": "PixArt-alpha to v-prediction from pure noise: what its end-to-end training starts from.",
@@ -122,13 +159,10 @@ PRESETS = {
     "codec": CODEC,
     "codec-decoder": CODEC_DECODER,
     "coarse": COARSE,
-    "coarse-choices": RunConfig(
-        replace(COARSE_PATH, samples=6, coarse_from="coarse", denoiser=DenoiserConfig(choice="one-hot")),
-        trainer=replace(COARSE.trainer, updates=2400, batch_size=256, lr=7e-4, preview_every=400, save_every=400),
-    ),
     "single-step": SINGLE_STEP,
     "single-step-long": RunConfig(
         replace(BASELINE, init="single-step", codec_from="", coarse_from=""),
+        data=IN_COLOURS,
         trainer=replace(SINGLE_STEP.trainer, lr=FINISHING.lr),
     ),
     "l1": finish("l1"),
@@ -136,17 +170,20 @@ PRESETS = {
     "lpips": finish("lpips"),
     "l2-lpips": finish("l2:0.3+lpips"),
     "l2-lpips-gan": finish("l2:0.3+lpips+gan:0.05"),
-    "energy": RunConfig(ENERGY, trainer=replace(FINISHING, batch_size=16)),
-    "lpips-imle": RunConfig(NEAREST, trainer=FINISHING),
+    "energy": RunConfig(ENERGY, data=IN_COLOURS, trainer=replace(FINISHING, batch_size=32)),
+    "lpips-imle": RunConfig(NEAREST, data=IN_COLOURS, trainer=FINISHING),
     # With as many samples as `energy` and a third more work, for each is sampled twice.
     "energy-mmd": RunConfig(
         replace(ENERGY, loss=LossSpec.parse("energy+energy-lpips+mmd"), gradient_cache=True),
+        data=IN_COLOURS,
         trainer=replace(FINISHING, updates=100, batch_size=16, accumulate=8, warmup=5, preview_every=25, save_every=25),
     ),
     "independent": RunConfig(
-        replace(TWO_STEPS, denoiser=DenoiserConfig(sharing="independent", steps=2)), trainer=FINISHING
+        replace(FOUR_STEPS, denoiser=DenoiserConfig(sharing="independent", steps=4)),
+        data=IN_COLOURS,
+        trainer=FINISHING,
     ),
-    "shared-twin": RunConfig(TWO_STEPS, trainer=FINISHING),
+    "shared-twin": RunConfig(FOUR_STEPS, data=IN_COLOURS, trainer=FINISHING),
     "preference": RunConfig(
         PreferenceConfig(),
         trainer=TrainerConfig(

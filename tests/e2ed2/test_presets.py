@@ -45,5 +45,5 @@ def test_a_preset_without_its_start_names_the_command_that_makes_it(name, tmp_pa
 
 
 def test_a_bundled_curve_is_no_model_to_start_from():
-    assert {"l2", "codec", "coarse", "coarse-choices"} <= set(references.bundled_names())
+    assert {"l2", "codec", "coarse"} <= set(references.bundled_names())
     assert not {"shared-twin", "single-step-long", "reader", "retrieval"} & set(references.bundled_names())

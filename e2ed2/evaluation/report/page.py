@@ -7,7 +7,7 @@ from typing import Any
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
-from e2ed2.evaluation.emoji import WORDS
+from e2ed2.evaluation.emoji import COLOUR, WORDS
 from e2ed2.evaluation.generators import fingerprint
 from e2ed2.evaluation.metrics.retrieval import Ceilings
 from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
@@ -144,7 +144,7 @@ def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str
 
 def alignment_table(of: dict, names: list[str], most: dict[str, int], found: Found) -> str:
     """Columns that nothing was measured for are left out."""
-    splits = ("train", "combo", "concept", *(f"{name}{read}" for name in WORDS for read in ("", ", read")))
+    splits = ("train", "combo", "concept", *(f"{name}{read}" for name in WORDS for read in ("", ", read")), COLOUR)
     pictures: dict[str, dict[str, Result]] = {
         kind: {split: {"alignment": rates} for split, rates in by.items()} for kind, by in found.aligned.items()
     }
@@ -153,12 +153,14 @@ def alignment_table(of: dict, names: list[str], most: dict[str, int], found: Fou
         pictures[name] = {split: of[key] for split, key in keys.items() if key in of}
     measured = [split for split in splits if any(split in by for by in pictures.values())]
     keys = [*((split, key) for split in measured for key in ("top1", "top5")), ("train", "style")]
+    keys += [(COLOUR, "colour")] * (COLOUR in measured)
     rows = [
         [name, *(spread(by.get(split, {}), f"alignment.{key}", ".2f") for split, key in keys)]
         for name, by in pictures.items()
     ]
     heads = [f"{split} {key}" for split in measured for key in ("top-1", "top-5")]
-    return table(["pictures", *heads, "style (train)"], rows)
+    heads += ["style (train)", *["the colour asked for"] * (COLOUR in measured)]
+    return table(["pictures", *heads], rows)
 
 
 def by_steps(of: dict, names: list[str]) -> str:

@@ -21,7 +21,7 @@ from rich.progress import track
 from e2ed2.assets import RESULTS
 from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.config import Evaluate
-from e2ed2.evaluation.emoji import WORDS
+from e2ed2.evaluation.emoji import COLOUR, WORDS
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
 from e2ed2.evaluation.generators import fingerprint, folder_of, load_generator
 from e2ed2.evaluation.metrics.retrieval import load_ceilings
@@ -31,6 +31,7 @@ from e2ed2.evaluation.results import as_result, read_result, write_result
 from e2ed2.evaluation.run import cost_of, evaluate
 from e2ed2.inference.request import STEPS, available_models
 from e2ed2.inference.sampling import load, most_steps
+from e2ed2.reading.captions import knows_colours
 
 FOLDER = RESULTS
 MORE_STEPS = (8, 50)  # of the single-step baselines only
@@ -91,6 +92,7 @@ def plan(name: str, captions: int) -> list[Evaluate]:
     if bundled:
         wanted += [replace(quick, steps=most, split=split) for split in OTHER_SPLITS]
         wanted += [replace(quick, steps=most, split=split, read=True) for split in WORDS]
+        wanted += [replace(quick, steps=most, split=COLOUR)] * knows_colours(folder_of(name))
     if label in BASELINES:
         wanted += [replace(quick, steps=count, split="train") for count in MORE_STEPS]
     return [replace(one, out=FOLDER / f"{label}-{one.steps}-{one.split}{'-read' * one.read}.json") for one in wanted]
