@@ -7,6 +7,7 @@ python -m tools.bundle codec coarse l2 l2-lpips independent --curves shared-twin
 
 import filecmp
 import json
+import re
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ def main() -> None:
         for file in source.iterdir():
             if file.is_file():
                 shutil.copy(file, target)
+        say_where(target)
         if name == "codec-decoder":
             for model in sorted(CHECKPOINTS.glob(f"*/{MANIFEST}")):
                 write_manifest(model.parent)
@@ -64,6 +66,13 @@ def main() -> None:
         for file in ("run.json", "metrics.jsonl"):
             shutil.copy(options.runs / name / "model" / file, target)
         print(target)
+
+
+def say_where(folder: Path) -> None:
+    """The card's example takes the model from where it lies now."""
+    card, place = folder / "README.md", folder.relative_to(CHECKPOINTS.parent.parent).as_posix()
+    if card.is_file():
+        card.write_text(re.sub(r'from_pretrained\("[^"]*"\)', f'from_pretrained("{place}")', card.read_text()))
 
 
 def check_encoder(folder: Path, bundled: Path) -> None:

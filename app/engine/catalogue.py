@@ -24,7 +24,12 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec, load_denoiser
 from e2ed2.types import TrajectoryStep
 
-FAVOURITES = ("lpips", "l2-lpips-gan", "energy", "l2-lpips")  # what is read is recognised most often in the first's
+FAVOURITES = (
+    "l2-lpips-gan",
+    "lpips",
+    "energy",
+    "l2-lpips",
+)  # the first is the cleanest, and recognised as often as any
 VARIED = "energy"  # whose pictures of one prompt differ most
 OWN = "own"  # a visitor's finished training is the model `own/<name>`
 

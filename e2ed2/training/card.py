@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from torch import nn
 
-from e2ed2.data.config import is_bundled
+from e2ed2.data.config import BUNDLED, COLOURED, is_bundled
 from e2ed2.data.pictures import PictureSet
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.objectives.backbone_config import BackboneConfig
@@ -56,6 +56,7 @@ Without guidance, for which it was not trained; the scheduler takes the very ste
 LORA_USAGE = " `lora/` has the adapters alone, for `load_lora_weights` on the pipeline that the training started from."
 BACKBONE_DATA = """The weights are those of `{backbone}`, trained further: its licence holds for them.
 """
+BUNDLED_SETS = {BUNDLED: "the bundled drawings", COLOURED: "the bundled drawings, and each in two more colours"}
 BUNDLED_KNOWS = """It knows about a thousand things that have an emoji, in six drawing styles, at 128x128 pixels;
 anything else comes out as the nearest of these.
 """
@@ -103,7 +104,7 @@ def write_card(
     card = TEMPLATE.format(
         name=run.name,
         license="license: apache-2.0\n" if bundled and not backbone else "",
-        data="the bundled drawings" if bundled else f"`{path}`, {size}",
+        data=BUNDLED_SETS.get(path, f"`{path}`, {size}"),
         about=about(config),
         beside=beside,
         usage=usage(folder, config, pictures),

@@ -113,6 +113,7 @@ def test_a_finished_training_is_bundled_as_the_bundled_ones_are(monkeypatch, tmp
     assert set(ours) == set(theirs)
     for name in (Path(MANIFEST), Path(INDEX), Path(f"{PIPELINE}.py")):
         assert ours[name].read_text() == theirs[name].read_text()
+    assert f'from_pretrained("{tmp_path.name}/checkpoints/l2")' in ours[Path("README.md")].read_text()
 
 
 def test_a_new_decoder_is_every_models_and_one_with_other_latents_is_not(monkeypatch, tmp_path):

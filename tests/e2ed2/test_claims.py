@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from e2ed2.evaluation.experiments.equal_work import interval, main, matched_updates, summary
-from e2ed2.evaluation.report.claims import PAPER, equal_work, losses, sharing
+from e2ed2.evaluation.report.claims import PAPER, equal_work, losses, sharing, verdict
 from e2ed2.evaluation.report.page import write_page
 from e2ed2.evaluation.report.run import read_found
 
@@ -22,7 +22,7 @@ def found(ours: list[float], theirs: list[float]) -> dict:
         for name, values in (("single-step", theirs), ("end-to-end", ours))
     }
     flop = {"start": 3e12, "end-to-end": 2e12, "single-step": 2e12}
-    return {"l2": {"settings": {"seeds": list(range(len(ours)))}, "flop": flop, "arms": arms}}
+    return {"l2": {"settings": {"seeds": list(range(len(ours))), "captions": 500}, "flop": flop, "arms": arms}}
 
 
 def test_the_other_arm_never_gets_less_work():
@@ -54,6 +54,16 @@ def test_the_page_claims_no_more_than_the_seeds_show(ours, theirs, said):
     page = equal_work(found(ours, theirs))
     assert said in page
     assert "3 seeds" in page
+    assert "500 captions a figure" in page
+    assert "earlier codec" in page  # these settings do not say on which they were
+
+
+def test_a_baseline_says_how_much_it_was_trained():
+    fd = {("l2", 4): 20.0, ("single-step-long", 4): 25.0}
+    page = verdict(
+        fd, ["l2", "single-step-long"], {"l2": 4, "single-step-long": 4}, {"l2": 2e12, "single-step-long": 3e12}
+    )
+    assert "for 1.50 times the work of `l2`" in page
 
 
 def test_losses_are_compared_along_the_papers_ladder():

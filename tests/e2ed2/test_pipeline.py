@@ -201,7 +201,7 @@ def test_pipelines_that_share_a_text_encoder_do_not_move_each_others(tiny_model,
         ("l2", 4),
         pytest.param("lpips", 4, marks=pytest.mark.slow),
         pytest.param("energy", 4, marks=pytest.mark.slow),
-        ("independent", 2),
+        ("independent", 4),
         ("single-step", 1),
     ],
 )

@@ -20,6 +20,7 @@ SPLITS = {
     "train": "training captions",
     "combo": "known things in a style not seen",
     "concept": "things never seen",
+    "colour": "known things in a colour not seen",
 }
 
 
@@ -41,6 +42,7 @@ MEASURES = {
         Measure("right thing, first guess", ("alignment", "top1"), 1, share=True),
         Measure("right thing, five guesses", ("alignment", "top5"), 1, share=True),
         Measure("right style", ("alignment", "style"), 1, share=True),
+        Measure("right colour", ("alignment", "colour"), 1, share=True),
         Measure("variety (1: as varied as the artists)", ("diversity_ratio",), 1),
         Measure("distance to the nearest training drawing", ("nearest_training_lpips",), 1),
     )

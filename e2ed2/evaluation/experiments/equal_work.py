@@ -23,6 +23,7 @@ from e2ed2.evaluation.config import Evaluate, check_captions
 from e2ed2.evaluation.results import read_result
 from e2ed2.evaluation.run import evaluate
 from e2ed2.files import runs_folder
+from e2ed2.models.components import WEIGHTS, digest
 from e2ed2.models.config import DenoiserConfig
 from e2ed2.training.config import RunConfig
 from e2ed2.training.presets import BASELINE, FINISHING, SINGLE_STEP, finish
@@ -31,6 +32,7 @@ from e2ed2.training.run import claim, train
 OUT = RESULTS / "equal_work.json"
 STEPS = (1, 2, 3, 4, 50)
 SMALL = DenoiserConfig(width=96, depth=2)
+START_BATCH, FINISH_BATCH = 64, 32  # a quarter and a half of the presets
 COARSE = str(CHECKPOINTS / "coarse")
 
 
@@ -62,7 +64,7 @@ def main() -> None:
         for name, folder in folders.items():
             arms[name].append({steps: measured(options, folder, steps) for steps in STEPS})
     found = json.loads(OUT.read_text()) if OUT.is_file() else {}
-    settings = asdict(options) | {"runs": str(options.runs)}
+    settings = asdict(options) | {"runs": str(options.runs), "coarse": digest(CHECKPOINTS / "coarse" / WEIGHTS)}
     found[options.loss] = {"settings": settings, "flop": work, "arms": {k: summary(v) for k, v in arms.items()}}
     OUT.write_text(json.dumps(found, indent=2) + "\n")
     print(OUT)
@@ -82,13 +84,13 @@ def train_both(options: EqualWork, seed: int) -> tuple[dict[str, Path], dict[str
 
 
 def start_config(options: EqualWork, seed: int, updates: int = 0) -> RunConfig:
-    trainer = replace(SINGLE_STEP.trainer, updates=updates or options.start_updates, seed=seed)
+    trainer = replace(SINGLE_STEP.trainer, updates=updates or options.start_updates, batch_size=START_BATCH, seed=seed)
     return RunConfig(replace(BASELINE, codec_from=COARSE, coarse_from=COARSE, denoiser=SMALL), trainer=trainer)
 
 
 def finish_config(options: EqualWork, seed: int, start: Path) -> RunConfig:
     preset = finish(options.loss)
-    trainer = replace(preset.trainer, updates=options.finish_updates, seed=seed)
+    trainer = replace(preset.trainer, updates=options.finish_updates, batch_size=FINISH_BATCH, seed=seed)
     return RunConfig(replace(preset.objective, init=str(start)), trainer=trainer)
 
 

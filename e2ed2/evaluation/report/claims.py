@@ -5,7 +5,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from e2ed2.assets import CHECKPOINTS
 from e2ed2.evaluation.shown import table
+from e2ed2.models.components import WEIGHTS, digest
 from e2ed2.training.metrics import read_metrics
 
 # What the paper says, from its abstract and captions; nothing else may be called its claim.
@@ -19,7 +21,7 @@ PAPER = {
 }
 BASELINES = {
     "single-step": "the start of the end-to-end models, so at less work than theirs",
-    "single-step-long": "trained on from there for at least the work of any end-to-end finish",
+    "single-step-long": "trained on from there, for {share:.2f} times the work of `{best}`",
 }
 EQUAL_WORK = f"""At equal work, over seeds. The paper claims (Fig. 1): {PAPER["Fig. 1"]}. We ask of it: does training
 end to end give better pictures than training single steps, for the same work? A small transformer on the bundled codec
@@ -29,8 +31,12 @@ LADDER = ("l1", "l2", "l2-lpips", "l2-lpips-gan")
 Distances = dict[tuple[str, int], float]  # model and number of steps => FD on training captions
 
 
-def verdict(fd: Distances, names: list[str], most: dict[str, int]) -> str:
-    """The best end-to-end model against the baselines."""
+def verdict(fd: Distances, names: list[str], most: dict[str, int], work: dict[str, float]) -> str:
+    """The best end-to-end model against the baselines.
+
+    Args:
+        work: floating-point operations of each training, without its start's; of some it may not be known.
+    """
     ours = {name: fd[name, most[name]] for name in names if name not in BASELINES}
     baselines = [name for name in names if name in BASELINES]
     if not baselines or not ours:
@@ -43,8 +49,9 @@ def verdict(fd: Distances, names: list[str], most: dict[str, int]) -> str:
         counts = sorted(steps for name, steps in fd if name == baseline)
         figures = (f"{fd[baseline, steps]:.1f} at {steps}" for steps in counts)
         shares = (f"{ours[best] / fd[baseline, steps]:.2f} at {steps}" for steps in counts)
+        share = work.get(baseline, math.nan) / work.get(best, math.nan)
         lines.append(
-            f"- `{baseline}` ({BASELINES[baseline]}): FD {', '.join(figures)} steps."
+            f"- `{baseline}` ({BASELINES[baseline].format(share=share, best=best)}): FD {', '.join(figures)} steps."
             f" `{best}` reaches {', '.join(shares)} times that FD."
         )
     return "\n".join(lines) + "\n"
@@ -57,6 +64,8 @@ def equal_work(found: dict[str, Any]) -> str:
     parts = [EQUAL_WORK]
     for loss, result in found.items():
         arms = result["arms"]
+        if result["settings"].get("coarse") != digest(CHECKPOINTS / "coarse" / WEIGHTS):
+            parts.append(f"`{loss}` was measured on an earlier codec and coarse path than the bundled ones.\n")
         counts = list(arms["single-step"])
         rows = [[name, *(_spread(figures[steps]["fd"]) for steps in counts)] for name, figures in arms.items()]
         parts.append(f"End to end with the loss `{loss}`, {_work(result)}. FD, mean over seeds and 95% interval:\n")
@@ -67,10 +76,11 @@ def equal_work(found: dict[str, Any]) -> str:
 
 
 def _work(result: dict[str, Any]) -> str:
-    flop, seeds = result["flop"], len(result["settings"]["seeds"])
+    flop, seeds, captions = result["flop"], len(result["settings"]["seeds"]), result["settings"]["captions"]
     return (
         f"{seeds} seeds, a start of {flop['start'] / 1e12:.0f} TFLOP,"
         f" then {flop['end-to-end'] / 1e12:.0f} end to end or {flop['single-step'] / 1e12:.0f} single-step"
+        f", {captions} captions a figure"
     )
 
 
@@ -112,9 +122,9 @@ def sharing(independent: Path, shared: Path) -> str:
     if not found:
         return "Both trainings are to be finished first.\n"
     lines = [
-        f"The paper claims: {PAPER['Fig. 4']}. Here is one pair of trainings on the same pictures and noise, with two"
-        " steps. Its intervals are of how updates differ, not of how another pair of trainings would, so it can neither"
-        " confirm the claim nor refute it.\n"
+        f"The paper claims: {PAPER['Fig. 4']}. Here is one pair of trainings on the same pictures and noise, with a"
+        " network for each step or one for all. Its intervals are of how updates differ, not of how another pair of"
+        " trainings would, so it can neither confirm the claim nor refute it.\n"
     ]
     for term, (ratio, low, high), count in found:
         lines.append(

@@ -61,9 +61,9 @@ def write_page(found: Found, file: Path) -> Path:
         overview(of, names, most, found.ceiling),
         CEILING,
         "## What visitors ask for, what was never drawn in that style, what was never drawn\n",
-        alignment_table(of, names, most, found),
+        alignment(of, names, most, found),
         "## Does the end-to-end training help? (Fig. 1)\n",
-        verdict(fd, names, most),
+        verdict(fd, names, most, {name: cost["flop"] for name, (_, cost) in trainings(names).items()}),
         equal_work(found.equal_work),
         "## Which loss? (Fig. 3)\n",
         losses(fd, most),
@@ -142,25 +142,34 @@ def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str
     return table(columns, rows)
 
 
-def alignment_table(of: dict, names: list[str], most: dict[str, int], found: Found) -> str:
-    """Columns that nothing was measured for are left out."""
-    splits = ("train", "combo", "concept", *(f"{name}{read}" for name in WORDS for read in ("", ", read")), COLOUR)
-    pictures: dict[str, dict[str, Result]] = {
+def alignment(of: dict, names: list[str], most: dict[str, int], found: Found) -> str:
+    """Captions as the models learned them, then what people type, which real drawings have no figures for."""
+    ceilings = {
         kind: {split: {"alignment": rates} for split, rates in by.items()} for kind, by in found.aligned.items()
     }
-    for name in names:
-        keys = {split: (name, most[name], split) for split in splits}
-        pictures[name] = {split: of[key] for split, key in keys.items() if key in of}
-    measured = [split for split in splits if any(split in by for by in pictures.values())]
-    keys = [*((split, key) for split in measured for key in ("top1", "top5")), ("train", "style")]
-    keys += [(COLOUR, "colour")] * (COLOUR in measured)
+    pictures: dict[str, dict[str, Result]] = {
+        name: {split: result for (model, steps, split), result in of.items() if (model, steps) == (name, most[name])}
+        for name in names
+    }
+    typed = [f"{name}{read}" for name in WORDS for read in ("", ", read")]
+    learned = [*firsts("train", "combo", "concept"), ("train", "style", "style (train)")]
+    asked_for = [*firsts(*typed), (COLOUR, "colour", "the colour asked for")]
+    return "\n".join([rates(ceilings | pictures, learned), rates(pictures, asked_for)])
+
+
+def firsts(*splits: str) -> list[tuple[str, str, str]]:
+    """Split, rate and heading: the thing found first, or among five."""
+    return [(split, key, f"{split} {key.replace('top', 'top-')}") for split in splits for key in ("top1", "top5")]
+
+
+def rates(pictures: dict[str, dict[str, Result]], columns: list[tuple[str, str, str]]) -> str:
+    """Rows and columns that nothing was measured for are left out."""
+    shown = [one for one in columns if any(one[0] in by for by in pictures.values())]
     rows = [
-        [name, *(spread(by.get(split, {}), f"alignment.{key}", ".2f") for split, key in keys)]
+        [name, *(spread(by.get(split, {}), f"alignment.{key}", ".2f") for split, key, _ in shown)]
         for name, by in pictures.items()
     ]
-    heads = [f"{split} {key}" for split in measured for key in ("top-1", "top-5")]
-    heads += ["style (train)", *["the colour asked for"] * (COLOUR in measured)]
-    return table(["pictures", *heads], rows)
+    return table(["pictures", *(head for *_, head in shown)], [row for row in rows if any(row[1:])])
 
 
 def by_steps(of: dict, names: list[str]) -> str:
@@ -175,15 +184,19 @@ def by_steps(of: dict, names: list[str]) -> str:
     return table(["model", *(f"{steps} step{'s' * (steps > 1)}" for steps in counts)], rows)
 
 
+def trainings(names: list[str]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Settings and cost of each of which at least the curve is bundled."""
+    runs = {name: CHECKPOINTS / name / "run.json" for name in names}
+    found = {name: json.loads(file.read_text()) for name, file in runs.items() if file.is_file()}
+    return {name: (upgraded(run["config"]), run["cost"]) for name, run in found.items()}
+
+
 def costs(names: list[str]) -> str:
     rows = []
-    for name in names:
-        if not (CHECKPOINTS / name / "run.json").is_file():
-            continue  # neither its weights nor its curve are bundled
-        run = json.loads((CHECKPOINTS / name / "run.json").read_text())
-        config, cost = upgraded(run["config"]), run["cost"]
+    for name, (config, cost) in trainings(names).items():
         trainer, loss = config["trainer"], config["objective"].get("loss", "of one step")
-        samples = trainer["updates"] * trainer["batch_size"]
-        rows.append([name, loss, f"{samples:,}", f"{cost['flop'] / 1e15:.2f}", f"{cost['seconds'] / 60:.0f}"])
+        samples = f"{trainer['updates'] * trainer['batch_size']:,}"
+        took = f"{cost['seconds'] / 60:.1f}"
+        rows.append([name, loss, samples, f"{cost['flop'] / 1e15:.2f}", took, cost.get("machine", "")])
     note = "\nBeside the codec, the coarse path and, for the others, `single-step`: see [training.md](training.md).\n"
-    return table(["model", "loss", "samples", "PFLOP", "minutes"], rows) + note
+    return table(["model", "loss", "samples", "PFLOP", "minutes", "on"], rows) + note
