@@ -180,8 +180,8 @@ def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list[Re
     notes = encoder.notes(prompt)
     if any(captions):
         notes.append(f"“{prompt}” is read as: {'; '.join(dict.fromkeys(captions))}")
-    elif reading:
-        notes.append(said(reading))
+    if reading and (note := said(reading)):
+        notes.append(note)
     print(*notes, sep="\n", end="\n" * bool(notes), file=sys.stderr)
     return requests(options, prompt, captions)
 

@@ -27,8 +27,13 @@ COLOUR = re.compile(rf"\b({ANY})\b", FLAGS)
 FIRST = re.compile(rf"^({ANY}) ", FLAGS)
 # What follows one of these is another thing.
 BESIDE = "with|on|in|at|under|near|beside|behind|wearing|holding|eating|of|and a|and the"
+# Of a thing in two colours no drawing is shown: "a black and white cow".
+ONE = rf"^(?!.*\b(?:{ANY})(?:,|,? and|,? or) (?:{ANY})\b)"
 # Of a prompt, before any other thing, or at the end: "a green car on a road", "the car is green".
-ASKED = (rf"^(?:(?!\b(?:{BESIDE})\b).)*?\b({ANY})\b", rf"\b(?:in|is|are|painted|coloured|colored) ({ANY})\W*$")
+ASKED = (
+    rf"{ONE}(?:(?!\b(?:{BESIDE})\b).)*?\b({ANY})\b",
+    rf"{ONE}.*\b(?:in|is|are|painted|coloured|colored) ({ANY})\W*$",
+)
 
 
 def in_colour(name: str, colour: str) -> str:

@@ -54,7 +54,12 @@ def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list
 
 
 def said(reading: Reading) -> str:
-    """What to tell somebody whose prompt could not be read. What is near to words of other scripts says nothing."""
+    """What to tell somebody whose prompt could not be read, or names what no model was shown; empty for any other.
+
+    What is near to words of other scripts says nothing.
+    """
+    if reading.candidates:
+        return f"The models were never shown “{reading.never_shown}”." if reading.never_shown else ""
     if not re.search("[a-z0-9]", reading.words, re.IGNORECASE):
         return "Not read: the models know English words and emoji, so the model is given this as it is."
     known = ", ".join(f"“{name}”" for name in reading.nearest)

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from e2ed2.assets import READER
-from e2ed2.data.colours import asked_colour, can_have, in_colour
+from e2ed2.data.colours import FIRST, asked_colour, can_have, in_colour
 from e2ed2.data.emoji import Concepts, groups, in_style, split_style
 from e2ed2.data.styles import STYLE_NAMES
 from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM, spelt_out
 from e2ed2.models.saved import ModelMixin, register_to_config
 from e2ed2.reading.spelling import Speller
+from e2ed2.reading.usual import USUAL
 from e2ed2.seeds import number
 
 SCALE = 10.0  # the components of unit vectors are small
@@ -33,6 +34,7 @@ LIKELY = 0.5  # a seed draws among names that are at least this likely, as a sha
 FAR, SURE = 0.48, 0.5
 NEAR, UNSURE = 0.6, 0.1
 ARTICLE = r"^(a|an|the) "
+KEPT_WORD = r"\b({})(?:e?s)?\b"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Reading:
     nearest: tuple[str, ...]  # names to propose where there is no candidate
     words: str  # the prompt without the style, typing mistakes corrected
     colour: str = ""  # that the prompt asks for; "" where it names none, or the model knows none
+    never_shown: str = ""  # a thing that the prompt names, whose drawings are kept from every training
 
     def caption(self, style: str = "", name: str = "") -> str:
         """For the model: the likeliest name (or that one) in the style that the prompt names, else in `style`.
@@ -109,6 +112,8 @@ class Reader:
         self.spell = Speller(head.config.vocabulary, self.names)
         self.known = {word.lower() for word in concepts.words}
         self.exactly = {name.lower(): i for i, name in enumerate(self.names)}
+        self.kept = kept_from_training(self.names)
+        self.kept_word = re.compile(KEPT_WORD.format("|".join(map(re.escape, self.kept))), re.ASCII)
 
     @torch.no_grad()
     def __call__(self, prompt: str, colours: bool = False) -> Reading:
@@ -127,11 +132,27 @@ class Reader:
             tuple(one.name for one in nearest),
             text,
             self.colour(text) if colours else "",
+            self.never_shown(text.lower()),
         )
 
     def colour(self, text: str) -> str:
         """That is asked for; none where the words are a name or a keyword as they are, such as `orange`."""
         return "" if re.sub(ARTICLE, "", text.lower()) in self.known else asked_colour(text)
+
+    def never_shown(self, text: str) -> str:
+        """`a violin, please` => `violin`; none where it is part of a known name, as in `mirror ball`."""
+        if not (found := self.kept_word.search(text)):
+            return ""
+        return "" if any(found[1] in name and name in text for name in self.exactly) else found[1]
+
+
+def kept_from_training(names: Sequence[str]) -> list[str]:
+    """Things that were drawn and never trained on, in lower case, longer ones first.
+
+    Not those that are known in other colours, or by another name (a bus is an oncoming bus).
+    """
+    kept = {name.lower() for name in groups()} - {name.lower() for name in names} - USUAL.keys()
+    return sorted((name for name in kept if not FIRST.match(name)), key=lambda name: (-len(name), name))
 
 
 def far(nearness: float, surest: float) -> bool:

@@ -112,6 +112,8 @@ def test_a_reading_in_words():
     )
     assert said_of(requests[:1], reading) == "Read as: **cat**, flat style."
     assert said_of(requests, reading) == "Read as: **cat** or **cat face**."
+    told = "Read as: **cat**, flat style. The models were never shown “lynx”."
+    assert said_of(requests[:1], replace(reading, never_shown="lynx")) == told
     assert other_names(requests[:1], reading) == ["cat face", "tiger"]
     unread = [Request("linear algebra", "l2", 4, 7)]
     assert said_of(unread, replace(reading, candidates=())).startswith("Not read: this is far from all")

@@ -87,6 +87,32 @@ def test_what_is_far_from_everything_is_not_read(reader, prompt):
     assert reading.nearest[0] in said(reading)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "thing"),
+    [
+        ("a violin", "violin"),
+        ("Hot air BALLOONS, noto style", "balloon"),
+        ("my knight's shield, please", "shield"),
+        ("a mirror ball", ""),
+        ("a bus", ""),
+        ("a green book", ""),
+        ("red apple", ""),
+    ],
+)
+def test_what_no_model_was_shown_is_told(reader, prompt, thing):
+    """It is read as what is nearest to it, and somebody who asks for a violin learns why there is a banjo."""
+    reading = reader(prompt, colours=True)
+    assert reading.never_shown == thing
+    assert reading.candidates
+    assert said(reading) == (f"The models were never shown “{thing}”." if thing else "")
+
+
+def test_all_that_is_kept_from_training_is_known_to_be(reader):
+    assert len(reader.kept) > 30
+    assert [reader(name).never_shown for name in reader.kept] == reader.kept
+    assert not set(reader.kept) & {name.lower() for name in reader.names}
+
+
 def test_probabilities_are_sorted_and_add_up_to_at_most_one(reader):
     found = [one.probability for one in reader("a bird").candidates]
     assert found == sorted(found, reverse=True)

@@ -13,14 +13,18 @@ OTHERS = 4  # readings that are offered besides
 
 
 def said_of(requests: list[Request], reading: Reading | None = None) -> str:
-    """One line; empty where the model is given the prompt's own words, as the visitor wants."""
+    """One line or two; empty where the model is given the prompt's own words, as the visitor wants."""
     captions = list(dict.fromkeys(request.caption for request in requests if request.caption))
-    if len(captions) == 1:
-        return f"Read as: {in_bold(captions[0])}."
-    if captions:  # each is written below its picture
-        names = dict.fromkeys(split_style(caption)[0] for caption in captions)
-        return f"Read as: {list_of([f'**{name}**' for name in names])}."
-    return said(reading) if reading else ""
+    names = [in_bold(captions[0])] if len(captions) == 1 else [f"**{name}**" for name in names_of(captions)]
+    lines = [f"Read as: {list_of(names)}."] if names else []  # of several, each caption is written below its picture
+    if reading and (reading.candidates or not names):
+        lines.append(said(reading))
+    return " ".join(filter(None, lines))
+
+
+def names_of(captions: list[str]) -> list[str]:
+    """Without their styles, each once."""
+    return list(dict.fromkeys(split_style(caption)[0] for caption in captions))
 
 
 def in_bold(caption: str) -> str:

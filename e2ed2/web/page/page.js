@@ -119,6 +119,7 @@ function wrote({ reading, caption, unread, request }) {
     const name = document.createElement("strong");
     name.textContent = caption;
     told.append("Read as ", name, ".");
+    if (reading?.neverShown) told.append(` The model was never shown “${reading.neverShown}”.`);
   }
   if (unread) told.append(" Only about the first twenty words are read.");
   return told;

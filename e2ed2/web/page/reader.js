@@ -11,6 +11,7 @@ export class Reader {
     this.speller = new Speller(table.vocabulary, table.names, table.english.split(" "), table.spelling);
     this.colours = new Colours(table.colours);
     this.exactly = new Map(table.names.map((name, i) => [name.toLowerCase(), i]));
+    this.keptWord = new RegExp(table.kept_word);
   }
 
   // { candidates: [{ name, probability, called: the name in the colour that is asked for }], the likeliest first; style; colour; nearest: [name]; text }
@@ -26,7 +27,15 @@ export class Reader {
     const far = this.far.some(([near, sure]) => nearest[0].likeness < near && candidates[0].probability < sure);
     const colour = this.paintsColours ? this.colours.asked(text) : "";
     candidates.forEach((one) => Object.assign(one, { called: this.called(one.name, colour) }));
-    return { candidates: far ? [] : candidates, style, colour, nearest: nearest.map((one) => one.name), text };
+    const neverShown = this.neverShown(text.toLowerCase());
+    return { candidates: far ? [] : candidates, style, colour, nearest: nearest.map((one) => one.name), text, neverShown };
+  }
+
+  // A thing that the words name, whose drawings were kept from the training; not where it is part of a known name.
+  neverShown(text) {
+    const found = this.keptWord.exec(text)?.[1];
+    if (!found) return "";
+    return [...this.exactly.keys()].some((name) => name.includes(found) && text.includes(name)) ? "" : found;
   }
 
   called(name, colour) {
