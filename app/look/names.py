@@ -6,7 +6,7 @@ DESCRIPTIONS = {
     "l1": "absolute error",
     "l2": "squared error",
     "l2-lpips": "squared error, likeness",
-    "l2-lpips-gan": "the same and a critic",
+    "l2-lpips-gan": "squared error, likeness, a critic",
     "lpips": "likeness to the eye",
     "single-step": "single steps only",
 }

@@ -145,7 +145,27 @@ def test_shares_have_intervals_and_a_ceiling_is_drawn(evaluations, tmp_path, mon
     four = evaluations[evaluations["steps"] == 4]
     (dots,) = plot(four, "combo", TOP1, "steps").data  # of one number of steps there is no line
     assert tuple(dots.y) == ("l1", "l2", "energy")
-    drawn = {"pictures": {"real drawings": {"combo": {"alignment": {"top1": 0.98}}}}}
+    drawn = {"pictures": {"real drawings": {"combo": {"distance": {"fd": 0.5}}}}}
     (tmp_path / "ceiling.json").write_text(json.dumps(drawn))
-    assert ceilings("combo", TOP1, tmp_path) == {"real drawings": 0.98}
-    assert ceilings("concept", TOP1, tmp_path) == {}
+    assert ceilings("combo", FD, tmp_path) == {"real drawings": 0.5}
+    assert ceilings("concept", FD, tmp_path) == {}
+    assert ceilings("combo", TOP1, tmp_path).keys() == {"real drawings", "through the codec"}  # of the bundled head
+    assert ceilings("visitor", TOP1, tmp_path) == {}
+
+
+def test_intervals_of_a_file_are_drawn_and_in_the_table(tmp_path):
+    data = {
+        "settings": {"model": "l2", "steps": 4, "split": "everyday"},
+        "choices": {"images": 100},
+        "distance": {"fd": 9.0},
+        "alignment": {"top1": 0.5},
+        "diversity_ratio": 0.7,
+        "intervals": {"distance.fd": [7.0, 12.0]},
+    }
+    (tmp_path / "l2.json").write_text(json.dumps(data))
+    table = read(tmp_path)
+    bars = plot(table, "everyday", FD, "steps").data[0].error_x
+    assert (bars.visible, bars.arrayminus, bars.array) == (True, (2.0,), (3.0,))
+    assert not plot(table, "everyday", VARIETY, "steps").data[0].error_x.visible
+    assert table[f"{FD}: high end"].tolist() == [12.0]
+    assert measured(table, "everyday")[0] == TOP1  # a hundred pictures say little of a distance

@@ -1,6 +1,7 @@
 """Evaluation files as one table, and how they agree with what people prefer."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from e2ed2.assets import RESULTS
+from e2ed2.evaluation.emoji import WORDS
+from e2ed2.evaluation.metrics.retrieval import load_ceilings
 from e2ed2.evaluation.results import asked
 
-FOLDER = RESULTS
+FOLDER, ALIGNMENT = RESULTS, "alignment"
 SPLITS = {
     "visitor, read": "visitors' own words, read as captions",
     "everyday, read": "everyday words, read as captions",
@@ -39,15 +42,16 @@ MEASURES = {
         Measure("distance to real drawings (KID)", ("distance", "kid"), -1),
         Measure("precision", ("distance", "precision"), 1),
         Measure("recall", ("distance", "recall"), 1),
-        Measure("right thing, first guess", ("alignment", "top1"), 1, share=True),
-        Measure("right thing, five guesses", ("alignment", "top5"), 1, share=True),
-        Measure("right style", ("alignment", "style"), 1, share=True),
-        Measure("right colour", ("alignment", "colour"), 1, share=True),
+        Measure("right thing, first guess", (ALIGNMENT, "top1"), 1, share=True),
+        Measure("right thing, five guesses", (ALIGNMENT, "top5"), 1, share=True),
+        Measure("right style", (ALIGNMENT, "style"), 1, share=True),
+        Measure("right colour", (ALIGNMENT, "colour"), 1, share=True),
         Measure("variety (1: as varied as the artists)", ("diversity_ratio",), 1),
         Measure("distance to the nearest training drawing", ("nearest_training_lpips",), 1),
     )
 }
 VARIETY = "variety (1: as varied as the artists)"
+LOW, HIGH = "{}: low end", "{}: high end"  # of the 95% interval
 GFLOP, SECONDS = "GFLOP a picture", "seconds a picture"
 
 
@@ -78,10 +82,30 @@ def read(folder: Path = FOLDER) -> pd.DataFrame:
             settings = {"model": given["model"], "steps": given["steps"], "split": asked(given)}
         except (ValueError, KeyError, TypeError):
             continue
-        figures = {name: _at(data, measure.path) for name, measure in MEASURES.items()}
+        figures = {name: _at(data, measure.path) for name, measure in MEASURES.items()} | _intervals(data)
         costs = {GFLOP: _at(data, ("cost", "gflop")), SECONDS: _at(data, ("cost", "seconds"))}
         rows.append(settings | figures | costs | {"pictures": _at(data, ("choices", "images"))})
     return pd.DataFrame(rows)
+
+
+def _intervals(data: dict[str, Any]) -> dict[str, float]:
+    """Both ends of each that the file has."""
+    found: dict[str, Any] = data.get("intervals") or {}
+    ends = {name: found.get(".".join(measure.path)) for name, measure in MEASURES.items()}
+    return {
+        end.format(name): value
+        for name, pair in ends.items()
+        if pair
+        for end, value in zip((LOW, HIGH), pair, strict=True)
+    }
+
+
+def interval(row: Mapping[Any, Any], measure: str) -> tuple[float, float]:
+    """95% interval of a row's figure: its file's own, else of a share that of so many pictures, else none."""
+    low, high = (row.get(end.format(measure), math.nan) for end in (LOW, HIGH))
+    if pd.notna(low):
+        return low, high
+    return within(row[measure], row["pictures"]) if MEASURES[measure].share else (row[measure], row[measure])
 
 
 def splits(table: pd.DataFrame) -> list[tuple[str, str]]:
@@ -93,16 +117,25 @@ def splits(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def measured(table: pd.DataFrame, split: str | None) -> list[str]:
-    """The measures of which a split has figures."""
+    """The measures of which a split has figures; of people's words, which are few, shares go before distances."""
     part = table[table["split"] == split] if len(table) else table
-    return [name for name in MEASURES if len(part) and part[name].notna().any()]
+    found = [name for name in MEASURES if len(part) and part[name].notna().any()]
+    few = (split or "").partition(",")[0] in WORDS
+    return sorted(found, key=lambda name: not MEASURES[name].share) if few else found
 
 
 def ceilings(split: str | None, measure: str, folder: Path = FOLDER) -> dict[str, float]:
-    """The same figure of real drawings, and of those through the codec, which is the limit of all models here."""
-    file = folder / "ceiling.json"
-    pictures = json.loads(file.read_text())["pictures"] if file.is_file() else {}
-    found = {name: _at(of.get(split), MEASURES[measure].path) for name, of in pictures.items()}
+    """The same figure of real drawings, and of those through the codec, which is the limit of all models here.
+
+    Rates are in the file of the head that finds things, distances in `folder`.
+    """
+    file, path = folder / "ceiling.json", MEASURES[measure].path
+    pictures: Mapping[str, Any] = json.loads(file.read_text())["pictures"] if file.is_file() else {}
+    if path[0] == ALIGNMENT:
+        pictures = {
+            name: {split: {ALIGNMENT: rates} for split, rates in by.items()} for name, by in load_ceilings().items()
+        }
+    found = {name: _at(of.get(split), path) for name, of in pictures.items()}
     return {name: value for name, value in found.items() if value is not None}
 
 

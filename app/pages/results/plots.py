@@ -6,13 +6,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.look.plots import GREY, blank, colour_of
-from app.pages.results.figures import MEASURES, VARIETY, Preferences, ceilings, within
+from app.pages.results.figures import MEASURES, VARIETY, Preferences, ceilings, interval
 
 
 def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> go.Figure | None:
     """A line for each model; the marks are its numbers of steps. Models of one number alone stand one below the other.
 
-    Shares of pictures have 95% intervals; dotted, what real drawings reach, and those that went through the codec.
+    Lines through the marks are 95% intervals; dotted, what real drawings reach, and those that went through the codec.
     """
     part = table[table["split"] == split].dropna(subset=[measure, against]) if len(table) else table
     if part.empty:
@@ -60,15 +60,14 @@ def _dots(part: pd.DataFrame, measure: str, limits: dict[str, float]) -> go.Figu
 
 
 def _errors(rows: pd.DataFrame, measure: str, thin: bool = False) -> dict[str, Any]:
-    """Plotly's description of the intervals; none where there are none."""
-    if not MEASURES[measure].share:
-        return {"visible": False}
-    intervals = [within(share, count) for share, count in zip(rows[measure], rows["pictures"], strict=True)]
+    """Plotly's description of the intervals."""
+    intervals = [interval(row, measure) for row in rows.to_dict("records")]
     return {
         "type": "data",
+        "visible": any(high > low for low, high in intervals),
         "symmetric": False,
-        "array": [high - share for (_, high), share in zip(intervals, rows[measure], strict=True)],
-        "arrayminus": [share - low for (low, _), share in zip(intervals, rows[measure], strict=True)],
+        "array": [high - value for (_, high), value in zip(intervals, rows[measure], strict=True)],
+        "arrayminus": [value - low for (low, _), value in zip(intervals, rows[measure], strict=True)],
         "thickness": 1 if thin else 2,
         "width": 0 if thin else 5,
     }
