@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.engine.catalogue import Models
 from app.engine.uploads import CAPTION
+from e2ed2.data.config import BUNDLED
 from e2ed2.inference.request import STEPS
 from e2ed2.models.config import DenoiserConfig
 from e2ed2.objectives.config import EndToEndConfig
@@ -54,7 +55,7 @@ def command_of(order: Order, run: Path, models: Models, preference: Path | None)
         DenoiserConfig.choice,  # no other than the model that it starts from has
         "--out",
         str(run),
-        *([*own, "--data.held-out", "0.1"] if order.files else ["--no-precompute"]),
+        *([*own, "--data.held-out", "0.1"] if order.files else ["--data.path", BUNDLED, "--no-precompute"]),
         *(_pleasing(order, preference) if preference else ()),
         "--trainer.held-out-every",
         str(max(FEWEST, order.updates // 5)),  # it takes as long as an update or two

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,6 +73,13 @@ class Pictures:
     def tensor(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Those rows as `[B, 3, H, W]` in [-1, 1]."""
         return to_tensor(self.images[rows.numpy()], device)
+
+    def first(self, most: int) -> "Pictures":
+        """At most so many of them."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Pictures(
+            **{name: column if isinstance(column, bool) else column[:most] for name, column in columns.items()}
+        )
 
 
 def to_tensor(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:

@@ -3,6 +3,7 @@
 import inspect
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -79,9 +80,12 @@ def number_of(name: str) -> int:
 
 def turn_all(images: np.ndarray, wanted: list[tuple[int, str]]) -> dict[str, torch.Tensor]:
     which, pictures = [], []
-    for place, (row, colour) in enumerate(track(wanted, "turning colours")):
+    numbered = track(enumerate(wanted), "turning colours", total=len(wanted))
+    for row, copies in groupby(numbered, key=lambda one: one[1][0]):
         lab = to_oklab(images[row])
-        if (main := main_colour(lab)) is not None:
+        if (main := main_colour(lab)) is None:
+            continue
+        for place, (_, colour) in copies:
             which.append(place)
             pictures.append(turned(lab, main, colour))
     return {"which": torch.tensor(which), "images": torch.from_numpy(np.stack(pictures))}

@@ -2,14 +2,19 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from e2ed2.data.config import BUNDLED, COLOURED, is_bundled
 from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.data.styles import BEST, BY_SEED, check_style
+from e2ed2.errors import UserError
 from e2ed2.models.base import TextEncoder
+from e2ed2.models.references import model_folder
 from e2ed2.reading.reader import Reader, Reading, load_head, style_of
+
+MOST_STARTS = 9  # trainings one on the other, of which files may tell anything
 
 
 def readable(folder: Path) -> bool:
@@ -18,17 +23,37 @@ def readable(folder: Path) -> bool:
 
 
 def knows_colours(folder: Path) -> bool:
-    """Did this model see the bundled drawings in other colours than their own?"""
-    return learned_from(folder) == COLOURED
+    """Did this model, or one that it was trained on from, see the bundled drawings in other colours than their own?"""
+    return any(learned_from(one) == COLOURED for one in _and_starts(folder)) and readable(folder)
+
+
+def _and_starts(folder: Path) -> Iterator[Path]:
+    """A model's folder and those that it began from, as far as they are still there; it forgets little of them."""
+    for _ in range(MOST_STARTS):
+        yield folder
+        start = _settings(folder).get("objective", {}).get("init")
+        if not start:
+            return
+        try:
+            folder = model_folder(start)
+        except UserError:
+            return
 
 
 def learned_from(folder: Path) -> str:
     """The path of a model's training set; empty where its files do not say."""
-    run = folder / "run.json"
+    if not (folder / "run.json").is_file():
+        return BUNDLED
+    return str(_settings(folder).get("data", {}).get("path", ""))
+
+
+def _settings(folder: Path) -> dict[str, dict[str, Any]]:
+    """Of its training; none where its files do not say."""
     try:
-        return str(json.loads(run.read_text())["config"]["data"]["path"]) if run.is_file() else BUNDLED
-    except (ValueError, KeyError, TypeError):
-        return ""
+        config = json.loads((folder / "run.json").read_text())["config"]
+        return config if all(isinstance(part, dict) for part in config.values()) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def read(prompt: str, folder: Path, encoder: TextEncoder) -> Reading | None:

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from e2ed2 import seeds
+from e2ed2.data.pictures import Pictures
 from e2ed2.data.streamed import noted
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.objectives.build import build_objective
@@ -156,10 +157,16 @@ def commit() -> str:
         return ""
 
 
-def build(config: RunConfig, device: torch.device | str = "cpu") -> tuple[Objective, Batches]:
-    """The objective and its batches, all on one device."""
+def build(config: RunConfig, device: torch.device | str = "cpu", most: int = 0) -> tuple[Objective, Batches]:
+    """The objective and its batches, all on one device.
+
+    Args:
+        most: pictures of a set that is held in memory; 0 takes all.
+    """
     objective = build_objective(config.objective, config.data.resolution)  # quicker to fail than the pictures
     pictures, trainer = objective.pictures(config.data), config.trainer
+    if most and isinstance(pictures, Pictures):
+        pictures = pictures.first(most)
     batches = objective.batches(pictures, trainer.batch_size, trainer.seed, torch.device(device))
     objective = objective.to(device)
     if trainer.compile:

@@ -153,16 +153,16 @@ def serve_app(painted, tmp_path_factory) -> Iterator[Callable[..., str]]:
 @pytest.fixture
 def gate(monkeypatch) -> Iterator[threading.Event]:
     """While it is cleared, no picture is made: there is time to press something meanwhile."""
-    from app.engine import services
+    from app.engine import catalogue
 
-    sample_image, opened = services.sample_image, threading.Event()
+    sample_image, opened = catalogue.sample_image, threading.Event()
     opened.set()
 
     def wait(*given: Any) -> Any:
         opened.wait()
         return sample_image(*given)
 
-    monkeypatch.setattr(services, "sample_image", wait)
+    monkeypatch.setattr(catalogue, "sample_image", wait)
     yield opened
     opened.set()
 

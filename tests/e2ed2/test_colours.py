@@ -1,5 +1,6 @@
 """Colour as a factor of its own: how drawings are turned, which are shown, what a prompt asks for."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from e2ed2.data.captions import caption_texts
 from e2ed2.data.colours import COLOURS, PEOPLE, asked_colour, can_have, in_colour, keeps_colour
-from e2ed2.data.config import COLOURED, DataConfig
+from e2ed2.data.config import BUNDLED, COLOURED, DataConfig
 from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.data.pictures import Pictures, with_colours
 from e2ed2.data.recoloured import colours_for, is_held_out, plan
@@ -167,6 +168,24 @@ def test_which_models_have_seen_colours(tmp_path):
     assert known(trained_on(COLOURED)) == (True, True)
     assert known(trained_on(DataConfig.path)) == (True, False)
     assert known(trained_on("/my/own")) == (False, False)
+
+
+def test_a_training_on_from_a_model_that_knows_colours_knows_them(tmp_path):
+    def run(name: str, path: str, start: str) -> Path:
+        folder = tmp_path / name / "model"
+        folder.mkdir(parents=True)
+        config = {"data": {"path": path}, "objective": {"init": start}}
+        (folder / "run.json").write_text(json.dumps({"config": config}))
+        return folder
+
+    first = run("first", COLOURED, "")
+    second = run("second", BUNDLED, str(first))
+    assert knows_colours(second)
+    assert knows_colours(run("third", BUNDLED, str(second)))
+    assert not knows_colours(run("own", "/my/own", str(first)))  # other names than the reader's
+    assert not knows_colours(run("lone", BUNDLED, str(tmp_path / "gone")))
+    assert not knows_colours(run("circle", BUNDLED, str(tmp_path / "circle" / "model")))
+    assert knows_colours(run("bundled", BUNDLED, "l2"))
 
 
 def test_the_share_of_right_colours_is_that_of_the_pictures():

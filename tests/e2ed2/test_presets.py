@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from e2ed2.data import captions, pictures
 from e2ed2.errors import UserError
 from e2ed2.models import references
 from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndConfig
 from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.config import PreferenceConfig
+from e2ed2.training import describe
 from e2ed2.training.presets import PRESETS, check_start
 
 from .voted import write_votes
@@ -47,3 +49,16 @@ def test_a_preset_without_its_start_names_the_command_that_makes_it(name, tmp_pa
 def test_a_bundled_curve_is_no_model_to_start_from():
     assert {"l2", "codec", "coarse"} <= set(references.bundled_names())
     assert not {"shared-twin", "single-step-long", "reader", "retrieval"} & set(references.bundled_names())
+
+
+def test_a_dry_run_turns_no_drawings_and_embeds_few_captions(called, monkeypatch):
+    """It would be minutes before it says how many minutes the run takes."""
+    embedded = []
+    monkeypatch.setattr(describe, "FEW", 8)
+    monkeypatch.setattr(pictures, "turned_drawings", lambda *given: pytest.fail("drawings are turned"))
+    monkeypatch.setattr(
+        captions, "embed", lambda texts, encoder, do=captions.embed: embedded.extend(texts) or do(texts, encoder)
+    )
+    said = called("train", "coarse", "--dry-run", "--trainer.batch-size", "16").out
+    assert 0 < len(embedded) < 500
+    assert "emoji-colours" in said
