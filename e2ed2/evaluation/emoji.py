@@ -17,7 +17,7 @@ from e2ed2.errors import UserError
 from e2ed2.evaluation.benchmark import Benchmark, Metric, Prompt
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.judges import Alignment, Colour, Distance, Diversity, Nearest
-from e2ed2.evaluation.metrics.retrieval import load_ceilings
+from e2ed2.evaluation.metrics.ceilings import load_ceilings
 
 WORDS = {"visitor": VISITOR_PROMPTS, "everyday": EVERYDAY_PROMPTS}  # what people type; no training caption
 COLOUR = "colour"  # things that a training on `emoji-colours` shows, in colours in which it never shows them

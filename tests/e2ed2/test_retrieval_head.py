@@ -10,7 +10,8 @@ from e2ed2.evaluation.emoji import drawings
 from e2ed2.evaluation.experiments import retrieval_head
 from e2ed2.evaluation.experiments.retrieval_head import DECODED, REAL, SPLITS, Drawn, changed, crossed, fitted
 from e2ed2.evaluation.features.held_out import SIZE
-from e2ed2.evaluation.metrics.retrieval import align, load_ceilings, load_head, save_head
+from e2ed2.evaluation.metrics.ceilings import load_ceilings
+from e2ed2.evaluation.metrics.retrieval import align, load_head, save_head
 
 
 @pytest.fixture(scope="module")

@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from e2ed2.assets import RESULTS
-from e2ed2.evaluation.emoji import WORDS
-from e2ed2.evaluation.metrics.retrieval import load_ceilings
+from e2ed2.evaluation.metrics.ceilings import load_ceilings
 from e2ed2.evaluation.results import asked
 
 FOLDER, ALIGNMENT = RESULTS, "alignment"
-SPLITS = {
+TYPED = {  # by people, a hundred of each
     "visitor, read": "visitors' own words, read as captions",
     "everyday, read": "everyday words, read as captions",
     "visitor": "visitors' own words, as they are",
     "everyday": "everyday words, as they are",
+}
+SPLITS = TYPED | {
     "train": "training captions",
     "combo": "known things in a style not seen",
     "concept": "things never seen",
@@ -120,8 +121,7 @@ def measured(table: pd.DataFrame, split: str | None) -> list[str]:
     """The measures of which a split has figures; of people's words, which are few, shares go before distances."""
     part = table[table["split"] == split] if len(table) else table
     found = [name for name in MEASURES if len(part) and part[name].notna().any()]
-    few = (split or "").partition(",")[0] in WORDS
-    return sorted(found, key=lambda name: not MEASURES[name].share) if few else found
+    return sorted(found, key=lambda name: not MEASURES[name].share) if split in TYPED else found
 
 
 def ceilings(split: str | None, measure: str, folder: Path = FOLDER) -> dict[str, float]:

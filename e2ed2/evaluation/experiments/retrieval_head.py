@@ -22,7 +22,8 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.evaluation.emoji import concept_names, drawings
 from e2ed2.evaluation.experiments.ceiling import through
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
-from e2ed2.evaluation.metrics.retrieval import STYLES, Ceilings, RetrievalHead, align, fit_head, save_head
+from e2ed2.evaluation.metrics.ceilings import Ceilings
+from e2ed2.evaluation.metrics.retrieval import STYLES, RetrievalHead, align, fit_head, save_head
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec
 

@@ -4,20 +4,18 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from e2ed2.assets import RETRIEVAL_HEAD
-from e2ed2.errors import UserError
 from e2ed2.evaluation.features.held_out import SIZE
+from e2ed2.evaluation.metrics.ceilings import CEILINGS, Ceilings, there
 from e2ed2.evaluation.metrics.figure import Figures, rate
 from e2ed2.models.minilm import MiniLM
 from e2ed2.tensors import save_tensors
 
 TEMPERATURE = 40.0  # inverse, of the cosines
-CEILINGS = "ceilings"  # in the head's file
 STYLES = ("emojione", "flat", "fluent", "noto", "openmoji", "twemoji")
 
 
@@ -90,10 +88,6 @@ def align(head: RetrievalHead, features: Tensor, right: Tensor, styles: Tensor |
     return rates if styles is None else rates | {"style": rate(style.argmax(dim=1) == styles)}
 
 
-# Rates on pictures that are as right as can be: kind of picture => split => name of the rate => its value.
-Ceilings = dict[str, dict[str, dict[str, float]]]
-
-
 def save_head(head: RetrievalHead, ceilings: Ceilings, file: Path = RETRIEVAL_HEAD) -> None:
     """With what it makes of real drawings, without which its figures say little: neither goes without the other."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -103,16 +97,5 @@ def save_head(head: RetrievalHead, ceilings: Ceilings, file: Path = RETRIEVAL_HE
 
 def load_head(file: Path = RETRIEVAL_HEAD) -> RetrievalHead:
     head = RetrievalHead()
-    head.load_state_dict({name: value.float() for name, value in load_file(_there(file)).items()})
+    head.load_state_dict({name: value.float() for name, value in load_file(there(file)).items()})
     return head.eval().requires_grad_(False)
-
-
-def load_ceilings(file: Path = RETRIEVAL_HEAD) -> Ceilings:
-    with safe_open(_there(file), "pt") as opened:
-        return json.loads(opened.metadata()[CEILINGS])
-
-
-def _there(file: Path) -> Path:
-    if not file.is_file():
-        raise UserError(f"{file} is missing: make it with `python -m e2ed2.evaluation.experiments.retrieval_head`.")
-    return file

@@ -9,7 +9,7 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.evaluation.emoji import COLOUR, WORDS
 from e2ed2.evaluation.generators import fingerprint
-from e2ed2.evaluation.metrics.retrieval import Ceilings
+from e2ed2.evaluation.metrics.ceilings import Ceilings
 from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
 from e2ed2.evaluation.report.tables import number, spread
 from e2ed2.evaluation.results import asked

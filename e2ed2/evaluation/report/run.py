@@ -24,7 +24,7 @@ from e2ed2.evaluation.config import Evaluate
 from e2ed2.evaluation.emoji import COLOUR, WORDS
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
 from e2ed2.evaluation.generators import fingerprint, folder_of, load_generator
-from e2ed2.evaluation.metrics.retrieval import load_ceilings
+from e2ed2.evaluation.metrics.ceilings import load_ceilings
 from e2ed2.evaluation.report.claims import BASELINES
 from e2ed2.evaluation.report.page import Found, write_page
 from e2ed2.evaluation.results import as_result, read_result, write_result

@@ -1,0 +1,25 @@
+"""What the retrieval head makes of pictures that are as right as can be: it is in the head's file."""
+
+import json
+from pathlib import Path
+
+from safetensors import safe_open
+
+from e2ed2.assets import RETRIEVAL_HEAD
+from e2ed2.errors import UserError
+
+CEILINGS = "ceilings"  # in the head's file
+# Kind of picture => split => name of the rate => its value.
+Ceilings = dict[str, dict[str, dict[str, float]]]
+
+
+def load_ceilings(file: Path = RETRIEVAL_HEAD) -> Ceilings:
+    """Raises UserError: there is no such file."""
+    with safe_open(there(file), "pt") as opened:
+        return json.loads(opened.metadata()[CEILINGS])
+
+
+def there(file: Path) -> Path:
+    if not file.is_file():
+        raise UserError(f"{file} is missing: make it with `python -m e2ed2.evaluation.experiments.retrieval_head`.")
+    return file
