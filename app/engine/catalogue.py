@@ -24,12 +24,8 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec, load_denoiser
 from e2ed2.types import TrajectoryStep
 
-FAVOURITES = (
-    "l2-lpips-gan",
-    "lpips",
-    "energy",
-    "l2-lpips",
-)  # the first is the cleanest, and recognised as often as any
+# The first is the cleanest to look at, and what is read is recognised in it as often as in any.
+FAVOURITES = ("l2-lpips-gan", "lpips", "energy", "l2-lpips")
 VARIED = "energy"  # whose pictures of one prompt differ most
 OWN = "own"  # a visitor's finished training is the model `own/<name>`
 
