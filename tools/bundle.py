@@ -21,10 +21,11 @@ from safetensors.torch import load_file
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.files import runs_folder
 from e2ed2.models.coarse_to_fine import coarse_of
-from e2ed2.models.components import MANIFEST, WEIGHTS, digest, write_index
+from e2ed2.models.components import INDEX, MANIFEST, PIPELINE, WEIGHTS, digest, write_index
 from e2ed2.tensors import save_tensors
 
 SHARED = CHECKPOINTS / "coarse" / WEIGHTS
+PIPELINE_FILES = (INDEX, f"{PIPELINE}.py")  # of a folder that paints: the coarse path alone does not
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def main() -> None:
             bundle_denoiser(source / "denoiser", target)
             write_manifest(target)
         for file in source.iterdir():
-            if file.is_file():
+            if file.is_file() and not (target == SHARED.parent and file.name in PIPELINE_FILES):
                 shutil.copy(file, target)
         say_where(target)
         if name == "codec-decoder":

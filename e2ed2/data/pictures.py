@@ -76,7 +76,7 @@ class Pictures:
 
     def first(self, most: int) -> "Pictures":
         """At most so many of them."""
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        columns = {one.name: getattr(self, one.name) for one in fields(self)}
         return Pictures(
             **{name: column if isinstance(column, bool) else column[:most] for name, column in columns.items()}
         )

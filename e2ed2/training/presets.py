@@ -20,44 +20,24 @@ from e2ed2.objectives.config import (
 from e2ed2.training.config import RunConfig, TrainerConfig
 
 IN_COLOURS = DataConfig(path=COLOURED)
+CHOOSING = DenoiserConfig(choice="one-hot")  # one of the drawings that fit a caption
+LONG = TrainerConfig(
+    updates=5000, batch_size=1024, lr=1e-3, warmup=200, log_every=50, preview_every=1000, save_every=1000
+)
 CODEC = RunConfig(
     ReconstructionConfig(codec=CodecConfig(finest_layers=1), edges=0.5, zoom=2.0, zoom_share=0.5, latent_noise=0.2),
-    trainer=TrainerConfig(
-        updates=4400,
-        batch_size=64,
-        lr=1.5e-3,
-        warmup=200,
-        ema_decay=0.999,
-        log_every=50,
-        preview_every=1000,
-        save_every=1000,
-    ),
+    trainer=replace(LONG, updates=4400, batch_size=64, lr=1.5e-3, ema_decay=0.999),
 )
 CODEC_DECODER = RunConfig(
-    ReconstructionConfig(
-        init="codec",
-        decoder_only=True,
-        codec=CodecConfig(finest_layers=1),
-        edges=0.5,
-        zoom=2.0,
-        zoom_share=0.5,
-        latent_noise=0.2,
-    ),
+    replace(CODEC.objective, init="codec", decoder_only=True),
     trainer=TrainerConfig(updates=2600, batch_size=8, lr=5e-4, warmup=80, preview_every=500, save_every=250),
 )
 COARSE = RunConfig(
     CoarseConfig(
-        codec_from="codec",
-        styled_share=0.6,
-        coarse_lr_share=1.0,
-        samples=16,
-        plain_share=0.5,
-        denoiser=DenoiserConfig(choice="one-hot"),
+        codec_from="codec", styled_share=0.6, coarse_lr_share=1.0, samples=16, plain_share=0.5, denoiser=CHOOSING
     ),
     data=IN_COLOURS,
-    trainer=TrainerConfig(
-        updates=5000, batch_size=1024, lr=1e-3, warmup=200, log_every=50, preview_every=1000, save_every=1000
-    ),
+    trainer=LONG,
 )
 BASELINE = SingleStepConfig(
     codec_from="coarse",
@@ -66,46 +46,24 @@ BASELINE = SingleStepConfig(
     time_shift=3.0,
     denoiser=DenoiserConfig(choice="none"),
 )
-SINGLE_STEP = RunConfig(
-    BASELINE,
-    data=IN_COLOURS,
-    trainer=TrainerConfig(
-        updates=5000, batch_size=256, lr=1e-3, warmup=200, log_every=50, preview_every=1000, save_every=1000
-    ),
-)
+SINGLE_STEP = RunConfig(BASELINE, data=IN_COLOURS, trainer=replace(LONG, batch_size=256))
+# An hour of a CPU's core with a perceptual term; the bundled models had 1,400 updates, on a GPU.
 FINISHING = TrainerConfig(
-    updates=400,
-    batch_size=64,
-    lr=7e-4,
-    warmup=20,
-    ema_decay=0.99,
-    preview_every=100,
-    save_every=50,
-)
-ENERGY = EndToEndConfig(
-    init="single-step",
-    coarse_lr_share=0.0,
-    loss=LossSpec.parse("energy+energy-lpips"),
-    samples=2,
-    repulsion=0.5,
-    denoiser=DenoiserConfig(choice="one-hot"),
-)
-NEAREST = EndToEndConfig(
-    init="single-step",
-    coarse_lr_share=0.0,
-    loss=LossSpec.parse("lpips"),
-    nearest_of=16,
-    denoiser=DenoiserConfig(choice="one-hot"),
-)
-FOUR_STEPS = EndToEndConfig(
-    init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse("l2:0.3+lpips"), sampling_steps=(4,)
+    updates=400, batch_size=64, lr=7e-4, warmup=20, ema_decay=0.99, preview_every=100, save_every=50
 )
 
 
-def finish(loss: str) -> RunConfig:
-    """End to end, from the single-step baseline."""
-    objective = EndToEndConfig(init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse(loss))
-    return RunConfig(objective, data=IN_COLOURS, trainer=FINISHING)
+def finish(loss: str, trainer: TrainerConfig = FINISHING, **options: Any) -> RunConfig:
+    """End to end, from the single-step baseline.
+
+    Args:
+        options: of `EndToEndConfig`.
+    """
+    objective = EndToEndConfig(init="single-step", coarse_lr_share=0.0, loss=LossSpec.parse(loss), **options)
+    return RunConfig(objective, data=IN_COLOURS, trainer=trainer)
+
+
+ENERGY: Any = {"samples": 2, "repulsion": 0.5, "denoiser": CHOOSING}
 
 
 # Where the backbones are, on the Hugging Face hub. None of these trainings was made here: the settings are starting
@@ -170,20 +128,17 @@ PRESETS = {
     "lpips": finish("lpips"),
     "l2-lpips": finish("l2:0.3+lpips"),
     "l2-lpips-gan": finish("l2:0.3+lpips+gan:0.05"),
-    "energy": RunConfig(ENERGY, data=IN_COLOURS, trainer=replace(FINISHING, batch_size=32)),
-    "lpips-imle": RunConfig(NEAREST, data=IN_COLOURS, trainer=FINISHING),
+    "energy": finish("energy+energy-lpips", replace(FINISHING, batch_size=32), **ENERGY),
+    "lpips-imle": finish("lpips", nearest_of=16, denoiser=CHOOSING),
     # With as many samples as `energy` and a third more work, for each is sampled twice.
-    "energy-mmd": RunConfig(
-        replace(ENERGY, loss=LossSpec.parse("energy+energy-lpips+mmd"), gradient_cache=True),
-        data=IN_COLOURS,
-        trainer=replace(FINISHING, updates=100, batch_size=16, accumulate=8, warmup=5, preview_every=25, save_every=25),
+    "energy-mmd": finish(
+        "energy+energy-lpips+mmd",
+        replace(FINISHING, updates=100, batch_size=16, accumulate=8, warmup=5, preview_every=25, save_every=25),
+        gradient_cache=True,
+        **ENERGY,
     ),
-    "independent": RunConfig(
-        replace(FOUR_STEPS, denoiser=DenoiserConfig(sharing="independent", steps=4)),
-        data=IN_COLOURS,
-        trainer=FINISHING,
-    ),
-    "shared-twin": RunConfig(FOUR_STEPS, data=IN_COLOURS, trainer=FINISHING),
+    "independent": finish("l2:0.3+lpips", sampling_steps=(4,), denoiser=DenoiserConfig(sharing="independent", steps=4)),
+    "shared-twin": finish("l2:0.3+lpips", sampling_steps=(4,)),
     "preference": RunConfig(
         PreferenceConfig(),
         trainer=TrainerConfig(

@@ -27,6 +27,10 @@ def test_every_bundled_model_says_what_it_shares(name):
     assert all(len(one["shared"]) == 64 for one in shared.values())
 
 
+def test_only_what_paints_says_that_it_is_a_pipeline():
+    assert sorted(file.parent.name for file in CHECKPOINTS.glob(f"*/{INDEX}")) == BUNDLED
+
+
 def test_a_bundled_model_that_was_copied_elsewhere_works(tmp_path):
     copied = shutil.copytree(CHECKPOINTS / "l2", tmp_path / "elsewhere" / "l2")
     here, there = load_denoiser(CHECKPOINTS / "l2").state_dict(), load_denoiser(copied).state_dict()

@@ -64,6 +64,7 @@ def test_a_baseline_says_how_much_it_was_trained():
         fd, ["l2", "single-step-long"], {"l2": 4, "single-step-long": 4}, {"l2": 2e12, "single-step-long": 3e12}
     )
     assert "for 1.50 times the work of `l2`" in page
+    assert "(trained on from there)" in verdict(fd, ["l2", "single-step-long"], {"l2": 4, "single-step-long": 4}, {})
 
 
 def test_losses_are_compared_along_the_papers_ladder():

@@ -21,7 +21,7 @@ PAPER = {
 }
 BASELINES = {
     "single-step": "the start of the end-to-end models, so at less work than theirs",
-    "single-step-long": "trained on from there, for {share:.2f} times the work of `{best}`",
+    "single-step-long": "trained on from there{share}",
 }
 EQUAL_WORK = f"""At equal work, over seeds. The paper claims (Fig. 1): {PAPER["Fig. 1"]}. We ask of it: does training
 end to end give better pictures than training single steps, for the same work? A small transformer on the bundled codec
@@ -49,9 +49,10 @@ def verdict(fd: Distances, names: list[str], most: dict[str, int], work: dict[st
         counts = sorted(steps for name, steps in fd if name == baseline)
         figures = (f"{fd[baseline, steps]:.1f} at {steps}" for steps in counts)
         shares = (f"{ours[best] / fd[baseline, steps]:.2f} at {steps}" for steps in counts)
-        share = work.get(baseline, math.nan) / work.get(best, math.nan)
+        known = {baseline, best} <= work.keys()
+        share = f", for {work[baseline] / work[best]:.2f} times the work of `{best}`" if known else ""
         lines.append(
-            f"- `{baseline}` ({BASELINES[baseline].format(share=share, best=best)}): FD {', '.join(figures)} steps."
+            f"- `{baseline}` ({BASELINES[baseline].format(share=share)}): FD {', '.join(figures)} steps."
             f" `{best}` reaches {', '.join(shares)} times that FD."
         )
     return "\n".join(lines) + "\n"
