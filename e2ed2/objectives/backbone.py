@@ -54,7 +54,7 @@ class BackboneObjective(DenoiserObjective):
         objective = cls(backbone.train(), codec, config)
         objective.pipeline = pipeline
         if start is not None:
-            objective.teacher = Guided(start, objective.encoder("cpu")([""]), config.guidance)
+            objective.teacher = Guided(start, objective.encoder("cpu").empty(), config.guidance)
         return objective
 
     @classmethod

@@ -30,11 +30,19 @@ class PipelineText:
         for part in self.encoders.values():
             part.to(device)
 
-    @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> TextEmbedding:
         """`B` captions => tokens `[B, L, D]`, mask `[B, L]`, pooled `[B, P]`; L is the pipeline's."""
-        more = {name: list(captions) for name in ("prompt_2", "prompt_3") if name in self.options}
-        return self.family.embed(self.pipeline.encode_prompt(list(captions), **self.options | more))
+        return self._embed(list(captions))
+
+    @torch.no_grad()
+    def _embed(self, captions: list[str], **options: Any) -> TextEmbedding:
+        more = {name: captions for name in ("prompt_2", "prompt_3") if name in self.options}
+        return self.family.embed(self.pipeline.encode_prompt(captions, **self.options | more | options))
+
+    def empty(self) -> TextEmbedding:
+        """What guidance leads away from: no words, and no instructions as SANA's pipeline puts before a caption."""
+        bare = {"complex_human_instruction": None} if "complex_human_instruction" in self.options else {}
+        return self._embed([""], **bare)
 
     @property
     def width(self) -> int:
