@@ -9,7 +9,7 @@ from app.engine.events import Finished
 from app.engine.services import Services
 from app.errors import ForgedError
 from app.look.enlarge import enlarged
-from app.pages.generate.progress import notes
+from app.pages.generate.progress import Progress, notes
 from app.settings import ServerSettings, added_models
 from app.studies.pictures import Order, Wanted, paint_order
 from e2ed2.errors import UserError
@@ -60,13 +60,18 @@ def test_it_can_be_stopped_between_two_steps(services):
     assert told == [None]
 
 
-def test_what_it_cannot_do_is_not_offered_or_said(services):
+def test_what_it_cannot_do_is_not_offered_or_said(services, tmp_path):
     assert NAME not in [name for _, name in services.models.our_choices()]
     (request,) = services.plan("kitty", NAME, 4, 7)
     with pytest.raises(UserError, match="whose steps cannot be looked into"):
         services.looks(request)
     with pytest.raises(UserError, match="whose steps cannot be looked into"):
         services.midway(request, request, 0.5)
+    progress = Progress([request], tmp_path, inside=True)
+    for event in services.generate([request], threading.Event()):
+        progress.add(event)
+    assert progress.made
+    assert progress.trail == []
 
 
 def test_a_large_picture_is_not_made_smaller_for_a_download():

@@ -391,18 +391,46 @@ def test_buttons_wait_for_what_has_been_asked_for_but_not_begun(site):
     request = visitor("waiting")
 
     def resting(name: str, begun: Flag | None) -> bool:
-        answer = functions[name]([], begun, request=request)
+        answer = functions[name]([], [], begun, request=request)
         return next(iter(answer.values())).visible
 
     begun = Flag()
-    assert resting("buttons", None)
-    assert not resting("buttons", begun)
+    assert resting("rest", None)
+    assert not resting("rest", begun)
     with pytest.raises(gr.Error, match="empty"):
         list(functions["generate"]("", "l2", 1, 7, False, 1, True, "flat", False, "", begun, request=request))
-    assert resting("buttons", begun)
+    assert resting("rest", begun)
     lost = Flag()
     assert resting("give_up", lost)
-    assert resting("buttons", lost)
+    assert resting("rest", lost)
+
+
+def test_the_steps_of_the_only_picture_come_after_it(site):
+    """They are those of the Trajectory page; and while something else is asked for, the page keeps what it shows."""
+    functions = {function.name: function for function in site.pages.fns.values()}
+    rest, request = functions["rest"].fn, visitor("steps")
+    _, trail, _ = functions["rest"].inputs
+
+    def guesses(steps: int, count: int) -> list[Image.Image]:
+        words = "flat", False, "", None
+        answers = list(
+            functions["generate"].fn("red apple", "l2", steps, 7, False, count, True, *words, request=request)
+        )
+        seen = [one[trail] for one in answers if trail in one]
+        assert not any(seen[:-1])  # the picture is not kept waiting
+        return seen[-1]
+
+    def strip(trail: list[Image.Image], begun: Flag | None) -> dict:
+        return named(rest([], trail, begun, request=request))["strip"]
+
+    steps = guesses(4, 1)
+    (asked,) = site.services.plan("red apple", "l2", 4, 7)
+    assert [one.tobytes() for one in steps] == [look.clean.tobytes() for look in site.services.looks(asked)]
+    assert strip(steps, None).visible
+    assert strip(steps, None).value.count("<img") == 4
+    assert strip(steps, Flag()) == gr.skip()
+    assert guesses(1, 1) == guesses(4, 2) == []
+    assert not strip([], None).visible
 
 
 def test_the_summary_in_words():

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 import zipfile
+from io import BytesIO
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -14,7 +16,7 @@ from fastapi.testclient import TestClient
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from app.pages.generate import again
 from app.pages.generate.history import entries
@@ -30,25 +32,35 @@ def pictures(page: Page):
     return page.locator("#pictures .grid-container img")
 
 
+def pixels(file: bytes) -> bytes:
+    return Image.open(BytesIO(file)).tobytes()
+
+
 def set_count(page: Page, count: int) -> None:
     field = page.get_by_label("number input for Number of pictures")
     field.fill(str(count))
     field.blur()
 
 
+def file_of(page: Page, picture: Locator) -> bytes:
+    return page.request.get(urljoin(page.url, picture.get_attribute("src"))).body()
+
+
 def first_file(page: Page) -> bytes:
-    return page.request.get(pictures(page).first.get_attribute("src")).body()
+    return file_of(page, pictures(page).first)
 
 
 def test_enter_paints_pictures_and_another_reading_repaints_them_from_the_same_noise(open_page, url):
     visit = open_page(url)
     page, address = visit.page, visit.page.locator("#address textarea, #address input")
     expect(page.locator("#status")).to_contain_text("1 picture in")  # the one that welcomes
+    expect(page.locator("#strip td")).to_have_text(["step 1", "step 2", "step 3", "step 4"])
     page.get_by_label("Prompt").fill("red apple")
     set_count(page, 2)
     page.get_by_label("Prompt").press("Enter")
     expect(page.locator("#status")).to_contain_text(re.compile(r"2 pictures in [\d.]+ s, seeds \d+, \d+\."))
     expect(pictures(page)).to_have_count(2)
+    expect(page.locator("#strip")).to_be_hidden()
     seed = page.get_by_label("Seed", exact=True).input_value()
     expect(page.locator("#status")).to_contain_text(f"seeds {seed}, {int(seed) + 1}.")
     expect(page.locator("#pictures")).to_contain_text(f"seed {seed}")
@@ -67,6 +79,8 @@ def test_enter_paints_pictures_and_another_reading_repaints_them_from_the_same_n
     expect(page).to_have_url(address.input_value())  # so that reloading, and coming back, show these pictures
     expect(page.locator("#status")).to_contain_text("1 picture in")
     assert first_file(page) != first
+    expect(page.locator("#strip img").last).to_be_visible()
+    assert pixels(file_of(page, page.locator("#strip img").last)) == pixels(first_file(page))
     page.get_by_role("button", name="Make again: cat face, flat style, seed 3", exact=True).click()
     expect(page.locator("#reading")).to_have_text("Read as: cat face, flat style.")
     expect(page.locator("#status")).to_contain_text("1 picture in")

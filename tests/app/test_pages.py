@@ -348,7 +348,9 @@ def test_stop_leaves_what_is_there(open_page, url, gate):
     field = page.get_by_label("number input for Number of pictures")
     field.fill("8")
     field.blur()
+    expect(page.locator("#strip")).to_be_visible()
     page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#strip")).to_be_hidden()  # it is of the picture before
     page.get_by_role("button", name="Stop", exact=True).click()
     gate.set()
     expect(page.locator("#status")).to_contain_text("Stopped")

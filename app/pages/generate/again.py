@@ -95,7 +95,11 @@ class Again(Opening):
                 words = {0: first.words, 1: last.words}.get(share, f"{share:.0%} of the way")
                 picture = self.services.midway(first, last, share)
                 pictures.append((kept(picture, self.pictures.GRADIO_CACHE), words))
-                yield {self.pictures: pictures, self.status: f"From “{first.words}” to “{last.words}”."}
+                yield {
+                    self.pictures: pictures,
+                    self.status: f"From “{first.words}” to “{last.words}”.",
+                    **{self.trail: [], self.strip: self.strip_of([])},
+                }
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
@@ -138,10 +142,7 @@ class Again(Opening):
             for event in self.services.generate(requests, stop):
                 progress.add(event)
                 done = len(progress.made)
-                yield {
-                    self.pictures: self.files_of(progress),
-                    self.status: progress.status,
-                    self.kept: list(progress.made),
+                yield self.seen(progress) | {
                     self.left: prompts[done:],
                     self.reading: said_of([requests[min(done, len(requests) - 1)]]),
                     self.names: [],

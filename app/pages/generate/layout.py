@@ -55,7 +55,7 @@ class Layout:
                 min_width=200,
             )
             self.go = gr.Button("Generate", variant="primary", scale=1, min_width=110, elem_id="go")
-            self.stop = gr.Button("Stop", variant="stop", scale=1, min_width=110, visible=False)
+            self.stop = gr.Button("Stop", variant="stop", scale=1, min_width=110, visible=False, elem_id="stop")
         with gr.Column(elem_id="ideas"):
             self.examples = gr.Dataset(
                 components=[self.prompt],
@@ -86,6 +86,8 @@ class Layout:
             elem_id="pictures",
             elem_classes="pictures",
         )
+        self.strip = gr.HTML(visible=False, elem_id="strip", label="Step by step")
+        self.trail = gr.State([])  # its pictures
         self.status = gr.Markdown(label="Status", elem_id="status")
         self.made = gr.State([])
         self.begun = gr.State(None)  # the flag that stops what was asked for last, also before its turn has come

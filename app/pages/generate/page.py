@@ -42,9 +42,11 @@ class GeneratePage(Again):
         super().__init__(services)
         self.fields = [self.prompt, self.model, self.steps, self.seed, self.randomise, self.count]
         self.words = [self.style, self.exactly, self.read_as]
+        self.run = [self.made, self.trail, self.begun]
+        self.at_rest = [self.go, self.stop, self.download, self.more, self.to_compare, self.to_steps, self.strip]
         self.results = [
             *(self.pictures, self.status, self.seed, self.address, self.download, self.made),
-            *(self.reading, self.names, self.kept),
+            *(self.reading, self.names, self.kept, self.trail),
         ]
         self.wire_opening(demo)
         self.wire_generating()
@@ -102,7 +104,7 @@ class GeneratePage(Again):
         self.generated(gr.on(changed, trigger_mode="multiple", **self.starting()), self.off, **PRIVATE)
         like = self.more.click(self.like_this, [self.made, self.count], restored, **QUIET)
         like.success(outputs=self.anew, **NOW)
-        two = self.past.submit(self.between_two, None, [self.pictures, self.status], **PRIVATE)
+        two = self.past.submit(self.between_two, None, [self.pictures, self.status, self.trail, self.strip], **PRIVATE)
         two.failure(outputs=self.status, **at_once(FAILED))
 
     def wire_list(self, demo: gr.Blocks) -> None:
@@ -115,7 +117,7 @@ class GeneratePage(Again):
             [*self.results, self.left],
             **PRIVATE,
         )
-        begun.failure(self.give_up, [self.made, self.begun], self.buttons_of_a_run(), **QUIET)
+        begun.failure(self.give_up, self.run, self.at_rest, **QUIET)
         self.come_to_rest(made)
         told = [self.listed, self.lines, self.go_list]
         made.success(self.what_is_left, self.left, told, **QUIET)
@@ -155,21 +157,18 @@ class GeneratePage(Again):
         ]
         options = {"preprocess": False, **GENERATING, **options}
         done = begun.success(self.generate, inputs, self.results, trigger_mode="multiple", **options)
-        begun.failure(self.give_up, [self.made, self.begun], self.buttons_of_a_run(), **QUIET)
+        begun.failure(self.give_up, self.run, self.at_rest, **QUIET)
         begun.failure(outputs=self.status, **at_once(FAILED))
         self.come_to_rest(done)
 
     def come_to_rest(self, done: Dependency) -> None:
-        """The buttons, and the file as it is wanted."""
+        """The file as it is wanted, the buttons, the steps."""
         wanted = [self.made, self.side, self.clear, self.inside]
         done.success(self.file_of, wanted, self.download, **UNCHECKED).success(
-            self.buttons, [self.made, self.begun], self.buttons_of_a_run(), **QUIET
+            self.rest, self.run, self.at_rest, **QUIET
         )
-        done.failure(self.give_up, [self.made, self.begun], self.buttons_of_a_run(), **QUIET)
+        done.failure(self.give_up, self.run, self.at_rest, **QUIET)
         done.failure(outputs=self.status, **at_once(FAILED))
-
-    def buttons_of_a_run(self) -> list[Any]:
-        return [self.go, self.stop, self.download, self.more, self.to_compare, self.to_steps]
 
     def offer(self, names: list[str]) -> Any:
         if not names:

@@ -16,7 +16,7 @@ from app.look.enlarge import SIDES, enlarged, transparent
 from app.look.files import file_name, png, write, write_zip
 from app.look.handlers import MISTAKES, Updates, warn
 from app.look.links import link
-from app.look.tables import kept
+from app.look.tables import Cell, Row, Table, cached, kept, page_tables
 from app.pages.generate.layout import Layout
 from app.pages.generate.progress import Progress, alike, notes
 from app.pages.generate.reading import other_names, said_of
@@ -74,11 +74,7 @@ class Painting(Layout):
                 if self.services.running(session) is not stop:
                     return  # the visitor has asked for something else
                 progress.add(event)
-                yield fields | {
-                    self.pictures: self.files_of(progress),
-                    self.status: progress.status,
-                    self.kept: list(progress.made),
-                }
+                yield fields | self.seen(progress)
             if progress.made:
                 whole = fields | {
                     self.pictures: self.files_of(progress),
@@ -98,6 +94,15 @@ class Painting(Layout):
         words = {"exactly": 1} if not first.caption else {"style": style, "read_as": name}
         settings = asdict(first) | {"count": len(requests)} | words
         return link(visitor, "", **{one: value for one, value in settings.items() if value != "" and one != "caption"})
+
+    def seen(self, progress: Progress) -> Updates:
+        """All that is there so far."""
+        return {
+            self.pictures: self.files_of(progress),
+            self.status: progress.status,
+            self.kept: list(progress.made),
+            self.trail: progress.trail,
+        }
 
     def files_of(self, progress: Progress) -> list[tuple[str, str]]:
         cache = self.pictures.GRADIO_CACHE
@@ -130,7 +135,8 @@ class Painting(Layout):
         else:  # Gradio empties what a function that yields nothing was to fill
             yield {self.status: gr.skip()}
 
-    def buttons(self, made: Made, begun: Flag | None, request: gr.Request) -> Updates:
+    def rest(self, made: Made, trail: list[Image.Image], begun: Flag | None, request: gr.Request) -> Updates:
+        """The buttons of a page where nothing is under way any more, and the steps: they come after their picture."""
         waiting = begun is not None and not begun.over
         running = waiting or self.services.running(request.session_hash) is not None
         there = bool(made) and not running
@@ -139,8 +145,16 @@ class Painting(Layout):
             self.stop: gr.Button(visible=running),
             self.download: gr.DownloadButton(interactive=there),
             self.more: gr.Button(interactive=there),
+            self.strip: gr.skip() if running else self.strip_of(trail),
             **self.ways(made[0][0] if made else None, request),
         }
+
+    def strip_of(self, trail: list[Image.Image]) -> gr.HTML:
+        if not trail:
+            return gr.HTML(visible=False)
+        columns = tuple(f"step {number}" for number in range(1, len(trail) + 1))
+        table = Table(columns, (Row("The model’s guess", tuple(map(Cell, trail))),))
+        return gr.HTML(page_tables([table], cached(self.pictures.GRADIO_CACHE)), visible=True)
 
     def ways(self, one: Request | None, visitor: gr.Request) -> Updates:
         """To the pages that show more of a picture, by links with its settings."""
@@ -153,11 +167,11 @@ class Painting(Layout):
             self.to_steps: gr.Button(link=steps, visible=self.services.models.ours(one.model)),
         }
 
-    def give_up(self, made: Made, begun: Flag | None, request: gr.Request) -> Updates:
+    def give_up(self, made: Made, trail: list[Image.Image], begun: Flag | None, request: gr.Request) -> Updates:
         """Nothing comes of what was asked for."""
         if begun:
             begun.over = True
-        return self.buttons(made, begun, request)
+        return self.rest(made, trail, begun, request)
 
     def stop_generating(self, begun: Flag | None, request: gr.Request) -> None:
         if begun:

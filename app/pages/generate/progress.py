@@ -26,6 +26,7 @@ class Progress:
     inside: bool  # whether the files carry their settings
     status: str = ""
     estimate: tuple[Image.Image, str] | None = None  # the picture that is not finished yet, and its caption
+    guesses: list[Image.Image] = field(default_factory=list)  # of that picture, after each step so far
     over: bool = False  # no more pictures come
     made: list[tuple[Request, Image.Image]] = field(default_factory=list)
     files: list[str] = field(default_factory=list)  # those of `made`
@@ -36,6 +37,15 @@ class Progress:
         finished = zip(self.files, (self.label(request) for request, _ in self.made), strict=True)
         begun = [*finished, *([self.estimate] if self.estimate else [])]
         return begun if self.over else begun + [(BLANK, "…")] * (len(self.requests) - len(begun))
+
+    @property
+    def trail(self) -> list[Image.Image]:
+        """What was made of a picture after each step, the picture last; empty unless one was asked for and is there.
+
+        Of a pipeline of diffusers, and in a single step, there is nothing to see on the way.
+        """
+        whole = self.over and self.guesses and len(self.requests) == len(self.made) == 1
+        return [*self.guesses, self.made[0][1]] if whole else []
 
     def label(self, request: Request) -> str:
         """What is written below a picture: what it was read as where that is not the same for all."""
@@ -48,11 +58,13 @@ class Progress:
             case Loading():
                 self.status = "Getting the model ready …"
             case Started():
+                self.guesses = []
                 self.status = generating(number, count)
             case Waiting(ahead):
                 self.status = waiting(ahead) if number == 1 else generating(number, count, in_turn=True)
             case Estimate(step, image, shared):
                 self.estimate = image, f"step {step} of {self.requests[0].steps}"
+                self.guesses.append(image)
                 self.status = generating(number, count, shared)
             case Finished(request, image):
                 self.estimate = None
