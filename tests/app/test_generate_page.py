@@ -18,8 +18,11 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from app.engine import catalogue
+from app.look.handlers import Updates
 from app.pages.generate import again
 from app.pages.generate.history import entries
+from app.pages.generate.painting import Painting
 from app.server import Server
 from app.settings import settings_or_exit
 from app.studies.ready import Studies
@@ -271,6 +274,36 @@ def test_a_second_request_ends_the_first(open_page, url, gate):
         page.get_by_role("button", name="Download", exact=True).click()
     with zipfile.ZipFile(download.value.path()) as archive:
         assert all(name.startswith("robot") for name in archive.namelist()[:-1])
+
+
+@pytest.mark.slow
+def test_what_is_said_late_of_the_run_before_takes_no_stop_away(open_page, url, monkeypatch):
+    made, told, late = threading.Semaphore(1), threading.Event(), threading.Event()
+    sample_image, ways = catalogue.sample_image, Painting.ways
+
+    def tell_late(*given: object) -> Updates:
+        told.set()
+        assert late.wait(60)
+        return ways(*given)
+
+    monkeypatch.setattr(catalogue, "sample_image", lambda *given: made.acquire(timeout=60) and sample_image(*given))
+    monkeypatch.setattr(Painting, "ways", tell_late)
+    page = open_page(url).page
+    stop, strip = page.get_by_role("button", name="Stop", exact=True), page.locator("#strip")
+    assert told.wait(60)  # the first picture is there, and nothing is under way
+    set_count(page, 2)
+    page.get_by_label("Prompt").press("Enter")
+    expect(page.locator("#status")).to_contain_text("picture 1 of 2")
+    late.set()
+    expect(stop).to_be_hidden()
+    made.release()
+    expect(page.locator("#status")).to_contain_text("picture 2 of 2")
+    expect(stop).to_be_visible()
+    expect(strip).to_be_hidden()
+    made.release()
+    expect(page.locator("#status")).to_contain_text("2 pictures in")
+    expect(stop).to_be_hidden()
+    expect(strip).to_be_hidden()
 
 
 @pytest.mark.slow

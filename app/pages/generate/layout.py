@@ -88,6 +88,7 @@ class Layout:
         )
         self.strip = gr.HTML(visible=False, elem_id="strip", label="Step by step")
         self.trail = gr.State([])  # its pictures
+        self.underway = gr.State(None)  # another value with each news of a run
         self.status = gr.Markdown(label="Status", elem_id="status")
         self.made = gr.State([])
         self.begun = gr.State(None)  # the flag that stops what was asked for last, also before its turn has come

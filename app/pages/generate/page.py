@@ -34,6 +34,7 @@ TO_TOP = """() => document.querySelector("#generate").scrollIntoView({
 })"""
 # Changes a field that asks for pictures.
 NOW: dict[str, Any] = QUIET | {"fn": None, "js": "() => Date.now()"}
+STOPPABLE = gr.update(visible=False), gr.update(visible=True)  # the buttons Generate and Stop during a run
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False, **GENERATING}
 
 
@@ -46,7 +47,7 @@ class GeneratePage(Again):
         self.at_rest = [self.go, self.stop, self.download, self.more, self.to_compare, self.to_steps, self.strip]
         self.results = [
             *(self.pictures, self.status, self.seed, self.address, self.download, self.made),
-            *(self.reading, self.names, self.kept, self.trail),
+            *(self.reading, self.names, self.kept, self.trail, self.underway),
         ]
         self.wire_opening(demo)
         self.wire_generating()
@@ -128,6 +129,8 @@ class GeneratePage(Again):
     def wire_rest(self, demo: gr.Blocks) -> None:
         demo.load(None, js=KEYS)
         self.known.expand(self.show_known, None, self.palette, **QUIET)
+        # What was said of the run before may have come after this one was asked for.
+        self.underway.change(outputs=[self.go, self.stop], **at_once(*STOPPABLE))
         self.stop.click(outputs=self.status, **at_once("Stopping …"))
         self.stop.click(self.stop_generating, self.begun, **QUIET)
         self.seed.input(outputs=self.randomise, **at_once(False))
@@ -145,7 +148,7 @@ class GeneratePage(Again):
 
     def starting(self) -> dict[str, Any]:
         """What is seen at once when pictures have been asked for."""
-        shown = gr.update(visible=False), gr.update(visible=True), "Starting …", gr.update(interactive=False)
+        shown = *STOPPABLE, "Starting …", gr.update(interactive=False)
         return {"outputs": [self.go, self.stop, self.status, self.download], **at_once(*shown)}
 
     def generated(self, started: Dependency, randomise: gr.Checkbox | gr.State, **options: Any) -> None:

@@ -102,6 +102,7 @@ class Painting(Layout):
             self.status: progress.status,
             self.kept: list(progress.made),
             self.trail: progress.trail,
+            self.underway: object(),
         }
 
     def files_of(self, progress: Progress) -> list[tuple[str, str]]:
@@ -137,6 +138,7 @@ class Painting(Layout):
 
     def rest(self, made: Made, trail: list[Image.Image], begun: Flag | None, request: gr.Request) -> Updates:
         """The buttons of a page where nothing is under way any more, and the steps: they come after their picture."""
+        strip = self.strip_of(trail)  # takes a moment, in which more may be asked for
         waiting = begun is not None and not begun.over
         running = waiting or self.services.running(request.session_hash) is not None
         there = bool(made) and not running
@@ -145,7 +147,7 @@ class Painting(Layout):
             self.stop: gr.Button(visible=running),
             self.download: gr.DownloadButton(interactive=there),
             self.more: gr.Button(interactive=there),
-            self.strip: gr.skip() if running else self.strip_of(trail),
+            self.strip: gr.skip() if running else strip,
             **self.ways(made[0][0] if made else None, request),
         }
 
