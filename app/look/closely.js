@@ -4,10 +4,11 @@ element.addEventListener("input", (event) => {
   if (event.target.matches(".at")) slide.style.setProperty("--at", `${event.target.value}%`);
   if (event.target.matches(".zoom")) slide.style.setProperty("--zoom", event.target.value);
 });
-element.addEventListener("pointermove", (event) => { // what is under the pointer stays there, in both
+function place(event) { // what is under the pointer, or was tapped, stays there, in both
   const slide = event.target.closest?.(".slide");
-  if (!slide) return;
+  if (!slide || event.target.matches(".at")) return;
   const box = slide.getBoundingClientRect();
   slide.style.setProperty("--x", `${(100 * (event.clientX - box.left)) / box.width}%`);
   slide.style.setProperty("--y", `${(100 * (event.clientY - box.top)) / box.height}%`);
-});
+}
+for (const kind of ["pointerdown", "pointermove"]) element.addEventListener(kind, place);

@@ -21,6 +21,7 @@ from tests.app.test_after_errors import free_queue, full_queue
 README = Path(__file__).parents[2] / "README.md"
 PAGES = ("", "compare", "trajectory", "training", "results", "take-part", "about")
 PHONE = {"width": 390, "height": 844}
+NEAR = re.compile(r"^11[12](\.\d+)?px 5[56](\.\d+)?px$")  # of a quarter and an eighth of a picture of 448 pixels
 
 
 def painted(page: Page, count: int = 1) -> None:
@@ -256,7 +257,8 @@ def test_a_vote_on_this_very_pair_and_the_way_back(open_page, url):
 @pytest.mark.slow
 def test_any_two_things_by_a_link_and_a_blind_vote(open_page, url):
     visit = open_page(
-        f"{url}/compare?prompt=cat&model=l2&steps=1&rows=seeds&row_values=7,8&columns=models&column_values=l2"
+        f"{url}/compare?prompt=cat&model=l2&steps=1&rows=seeds&row_values=7,8&columns=models&column_values=l2",
+        has_touch=True,
     )
     page = visit.page
     expect(page.locator("#status")).to_contain_text("the time is of one picture")
@@ -266,6 +268,14 @@ def test_any_two_things_by_a_link_and_a_blind_vote(open_page, url):
     expect(page).to_have_url(re.compile("rows=seeds&row_values=7%2C8"))
     page.get_by_label("Difference").check()
     expect(page.locator("#slider .over")).to_have_css("mix-blend-mode", "difference")
+    page.get_by_label("Zoom").fill("6")
+    page.locator(".slide").tap(position={"x": 112, "y": 56})
+    for picture in page.locator("#slider .both img").all():  # both at the place that was tapped
+        expect(picture).to_have_css("transform", "matrix(6, 0, 0, 6, 0, 0)")
+        expect(picture).to_have_css("transform-origin", NEAR)
+    page.get_by_label("Slider", exact=True).check()
+    page.locator(".slide .at").tap()  # at its middle, whose height is not chosen with it
+    expect(picture).to_have_css("transform-origin", NEAR)
     page.get_by_role("button", name="Vote on this pair").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("different models or numbers of steps")
     page.get_by_role("tab", name="Models and steps").click()
