@@ -7,6 +7,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from app.errors import ForgedError
+from app.look.words import plain
 from e2ed2.errors import UserError
 from study.errors import StudyError
 
@@ -36,8 +37,9 @@ def warn(mistake: Exception, request: gr.Request | None) -> str:
     """
     if not from_page(request):
         raise gr.Error(str(mistake), print_exception=False) from mistake
-    gr.Warning(str(mistake))
-    return str(mistake)
+    said = plain(str(mistake))
+    gr.Warning(said)
+    return said
 
 
 def from_page(request: gr.Request | None) -> bool:

@@ -333,6 +333,15 @@ def test_the_curves_open_with_what_can_be_compared(tmp_path):
     assert page.draw(["a", "c"], "l2", "update")[page.lacking] == "Without l2, and so not drawn: c."
 
 
+def test_a_note_is_shown_to_others_as_text(tmp_path):
+    run = tmp_path / "runs" / "own" / "mine"
+    run.mkdir(parents=True)
+    (run / "order.json").write_text(json.dumps({"note": "![x](http://a/x.png) <img src=x> & more"}))
+    with gr.Blocks() as demo:
+        page = TrainingPage(Services(tmp_path, tmp_path / "runs"), demo, studies=None, organiser=None)
+    assert page.note_of("mine") == "!&#91;x](http://a/x.png) &lt;img src=x> &amp; more"
+
+
 def test_the_held_out_loss_is_drawn_beside_the_loss(tmp_path):
     beside = '"terms": {"l2": {"value": 0.5, "weight": 2}}, "loss": 1.0'
     lines = [f'{{"update": 1, "seconds": 60, {beside}}}', f'{{"update": 2, "seconds": 120, {beside}, "held_out": 3.0}}']

@@ -6,7 +6,7 @@ import re
 import sys
 import zipfile
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
@@ -114,6 +114,18 @@ def test_a_link_that_asks_for_the_impossible_says_so(open_page, url):
     visit = open_page(f"{url}/?prompt=red+apple&model=nowhere&steps=77&seed=-3")
     expect(visit.page.get_by_test_id("toast-body").first).to_contain_text("model that is not here")
     expect(prompt(visit.page)).to_have_value("red apple")
+
+
+@pytest.mark.slow
+def test_no_link_has_a_page_ask_another_host(open_page, url):
+    picture, unread = "![x](http://127.0.0.2:1/x.png)", "red apple " * 12
+    visit = open_page(f"{url}/?model=l2&steps=1&seed=3&exactly=1&prompt={quote(unread + picture)}")
+    expect(visit.page.locator("#status")).to_contain_text(f"{picture}” has no effect")
+    asked = f"rows=models&row_values={quote(f'<img src=http://127.0.0.2:1/y.png> {picture}')}"
+    visit.page.goto(f"{url}/compare?prompt=cat&seed=5&{asked}&columns=steps&column_values=1")
+    for said in (visit.page.locator("#status"), visit.page.get_by_test_id("toast-body").first):
+        expect(said).to_contain_text(f"There is no model “<img src=http://127.0.0.2:1/y.png> {picture}”")
+    assert visit.outside == []
 
 
 @pytest.mark.slow

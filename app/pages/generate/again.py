@@ -12,7 +12,7 @@ from app.engine.wording import wording
 from app.errors import ForgedError
 from app.look.handlers import MISTAKES, Updates, warn
 from app.look.tables import kept
-from app.look.words import counted
+from app.look.words import counted, plain
 from app.pages.generate.history import NOT_OURS, archive, entries, restored
 from app.pages.generate.opening import Opening
 from app.pages.generate.painting import Made
@@ -40,7 +40,7 @@ class Again(Opening):
             return {self.status: warn(mistake, request)}
         model = one.model if one.model in self.services.models.names() else self.services.models.favourite()
         if model != one.model:
-            gr.Warning(f"{one.model} is not here: {model} makes the picture instead.")
+            gr.Warning(plain(f"{one.model} is not here: {model} makes the picture instead."))
         return {
             **{self.prompt: one.prompt, self.model: model, self.steps: one.steps, self.seed: one.seed, self.count: 1},
             **self.words_of(one),
@@ -80,7 +80,7 @@ class Again(Opening):
             try:
                 yield {self.archive: archive(event.pictures, Path(folder))}
             except MISTAKES as mistake:
-                gr.Warning(str(mistake))
+                gr.Warning(plain(str(mistake)))
                 yield {self.archive: None}
 
     def between_two(self, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
@@ -97,7 +97,7 @@ class Again(Opening):
                 pictures.append((kept(picture, self.pictures.GRADIO_CACHE), words))
                 yield {
                     self.pictures: pictures,
-                    self.status: f"From “{first.words}” to “{last.words}”.",
+                    self.status: plain(f"From “{first.words}” to “{last.words}”."),
                     **{self.trail: [], self.strip: self.strip_of([])},
                 }
         except MISTAKES as mistake:

@@ -10,7 +10,7 @@ from PIL import Image
 from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started, Waiting
 from app.engine.services import Services
 from app.look.files import file_name, png, write, write_zip
-from app.look.words import counted, list_of
+from app.look.words import counted, list_of, plain
 from e2ed2.inference.request import Request
 
 IN_TURN = ", in turn with other visitors"
@@ -123,7 +123,7 @@ def notes(services: Services, request: Request, read: bool) -> str:
     """
     if not services.models.ours(request.model):
         return ""
-    said = services.models.encoder().notes(request.prompt)
+    said = [plain(note) for note in services.models.encoder().notes(request.prompt)]
     near = [] if read else [f"“{name}”" for name in services.far(request.prompt, request.model)]
     if near:
         said.append(f"This is far from what {request.model} has seen; it knows {list_of(near, 'and')}, for example.")

@@ -18,6 +18,7 @@ from app.engine.trainings import Trainings
 from app.errors import ForgedError
 from app.look.handlers import MISTAKES, QUIET, SAYING, UNCHECKED, Updates, at_once, busy, warn
 from app.look.tables import cached_file
+from app.look.words import plain
 from app.pages.training.curves import curves
 from app.pages.training.pictures import OwnPictures, paths_of, written
 from app.pages.training.votes import Organiser
@@ -165,7 +166,7 @@ class OwnTrainings:
             self.buttons(*offered)
             | kept
             | {
-                self.status: sentence(state),
+                self.status: plain(sentence(state)),
                 self.latest: self.picture(state.sheet),
                 self.live: self.curve(state.name),
                 self.use: gr.Button(visible=made, link=f"./?{urlencode({'model': model})}"),
@@ -265,7 +266,7 @@ class OwnTrainings:
         return self.progress()
 
     def note_of(self, name: str | None) -> str:
-        return self.trainings.note(name) if name in self.trainings.names() else ""
+        return plain(self.trainings.note(name)) if name in self.trainings.names() else ""
 
     def remove(self, name: object, request: gr.Request) -> Updates:
         """The name is empty where the visitor has thought better of it."""
