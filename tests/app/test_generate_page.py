@@ -307,6 +307,15 @@ def test_what_is_said_late_of_the_run_before_takes_no_stop_away(open_page, url, 
 
 
 @pytest.mark.slow
+def test_each_style_has_room_for_its_drawing(open_page, url):
+    page = open_page(url).page
+    for width in (360, 390, 700, 800, 1000, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        inside = "all => all.every((it) => it.scrollWidth <= it.clientWidth)"
+        assert page.locator("#style label").evaluate_all(inside), width
+
+
+@pytest.mark.slow
 def test_a_phone_shows_the_whole_width(open_page, url):
     page = open_page(url, viewport={"width": 390, "height": 844}).page
     page.get_by_label("Prompt").fill("red apple")
