@@ -45,8 +45,8 @@ class Database:
     def __init__(self, engine: Engine):
         self.engine = engine
         # SQLite's waiters poll, and under load some starve until their timeout; threads that queue here do not.
-        serial = engine.dialect.name == "sqlite"
-        self._turn: AbstractContextManager = Queue() if serial else nullcontext()
+        self.one_writer = engine.dialect.name == "sqlite"
+        self._turn: AbstractContextManager = Queue() if self.one_writer else nullcontext()
 
     @contextmanager
     def read(self) -> Generator[Session]:
@@ -78,7 +78,7 @@ class Database:
 
     def scrub(self) -> None:
         """Leaves nothing in SQLite's files of what was overwritten or deleted; PostgreSQL's own vacuum does so."""
-        if self.engine.dialect.name != "sqlite":
+        if not self.one_writer:
             return
         connection = self.engine.raw_connection()
         try:

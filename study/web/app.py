@@ -20,6 +20,7 @@ from study.store.store import Store
 from study.web import entry, images, session
 from study.web.limits import Limit
 from study.web.pages import Offer, render, route
+from study.web.turns import Turns
 
 LOG = logging.getLogger("uvicorn.error")  # what the server says to whoever runs it
 JOINS = 60  # consents from one address in a minute, unless the environment says otherwise
@@ -50,8 +51,9 @@ def create_app(
         joins_a_minute: consents from one address; by default $STUDY_JOINS_A_MINUTE, or JOINS.
         certified: newcomers wait until their study has passed `study certify`.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.store, app.state.offer, app.state.certified = store, offer, certified
+    turns = Turns(store.database.one_writer)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=turns.lifespan)
+    app.state.store, app.state.offer, app.state.certified, app.state.turns = store, offer, certified, turns
     app.state.joins = Limit(joins_a_minute or _joins())
     for router in (images.router, session.router, entry.router):  # what is asked for most often first
         app.include_router(router)

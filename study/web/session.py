@@ -4,15 +4,14 @@ import re
 import uuid
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from itsdangerous import BadSignature, Signer
-from starlette.background import BackgroundTask
 
 from study.clock import seconds
 from study.errors import StudyError
 from study.protocol.parts import ANSWERS
-from study.stopping import settle
 from study.store.raters import Participation, deal, entry_of, personal_token, set_practised, welcome_back
 from study.store.remarks import COMMENT, has_said, say
 from study.store.store import Store
@@ -97,7 +96,7 @@ def practised(request: Request, token: str, rater: Rater, store: OpenStore, step
 async def vote(request: Request, token: str, store: OpenStore) -> Response:
     """Stores the answers, then shows the next pair; without all answers, the same pair again."""
     form = {name: str(value) for name, value in (await request.form()).items()}
-    return await run_in_threadpool(_vote, request, token, store, form)
+    return await run_sync(_vote, request, token, store, form, limiter=request.app.state.turns.votes)
 
 
 @router.post("/r/{token}/back")
@@ -156,7 +155,7 @@ def _vote(request: Request, token: str, store: Store, form: dict[str, str]) -> R
     receipt = cast(store.database, rater, ballot)
     response = go(request, f"r/{personal_token(rater)}")
     if receipt.through:  # the rater does not wait for the statistics
-        response.background = BackgroundTask(settle, store, rater)
+        response.background = request.app.state.turns.settling(store, rater)
     return response
 
 

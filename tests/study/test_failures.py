@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 from fastapi.testclient import TestClient
 from httpx import Response
 from sqlalchemy import event, select
@@ -23,6 +25,7 @@ from study.store.raters import Person, deal, enrol, personal_token, set_practise
 from study.store.store import Store
 from study.store.studies import StudyInfo
 from study.store.tables import Rater
+from study.store.votes import cast
 from study.web import create_app
 from study.web.practice import DRAWN
 from tests.study.voting import rater, vote_all
@@ -48,11 +51,11 @@ def study(store, make_study) -> StudyInfo:
 class Voter:
     """One rater at the pages; remembers what was acknowledged."""
 
-    def __init__(self, store: Store, study: StudyInfo):
-        who = rater(store, study)
-        set_practised(store.database, who.id, len(DRAWN))
+    def __init__(self, store: Store, study: StudyInfo, name: str = "somebody"):
+        self.who = rater(store, study, name)
+        set_practised(store.database, self.who.id, len(DRAWN))
         self.client = TestClient(create_app(store), raise_server_exceptions=False)
-        self.link, self.acknowledged = f"/r/{personal_token(who)}", 0
+        self.link, self.acknowledged = f"/r/{personal_token(self.who)}", 0
 
     def form(self) -> dict[str, str]:
         page = self.client.get(self.link).text
@@ -108,6 +111,36 @@ def test_a_vote_on_a_locked_database_is_refused_and_stored_once_when_it_is_sent_
     ]
     assert stored(store, study) == 0
     sent_again(store, study, voter, form)
+
+
+def test_votes_that_wait_for_the_database_keep_nobody_else_waiting(store, study, voter, monkeypatch):
+    """However few threads the server has."""
+    unlocked = threading.Event()
+    monkeypatch.setattr("study.web.session.cast", lambda *asked: unlocked.wait(20) and cast(*asked))
+    form = voter.form()
+    with TestClient(create_app(store)) as voter.client, ThreadPoolExecutor() as people:
+        assert voter.client.portal.call(current_default_thread_limiter).total_tokens == 2
+        votes = [people.submit(voter.send, form) for _ in range(4)]
+        assert people.submit(voter.client.get, voter.link).result(timeout=10).status_code == 200
+        unlocked.set()
+        assert [vote.result(timeout=10).status_code for vote in votes] == [303] * 4
+    assert stored(store, study) == 1
+
+
+def test_statistics_after_a_last_answer_keep_nobody_waiting(store, study, monkeypatch):
+    begun, done = threading.Event(), threading.Event()
+    monkeypatch.setattr("study.web.turns.settle", lambda *_: (begun.set(), done.wait(20)))
+    voters = [Voter(store, study, name) for name in ("Ann", "Bob", "Cem")]
+    for voter in voters:
+        vote_all(store, voter.who, limit=7)
+    with TestClient(create_app(store)) as client, ThreadPoolExecutor() as people:
+        for voter in voters:
+            voter.client = client
+        last = [people.submit(voter.send, voter.form()) for voter in voters]
+        assert begun.wait(10)
+        assert people.submit(client.get, voters[0].link).result(timeout=10).status_code == 200
+        done.set()
+        assert [vote.result(timeout=10).status_code for vote in last] == [303] * 3
 
 
 def test_what_nobody_expected_is_such_a_page_too(store, study, voter, monkeypatch):
