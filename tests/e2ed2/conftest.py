@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from e2ed2.assets import EMOJI
 from e2ed2.cli import main
@@ -36,6 +37,13 @@ def text_encoder_read_once() -> Iterator[None]:
         patch.setattr(bert, "load_file", cache(bert.load_file))
         patch.setattr(minilm, "Tokenizer", SimpleNamespace(from_file=cache(minilm.Tokenizer.from_file)))
         yield
+
+
+@pytest.fixture(autouse=True)
+def precision_of_its_own() -> None:
+    """accelerate keeps that of a process's first training: where `auto` is bf16, none in float32 could follow."""
+    for state in (AcceleratorState, GradientState, PartialState):
+        state._reset_state()
 
 
 @pytest.fixture(scope="session")
