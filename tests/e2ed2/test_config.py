@@ -1,12 +1,23 @@
 """A run's settings: how they are kept, and that files of before are read."""
 
 import json
+import re
 from dataclasses import fields
 
 import pytest
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
+from e2ed2.losses.spec import LossSpec
+from e2ed2.models.config import CodecConfig
+from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
+from e2ed2.objectives.config import (
+    CoarseConfig,
+    EndToEndConfig,
+    PreferenceConfig,
+    ReconstructionConfig,
+    SingleStepConfig,
+)
 from e2ed2.training.config import KINDS, flat, upgraded
 from e2ed2.training.options import refuse_unread
 from e2ed2.training.presets import PRESETS
@@ -89,3 +100,118 @@ def test_options_that_all_read_are_not_refused():
     for preset in PRESETS.values():
         start = next(f"--{name}" for name in ("init", "backbone", "votes") if hasattr(preset.objective, name))
         refuse_unread(preset.objective, [start, "a", "--trainer.lr", "1", "--data.path", "--out=b", "loss"])
+
+
+DENOISER, BACKBONE = {"init": "x"}, {"backbone": "tiny:sd", "loss": LossSpec.parse("l2")}
+PLEASING = {"loss": LossSpec.parse("l2+preference"), "preference_from": "x"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (ReconstructionConfig, {"crop": 1}),
+        (ReconstructionConfig, {"lpips": 0.0, "edges": 0.0, "latent_noise": 0.0, "zoom": 128.0, "zoom_share": 0.0}),
+        (ReconstructionConfig, {"init": "x", "decoder_only": True, "codec": CodecConfig(finest_layers=2)}),
+        (ReconstructionConfig, {"codec": CodecConfig(latent_channels=8)}),
+        (CoarseConfig, DENOISER | {"styled_share": 0.0, "coarse_lr_share": 0.0, "text_noise": 0.0, "plain_share": 1.0}),
+        (CoarseConfig, {"codec_from": "x", "styled_share": 1.0}),
+        (SingleStepConfig, DENOISER | {"time_shift": 0.5}),
+        (PreferenceConfig, {"members": 2}),
+        (EndToEndConfig, DENOISER | {"loss": LossSpec.parse("l2+gan"), "critic": "alexnet"}),
+        (EndToEndConfig, DENOISER | {"loss": LossSpec.parse("energy"), "samples": 2, "repulsion": 0.0}),
+        (EndToEndConfig, DENOISER | {"sampling_steps": (1,), "backprop_steps": 1, "nearest_of": 2}),
+        (EndToEndConfig, DENOISER | PLEASING | {"patience": 1, "follow_unsure": True}),
+        (BackboneSingleStepConfig, {"backbone": "x", "few_steps_share": 0.0}),
+        (BackboneSingleStepConfig, {"backbone": "x", "few_steps_share": 1.0}),
+        (BackboneEndToEndConfig, BACKBONE | {"lora_rank": 1, "decode": "latent"}),
+        (BackboneEndToEndConfig, BACKBONE | {"decode": "tiny", "tiny_codec": "x", "decode_crop": 1, "decode_batch": 1}),
+        (BackboneEndToEndConfig, BACKBONE | {"tune": "full", "parts": ("attn2",)}),
+        (BackboneEndToEndConfig, BACKBONE | {"guidance": 1.5, "teacher_steps": 1}),
+        (BackboneEndToEndConfig, BACKBONE | PLEASING | {"decode": "tiny", "tiny_codec": "x"}),
+    ],
+)
+def test_what_is_just_possible_is_taken(kind, given):
+    made = kind(**given)
+    assert {name: getattr(made, name) for name in given.keys() - {"loss"}} == {
+        name: value for name, value in given.items() if name != "loss"
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        (ReconstructionConfig, {"lpips": -0.1}, "must be at least 0"),
+        (ReconstructionConfig, {"edges": -0.1}, "must be at least 0"),
+        (ReconstructionConfig, {"latent_noise": -0.1}, "must be at least 0"),
+        (ReconstructionConfig, {"zoom": 129.0}, "crop's 128"),
+        (ReconstructionConfig, {"zoom_share": -0.1}, "zoom-share"),
+        (ReconstructionConfig, {"init": "x", "codec": CodecConfig(latent_channels=8)}, "only --codec.finest-layers"),
+        (CoarseConfig, DENOISER | {"styled_share": -0.1}, "styled-share"),
+        (CoarseConfig, DENOISER | {"styled_share": 1.5}, "styled-share"),
+        (CoarseConfig, DENOISER | {"plain_share": -0.1}, "plain-share"),
+        (CoarseConfig, DENOISER | {"plain_share": 1.5}, "plain-share"),
+        (CoarseConfig, DENOISER | {"text_noise": -0.1}, "text-noise"),
+        (CoarseConfig, DENOISER | {"coarse_lr_share": -0.1}, "coarse-lr-share"),
+        (PreferenceConfig, {"members": 1}, "at least 2"),
+        (EndToEndConfig, DENOISER | {"samples": 0}, "at least 1"),
+        (EndToEndConfig, DENOISER | {"loss": LossSpec.parse("l2+energy-lpips")}, "at least 2 samples"),
+        (EndToEndConfig, DENOISER | {"repulsion": 1.5}, "repulsion"),
+        (EndToEndConfig, DENOISER | {"backprop_steps": 0}, "backprop-steps"),
+        (EndToEndConfig, DENOISER | {"sampling_steps": (0, 1)}, "sampling-steps"),
+        (BackboneSingleStepConfig, {"backbone": "x", "few_steps_share": 1.5}, "few-steps-share"),
+        (BackboneSingleStepConfig, {"backbone": "x", "few_steps_share": -0.1}, "few-steps-share"),
+        (BackboneEndToEndConfig, BACKBONE | {"lora_targets": ()}, "lora-targets"),
+        (BackboneEndToEndConfig, BACKBONE | {"tune": "full", "lora_targets": ("to_q",)}, "no adapters"),
+        (BackboneEndToEndConfig, BACKBONE | {"decode_crop": 0}, "decode-crop"),
+        (BackboneEndToEndConfig, BACKBONE | {"guidance": 1.0}, "guidance is 1"),
+        (BackboneEndToEndConfig, BACKBONE | {"guidance": -2.0}, "guidance is -2"),
+        (BackboneEndToEndConfig, BACKBONE | {"guidance": 2.0, "samples": 2}, "leave --samples out"),
+        (BackboneEndToEndConfig, BACKBONE | {"guidance": 2.0, "teacher_steps": 0}, "teacher-steps is 0"),
+        (BackboneEndToEndConfig, BACKBONE | {"teacher_steps": 24}, "--guidance: add it"),
+        (BackboneEndToEndConfig, BACKBONE | PLEASING | {"decode": "latent"}, "whole pictures"),
+    ],
+)
+def test_what_is_just_impossible_is_refused(kind, given, words):
+    with pytest.raises(UserError, match=words):
+        kind(**given)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_training_says_in_whole_sentences_what_it_makes_and_shows(name):
+    objective = PRESETS[name].objective
+    assert re.fullmatch(r"(?s)[A-Z][a-z]?[a-z -].*[a-z`0-9).]\.", objective.what())
+    assert re.fullmatch(r"[a-z ]+(: [a-z ]+, [a-z' ]+)?", objective.shows())
+
+
+def test_a_card_says_what_a_training_started_from():
+    lone, beside = {"codec_from": "c"}, {"coarse_from": "d"}
+    assert ReconstructionConfig().start() == CoarseConfig(**lone).start() == PreferenceConfig().start()
+    assert CoarseConfig(**lone).start() == "random weights"
+    assert ReconstructionConfig(init="x").start() == CoarseConfig(init="x").start() == "`x`"
+    assert CoarseConfig(init="x", **beside).start() == "`x` with the coarse path of `d`"
+    assert CoarseConfig(**lone, **beside).start() == "random weights beside the coarse path of `d`"
+    assert BackboneSingleStepConfig(backbone="tiny:sd").start() == "`tiny:sd`"
+
+
+def test_the_models_that_a_training_needs_are_those_it_names():
+    assert ReconstructionConfig().models() == PreferenceConfig().models() == []
+    assert EndToEndConfig(init="a", codec_from="b", coarse_from="c").models() == ["a", "b", "c"]
+    assert BackboneSingleStepConfig(backbone="mine").models() == ["mine"]
+    for elsewhere in ("tiny:sd", "some/where"):
+        assert BackboneSingleStepConfig(backbone=elsewhere).models() == []
+
+
+def test_a_chain_has_as_many_pictures_and_steps_as_it_says():
+    chain = EndToEndConfig(init="x", sampling_steps=(1, 3, 2), samples=2)
+    assert (chain.chain_steps(), chain.pictures_each(), chain.noises_each()) == (3, 2, 1)
+    assert EndToEndConfig(init="x", nearest_of=5).noises_each() == 5
+    assert (SingleStepConfig(init="x").chain_steps(), ReconstructionConfig().chain_steps()) == (4, None)
+    assert CoarseConfig(init="x", samples=3).pictures_each() == 3
+    assert SingleStepConfig(init="x").pictures_each() == 1
+    assert (PreferenceConfig(votes="v").source("d"), SingleStepConfig(init="x").source("d")) == ("v", "d")
+
+
+def test_a_preference_needs_votes():
+    PreferenceConfig(votes="v").check_complete()
+    with pytest.raises(UserError, match="--votes"):
+        PreferenceConfig().check_complete()

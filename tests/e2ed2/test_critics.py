@@ -1,5 +1,7 @@
 """Discriminators that look through a frozen network, given by name."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import transformers
@@ -7,7 +9,7 @@ from safetensors.torch import load_file
 
 from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import FeatureDiscriminator, discriminator_loss, generator_loss
-from e2ed2.losses.feature_network import feature_network
+from e2ed2.losses.feature_network import TransformerFeatures, feature_network
 from e2ed2.losses.spec import LossSpec
 from e2ed2.objectives.config import EndToEndConfig
 from e2ed2.training.adversary import learning
@@ -72,6 +74,58 @@ def test_pixels_are_normalised_as_the_network_was_trained(networks):
     assert seen[0].shape == (1, 3, 32, 32)
     assert torch.allclose(seen[0][0, :, 0, 0], (1 - network.mean.flatten()) / network.std.flatten(), atol=1e-5)
     assert [tuple(one.shape) for one in network(torch.zeros(2, 3, 64, 64))] == [(2, 16, 4, 4)] * 4
+
+
+class Reader(torch.nn.Module):
+    """A vision transformer whose hidden states say which layer and which token they are of."""
+
+    def __init__(self, **config):
+        super().__init__()
+        self.config = SimpleNamespace(**{"hidden_size": 2, "num_hidden_layers": 12} | config)
+        self.read = []
+
+    def forward(self, pixels, **options):
+        self.read.append((pixels, options))
+        tokens = 1 + (pixels.shape[-1] // self.config.patch_size) ** 2  # the first is of the class
+        states = [torch.stack([torch.full((tokens,), float(n)), torch.arange(-1.0, tokens - 1)], -1) for n in range(13)]
+        return SimpleNamespace(hidden_states=[one.expand(len(pixels), -1, -1) for one in states])
+
+
+def test_maps_are_four_evenly_spaced_layers_with_their_patches_in_place():
+    features = TransformerFeatures(Reader(image_size=42, patch_size=14))
+    assert (features.layers, features.widths, features.grid, features.side) == ([3, 6, 9, 12], [2] * 4, 3, 42)
+    maps = features(torch.zeros(2, 3, 50, 60))
+    assert [tuple(one.shape) for one in maps] == [(2, 2, 3, 3)] * 4
+    assert [one[0, 0, 0, 0].item() for one in maps] == [3, 6, 9, 12]
+    assert torch.equal(maps[0][1, 1], torch.arange(9.0).view(3, 3))
+    assert "mean" not in features.state_dict()
+    assert "std" not in features.state_dict()
+
+
+@pytest.mark.parametrize(("size", "side", "options"), [(42, 42, {}), (518, 224, {"interpolate_pos_encoding": True})])
+def test_a_network_reads_pictures_at_its_own_size_up_to_a_limit(size, side, options):
+    reader = Reader(image_size=size, patch_size=14)
+    TransformerFeatures(reader)(torch.full((1, 3, 64, 64), -1.0))
+    pixels, given = reader.read[0]
+    assert pixels.shape == (1, 3, side, side)
+    assert given == {"output_hidden_states": True} | options
+    black = [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]  # as ImageNet has it
+    assert pixels[0, :, 5, 7].tolist() == pytest.approx(black)
+
+
+def test_pictures_are_made_small_without_aliases():
+    reader = Reader(image_size=28, patch_size=14)
+    stripes = (torch.arange(112) % 2 * 2.0 - 1).expand(1, 3, 112, 112)
+    TransformerFeatures(reader, (0.5,) * 3, (0.5,) * 3)(stripes)
+    assert reader.read[0][0][..., 2:-2].abs().max() < 0.1
+
+
+def test_alexnet_gives_the_layers_that_lpips_compares():
+    network = feature_network("alexnet")
+    maps = network(torch.rand(1, 3, 64, 64))
+    assert network.widths == [one.shape[1] for one in maps] == [64, 192, 384, 256, 256]
+    assert all(torch.allclose(one.norm(dim=1), torch.ones(()), atol=1e-3) for one in maps)
+    assert not any(weights.requires_grad for weights in network.parameters())
 
 
 def test_what_is_no_network_is_one_sentence(tmp_path):

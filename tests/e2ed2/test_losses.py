@@ -5,7 +5,7 @@ from torchvision.transforms.functional import gaussian_blur
 from e2ed2.data.config import DataConfig
 from e2ed2.data.pictures import load_pictures
 from e2ed2.errors import UserError
-from e2ed2.losses.adversarial import Discriminator, discriminator_loss, generator_loss
+from e2ed2.losses.adversarial import Discriminator, FeatureDiscriminator, Head, discriminator_loss, generator_loss
 from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import edges, l1, l2
@@ -25,6 +25,109 @@ def test_a_discriminator_pays_for_its_slope_on_real_and_on_sampled_images():
     slope = noise.flatten(1).sum(dim=1).square().mean()
     assert loss(0.0) == torch.nn.functional.softplus(total(fake, None) - total(real, None)).mean()
     assert (loss(0.5) - loss(0.0)).item() == pytest.approx(0.5 * 2 * slope.item(), rel=1e-3)
+
+
+def test_a_penalty_is_the_change_of_the_logit_under_one_small_noise_over_its_variance():
+    def bent(images, pooled):
+        return images.square().flatten(1).sum(dim=1) + pooled
+
+    real, fake = (torch.rand(4, 3, 2, 2, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
+    pooled = torch.arange(4.0)
+    noise = 0.05 * torch.randn(real.shape, generator=torch.Generator().manual_seed(2))
+    r1, r2 = (((bent(x + noise, 0) - bent(x, 0)) / 0.05).square().mean() for x in (real, fake))
+    apart = torch.nn.functional.softplus(bent(fake, 0) - bent(real, 0)).mean()
+    loss = discriminator_loss(bent, fake, real, pooled, torch.Generator().manual_seed(2))
+    assert loss.item() == pytest.approx((apart + r1 + r2).item(), rel=1e-4)
+
+
+def test_a_generator_learns_from_its_fakes_alone():
+    fake, real = torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([3.0, 5.0], requires_grad=True)
+    loss = generator_loss(lambda images, pooled: images * pooled, fake, real, torch.tensor([1.0, 2.0]))
+    assert loss.item() == pytest.approx(torch.nn.functional.softplus(torch.tensor([2.0, 6.0])).mean().item())
+    loss.backward()
+    assert (fake.grad < 0).all()
+    assert real.grad is None
+
+
+def test_a_discriminator_halves_the_picture_at_each_stage_and_widens_to_four_times():
+    critic = Discriminator(7)
+    assert [tuple(stage[0].weight.shape) for stage in critic.features] == [
+        (48, 3, 4, 4),
+        (96, 48, 4, 4),
+        (192, 96, 4, 4),
+        (192, 192, 4, 4),
+    ]
+    assert [stage[1].num_groups for stage in critic.features] == [8] * 4
+    assert critic.features(torch.zeros(2, 3, 64, 64)).shape == (2, 192, 4, 4)
+    assert (critic.score.weight.shape, critic.caption.weight.shape) == ((1, 192), (192, 7))
+    assert critic.caption.bias is None
+
+
+def test_a_logit_is_how_real_it_looks_and_how_well_it_fits_the_caption():
+    torch.manual_seed(0)
+    critic, images, pooled = Discriminator(7, width=8, stages=2), torch.rand(2, 3, 16, 16), torch.rand(2, 7)
+    seen = critic.features(images).mean(dim=(2, 3))
+    expected = critic.score(seen)[:, 0] + torch.einsum("bf,ft,bt->b", seen, critic.caption.weight, pooled)
+    assert torch.allclose(critic(images, pooled), expected, atol=1e-6)
+
+
+class Maps(torch.nn.Module):
+    """Two maps of a picture, of 16 channels and of 8."""
+
+    widths = (16, 8)
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.ModuleList(torch.nn.Conv2d(3, width, 4, stride=4) for width in self.widths)
+
+    def forward(self, images):
+        return [layer(images) for layer in self.layers]
+
+
+def test_a_feature_discriminators_logit_is_the_mean_of_its_heads():
+    torch.manual_seed(0)
+    critic, images, pooled = FeatureDiscriminator(Maps(), 7), torch.rand(2, 3, 16, 16), torch.rand(2, 7)
+    one, other = (head(layer(images), pooled) for head, layer in zip(critic.heads, critic.features.layers, strict=True))
+    assert torch.allclose(critic(images, pooled), (one + other) / 2, atol=1e-6)
+    assert [tuple(head.score.weight.shape) for head in critic.heads] == [(1, 64, 1, 1)] * 2
+    assert not critic.train().features.training
+    assert critic.heads.training
+    assert all(weights.requires_grad for weights in critic.learned)
+    assert not any(weights.requires_grad for weights in critic.requires_grad_(True).features.parameters())
+    assert not any(weights.requires_grad for weights in critic.requires_grad_(False).parameters())
+
+
+def test_a_head_looks_at_each_place_and_around_it():
+    torch.manual_seed(0)
+    head, features, pooled = Head(6, 7, 16), torch.rand(2, 6, 5, 4), torch.rand(2, 7)
+    shapes = {name: tuple(weights.shape) for name, weights in head.named_parameters()}
+    assert shapes == {
+        "enter.0.weight": (6,),
+        "enter.0.bias": (6,),
+        "enter.1.weight": (16, 6, 1, 1),
+        "enter.1.bias": (16,),
+        "around.0.weight": (16, 16, 3, 3),
+        "around.0.bias": (16,),
+        "around.1.weight": (16,),
+        "around.1.bias": (16,),
+        "score.weight": (1, 16, 1, 1),
+        "score.bias": (1,),
+        "caption.weight": (16, 7),
+    }
+    assert (head.enter[0].num_groups, head.around[1].num_groups) == (1, 8)
+    found = head.enter(features)
+    found = found + head.around(found)
+    match = torch.einsum("bwij,wt,bt->bij", found, head.caption.weight, pooled)
+    expected = (head.score(found)[:, 0] + match).mean(dim=(1, 2))
+    assert torch.allclose(head(features, pooled), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("critic", [Discriminator(7, width=8, stages=2), FeatureDiscriminator(Maps(), 7)])
+def test_a_discriminator_judges_in_float32_whatever_the_training_is_in(critic):
+    images, pooled = torch.rand(2, 3, 16, 16), torch.rand(2, 7)
+    plain = critic(images, pooled)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(critic(images, pooled), plain)
 
 
 def test_pixel_losses_on_known_values():
@@ -118,6 +221,23 @@ def test_less_repulsion_still_prefers_modes_to_their_middle():
     samples, targets = modes[:, :4], modes[:, 4]
     middle = torch.full_like(samples, 0.5)
     assert energy_score(samples, targets, repulsion=0.5) < energy_score(middle, targets, repulsion=0.5)
+
+
+def test_the_energy_score_of_pictures_is_its_definition():
+    generator = torch.Generator().manual_seed(0)
+    samples, target = torch.randn(2, 3, 4, 5, generator=generator), torch.randn(2, 4, 5, generator=generator)
+    norm = lambda a, b: ((a - b).square().sum().sqrt() / 20**0.5) ** 0.5
+    near = torch.stack([norm(samples[i, a], target[i]) for i in range(2) for a in range(3)]).mean()
+    apart = torch.stack([norm(samples[i, a], samples[i, b]) for i in range(2) for a in range(3) for b in range(a)])
+    expected = near - 0.25 * apart.mean() / 2
+    assert energy_score(samples, target, beta=0.5, repulsion=0.25).item() == pytest.approx(expected.item(), rel=1e-4)
+    assert energy_score(samples, target) == energy_score(samples, target, beta=1.0, repulsion=1.0)
+
+
+def test_samples_that_are_all_alike_still_have_a_gradient():
+    samples = torch.zeros(1, 2, 3, requires_grad=True)
+    energy_score(samples, torch.zeros(1, 3)).backward()
+    assert samples.grad.isfinite().all()
 
 
 def test_energy_score_needs_two_samples():

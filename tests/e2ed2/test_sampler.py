@@ -122,3 +122,44 @@ def test_levels_that_do_not_fall_from_one_to_zero_are_refused(levels):
 def test_no_steps_are_refused():
     with pytest.raises(UserError, match="at least 1"):
         uniform_levels(0)
+
+
+def test_what_hangs_on_the_caption_and_the_noise_is_computed_once_and_each_step_is_told_its_number(z):
+    asked, told = [], []
+
+    class Told(Affine):
+        def condition(self, z, text):
+            asked.append((z, text))
+            return "computed"
+
+        def forward(self, x, t, text, conditioning, step):
+            told.append((t.tolist(), text, conditioning, step))
+            return super().forward(x, t, text, conditioning, step)
+
+    sample(Told(), z, "caption", (1, 0.5, 0))
+    assert len(asked) == 1
+    assert torch.equal(asked[0][0], z)
+    assert asked[0][1] == "caption"
+    assert told == [([1, 1], "caption", "computed", 0), ([0.5, 0.5], "caption", "computed", 1)]
+
+
+def test_the_end_of_a_step_may_be_replaced(z):
+    f, ends = Affine(), []
+
+    def end(index, t, x, x0):
+        ends.append((index, t, x, x0))
+        return x + 1
+
+    made = sample(f, z, None, (1, 0.4, 0), on_step_end=end)
+    assert [one[:2] for one in ends] == [(0, 1), (1, 0.4)]
+    (_, _, first, estimate), (_, _, second, last) = ends
+    assert torch.allclose(first, 0.4 * z + 0.6 * estimate)
+    assert torch.allclose(last, torch.tanh(f.a * (first + 1) + f.b * 0.4))
+    assert torch.equal(second, last)
+    assert torch.equal(made, last + 1)
+
+
+def test_what_a_callback_sees_holds_no_graph(z):
+    seen = []
+    sample(Affine(), z, None, uniform_levels(2), grad=True, callback=seen.append)
+    assert not any(value.requires_grad for step in seen for value in (step.noisy, step.clean))
