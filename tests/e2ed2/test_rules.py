@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,16 +14,16 @@ from e2ed2.models.codec import Codec, build_codec
 from e2ed2.models.config import CodecConfig
 from e2ed2.models.weights import load_codec, save_model
 from e2ed2.objectives import end_to_end, single_step
-from e2ed2.objectives.chain import decode_crop, same_crop
+from e2ed2.objectives.chain import decode_crop, decode_preview, noise_like, random_window, same_crop
 from e2ed2.objectives.config import ReconstructionConfig
 from e2ed2.objectives.reconstruction import Reconstruction
 from e2ed2.objectives.single_step import SingleStep
-from e2ed2.seeds import UpdateSeeds
+from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.training import adversary
 from e2ed2.training.config import TrainerConfig
 from e2ed2.training.run import build, train
 from e2ed2.training.trainer import Trainer
-from e2ed2.types import PictureBatch
+from e2ed2.types import CaptionedBatch, PictureBatch
 
 from .conftest import TINY_CODEC, of_kind, options
 
@@ -133,6 +134,151 @@ def test_the_time_shift_moves_levels_towards_noise(run_config, monkeypatch, shif
     assert torch.allclose(levels[0], shift * drawn / (1 + (shift - 1) * drawn))
 
 
+def test_single_step_training_estimates_the_sample_from_its_noisy_version(run_config):
+    objective, batches = build(of_kind(run_config, "single_step", time_shift=3.0, precompute=False))
+    assert isinstance(objective, SingleStep)
+    batch, seeds = batches(0), UpdateSeeds(0, 5)
+    x0 = batch.latents
+    z = torch.randn(x0.shape, generator=seeds.stream("image noise"))
+    drawn = 1 - torch.rand(len(x0), generator=seeds.stream("time"))
+    t = (3 * drawn / (1 + 2 * drawn)).view(-1, 1, 1, 1)
+    conditioning = objective.model.condition(z, batch.text)
+    clean = objective.model((1 - t) * x0 + t * z, t.flatten(), batch.text, conditioning)
+    outcome = objective(batch, seeds)
+    assert set(outcome.terms) == {"l2"}
+    assert outcome.total().item() == pytest.approx((clean - x0).square().mean().item(), rel=1e-5)
+
+
+def test_the_noise_on_latents_is_of_a_strength_of_each_pictures_own_in_units_of_each_channel():
+    objective = reconstruction(lpips=0.0, noise=0.5)
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    latents, generator = objective.model.encode_raw(images), UpdateSeeds(0, 7).stream("latent noise")
+    strength = torch.rand(3, 1, 1, 1, generator=generator)
+    noise = torch.randn(latents.shape, generator=generator)
+    spread = torch.stack([latents[:, channel].std() for channel in range(latents.shape[1])]).view(1, -1, 1, 1)
+    decoded = objective.model.decode_raw(latents + 0.5 * strength * spread * noise)
+    outcome = objective(PictureBatch(images), UpdateSeeds(0, 7))
+    assert set(outcome.terms) == {"l1"}
+    assert outcome.total().item() == pytest.approx(l1(decoded, images).item(), rel=1e-5)
+
+
+def test_a_codecs_likeness_is_of_the_zoomed_square():
+    objective = reconstruction(lpips=1.0, zoom=2.0)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    seeds = UpdateSeeds(0, 1)
+    decoded = objective.model.decode_raw(objective.model.encode_raw(images))
+    expected = objective.perceptual(*objective.zoomed(decoded, images, seeds)).mean()
+    assert objective(PictureBatch(images), seeds).terms["lpips"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+class Many:
+    """So many pictures, each asked for as its number."""
+
+    def __init__(self, count):
+        self.count, self.asked = count, []
+
+    def __len__(self):
+        return self.count
+
+    def tensor(self, rows, device):
+        self.asked.append((rows, device))
+        return rows
+
+
+@pytest.mark.parametrize(("count", "apart"), [(40, 1), (1200, 2), (2048, 4)])
+def test_latents_are_measured_on_about_512_pictures_from_all_over_the_set(tmp_path, count, apart):
+    objective, pictures, measured = reconstruction(), Many(count), []
+    objective.model.measure = measured.extend
+    objective.write(tmp_path, pictures)
+    assert torch.cat(measured).tolist() == list(range(0, count, apart))
+    assert max(len(chunk) for chunk in measured) <= 64
+    assert {str(device) for _, device in pictures.asked} == {"cpu"}
+    assert (tmp_path / "codec").is_dir()
+
+
+def test_a_codec_shows_pictures_above_their_reconstructions_and_learns_from_crops_of_its_size(run_config):
+    objective, batches = build(of_kind(run_config, "codec", init="", crop=16, codec=TINY_CODEC))
+    assert batches(0).images.shape == (4, 3, 16, 16)
+    first, again, other = batches(0).images, batches(0).images, build(seeded(run_config, 1))[1](0).images
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    images = batches(0).images
+    shown = objective.preview(objective.model, PictureBatch(images))
+    assert torch.equal(shown[:4], images)
+    assert shown.shape == (8, 3, 16, 16)
+
+
+def seeded(run_config, seed):
+    config = of_kind(run_config, "codec", init="", crop=16, codec=TINY_CODEC)
+    return replace(config, trainer=replace(config.trainer, seed=seed))
+
+
+def test_a_codec_keeps_what_it_starts_from(run_config):
+    start = load_codec(Path(run_config.objective.init))
+    kept = Reconstruction.of(ReconstructionConfig(init=run_config.objective.init, crop=32), 32).model
+    assert all(torch.equal(a, b) for a, b in zip(start.parameters(), kept.parameters(), strict=True))
+    assert kept.config == start.config
+    assert all(weights.requires_grad for weights in kept.parameters())
+    with pytest.raises(UserError, match="multiples of 4"):
+        Reconstruction.of(ReconstructionConfig(init=run_config.objective.init, crop=18), 32)
+    Reconstruction.of(ReconstructionConfig(init=run_config.objective.init, crop=18), 16)  # no crop is larger
+
+
+def test_a_window_is_as_large_as_asked_or_all_there_is(latents):
+    generator = torch.Generator().manual_seed(0)
+    windows = [random_window((5, 7), 3, generator) for _ in range(200)]
+    assert {(rows.start, rows.stop) for rows, _ in windows} == {(n, n + 3) for n in range(3)}
+    assert {(columns.start, columns.stop) for _, columns in windows} == {(n, n + 3) for n in range(5)}
+    assert random_window((5, 7), 6, generator)[0] == slice(0, 5)
+    assert random_window((7, 5), 6, generator)[1] == slice(0, 5)
+    assert random_window((5, 7), 9, generator) == (slice(0, 5), slice(0, 7))
+    images = Enlarge().decode(latents)
+    assert decode_crop(Enlarge(), latents, images, generator)[0].shape == (2, 3, 32, 32)  # 8 latents
+    large = torch.zeros(1, 3, 70, 66)
+    assert same_crop(large, large, generator)[0].shape == (1, 3, 64, 64)
+
+
+def test_windows_are_decoded_so_many_at_a_time(latents):
+    sizes = []
+
+    class Counted(Enlarge):
+        def decode(self, latents):
+            sizes.append(len(latents))
+            return super().decode(latents).double()
+
+    images = Enlarge().decode(latents)
+    fake, real = decode_crop(Counted(), latents, images, UpdateSeeds(0, 0).on_cpu("decoded window"), size=4, rows=1)
+    assert sizes == [1, 1]
+    assert torch.equal(fake, real)
+    assert fake.dtype == torch.float32
+
+
+def test_a_preview_is_clamped_below_its_targets(latents):
+    batch = CaptionedBatch(torch.zeros(2, 3, 64, 64), latents, None, None)
+    shown = decode_preview(Enlarge(), batch, 9 * latents)
+    assert torch.equal(shown[:2], batch.images)
+    assert (shown[2:].min(), shown[2:].max()) == (-1, 1)
+
+
+def test_noise_without_a_generator_is_always_the_same_and_of_the_latents_kind(latents):
+    assert torch.equal(noise_like(latents), noise_like(latents))
+    assert torch.equal(noise_like(latents), torch.randn(latents.shape, generator=stream(0, "image noise")))
+    assert noise_like(latents.double()).dtype == torch.float64
+    given = noise_like(latents, UpdateSeeds(0, 3).stream("image noise"))
+    assert torch.equal(given, torch.randn(latents.shape, generator=UpdateSeeds(0, 3).stream("image noise")))
+
+
+@pytest.mark.parametrize("kind", ["single_step", "coarse", "codec"])
+def test_what_is_drawn_is_drawn_where_the_batch_is(run_config, kind):
+    config = of_kind(
+        run_config, kind, **({"init": "", "codec": TINY_CODEC} if kind == "codec" else {"precompute": False})
+    )
+    objective, batches = build(config)
+    batch, plain = batches(0), objective(batches(0), UpdateSeeds(0, 0)).total()
+    with torch.device("meta"):  # what says no device of its own would land there
+        assert torch.equal(objective(batch, UpdateSeeds(0, 0)).total(), plain)
+
+
 def test_a_codec_weighs_likeness_as_it_says():
     objective = Reconstruction(build_codec(TINY_CODEC), ReconstructionConfig(latent_noise=0.0, lpips=0.7))
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -144,9 +290,9 @@ def test_a_codec_weighs_likeness_as_it_says():
     assert outcome.total().item() == pytest.approx(distance + 0.7 * likeness)
 
 
-def reconstruction(**given) -> Reconstruction:
+def reconstruction(noise=0.0, **given) -> Reconstruction:
     torch.manual_seed(0)
-    return Reconstruction(build_codec(TINY_CODEC), ReconstructionConfig(latent_noise=0.0, **given))
+    return Reconstruction(build_codec(TINY_CODEC), ReconstructionConfig(latent_noise=noise, **given))
 
 
 def test_a_codec_weighs_edges_as_it_says():
