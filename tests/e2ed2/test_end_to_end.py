@@ -1,0 +1,303 @@
+"""What end-to-end training minimises, and what its models start from, recomputed by hand."""
+
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from e2ed2.data.config import DataConfig
+from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.diffusion.sampler import sample
+from e2ed2.errors import UserError
+from e2ed2.losses.adversarial import Discriminator, FeatureDiscriminator, generator_loss
+from e2ed2.losses.distribution import energy_score, mmd
+from e2ed2.losses.spec import LossSpec
+from e2ed2.models.coarse_to_fine import build_denoiser
+from e2ed2.models.references import WEIGHTS
+from e2ed2.models.weights import load_codec, load_denoiser, save_model
+from e2ed2.objectives import backbone, denoising, end_to_end
+from e2ed2.objectives.backbone import BackboneEndToEnd
+from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
+from e2ed2.objectives.build import build_objective
+from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, SingleStepConfig
+from e2ed2.objectives.denoising import start_denoiser
+from e2ed2.objectives.objective import Outcome
+from e2ed2.seeds import UpdateSeeds
+from e2ed2.training.run import build
+
+from .conftest import TINY_DENOISER, of_kind, options
+
+SEEDS = UpdateSeeds(0, 3)
+
+
+def built(run_config, loss, **given):
+    return build(options(run_config, loss=loss, precompute=False, sampling_steps=(2,), **given))
+
+
+def test_samples_are_chains_of_the_model_from_the_updates_noise_several_of_each_caption(run_config):
+    objective, batches = built(run_config, "l2:3", samples=2)
+    batch = batches(0)
+    z = torch.randn(8, *batch.latents.shape[1:], generator=SEEDS.stream("image noise"))
+    chains = sample(objective.model, z, batch.text.repeat(2), uniform_levels(2))
+    assert torch.equal(objective.samples(batch, SEEDS).x0, chains)
+    assert objective.samples(batch, SEEDS).held is None
+    outcome = objective(batch, SEEDS)
+    expected = (chains - batch.latents.repeat_interleave(2, dim=0)).square().mean()
+    assert outcome.total().item() == pytest.approx(3 * expected.item(), rel=1e-5)
+    assert outcome.judged is None
+    pull = torch.rand(chains.shape)
+    assert objective(batch, SEEDS, pull).total().item() == pytest.approx((chains * pull).sum().item(), rel=1e-4)
+
+
+def test_every_term_is_what_it_says_of_the_samples(run_config):
+    terms = "l1+l2+energy+lpips+energy-lpips+mmd"
+    objective, batches = built(run_config, terms, samples=3, repulsion=0.5)
+    batch = batches(0)
+    with torch.no_grad():
+        x0 = objective.samples(batch, SEEDS).x0
+        fake, real = objective.decode(x0, batch, SEEDS)
+        found = {name: value.item() for name, value in objective(batch, SEEDS).terms.items()}
+        target, pooled = batch.latents.repeat_interleave(3, dim=0), batch.text.pooled
+        lpips = objective.perceptual
+        distance = lpips(fake, real)
+        trios = fake.unflatten(0, (4, 3))
+        between = torch.stack([lpips(trios[:, a], trios[:, b]) for a, b in combinations(range(3), 2)])
+        expected = {
+            "l1": (x0 - target).abs().mean(),
+            "l2": (x0 - target).square().mean(),
+            "energy": energy_score(x0.unflatten(0, (4, 3)), batch.latents, repulsion=0.5),
+            "lpips": distance.mean(),
+            "energy-lpips": (distance + 1e-6).sqrt().mean() - 0.25 * (between + 1e-6).sqrt().mean(),
+            "mmd": mmd(lpips.embedding(fake).unflatten(0, (4, 3)), lpips.embedding(real[::3]), pooled),
+        }
+    assert torch.equal(real[::3], batch.images)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value.item(), rel=1e-3, abs=1e-6), name
+
+
+@pytest.mark.parametrize(
+    ("loss", "sees", "looks"),
+    [
+        ("l1+l2", False, False),
+        ("energy", False, False),
+        ("gan", True, False),
+        ("lpips", True, True),
+        ("energy-lpips", True, True),
+        ("mmd", True, True),
+    ],
+)
+def test_pictures_are_read_and_lpips_is_loaded_where_the_loss_asks_for_them(run_config, loss, sees, looks):
+    config = options(run_config, loss=loss, samples=2, precompute=False).objective
+    objective = build_objective(config, 32)
+    assert objective.sees_images is sees
+    assert (objective.perceptual is not None) is looks
+    assert (objective.adversary is not None) is (loss == "gan")
+    assert objective.start is None
+    assert not objective.needs_held_out
+    assert objective.best([{}]) is None
+    assert not objective.exhausted([{}])
+
+
+def test_the_adversary_learns_of_the_same_captions_that_the_generator_was_judged_by(run_config):
+    objective, batches = built(run_config, "gan:2", samples=2)
+    batch = batches(0)
+    outcome = objective(batch, SEEDS)
+    pooled = batch.text.pooled.repeat_interleave(2, dim=0)
+    assert torch.equal(outcome.judged.pooled, pooled)
+    assert not outcome.judged.fake.requires_grad
+    assert torch.equal(outcome.judged.real, batch.images.repeat_interleave(2, dim=0))  # there is no more of them
+    expected = generator_loss(objective.adversary, outcome.judged.fake, outcome.judged.real, pooled)
+    assert outcome.total().item() == pytest.approx(2 * expected.item(), rel=1e-5)
+    assert set(outcome.terms) == {"gan"}
+    assert not any(weights.requires_grad for weights in objective.adversary.parameters())
+
+
+def test_a_critic_is_as_wide_as_the_captions():
+    own, seeing = end_to_end.discriminator("", 9), end_to_end.discriminator("alexnet", 9)
+    assert isinstance(own, Discriminator)
+    assert own.caption.in_features == 9
+    assert isinstance(seeing, FeatureDiscriminator)
+    assert {head.caption.in_features for head in seeing.heads} == {9}
+
+
+def test_the_anchor_holds_samples_to_those_of_a_frozen_start(run_config):
+    objective, batches = built(run_config, "anchor")
+    batch = batches(0)
+    before = objective.samples(batch, SEEDS).x0
+    with torch.no_grad():
+        for weights in objective.model.transformers.parameters():
+            weights += 0.05
+    made = objective.samples(batch, SEEDS)
+    assert torch.equal(made.held, before)
+    expected = (made.x0 - before).square().mean().item()
+    assert objective(batch, SEEDS).terms["anchor"].item() == pytest.approx(expected, rel=1e-5)
+    assert not objective.start.training
+    assert not any(weights.requires_grad for weights in objective.start.parameters())
+
+
+@pytest.mark.parametrize(("cached", "rows"), [(True, 32), (False, None)])
+def test_hundreds_of_pictures_are_looked_at_in_parts(run_config, monkeypatch, cached, rows):
+    seen = []
+    real_parts, real_crop = end_to_end.in_parts, end_to_end.decode_crop
+    monkeypatch.setattr(end_to_end, "in_parts", lambda *given, rows: seen.append(rows) or real_parts(*given, rows=rows))
+    monkeypatch.setattr(
+        end_to_end, "decode_crop", lambda *given, rows: seen.append(rows) or real_crop(*given, rows=rows)
+    )
+    objective, batches = built(run_config, "energy-lpips+mmd", samples=2, gradient_cache=cached)
+    assert objective.caches_gradient is cached
+    objective(batches(0), SEEDS)
+    assert seen == [rows] * 5
+
+
+def test_a_chain_is_recomputed_and_cut_as_asked(run_config, monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        end_to_end, "sample", lambda *rest, **named: given.append((rest[3], named)) or sample(*rest, **named)
+    )
+    objective, batches = built(run_config, "l2", checkpointed=True, backprop_steps=1)
+    batch = batches(0)
+    objective(batch, SEEDS)
+    objective.samples(batch, SEEDS)
+    assert given == [((1, 0.5, 0), {"grad": grad, "backprop_steps": 1, "checkpointed": True}) for grad in (True, False)]
+
+
+def test_the_weights_of_a_sum_are_those_of_its_terms():
+    outcome = Outcome({"l1": torch.tensor(2.0), "l2": torch.tensor(5.0)}, {"l1": 0.5, "l2": 3.0, "gan": 1.0})
+    assert outcome.total() == 16
+    assert outcome.detached() == outcome.terms
+
+
+# What a denoiser starts from
+
+
+@pytest.fixture
+def one_hot(tiny_model, tmp_path) -> Path:
+    """Another model, that reads its choice otherwise."""
+    torch.manual_seed(1)
+    save_model(build_denoiser(replace(TINY_DENOISER, choice="one-hot")), tmp_path / "one-hot" / "denoiser")
+    save_model(load_codec(tiny_model), tmp_path / "one-hot" / "codec")
+    return tmp_path / "one-hot"
+
+
+def same(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_a_start_is_as_it_was_but_for_what_is_asked(one_hot, tiny_model):
+    usual = start_denoiser(CoarseConfig(init=str(one_hot)))
+    assert usual.coarse.choice == "one-hot"
+    assert same(usual, load_denoiser(one_hot))
+    asked = CoarseConfig(init=str(one_hot), denoiser=replace(CoarseConfig(init="x").denoiser, choice="none"))
+    assert start_denoiser(asked).coarse.choice == "none"
+    both = start_denoiser(CoarseConfig(init=str(tiny_model), coarse_from=str(one_hot)))
+    assert same(both.coarse, load_denoiser(one_hot).coarse)
+    assert same(both.transformers, load_denoiser(tiny_model).transformers)
+
+
+def test_a_start_from_nothing_has_the_sizes_that_are_given(tiny_model):
+    config = CoarseConfig(codec_from=str(tiny_model), denoiser=replace(TINY_DENOISER, sharing="independent", steps=2))
+    fresh = start_denoiser(config)
+    assert len(fresh.transformers) == 2
+    assert fresh.latent_shape == (4, 8, 8)
+    assert all(weights.requires_grad for weights in fresh.coarse.parameters())
+    assert fresh.text_width == 384
+
+
+def test_a_resolution_that_the_latents_do_not_make_is_refused(run_config):
+    for resolution in (16, 64):
+        with pytest.raises(UserError, match=r"choose --data\.resolution 32"):
+            build_objective(run_config.objective, resolution)
+    objective = build_objective(run_config.objective, 32)
+    assert objective.model.training
+    assert not any(weights.requires_grad for weights in objective.codec.parameters())
+
+
+def test_a_codec_comes_from_the_start_or_from_where_it_is_named(run_config, one_hot, tmp_path):
+    torch.manual_seed(5)
+    other = load_codec(one_hot)
+    other.std.fill_(3)
+    save_model(other, tmp_path / "other" / "codec")
+    config = CoarseConfig(codec_from=str(tmp_path / "other"), denoiser=TINY_DENOISER)
+    assert (build_objective(config, 32).codec.std == 3).all()
+    config = CoarseConfig(init=str(one_hot), codec_from=str(tmp_path / "other"))
+    assert (build_objective(config, 32).codec.std != 3).all()
+
+
+@pytest.mark.parametrize("kind", ["end_to_end", "single_step", "coarse"])
+def test_batches_are_made_as_the_settings_say(run_config, monkeypatch, kind):
+    seen = []
+    monkeypatch.setattr(denoising, "captioned_batches", lambda *rest, **named: seen.append((rest, named)))
+    given = {"loss": LossSpec.parse("lpips")} if kind == "end_to_end" else {}
+    config = of_kind(run_config, kind, styled_share=0.3, text_noise=0.2, **given).objective
+    objective = build_objective(config, 32)
+    for once in (False, True):
+        objective.batches("pictures", 7, 11, torch.device("cpu"), once)
+    objective.config = replace(config, precompute=False)
+    objective.batches("pictures", 7, 11, torch.device("cpu"))
+    expected = {
+        "styled_share": 0.3,
+        "text_noise": 0.2,
+        "with_images": kind == "end_to_end",
+        "with_words": kind != "coarse",
+        "device": torch.device("cpu"),
+    }
+    for (rest, named), precompute in zip(seen, (True, False, False), strict=True):
+        assert named == expected | {"precompute": precompute}
+        assert (rest[0], rest[3], rest[4]) == ("pictures", 7, 11)
+        assert rest[1].width == 384
+        assert rest[2] is objective.codec
+        assert not rest[2].training
+
+
+@pytest.mark.parametrize(("precompute", "once", "made"), [(True, False, True), (True, True, False), (False,) * 3])
+def test_a_backbones_batches_are_made_as_the_settings_say(monkeypatch, precompute, once, made):
+    seen = []
+    monkeypatch.setattr(backbone, "captioned_batches", lambda *rest, **named: seen.append((rest, named)) or "batches")
+    config = BackboneEndToEndConfig(backbone="tiny:sd3", loss=LossSpec.parse("l2"), precompute=precompute)
+    objective = BackboneEndToEnd.of(config, 32)
+    assert objective.batches("pictures", 7, 11, torch.device("cpu"), once) == "batches"
+    ((rest, named),) = seen
+    assert named == {
+        "styled_share": 0.5,
+        "text_noise": 0.0,
+        "with_images": False,
+        "with_words": True,
+        "device": torch.device("cpu"),
+        "precompute": made,
+    }
+    assert (rest[0], rest[3], rest[4]) == ("pictures", 7, 11)
+    assert rest[1].pipeline is objective.pipeline
+    assert rest[2] is objective.codec
+
+
+def test_a_finished_denoiser_is_written_with_its_codec_and_an_index(run_config, tmp_path):
+    objective = build_objective(run_config.objective, 32)
+    objective.export(tmp_path, None)
+    assert same(load_denoiser(tmp_path), objective.model)
+    assert same(load_codec(tmp_path), objective.codec)
+    assert (tmp_path / "model_index.json").is_file()
+    assert load_file(tmp_path / "denoiser" / WEIGHTS)
+    next(objective.model.parameters()).data.fill_(float("nan"))
+    with pytest.raises(UserError, match="not finite"):
+        objective.export(tmp_path / "none", None)
+
+
+def test_one_step_and_coarse_trainings_show_targets_above_samples(run_config):
+    for kind in (SingleStepConfig.kind, CoarseConfig.kind, EndToEndConfig.kind):
+        objective, batches = build(of_kind(run_config, kind, precompute=False))
+        batch = replace(batches(0), images=torch.zeros(4, 3, 32, 32))
+        shown = objective.preview(objective.model, batch)
+        assert shown.shape == (8, 3, 32, 32)
+        assert (shown[:4] == 0).all()
+
+
+def test_pictures_of_a_training_and_those_held_out_are_the_datas(run_config, parquet):
+    objective = build_objective(run_config.objective, 32)
+    data = DataConfig(path=str(parquet), resolution=32, held_out=0.25)
+    learned, apart = objective.pictures(data), objective.held_out(data, 5)
+    assert len(learned) > len(apart) == 5
+    assert objective.held_out(DataConfig(path=str(parquet), resolution=32), 5) is None
