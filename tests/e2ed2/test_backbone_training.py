@@ -13,7 +13,7 @@ from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.backbones.backbone import Backbone
 from e2ed2.models.backbones.tiny import tiny_pipeline
-from e2ed2.objectives.backbone import BackboneEndToEnd, BackboneSingleStep
+from e2ed2.objectives.backbone import BackboneEndToEnd, BackboneSingleStep, check_resolution
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
 from e2ed2.objectives.objective import trained
 from e2ed2.seeds import UpdateSeeds
@@ -200,6 +200,87 @@ def test_levels_of_a_conversion_are_those_of_short_chains_and_some_of_all():
     assert (levels == 1).float().mean() > 0.1
     only = BackboneSingleStep.of(BackboneSingleStepConfig(backbone="tiny:sana", prediction="keep"), 32)
     assert only.model.prediction == "velocity"
+
+
+def test_levels_of_a_conversion_are_visited_as_often_as_by_chains_of_one_to_four_steps():
+    made = BackboneSingleStep.of(BackboneSingleStepConfig(backbone="tiny:pixart", few_steps_share=1.0), 32)
+    levels, seeds = made.levels(20_000, UpdateSeeds(0, 0)), UpdateSeeds(0, 0)
+    shares = {
+        t: torch.isclose(levels, torch.tensor(t)).float().mean().item() for t in (1.0, 3 / 4, 2 / 3, 1 / 2, 1 / 3)
+    }
+    assert shares == pytest.approx({1: 0.4, 3 / 4: 0.1, 2 / 3: 0.1, 1 / 2: 0.2, 1 / 3: 0.1}, abs=0.015)
+    made.config = replace(made.config, few_steps_share=0.0)
+    levels = made.levels(20_000, seeds)
+    assert levels.mean().item() == pytest.approx(0.5, abs=0.015)
+    assert 0 < levels.min() < levels.max() <= 1
+    assert torch.equal(levels, made.levels(20_000, seeds))
+    assert not torch.equal(levels, made.levels(20_000, UpdateSeeds(0, 1)))
+
+
+@pytest.mark.parametrize(("family", "prediction"), [("sd3", "keep"), ("pixart", "sample")])
+def test_one_step_of_a_backbone_estimates_the_sample_from_its_noisy_version(batch, family, prediction):
+    made = BackboneSingleStep.of(BackboneSingleStepConfig(backbone=f"tiny:{family}", prediction=prediction), 32)
+    if prediction != "keep":
+        assert made.model.prediction == prediction
+    batch = replace(batch, text=made.encoder("cpu")(PROMPTS))
+    x0, seeds = batch.latents, UpdateSeeds(0, 3)
+    z = torch.randn(x0.shape, generator=seeds.stream("image noise"))
+    levels = made.levels(2, seeds)
+    assert levels[0] != levels[1]
+    alpha, sigma = (value.view(2, 1, 1, 1) for value in made.model.path.coefficients(levels))
+    expected = (made.model(alpha * x0 + sigma * z, levels, batch.text) - x0).square().mean()
+    outcome = made(batch, seeds)
+    assert set(outcome.terms) == {"l2"}
+    assert outcome.total().item() == pytest.approx(expected.item(), rel=1e-5)
+    assert outcome.judged is None
+
+
+def test_a_backbone_learns_at_one_rate_and_its_network_is_what_is_compiled():
+    made = objective()
+    (group,) = made.parameter_groups(0.02)
+    assert group["lr"] == 0.02
+    assert {id(weights) for weights in group["params"]} == {id(weights) for weights in trained(made.model)}
+    assert made.compiled_parts() == [made.model.network]
+    assert made.model.training
+    assert made.teacher is None
+    assert made.tiny is None
+
+
+def test_targets_are_repeated_for_every_sample_of_their_caption(batch):
+    made = objective("lpips", samples=2)
+    latents = batch.latents.repeat_interleave(2, dim=0)
+    _, real = made.decode(latents, batch, UpdateSeeds(0, 0))
+    assert torch.equal(real, batch.images.repeat_interleave(2, dim=0))
+    made = objective("lpips", samples=2, decode="crop", decode_crop=8)
+    fake, real = made.decode(latents, batch, UpdateSeeds(0, 0))
+    assert torch.allclose(fake, real, atol=1e-5)
+    assert not torch.allclose(real[1], real[2], atol=1e-2)
+    assert not real.requires_grad
+
+
+def test_pictures_are_decoded_so_many_at_a_time_in_float32(batch, monkeypatch):
+    made, sizes = objective("lpips", decode_batch=3), []
+    decode = made.codec.decode
+    monkeypatch.setattr(made.codec, "decode", lambda part: sizes.append(len(part)) or decode(part).double())
+    pictures = made.in_parts(made.codec, batch.latents.repeat(4, 1, 1, 1))
+    assert sizes == [3, 3, 2]
+    assert pictures.dtype == torch.float32
+    assert torch.allclose(pictures[:2], decode(batch.latents), atol=1e-5)
+
+
+def test_a_resolution_is_a_multiple_of_what_the_network_takes():
+    check_resolution("some/where", 96, 32)
+    check_resolution("tiny:sd", 32, 16)
+    for resolution, near in ((100, 96), (120, 128), (5, 32)):
+        with pytest.raises(UserError, match=f"multiple of 32: try --data.resolution {near}[.]"):
+            check_resolution("some/where", resolution, 32)
+    with pytest.raises(UserError, match="is for pictures of 32"):
+        check_resolution("tiny:sd", 64, 16)
+
+
+def test_blocks_are_recomputed_where_it_is_asked_for():
+    assert objective(block_checkpointing=True).model.network.is_gradient_checkpointing
+    assert not objective().model.network.is_gradient_checkpointing
 
 
 def run(parquet, config, **trainer) -> RunConfig:

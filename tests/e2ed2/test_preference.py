@@ -1,5 +1,6 @@
 """People's votes as a model of what they prefer, and as a loss."""
 
+import copy
 import json
 import shutil
 from dataclasses import replace
@@ -219,6 +220,75 @@ def test_each_process_draws_answers_of_its_own_and_the_same_ones_again(parts):
     assert not torch.equal(first, batches(4, 0, 2).rows)
 
 
+def test_answers_are_drawn_from_all_and_others_by_another_seed(parts):
+    objective, batches = parts
+    drawn = torch.cat([batches(update).rows for update in range(9)])
+    assert drawn.min() < 20
+    assert drawn.max() > len(objective.votes) - 20
+    other = copy.copy(batches)
+    other.seed += 1
+    assert not torch.equal(other(3).rows, batches(3).rows)
+    assert len(batches(0).rows) == 300
+
+
+def test_a_batch_holds_what_its_answers_say(parts):
+    objective, batches = parts
+    votes, batch = objective.votes, batches(2)
+    rows = batch.rows
+    for name, answers in batch.answers.items():
+        assert torch.equal(answers.left, batches.features[name][votes.left[rows]])
+        assert torch.equal(answers.right, batches.features[name][votes.right[rows]])
+        assert torch.equal(answers.pooled, batches.pooled[votes.prompt[rows]])
+        assert torch.equal(answers.question, votes.question[rows])
+        assert torch.equal(answers.answer, votes.answer[rows])
+        assert torch.equal(batch.weights[name], batches.weights[name][:, rows])
+    assert torch.equal(batches.pooled, MiniLM()(votes.prompts).pooled)
+
+
+@pytest.fixture
+def with_a_taste(parts):
+    """The same; meanwhile its heads like something."""
+    heads = [part.head.linear for part in parts[0].model.values()]
+    with torch.no_grad():
+        for number, weights in enumerate(heads):
+            weights.copy_(torch.randn(weights.shape, generator=torch.Generator().manual_seed(number)))
+    yield parts
+    with torch.no_grad():
+        for weights in heads:
+            weights.zero_()
+
+
+def test_a_loss_is_the_mean_likelihood_of_each_half_and_the_prior_of_all_its_answers(with_a_taste):
+    objective, batches = with_a_taste
+    batch = batches(1)
+    outcome, prior = objective(batch, UpdateSeeds(0, 0)), 0.0
+    for name, part in objective.model.items():
+        weights, likelihood = batch.weights[name], part.head.log_likelihood(batch.answers[name])
+        expected = -(weights * likelihood).sum() / weights.sum()
+        assert outcome.terms[name].item() == pytest.approx(expected.item(), rel=1e-5)
+        prior -= part.head.log_prior().mean().item() / objective.mine[name].sum().item()
+    assert outcome.terms["prior"].item() == pytest.approx(prior, rel=1e-4)
+    assert prior > 0
+    assert outcome.total().item() == pytest.approx(sum(value.item() for value in outcome.terms.values()), rel=1e-5)
+    nobody = replace(batch, weights={name: 0 * weights for name, weights in batch.weights.items()})
+    assert objective(nobody, UpdateSeeds(0, 0)).terms["judge"] == 0
+
+
+def test_an_image_leads_by_what_it_is_liked_more_than_those_of_its_prompt(with_a_taste):
+    objective, batches = with_a_taste
+    liked, prompt = objective.model["preference"], objective.votes.prompt_of_file()
+    features, pooled = batches.features["preference"], batches.pooled[prompt]
+    with torch.no_grad():
+        scores, leads = liked.head(features, pooled).mean(dim=(0, 2)), objective.lead(liked, features, pooled)
+        shown = objective.preview(objective.model, batches.preview())
+    for one in range(3):
+        mine = prompt == one
+        assert torch.allclose(leads[mine], scores[mine] - scores[mine].mean(), atol=1e-4)
+    order = leads.argsort(descending=True)
+    images = batches.pictures.tensor(torch.cat([order[:12], order[-12:].flip(0)]), "cpu")
+    assert torch.allclose(shown, images)
+
+
 def test_the_judge_never_sees_the_other_halfs_votes(parts):
     objective, batches = parts
     batch = batches(0)
@@ -365,6 +435,38 @@ def test_a_preference_that_has_learned_nothing_sure_is_refused(pleasing, learned
     (by_lot / "accuracy.json").write_text("{")
     with pytest.raises(UserError, match=r"accuracy\.json is missing or damaged"):
         build(asked)
+
+
+def test_it_is_over_when_the_judge_saw_no_gain_for_so_long():
+    judge = lambda *scores: [{"judge": score} for score in scores]
+    liking = Liking.__new__(Liking)
+    torch.nn.Module.__init__(liking)
+    liking.patience = 2
+    assert not liking.exhausted(judge(3.0, 2.0))
+    assert liking.exhausted(judge(3.0, 2.0, 3.0))
+    assert not liking.exhausted(judge(3.0, 2.0, 4.0))
+    assert not liking.exhausted(judge(1.0, 3.0, 2.0))
+    assert liking.exhausted(judge(1.0, 3.0, 2.0, 1.0))
+    assert not liking.exhausted([{"held_out": 1.0}, *judge(3.0, 2.0)])
+    assert liking.best(judge(1.0, 3.0, 3.0)) == 1
+    assert liking.best([{}, *judge(-5.0), {}]) == 1
+    assert liking.best([]) is None
+    assert not liking.train().training
+
+
+def test_a_reward_is_what_people_would_say_of_an_image_beside_that_of_the_start(learned):
+    preference, judge = (Preference.load(learned[0] / "model" / name) for name in ("preference", "judge"))
+    liking = Liking(preference, judge, {"all": "", "one": "overall"}, patience=1)
+    images, before = (torch.rand(3, 3, 48, 48, generator=torch.Generator().manual_seed(n)) * 2 - 1 for n in (0, 1))
+    pooled = torch.nn.functional.normalize(torch.randn(3, 384, generator=torch.Generator().manual_seed(2)), dim=-1)
+    with torch.no_grad():
+        rewards = {model: model.reward(images, before, pooled, "overall") for model in (preference, judge)}
+        terms, watched = liking.terms(images, before, pooled), liking.watched(images, before, pooled)
+        every = preference.reward(images, before, pooled, "")
+    assert terms["one"].item() == pytest.approx((1 + (-rewards[preference]).exp()).log().mean().item(), rel=1e-4)
+    assert terms["all"].item() == pytest.approx((1 + (-every).exp()).log().mean().item(), rel=1e-4)
+    assert watched["judge"].item() == pytest.approx(rewards[judge].mean().item(), rel=1e-4)
+    assert watched["reward"].item() == pytest.approx((rewards[preference] + every).mean().item() / 2, rel=1e-4)
 
 
 def test_an_unknown_question_is_refused(pleasing):
