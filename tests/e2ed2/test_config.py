@@ -156,6 +156,7 @@ def test_what_is_just_possible_is_taken(kind, given):
         (EndToEndConfig, DENOISER | {"samples": 0}, "at least 1"),
         (EndToEndConfig, DENOISER | {"loss": LossSpec.parse("l2+energy-lpips")}, "at least 2 samples"),
         (EndToEndConfig, DENOISER | {"repulsion": 1.5}, "repulsion"),
+        (EndToEndConfig, DENOISER | {"nearest_of": 2, "samples": 2}, "nearest-of or --samples"),
         (EndToEndConfig, DENOISER | {"backprop_steps": 0}, "backprop-steps"),
         (EndToEndConfig, DENOISER | {"sampling_steps": (0, 1)}, "sampling-steps"),
         (BackboneSingleStepConfig, {"backbone": "x", "few_steps_share": 1.5}, "few-steps-share"),

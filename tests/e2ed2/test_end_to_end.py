@@ -235,15 +235,15 @@ def test_batches_are_made_as_the_settings_say(run_config, monkeypatch, kind):
     config = of_kind(run_config, kind, styled_share=0.3, text_noise=0.2, **given).objective
     objective = build_objective(config, 32)
     for once in (False, True):
-        objective.batches("pictures", 7, 11, torch.device("cpu"), once)
+        objective.batches("pictures", 7, 11, torch.device("meta"), once)
     objective.config = replace(config, precompute=False)
-    objective.batches("pictures", 7, 11, torch.device("cpu"))
+    objective.batches("pictures", 7, 11, torch.device("meta"))
     expected = {
         "styled_share": 0.3,
         "text_noise": 0.2,
         "with_images": kind == "end_to_end",
         "with_words": kind != "coarse",
-        "device": torch.device("cpu"),
+        "device": torch.device("meta"),
     }
     for (rest, named), precompute in zip(seen, (True, False, False), strict=True):
         assert named == expected | {"precompute": precompute}
@@ -251,6 +251,7 @@ def test_batches_are_made_as_the_settings_say(run_config, monkeypatch, kind):
         assert rest[1].width == 384
         assert rest[2] is objective.codec
         assert not rest[2].training
+        assert rest[1].device.type == rest[2].device.type == "meta"
 
 
 @pytest.mark.parametrize(("precompute", "once", "made"), [(True, False, True), (True, True, False), (False,) * 3])
@@ -272,6 +273,10 @@ def test_a_backbones_batches_are_made_as_the_settings_say(monkeypatch, precomput
     assert (rest[0], rest[3], rest[4]) == ("pictures", 7, 11)
     assert rest[1].pipeline is objective.pipeline
     assert rest[2] is objective.codec
+    objective.config = replace(config, precompute=False)
+    objective.batches("pictures", 7, 11, torch.device("meta"))
+    (_, encoder, codec, *_), named = seen[1]
+    assert {encoder.options["device"].type, named["device"].type, next(codec.parameters()).device.type} == {"meta"}
 
 
 def test_a_finished_denoiser_is_written_with_its_codec_and_an_index(run_config, tmp_path):

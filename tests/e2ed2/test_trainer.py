@@ -1,5 +1,6 @@
 """The loop of a training, update by update."""
 
+import errno
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
@@ -221,6 +222,26 @@ def test_a_checkpoint_is_whole_and_what_a_person_keeps_beside_it_stays(run_confi
     assert (folder / "000003" / "model.safetensors").stat().st_mtime_ns == before
     assert not (folder / "000003" / "left").exists()
     assert trainer_of(run_config, tmp_path).done == 3
+
+
+def test_a_disk_that_is_full_anywhere_in_the_loop_names_the_runs_folder(run_config, tmp_path, monkeypatch):
+    def fill(*given, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    trainer = trainer_of(run_config, tmp_path / "run", updates=2, preview_every=1)
+    full = r"{} cannot be written \(.*No space left on device\): free some space"
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "preview", fill)
+        with pytest.raises(UserError, match=full.format(tmp_path / "run")):
+            trainer.run()
+    checkpoint = tmp_path / "run" / "checkpoints" / f"{trainer.done:06d}"
+    for write, owner, name, place in (
+        (trainer.save, trainer.accelerator, "save_state", checkpoint),
+        (trainer.keep_best, trainer, "averaged", tmp_path / "run"),
+    ):
+        monkeypatch.setattr(owner, name, fill)
+        with pytest.raises(UserError, match=full.format(place)):
+            write()
 
 
 def test_a_signal_is_heard_and_then_means_what_it_meant():
