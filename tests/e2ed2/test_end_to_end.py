@@ -14,6 +14,7 @@ from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import Discriminator, FeatureDiscriminator, generator_loss
 from e2ed2.losses.distribution import energy_score, mmd
+from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.references import WEIGHTS
@@ -114,6 +115,12 @@ def test_the_adversary_learns_of_the_same_captions_that_the_generator_was_judged
     assert outcome.total().item() == pytest.approx(2 * expected.item(), rel=1e-5)
     assert set(outcome.terms) == {"gan"}
     assert not any(weights.requires_grad for weights in objective.adversary.parameters())
+
+
+def test_mmd_alone_asks_for_no_distance_of_pairs(run_config, monkeypatch):
+    monkeypatch.setattr(PerceptualLoss, "forward", lambda *_: pytest.fail("compared"))
+    objective, batches = built(run_config, "mmd")
+    assert set(objective(batches(0), SEEDS).terms) == {"mmd"}
 
 
 def test_a_critic_is_as_wide_as_the_captions():

@@ -58,6 +58,7 @@ def test_a_discriminator_halves_the_picture_at_each_stage_and_widens_to_four_tim
         (192, 192, 4, 4),
     ]
     assert [stage[1].num_groups for stage in critic.features] == [8] * 4
+    assert all(isinstance(stage[-1], torch.nn.SiLU) for stage in critic.features)
     assert critic.features(torch.zeros(2, 3, 64, 64)).shape == (2, 192, 4, 4)
     assert (critic.score.weight.shape, critic.caption.weight.shape) == ((1, 192), (192, 7))
     assert critic.caption.bias is None
@@ -115,6 +116,7 @@ def test_a_head_looks_at_each_place_and_around_it():
         "caption.weight": (16, 7),
     }
     assert (head.enter[0].num_groups, head.around[1].num_groups) == (1, 8)
+    assert all(isinstance(part[-1], torch.nn.SiLU) for part in (head.enter, head.around))
     found = head.enter(features)
     found = found + head.around(found)
     match = torch.einsum("bwij,wt,bt->bij", found, head.caption.weight, pooled)

@@ -17,6 +17,7 @@ from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import WEIGHTS
+from e2ed2.objectives import preference as module
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
 from e2ed2.objectives.config import EndToEndConfig, PreferenceConfig
 from e2ed2.objectives.liking import Liking
@@ -229,6 +230,17 @@ def test_answers_are_drawn_from_all_and_others_by_another_seed(parts):
     other.seed += 1
     assert not torch.equal(other(3).rows, batches(3).rows)
     assert len(batches(0).rows) == 300
+    assert torch.equal(batches(3).rows, batches(3, 0, 1).rows)
+
+
+def test_answers_come_in_batches_as_the_settings_say(parts, monkeypatch):
+    objective, batches = parts
+    monkeypatch.setattr(module, "VoteBatches", lambda *given: given)
+    try:
+        made = objective.batches("pictures", 7, 11, torch.device("cpu"))
+        assert made == objective.voted == (objective, "pictures", 7, 11, torch.device("cpu"))
+    finally:
+        objective.voted = batches
 
 
 def test_a_batch_holds_what_its_answers_say(parts):

@@ -325,6 +325,7 @@ def test_a_share_of_the_updates_sees_the_zoomed_square_the_others_all():
     ramp = torch.arange(32.0).expand(2, 3, 32, 32)
     whole = [objective.zoomed(ramp, ramp, UpdateSeeds(0, update))[0] is ramp for update in range(60)]
     assert 20 < sum(whole) < 40
+    assert whole == [objective.zoomed(ramp, ramp, UpdateSeeds(0, update))[0] is ramp for update in range(60)]
     assert reconstruction(zoom=2.0, zoom_share=0.0).zoomed(ramp, ramp, UpdateSeeds(0, 0))[0] is ramp
 
 

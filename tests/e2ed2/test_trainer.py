@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from torch import nn
 
 from e2ed2.errors import UserError
@@ -183,7 +184,7 @@ def test_another_process_measures_nothing_and_ends_when_the_first_does(run_confi
 
 
 def test_a_preview_has_targets_above_samples_of_the_averaged_weights(run_config, tmp_path, monkeypatch):
-    trainer = trainer_of(run_config, tmp_path)
+    trainer = trainer_of(run_config, tmp_path / "new" / "run")
     trainer.train_step()
     bright = torch.tensor([-1.0, -0.5, 0.0, 1.0, 0.5, 3.0])
     seen = []
@@ -196,7 +197,7 @@ def test_a_preview_has_targets_above_samples_of_the_averaged_weights(run_config,
     trainer.done = 12
     trainer.preview()
     trainer.preview()  # over the same file
-    picture = np.asarray(Image.open(tmp_path / "previews" / "000012.png"))
+    picture = np.asarray(Image.open(tmp_path / "new" / "run" / "previews" / "000012.png"))
     assert picture.shape == (2 * 9 + 1, 3 * 9 + 1, 3)
     places = [picture[1 + 9 * row + 4, 1 + 9 * column + 4, 0] for row in range(2) for column in range(3)]
     assert places == [pytest.approx(127.5 * (value + 1), abs=1) for value in bright.clamp(-1, 1).tolist()]
@@ -225,8 +226,10 @@ def test_a_checkpoint_is_whole_and_what_a_person_keeps_beside_it_stays(run_confi
 
 
 def test_a_disk_that_is_full_anywhere_in_the_loop_names_the_runs_folder(run_config, tmp_path, monkeypatch):
+    troubles = [OSError(errno.ENOSPC, "No space left on device")]
+
     def fill(*given, **options):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise troubles[-1]
 
     trainer = trainer_of(run_config, tmp_path / "run", updates=2, preview_every=1)
     full = r"{} cannot be written \(.*No space left on device\): free some space"
@@ -235,13 +238,16 @@ def test_a_disk_that_is_full_anywhere_in_the_loop_names_the_runs_folder(run_conf
         with pytest.raises(UserError, match=full.format(tmp_path / "run")):
             trainer.run()
     checkpoint = tmp_path / "run" / "checkpoints" / f"{trainer.done:06d}"
-    for write, owner, name, place in (
-        (trainer.save, trainer.accelerator, "save_state", checkpoint),
-        (trainer.keep_best, trainer, "averaged", tmp_path / "run"),
-    ):
-        monkeypatch.setattr(owner, name, fill)
-        with pytest.raises(UserError, match=full.format(place)):
-            write()
+    monkeypatch.setattr(trainer.accelerator, "save_state", fill)
+    monkeypatch.setattr(trainer, "averaged", fill)
+    for kind in (SafetensorError, RuntimeError):  # what the writers of files make of it
+        troubles.append(kind("No space left on device"))
+        with pytest.raises(UserError, match=full.format(checkpoint)):
+            trainer.save()
+    for trouble in troubles[:2]:
+        troubles.append(trouble)
+        with pytest.raises(UserError, match=full.format(tmp_path / "run")):
+            trainer.keep_best()
 
 
 def test_a_signal_is_heard_and_then_means_what_it_meant():
