@@ -268,13 +268,20 @@ def test_noise_without_a_generator_is_always_the_same_and_of_the_latents_kind(la
     assert torch.equal(given, torch.randn(latents.shape, generator=UpdateSeeds(0, 3).stream("image noise")))
 
 
-@pytest.mark.parametrize("kind", ["single_step", "coarse", "codec"])
-def test_what_is_drawn_is_drawn_where_the_batch_is(run_config, kind):
-    config = of_kind(
-        run_config, kind, **({"init": "", "codec": TINY_CODEC} if kind == "codec" else {"precompute": False})
-    )
-    objective, batches = build(config)
-    batch, plain = batches(0), objective(batches(0), UpdateSeeds(0, 0)).total()
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("single_step", {"precompute": False}),
+        ("coarse", {"precompute": False, "samples": 3}),
+        ("codec", {"init": "", "codec": TINY_CODEC}),
+    ],
+)
+def test_what_is_drawn_is_drawn_where_the_batch_is(run_config, kind, given):
+    objective, batches = build(of_kind(run_config, kind, **given))
+    batch = batches(0)
+    if kind == "coarse":
+        batch = replace(batch, named=torch.tensor([False, False, True, False]))
+    plain = objective(batch, UpdateSeeds(0, 0)).total()
     with torch.device("meta"):  # what says no device of its own would land there
         assert torch.equal(objective(batch, UpdateSeeds(0, 0)).total(), plain)
 

@@ -88,6 +88,14 @@ def test_checkpointed_gradient_equals_the_plain_one(z):
     assert torch.allclose(*gradients, atol=1e-6)
 
 
+@pytest.mark.parametrize(("options", "calls"), [({}, 4), ({"checkpointed": True}, 8)])
+def test_a_step_is_computed_twice_only_where_it_is_asked_for(z, options, calls):
+    f, seen = Affine(), []
+    f.register_forward_pre_hook(lambda *_: seen.append(1))
+    sample(f, z, None, uniform_levels(4), grad=True, **options).sum().backward()
+    assert len(seen) == calls
+
+
 def test_truncated_gradient_is_that_of_the_last_step_alone(z):
     f, levels = Affine(), uniform_levels(3)
     seen = []
