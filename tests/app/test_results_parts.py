@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from app.engine.services import Services
-from app.pages.results.claims import FD, claims, equal_work, page, ratios_plot
+from app.pages.results.claims import claims, page, ratios_plot
 from app.pages.results.figures import (
     VARIETY,
     Net,
@@ -25,6 +25,7 @@ from app.pages.results.plots import plot, preferences_plot, variety_plot
 from app.pages.results.tables import by_steps, csv_file
 
 TOP1 = "right thing, first guess"
+FD = "distance to real drawings (FD)"
 
 
 def test_each_claim_has_a_verdict_and_its_interval(tmp_path):
@@ -39,16 +40,16 @@ def test_each_claim_has_a_verdict_and_its_interval(tmp_path):
         for loss, both in arms.items()
     }
     (tmp_path / "equal_work.json").write_text(json.dumps(found))
-    made = claims(pd.DataFrame(), tmp_path, tmp_path)
+    made = claims(tmp_path)
     assert [one.verdict for one in made] == ["holds", "not", "open"]
     assert "0.50 times" in made[0].found
     assert "95% interval, 3 seeds" in made[0].found
     html = page(made)
     assert html.index("Holds here") < html.index("Does not hold here") < html.index("Inconclusive")
-    first, *_ = ratios_plot(equal_work(tmp_path)).data
+    first, *_ = ratios_plot(found).data
     assert first.x == pytest.approx((0.5,), abs=0.01)
     assert first.error_x.array[0] > 0
-    assert claims(pd.DataFrame(), tmp_path / "nowhere", tmp_path) == []
+    assert claims(tmp_path / "nowhere") == []
 
 
 @pytest.fixture

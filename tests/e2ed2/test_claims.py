@@ -1,24 +1,20 @@
 """What the figures allow to say about the paper's claims."""
 
-import json
-import random
 import re
 from pathlib import Path
 
 import pytest
 
-from e2ed2.evaluation.experiments.equal_work import interval, main, matched_updates, summary
-from e2ed2.evaluation.report.claims import PAPER, equal_work, losses, sharing, verdict
+from e2ed2.evaluation.experiments.equal_work import main, matched_updates
+from e2ed2.evaluation.experiments.small import interval, over_seeds
+from e2ed2.evaluation.report.claims import PAPER, equal_work, verdict
 from e2ed2.evaluation.report.page import write_page
 from e2ed2.evaluation.report.run import read_found
 
 
 def found(ours: list[float], theirs: list[float]) -> dict:
     arms = {
-        name: {
-            str(steps): figures
-            for steps, figures in summary([{4: {"fd": fd, "kid": 0.1, "top1": 0.5}} for fd in values]).items()
-        }
+        name: {"4": over_seeds([{"fd": fd, "kid": 0.1, "top1": 0.5} for fd in values])}
         for name, values in (("single-step", theirs), ("end-to-end", ours))
     }
     flop = {"start": 3e12, "end-to-end": 2e12, "single-step": 2e12}
@@ -65,36 +61,6 @@ def test_a_baseline_says_how_much_it_was_trained():
     )
     assert "for 1.50 times the work of `l2`" in page
     assert "(trained on from there)" in verdict(fd, ["l2", "single-step-long"], {"l2": 4, "single-step-long": 4}, {})
-
-
-def test_losses_are_compared_along_the_papers_ladder():
-    fd = {("l1", 4): 80.0, ("l2", 4): 70.0, ("l2-lpips", 4): 60.0, ("l2-lpips-gan", 4): 65.0}
-    page = losses(fd, dict.fromkeys(("l1", "l2", "l2-lpips", "l2-lpips-gan"), 4))
-    assert "`l2-lpips` has better FD than `l2`: 60.0 against 70.0" in page
-    assert "`l2-lpips-gan` has worse FD than `l2-lpips`" in page
-
-
-@pytest.mark.parametrize(
-    ("factor", "said"),
-    [(0.9, "independent steps reach the lower loss"), (1.1, "shared steps do"), (1.0, "neither is lower")],
-)
-def test_shared_and_independent_steps_are_compared_on_the_same_updates(factor, said, tmp_path):
-    for name, scale in (("independent", factor), ("shared", 1.0)):
-        (tmp_path / name).mkdir()
-        noise = random.Random(name)
-        lines = [
-            {
-                "step": step,
-                "seconds": 1,
-                "l2": scale * (1 + 0.01 * noise.random()),
-                "lpips": scale * (1 + 0.01 * noise.random()),
-            }
-            for step in range(10, 810, 10)
-        ]
-        (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    page = sharing(tmp_path / "independent", tmp_path / "shared")
-    assert page.count(said) == 2
-    assert "neither\nconfirm" in page or "neither confirm" in page.replace("\n", " ")
 
 
 def test_the_paper_is_quoted_the_right_way_round():

@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from e2ed2.errors import UserError
-from e2ed2.evaluation.experiments import equal_work
-from e2ed2.evaluation.experiments.equal_work import EqualWork, finish_config, main, measured, start_config, trained
+from e2ed2.evaluation.experiments import small
+from e2ed2.evaluation.experiments.equal_work import EqualWork, main
+from e2ed2.evaluation.experiments.small import finish_config, measured, start_config, trained
+from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import claim
 
 FIGURES = {"distance": {"fd": 1.0, "kid": 0.1}, "alignment": {"top1": 0.5}}
@@ -26,9 +28,9 @@ def test_a_finished_training_is_taken_where_its_settings_are_the_same(tmp_path):
     start = finished(start_config(options, 0), tmp_path / "start-0")
     for other in (options, replace(options, loss="l2:0.3+lpips"), replace(options, finish_updates=5)):
         assert trained(start_config(other, 0), start) == (start / "model", 7.0)
-    ours = finished(finish_config(options, 0, start), tmp_path / "l2-0")
+    ours = finished(finish_config(options, PRESETS["l2"], 0, start), tmp_path / "l2-0")
     with pytest.raises(UserError, match="other settings"):
-        trained(finish_config(replace(options, finish_updates=5), 0, start), ours)
+        trained(finish_config(replace(options, finish_updates=5), PRESETS["l2"], 0, start), ours)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_another_number_of_captions_measures_again(tmp_path, monkeypatch):
         options.out.write_text(json.dumps(result))
         return result
 
-    monkeypatch.setattr(equal_work, "evaluate", evaluate)
+    monkeypatch.setattr(small, "evaluate", evaluate)
     for captions in (150, 150, 20, 20):
         assert measured(EqualWork(captions=captions), tmp_path / "model", 4) == {"fd": 1.0, "kid": 0.1, "top1": 0.5}
     assert asked == [150, 20]

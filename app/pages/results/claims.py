@@ -5,86 +5,70 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-import pandas as pd
 import plotly.graph_objects as go
 
 from app.look.plots import GREY, blank, colour_of
 from app.look.words import counted
-from e2ed2.assets import CHECKPOINTS, RESULTS
-from e2ed2.evaluation.report.claims import LADDER, PAPER, equal_ratio, judged, lower, sharing_ratios
-
-FD = "distance to real drawings (FD)"
-HOLDS, NOT, OPEN = "holds", "not", "open"
-TRAINED = "train"  # the split on which every model is measured
+from e2ed2.assets import RESULTS
+from e2ed2.evaluation.report.ablations import loss_findings, sharing_findings
+from e2ed2.evaluation.report.claims import WORDS, Verdict, equal_ratio, judge_below
 
 
 @dataclass(frozen=True)
 class Claim:
     source: str  # where the paper says it
     text: str
-    verdict: str  # HOLDS, NOT or OPEN
-    said: str  # the verdict in words
+    verdict: Verdict
     found: str  # figures with their intervals
 
+    @property
+    def said(self) -> str:
+        return WORDS[self.verdict].removeprefix("the claim ").capitalize()
 
-def claims(table: pd.DataFrame, results: Path = RESULTS, checkpoints: Path = CHECKPOINTS) -> list[Claim]:
+
+def claims(results: Path = RESULTS) -> list[Claim]:
     """Those for which there is something to say."""
-    return [*end_to_end(equal_work(results)), *losses(table), *sharing(checkpoints)]
+    return [*end_to_end(experiment("equal_work", results)), *ablations(experiment("ablations", results))]
 
 
-def equal_work(results: Path) -> dict:
-    file = results / "equal_work.json"
+def experiment(name: str, results: Path = RESULTS) -> dict:
+    """What an experiment over seeds found; nothing where it was not made."""
+    file = results / f"{name}.json"
     return json.loads(file.read_text()) if file.is_file() else {}
 
 
 def end_to_end(found: dict) -> list[Claim]:
     """One claim for each loss: what holds for one need not hold for another."""
-    claims = []
-    for loss, result in found.items():
-        ratio, low, high = equal_ratio(result["arms"], "4")
-        seeds = counted(len(result["settings"]["seeds"]), "seed")
-        claims.append(
-            Claim(
-                "Fig. 1",
-                f"Training end to end beats training single steps (loss {loss})",
-                HOLDS if high < 1 else NOT if low > 1 else OPEN,
-                judged(low, high).removeprefix("the claim ").capitalize(),
-                f"For the same work, four steps trained end to end have {ratio:.2f} times the distance to drawings "
-                f"({low:.2f} to {high:.2f}, 95% interval, {seeds}).",
-            )
-        )
-    return claims
-
-
-def losses(table: pd.DataFrame) -> list[Claim]:
-    part = table[(table["split"] == TRAINED) & (table["steps"] == 4)].dropna(subset=[FD]) if len(table) else table
-    fd = dict(zip(part["model"], part[FD], strict=True)) if len(part) else {}
-    ladder = [f"{name} {fd[name]:.1f}" for name in LADDER if name in fd]
-    if len(ladder) < 2:
-        return []
     return [
         Claim(
-            "Fig. 3",
-            PAPER["Fig. 3"][0].upper() + PAPER["Fig. 3"][1:],
-            OPEN,
-            "Inconclusive",
-            f"Distance to real drawings at four steps: {', '.join(ladder)}. One training each, so there is no interval,"
-            " and a small difference says nothing.",
+            "Fig. 1",
+            f"Training end to end beats training single steps (loss {loss})",
+            judge_below(ratio := equal_ratio(result["arms"], "4")),
+            "For the same work, four steps trained end to end have {:.2f} times ({:.2f} to {:.2f}) the distance to"
+            " drawings".format(*ratio)
+            + over(result),
         )
+        for loss, result in found.items()
     ]
 
 
-def sharing(checkpoints: Path) -> list[Claim]:
-    found = sharing_ratios(checkpoints / "independent", checkpoints / "shared-twin")
-    if not found:
-        return []
-    ratios = "; ".join(
-        f"{term} of independent steps is {ratio:.3f} times that of shared ones "
-        f"({low:.3f} to {high:.3f}): {lower(low, high)}"
-        for term, (ratio, low, high), _ in found
-    )
-    said = PAPER["Fig. 4"]
-    return [Claim("Fig. 4", said[0].upper() + said[1:], OPEN, "Inconclusive", f"One pair of trainings: {ratios}.")]
+def ablations(found: dict) -> list[Claim]:
+    """What Fig. 3 and 4 say, each sentence by itself."""
+    return [
+        Claim(
+            source,
+            finding.claim[0].upper() + finding.claim[1:],
+            finding.verdict,
+            (finding.figure[0].upper() + finding.figure[1:]).replace("`", "") + over(found),
+        )
+        for source, findings in (("Fig. 3", loss_findings(found)), ("Fig. 4", sharing_findings(found)))
+        for finding in findings
+    ]
+
+
+def over(found: dict) -> str:
+    """How sure an experiment's figures are."""
+    return f" (95% interval, {counted(len(found['settings']['seeds']), 'seed')})."
 
 
 def page(found: list[Claim]) -> str:

@@ -12,8 +12,8 @@ import pandas as pd
 from app.engine.services import Services
 from app.look.handlers import QUIET, UNCHECKED, Updates
 from app.look.words import counted, list_of
-from app.pages.results.claims import claims, equal_work, page, ratios_plot
-from app.pages.results.figures import FOLDER, GFLOP, MEASURES, SECONDS, Preferences, agreement, measured, read, splits
+from app.pages.results.claims import claims, experiment, page, ratios_plot
+from app.pages.results.figures import GFLOP, MEASURES, SECONDS, Preferences, agreement, measured, read, splits
 from app.pages.results.plots import plot, preferences_plot, variety_plot
 from app.pages.results.rounds import rounds_table
 from app.pages.results.tables import SORT, by_steps, chosen_table, csv_file, html_table
@@ -112,9 +112,9 @@ class ResultsPage:
         offered = splits(table)
         split = next((value for _, value in offered), None)
         measure = next(iter(measured(table, split)), next(iter(MEASURES)))
-        ratios = ratios_plot(equal_work(FOLDER))
+        ratios = ratios_plot(experiment("equal_work"))
         return {
-            self.claims: page(claims(table)),
+            self.claims: page(claims()),
             self.ratios: gr.Plot(ratios, visible=ratios is not None),
             self.said: self.absent(table) if offered else NOTHING,
             self.figures: gr.Column(visible=bool(offered)),

@@ -1,14 +1,11 @@
 """What the figures say about the paper's claims, in plain sentences: each holds, does not hold, or is inconclusive."""
 
 import math
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.evaluation.shown import table
 from e2ed2.models.components import WEIGHTS, digest
-from e2ed2.training.metrics import read_metrics
 
 # What the paper says, from its abstract and captions; nothing else may be called its claim.
 PAPER = {
@@ -27,8 +24,14 @@ EQUAL_WORK = f"""At equal work, over seeds. The paper claims (Fig. 1): {PAPER["F
 end to end give better pictures than training single steps, for the same work? A small transformer on the bundled codec
 and coarse path (`python -m e2ed2.evaluation.experiments.equal_work`); work is counted in floating-point operations.
 """
-LADDER = ("l1", "l2", "l2-lpips", "l2-lpips-gan")
 Distances = dict[tuple[str, int], float]  # model and number of steps => FD on training captions
+Ratio = tuple[float, float, float]  # and its 95% interval
+Verdict = Literal["holds", "not", "open"]
+WORDS: dict[Verdict, str] = {
+    "holds": "the claim holds here",
+    "not": "the claim does not hold here",
+    "open": "inconclusive",
+}
 
 
 def verdict(fd: Distances, names: list[str], most: dict[str, int], work: dict[str, float]) -> str:
@@ -91,72 +94,22 @@ def _spread(figure: dict[str, Any]) -> str:
 
 def _paired(arms: dict[str, Any], steps: str) -> str:
     """Does the paper's claim hold at this number of steps? Both arms of a seed share their start."""
-    ratio, low, high = equal_ratio(arms, steps)
+    found = equal_ratio(arms, steps)
     taken = f"{steps} step{'s' * (steps != '1')}"
-    return f"{taken}: end to end has {ratio:.2f} times the FD ({low:.2f} to {high:.2f}): {judged(low, high)}."
+    return f"{taken}: end to end has {_times(found)} the FD: {WORDS[judge_below(found)]}."
 
 
-def equal_ratio(arms: dict[str, Any], steps: str) -> tuple[float, float, float]:
+def _times(ratio: Ratio) -> str:
+    return "{:.2f} times ({:.2f} to {:.2f})".format(*ratio)
+
+
+def equal_ratio(arms: dict[str, Any], steps: str) -> Ratio:
     """FD of the end-to-end arm over that of the single-step one at that number of steps, and its 95% interval."""
     ours, theirs = (arms[name][steps]["fd"]["values"] for name in ("end-to-end", "single-step"))
     return ratio_of([math.log(a / b) for a, b in zip(ours, theirs, strict=True)])
 
 
-def losses(fd: Distances, most: dict[str, int]) -> str:
-    """What each further term of the loss does to FD."""
-    found = {name: fd[name, most[name]] for name in LADDER if name in most}
-    if len(found) < 2:
-        return "Two models of different losses are to be measured first.\n"
-    lines = [
-        f"The paper claims: {PAPER['Fig. 3']}. One training each, so a small difference says nothing; FD is a distance"
-        " to drawings and measures neither detail nor the words alone.\n"
-    ]
-    for less, more in pairwise(found):
-        said = "better" if found[more] < found[less] else "worse"
-        lines.append(f"- `{more}` has {said} FD than `{less}`: {found[more]:.1f} against {found[less]:.1f}.")
-    return "\n".join(lines) + "\n"
-
-
-def sharing(independent: Path, shared: Path) -> str:
-    """The losses of the last quarter of two trainings on the same pictures and noise, independent steps or shared."""
-    found = sharing_ratios(independent, shared)
-    if not found:
-        return "Both trainings are to be finished first.\n"
-    lines = [
-        f"The paper claims: {PAPER['Fig. 4']}. Here is one pair of trainings on the same pictures and noise, with a"
-        " network for each step or one for all. Its intervals are of how updates differ, not of how another pair of"
-        " trainings would, so it can neither confirm the claim nor refute it.\n"
-    ]
-    for term, (ratio, low, high), count in found:
-        lines.append(
-            f"- `{term}` of independent steps is {ratio:.3f} times that of shared ones over the last {count} logged"
-            f" updates ({low:.3f} to {high:.3f}): in this pair {lower(low, high)}."
-        )
-    return "\n".join(lines) + "\n"
-
-
-def sharing_ratios(independent: Path, shared: Path) -> list[tuple[str, tuple[float, float, float], int]]:
-    """Of each term: independent over shared steps with its 95% interval, over so many logged updates, the last quarter.
-
-    Empty while one of the two has no curve.
-    """
-    ours, theirs = (curve(folder) for folder in (independent, shared))
-    logged = sorted(ours.keys() & theirs.keys())
-    last = logged[len(logged) * 3 // 4 :]
-    terms = ("l2", "lpips") if last else ()
-    return [
-        (term, ratio_of([math.log(ours[update][term] / theirs[update][term]) for update in last]), len(last))
-        for term in terms
-    ]
-
-
-def curve(folder: Path) -> dict[int, dict[str, float]]:
-    """The terms of each logged update, without their weights."""
-    lines = read_metrics(folder)
-    return {line.update: {name: term.value for name, term in line.terms.items() if term.value} for line in lines}
-
-
-def ratio_of(logs: list[float]) -> tuple[float, float, float]:
+def ratio_of(logs: list[float]) -> Ratio:
     """Geometric mean of paired ratios from their logarithms, and its 95% interval (Student's t)."""
     from scipy.stats import ttest_1samp  # a second to import, for which the pages need not wait
 
@@ -164,13 +117,12 @@ def ratio_of(logs: list[float]) -> tuple[float, float, float]:
     return math.exp(sum(logs) / len(logs)), math.exp(low), math.exp(high)
 
 
-def lower(low: float, high: float) -> str:
-    """Which of two has the lower loss, by the interval of independent over shared."""
-    return (
-        "independent steps reach the lower loss" if high < 1 else "shared steps do" if low > 1 else "neither is lower"
-    )
-
-
-def judged(low: float, high: float) -> str:
+def judge_below(ratio: Ratio) -> Verdict:
     """Of a ratio that the claim says is below 1."""
-    return "the claim holds here" if high < 1 else "the claim does not hold here" if low > 1 else "inconclusive"
+    _, low, high = ratio
+    return "holds" if high < 1 else "not" if low > 1 else "open"
+
+
+def judge_above(ratio: Ratio) -> Verdict:
+    _, low, high = ratio
+    return "holds" if low > 1 else "not" if high < 1 else "open"

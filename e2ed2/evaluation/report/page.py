@@ -10,7 +10,8 @@ from e2ed2.errors import UserError
 from e2ed2.evaluation.emoji import COLOUR, WORDS
 from e2ed2.evaluation.generators import fingerprint
 from e2ed2.evaluation.metrics.ceilings import Ceilings
-from e2ed2.evaluation.report.claims import equal_work, losses, sharing, verdict
+from e2ed2.evaluation.report.ablations import losses, sharing
+from e2ed2.evaluation.report.claims import equal_work, verdict
 from e2ed2.evaluation.report.tables import number, spread
 from e2ed2.evaluation.results import asked
 from e2ed2.evaluation.shown import table
@@ -41,6 +42,7 @@ class Found:
     aligned: Ceilings  # what the retrieval head makes of real drawings, as they are and through the codec
     ceiling: dict[str, Any]  # how far as many real drawings as each model's pictures are from all, likewise
     equal_work: dict[str, Any]
+    ablations: dict[str, Any]
 
 
 def write_page(found: Found, file: Path) -> Path:
@@ -66,9 +68,9 @@ def write_page(found: Found, file: Path) -> Path:
         verdict(fd, names, most, {name: cost["flop"] for name, (_, cost) in trainings(names).items()}),
         equal_work(found.equal_work),
         "## Which loss? (Fig. 3)\n",
-        losses(fd, most),
+        losses(found.ablations),
         "## Shared or independent steps? (Fig. 4)\n",
-        sharing(CHECKPOINTS / "independent", CHECKPOINTS / "shared-twin"),
+        sharing(found.ablations),
         "## Quality against steps\n",
         "FD (smaller is better); in brackets the share of pictures whose thing is found first.\n",
         by_steps(of, names),

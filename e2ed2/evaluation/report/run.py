@@ -22,6 +22,7 @@ from e2ed2.assets import RESULTS
 from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.config import Evaluate
 from e2ed2.evaluation.emoji import COLOUR, WORDS
+from e2ed2.evaluation.experiments.ablations import OUT as ABLATIONS
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
 from e2ed2.evaluation.generators import fingerprint, folder_of, load_generator
 from e2ed2.evaluation.metrics.ceilings import load_ceilings
@@ -61,8 +62,8 @@ def read_found() -> Found:
     """Everything that was measured."""
     models = [read_result(file) for file in sorted(FOLDER.glob("*-*-*.json"))]
     ceiling = json.loads((FOLDER / "ceiling.json").read_text())
-    same_work = json.loads(EQUAL_WORK.read_text()) if EQUAL_WORK.is_file() else {}
-    return Found(models, load_ceilings(), ceiling, same_work)
+    over_seeds = (json.loads(file.read_text()) if file.is_file() else {} for file in (EQUAL_WORK, ABLATIONS))
+    return Found(models, load_ceilings(), ceiling, *over_seeds)
 
 
 def measure(options: Results) -> None:

@@ -1,0 +1,96 @@
+"""What the experiments over seeds share: a small single-step model of each seed, and what becomes of it.
+
+All are on the bundled codec and coarse path. A training that is there is taken, one that was stopped goes on.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Annotated, Any
+
+import tyro
+from scipy.stats import t as student
+
+from e2ed2.assets import CHECKPOINTS
+from e2ed2.evaluation.config import Evaluate, check_captions
+from e2ed2.evaluation.results import read_result
+from e2ed2.evaluation.run import evaluate
+from e2ed2.files import runs_folder
+from e2ed2.models.components import WEIGHTS, digest
+from e2ed2.models.config import DenoiserConfig
+from e2ed2.training.config import RunConfig
+from e2ed2.training.presets import BASELINE, SINGLE_STEP
+from e2ed2.training.run import claim, train
+
+SMALL = DenoiserConfig(width=96, depth=2)
+START_BATCH, FINISH_BATCH = 64, 32  # a quarter and a half of the presets
+COARSE = str(CHECKPOINTS / "coarse")
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    seeds: tuple[int, ...] = (0, 1, 2)
+    start_updates: int = 2000
+    finish_updates: int = 1000
+    """End to end."""
+    captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000
+    """For each figure."""
+    runs: Path = field(default_factory=lambda: runs_folder() / "equal-work")
+
+    def __post_init__(self) -> None:
+        check_captions(self.captions)
+
+    def check_seeds(self) -> None:
+        if len(self.seeds) < 2:
+            sys.exit("An interval needs at least two seeds: add one to --seeds.")
+
+    def settings(self) -> dict[str, Any]:
+        """Those that change a figure, as JSON has them; and which coarse path it was."""
+        chosen = {name: value for name, value in asdict(self).items() if name != "runs"}
+        return chosen | {"coarse": digest(CHECKPOINTS / "coarse" / WEIGHTS)}
+
+
+def start_config(options: OverSeeds, seed: int, updates: int = 0) -> RunConfig:
+    trainer = replace(SINGLE_STEP.trainer, updates=updates or options.start_updates, batch_size=START_BATCH, seed=seed)
+    return RunConfig(replace(BASELINE, codec_from=COARSE, coarse_from=COARSE, denoiser=SMALL), trainer=trainer)
+
+
+def finish_config(options: OverSeeds, preset: RunConfig, seed: int, start: Path) -> RunConfig:
+    """The preset's training from that start, with fewer and smaller updates."""
+    trainer = replace(preset.trainer, updates=options.finish_updates, batch_size=FINISH_BATCH, seed=seed)
+    return RunConfig(replace(preset.objective, init=str(start)), trainer=trainer)
+
+
+def start_of(options: OverSeeds, seed: int) -> tuple[Path, float]:
+    return trained(start_config(options, seed), options.runs / f"start-{seed}")
+
+
+def trained(config: RunConfig, folder: Path) -> tuple[Path, float]:
+    """The finished model's folder, and the floating-point operations it cost."""
+    claim(folder, config, may_change=())  # work is compared, so none of it may be longer
+    model = folder / "model"
+    if not (model / "README.md").is_file() and not train(config, folder):
+        raise SystemExit(130)
+    return model, json.loads((model / "run.json").read_text())["cost"]["flop"]
+
+
+def measured(options: OverSeeds, folder: Path, steps: int) -> dict[str, float]:
+    out = folder.parent / f"evaluation-{steps}.json"
+    wanted = Evaluate(str(folder), steps=steps, split="train", captions=options.captions, variety=0, nearest=0, out=out)
+    result = read_result(out) if out.is_file() else {}
+    if not result or result["settings"]["captions"] != options.captions:
+        result = evaluate(wanted)
+    return {"fd": result["distance"]["fd"], "kid": result["distance"]["kid"], "top1": result["alignment"]["top1"]}
+
+
+def over_seeds(figures: Sequence[dict[str, float]]) -> dict[str, dict[str, Any]]:
+    """Of each figure: every seed's value, their mean, and its 95% interval (Student's t)."""
+    return {name: interval([one[name] for one in figures]) for name in figures[0]}
+
+
+def interval(values: list[float]) -> dict[str, Any]:
+    half = student.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    return {"values": values, "mean": mean(values), "half_width": half}
