@@ -1,6 +1,6 @@
 """How many requests are worked on at once. Python runs one thread at a time: where dozens take turns, all are slow."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -26,7 +26,7 @@ class Turns:
         self._statistics = CapacityLimiter(1)
 
     @asynccontextmanager
-    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(self, _: FastAPI) -> AsyncGenerator[None]:
         """While the pages are a server's own; mounted in another's, they use its threads."""
         current_default_thread_limiter().total_tokens = self.at_once
         yield
