@@ -50,7 +50,7 @@ def loss_findings(found: dict[str, Any]) -> list[Finding]:
     return [
         Finding(
             "LPIPS improves perceptual quality",
-            f"`l2-lpips` has {_times(fd)} the FD of `l2`",
+            f"`l2-lpips` has {_times(fd)} the distance to drawings (FD) of `l2`",
             judge_below(fd),
         ),
         Finding(
