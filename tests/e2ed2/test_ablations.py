@@ -66,7 +66,7 @@ def test_each_sentence_of_the_paper_has_its_own_verdict():
     assert [one.verdict for one in loss_findings(found(gan_detail=0.8, gan_top1=0.6))] == ["holds", "not", "not"]
     assert [one.verdict for one in loss_findings(found(gan_detail=0.9, gan_top1=0.5))] == ["holds", "open", "open"]
     page = losses(found())
-    assert "`l2-lpips` has 0.667 times (0.651 to 0.683) the distance to drawings (FD) of `l2`: the claim holds here." in page
+    assert "`l2-lpips` has 0.667 times (0.651 to 0.683) the distance to drawings (FD) of `l2`: the claim holds" in page
     assert all(words in page for words in ("3 seeds", "1000 updates", "500 captions a figure"))
     assert "`l2-lpips-gan` has the lowest mean FD" in page
 
