@@ -69,6 +69,10 @@ def test_each_sentence_of_the_paper_has_its_own_verdict():
     assert "`l2-lpips` has 0.667 times (0.651 to 0.683) the distance to drawings (FD) of `l2`: the claim holds" in page
     assert all(words in page for words in ("3 seeds", "1000 updates", "500 captions a figure"))
     assert "`l2-lpips-gan` has the lowest mean FD" in page
+    assert "on the bundled codec" in page
+    before = found()
+    before["settings"]["coarse"] = "another"
+    assert "on an earlier codec" in losses(before)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from app.look.plots import GREY, blank, colour_of
 from app.look.words import counted
 from e2ed2.assets import RESULTS
 from e2ed2.evaluation.report.ablations import loss_findings, sharing_findings
-from e2ed2.evaluation.report.claims import WORDS, Verdict, equal_ratio, judge_below
+from e2ed2.evaluation.report.claims import equal_ratio
+from e2ed2.evaluation.report.ratios import WORDS, Verdict, judge_below, times
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ def end_to_end(found: dict) -> list[Claim]:
             "Fig. 1",
             f"Training end to end beats training single steps (loss {loss})",
             judge_below(ratio := equal_ratio(result["arms"], "4")),
-            "For the same work, four steps trained end to end have {:.2f} times ({:.2f} to {:.2f}) the distance to"
-            " drawings".format(*ratio)
+            f"For the same work, four steps trained end to end have {times(ratio, 2)} the distance to drawings"
             + over(result),
         )
         for loss, result in found.items()
@@ -57,7 +57,7 @@ def ablations(found: dict) -> list[Claim]:
     return [
         Claim(
             source,
-            finding.claim[0].upper() + finding.claim[1:],
+            finding.claim,
             finding.verdict,
             (finding.figure[0].upper() + finding.figure[1:]).replace("`", "") + over(found),
         )

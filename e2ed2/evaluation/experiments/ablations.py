@@ -8,7 +8,6 @@ python -m e2ed2.evaluation.experiments.ablations    # goes on where it stopped; 
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from math import log
 from pathlib import Path
@@ -33,14 +32,9 @@ STEPS = 4
 LOOKED_AT = 200  # pictures, for their detail
 
 
-@dataclass(frozen=True)
-class Ablations(OverSeeds):
-    """Every variant of the loss and of the steps' parameters."""
-
-
 @exit_on_user_error()
 def main() -> None:
-    options = tyro.cli(Ablations)
+    options = tyro.cli(OverSeeds, description=__doc__)
     options.check_seeds()
     variants: dict[str, list[dict[str, float]]] = {name: [] for name in (*LOSSES, SHARED, INDEPENDENT)}
     sharing = []

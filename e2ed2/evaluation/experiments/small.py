@@ -32,13 +32,15 @@ COARSE = str(CHECKPOINTS / "coarse")
 
 @dataclass(frozen=True)
 class OverSeeds:
+    """How much is trained and measured."""
+
     seeds: tuple[int, ...] = (0, 1, 2)
     start_updates: int = 2000
     finish_updates: int = 1000
     """End to end."""
     captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000
     """For each figure."""
-    runs: Path = field(default_factory=lambda: runs_folder() / "equal-work")
+    runs: Path = field(default_factory=lambda: runs_folder() / "over-seeds")
 
     def __post_init__(self) -> None:
         check_captions(self.captions)

@@ -1,9 +1,9 @@
 """What the figures say about the paper's claims, in plain sentences: each holds, does not hold, or is inconclusive."""
 
-import math
-from typing import Any, Literal
+from typing import Any
 
 from e2ed2.assets import CHECKPOINTS
+from e2ed2.evaluation.report.ratios import WORDS, Ratio, judge_below, mean_of, paired, times
 from e2ed2.evaluation.shown import table
 from e2ed2.models.components import WEIGHTS, digest
 
@@ -25,13 +25,6 @@ end to end give better pictures than training single steps, for the same work? A
 and coarse path (`python -m e2ed2.evaluation.experiments.equal_work`); work is counted in floating-point operations.
 """
 Distances = dict[tuple[str, int], float]  # model and number of steps => FD on training captions
-Ratio = tuple[float, float, float]  # and its 95% interval
-Verdict = Literal["holds", "not", "open"]
-WORDS: dict[Verdict, str] = {
-    "holds": "the claim holds here",
-    "not": "the claim does not hold here",
-    "open": "inconclusive",
-}
 
 
 def verdict(fd: Distances, names: list[str], most: dict[str, int], work: dict[str, float]) -> str:
@@ -68,15 +61,20 @@ def equal_work(found: dict[str, Any]) -> str:
     parts = [EQUAL_WORK]
     for loss, result in found.items():
         arms = result["arms"]
-        if result["settings"].get("coarse") != digest(CHECKPOINTS / "coarse" / WEIGHTS):
+        if earlier(result):
             parts.append(f"`{loss}` was measured on an earlier codec and coarse path than the bundled ones.\n")
         counts = list(arms["single-step"])
-        rows = [[name, *(_spread(figures[steps]["fd"]) for steps in counts)] for name, figures in arms.items()]
+        rows = [[name, *(mean_of(figures[steps]["fd"], 1) for steps in counts)] for name, figures in arms.items()]
         parts.append(f"End to end with the loss `{loss}`, {_work(result)}. FD, mean over seeds and 95% interval:\n")
         parts.append(table(["training", *(f"{steps} step{'s' * (steps != '1')}" for steps in counts)], rows))
         parts += [f"- {_paired(arms, steps)}" for steps in counts]
         parts.append("")
     return "\n".join(parts)
+
+
+def earlier(result: dict[str, Any]) -> bool:
+    """Was an experiment over seeds made with another coarse path than the bundled one?"""
+    return result["settings"].get("coarse") != digest(CHECKPOINTS / "coarse" / WEIGHTS)
 
 
 def _work(result: dict[str, Any]) -> str:
@@ -88,41 +86,13 @@ def _work(result: dict[str, Any]) -> str:
     )
 
 
-def _spread(figure: dict[str, Any]) -> str:
-    return f"{figure['mean']:.1f} ± {figure['half_width']:.1f}"
-
-
 def _paired(arms: dict[str, Any], steps: str) -> str:
     """Does the paper's claim hold at this number of steps? Both arms of a seed share their start."""
     found = equal_ratio(arms, steps)
     taken = f"{steps} step{'s' * (steps != '1')}"
-    return f"{taken}: end to end has {_times(found)} the FD: {WORDS[judge_below(found)]}."
-
-
-def _times(ratio: Ratio) -> str:
-    return "{:.2f} times ({:.2f} to {:.2f})".format(*ratio)
+    return f"{taken}: end to end has {times(found, 2)} the FD: {WORDS[judge_below(found)]}."
 
 
 def equal_ratio(arms: dict[str, Any], steps: str) -> Ratio:
     """FD of the end-to-end arm over that of the single-step one at that number of steps, and its 95% interval."""
-    ours, theirs = (arms[name][steps]["fd"]["values"] for name in ("end-to-end", "single-step"))
-    return ratio_of([math.log(a / b) for a, b in zip(ours, theirs, strict=True)])
-
-
-def ratio_of(logs: list[float]) -> Ratio:
-    """Geometric mean of paired ratios from their logarithms, and its 95% interval (Student's t)."""
-    from scipy.stats import ttest_1samp  # a second to import, for which the pages need not wait
-
-    low, high = ttest_1samp(logs, 0).confidence_interval()
-    return math.exp(sum(logs) / len(logs)), math.exp(low), math.exp(high)
-
-
-def judge_below(ratio: Ratio) -> Verdict:
-    """Of a ratio that the claim says is below 1."""
-    _, low, high = ratio
-    return "holds" if high < 1 else "not" if low > 1 else "open"
-
-
-def judge_above(ratio: Ratio) -> Verdict:
-    _, low, high = ratio
-    return "holds" if low > 1 else "not" if high < 1 else "open"
+    return paired(arms["end-to-end"][steps]["fd"], arms["single-step"][steps]["fd"])
