@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("app", "study", "e2ed2")
 PAGE = ROOT / "docs" / "architecture.md"
 START, END = "<!-- drawn by tools/architecture.py -->\n", "<!-- end -->\n"
-EVERYWHERE = {"errors", "assets", "files", "seeds", "types", "settings", "cli", "__main__", "__init__"}
+EVERYWHERE = {"errors", "progress", "assets", "files", "seeds", "types", "settings", "cli", "__main__", "__init__"}
 
 Graph = Mapping[str, set[str]]
 

@@ -7,13 +7,13 @@ on another number of processes, and in the middle of an epoch, wherever the pict
 from functools import lru_cache
 
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from e2ed2.data.cache import cached
 from e2ed2.data.captions import CaptionPool
 from e2ed2.data.pictures import Pictures, PictureSet
 from e2ed2.models.base import Codec
+from e2ed2.progress import track
 from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.types import CaptionedBatch, PictureBatch, TextEmbedding
 

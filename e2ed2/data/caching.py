@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from PIL import Image
-from rich.progress import track
 from torch import Tensor
 
 from e2ed2.data.config import CacheOptions, is_bundled
@@ -28,6 +27,7 @@ from e2ed2.models.backbones.text import PipelineText
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_codec
+from e2ed2.progress import track
 from e2ed2.tensors import save_tensors
 
 QUALITY = 95  # of the pictures that are kept, as JPEG without subsampling

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from e2ed2.data.cache import cached
 from e2ed2.data.colours import in_colour
 from e2ed2.data.pictures import Pictures
 from e2ed2.models.base import TextEncoder
+from e2ed2.progress import track
 from e2ed2.types import TextEmbedding
 
 PLAIN = ("{}", "a {}", "{} emoji", "a picture of a {}", "the {}", "a cute little {}")

@@ -6,13 +6,13 @@ from functools import singledispatch
 from typing import Any
 
 import torch
-from rich.progress import track
 
 from e2ed2.data.pictures import ADVICE, LISTED, Pictures, decoded_row, listed
 from e2ed2.data.shards import CachedPictures, lines_of
 from e2ed2.data.streamed import StreamedPictures
 from e2ed2.errors import UserError
 from e2ed2.models.base import TextEncoder
+from e2ed2.progress import track
 
 
 @singledispatch

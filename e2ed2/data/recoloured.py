@@ -7,13 +7,13 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from rich.progress import track
 
 from e2ed2.data import colours as words
 from e2ed2.data import turning
 from e2ed2.data.cache import cached
 from e2ed2.data.colours import COLOURS, can_have, in_colour
 from e2ed2.data.turning import main_colour, to_oklab, turned
+from e2ed2.progress import track
 from e2ed2.seeds import number, stream
 
 COPIES = 2  # of each drawing

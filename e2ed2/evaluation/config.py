@@ -26,8 +26,8 @@ class Evaluate:
     guidance: float | None = None
     """Of a diffusers pipeline that has it: its own by default, and none for one that was trained here."""
     split: str = "combo"
-    """`train`, `combo` (a seen thing in an unseen style), `concept` (an unseen thing); `visitor` and `everyday`:
-    what people type; `colour`: things in colours in which a training on `emoji-colours` never shows them."""
+    """`train`, `combo` (a seen thing in an unseen style), `concept` (an unseen thing); `visitor`, `everyday`,
+    `strangers`: what people type; `colour`: things in colours that a training on `emoji-colours` never gives them."""
     data: DataConfig = field(default_factory=DataConfig)
     """Pictures of your own to compare with, instead of the bundled ones."""
     read: bool = False

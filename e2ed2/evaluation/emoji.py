@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from e2ed2.assets import EVERYDAY_PROMPTS, VISITOR_PROMPTS
+from e2ed2.assets import EVERYDAY_PROMPTS, STRANGERS_PROMPTS, VISITOR_PROMPTS
 from e2ed2.data.colours import COLOURS, can_have, in_colour
 from e2ed2.data.config import DataConfig
 from e2ed2.data.pictures import Pictures, load_pictures
@@ -19,7 +19,8 @@ from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.judges import Alignment, Colour, Distance, Diversity, Nearest
 from e2ed2.evaluation.metrics.ceilings import load_ceilings
 
-WORDS = {"visitor": VISITOR_PROMPTS, "everyday": EVERYDAY_PROMPTS}  # what people type; no training caption
+# What people type; no training caption.
+WORDS = {"visitor": VISITOR_PROMPTS, "everyday": EVERYDAY_PROMPTS, "strangers": STRANGERS_PROMPTS}
 COLOUR = "colour"  # things that a training on `emoji-colours` shows, in colours in which it never shows them
 SPLITS = ("train", "combo", "concept", *WORDS, COLOUR)
 ARTISTS = 5  # at least so many drew a thing whose samples are to be as varied

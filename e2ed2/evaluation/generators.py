@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from PIL import Image
-from rich.progress import track
 
 from e2ed2.data.decode import decode
 from e2ed2.data.pictures import square
@@ -26,6 +25,7 @@ from e2ed2.inference.sampling import load
 from e2ed2.inference.saving import TABLE
 from e2ed2.inference.stock import StockPipeline, load_stock
 from e2ed2.models.components import WEIGHTS, digest
+from e2ed2.progress import track
 
 BATCH = 32
 TEXTS = ("prompt", "caption", "text")

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from e2ed2.assets import READER, RETRIEVAL_HEAD
 from e2ed2.data.config import is_bundled
 from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.errors import UserError
@@ -21,6 +22,7 @@ from e2ed2.evaluation.generators import (
     read_images,
     sample_for,
 )
+from e2ed2.evaluation.metrics.ceilings import there
 from e2ed2.evaluation.metrics.cost import cost
 from e2ed2.evaluation.metrics.figure import Figures
 from e2ed2.evaluation.metrics.kernel import KID
@@ -28,6 +30,7 @@ from e2ed2.evaluation.metrics.nearest import CANDIDATES
 from e2ed2.evaluation.metrics.precision_recall import PRC
 from e2ed2.evaluation.own import own_benchmark
 from e2ed2.evaluation.results import Result, as_result, write_result
+from e2ed2.models.components import WEIGHTS, digest
 from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import captions_of, knows_colours, readable
 from e2ed2.reading.reader import Reader, load_head
@@ -52,7 +55,7 @@ def evaluate(options: Evaluate, read: Read | None = None) -> Result:
         figures |= metric(sampled)
     if not isinstance(subject, ImageFolder):
         figures |= cost_of(subject)
-    settings, choices = settings_of(options, benchmark), choices_of(subject, benchmark, sampled)
+    settings, choices = settings_of(options, benchmark), choices_of(subject, benchmark, sampled) | judges_of(options)
     result = as_result(settings, choices, figures) | {"ceilings": benchmark.ceilings}
     write_result(result, options.out)
     return result
@@ -96,6 +99,12 @@ def settings_of(options: Evaluate, benchmark: Benchmark) -> dict[str, Any]:
     own = {} if is_bundled(options.data.path) else {"split": benchmark.name}
     elsewhere = {"steps": 0} if options.images else {}  # nobody told us
     return asdict(options) | {"model": options.called, "out": str(options.out)} | own | elsewhere
+
+
+def judges_of(options: Evaluate) -> dict[str, str]:
+    """Fingerprints of the retrieval head and of the reader, where there are any: others would give other figures."""
+    head = digest(there(RETRIEVAL_HEAD))[:12] if is_bundled(options.data.path) else ""
+    return {"head": head, "reader": digest(READER / WEIGHTS)[:12] if options.read else ""}
 
 
 def choices_of(subject: Generator, benchmark: Benchmark, sampled: Sampled) -> dict[str, Any]:

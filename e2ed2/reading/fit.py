@@ -13,16 +13,16 @@ from pathlib import Path
 
 import torch
 import tyro
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
-from e2ed2.assets import EMOJI_WORDS, READER
+from e2ed2.assets import EMOJI_ASKED, EMOJI_WORDS, READER
 from e2ed2.data.captions import caption_texts, precomputed
 from e2ed2.data.pictures import DataConfig, load_pictures
 from e2ed2.errors import exit_on_user_error
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import save_model
+from e2ed2.progress import track
 from e2ed2.reading.reader import ARTICLE, ReaderHead
 from e2ed2.reading.spelling import SHORTEST, WORD, words_of
 from e2ed2.reading.usual import USUAL
@@ -57,14 +57,16 @@ class Fit:
 
 
 def texts_of_names() -> dict[str, list[str]]:
-    """Everything that may be said for each name, sorted."""
+    """Everything that may be said for each name, sorted: its captions, search words, and what people ask for."""
     pictures = load_pictures(DataConfig(resolution=16))
     captions = dict(zip(pictures.captions, caption_texts(pictures)[0], strict=True))
-    words = json.loads(EMOJI_WORDS.read_text())
+    words, asked = json.loads(EMOJI_WORDS.read_text()), json.loads(EMOJI_ASKED.read_text())
     texts = {name: {*own, *searches(name, words[name].get("searches", []))} for name, own in sorted(captions.items())}
     belongs = owners(texts) | USUAL
     return {
-        name: sorted({*(text for text in own if belongs.get(bare(text), name) == name), *own_words(name, belongs)})
+        name: sorted(
+            {*(text for text in own if belongs.get(bare(text), name) == name), *own_words(name, belongs), *asked[name]}
+        )
         for name, own in texts.items()
     }
 

@@ -102,8 +102,8 @@ class ReaderHead(ModelMixin):
 class Reader:
     """Not read is what is far from every name and keyword, or gives no name a chance.
 
-    Of the 200 prompts in the two lists that ship with the drawings, 1 is not read; of 26 about something else ("linear
-    algebra", "my grandmother"), 12 are not, and most others mean something ("Paris": a baguette).
+    Of the 302 prompts in the three lists that ship with the drawings, 2 are not read; of 26 about something else
+    ("linear algebra", "my grandmother"), 12 are not, and most others mean something ("Paris": a baguette).
     """
 
     def __init__(self, head: ReaderHead, concepts: Concepts):

@@ -47,7 +47,7 @@ WORDS = {
     "leaf fluttering in wind": ("leaf",),
     "fallen leaf": ("leaves",),
     "red apple": ("apple",),
-    "tangerine": ("orange fruit",),
+    "tangerine": ("orange", "orange fruit"),
     "jack-o-lantern": ("pumpkin",),
     "honey pot": ("honey",),
     "hot beverage": ("coffee",),

@@ -1,17 +1,20 @@
 """The reader between a visitor's words and the captions that the models know."""
 
 import csv
+import json
+import random
+import string
 from collections import Counter
 
 import pytest
 
-from e2ed2.assets import EVERYDAY_PROMPTS, VISITOR_PROMPTS
+from e2ed2.assets import EMOJI_ASKED, EVERYDAY_PROMPTS, STRANGERS_PROMPTS, VISITOR_PROMPTS
 from e2ed2.data.emoji import Concepts, bundled_words, in_style, split_style
 from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.errors import UserError
 from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import captions_of, readable, said
-from e2ed2.reading.fit import owners
+from e2ed2.reading.fit import bare, owners
 from e2ed2.reading.reader import Candidate, Reader, Reading, load_head, style_of
 from e2ed2.reading.spelling import Speller, words_of
 from e2ed2.reading.usual import USUAL
@@ -54,25 +57,63 @@ def test_every_known_name_is_read_as_itself(reader):
 @pytest.mark.parametrize(
     ("file", "every", "least", "among"),
     [
-        pytest.param(VISITOR_PROMPTS, 1, 0.70, 0.86, marks=pytest.mark.slow),
-        pytest.param(EVERYDAY_PROMPTS, 1, 0.75, 0.90, marks=pytest.mark.slow),
-        (EVERYDAY_PROMPTS, 5, 0.75, 0.90),
+        pytest.param(VISITOR_PROMPTS, 1, 0.80, 0.90, marks=pytest.mark.slow),
+        pytest.param(EVERYDAY_PROMPTS, 1, 0.84, 0.93, marks=pytest.mark.slow),
+        pytest.param(STRANGERS_PROMPTS, 1, 0.86, 0.91, marks=pytest.mark.slow),
+        (STRANGERS_PROMPTS, 5, 0.80, 0.90),
     ],
 )
 def test_of_a_hundred_prompts_most_are_read_rightly(reader, file, every, least, among):
-    """Of the first list the reader's settings were chosen by; the second was written down before."""
+    """The reader's settings were chosen by the first list; the second was written down before, the third after all."""
     with open(file, newline="") as rows:
-        right = [(row["prompt"], (row.get("concepts") or row["concept"]).split("; ")) for row in csv.DictReader(rows)]
-    assert len(right) == 100
+        right = [(row["prompt"], row["concepts"].split("; ")) for row in csv.DictReader(rows)]
+    assert len(right) >= 100
     found = [(names(reader(prompt)), wanted) for prompt, wanted in right[::every]]
     assert sum(bool(read) and read[0] in wanted for read, wanted in found) >= least * len(found)
     assert sum(any(name in wanted for name in read) for read, wanted in found) >= among * len(found)
 
 
-def test_the_second_list_asks_for_what_is_known():
-    with open(EVERYDAY_PROMPTS, newline="") as rows:
+@pytest.mark.parametrize("file", [EVERYDAY_PROMPTS, STRANGERS_PROMPTS])
+def test_the_lists_ask_for_what_is_known(file):
+    with open(file, newline="") as rows:
         asked = {name for row in csv.DictReader(rows) for name in row["concepts"].split("; ")}
     assert asked <= set(bundled_words())
+
+
+@pytest.mark.parametrize("file", [VISITOR_PROMPTS, EVERYDAY_PROMPTS, STRANGERS_PROMPTS])
+def test_no_prompt_of_a_list_was_written_down_for_the_reader_to_learn(file, reader):
+    asked = json.loads(EMOJI_ASKED.read_text())
+    assert asked.keys() == set(reader.names)
+    with open(file, newline="") as rows:
+        prompts = {bare(row["prompt"]) for row in csv.DictReader(rows)}
+    assert not prompts & {bare(text) for own in asked.values() for text in own}
+
+
+def mistyped(word: str, draw: random.Random) -> str:
+    """With one letter left out, turned with the next, replaced or doubled; never the first or the last."""
+    i, letter = draw.randrange(1, len(word) - 1), draw.choice(string.ascii_lowercase)
+    left, one, after = word[:i], word[i], word[i + 1 :]
+    return draw.choice((left + after, left + after[0] + one + after[1:], left + letter + after, left + 2 * one + after))
+
+
+def test_nearly_all_names_are_read_in_spite_of_a_typing_mistake(reader):
+    draw = random.Random(0)
+    long = {name: max(name.split(), key=len) for name in reader.names if max(map(len, name.split())) >= 5}
+    chosen = draw.sample(sorted(long), 60)
+    read = {name: names(reader(name.replace(long[name], mistyped(long[name], draw)))) for name in chosen}
+    assert sum(found[:1] == [name] for name, found in read.items()) >= 54
+
+
+ELSEWHERE = (
+    *("linear algebra", "my grandmother", "quantum physics", "tax return", "Angela Merkel", "asdf qwer", "Paris"),
+    *("democracy", "blockchain", "philosophy", "happiness", "a poem about love", "Monday", "the theory of relativity"),
+    *("Shakespeare", "inflation", "a verb", "the French Revolution", "existentialism", "my ex", "nothing", "gravity"),
+    *("mathematics", "insurance", "Wikipedia", "lorem ipsum"),
+)
+
+
+def test_much_about_something_else_is_not_read(reader):
+    assert 10 <= sum(not reader(prompt).candidates for prompt in ELSEWHERE) < len(ELSEWHERE)
 
 
 @pytest.mark.parametrize(

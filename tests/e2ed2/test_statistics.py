@@ -1,6 +1,7 @@
 """Figures that can be trusted: closed forms, references, and how often an interval holds the truth."""
 
 import json
+from dataclasses import asdict, replace
 from itertools import permutations
 
 import numpy as np
@@ -12,14 +13,18 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 
 from e2ed2.assets import RESULTS
 from e2ed2.errors import UserError
+from e2ed2.evaluation import run as evaluation
 from e2ed2.evaluation.emoji import COLOUR
+from e2ed2.evaluation.generators import fingerprint, folder_of
 from e2ed2.evaluation.metrics.figure import Figure, rate
 from e2ed2.evaluation.metrics.frechet import frechet
 from e2ed2.evaluation.metrics.kernel import kernel_distance
 from e2ed2.evaluation.report.page import write_page
-from e2ed2.evaluation.report.run import read_found
+from e2ed2.evaluation.report.run import plan, read_found, up_to_date
 from e2ed2.evaluation.report.tables import spread
 from e2ed2.evaluation.results import as_result, read_result, rows, write_result
+from e2ed2.evaluation.run import judges_of
+from e2ed2.models.components import WEIGHTS
 
 
 def normal(count: int, size: int, seed: int) -> torch.Tensor:
@@ -164,3 +169,16 @@ def test_the_page_tells_intervals_where_there_are_some(tmp_path):
     assert "0.33 (0.26 to 0.41)" in page
     assert "FD, endless pictures" in page
     assert "61.5" in page
+
+
+@pytest.mark.parametrize("judge", ["RETRIEVAL_HEAD", "READER"])
+def test_what_another_judge_or_reader_found_is_measured_anew(judge, tmp_path, monkeypatch):
+    wanted = replace(next(one for one in plan("l2", 100) if one.read), out=tmp_path / "l2.json")
+    choices = judges_of(wanted) | {"weights": fingerprint(folder_of("l2"), wanted.steps)}
+    write_result(as_result(asdict(wanted) | {"out": ""}, choices, {}), wanted.out)
+    assert up_to_date(wanted)
+    assert not up_to_date(replace(wanted, captions=50))
+    other = tmp_path / WEIGHTS
+    other.write_bytes(b"other weights")
+    monkeypatch.setattr(evaluation, judge, other if judge == "RETRIEVAL_HEAD" else tmp_path)
+    assert not up_to_date(wanted)

@@ -17,8 +17,10 @@ FOLDER, ALIGNMENT = RESULTS, "alignment"
 TYPED = {  # by people, a hundred of each
     "visitor, read": "visitors' own words, read as captions",
     "everyday, read": "everyday words, read as captions",
+    "strangers, read": "strangers' words, read as captions",
     "visitor": "visitors' own words, as they are",
     "everyday": "everyday words, as they are",
+    "strangers": "strangers' words, as they are",
 }
 SPLITS = TYPED | {
     "train": "training captions",

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,6 +15,7 @@ from e2ed2.data.cache import cached
 from e2ed2.data.pictures import to_tensor
 from e2ed2.inference.device import pick_device
 from e2ed2.losses.perceptual import SHA256, PerceptualLoss
+from e2ed2.progress import track
 
 LAYERS = (2, 3, 4)  # relu3_3, relu4_3, relu5_3
 WIDTHS = (256, 512, 512)

@@ -16,6 +16,7 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.tensors import save_tensors
 
 TEMPERATURE = 40.0  # inverse, of the cosines
+HIDDEN = 512
 STYLES = ("emojione", "flat", "fluent", "noto", "openmoji", "twemoji")
 
 
@@ -30,7 +31,9 @@ class RetrievalHead(nn.Module):
         self.register_buffer("mean", torch.zeros(SIZE))
         self.register_buffer("std", torch.ones(SIZE))
         self.dropout = nn.Dropout(0.3)  # there are fewer pictures than weights
-        self.concept = nn.Linear(SIZE, MiniLM.width)
+        self.concept = nn.Sequential(
+            nn.Linear(SIZE, HIDDEN), nn.GELU(), nn.Dropout(0.3), nn.Linear(HIDDEN, MiniLM.width)
+        )
         self.style = nn.Linear(SIZE, len(STYLES))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +48,7 @@ def spread(names: Tensor) -> Tensor:
 
 
 def fit_head(
-    features: Tensor, concepts: Tensor, styles: Tensor, names: Tensor, epochs: int = 40, seed: int = 0
+    features: Tensor, concepts: Tensor, styles: Tensor, names: Tensor, epochs: int = 80, seed: int = 0
 ) -> RetrievalHead:
     """Cross-entropy of the right name among all (`names` `[K, 384]`, unit length), and of the right style.
 
@@ -59,7 +62,7 @@ def fit_head(
         head = RetrievalHead()
         head.mean.copy_(features.mean(dim=0))
         head.std.copy_(features.std(dim=0) + 1e-3)
-        optimizer = torch.optim.AdamW(head.parameters(), lr=3e-3, weight_decay=0.1)
+        optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=0.1)
         decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, epochs)
         names = spread(names)
         for _ in range(epochs):

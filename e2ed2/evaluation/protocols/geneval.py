@@ -9,10 +9,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from rich.progress import track
-
 from e2ed2.errors import UserError
 from e2ed2.evaluation.generators import Generator, kept
+from e2ed2.progress import track
 
 SAMPLES = 4  # of each prompt
 RESULTS = "results.jsonl"

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from PIL import Image
-from rich.progress import track
 
 from e2ed2.data.cache import cached
 from e2ed2.data.decode import decode
@@ -22,6 +21,7 @@ from e2ed2.evaluation.protocols.files import Files, find_files, listing, sha256
 from e2ed2.evaluation.protocols.inception import RESIZE, Inception, square
 from e2ed2.evaluation.results import Result, as_result, write_result
 from e2ed2.inference.device import pick_device
+from e2ed2.progress import track
 
 Item = TypeVar("Item")
 

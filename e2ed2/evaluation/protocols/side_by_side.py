@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from rich.progress import track
 from torch import Tensor
 
 from e2ed2.errors import UserError
@@ -22,6 +21,7 @@ from e2ed2.evaluation.protocols.scores import Score, score_of
 from e2ed2.evaluation.shown import table
 from e2ed2.inference.device import pick_device
 from e2ed2.inference.request import slug
+from e2ed2.progress import track
 
 USUAL = (
     "red apple",

@@ -153,10 +153,9 @@ def alignment(of: dict, names: list[str], most: dict[str, int], found: Found) ->
         name: {split: result for (model, steps, split), result in of.items() if (model, steps) == (name, most[name])}
         for name in names
     }
-    typed = [f"{name}{read}" for name in WORDS for read in ("", ", read")]
     learned = [*firsts("train", "combo", "concept"), ("train", "style", "style (train)")]
-    asked_for = [*firsts(*typed), (COLOUR, "colour", "the colour asked for")]
-    return "\n".join([rates(ceilings | pictures, learned), rates(pictures, asked_for)])
+    read = [*firsts(*(f"{name}, read" for name in WORDS)), (COLOUR, "colour", "the colour asked for")]
+    return "\n".join([rates(ceilings | pictures, learned), rates(pictures, read), rates(pictures, firsts(*WORDS))])
 
 
 def firsts(*splits: str) -> list[tuple[str, str, str]]:

@@ -1,0 +1,42 @@
+"""How far long work is: a bar in a terminal; elsewhere, as in a cluster's log, a plain line now and then."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from datetime import timedelta
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track as bar
+
+T = TypeVar("T")
+PAUSE = 20.0  # seconds between two lines
+
+
+def track(items: Iterable[T], doing: str, total: int | None = None, disable: bool = False) -> Iterator[T]:
+    """The items, one after the other; what is said goes to stderr.
+
+    Args:
+        total: how many there are, where `items` has no length.
+        disable: say nothing, as all processes but the first should.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    console = Console(stderr=True)
+    if disable or console.is_terminal:
+        return iter(bar(items, doing, total=total, console=console, disable=disable))
+    return _lines(items, doing, total)
+
+
+def _lines(items: Iterable[T], doing: str, total: int | None) -> Iterator[T]:
+    started = said = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        if (now := time.monotonic()) - said >= PAUSE:
+            said = now
+            left = f" of {total}, {_left(now - started, done, total)} left" if total else ""
+            print(f"{doing}: {done}{left}", file=sys.stderr, flush=True)
+
+
+def _left(seconds: float, done: int, total: int) -> timedelta:
+    return timedelta(seconds=round(seconds / done * (total - done)))
