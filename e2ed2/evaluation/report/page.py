@@ -199,5 +199,7 @@ def costs(names: list[str]) -> str:
         samples = f"{trainer['updates'] * trainer['batch_size']:,}"
         took = f"{cost['seconds'] / 60:.1f}"
         rows.append([name, loss, samples, f"{cost['flop'] / 1e15:.2f}", took, cost.get("machine", "")])
-    note = "\nBeside the codec, the coarse path and, for the others, `single-step`: see [training.md](training.md).\n"
-    return table(["model", "loss", "samples", "PFLOP", "minutes", "on"], rows) + note
+    note = "\nBeside the codec, the coarse path and, for the others, `single-step`: see [training.md](training.md)."
+    longer = [name for name, (config, _) in trainings(names).items() if config["objective"].get("init") == name]
+    more = "".join(f" `{name}` went on from its own former training, whose work its card tells." for name in longer)
+    return table(["model", "loss", "samples", "PFLOP", "minutes", "on"], rows) + note + more + "\n"
