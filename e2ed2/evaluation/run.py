@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from e2ed2.assets import READER, RETRIEVAL_HEAD
+from e2ed2.assets import READER
 from e2ed2.data.config import is_bundled
 from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.errors import UserError
@@ -22,7 +22,7 @@ from e2ed2.evaluation.generators import (
     read_images,
     sample_for,
 )
-from e2ed2.evaluation.metrics.ceilings import there
+from e2ed2.evaluation.metrics.ceilings import head_digest
 from e2ed2.evaluation.metrics.cost import cost
 from e2ed2.evaluation.metrics.figure import Figures
 from e2ed2.evaluation.metrics.kernel import KID
@@ -103,7 +103,7 @@ def settings_of(options: Evaluate, benchmark: Benchmark) -> dict[str, Any]:
 
 def judges_of(options: Evaluate) -> dict[str, str]:
     """Fingerprints of the retrieval head and of the reader, where there are any: others would give other figures."""
-    head = digest(there(RETRIEVAL_HEAD))[:12] if is_bundled(options.data.path) else ""
+    head = head_digest() if is_bundled(options.data.path) else ""
     return {"head": head, "reader": digest(READER / WEIGHTS)[:12] if options.read else ""}
 
 

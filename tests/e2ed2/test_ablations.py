@@ -117,3 +117,11 @@ def test_every_variant_has_the_same_start_seed_and_number_of_updates(tmp_path, m
     assert written["settings"]["seeds"] == [3, 4]
     assert str(tmp_path) not in json.dumps(written)  # where it was made is nobody's business
     assert "2 seeds" in losses(written)
+
+
+def test_what_an_earlier_head_found_is_told_to_be_so():
+    before = found()
+    assert report.EARLIER_HEAD not in losses(before)
+    before["settings"]["head"] = "another"
+    assert report.EARLIER_HEAD in losses(before)
+    assert report.EARLIER_HEAD not in sharing(before)  # which has no such figure

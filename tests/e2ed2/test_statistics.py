@@ -16,6 +16,7 @@ from e2ed2.errors import UserError
 from e2ed2.evaluation import run as evaluation
 from e2ed2.evaluation.emoji import COLOUR
 from e2ed2.evaluation.generators import fingerprint, folder_of
+from e2ed2.evaluation.metrics import ceilings
 from e2ed2.evaluation.metrics.figure import Figure, rate
 from e2ed2.evaluation.metrics.frechet import frechet
 from e2ed2.evaluation.metrics.kernel import kernel_distance
@@ -180,5 +181,5 @@ def test_what_another_judge_or_reader_found_is_measured_anew(judge, tmp_path, mo
     assert not up_to_date(replace(wanted, captions=50))
     other = tmp_path / WEIGHTS
     other.write_bytes(b"other weights")
-    monkeypatch.setattr(evaluation, judge, other if judge == "RETRIEVAL_HEAD" else tmp_path)
+    monkeypatch.setattr(*((ceilings, judge, other) if judge == "RETRIEVAL_HEAD" else (evaluation, judge, tmp_path)))
     assert not up_to_date(wanted)

@@ -16,6 +16,7 @@ from scipy.stats import t as student
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.evaluation.config import Evaluate, check_captions
+from e2ed2.evaluation.metrics.ceilings import head_digest
 from e2ed2.evaluation.results import read_result
 from e2ed2.evaluation.run import evaluate
 from e2ed2.files import runs_folder
@@ -50,9 +51,9 @@ class OverSeeds:
             sys.exit("An interval needs at least two seeds: add one to --seeds.")
 
     def settings(self) -> dict[str, Any]:
-        """Those that change a figure, as JSON has them; and which coarse path it was."""
+        """Those that change a figure, as JSON has them; and which coarse path and which retrieval head it was."""
         chosen = {name: value for name, value in asdict(self).items() if name != "runs"}
-        return chosen | {"coarse": digest(CHECKPOINTS / "coarse" / WEIGHTS)}
+        return chosen | {"coarse": digest(CHECKPOINTS / "coarse" / WEIGHTS), "head": head_digest()}
 
 
 def start_config(options: OverSeeds, seed: int, updates: int = 0) -> RunConfig:

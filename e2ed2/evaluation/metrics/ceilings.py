@@ -7,6 +7,7 @@ from safetensors import safe_open
 
 from e2ed2.assets import RETRIEVAL_HEAD
 from e2ed2.errors import UserError
+from e2ed2.models.components import digest
 
 CEILINGS = "ceilings"  # in the head's file
 # Kind of picture => split => name of the rate => its value.
@@ -17,6 +18,11 @@ def load_ceilings(file: Path = RETRIEVAL_HEAD) -> Ceilings:
     """Raises UserError: there is no such file."""
     with safe_open(there(file), "pt") as opened:
         return json.loads(opened.metadata()[CEILINGS])
+
+
+def head_digest() -> str:
+    """Of the bundled head: another one would find other things in the same pictures."""
+    return digest(there(RETRIEVAL_HEAD))[:12]
 
 
 def there(file: Path) -> Path:

@@ -180,9 +180,15 @@ def by_steps(of: dict, names: list[str]) -> str:
         cells = []
         for steps in counts:
             result = of.get((name, steps, "train"))
-            cells.append(f"{result['distance']['fd']:.3f} ({result['alignment']['top1']:.2f})" if result else "")
+            cells.append(fd_and_hits(result) if result else "")
         rows.append([name, *cells])
     return table(["model", *(f"{steps} step{'s' * (steps > 1)}" for steps in counts)], rows)
+
+
+def fd_and_hits(result: Result) -> str:
+    """What another retrieval head than today's judged has no share of hits: it would not compare."""
+    hits = result["alignment"].get("top1")
+    return f"{result['distance']['fd']:.3f}" + (f" ({hits:.2f})" if hits is not None else "")
 
 
 def trainings(names: list[str]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
