@@ -1,9 +1,9 @@
 """How far long work is: a bar in a terminal; elsewhere, as in a cluster's log, a plain line now and then."""
 
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sized
 from datetime import timedelta
+from time import monotonic
 from typing import TypeVar
 
 from rich.console import Console
@@ -29,10 +29,10 @@ def track(items: Iterable[T], doing: str, total: int | None = None, disable: boo
 
 
 def _lines(items: Iterable[T], doing: str, total: int | None) -> Iterator[T]:
-    started = said = time.monotonic()
+    started = said = monotonic()
     for done, item in enumerate(items, 1):
         yield item
-        if (now := time.monotonic()) - said >= PAUSE:
+        if (now := monotonic()) - said >= PAUSE:
             said = now
             left = f" of {total}, {_left(now - started, done, total)} left" if total else ""
             print(f"{doing}: {done}{left}", file=sys.stderr, flush=True)

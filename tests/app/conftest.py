@@ -28,7 +28,6 @@ from tests.study.stores import open_store
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT = 300  # s; much, since the machine may be training
-END_LIMIT = 20  # s
 SECRET = "a-secret-of-the-tests"
 
 
@@ -144,9 +143,7 @@ def serve_app(painted, tmp_path_factory) -> Iterator[Callable[..., str]]:
             listener = socket.create_server(("127.0.0.1", 0))
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
             thread.start()
-            running.callback(
-                thread.join, END_LIMIT
-            )  # a page that is still open may keep its server; the process ends both
+            running.callback(thread.join)
             running.callback(setattr, server, "should_exit", True)
             return f"http://127.0.0.1:{listener.getsockname()[1]}"
 

@@ -1,7 +1,5 @@
 """Long work says how far it is, in a terminal and in a log."""
 
-import time
-
 import pytest
 
 from e2ed2 import progress
@@ -12,7 +10,7 @@ from e2ed2.progress import track
 def clock(monkeypatch):
     """Seconds that pass as the work says."""
     now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress, "monotonic", lambda: now[0])  # not that of event loops in other threads
     return now
 
 
