@@ -124,4 +124,5 @@ def test_what_an_earlier_head_found_is_told_to_be_so():
     assert report.EARLIER_HEAD not in losses(before)
     before["settings"]["head"] = "another"
     assert report.EARLIER_HEAD in losses(before)
+    assert [("an earlier retrieval head" in one.figure) for one in loss_findings(before)] == [False, False, True]
     assert report.EARLIER_HEAD not in sharing(before)  # which has no such figure

@@ -66,7 +66,8 @@ def loss_findings(found: dict[str, Any]) -> list[Finding]:
         ),
         Finding(
             "That GAN costs a little in following the words",
-            f"with it {times(words, DIGITS)} as many pictures show the right thing first",
+            f"with it {times(words, DIGITS)} as many pictures show the right thing first"
+            + ("" if judged_today(found) else ", as an earlier retrieval head saw it"),
             judge_below(words),
         ),
     ]
@@ -121,7 +122,12 @@ def _made(found: dict[str, Any]) -> str:
 
 
 def _judged(found: dict[str, Any]) -> str:
-    return "" if found["settings"].get("head") == head_digest() else EARLIER_HEAD
+    return "" if judged_today(found) else EARLIER_HEAD
+
+
+def judged_today(found: dict[str, Any]) -> bool:
+    """By the retrieval head that is bundled now?"""
+    return found["settings"].get("head") == head_digest()
 
 
 def _line(one: Finding) -> str:
