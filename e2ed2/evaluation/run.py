@@ -95,10 +95,13 @@ def benchmark_of(options: Evaluate, encoder: HeldOutEncoder) -> Benchmark:
 
 
 def settings_of(options: Evaluate, benchmark: Benchmark) -> dict[str, Any]:
-    """The command's options, as JSON has them; pages and reports go by model, steps and split."""
+    """The command's options, as JSON has them; pages and reports go by model, steps and split.
+
+    Of the file itself its name alone: where it lay when it was made is nobody's business.
+    """
     own = {} if is_bundled(options.data.path) else {"split": benchmark.name}
     elsewhere = {"steps": 0} if options.images else {}  # nobody told us
-    return asdict(options) | {"model": options.called, "out": str(options.out)} | own | elsewhere
+    return asdict(options) | {"model": options.called, "out": options.out.name} | own | elsewhere
 
 
 def judges_of(options: Evaluate) -> dict[str, str]:

@@ -116,7 +116,7 @@ def mean_of(values: torch.Tensor) -> Figure:
 
 def settings_of(options: Protocol) -> dict[str, Any]:
     elsewhere = {"steps": 0} if options.images else {}  # nobody told us
-    names = {"model": options.called, "split": options.benchmark, "data": str(options.data), "out": str(options.out)}
+    names = {"model": options.called, "split": options.benchmark, "data": str(options.data), "out": options.out.name}
     return asdict(options) | names | elsewhere
 
 

@@ -124,7 +124,7 @@ def mean_score(score: Score, pictures: list[Image.Image], prompts: list[str]) ->
 def write(options: SideBySide, prompts: list[str], rows: list[Row]) -> None:
     figures = [name for name in rows[0] if name not in Arm.__annotations__ and name != "arm"]
     told = [[row["arm"], *("-" if row[name] is None else f"{row[name]:.4g}" for name in figures)] for row in rows]
-    settings = asdict(options) | {"prompts": prompts, "weights": str(options.weights), "out": str(options.out)}
+    settings = asdict(options) | {"prompts": prompts, "weights": str(options.weights), "out": options.out.name}
     settings["geneval"] = str(options.geneval or "")
     (options.out / "table.md").write_text(table(["arm", *figures], told))
     (options.out / "table.json").write_text(json.dumps({"settings": settings, "arms": rows}, indent=2) + "\n")
