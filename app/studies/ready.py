@@ -171,9 +171,9 @@ def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
 
 
 def fingerprint(checkpoints: Path) -> str:
-    """Of the weights: other models make another study."""
+    """Of the weights and how they are used: other models make another study."""
     digest = hashlib.sha256(repr(PROMPTS).encode())
-    for file in sorted(checkpoints.glob("*/**/*.safetensors")):
+    for file in sorted({*checkpoints.glob("*/**/*.safetensors"), *checkpoints.glob("*/**/*config.json")}):
         digest.update(str(file.relative_to(checkpoints)).encode())
         with open(file, "rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())

@@ -25,11 +25,13 @@ from e2ed2.inference.sampling import load
 from e2ed2.inference.saving import TABLE
 from e2ed2.inference.stock import StockPipeline, load_stock
 from e2ed2.models.components import WEIGHTS, digest
+from e2ed2.models.saved import CONFIG
 from e2ed2.progress import track
 
 BATCH = 32
 TEXTS = ("prompt", "caption", "text")
 SHARED = ("codec", "coarse")  # parts that models beside each other may share
+DECISIVE = ("*.safetensors", "*.bin", "*config.json")  # files that change a model's pictures
 
 Read = Callable[[str, int], str]  # (prompt, seed) => the caption that is sampled instead
 
@@ -124,9 +126,9 @@ def folder_of(model: str) -> Path:
 
 
 def fingerprint(folder: Path, steps: int) -> str:
-    """Of the weights, those that a model shares with the folders beside it too, and the number of steps."""
-    beside = {file for part in SHARED if (file := folder.parent / part / WEIGHTS).is_file()}
-    files = sorted({*folder.rglob("*.safetensors"), *folder.rglob("*.bin"), *beside})
+    """Of the weights and how they are used, those that are shared with the folders beside it too, and of the steps."""
+    beside = {file for part in SHARED for name in (WEIGHTS, CONFIG) if (file := folder.parent / part / name).is_file()}
+    files = sorted({*(file for kind in DECISIVE for file in folder.rglob(kind)), *beside})
     told = hashlib.sha256(" ".join([str(steps), *map(digest, files)]).encode())
     return f"{folder.name}-{steps}-{told.hexdigest()[:12]}"
 

@@ -6,6 +6,7 @@ computed once and carried along the chain. Per-sample layers are nearly free nex
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 from e2ed2.diffusion.path import Flow
 from e2ed2.errors import UserError
 from e2ed2.models.components import WEIGHTS, shared
-from e2ed2.models.config import Choice, DenoiserConfig, Sharing
+from e2ed2.models.config import Choice, DenoiserConfig, Sharing, check_kept
 from e2ed2.models.saved import ModelMixin, register_to_config
 from e2ed2.types import TextEmbedding
 
@@ -50,9 +51,11 @@ class CoarseToFineDenoiser(ModelMixin):
         steps: int,
         choice: Choice = "normal",
         text_width: int = TEXT_WIDTH,
+        kept: Sequence[int] = (),
     ):
         super().__init__()
         self.coarse = CoarsePath(channels, grid, coarse_width, choices, choice, text_width)
+        self.coarse.keep(kept)
         count = steps if sharing == "independent" else 1
         self.transformers = nn.ModuleList(
             Transformer(channels, grid, width, depth, heads, choices, text_width) for _ in range(count)
@@ -77,10 +80,11 @@ class CoarseToFineDenoiser(ModelMixin):
     def only_steps(self) -> int | None:
         return self.config.steps if self.config.sharing == "independent" else None
 
-    def choose(self, choice: Choice) -> None:
-        """From now on the global choice is read off the noise in this way."""
+    def choose(self, choice: Choice, kept: Sequence[int] = ()) -> None:
+        """From now on the global choice is read off the noise in this way: `DenoiserConfig.choice` and `kept`."""
         self.coarse.choice = choice
-        self.register_to_config(choice=choice)
+        self.coarse.keep(kept)
+        self.register_to_config(choice=choice, kept=list(kept))
 
     def condition(self, z: Tensor, text: TextEmbedding) -> Conditioning:
         choice = self.coarse.choose(z)
@@ -130,6 +134,7 @@ class CoarsePath(nn.Module):
     """`g(c, w)`: an MLP from the caption and the noise's global choice to the latent grid."""
 
     directions: Tensor
+    shut: Tensor  # [choices] -inf for those that are not kept, 0 for others
 
     def __init__(self, channels: int, grid: int, width: int, choices: int, choice: Choice, text_width: int):
         super().__init__()
@@ -137,6 +142,7 @@ class CoarsePath(nn.Module):
         # An orthonormal projection of white noise is white noise: w ~ N(0, I).
         directions = torch.randn(size, choices, generator=torch.Generator().manual_seed(0))
         self.register_buffer("directions", torch.linalg.qr(directions).Q.contiguous())
+        self.register_buffer("shut", torch.zeros(choices), persistent=False)
         self.choices, self.choice, self.shape = choices, choice, (channels, grid, grid)
         self.layers = nn.Sequential(
             nn.Linear(text_width + choices, width),
@@ -148,6 +154,12 @@ class CoarsePath(nn.Module):
             nn.Linear(width, size),
         )
 
+    def keep(self, kept: Sequence[int]) -> None:
+        """The noise decides between these one-hot choices alone; between all where none is named."""
+        check_kept(kept, self.choice, self.choices)
+        self.shut.fill_(-torch.inf if kept else 0)
+        self.shut[list(kept)] = 0
+
     def choose(self, z: Tensor) -> Tensor:
         """The choice `w` of initial noise `[B, C, h, w]`."""
         return self.choice_of(z.flatten(1) @ self.directions)
@@ -158,7 +170,7 @@ class CoarsePath(nn.Module):
             return normal
         if self.choice == "none":
             return torch.zeros_like(normal)
-        return F.one_hot(normal.argmax(dim=-1), self.choices).to(normal.dtype) * math.sqrt(self.choices)
+        return F.one_hot((normal + self.shut).argmax(dim=-1), self.choices).to(normal.dtype) * math.sqrt(self.choices)
 
     @torch.no_grad()
     def nearest(self, choices: Tensor, text: TextEmbedding, x0: Tensor) -> Tensor:

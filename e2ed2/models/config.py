@@ -1,5 +1,6 @@
 """Sizes of the models that are built anew."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,9 @@ class DenoiserConfig:
     """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
     choice: Choice = "normal"
     """Those numbers as they are, standard normal; `one-hot`, the largest alone: artists do not blend; `none`, zeros."""
+    kept: tuple[int, ...] = ()
+    """Of one-hot choices, those that the noise decides between: 0 is the first, and none named means all. Some of those
+    that a coarse path learns stay a blend: `python -m e2ed2.evaluation.experiments.choices MODEL` shows each."""
     sharing: Sharing = "shared"
     """One transformer for every step, or one for each (Fig. 4)."""
     steps: int = 1
@@ -35,6 +39,18 @@ class DenoiserConfig:
             raise UserError(f"width {self.width} is not a multiple of heads {self.heads}.")
         if self.sharing == "shared" and self.steps != 1:
             raise UserError("denoiser.steps counts independent transformers: leave it at 1 where they are shared.")
+        check_kept(self.kept, self.choice, self.choices)
+
+
+def check_kept(kept: Sequence[int], choice: Choice, choices: int) -> None:
+    """
+    Raises:
+        UserError: there are no such choices, or none that one could be kept of.
+    """
+    if kept and choice != "one-hot":
+        raise UserError(f"denoiser.kept is of one-hot choices: leave it out with choice {choice}.")
+    if strange := [one for one in kept if not 0 <= one < choices]:
+        raise UserError(f"denoiser.kept names {strange[0]}, but the choices are 0 to {choices - 1}.")
 
 
 @dataclass(frozen=True)

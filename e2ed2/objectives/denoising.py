@@ -75,7 +75,7 @@ def start_denoiser(config: DenoisingConfig) -> CoarseToFineDenoiser:
     if config.init and sizes.sharing == "independent":
         denoiser = independent_copies(denoiser, sizes.steps)
     if config.init and sizes.choice != DenoiserConfig.choice:
-        denoiser.choose(sizes.choice)
+        denoiser.choose(sizes.choice, sizes.kept)
     if config.coarse_from:
         load_coarse(denoiser, model_folder(config.coarse_from))
     denoiser.coarse.requires_grad_(config.coarse_lr_share > 0)
