@@ -54,6 +54,7 @@ class CoarseToFineDenoiser(ModelMixin):
         kept: Sequence[int] = (),
     ):
         super().__init__()
+        self.register_to_config(kept=list(kept))  # as a file has it
         self.coarse = CoarsePath(channels, grid, coarse_width, choices, choice, text_width)
         self.coarse.keep(kept)
         count = steps if sharing == "independent" else 1
@@ -134,7 +135,6 @@ class CoarsePath(nn.Module):
     """`g(c, w)`: an MLP from the caption and the noise's global choice to the latent grid."""
 
     directions: Tensor
-    shut: Tensor  # [choices] -inf for those that are not kept, 0 for others
 
     def __init__(self, channels: int, grid: int, width: int, choices: int, choice: Choice, text_width: int):
         super().__init__()
@@ -142,7 +142,6 @@ class CoarsePath(nn.Module):
         # An orthonormal projection of white noise is white noise: w ~ N(0, I).
         directions = torch.randn(size, choices, generator=torch.Generator().manual_seed(0))
         self.register_buffer("directions", torch.linalg.qr(directions).Q.contiguous())
-        self.register_buffer("shut", torch.zeros(choices), persistent=False)
         self.choices, self.choice, self.shape = choices, choice, (channels, grid, grid)
         self.layers = nn.Sequential(
             nn.Linear(text_width + choices, width),
@@ -157,8 +156,7 @@ class CoarsePath(nn.Module):
     def keep(self, kept: Sequence[int]) -> None:
         """The noise decides between these one-hot choices alone; between all where none is named."""
         check_kept(kept, self.choice, self.choices)
-        self.shut.fill_(-torch.inf if kept else 0)
-        self.shut[list(kept)] = 0
+        self.kept = list(kept or range(self.choices))
 
     def choose(self, z: Tensor) -> Tensor:
         """The choice `w` of initial noise `[B, C, h, w]`."""
@@ -170,7 +168,9 @@ class CoarsePath(nn.Module):
             return normal
         if self.choice == "none":
             return torch.zeros_like(normal)
-        return F.one_hot((normal + self.shut).argmax(dim=-1), self.choices).to(normal.dtype) * math.sqrt(self.choices)
+        kept = torch.tensor(self.kept, device=normal.device)
+        largest = kept[normal[..., kept].argmax(dim=-1)]
+        return F.one_hot(largest, self.choices).to(normal.dtype) * math.sqrt(self.choices)
 
     @torch.no_grad()
     def nearest(self, choices: Tensor, text: TextEmbedding, x0: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import stat
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -59,6 +59,27 @@ def test_a_one_hot_choice_is_kept_with_the_weights(tmp_path):
     denoiser.choose("one-hot")
     save_model(denoiser, tmp_path / "denoiser")
     assert load_denoiser(tmp_path).coarse.choice == "one-hot"
+
+
+def test_the_noise_decides_between_the_choices_that_are_kept(tmp_path, text):
+    denoiser = build_denoiser(replace(TINY_DENOISER, choice="one-hot", kept=(1, 3)))
+    save_model(denoiser, tmp_path / "denoiser")
+    for one in (denoiser, load_denoiser(tmp_path)):
+        drawn = one.coarse.choose(torch.randn(4000, 4, 8, 8, generator=noise(0)[0])) > 0
+        assert torch.allclose(drawn.float().mean(dim=0), torch.tensor([0, 0.5, 0, 0.5]), atol=0.03)
+    denoiser.choose("none")
+    assert not denoiser.condition(torch.randn(3, 4, 8, 8), text).choice.any()
+    denoiser.choose("one-hot")
+    assert (denoiser.coarse.choose(torch.randn(200, 4, 8, 8, generator=noise(0)[0])) > 0).any(dim=0).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [({"kept": (0, 4)}, "0 to 3"), ({"kept": (-1,)}, "-1"), ({"kept": (0,), "choice": "normal"}, "leave it out")],
+)
+def test_no_choice_is_kept_that_is_not_there(asked, told):
+    with pytest.raises(UserError, match=told):
+        replace(TINY_DENOISER, **{"choice": "one-hot"} | asked)
 
 
 def test_without_a_choice_the_noise_decides_nothing_of_the_coarse_picture(tmp_path, text):
@@ -232,7 +253,7 @@ def test_a_saved_network_knows_how_it_was_built_and_no_other_option(tmp_path):
     denoiser = build_denoiser(TINY_DENOISER)
     save_model(denoiser, tmp_path / "denoiser")
     again = load_denoiser(tmp_path)
-    assert again.config == denoiser.config == asdict(TINY_DENOISER) | {"text_width": 384}
+    assert again.config == denoiser.config == asdict(TINY_DENOISER) | {"text_width": 384, "kept": []}
     assert {name for name, _ in again.named_parameters()} == {name for name, _ in denoiser.named_parameters()}
     file = tmp_path / "denoiser" / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"unheard_of": 1}))

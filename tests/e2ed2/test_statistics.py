@@ -1,8 +1,10 @@
 """Figures that can be trusted: closed forms, references, and how often an interval holds the truth."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from e2ed2.evaluation.report.tables import spread
 from e2ed2.evaluation.results import as_result, read_result, rows, write_result
 from e2ed2.evaluation.run import judges_of
 from e2ed2.models.components import WEIGHTS
+from e2ed2.models.saved import CONFIG
 
 
 def normal(count: int, size: int, seed: int) -> torch.Tensor:
@@ -183,3 +186,13 @@ def test_what_another_judge_or_reader_found_is_measured_anew(judge, tmp_path, mo
     other.write_bytes(b"other weights")
     monkeypatch.setattr(*((ceilings, judge, other) if judge == "RETRIEVAL_HEAD" else (evaluation, judge, tmp_path)))
     assert not up_to_date(wanted)
+
+
+def test_a_network_that_is_used_otherwise_is_another_model(tiny_model, tmp_path):
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    before = fingerprint(model, 4)
+    assert fingerprint(Path(shutil.copytree(model, tmp_path / "copy" / "model")), 4) == before
+    other = Path(shutil.copytree(model, tmp_path / "other" / "model"))
+    config = other / "denoiser" / CONFIG
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"choice": "one-hot"}))
+    assert fingerprint(other, 4) != before

@@ -1,5 +1,6 @@
 """The page that paints in the browser: its arithmetic against Python's, its weights, what it is made of."""
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,14 +13,18 @@ from playwright.sync_api import Route
 
 from e2ed2.data.emoji import split_style
 from e2ed2.errors import UserError
+from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.minilm import spelt_out
 from e2ed2.reading import spelling
 from e2ed2.reading.reader import style_of
 from e2ed2.web import packages
 from e2ed2.web.compensating import moments
 from e2ed2.web.packing import pack
+from e2ed2.web.parts import Coarse, Part, graph_of
 from e2ed2.web.tables import spelling_table, text_table
 from e2ed2.web.writing import PAGE
+
+from .conftest import TINY_DENOISER
 
 SEEDS = (0, 7, 12345, 2**31 - 1)
 COUNTS = (16, 35, 2048)
@@ -120,6 +125,16 @@ def model_of(op: str, weights: np.ndarray, given: str, shape: list[int], kind: i
         [numpy_helper.from_array(weights, "w")],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+
+def test_the_choice_is_read_off_the_noise_as_in_python():
+    path = build_denoiser(replace(TINY_DENOISER, choice="one-hot", kept=(1, 3))).coarse.eval()
+    noise, pooled = torch.randn(8, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.randn(1, 384)
+    part = Part("coarse", Coarse(path), {"z": noise[0], "pooled": pooled}, ("coarse", "choice"))
+    run = ReferenceEvaluator(graph_of(part, most_tokens=4)).run
+    drawn = np.stack([run(["choice"], {"z": z.numpy(), "pooled": pooled.numpy()})[0] for z in noise])
+    assert np.array_equal(drawn, torch.stack([path.choose(z) for z in noise]).numpy())
+    assert set(drawn.argmax(axis=2).ravel()) == {1, 3}
 
 
 @pytest.mark.parametrize("op", ["MatMul", "Gemm"])
