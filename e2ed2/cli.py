@@ -3,6 +3,7 @@
 A command imports what does its work, torch among it, when its options are known to be right.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -207,6 +208,9 @@ def inspect_command(arguments: list[str]) -> None:
     print(describe_model(options.model))
 
 
+DATA = re.compile(r"^--data(?=$|=)")
+
+
 @dataclass(frozen=True)
 class Judge:
     models: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
@@ -223,8 +227,7 @@ def evaluate_command(arguments: list[str]) -> None:
         return measure_command(arguments)
     if "--arms" in given:
         return side_by_side_command(arguments)
-    short = {"--data": "--data.path"}
-    words = [short.get(word, word.removeprefix("--model=")) for word in arguments if word != "--model"]
+    words = [DATA.sub("--data.path", word.removeprefix("--model=")) for word in arguments if word != "--model"]
     command = tyro.cli(Judge, prog="python -m e2ed2 evaluate", description=Evaluate.__doc__, args=words)
     from e2ed2.evaluation.emoji import write_prompts
     from e2ed2.evaluation.run import evaluate
@@ -233,12 +236,27 @@ def evaluate_command(arguments: list[str]) -> None:
     options = command.options
     if command.prompts_to:
         return print(write_prompts(command.prompts_to, options.split, options.captions, options.seed))
-    jobs = [replace(options, model=model) for model in command.models] or [options]
-    if len(jobs) > 1:  # --out is a folder
-        files = (f"{slug(Path(job.model).name)}-{job.steps}-{job.split}.json" for job in jobs)
-        jobs = [replace(job, out=options.out.with_suffix("") / file) for job, file in zip(jobs, files, strict=True)]
+    models = list(dict.fromkeys(command.models))
+    jobs = [replace(options, model=model) for model in models] or [options]
+    if len(command.models) > 1:  # --out is a folder
+        folder = options.out.with_suffix("")
+        jobs = [
+            replace(job, out=folder / f"{name}-{job.steps}-{job.split}.json")
+            for job, name in zip(jobs, told_apart(models), strict=True)
+        ]
     for job in jobs:
         show(job.called, evaluate(job), job.out)
+
+
+def told_apart(models: Sequence[str]) -> list[str]:
+    """A name for each model's file: `runs/a/model` and `runs/b/model` are `model` and `model-2`."""
+    names: list[str] = []
+    for model in models:
+        name, number = slug(Path(model).name), 1
+        while (numbered := f"{name}-{number}" if number > 1 else name) in names:
+            number += 1
+        names.append(numbered)
+    return names
 
 
 def measure_command(arguments: list[str]) -> None:
