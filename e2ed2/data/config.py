@@ -11,6 +11,7 @@ from e2ed2.errors import UserError
 # Names, so that a run's settings hold wherever the repository lies.
 BUNDLED = "emoji"
 COLOURED = "emoji-colours"  # the same, and each drawing in two more colours
+HUB = "hf:"  # before the id of a dataset on the Hugging Face hub
 
 
 def is_bundled(path: str) -> bool:

@@ -112,7 +112,7 @@ class DiskBatches:
         raise NotImplementedError
 
     def whole(self, images: Tensor, latents: Tensor, text: Any, noise: float, seeds: UpdateSeeds) -> CaptionedBatch:
-        text = blur(text, noise, seeds.stream("caption noise"))
+        text = blur(text.to("cpu"), noise, seeds.stream("caption noise"))  # wherever it was embedded, the same noise
         named = torch.zeros(len(latents), dtype=torch.bool, device=self.device)
         return CaptionedBatch(images.to(self.device), latents.to(self.device), text.to(self.device), named)
 

@@ -18,12 +18,12 @@ import datasets
 import pandas as pd
 from datasets.exceptions import DatasetsError
 
+from e2ed2.data.config import HUB
 from e2ed2.data.rows import ArrowRows, Joined, Listed, Row, Rows
 from e2ed2.data.tars import TarRows
 from e2ed2.errors import UserError
 from e2ed2.files import data_folder
 
-HUB = "hf:"  # before the id of a dataset on the Hugging Face hub
 SAVED = ("dataset_dict.json", "state.json")  # what datasets' save_to_disk leaves
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")

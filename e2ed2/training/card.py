@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from torch import nn
 
-from e2ed2.data.config import BUNDLED, COLOURED, is_bundled
+from e2ed2.data.config import BUNDLED, COLOURED, HUB, is_bundled
 from e2ed2.data.pictures import PictureSet
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.objectives.backbone_config import BackboneConfig
@@ -94,9 +94,9 @@ def write_card(
     cost = {"flop": flops * updates, "seconds": lines[-1].seconds, "machine": machine}
     settings = json.loads((run / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(settings | {"cost": cost}, indent=2) + "\n")
-    previews = sorted((run / "previews").glob("*.png"))
-    if previews:
-        Image.open(previews[-1]).save(folder / "preview.webp", lossless=True, quality=75, method=4)
+    if previews := list((run / "previews").glob("*.png")):
+        newest = max(previews, key=lambda file: (len(file.stem), file.stem))
+        Image.open(newest).save(folder / "preview.webp", lossless=True, quality=75, method=4)
     last = lines[-10:]
     path = config.objective.source(config.data.path)
     bundled, backbone = is_bundled(path), isinstance(config.objective, BackboneConfig)
@@ -136,14 +136,17 @@ def mean(lines: list[Logged], name: str) -> float:
 def about(config: RunConfig) -> str:
     """What it knows and whose it is."""
     path = config.objective.source(config.data.path)
-    data = BUNDLED_DATA if is_bundled(path) else licence_of(Path(path))
+    data = BUNDLED_DATA if is_bundled(path) else licence_of(path)
     if isinstance(config.objective, BackboneConfig):
         return BACKBONE_DATA.format(backbone=config.objective.backbone) + data
     return BUNDLED_KNOWS + data if is_bundled(path) else data
 
 
-def licence_of(data: Path) -> str:
+def licence_of(path: str) -> str:
     """What the data set itself says, in a file beside the pictures; nobody is given a licence by guess."""
+    if path.startswith(HUB):  # an id is no folder, and what lies here is not of that set
+        return UNKNOWN_DATA
+    data = Path(path)
     folder = data if data.is_dir() else data.parent
     for name in LICENSE_FILES:
         if (folder / name).is_file():

@@ -24,10 +24,12 @@ from e2ed2.data.streamed import Ahead, StreamedPictures, noted
 from e2ed2.data.tars import scan
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
+from e2ed2.models.minilm import MiniLM
 from e2ed2.objectives.backbone import BackboneEndToEnd
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.run import build, train
+from e2ed2.types import TextEmbedding
 
 from .test_training import stop_after
 
@@ -142,6 +144,16 @@ def test_a_streamed_update_is_that_of_the_set_in_memory(run_config, tars, datase
         assert torch.equal(a.latents, b.latents)
         assert torch.equal(a.text.tokens, b.text.tokens)
         assert torch.equal(a.text.pooled, b.text.pooled)
+
+
+def test_the_noise_of_captions_is_that_of_the_cpu_wherever_they_are_embedded(run_config, tars, monkeypatch):
+    config = replace(run_config, data=data_of(tars, stream=True))
+    _, batches = build(config)
+    batches.encoder, here = MiniLM().to("cpu"), []
+    monkeypatch.setattr(TextEmbedding, "to", lambda text, device, dtype=None: here.append(str(device)) or text)
+    batches.device = torch.device("meta")
+    batches.whole(torch.ones(1), torch.ones(1), batches.encoder(["a cat"]), 0.1, UpdateSeeds(0, 0))
+    assert here == ["cpu", "meta"]
 
 
 def test_a_streamed_training_stopped_within_an_epoch_goes_on_bit_for_bit(run_config, tars, tmp_path, monkeypatch):
