@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor
 
 from e2ed2.data.config import CacheOptions, is_bundled
@@ -51,7 +52,7 @@ def write_cache(options: CacheOptions) -> tuple[int, int]:
         claim(options, codec, encoder, len(rows), count)
     state.wait_for_everyone()
     mine = range(state.process_index, count, state.num_processes)
-    with ThreadPoolExecutor(options.data.workers) as pool, raise_if_disk_full(options.out):
+    with ThreadPoolExecutor(options.data.workers) as pool, raise_if_disk_full(options.out, SafetensorError):
         writer = Writer(options, codec, encoder, shapes_of(options, multiple), pool)
         for number in track(mine, "encoding", disable=not state.is_main_process):
             file = options.out / SHARD.format(number)
@@ -93,7 +94,7 @@ def claim(options: CacheOptions, codec: Any, encoder: Any, rows: int, shards: in
         before = json.loads(file.read_text())
         if differing := [name for name, value in settings.items() if before.get(name) != value]:
             raise UserError(
-                f"{options.out} holds shards of another set or model ({', '.join(differing)} differ): choose another "
+                f"{options.out} holds shards of another set or model (other {', '.join(differing)}): choose another "
                 "--out, or delete it."
             )
     file.write_text(json.dumps(settings, indent=2) + "\n")

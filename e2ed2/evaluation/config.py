@@ -48,6 +48,10 @@ class Evaluate:
         check_captions(self.captions)
         if not 1 <= self.steps <= MAX_STEPS:
             raise UserError(f"{self.steps} steps are not possible: choose 1 to {MAX_STEPS}.")
+        if self.seed < 0:
+            raise UserError(f"seed is {self.seed}: choose at least 0.")
+        if min(self.variety, self.nearest) < 0:
+            raise UserError("variety and nearest must be at least 0.")
         if self.model and self.images:
             raise UserError("Either a model or --images is judged: leave one of them out.")
         if self.images and self.guidance is not None:

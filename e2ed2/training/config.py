@@ -78,6 +78,8 @@ class TrainerConfig:
             raise UserError(f"{' and '.join(low).replace('_', '-')} must be at least 1.")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema-decay is {self.ema_decay}: choose a number in [0, 1).")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"betas are {self.betas[0]} and {self.betas[1]}: choose numbers in [0, 1).")
         for name in ("lr", "adversary_lr", "clip"):
             if not (value := getattr(self, name)) > 0:
                 raise UserError(f"{name.replace('_', '-')} is {value}: choose a number above 0.")

@@ -12,6 +12,7 @@ from PIL import Image
 from e2ed2.errors import STOPPED_EARLY
 from e2ed2.inference import sampling
 from e2ed2.inference.request import slug
+from e2ed2.models.backbones.tiny import tiny_pipeline
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.presets import ABOUT, PRESETS
 
@@ -266,6 +267,14 @@ def test_train_refuses_an_option_that_it_would_not_read(called, preset, option, 
 def test_inspect_counts_parameters_and_flops(called, tiny_model):
     out = called("inspect", tiny_model).out
     assert "4 steps" in out
+    assert "GFLOP a picture" in out
+
+
+def test_inspect_lists_the_parts_of_a_backbone(called, tmp_path):
+    tiny_pipeline("sd").save_pretrained(tmp_path / "sd")
+    out = called("inspect", tmp_path / "sd").out
+    assert "UNet2DConditionModel" in out
+    assert "attn2" in out
     assert "GFLOP a picture" in out
 
 

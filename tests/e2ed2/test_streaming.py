@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from e2ed2.data.batches import part_of
@@ -293,7 +294,7 @@ def test_caching_goes_on_and_is_not_mixed(shards, tars, tmp_path, monkeypatch):
     assert [file.stat().st_mtime_ns == time for file, time in zip(written, times, strict=True)] == [True, False, True]
     a, b = load_file(written[1]), load_file(tmp_path / "away")
     assert all(torch.equal(a[name], b[name]) for name in b)
-    with pytest.raises(UserError, match=r"another set or model \(resolution differ\)"):
+    with pytest.raises(UserError, match=r"another set or model \(other resolution\)"):
         cached(tars, shards, data=data_of(tars, resolution=64))
 
 
@@ -316,6 +317,15 @@ def test_shards_that_do_not_fit_are_refused_in_a_sentence(shards, buckets, tmp_p
     (tmp_path / "shard-00001.safetensors").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"shard-00001.safetensors cannot be read: delete it"):
         open_pictures(data_of(tmp_path))
+
+
+def test_a_disk_that_is_full_ends_caching_in_one_sentence(tars, tmp_path, monkeypatch):
+    def full(*given):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("e2ed2.data.caching.save_tensors", full)
+    with pytest.raises(UserError, match=r"No space left on device\): free some space"):
+        cached(tars, tmp_path / "shards")
 
 
 def test_what_cannot_be_encoded_is_named_beside_the_shard(spoilt, tmp_path, called):
