@@ -28,6 +28,10 @@ class TextEmbedding:
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         return type(self)(self.tokens.to(device, dtype), self.mask.to(device), self.pooled.to(device, dtype))
 
+    def first_words(self) -> Self:
+        """One token of each caption, for a model that reads no more than what they are pooled to."""
+        return type(self)(self.tokens[:, :1], self.mask[:, :1], self.pooled)
+
     def repeat(self, count: int) -> Self:
         """Each caption `count` times, next to each other: `[B * count, ...]`."""
         return type(self)(*(value.repeat_interleave(count, dim=0) for value in (self.tokens, self.mask, self.pooled)))

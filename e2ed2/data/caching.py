@@ -15,8 +15,8 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
 
+from e2ed2.data.captions import text_key
 from e2ed2.data.config import CacheOptions, is_bundled
-from e2ed2.data.from_disk import text_key
 from e2ed2.data.pictures import decoded_row, fitted, rows_of, to_tensor
 from e2ed2.data.rows import Row, Rows
 from e2ed2.data.shards import SETTINGS, SHARD, lines_of

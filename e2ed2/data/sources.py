@@ -83,12 +83,15 @@ def _matching(pattern: str) -> list[Path]:
     return files
 
 
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, NotImplementedError, tarfile.TarError, DatasetsError)
+
+
 @contextmanager
 def as_unreadable(path: str) -> Generator[None]:
-    """What libraries make of an empty folder, a table without file names, a damaged file."""
+    """What libraries raise over an empty folder, a table without file names, a damaged file, as a UserError."""
     try:
         yield
-    except (OSError, ValueError, LookupError, tarfile.TarError, DatasetsError) as error:
+    except UNREADABLE as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise UserError(f"{path} cannot be read ({reason}): {POSSIBLE}.") from error
 

@@ -54,12 +54,8 @@ def together(accelerator: Accelerator, batches: list[CaptionedBatch]) -> Caption
     def joined(*values: Tensor) -> Tensor:
         return everywhere(accelerator, list(values))
 
-    texts = [one.text for one in batches]
-    text = TextEmbedding(
-        joined(*(one.tokens[:, :1] for one in texts)),
-        joined(*(one.mask[:, :1] for one in texts)),
-        joined(*(one.pooled for one in texts)),
-    )
+    texts = [one.text.first_words() for one in batches]
+    text = TextEmbedding(*(joined(*(getattr(one, name) for one in texts)) for name in ("tokens", "mask", "pooled")))
     images, latents = (joined(*(getattr(one, name) for one in batches)) for name in ("images", "latents"))
     named = joined(*(one.named for one in batches))
     captions = [caption for one in batches for caption in one.captions]

@@ -202,7 +202,7 @@ def costs(names: list[str]) -> str:
     rows = []
     for name, (config, cost) in trainings(names).items():
         trainer, loss = config["trainer"], config["objective"].get("loss", "of one step")
-        samples = f"{trainer['updates'] * trainer['batch_size']:,}"
+        samples = f"{trainer['updates'] * trainer['batch_size'] * trainer['accumulate']:,}"
         took = f"{cost['seconds'] / 60:.1f}"
         rows.append([name, loss, samples, f"{cost['flop'] / 1e15:.2f}", took, cost.get("machine", "")])
     note = "\nBeside the codec, the coarse path and, for the others, `single-step`: see [training.md](training.md)."
