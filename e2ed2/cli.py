@@ -65,7 +65,7 @@ class Train:
 
 
 def train_command(arguments: list[str]) -> None:
-    """Ctrl-C is a line and exit code 130, whenever it comes."""
+    """Ctrl-C, whenever it comes, ends the command with one line and exit code 130."""
     try:
         stopped = train_as_asked(arguments)
     except KeyboardInterrupt:
@@ -76,7 +76,7 @@ def train_command(arguments: list[str]) -> None:
 
 
 def train_as_asked(arguments: list[str]) -> str:
-    """What to say where it was stopped; empty where it was not."""
+    """Train, or describe the run. Returns what to say if it was stopped; empty if it was not."""
     options = train_options(with_new_names(arguments))
     check_start(options.config.objective)
     if options.dry_run:
@@ -116,16 +116,20 @@ class Sample:
     model: str
     """A bundled model's name, a model's folder, or that of any text-to-image pipeline of diffusers."""
     steps: int = 4
+    """Sampler steps of each picture, 1 to 50; most models expect 1 to 4."""
     guidance: float | None = None
-    """Of a diffusers pipeline that has it: its own by default, and none for one that was trained here."""
+    """Guidance scale of a diffusers pipeline that takes one: its own by default, and none if it was trained here."""
     seed: int = 0
-    """Of the first picture of each prompt; the next have the seeds that follow."""
+    """Seed of the first picture of each prompt; the next have the seeds that follow."""
     count: int = 1
+    """Pictures of each prompt."""
     style: str = ""
-    """Of prompts that name none: noto, twemoji, flat, fluent, openmoji, emojione or "by seed"; flat by default."""
+    """Drawing style for prompts that name none: noto, twemoji, flat, fluent, openmoji, emojione or "by seed"; flat by
+    default."""
     exactly: bool = False
     """Give the model the prompts as they are; else each is read as one of the captions that the model knows."""
     out: Path = Path("samples")
+    """The folder to write into."""
     device: str = ""
     """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
 

@@ -75,7 +75,7 @@ def parts_of(options: CacheOptions, device: Any) -> tuple[Any, Any, int]:
 
 
 def claim(options: CacheOptions, codec: Any, encoder: Any, rows: int, shards: int) -> None:
-    """Note what the shards are made of, or check that they are made of the same."""
+    """Note what the shards are made of, or check that those that are there were made of the same."""
     settings = {
         "source": options.set.path,
         "rows": rows,
@@ -175,7 +175,7 @@ class Writer:
 
 
 class Part:
-    """What a shard has of one shape."""
+    """The samples of a shard that have one shape of latents."""
 
     def __init__(self) -> None:
         self.latents: list[Tensor] = []
@@ -198,7 +198,7 @@ class Part:
 
 
 def starts_of(lengths: list[int]) -> Tensor:
-    """`[N + 1]` where each of N pieces begins, and where the last one ends."""
+    """Lengths of N pieces => `[N + 1]`: where each begins, and where the last one ends."""
     return torch.tensor([0, *lengths]).cumsum(0)
 
 

@@ -15,13 +15,17 @@ class DenoiserConfig:
     """Size of the denoiser."""
 
     channels: int = 32
-    """Of the latents."""
+    """Channels of the latents."""
     grid: int = 8
     """Height and width of the latents."""
     width: int = 192
+    """Channels of a token in the transformer, a multiple of `heads`."""
     depth: int = 4
+    """Blocks of the transformer."""
     heads: int = 3
+    """Attention heads of each block."""
     coarse_width: int = 2048
+    """Channels of the coarse path's hidden layers."""
     choices: int = 16
     """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
     choice: Choice = "normal"

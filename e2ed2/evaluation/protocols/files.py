@@ -33,7 +33,9 @@ def find_files(options: Protocol) -> Files:
     pictures = needed(folder / about.references, about.references_from, "the pictures to compare with")
     references = sorted(file for file in pictures.rglob("*") if file.suffix.lower() in IMAGES)
     if len(references) < 2:
-        raise UserError(f"{pictures} holds no pictures: put there {about.references_from}.")
+        raise UserError(
+            f"{pictures} has fewer than 2 pictures: put there those to compare with, from {about.references_from}."
+        )
     clip = needed(folder / CLIP, "huggingface.co/openai/clip-vit-base-patch32", "the whole repository")
     others = sorted(place for place in folder.glob("clip*") if place.is_dir() and place != clip)
     prompts = prompts[: options.limit or None]
