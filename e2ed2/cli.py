@@ -140,7 +140,8 @@ class Sample:
             raise UserError("--style is for prompts that are read: leave it out, or leave out --exactly.")
         check_style(self.style)
         for prompt in self.prompt:
-            Request(prompt, self.model, self.steps, self.seed)
+            for seed in (self.seed, self.seed + self.count - 1):
+                Request(prompt, self.model, self.steps, seed)
         if self.stock and self.style:
             raise UserError(f"{self.model} has not learned these styles: leave --style out.")
         if not self.stock and self.guidance is not None:

@@ -122,6 +122,7 @@ def test_sample_notes_what_of_a_prompt_is_not_read(called, tiny_model, tmp_path)
         (["--prompt", "x" * 201], "at most 200"),
         (["--prompt", "x", "--steps", "51"], "choose 1 to 50"),
         (["--prompt", "x", "--seed", "-1"], "out of range"),
+        (["--prompt", "x", "--seed", "2147483647", "--count", "2"], "out of range"),
         (["--prompt", "x", "--count", "0"], "at least 1"),
         (["--prompt", "x", "--model", "nothing"], "No model 'nothing'"),
     ],
@@ -276,6 +277,7 @@ def test_inspect_lists_the_parts_of_a_backbone(called, tmp_path):
     assert "UNet2DConditionModel" in out
     assert "attn2" in out
     assert "GFLOP a picture" in out
+    assert "copy that folder" in called("export", tmp_path / "sd", tmp_path / "copy", code=2).err
 
 
 def test_data_show(called, parquet, tmp_path):

@@ -216,8 +216,10 @@ def test_what_cannot_be_used_is_skipped_counted_and_named(spoilt, tmp_path, caps
 
 def test_a_set_of_which_nothing_can_be_used_is_one_sentence(tmp_path):
     pack(tmp_path / "0.tar", {"0.txt": b"x"} | {f"{n}.png": b"<html>" for n in range(3)})
-    with pytest.raises(UserError, match=r"3 pictures of .* in a row cannot be used"):
-        StreamedPictures(data_of(tmp_path, caption_column="txt")).example  # noqa: B018
+    pictures = StreamedPictures(data_of(tmp_path, caption_column="txt"))
+    for _ in range(2):  # what was met before is told again
+        with pytest.raises(UserError, match=r"3 pictures of .* in a row cannot be used\. 0\.tar 2"):
+            pictures.example  # noqa: B018
     with pytest.raises(UserError, match="holds no picture"):
         StreamedPictures(data_of(tmp_path), Listed([]))
 
