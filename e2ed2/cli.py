@@ -3,6 +3,7 @@
 A command imports what does its work, torch among it, when its options are known to be right.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -64,7 +65,7 @@ class Train:
 
 
 def train_command(arguments: list[str]) -> None:
-    """Ctrl-C is a line and exit code 130, whenever it comes."""
+    """Ctrl-C, whenever it comes, ends the command with one line and exit code 130."""
     try:
         stopped = train_as_asked(arguments)
     except KeyboardInterrupt:
@@ -75,7 +76,7 @@ def train_command(arguments: list[str]) -> None:
 
 
 def train_as_asked(arguments: list[str]) -> str:
-    """What to say where it was stopped; empty where it was not."""
+    """Train, or describe the run. Returns what to say if it was stopped; empty if it was not."""
     options = train_options(with_new_names(arguments))
     check_start(options.config.objective)
     if options.dry_run:
@@ -115,16 +116,20 @@ class Sample:
     model: str
     """A bundled model's name, a model's folder, or that of any text-to-image pipeline of diffusers."""
     steps: int = 4
+    """Sampler steps of each picture, 1 to 50; most models expect 1 to 4."""
     guidance: float | None = None
-    """Of a diffusers pipeline that has it: its own by default, and none for one that was trained here."""
+    """Guidance scale of a diffusers pipeline that takes one: its own by default, and none if it was trained here."""
     seed: int = 0
-    """Of the first picture of each prompt; the next have the seeds that follow."""
+    """Seed of the first picture of each prompt; the next have the seeds that follow."""
     count: int = 1
+    """Pictures of each prompt."""
     style: str = ""
-    """Of prompts that name none: noto, twemoji, flat, fluent, openmoji, emojione or "by seed"; flat by default."""
+    """Drawing style for prompts that name none: noto, twemoji, flat, fluent, openmoji, emojione or "by seed"; flat by
+    default."""
     exactly: bool = False
     """Give the model the prompts as they are; else each is read as one of the captions that the model knows."""
     out: Path = Path("samples")
+    """The folder to write into."""
     device: str = ""
     """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
 
@@ -135,7 +140,8 @@ class Sample:
             raise UserError("--style is for prompts that are read: leave it out, or leave out --exactly.")
         check_style(self.style)
         for prompt in self.prompt:
-            Request(prompt, self.model, self.steps, self.seed)
+            for seed in (self.seed, self.seed + self.count - 1):
+                Request(prompt, self.model, self.steps, seed)
         if self.stock and self.style:
             raise UserError(f"{self.model} has not learned these styles: leave --style out.")
         if not self.stock and self.guidance is not None:
@@ -207,6 +213,9 @@ def inspect_command(arguments: list[str]) -> None:
     print(describe_model(options.model))
 
 
+DATA = re.compile(r"^--data(?=$|=)")
+
+
 @dataclass(frozen=True)
 class Judge:
     models: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
@@ -223,8 +232,7 @@ def evaluate_command(arguments: list[str]) -> None:
         return measure_command(arguments)
     if "--arms" in given:
         return side_by_side_command(arguments)
-    short = {"--data": "--data.path"}
-    words = [short.get(word, word.removeprefix("--model=")) for word in arguments if word != "--model"]
+    words = [DATA.sub("--data.path", word.removeprefix("--model=")) for word in arguments if word != "--model"]
     command = tyro.cli(Judge, prog="python -m e2ed2 evaluate", description=Evaluate.__doc__, args=words)
     from e2ed2.evaluation.emoji import write_prompts
     from e2ed2.evaluation.run import evaluate
@@ -233,12 +241,27 @@ def evaluate_command(arguments: list[str]) -> None:
     options = command.options
     if command.prompts_to:
         return print(write_prompts(command.prompts_to, options.split, options.captions, options.seed))
-    jobs = [replace(options, model=model) for model in command.models] or [options]
-    if len(jobs) > 1:  # --out is a folder
-        files = (f"{slug(Path(job.model).name)}-{job.steps}-{job.split}.json" for job in jobs)
-        jobs = [replace(job, out=options.out.with_suffix("") / file) for job, file in zip(jobs, files, strict=True)]
+    models = list(dict.fromkeys(command.models))
+    jobs = [replace(options, model=model) for model in models] or [options]
+    if len(command.models) > 1:  # --out is a folder
+        folder = options.out.with_suffix("")
+        jobs = [
+            replace(job, out=folder / f"{name}-{job.steps}-{job.split}.json")
+            for job, name in zip(jobs, told_apart(models), strict=True)
+        ]
     for job in jobs:
         show(job.called, evaluate(job), job.out)
+
+
+def told_apart(models: Sequence[str]) -> list[str]:
+    """A name for each model's file: `runs/a/model` and `runs/b/model` are `model` and `model-2`."""
+    names: list[str] = []
+    for model in models:
+        name, number = slug(Path(model).name), 1
+        while (numbered := f"{name}-{number}" if number > 1 else name) in names:
+            number += 1
+        names.append(numbered)
+    return names
 
 
 def measure_command(arguments: list[str]) -> None:

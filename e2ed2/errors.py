@@ -35,7 +35,11 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def raise_if_disk_full(folder: Path, *also: type[Exception]) -> Generator[None]:
-    """A full disk while a training writes, as a user's error; `also` are what writers of files make of it."""
+    """A full disk, while something that can go on later writes, as a UserError.
+
+    Args:
+        also: exceptions that libraries raise in its place.
+    """
     try:
         yield
     except (OSError, *also) as error:
@@ -44,5 +48,5 @@ def raise_if_disk_full(folder: Path, *also: type[Exception]) -> Generator[None]:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
             f"{folder} cannot be written ({reason}): free some space, then run the same command again; "
-            "it goes on from the last checkpoint."
+            "it goes on from what was saved."
         ) from error

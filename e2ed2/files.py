@@ -1,4 +1,4 @@
-"""Where files are kept between runs."""
+"""Where files are kept between runs, and how they are replaced."""
 
 import os
 from pathlib import Path
@@ -18,3 +18,13 @@ def runs_folder() -> Path:
     """Trainings: $E2ED2_RUNS, or `runs` in the data folder."""
     named = os.environ.get("E2ED2_RUNS")
     return Path(named).expanduser() if named else data_folder() / "runs"
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Put the text in the file's place: whoever reads it finds the old text or the new one, and never a part."""
+    partial = file.with_suffix(".partial")
+    try:
+        partial.write_text(text)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)

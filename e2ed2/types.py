@@ -28,6 +28,10 @@ class TextEmbedding:
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         return type(self)(self.tokens.to(device, dtype), self.mask.to(device), self.pooled.to(device, dtype))
 
+    def first_words(self) -> Self:
+        """One token of each caption, for a model that reads no more than what they are pooled to."""
+        return type(self)(self.tokens[:, :1], self.mask[:, :1], self.pooled)
+
     def repeat(self, count: int) -> Self:
         """Each caption `count` times, next to each other: `[B * count, ...]`."""
         return type(self)(*(value.repeat_interleave(count, dim=0) for value in (self.tokens, self.mask, self.pooled)))
@@ -48,7 +52,9 @@ class CaptionedBatch:
     latents: Tensor  # [B, C, h, w] of the same pictures
     text: TextEmbedding  # B captions
     named: Tensor  # [B] bool: those that name the drawing's style, and so leave less open
-    captions: tuple[str, ...] = ()  # as they are written, for whoever reads them otherwise; none where not kept
+    captions: tuple[
+        str, ...
+    ] = ()  # as they are written, for another encoder; empty where only their embeddings are kept
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,11 @@ class VoteBatch:
     """One update's worth of answers, for a preference and its judge, each by name."""
 
     rows: Tensor  # [B] of the votes
-    answers: dict[str, Any]  # with standardised features of both images
+    answers: dict[str, Any]  # `preference.model.Answers`, with standardised features of both images
     weights: dict[str, Tensor]  # [members, B] how often each member takes the answer; 0 of the other's raters
     images: Tensor = field(default_factory=lambda: torch.empty(0, 3, 1, 1))  # of a preview: every image there is
-    features: dict[str, Tensor] = field(default_factory=dict)
-    pooled: Tensor = field(default_factory=lambda: torch.empty(0))
+    features: dict[str, Tensor] = field(default_factory=dict)  # [F, size] of those images, standardised
+    pooled: Tensor = field(default_factory=lambda: torch.empty(0))  # [F, P] of their captions
 
 
 Batch = PictureBatch | CaptionedBatch | VoteBatch

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor
 
+from e2ed2.data.captions import text_key
 from e2ed2.data.config import CacheOptions, is_bundled
-from e2ed2.data.from_disk import text_key
 from e2ed2.data.pictures import decoded_row, fitted, rows_of, to_tensor
 from e2ed2.data.rows import Row, Rows
 from e2ed2.data.shards import SETTINGS, SHARD, lines_of
@@ -51,7 +52,7 @@ def write_cache(options: CacheOptions) -> tuple[int, int]:
         claim(options, codec, encoder, len(rows), count)
     state.wait_for_everyone()
     mine = range(state.process_index, count, state.num_processes)
-    with ThreadPoolExecutor(options.data.workers) as pool, raise_if_disk_full(options.out):
+    with ThreadPoolExecutor(options.data.workers) as pool, raise_if_disk_full(options.out, SafetensorError):
         writer = Writer(options, codec, encoder, shapes_of(options, multiple), pool)
         for number in track(mine, "encoding", disable=not state.is_main_process):
             file = options.out / SHARD.format(number)
@@ -74,7 +75,7 @@ def parts_of(options: CacheOptions, device: Any) -> tuple[Any, Any, int]:
 
 
 def claim(options: CacheOptions, codec: Any, encoder: Any, rows: int, shards: int) -> None:
-    """Note what the shards are made of, or check that they are made of the same."""
+    """Note what the shards are made of, or check that those that are there were made of the same."""
     settings = {
         "source": options.set.path,
         "rows": rows,
@@ -93,7 +94,7 @@ def claim(options: CacheOptions, codec: Any, encoder: Any, rows: int, shards: in
         before = json.loads(file.read_text())
         if differing := [name for name, value in settings.items() if before.get(name) != value]:
             raise UserError(
-                f"{options.out} holds shards of another set or model ({', '.join(differing)} differ): choose another "
+                f"{options.out} holds shards of another set or model (other {', '.join(differing)}): choose another "
                 "--out, or delete it."
             )
     file.write_text(json.dumps(settings, indent=2) + "\n")
@@ -174,7 +175,7 @@ class Writer:
 
 
 class Part:
-    """What a shard has of one shape."""
+    """The samples of a shard that have one shape of latents."""
 
     def __init__(self) -> None:
         self.latents: list[Tensor] = []
@@ -197,7 +198,7 @@ class Part:
 
 
 def starts_of(lengths: list[int]) -> Tensor:
-    """`[N + 1]` where each of N pieces begins, and where the last one ends."""
+    """Lengths of N pieces => `[N + 1]`: where each begins, and where the last one ends."""
     return torch.tensor([0, *lengths]).cumsum(0)
 
 

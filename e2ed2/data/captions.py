@@ -57,7 +57,7 @@ class OnDemand:
 
     def __call__(self, rows: Tensor, with_words: bool = True) -> TextEmbedding:
         text = self.encoder([self.captions[row] for row in rows.tolist()])
-        return text if with_words else TextEmbedding(text.tokens[:, :1], text.mask[:, :1], text.pooled)
+        return text if with_words else text.first_words()
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,13 @@ def caption_pool(pictures: Pictures, encoder: TextEncoder, precompute: bool = Tr
     )
 
 
+def text_key(encoder: TextEncoder) -> str:
+    """What stands for everything that an encoder does, where its embeddings are kept."""
+    return f"{encoder.max_tokens} {encoder.fingerprint}"
+
+
 def precomputed(captions: list[str], encoder: TextEncoder) -> Precomputed:
-    key = [f"{encoder.max_tokens} {encoder.fingerprint}".encode(), *(f"\n{caption}".encode() for caption in captions)]
+    key = [text_key(encoder).encode(), *(f"\n{caption}".encode() for caption in captions)]
     return Precomputed(**cached("captions", key, lambda: embed(captions, encoder)))
 
 

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 import tyro
 
 from e2ed2.data.config import CacheOptions, DataConfig
+from e2ed2.errors import UserError
 
 PROG = "python -m e2ed2 data"
+KINDS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # of a contact sheet
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,15 @@ class Look:
     """The set, as --path has it."""
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
     out: Path = Path("contact-sheet.png")
+    """Of `show`: the contact sheet's file."""
     limit: int = 96
+    """Of `show`: pictures on the sheet, at most."""
+
+    def __post_init__(self) -> None:
+        if self.limit < 1:
+            raise UserError(f"limit is {self.limit}: choose at least 1.")
+        if self.out.suffix.lower() not in KINDS:
+            raise UserError(f"The contact sheet is a picture: call it {self.out}.png, for example.")
 
 
 def data_command(arguments: list[str]) -> None:

@@ -11,6 +11,7 @@ from e2ed2.errors import UserError
 # Names, so that a run's settings hold wherever the repository lies.
 BUNDLED = "emoji"
 COLOURED = "emoji-colours"  # the same, and each drawing in two more colours
+HUB = "hf:"  # before the id of a dataset on the Hugging Face hub
 
 
 def is_bundled(path: str) -> bool:
@@ -64,7 +65,7 @@ class CacheOptions:
     backbone: str = ""
     """Whose codec and text encoder: a pipeline of diffusers, as --backbone of a training has it."""
     codec_from: str = ""
-    """Instead: a model of this project."""
+    """Whose codec and text encoder, instead: a model of this project."""
     buckets: bool = False
     """Keep about the pictures' own aspect ratios, up to 2:1, with the pixels of a square; for backbones."""
     pixels: bool = True

@@ -4,12 +4,14 @@ import io
 import struct
 import warnings
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from e2ed2.errors import UserError
 
+FILTERS = Lock()
 BROKEN = (OSError, ValueError, SyntaxError, struct.error, EOFError, OverflowError, MemoryError)
 
 
@@ -22,11 +24,9 @@ def decode(source: Path | bytes, name: str) -> Image.Image:
         UserError: no picture that can be read; `name` is in the message.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
-                opened.load()
-                return _rgb(_upright(opened), opened.info.get("icc_profile"))
+        with _opened(source) as opened:
+            opened.load()
+            return _rgb(_upright(opened), opened.info.get("icc_profile"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(f"{name} is too large to be a picture of a training set: make it smaller.") from None
     except FileNotFoundError:
@@ -35,6 +35,13 @@ def decode(source: Path | bytes, name: str) -> Image.Image:
         reason = "it is empty" if _empty(source) else str(error).partition("\n")[0].rstrip(".") or "damaged"
         kind = "" if not reason.startswith("cannot identify") else ": no format that is known here (HEIC is not)"
         raise UserError(f"{name} cannot be read as a picture{kind or f' ({reason})'}.") from None
+
+
+def _opened(source: Path | bytes) -> Image.Image:
+    """Its header is read. One thread at a time: the filters of warnings are those of the whole process."""
+    with FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
 
 
 def _empty(source: Path | bytes) -> bool:

@@ -13,7 +13,7 @@ from e2ed2.data.styles import STYLE_NAMES
 from e2ed2.models.base import TextEncoder
 
 STYLED = re.compile(rf"(,| in)? ({'|'.join(STYLE_NAMES)})( style)?$", re.IGNORECASE)
-ORDINARY = ("flat", "fluent")  # words that a prompt may end with and mean no style
+ORDINARY = ("flat", "fluent")  # styles that are ordinary words, which a prompt may end with and mean no style
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def without_style(prompt: str) -> str:
 
 @cache
 def groups() -> dict[str, str]:
-    """What Unicode counts each name among."""
+    """Unicode's group of each name, such as `people-body`."""
     table = pq.read_table(EMOJI, columns=["caption", "group"]).to_pydict()
     return dict(zip(table["caption"], table["group"], strict=True))
 

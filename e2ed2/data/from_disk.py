@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from e2ed2.data.batches import CaptionedBatches, blur, order, part_of, rows, spread
-from e2ed2.data.captions import caption_pool
+from e2ed2.data.captions import caption_pool, text_key
 from e2ed2.data.config import DataConfig, is_bundled
 from e2ed2.data.pictures import PictureSet, load_held_out, load_pictures, to_tensor
 from e2ed2.data.shards import Cached, CachedPictures, Group, is_cached, padded
@@ -112,7 +112,7 @@ class DiskBatches:
         raise NotImplementedError
 
     def whole(self, images: Tensor, latents: Tensor, text: Any, noise: float, seeds: UpdateSeeds) -> CaptionedBatch:
-        text = blur(text, noise, seeds.stream("caption noise"))
+        text = blur(text.to("cpu"), noise, seeds.stream("caption noise"))  # wherever it was embedded, the same noise
         named = torch.zeros(len(latents), dtype=torch.bool, device=self.device)
         return CaptionedBatch(images.to(self.device), latents.to(self.device), text.to(self.device), named)
 
@@ -135,7 +135,7 @@ class StreamedBatches(DiskBatches):
         captions = tuple(sample.texts[i] for sample, i in zip(samples, which, strict=True))
         text = self.encoder(captions)
         if not self.with_words:
-            text = type(text)(text.tokens[:, :1], text.mask[:, :1], text.pooled)
+            text = text.first_words()
         with torch.no_grad():
             latents = self.codec.encode(images)
         batch = self.whole(images if with_images else images[:0], latents, text, text_noise, seeds)
@@ -209,8 +209,3 @@ def drawn(counts: list[int], seeds: UpdateSeeds) -> list[int]:
     """Which of each picture's captions; as a set in memory draws them."""
     _, which = torch.rand(2, len(counts), generator=seeds.stream("caption"))
     return (which * torch.tensor(counts)).long().tolist()
-
-
-def text_key(encoder: TextEncoder) -> str:
-    """What stands for everything that an encoder does."""
-    return f"{encoder.max_tokens} {encoder.fingerprint}"

@@ -205,11 +205,12 @@ def divided(rows: Rows, places: np.ndarray, share: float) -> tuple[Rows, Rows]:
 
 
 def divided_places(places: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """That share of them apart, evenly spread, so that they are the same ones whenever the set is read."""
-    held = np.zeros(len(places), dtype=bool)
-    if share:
-        every = round(1 / share)
-        held[every - 1 :: every] = True
+    """Those that are kept, and that share of them apart: evenly spread, so the same ones whenever the set is read.
+
+    A share of 1 / k is every k-th.
+    """
+    due = np.floor(np.round(np.arange(len(places) + 1) * share, 6))  # how many, of so many first ones
+    held = np.diff(due) > 0
     return places[~held], places[held]
 
 

@@ -19,7 +19,7 @@ class Row:
 
 
 class Rows:
-    """As many as there are, in an order that never changes. Several threads may read at a time."""
+    """A sequence of rows whose order never changes. Several threads may read it at a time."""
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -31,7 +31,7 @@ class Rows:
         return (self[place] for place in range(len(self)))
 
     def values(self, column: str) -> list[Any]:
-        """Of every row, without its picture."""
+        """The column of every row, without reading the pictures; None where a row lacks it."""
         return [row.fields.get(column) for row in self]
 
 
@@ -52,7 +52,7 @@ class Chosen(Rows):
     """Some of other rows, in their order."""
 
     def __init__(self, rows: Rows, places: np.ndarray):
-        """`places` rise."""
+        """`places` are in ascending order."""
         self.rows, self.places = rows, places
 
     def __len__(self) -> int:
@@ -104,7 +104,7 @@ class ArrowRows(Rows):
 
 
 class Joined(Rows):
-    """Several sets as one, each row with the split that its set is."""
+    """Several sets as one; each row says under `split` which set it is of."""
 
     def __init__(self, parts: dict[str, Rows]):
         self.parts = parts

@@ -18,12 +18,12 @@ import datasets
 import pandas as pd
 from datasets.exceptions import DatasetsError
 
+from e2ed2.data.config import HUB
 from e2ed2.data.rows import ArrowRows, Joined, Listed, Row, Rows
 from e2ed2.data.tars import TarRows
 from e2ed2.errors import UserError
 from e2ed2.files import data_folder
 
-HUB = "hf:"  # before the id of a dataset on the Hugging Face hub
 SAVED = ("dataset_dict.json", "state.json")  # what datasets' save_to_disk leaves
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -83,12 +83,15 @@ def _matching(pattern: str) -> list[Path]:
     return files
 
 
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, NotImplementedError, tarfile.TarError, DatasetsError)
+
+
 @contextmanager
 def as_unreadable(path: str) -> Generator[None]:
-    """What libraries make of an empty folder, a table without file names, a damaged file."""
+    """What libraries raise over an empty folder, a table without file names, a damaged file, as a UserError."""
     try:
         yield
-    except (OSError, ValueError, LookupError, tarfile.TarError, DatasetsError) as error:
+    except UNREADABLE as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise UserError(f"{path} cannot be read ({reason}): {POSSIBLE}.") from error
 

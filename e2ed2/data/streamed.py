@@ -40,7 +40,7 @@ class StreamedPictures:
         self.rows, self.config = rows_of(config) if rows is None else rows, config
         if not len(self.rows):
             raise UserError(f"{config.path} holds no picture that can be used.")
-        self.bad: set[int] = set()  # places of those that were met and cannot be used
+        self.bad: dict[int, str] = {}  # places of those that were met and cannot be used, and why
         self.lock = Lock()
         self.pool = ThreadPoolExecutor(config.workers, "decoding")
 
@@ -72,6 +72,7 @@ class StreamedPictures:
         for later in range(min(TRIED, len(self))):
             here = (place + later) % len(self)
             if here in self.bad:
+                said = self.bad[here]
                 continue
             row = self.rows[here]
             try:
@@ -85,7 +86,7 @@ class StreamedPictures:
     def leave_out(self, place: int, reason: str) -> None:
         with self.lock:
             if place not in self.bad:
-                self.bad.add(place)
+                self.bad[place] = reason
                 LOG.warning("%d left out: %s", len(self.bad), reason)
 
 

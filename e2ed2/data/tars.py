@@ -41,7 +41,7 @@ class TarRows(Rows):
 
     @property
     def columns(self) -> list[str]:
-        """Of the parts that there are, and what the first sample's JSON says."""
+        """The parts that there are, and the entries of the first sample's JSON."""
         return list(dict.fromkeys([*self.parts, *(self[0].fields if len(self) else ())]))
 
     def __getitem__(self, place: int) -> Row:
@@ -61,7 +61,7 @@ class TarRows(Rows):
         return Row(f"{file.name} {key}", image, fields)
 
     def values(self, column: str) -> list[Any]:
-        """A part that no sample has is not looked for in every file."""
+        """As of all rows; a column that there is not is None without a look into the files."""
         return super().values(column) if column in self.columns else [None] * len(self)
 
     def _key(self, place: int) -> str:
@@ -118,7 +118,7 @@ def members(tar: Any, file: Path) -> Iterator[tarfile.TarInfo]:
 
 
 class Samples:
-    """Grows by parts, a few bytes each."""
+    """Where the parts lie, collected one after the other at a few bytes each."""
 
     def __init__(self) -> None:
         self.shard, self.key_ends, self.keys = array("i"), array("q"), bytearray()
@@ -134,7 +134,7 @@ class Samples:
         self.found.extend((len(self.shard) - 1, part, offset, size))
 
     def end(self) -> None:
-        """Of a file: a sample does not go on in the next."""
+        """The end of a file: no sample goes on in the next."""
         self.key = None
 
     def tensors(self, parts: list[str]) -> dict[str, Tensor]:

@@ -23,8 +23,9 @@ class Evaluate:
     label: str = ""
     """What the file calls it; the model's name, or the folder's, where empty."""
     steps: int = 4
+    """Sampler steps of each picture, 1 to 50."""
     guidance: float | None = None
-    """Of a diffusers pipeline that has it: its own by default, and none for one that was trained here."""
+    """Guidance scale of a diffusers pipeline that takes one: its own by default, and none if it was trained here."""
     split: str = "combo"
     """`train`, `combo` (a seen thing in an unseen style), `concept` (an unseen thing); `visitor`, `everyday`,
     `strangers`: what people type; `colour`: things in colours that a training on `emoji-colours` never gives them."""
@@ -35,12 +36,13 @@ class Evaluate:
     captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000
     """How many are sampled at most, drawn by lot; FD needs many."""
     seed: int = 0
-    """Of the choice of captions; number i is sampled with seed + i."""
+    """Seed of the choice of captions; number i is sampled with seed + i."""
     variety: int = 24
     """Captions without a style for the diversity ratio, four samples each; 0 leaves the ratio out."""
     nearest: int = 100
     """Pictures whose nearest training drawing is looked for; 0 leaves the distance out."""
     out: Path = Path("evaluation.json")
+    """The file to write; of several models, the folder of one for each."""
     device: str = ""
     """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
 
@@ -48,6 +50,10 @@ class Evaluate:
         check_captions(self.captions)
         if not 1 <= self.steps <= MAX_STEPS:
             raise UserError(f"{self.steps} steps are not possible: choose 1 to {MAX_STEPS}.")
+        if self.seed < 0:
+            raise UserError(f"seed is {self.seed}: choose at least 0.")
+        if min(self.variety, self.nearest) < 0:
+            raise UserError("variety and nearest must be at least 0.")
         if self.model and self.images:
             raise UserError("Either a model or --images is judged: leave one of them out.")
         if self.images and self.guidance is not None:
@@ -61,6 +67,6 @@ class Evaluate:
 
 
 def check_captions(captions: int) -> None:
-    """Each picture needs that many others as neighbours."""
+    """Raises UserError: there are too few, since each picture needs some others as neighbours."""
     if captions < FEWEST:
         raise UserError(f"{captions} captions are too few for precision and recall: choose at least {FEWEST}.")

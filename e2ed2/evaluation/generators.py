@@ -20,7 +20,7 @@ from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.metrics.neighbours import FEWEST
 from e2ed2.files import runs_folder
 from e2ed2.inference.model import Model
-from e2ed2.inference.request import available_models, is_stock
+from e2ed2.inference.request import is_stock, model_path
 from e2ed2.inference.sampling import load
 from e2ed2.inference.saving import TABLE
 from e2ed2.inference.stock import StockPipeline, load_stock
@@ -103,12 +103,12 @@ def _folded(text: str) -> str:
 
 
 def load_generator(model: str, steps: int, device: str = "", guidance: float | None = None) -> OurModel | StockPipeline:
-    """A bundled model by its name, any of ours by its folder, or any diffusers pipeline by its folder.
+    """A bundled model or a training by its name, any of ours by its folder, or any diffusers pipeline by its folder.
 
     Raises:
         UserError: there is none, it is damaged, it takes no prompt, or no guidance.
     """
-    folder = folder_of(model)
+    folder = model_path(model)
     told = fingerprint(folder, steps) + (f"-guidance-{guidance:g}" if guidance is not None else "")
     if not ours(folder):
         return load_stock(folder, steps, guidance, device, told)
@@ -119,10 +119,6 @@ def load_generator(model: str, steps: int, device: str = "", guidance: float | N
 
 def ours(folder: Path) -> bool:
     return not is_stock(folder)
-
-
-def folder_of(model: str) -> Path:
-    return available_models().get(model, Path(model))
 
 
 def fingerprint(folder: Path, steps: int) -> str:

@@ -16,7 +16,6 @@ from e2ed2.evaluation.generators import (
     Generator,
     ImageFolder,
     Read,
-    folder_of,
     load_generator,
     ours,
     read_images,
@@ -30,6 +29,7 @@ from e2ed2.evaluation.metrics.nearest import CANDIDATES
 from e2ed2.evaluation.metrics.precision_recall import PRC
 from e2ed2.evaluation.own import own_benchmark
 from e2ed2.evaluation.results import Result, as_result, write_result
+from e2ed2.inference.request import model_path
 from e2ed2.models.components import WEIGHTS, digest
 from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import captions_of, knows_colours, readable
@@ -67,7 +67,7 @@ def reader_for(model: str) -> Read:
     Raises:
         UserError: it has not learned the captions that prompts are read as.
     """
-    if not ours(folder := folder_of(model)) or not readable(folder):
+    if not ours(folder := model_path(model)) or not readable(folder):
         raise UserError(f"{model} has not learned the captions that prompts are read as: leave --read out.")
     reader = Reader(load_head(), Concepts(bundled_words(), MiniLM()))
     colours = knows_colours(folder)

@@ -68,7 +68,7 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         A trained backbone's folder can be loaded, too: it is sampled along the steps of its training, unguided.
 
         Args:
-            dtype: of the weights; float32 by default. `torch_dtype` is diffusers' name of before.
+            dtype: of the weights; float32 by default. `torch_dtype` is diffusers' former name for it.
             text_encoder: one that is loaded already, as it is.
             revision, token, cache_dir, local_files_only: of a hub's repository, as diffusers has them.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from e2ed2.files import write_whole
 from e2ed2.inference.request import Request, png_info, slug
 
 TABLE = "manifest.jsonl"
@@ -33,6 +34,4 @@ def record(table: Path, row: dict[str, Any]) -> None:
     same = f'"file": {json.dumps(row["file"])}, '
     others = table.read_text().splitlines() if table.is_file() else []
     lines = [*(line for line in others if same not in line), json.dumps(row)]
-    partial = table.with_suffix(".partial")
-    partial.write_text("".join(f"{line}\n" for line in lines))
-    partial.replace(table)
+    write_whole(table, "".join(f"{line}\n" for line in lines))

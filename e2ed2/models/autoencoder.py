@@ -35,7 +35,7 @@ class PixelShuffleAutoencoder(ModelMixin):
         finest: int = 32,
         finest_layers: int = 0,
     ):
-        """`finest` and its layers are of the decoder, at half of the resolution; what is older than they has 32, 0."""
+        """`finest` and `finest_layers`: the decoder's, at half of the resolution; older codecs have the defaults."""
         super().__init__()
         levels = range(len(widths))
         down: list[nn.Module] = [nn.PixelUnshuffle(4), nn.Conv2d(3 * 16, widths[0], 3, padding=1)]
@@ -55,7 +55,7 @@ class PixelShuffleAutoencoder(ModelMixin):
         self.decoder = nn.Sequential(*up, nn.Conv2d(finest, 3 * 4, 3, padding=1), nn.PixelShuffle(2))
 
     def encode(self, images: Tensor) -> Encoded:
-        """`[B, 3, H, W]`, => latents `[B, C, H / s, W / s]`, s = 4, 8, 16, ... for 1, 2, 3, ... widths."""
+        """`[B, 3, H, W]` => latents `[B, C, H / s, W / s]`, s = 4, 8, 16, ... for 1, 2, 3, ... widths."""
         return Encoded(latents=self.encoder(images))
 
     def decode(self, latents: Tensor) -> Decoded:

@@ -16,7 +16,7 @@ UNUSED = ("pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids")
 
 
 class Bert(nn.Module):
-    """Names of modules are those of the weights' file."""
+    """The names of its modules are those in the weights' file."""
 
     def __init__(self, config: dict[str, int | float]):
         """`config`: of transformers' `config.json`."""
@@ -36,7 +36,7 @@ class Bert(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "Bert":
-        with torch.device("meta"):  # no weights by lot, which would be thrown away
+        with torch.device("meta"):  # no random weights, which would be thrown away
             model = cls(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         weights = {name: value for name, value in load_file(folder / "model.safetensors").items() if name not in UNUSED}
         model.load_state_dict(weights, assign=True)
@@ -57,7 +57,7 @@ class Bert(nn.Module):
 
 
 def _table(rows: float, width: int) -> nn.Embedding:
-    """Without weights by lot: on the device `meta`, drawing them would import torch's compiler."""
+    """Without random weights: to draw them on the device `meta` would import torch's compiler."""
     return nn.Embedding.from_pretrained(torch.empty(int(rows), width))
 
 

@@ -54,10 +54,11 @@ def shared(folder: Path, component: str) -> Path:
     """The folder of a component that a model shares: on a hub; beside it, else the bundled one of that hash.
 
     Raises:
-        UserError: there is none, or only another one.
+        UserError: there is none, only another one, or the folder's manifest is damaged.
     """
     manifest = folder / MANIFEST
-    entry = json.loads(manifest.read_text()).get(component, {}) if manifest.is_file() else {}
+    with as_damaged(folder):
+        entry = dict(json.loads(manifest.read_text()).get(component, {})) if manifest.is_file() else {}
     if "hub" in entry:
         return from_hub(entry["hub"], entry.get("revision"))
     wanted = entry.get("shared", "")
@@ -94,9 +95,10 @@ def refuse(options: Mapping[str, Any]) -> None:
 
 @contextmanager
 def as_damaged(folder: Path) -> Generator[None]:
+    """What libraries raise over the files of a model's folder, as a UserError that names the folder."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(f"The model at {folder} is damaged: copy it again, or train it anew.") from error
 
 

@@ -15,13 +15,17 @@ class DenoiserConfig:
     """Size of the denoiser."""
 
     channels: int = 32
-    """Of the latents."""
+    """Channels of the latents."""
     grid: int = 8
     """Height and width of the latents."""
     width: int = 192
+    """Channels of a token in the transformer, a multiple of `heads`."""
     depth: int = 4
+    """Blocks of the transformer."""
     heads: int = 3
+    """Attention heads of each block."""
     coarse_width: int = 2048
+    """Channels of the coarse path's hidden layers."""
     choices: int = 16
     """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
     choice: Choice = "normal"
@@ -35,6 +39,9 @@ class DenoiserConfig:
     """How many transformers, where they are independent."""
 
     def __post_init__(self) -> None:
+        counts = ("channels", "grid", "width", "depth", "heads", "coarse_width", "choices", "steps")
+        if low := [name for name in counts if getattr(self, name) < 1]:
+            raise UserError(f"denoiser.{low[0].replace('_', '-')} must be at least 1.")
         if self.width % self.heads:
             raise UserError(f"width {self.width} is not a multiple of heads {self.heads}.")
         if self.sharing == "shared" and self.steps != 1:
@@ -43,10 +50,7 @@ class DenoiserConfig:
 
 
 def check_kept(kept: Sequence[int], choice: Choice, choices: int) -> None:
-    """
-    Raises:
-        UserError: there are no such choices, or none that one could be kept of.
-    """
+    """Raises UserError: there are no such choices, or the choices are not one-hot, so that none can be kept."""
     if kept and choice != "one-hot":
         raise UserError(f"denoiser.kept is of one-hot choices: leave it out with choice {choice}.")
     if strange := [one for one in kept if not 0 <= one < choices]:
@@ -70,5 +74,7 @@ class CodecConfig:
     def __post_init__(self) -> None:
         if not len(self.widths) == len(self.encoder_layers) == len(self.decoder_layers) > 0:
             raise UserError("The codec's widths, encoder-layers and decoder-layers need as many numbers each.")
-        if self.finest < 1 or self.finest_layers < 0:
-            raise UserError("The codec's finest must be at least 1, and finest-layers at least 0.")
+        if min(self.latent_channels, *self.widths, self.finest) < 1:
+            raise UserError("The codec's latent-channels, widths and finest must be at least 1.")
+        if min(*self.encoder_layers, *self.decoder_layers, self.finest_layers) < 0:
+            raise UserError("The codec's encoder-layers, decoder-layers and finest-layers must be at least 0.")

@@ -38,12 +38,19 @@ def load_coarse(denoiser: CoarseToFineDenoiser, folder: Path) -> None:
     """Give the denoiser the coarse path of a model's folder, or of the bundled `coarse`.
 
     Raises:
-        UserError: the folder has none, or another than this denoiser's.
+        UserError: the folder has none, it is damaged, or its sizes are not this denoiser's.
     """
     if not any((folder / name).is_file() for name in (f"denoiser/{WEIGHTS}", WEIGHTS, MANIFEST)):
         raise UserError(f"No coarse path at {folder}: run `python -m e2ed2 train coarse`, or check the path.")
     with as_damaged(folder):
-        missing = denoiser.load_state_dict(coarse_weights(folder), strict=False).missing_keys
+        weights, own = coarse_weights(folder), denoiser.state_dict()
+    if other := [name for name, value in weights.items() if name in own and value.shape != own[name].shape]:
+        raise UserError(
+            f"The coarse path at {folder} has other sizes ({other[0]}): give the denoiser its channels, grid, "
+            "coarse-width and choices, or train a coarse path of your own."
+        )
+    with as_damaged(folder):
+        missing = denoiser.load_state_dict(weights, strict=False).missing_keys
         if coarse_of(dict.fromkeys(missing)):
             raise ValueError("incomplete")
 

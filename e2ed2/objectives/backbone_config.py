@@ -19,7 +19,7 @@ class BackboneConfig(ObjectiveConfig):
     """Train low-rank adapters (LoRA) beside the weights, or the weights themselves."""
     lora_rank: int = 16
     lora_targets: tuple[str, ...] = TARGETS
-    """How the names of the layers end that get an adapter."""
+    """Endings of the names of the layers that get an adapter."""
     parts: tuple[str, ...] = ()
     """With `--tune full`: train only weights whose names contain one of these, such as `attn2`."""
     block_checkpointing: bool = False
@@ -54,7 +54,7 @@ class BackboneSingleStepConfig(BackboneConfig):
     prediction: Literal["keep", "v", "sample"] = "v"
     """What the network is to predict from now on, with noise levels that end in pure noise. `keep` changes nothing."""
     few_steps_share: float = 0.5
-    """Of the pictures, those at levels that chains of 1 to 4 steps visit; the others are at any level."""
+    """Share of pictures at levels that chains of 1 to 4 steps visit; the others are at any level."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -20,13 +20,13 @@ class ObjectiveConfig:
     unit: ClassVar[str] = "pictures"  # of a batch
 
     def __post_init__(self) -> None:
-        """The last in a line of checks."""
+        """Where the calls of `super().__post_init__()` end: there is nothing to check."""
 
     def check_complete(self) -> None:
         """Raises UserError: something that only its user can name is missing."""
 
     def models(self) -> list[str]:
-        """Those that it takes its start from."""
+        """Names of the models that the training starts from."""
         return [name for option in ("init", "codec_from", "coarse_from") if (name := getattr(self, option, ""))]
 
     def what(self) -> str:
@@ -111,7 +111,7 @@ class DenoisingConfig(ObjectiveConfig):
     coarse_lr_share: float = 0.1
     """Learning rate of the coarse path, as a share of the transformer's; 0 keeps it as it is."""
     styled_share: float = 0.7
-    """Of the captions that name a drawing style, where the data has styles."""
+    """Share of captions that name a drawing style, where the data has styles."""
     text_noise: float = 0.6
     """Most noise on the caption embeddings, as a share of their root mean square."""
     precompute: bool = True
@@ -140,7 +140,7 @@ class CoarseConfig(DenoisingConfig):
     samples: int = 1
     """Pictures for each caption of a batch, of which only the one closest to the target is trained."""
     plain_share: float = 0.0
-    """Of the captions that are trained without a choice, for the models that make none (`denoiser.choice` none)."""
+    """Share of captions that are trained without a choice, for the models that make none (`denoiser.choice` none)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -216,12 +216,12 @@ class ChainConfig(ObjectiveConfig):
     in `l2:0.3+lpips:1`; `preference.QUESTION` for one question of a study. A preference brings `anchor:0.3` along where
     none is given."""
     critic: str = ""
-    """Of `gan`: what the discriminator looks through. Empty: a small network of its own. `alexnet`, which is here, or a
-    vision transformer such as DINOv2 or CLIP, by its folder or its id on a hub: heads on its frozen features."""
+    """With `gan`: what the discriminator looks through. Empty: a small network of its own. `alexnet`, which is here, or
+    a vision transformer such as DINOv2 or CLIP, by its folder or its id on a hub: heads on its frozen features."""
     preference_from: str = ""
-    """Of a preference: the folder, or the name, of its training (`train preference`)."""
+    """With a preference: the folder, or the name, of its training (`train preference`)."""
     patience: int = 5
-    """Of a preference: end after so many measurements (`trainer.held-out-every`) at which its judge saw no gain."""
+    """With a preference: end after so many measurements (`trainer.held-out-every`) at which its judge saw no gain."""
     follow_unsure: bool = False
     """Train on a preference although it foretells votes no better than chance, as for a control."""
     sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
@@ -238,7 +238,8 @@ class ChainConfig(ObjectiveConfig):
     """The loss sees the samples of all batches of an update at once (`trainer.accumulate`, on all processes): hundreds,
     for a loss on a distribution, in the memory of one batch. Each batch is sampled twice, once without a gradient."""
     repulsion: float = 1.0
-    """Of the energy score: how much distance between samples counts. Below 1 they spread less than the model errs."""
+    """With an energy score: how much the distance between samples counts. Below 1 samples spread less than the model
+    errs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -274,7 +275,7 @@ class ChainConfig(ObjectiveConfig):
         return max(self.sampling_steps)
 
     def noises_each(self) -> int:
-        """Of each sample, from which the one to train on is chosen."""
+        """Noises drawn for each sample, from which the one to train on is chosen."""
         return 1
 
     def pictures_each(self) -> int:

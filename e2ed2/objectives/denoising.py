@@ -69,9 +69,10 @@ class DenoiserObjective(Objective):
 
 
 def start_denoiser(config: DenoisingConfig) -> CoarseToFineDenoiser:
-    """What the training starts from."""
+    """What the training starts from. Raises UserError: it has other sizes than those asked for."""
     sizes = config.denoiser
     denoiser = load_denoiser(model_folder(config.init)) if config.init else build_denoiser(sizes, MiniLM.width)
+    check_sizes(sizes, denoiser)
     if config.init and sizes.sharing == "independent":
         denoiser = independent_copies(denoiser, sizes.steps)
     if config.init and sizes.choice != DenoiserConfig.choice:
@@ -80,3 +81,12 @@ def start_denoiser(config: DenoisingConfig) -> CoarseToFineDenoiser:
         load_coarse(denoiser, model_folder(config.coarse_from))
     denoiser.coarse.requires_grad_(config.coarse_lr_share > 0)
     return denoiser
+
+
+def check_sizes(asked: DenoiserConfig, denoiser: CoarseToFineDenoiser) -> None:
+    """Raises UserError: a size is asked for, which is not the one of the model that the training starts from."""
+    for name in ("channels", "grid", "width", "depth", "heads", "coarse_width", "choices"):
+        size, own = getattr(asked, name), denoiser.config[name]
+        if size not in (own, getattr(DenoiserConfig, name)):
+            option = name.replace("_", "-")
+            raise UserError(f"--init brings a denoiser whose {option} is {own}: leave --denoiser.{option} out.")

@@ -68,7 +68,7 @@ class Objective(nn.Module):
         raise NotImplementedError
 
     def samples(self, batch: Any, seeds: UpdateSeeds) -> Any:
-        """Without a gradient what `forward` judges, where `caches_gradient`."""
+        """What `forward` judges, without a gradient; asked for where `caches_gradient`."""
         raise NotImplementedError
 
     def watched(self, batch: Any) -> dict[str, Tensor]:

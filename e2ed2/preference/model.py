@@ -72,10 +72,10 @@ class Head(nn.Module):
         return F.log_softmax(logits, dim=-1)[:, row, answers.answer]
 
     def log_prior(self) -> Tensor:
-        """`[M]`, up to a constant: normal weights with which scores would have variance 1, and the joint form's
-        `JOINT` squared: what a caption has to do with it is learned last.
+        """`[M]`, up to a constant: normal weights with which scores would have variance 1, but `JOINT` squared for the
+        form that joins image and caption: what a caption has to do with it is learned last.
 
-        What joins image and caption starts from projections by lot, and is drawn to them, not to nothing.
+        What joins image and caption starts from random projections, and is drawn to those, not to zero.
         """
         parts = (
             self.size * self.linear.square().sum(dim=(1, 2)),
@@ -143,7 +143,7 @@ class Preference(ModelMixin):
         return chosen.mean(dim=0) - spread
 
     def row(self, question: str) -> int:
-        """Raises UserError: people were not asked that."""
+        """The place of a question among `questions`. Raises UserError: people were not asked that."""
         if question not in self.questions:
             raise UserError(
                 f"This preference knows no question {question!r}: choose one of {', '.join(self.questions)}."

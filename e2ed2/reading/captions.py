@@ -14,7 +14,7 @@ from e2ed2.models.base import TextEncoder
 from e2ed2.models.references import model_folder
 from e2ed2.reading.reader import Reader, Reading, load_head, style_of
 
-MOST_STARTS = 9  # trainings one on the other, of which files may tell anything
+MOST_STARTS = 9  # trainings, each started from the next, that are looked through
 
 
 def readable(folder: Path) -> bool:
@@ -28,7 +28,7 @@ def knows_colours(folder: Path) -> bool:
 
 
 def _and_starts(folder: Path) -> Iterator[Path]:
-    """A model's folder and those that it began from, as far as they are still there; it forgets little of them."""
+    """A model's folder, then those that it was started from, as far as they are still there."""
     for _ in range(MOST_STARTS):
         yield folder
         start = _settings(folder).get("objective", {}).get("init")
@@ -48,7 +48,7 @@ def learned_from(folder: Path) -> str:
 
 
 def _settings(folder: Path) -> dict[str, dict[str, Any]]:
-    """Of its training; none where its files do not say."""
+    """The settings of its training; empty where its files do not say."""
     try:
         config = json.loads((folder / "run.json").read_text())["config"]
         return config if all(isinstance(part, dict) for part in config.values()) else {}
@@ -81,7 +81,7 @@ def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list
 def said(reading: Reading) -> str:
     """What to tell somebody whose prompt could not be read, or names what no model was shown; empty for any other.
 
-    What is near to words of other scripts says nothing.
+    For words in other scripts no near names are told: the encoder does not know such words.
     """
     if reading.candidates:
         return f"The models were never shown “{reading.never_shown}”." if reading.never_shown else ""

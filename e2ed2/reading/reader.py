@@ -27,7 +27,7 @@ from e2ed2.reading.usual import USUAL
 from e2ed2.seeds import number
 
 SCALE = 10.0  # the components of unit vectors are small
-DOUBT = 0.01  # what is left for other names where a prompt is a name
+DOUBT = 0.01  # probability left for other names where the prompt is itself a name
 SHOWN = 5  # candidates of a reading
 LIKELY = 0.5  # a seed draws among names that are at least this likely, as a share of the likeliest
 # Cosine to the nearest name or keyword, and probability of the likeliest name: a prompt is not read where both are low.
@@ -65,7 +65,7 @@ class Reading:
         return in_style(name, self.style or style) if name else ""
 
     def only(self, name: str) -> "Reading":
-        """As that name, whatever is likely."""
+        """The same reading with that name alone, however likely it is."""
         return replace(self, candidates=(Candidate(name, 1.0),))
 
     def drawn(self, seed: int) -> str:
@@ -100,7 +100,7 @@ class ReaderHead(ModelMixin):
 
 
 class Reader:
-    """Not read is what is far from every name and keyword, or gives no name a chance.
+    """A prompt to what it may mean. It is not read if it is far from every name and keyword, or if no name is likely.
 
     Of the 302 prompts in the three lists that ship with the drawings, 2 are not read; of 26 about something else
     ("linear algebra", "my grandmother"), 12 are not, and most others mean something ("Paris": a baguette).
@@ -136,7 +136,7 @@ class Reader:
         )
 
     def colour(self, text: str) -> str:
-        """That is asked for; none where the words are a name or a keyword as they are, such as `orange`."""
+        """The colour that is asked for; empty where the text is itself a name or a keyword, such as `orange`."""
         return "" if re.sub(ARTICLE, "", text.lower()) in self.known else asked_colour(text)
 
     def never_shown(self, text: str) -> str:

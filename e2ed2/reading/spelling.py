@@ -33,10 +33,10 @@ class Speller:
         """Every mistake that looks like a known word is corrected; the rest of the text stays as it is."""
         words = {word.lower() for word in WORD.findall(text) if len(word) >= SHORTEST}
         unknown = {word for word in words - self.worth.keys() if word in self.joined or is_rare(word)}
-        meant = {word: self.joined.get(word) or self.likest(word) for word in unknown}
+        meant = {word: self.joined.get(word) or self.most_like(word) for word in unknown}
         return WORD.sub(lambda match: meant.get(match[0].lower()) or match[0], text)
 
-    def likest(self, word: str) -> str:
+    def most_like(self, word: str) -> str:
         """The known word that it looks most like; empty where there is none."""
         alike = (
             (likeness + worth + FIRST * (known[0] == word[0]), known)
@@ -58,5 +58,5 @@ def is_rare(word: str) -> bool:
 
 @cache
 def english() -> Counter[str]:
-    """How often each word is used; 0 of what is none."""
+    """How often each word is used; 0 for what is not a word."""
     return Counter(SpellChecker(language="en").word_frequency.dictionary)

@@ -4,11 +4,12 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from torch import nn
 
-from e2ed2.data.config import BUNDLED, COLOURED, is_bundled
+from e2ed2.data.config import BUNDLED, COLOURED, HUB, is_bundled
 from e2ed2.data.pictures import PictureSet
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.objectives.backbone_config import BackboneConfig
@@ -89,14 +90,10 @@ def write_card(
     `flops` are those of one update, on all processes; `beside` is what the objective has to say.
     """
     lines = read_metrics(run)
-    write_metrics(folder, lines[:: max(1, len(lines) // CURVE_POINTS)])
     updates = lines[-1].update  # fewer than asked for, where there was no more to be had
     cost = {"flop": flops * updates, "seconds": lines[-1].seconds, "machine": machine}
-    settings = json.loads((run / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(settings | {"cost": cost}, indent=2) + "\n")
-    previews = sorted((run / "previews").glob("*.png"))
-    if previews:
-        Image.open(previews[-1]).save(folder / "preview.webp", lossless=True, quality=75, method=4)
+    settings = json.loads((run / "run.json").read_text()) | {"cost": cost}
+    write_beside(folder, run, settings, lines)
     last = lines[-10:]
     path = config.objective.source(config.data.path)
     bundled, backbone = is_bundled(path), isinstance(config.objective, BackboneConfig)
@@ -127,8 +124,17 @@ def write_card(
     (folder / "README.md").write_text(card)
 
 
+def write_beside(folder: Path, run: Path, settings: dict[str, Any], lines: list[Logged]) -> None:
+    """Beside the card: the settings, some hundred points of the curve, the newest preview."""
+    (folder / "run.json").write_text(json.dumps(settings, indent=2) + "\n")
+    write_metrics(folder, lines[:: max(1, len(lines) // CURVE_POINTS)])
+    if previews := list((run / "previews").glob("*.png")):
+        newest = max(previews, key=lambda file: (len(file.stem), file.stem))  # of a million updates, names are longer
+        Image.open(newest).save(folder / "preview.webp", lossless=True, quality=75, method=4)
+
+
 def mean(lines: list[Logged], name: str) -> float:
-    """Of what these lines have under that name."""
+    """The mean of what these lines have under that name; NaN where none has it."""
     values = [value for line in lines if (value := line.value(name)) is not None]
     return sum(values) / len(values) if values else math.nan
 
@@ -136,14 +142,17 @@ def mean(lines: list[Logged], name: str) -> float:
 def about(config: RunConfig) -> str:
     """What it knows and whose it is."""
     path = config.objective.source(config.data.path)
-    data = BUNDLED_DATA if is_bundled(path) else licence_of(Path(path))
+    data = BUNDLED_DATA if is_bundled(path) else licence_of(path)
     if isinstance(config.objective, BackboneConfig):
         return BACKBONE_DATA.format(backbone=config.objective.backbone) + data
     return BUNDLED_KNOWS + data if is_bundled(path) else data
 
 
-def licence_of(data: Path) -> str:
+def licence_of(path: str) -> str:
     """What the data set itself says, in a file beside the pictures; nobody is given a licence by guess."""
+    if path.startswith(HUB):  # an id is no folder, and what lies here is not of that set
+        return UNKNOWN_DATA
+    data = Path(path)
     folder = data if data.is_dir() else data.parent
     for name in LICENSE_FILES:
         if (folder / name).is_file():

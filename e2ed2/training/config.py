@@ -30,7 +30,7 @@ AnyObjective = (
 )
 KINDS: dict[str, type[AnyObjective]] = {one.kind: one for one in get_args(AnyObjective)}
 
-RENAMED = {"steps": "updates"}  # options of the trainer, by their names of before
+RENAMED = {"steps": "updates"}  # options of the trainer: former name => name
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,23 @@ class TrainerConfig:
     """How to train, whatever the objective."""
 
     updates: int = 1000
-    """In all."""
+    """Updates of the weights in all."""
     batch_size: int = 32
     """Pictures at a time, on each process."""
     accumulate: int = 1
-    """Such batches an update: the gradient is that of as many more processes, in the memory of one."""
+    """Batches for each update: the gradient is that of as many more processes, in the memory of one."""
     lr: float = 1e-3
+    """Learning rate at its highest; see `warmup`."""
     warmup: int = 50
     """Updates of linear rise to `lr`; a half cosine to 0 follows."""
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
     adversary_lr: float = 3e-4
-    """Of the discriminator, where the loss has one."""
+    """Learning rate of the discriminator, where the loss has one."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     ema_decay: float = 0.998
-    """Of the averaged weights, which previews and the finished model use."""
+    """Decay of the averaged weights, which previews and the finished model use."""
     seed: int = 0
     log_every: int = 10
     preview_every: int = 250
@@ -78,6 +79,8 @@ class TrainerConfig:
             raise UserError(f"{' and '.join(low).replace('_', '-')} must be at least 1.")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema-decay is {self.ema_decay}: choose a number in [0, 1).")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"betas are {self.betas[0]} and {self.betas[1]}: choose numbers in [0, 1).")
         for name in ("lr", "adversary_lr", "clip"):
             if not (value := getattr(self, name)) > 0:
                 raise UserError(f"{name.replace('_', '-')} is {value}: choose a number above 0.")
@@ -88,7 +91,7 @@ class TrainerConfig:
 
     @property
     def pictures(self) -> int:
-        """An update, on each process."""
+        """In an update, on each process."""
         return self.batch_size * self.accumulate
 
     @property
@@ -129,8 +132,8 @@ def plain(value: Any) -> Any:
 def upgraded(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a `run.json` of any version, as `RunConfig.plain` has them now.
 
-    Files of before had the options of all objectives side by side, read or not. What is younger than a file is as it
-    is by default.
+    Older files had the options of all objectives side by side, whether read or not. Options that a file lacks, being
+    younger than it, have their defaults.
     """
     given = settings["objective"]
     given = given if isinstance(given, dict) else settings | {"kind": given}
@@ -155,7 +158,7 @@ def _default(one: Field) -> Any:
 
 
 def filled(given: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
-    """`given`, and what it lacks as usual."""
+    """`given`, with what it lacks taken from `usual`, also in dictionaries inside."""
     return usual | {
         name: filled(value, usual[name]) if isinstance(value, dict) and name in usual else value
         for name, value in given.items()
@@ -163,7 +166,7 @@ def filled(given: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Each setting by the name that the command line has for it."""
+    """Each setting by its name on the command line: `{"trainer": {"save_every": 9}}` => `{"trainer.save-every": 9}`."""
     found = {}
     for name, value in settings.items():
         option = prefix + name.replace("_", "-")

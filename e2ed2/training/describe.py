@@ -5,6 +5,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -13,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from e2ed2.data.config import BUNDLED, COLOURED
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
-from e2ed2.inference.sampling import load
+from e2ed2.inference.request import STEPS
+from e2ed2.inference.sampling import load, most_steps
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
 from e2ed2.training.precision import precision
@@ -24,23 +26,29 @@ FEW = 64  # pictures: more have to be encoded, and their captions embedded, befo
 
 
 def describe_model(model: str) -> str:
+    """Its parts, their parameters, and the FLOPs of a picture in 1 to 4 steps, as far as it takes so many."""
     pipeline = load(model)
-    config = pipeline.denoiser.config
     z = torch.zeros(1, *pipeline.denoiser.latent_shape)
-    lines = [
-        f"{model}: {millions(pipeline.denoiser.coarse)} coarse path, "
-        f"{millions(pipeline.denoiser.transformers)} transformer ({config.sharing}), {millions(pipeline.codec)} codec"
-    ]
-    for steps in (1, 2, 3, 4):
-        if config.sharing == "independent" and steps > config.steps:
-            break
+    lines = [f"{model}: {parts_of(pipeline.denoiser)}, {millions(pipeline.codec)} codec"]
+    for steps in range(STEPS[0], most_steps(pipeline) + 1):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             text = pipeline.text_encoder(["red apple"])
             pipeline.codec.decode(sample(pipeline.denoiser, z, text, uniform_levels(steps)))
-        lines.append(
-            f"{steps} steps: {counter.get_total_flops() / 1e9:.2f} GFLOP a picture, caption and decoding included"
-        )
+        gflop = counter.get_total_flops() / 1e9
+        taken = f"{steps} step{'s' * (steps > 1)}"
+        lines.append(f"{taken}: {gflop:.2f} GFLOP a picture, caption and decoding included")
     return "\n".join(lines)
+
+
+def parts_of(denoiser: Any) -> str:
+    """A denoiser's parts and their parameters; of a backbone also what its weights are called, for `--parts`."""
+    if not hasattr(denoiser, "network"):
+        sharing = denoiser.config.sharing
+        return f"{millions(denoiser.coarse)} coarse path, {millions(denoiser.transformers)} transformer ({sharing})"
+    network = denoiser.network
+    names = {part for name, _ in network.named_parameters() for part in name.split(".") if not part.isdigit()}
+    called = ", ".join(sorted(names))
+    return f"{millions(network)} {type(network).__name__} (parts: {called})"
 
 
 def describe_run(config: RunConfig, updates: int = 4) -> str:

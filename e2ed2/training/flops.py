@@ -18,9 +18,9 @@ def update_flops(objective: Objective, batches: Batches, updates: int = 8) -> fl
     A mean over `updates`, since the number of steps T may be drawn at each. Gradients are dropped again.
     """
     with flop_counter() as counter:
-        for step in range(updates):
-            seeds = UpdateSeeds(0, step, device=next(objective.parameters()).device)
-            batch = batches(step, 0, 1)
+        for update in range(updates):
+            seeds = UpdateSeeds(0, update, device=next(objective.parameters()).device)
+            batch = batches(update, 0, 1)
             if objective.caches_gradient:
                 objective.samples(batch, seeds)  # sampled twice
             outcome = objective(batch, seeds)
@@ -51,6 +51,6 @@ def convolution_backward(
     wanted: Sequence[bool],
     out_shape: Any = None,
 ) -> int:
-    """Of shapes: each of the two gradients, of the input and of the weights, costs what the convolution does."""
+    """FLOPs, from shapes: the gradients of the input and of the weights each cost what the convolution does."""
     places = prod((x if transposed else grad_out)[2:])
     return (wanted[0] + wanted[1]) * 2 * x[0] * places * prod(weights)

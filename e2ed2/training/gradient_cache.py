@@ -6,11 +6,11 @@ then sampled again, alone, to pass that on to the weights. By the chain rule it 
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from e2ed2.objectives.end_to_end import Made
@@ -49,16 +49,16 @@ def everywhere(accelerator: Accelerator, values: list[Tensor]) -> Tensor:
 
 
 def together(accelerator: Accelerator, batches: list[CaptionedBatch]) -> CaptionedBatch:
-    """One batch of all; of the captions' words, whose numbers differ, the first."""
+    """One batch of all, captions included; of their token states, whose numbers differ, the first of each."""
 
     def joined(*values: Tensor) -> Tensor:
         return everywhere(accelerator, list(values))
 
-    texts = [one.text for one in batches]
-    text = TextEmbedding(
-        joined(*(one.tokens[:, :1] for one in texts)),
-        joined(*(one.mask[:, :1] for one in texts)),
-        joined(*(one.pooled for one in texts)),
-    )
+    texts = [one.text.first_words() for one in batches]
+    text = TextEmbedding(*(joined(*(getattr(one, name) for one in texts)) for name in ("tokens", "mask", "pooled")))
     images, latents = (joined(*(getattr(one, name) for one in batches)) for name in ("images", "latents"))
-    return replace(batches[0], images=images, latents=latents, text=text, named=joined(*(one.named for one in batches)))
+    named = joined(*(one.named for one in batches))
+    captions = [caption for one in batches for caption in one.captions]
+    if accelerator.num_processes > 1:
+        captions = gather_object(captions)
+    return CaptionedBatch(images, latents, text, named, tuple(captions))

@@ -18,7 +18,7 @@ from e2ed2.losses.spec import LossSpec
 from e2ed2.training.config import TrainerConfig, upgraded
 
 CURVE = "metrics.jsonl"
-BESIDE = ("grad_norm", "discriminator")  # in lines of before: what is no term of the loss
+BESIDE = ("grad_norm", "discriminator")  # in older lines: what is not a term of the loss
 
 
 class Weighted(NamedTuple):
@@ -48,7 +48,7 @@ class Logged:
 
     @classmethod
     def read(cls, line: dict[str, Any], weights: dict[str, float]) -> Self:
-        """`weights` are for lines of before, whose terms were logged times them."""
+        """`weights` of the terms: older lines have the products of both, and no weights."""
         if "step" not in line:
             terms = {name: Weighted(**term) for name, term in line["terms"].items()}
             numbers = {name: value for name, value in line.items() if name not in ("update", "seconds", "terms")}
@@ -65,7 +65,7 @@ class Logged:
 
 
 def read_metrics(folder: Path) -> list[Logged]:
-    """Of a run's or a model's folder; a line that is being written, or was cut off, is not there."""
+    """The lines of a run's or a model's folder, without one that is still being written or was cut off."""
     lines = list(_lines(folder / CURVE))
     weights = _weights(folder / "run.json") if any("step" in line for line in lines) else {}
     return [Logged.read(line, weights) for line in lines]
@@ -86,7 +86,7 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _weights(settings: Path) -> dict[str, float]:
-    """Of the terms that a run of before logged."""
+    """Weights of the terms in an older run's lines; empty where its settings do not say."""
     if not settings.is_file():
         return {}
     objective = upgraded(json.loads(settings.read_text())["config"])["objective"]

@@ -1,4 +1,4 @@
-"""The words of a `train` command, before it is parsed: what its preset does not read, and names of before."""
+"""The words of a `train` command, before it is parsed: what its preset does not read, and former names."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from e2ed2.training.config import KINDS, RENAMED
 
 
 def refuse_unread(objective: ObjectiveConfig, arguments: Sequence[str]) -> None:
-    """An option that this objective never reads is a misunderstanding, said before it costs a training.
+    """An option that this objective never reads is a misunderstanding, which is said before it costs a training.
 
     Raises:
         UserError: some are given that only other objectives read.

@@ -14,6 +14,7 @@ from e2ed2 import seeds
 from e2ed2.data.pictures import Pictures
 from e2ed2.data.streamed import noted
 from e2ed2.errors import UserError, raise_if_disk_full
+from e2ed2.files import write_whole
 from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.training.card import write_card
@@ -74,11 +75,15 @@ def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
     batches, processes = trainer.batches, trainer.accelerator.num_processes
     objective = trainer.accelerator.unwrap_model(trainer.objective)
     try:
-        with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError), trainer.to_write() as model:
-            objective.export(folder / "model", batches.pictures)
+        with trainer.to_write() as model:
+            with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError):
+                objective.export(folder / "model", batches.pictures)
             flops = processes * config.trainer.accumulate * update_flops(objective, batches)
             beside = objective.card() + (BEST_WEIGHTS.format(best) if (best := trainer.best_update) else "")
-            write_card(folder / "model", folder, config, model, batches.pictures, machine(), flops, processes, beside)
+            with raise_if_disk_full(folder / "model"):
+                write_card(
+                    folder / "model", folder, config, model, batches.pictures, machine(), flops, processes, beside
+                )
     except KeyboardInterrupt:
         return False
     return True
@@ -127,7 +132,7 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
         check_places(run.get("places", places), places, processes)
     folder.mkdir(parents=True, exist_ok=True)
     told = {"config": resolved, "commit": commit(), "torch": torch.__version__, "places": places}
-    file.write_text(json.dumps(told, indent=2) + "\n")
+    write_whole(file, json.dumps(told, indent=2) + "\n")
 
 
 def check_places(before: int, now: int, processes: int) -> None:

@@ -20,7 +20,7 @@ WRAPPED = "module."  # before each name, where several processes train
 class TrainState:
     """Registered with the accelerator, which saves and loads the optimizers beside it.
 
-    Checkpoints of before held constants too, and the average of all weights; both are read.
+    Older checkpoints hold constants, too, and the averages of all weights: they can still be read.
     """
 
     def __init__(self, objective: Objective, ema_decay: float):

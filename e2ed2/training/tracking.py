@@ -14,8 +14,6 @@ from e2ed2.training.metrics import Logged
 from e2ed2.training.precision import precision
 
 PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "trackio": ("trackio",), "wandb": ("wandb",)}
-
-
 SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM")  # `accelerate launch`
 
 

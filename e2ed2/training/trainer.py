@@ -262,7 +262,8 @@ class Trainer:
     def checkpoints(self) -> list[Path]:
         """Ours, the newest last. What a person keeps beside them, under another name, is theirs."""
         found = (self.folder / "checkpoints").glob("*")
-        return sorted(path for path in found if path.is_dir() and OURS.fullmatch(path.name))
+        ours = (path for path in found if path.is_dir() and OURS.fullmatch(path.name))
+        return sorted(ours, key=lambda path: int(path.name))  # of a million updates, names are longer
 
     def resume(self) -> None:
         saved = self.checkpoints()

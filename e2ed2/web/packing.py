@@ -65,7 +65,7 @@ ROUGHER = 4  # bits
 
 
 def _turned(matrix: np.ndarray, axis: int) -> np.ndarray:
-    """With the dimension over which is summed first; the same again turns it back."""
+    """With the dimension that is summed over first; a second time turns it back."""
     return np.ascontiguousarray(matrix.T) if axis else matrix
 
 
@@ -112,7 +112,7 @@ def _whole(name: str, multiples: np.ndarray, step: np.ndarray) -> tuple[list[Nod
 def _table(
     user: NodeProto, weights: np.ndarray, precision: float, known: Sequence[int], unused: Sequence[int]
 ) -> tuple[list[NodeProto], list[TensorProto]]:
-    """Rows stay bytes in memory. Those of a kind lie together, or gzip would write all as it must the worst."""
+    """Rows stay bytes in memory. Known ones lie together, as do rough ones: mixed, gzip makes little of either."""
     name, wanted = user.input
     multiples, step = _rounded(weights, 1, precision)
     rough = np.setdiff1d(np.arange(len(weights)), known) if len(known) else np.array([], int)

@@ -99,10 +99,10 @@ def parts_of(pipeline: Model, judge: Judge | None) -> list[Part]:
     shorten(encoder)
     text = encoder([SAMPLE])
     z = torch.zeros(1, *denoiser.latent_shape)
-    noticed = denoiser.condition(z, text)
+    conditioning = denoiser.condition(z, text)
     ids = torch.tensor([encoder.tokenizer.encode(SAMPLE).ids])
     state = {"x": z, "t": torch.ones(1), "tokens": text.tokens, "pooled": text.pooled}
-    state |= {"coarse": noticed.coarse, "choice": noticed.choice}
+    state |= {"coarse": conditioning.coarse, "choice": conditioning.choice}
     parts = [
         Part("text", Text(encoder), {"ids": ids}, ("tokens", "pooled")),
         Part("coarse", Coarse(denoiser.coarse), {"z": z, "pooled": text.pooled}, ("coarse", "choice")),

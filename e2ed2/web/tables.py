@@ -14,14 +14,14 @@ from e2ed2.reading import reader, spelling
 
 
 def tokenizer_table() -> dict[str, Any]:
-    """As Hugging Face's tokenizers read it; padded and cut is nothing."""
+    """As Hugging Face's tokenizers read it, without padding and truncation."""
     table = json.loads((weights_folder() / "tokenizer.json").read_text())
     settings = json.loads((weights_folder() / "tokenizer_config.json").read_text())
     return {"tokenizer": table | {"truncation": None, "padding": None}, "settings": settings}
 
 
 def text_table() -> dict[str, Any]:
-    """How a prompt is written before anything reads it: symbols by their names, styles."""
+    """What a prompt is rewritten with before anything reads it: the names of symbols, and the styles."""
     symbols = (chr(code) for code in range(sys.maxunicode + 1))
     return {
         "symbols": {symbol: spelt for symbol in symbols if (spelt := spelt_out(symbol)) != symbol},

@@ -12,6 +12,7 @@ from PIL import Image
 from e2ed2.errors import STOPPED_EARLY
 from e2ed2.inference import sampling
 from e2ed2.inference.request import slug
+from e2ed2.models.backbones.tiny import tiny_pipeline
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.presets import ABOUT, PRESETS
 
@@ -121,6 +122,7 @@ def test_sample_notes_what_of_a_prompt_is_not_read(called, tiny_model, tmp_path)
         (["--prompt", "x" * 201], "at most 200"),
         (["--prompt", "x", "--steps", "51"], "choose 1 to 50"),
         (["--prompt", "x", "--seed", "-1"], "out of range"),
+        (["--prompt", "x", "--seed", "2147483647", "--count", "2"], "out of range"),
         (["--prompt", "x", "--count", "0"], "at least 1"),
         (["--prompt", "x", "--model", "nothing"], "No model 'nothing'"),
     ],
@@ -267,6 +269,15 @@ def test_inspect_counts_parameters_and_flops(called, tiny_model):
     out = called("inspect", tiny_model).out
     assert "4 steps" in out
     assert "GFLOP a picture" in out
+
+
+def test_inspect_lists_the_parts_of_a_backbone(called, tmp_path):
+    tiny_pipeline("sd").save_pretrained(tmp_path / "sd")
+    out = called("inspect", tmp_path / "sd").out
+    assert "UNet2DConditionModel" in out
+    assert "attn2" in out
+    assert "GFLOP a picture" in out
+    assert "copy that folder" in called("export", tmp_path / "sd", tmp_path / "copy", code=2).err
 
 
 def test_data_show(called, parquet, tmp_path):

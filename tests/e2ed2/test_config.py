@@ -3,13 +3,16 @@
 import json
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from e2ed2.assets import CHECKPOINTS
+from e2ed2.data.commands import Look
 from e2ed2.errors import UserError
+from e2ed2.evaluation.config import Evaluate
 from e2ed2.losses.spec import LossSpec
-from e2ed2.models.config import CodecConfig
+from e2ed2.models.config import CodecConfig, DenoiserConfig
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
 from e2ed2.objectives.config import (
     CoarseConfig,
@@ -18,7 +21,7 @@ from e2ed2.objectives.config import (
     ReconstructionConfig,
     SingleStepConfig,
 )
-from e2ed2.training.config import KINDS, flat, upgraded
+from e2ed2.training.config import KINDS, TrainerConfig, flat, upgraded
 from e2ed2.training.options import refuse_unread
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import train
@@ -140,6 +143,16 @@ def test_what_is_just_possible_is_taken(kind, given):
 @pytest.mark.parametrize(
     ("kind", "given", "words"),
     [
+        (DenoiserConfig, {"heads": 0}, "heads must be at least 1"),
+        (DenoiserConfig, {"coarse_width": 0}, "coarse-width must be at least 1"),
+        (CodecConfig, {"latent_channels": 0}, "latent-channels"),
+        (CodecConfig, {"decoder_layers": (1, -1, 1)}, "decoder-layers"),
+        (TrainerConfig, {"betas": (0.9, 1.0)}, "betas are 0.9 and 1.0"),
+        (Evaluate, {"seed": -1}, "seed is -1"),
+        (Evaluate, {"variety": -1}, "variety and nearest"),
+        (Evaluate, {"nearest": -1}, "variety and nearest"),
+        (Look, {"limit": 0}, "limit is 0"),
+        (Look, {"out": Path("sheet")}, "sheet.png"),
         (ReconstructionConfig, {"lpips": -0.1}, "must be at least 0"),
         (ReconstructionConfig, {"edges": -0.1}, "must be at least 0"),
         (ReconstructionConfig, {"latent_noise": -0.1}, "must be at least 0"),

@@ -1,6 +1,9 @@
 """What a training sees of a picture is what a person sees."""
 
 import io
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -105,3 +108,16 @@ def test_a_missing_file_and_a_huge_one_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(UserError, match=r"^b\.png is too large"):
         decode(stored(Image.new("RGB", (20, 20))), "b.png")
+
+
+def test_threads_that_decode_at_once_leave_the_filters_of_warnings_as_they_were():
+    data, pause = stored(Image.new("RGB", (8, 8))), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with warnings.catch_warnings(), ThreadPoolExecutor(8) as pool:
+            before = list(warnings.filters)
+            list(pool.map(lambda _: decode(data, "a"), range(300)))
+            pool.shutdown()
+            assert list(warnings.filters) == before
+    finally:
+        sys.setswitchinterval(pause)

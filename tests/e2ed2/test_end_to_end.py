@@ -17,6 +17,7 @@ from e2ed2.losses.distribution import energy_score, mmd
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.coarse_to_fine import build_denoiser
+from e2ed2.models.config import DenoiserConfig
 from e2ed2.models.references import WEIGHTS
 from e2ed2.models.weights import load_codec, load_denoiser, save_model
 from e2ed2.objectives import backbone, denoising, end_to_end
@@ -36,6 +37,12 @@ SEEDS = UpdateSeeds(0, 3)
 
 def built(run_config, loss, **given):
     return build(options(run_config, loss=loss, precompute=False, sampling_steps=(2,), **given))
+
+
+def test_a_size_that_the_start_does_not_have_is_refused(run_config):
+    with pytest.raises(UserError, match=r"whose width is 16: leave --denoiser\.width out"):
+        build_objective(options(run_config, denoiser=DenoiserConfig(width=24)).objective, 32)
+    build_objective(options(run_config, denoiser=TINY_DENOISER).objective, 32)
 
 
 def test_samples_are_chains_of_the_model_from_the_updates_noise_several_of_each_caption(run_config):

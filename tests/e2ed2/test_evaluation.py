@@ -23,6 +23,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 import e2ed2.evaluation.emoji as emoji
 import e2ed2.evaluation.generators as generators
+from e2ed2.cli import told_apart
 from e2ed2.data.config import DataConfig
 from e2ed2.data.pictures import load_pictures, to_tensor
 from e2ed2.errors import UserError
@@ -38,7 +39,11 @@ from e2ed2.evaluation.results import asked
 from e2ed2.evaluation.run import evaluate
 from e2ed2.inference.request import Request
 from e2ed2.inference.sampling import load, sample_image
+from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.minilm import MiniLM
+from e2ed2.models.weights import save_model
+
+from .conftest import TINY_DENOISER
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +276,16 @@ def test_what_lies_beside_a_model_changes_its_fingerprint_only_where_it_is_share
         assert (generators.fingerprint(model, 1) != before) == differs
 
 
+def test_a_training_by_its_name_is_known_by_its_weights(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("E2ED2_RUNS", str(tmp_path))
+    shutil.copytree(tiny_model, tmp_path / "mine" / "model")
+    before = load_generator("mine", 1).fingerprint
+    assert before == generators.fingerprint(tmp_path / "mine" / "model", 1)
+    save_model(build_denoiser(TINY_DENOISER), tmp_path / "mine" / "model" / "denoiser")
+    generators.digest.cache_clear()
+    assert load_generator("mine", 1).fingerprint != before
+
+
 @pytest.fixture(scope="session")
 def any_pipeline(tmp_path_factory):
     """A Stable Diffusion of a few thousand random weights, as diffusers writes it."""
@@ -423,6 +438,10 @@ def test_several_models_are_measured_each_into_its_file(tiny_model, small, calle
     assert [file.name for file in (tmp_path / "all").iterdir()] == ["tiny-1-visitor.json"]
 
 
+def test_models_whose_folders_are_called_alike_have_files_of_their_own():
+    assert told_apart(["runs/a/model", "l2", "runs/b/model", "model-2"]) == ["model", "l2", "model-2", "model-2-2"]
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -457,6 +476,7 @@ def test_prompts_are_of_the_drawings_that_the_seed_chooses():
         (("l2", "--steps", 0), "choose 1 to 50"),
         (("nobody",), "No model 'nobody'"),
         ((), "Name a model"),
+        (("l2", "--data=nowhere"), "No pictures at nowhere"),
         (("l2", "--images", "folder"), "leave one of them out"),
     ],
 )

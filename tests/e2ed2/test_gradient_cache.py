@@ -69,6 +69,14 @@ def test_the_gradient_is_that_of_the_loss_on_all_samples(run_config, tmp_path, m
 
 
 @pytest.mark.slow
+def test_a_preference_reads_the_captions_of_all_samples(run_config, tmp_path):
+    trainer = trainer_of(cached_run(run_config), tmp_path)
+    batches = [trainer.batch(part) for part in range(3)]
+    whole = together(trainer.accelerator, batches)
+    assert whole.captions == sum((one.captions for one in batches), ())
+    assert len(whole.captions) == len(whole.latents) == 9
+
+
 def test_a_batch_alone_is_another_loss(run_config, tmp_path):
     """MMD of nine captions is not the mean of three MMDs of three."""
     config = cached_run(run_config, "mmd")

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.data.config import DataConfig
-from e2ed2.data.pictures import load_held_out, load_pictures, split_rows
+from e2ed2.data.pictures import divided_places, load_held_out, load_pictures, split_rows
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.metrics import Logged, Weighted, read_metrics
 from e2ed2.training.run import build, held_out_batch, train
@@ -83,6 +84,15 @@ def test_without_a_split_the_rows_that_are_held_out_are_not_trained_on(run_confi
     assert len(rest) + len(held) == len(table) == len(load_pictures(every))
     assert not {image.tobytes() for image in rest.images} & {image.tobytes() for image in held.images}
     assert len(load_held_out(some, 2)) == 2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.05, 0.15, 0.3, 0.4, 0.5])
+def test_as_many_pictures_are_held_out_as_the_share_says(share):
+    kept, held = divided_places(np.arange(10_000), share)
+    assert len(held) == round(10_000 * share)
+    assert sorted([*kept, *held]) == list(range(10_000))
+    if share in (0.02, 0.05, 0.5):
+        assert np.array_equal(held, np.arange(round(1 / share) - 1, 10_000, round(1 / share)))
 
 
 def test_the_bundled_drawings_are_held_out_by_their_split():

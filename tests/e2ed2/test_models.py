@@ -215,6 +215,15 @@ def test_a_coarse_path_comes_from_a_model_or_from_the_box(tiny_model, tmp_path):
         assert all(torch.equal(denoiser.state_dict()[name], expected[name]) for name in expected)
     with pytest.raises(UserError, match="No coarse path"):
         load_coarse(build_denoiser(TINY_DENOISER), tmp_path / "nowhere")
+    with pytest.raises(UserError, match="has other sizes"):
+        load_coarse(build_denoiser(replace(TINY_DENOISER, choices=5)), tiny_model)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"codec": 1}'])
+def test_a_damaged_list_of_what_is_shared_is_one_sentence(tmp_path, text):
+    (tmp_path / "components.json").write_text(text)
+    with pytest.raises(UserError, match="is damaged"):
+        load_codec(tmp_path)
 
 
 def test_a_coarse_path_comes_from_where_a_bundled_model_has_it():

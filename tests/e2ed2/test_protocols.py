@@ -147,6 +147,11 @@ def test_what_is_missing_is_said_with_where_it_goes(benchmark, missing, told):
 def test_an_incomplete_set_or_a_damaged_file_is_refused(benchmark):
     with pytest.raises(UserError, match="has 4 prompts, and coco30k has 30000"):
         find_files(Protocol("coco30k", benchmark, "l2"))
+    for data, told in ((b"\xff\xfe caption", "cannot be read: give a text file in UTF-8"), (b"\n", "has no prompt")):
+        (benchmark / "captions.txt").write_bytes(data)
+        with pytest.raises(UserError, match=told):
+            find_files(Protocol("hw30k", benchmark, "l2"))
+    (benchmark / "captions.txt").write_text("\n".join(PROMPTS))
     weights = next(benchmark.glob("weights*"))
     weights.write_bytes(b"other")
     with pytest.raises(UserError, match="damaged, or another file"):

@@ -1,8 +1,10 @@
 """A run's folder: whose it is, what may change, what survives, and what its card says."""
 
+import errno
 import json
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +14,9 @@ from PIL import Image
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.seeds import UpdateSeeds
+from e2ed2.training.card import UNKNOWN_DATA, licence_of
 from e2ed2.training.metrics import Measured, read_metrics
-from e2ed2.training.run import build, train
+from e2ed2.training.run import build, claim, train
 from e2ed2.training.trainer import SKIPPED, Trainer
 
 from .conftest import TINY_CODEC, of_kind, options
@@ -158,6 +161,37 @@ def test_the_card_quotes_what_the_data_say_of_their_licence(run_config, circles,
     config = replace(run_config, data=DataConfig(path=str(circles), resolution=32))
     assert train(config, tmp_path / "run")
     assert f"(`{name}`):\n\n> {text}" in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
+def test_a_set_of_a_hub_has_no_licence_of_the_folder_that_a_training_runs_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "LICENSE").write_text("of something else")
+    assert licence_of("hf:set") == UNKNOWN_DATA
+    assert "of something else" in licence_of("set.parquet")
+
+
+def test_settings_are_not_lost_on_a_disk_that_is_full(run_config, tmp_path, monkeypatch):
+    claim(tmp_path, run_config)
+    before, write = (tmp_path / "run.json").read_text(), Path.write_text
+
+    def half(file, text, *given):
+        write(file, text[: len(text) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="No space left"):
+        claim(tmp_path, run_config)
+    assert (tmp_path / "run.json").read_text() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_model_that_is_too_large_to_count_is_not_taken_for_a_full_disk(run_config, tmp_path, monkeypatch):
+    def too_large(*given):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("e2ed2.training.run.update_flops", too_large)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(run_config, tmp_path)
 
 
 def test_the_commit_is_this_packages_own(run_config, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from e2ed2.data.config import DataConfig
 from e2ed2.data.pictures import load_pictures
+from e2ed2.data.sources import read_table
 from e2ed2.errors import UserError
 
 
@@ -99,6 +100,13 @@ def test_odd_names_nested_tables_and_what_systems_leave_lying_about(tmp_path):
 def test_pictures_without_a_line_are_counted(tmp_path, capsys):
     load(folder(tmp_path, "file_name,caption\na.png,one\n", pictures=["a.png", "b.png", "c.png"]))
     assert "2 pictures have no line in the table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_column_of_numbers_is_no_column_of_pictures(tmp_path, stream):
+    pq.write_table(pa.table({"image": [1, 2], "caption": ["a", "b"]}), tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"x\.parquet cannot be read"):
+        read_table(str(tmp_path / "x.parquet"), "image", stream)
 
 
 def test_parquet_with_bytes_and_a_folder_of_parquet_files(tmp_path):

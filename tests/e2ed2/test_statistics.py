@@ -17,7 +17,7 @@ from e2ed2.assets import RESULTS
 from e2ed2.errors import UserError
 from e2ed2.evaluation import run as evaluation
 from e2ed2.evaluation.emoji import COLOUR
-from e2ed2.evaluation.generators import fingerprint, folder_of
+from e2ed2.evaluation.generators import fingerprint
 from e2ed2.evaluation.metrics import ceilings
 from e2ed2.evaluation.metrics.figure import Figure, rate
 from e2ed2.evaluation.metrics.frechet import frechet
@@ -27,6 +27,7 @@ from e2ed2.evaluation.report.run import plan, read_found, up_to_date
 from e2ed2.evaluation.report.tables import spread
 from e2ed2.evaluation.results import as_result, read_result, rows, write_result
 from e2ed2.evaluation.run import judges_of
+from e2ed2.inference.request import model_path
 from e2ed2.models.components import WEIGHTS
 from e2ed2.models.saved import CONFIG
 
@@ -178,7 +179,7 @@ def test_the_page_tells_intervals_where_there_are_some(tmp_path):
 @pytest.mark.parametrize("judge", ["RETRIEVAL_HEAD", "READER"])
 def test_what_another_judge_or_reader_found_is_measured_anew(judge, tmp_path, monkeypatch):
     wanted = replace(next(one for one in plan("l2", 100) if one.read), out=tmp_path / "l2.json")
-    choices = judges_of(wanted) | {"weights": fingerprint(folder_of("l2"), wanted.steps)}
+    choices = judges_of(wanted) | {"weights": fingerprint(model_path("l2"), wanted.steps)}
     write_result(as_result(asdict(wanted) | {"out": ""}, choices, {}), wanted.out)
     assert up_to_date(wanted)
     assert not up_to_date(replace(wanted, captions=50))

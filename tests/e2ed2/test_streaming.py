@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from e2ed2.data.batches import part_of
@@ -24,10 +25,12 @@ from e2ed2.data.streamed import Ahead, StreamedPictures, noted
 from e2ed2.data.tars import scan
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
+from e2ed2.models.minilm import MiniLM
 from e2ed2.objectives.backbone import BackboneEndToEnd
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.run import build, train
+from e2ed2.types import TextEmbedding
 
 from .test_training import stop_after
 
@@ -144,6 +147,16 @@ def test_a_streamed_update_is_that_of_the_set_in_memory(run_config, tars, datase
         assert torch.equal(a.text.pooled, b.text.pooled)
 
 
+def test_the_noise_of_captions_is_that_of_the_cpu_wherever_they_are_embedded(run_config, tars, monkeypatch):
+    config = replace(run_config, data=data_of(tars, stream=True))
+    _, batches = build(config)
+    batches.encoder, here = MiniLM().to("cpu"), []
+    monkeypatch.setattr(TextEmbedding, "to", lambda text, device, dtype=None: here.append(str(device)) or text)
+    batches.device = torch.device("meta")
+    batches.whole(torch.ones(1), torch.ones(1), batches.encoder(["a cat"]), 0.1, UpdateSeeds(0, 0))
+    assert here == ["cpu", "meta"]
+
+
 def test_a_streamed_training_stopped_within_an_epoch_goes_on_bit_for_bit(run_config, tars, tmp_path, monkeypatch):
     config = replace(run_config, data=data_of(tars, stream=True), trainer=replace(run_config.trainer, batch_size=2))
     assert train(config, tmp_path / "whole")
@@ -203,8 +216,10 @@ def test_what_cannot_be_used_is_skipped_counted_and_named(spoilt, tmp_path, caps
 
 def test_a_set_of_which_nothing_can_be_used_is_one_sentence(tmp_path):
     pack(tmp_path / "0.tar", {"0.txt": b"x"} | {f"{n}.png": b"<html>" for n in range(3)})
-    with pytest.raises(UserError, match=r"3 pictures of .* in a row cannot be used"):
-        StreamedPictures(data_of(tmp_path, caption_column="txt")).example  # noqa: B018
+    pictures = StreamedPictures(data_of(tmp_path, caption_column="txt"))
+    for _ in range(2):  # what was met before is told again
+        with pytest.raises(UserError, match=r"3 pictures of .* in a row cannot be used\. 0\.tar 2"):
+            pictures.example  # noqa: B018
     with pytest.raises(UserError, match="holds no picture"):
         StreamedPictures(data_of(tmp_path), Listed([]))
 
@@ -281,7 +296,7 @@ def test_caching_goes_on_and_is_not_mixed(shards, tars, tmp_path, monkeypatch):
     assert [file.stat().st_mtime_ns == time for file, time in zip(written, times, strict=True)] == [True, False, True]
     a, b = load_file(written[1]), load_file(tmp_path / "away")
     assert all(torch.equal(a[name], b[name]) for name in b)
-    with pytest.raises(UserError, match=r"another set or model \(resolution differ\)"):
+    with pytest.raises(UserError, match=r"another set or model \(other resolution\)"):
         cached(tars, shards, data=data_of(tars, resolution=64))
 
 
@@ -304,6 +319,15 @@ def test_shards_that_do_not_fit_are_refused_in_a_sentence(shards, buckets, tmp_p
     (tmp_path / "shard-00001.safetensors").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"shard-00001.safetensors cannot be read: delete it"):
         open_pictures(data_of(tmp_path))
+
+
+def test_a_disk_that_is_full_ends_caching_in_one_sentence(tars, tmp_path, monkeypatch):
+    def full(*given):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("e2ed2.data.caching.save_tensors", full)
+    with pytest.raises(UserError, match=r"No space left on device\): free some space"):
+        cached(tars, tmp_path / "shards")
 
 
 def test_what_cannot_be_encoded_is_named_beside_the_shard(spoilt, tmp_path, called):

@@ -225,6 +225,14 @@ def test_a_checkpoint_is_whole_and_what_a_person_keeps_beside_it_stays(run_confi
     assert trainer_of(run_config, tmp_path).done == 3
 
 
+def test_a_training_of_a_million_updates_keeps_its_newest_checkpoint(run_config, tmp_path):
+    trainer = trainer_of(run_config, tmp_path, keep=1)
+    for trainer.done in (999_999, 1_000_000):
+        trainer.save()
+    assert [path.name for path in trainer.checkpoints()] == ["1000000"]
+    assert trainer_of(run_config, tmp_path).done == 1_000_000
+
+
 def test_a_disk_that_is_full_anywhere_in_the_loop_names_the_runs_folder(run_config, tmp_path, monkeypatch):
     troubles = [OSError(errno.ENOSPC, "No space left on device")]
 

@@ -35,7 +35,6 @@ LOOKED_AT = 200  # pictures, for their detail
 @exit_on_user_error()
 def main() -> None:
     options = tyro.cli(OverSeeds, description=__doc__)
-    options.check_seeds()
     variants: dict[str, list[dict[str, float]]] = {name: [] for name in (*LOSSES, SHARED, INDEPENDENT)}
     sharing = []
     for seed in options.seeds:

@@ -14,6 +14,7 @@ import tyro
 
 from e2ed2.assets import CHECKPOINTS, RESULTS
 from e2ed2.data.pictures import to_tensor
+from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.emoji import chosen, drawings
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.judges import distances
@@ -26,6 +27,7 @@ OUT = RESULTS / "ceiling.json"
 SPLITS = ("train", "combo")
 
 
+@exit_on_user_error()
 def main(captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000, seed: int = 0) -> None:
     """Measure so many drawings of each split, chosen by `seed` as the prompts of the models are."""
     codec, encoder = load_codec(CHECKPOINTS / "coarse"), HeldOutEncoder()

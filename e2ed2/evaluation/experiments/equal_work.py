@@ -41,7 +41,6 @@ class EqualWork(OverSeeds):
 @exit_on_user_error()
 def main() -> None:
     options = tyro.cli(EqualWork)
-    options.check_seeds()
     arms: dict[str, list[dict[int, dict[str, float]]]] = {"single-step": [], "end-to-end": []}
     work = {}
     for seed in options.seeds:

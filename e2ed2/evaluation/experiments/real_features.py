@@ -6,6 +6,7 @@ python -m e2ed2.evaluation.experiments.real_features    # writes assets/emoji/fe
 from pathlib import Path
 
 from e2ed2.assets import EMOJI_FEATURES
+from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.emoji import drawings
 from e2ed2.evaluation.features.held_out import HeldOutEncoder, fingerprint
 from e2ed2.tensors import save_tensors
@@ -14,8 +15,9 @@ SPLITS = ("train", "combo")  # what models' pictures are compared with
 NOWHERE = Path()
 
 
+@exit_on_user_error()
 def main() -> None:
-    """Made anew whatever is there; each split under its fingerprint, so that other drawings never get these."""
+    """Always made anew; each split is kept under its fingerprint, so that other drawings never get these."""
     encoder, pictures = HeldOutEncoder(), {split: drawings(split).images for split in SPLITS}
     found = {
         fingerprint(images): encoder.deepest_of(images, f"drawings of split {split}", shipped=NOWHERE).half()

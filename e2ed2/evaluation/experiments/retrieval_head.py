@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from e2ed2.assets import CHECKPOINTS
+from e2ed2.errors import exit_on_user_error
 from e2ed2.evaluation.emoji import concept_names, drawings
 from e2ed2.evaluation.experiments.ceiling import through
 from e2ed2.evaluation.features.held_out import HeldOutEncoder
@@ -66,6 +67,7 @@ class Drawn:
         )
 
 
+@exit_on_user_error()
 def main(copies: int = 2, folds: int = 5, seed: int = 0) -> None:
     """Train on all drawings, and once without each of the `folds` for what real drawings reach."""
     names, encoder = concept_names(), HeldOutEncoder()

@@ -4,7 +4,6 @@ All are on the bundled codec and coarse path. A training that is there is taken,
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import tyro
 from scipy.stats import t as student
 
 from e2ed2.assets import CHECKPOINTS
+from e2ed2.errors import UserError
 from e2ed2.evaluation.config import Evaluate, check_captions
 from e2ed2.evaluation.metrics.ceilings import head_digest
 from e2ed2.evaluation.results import read_result
@@ -45,10 +45,8 @@ class OverSeeds:
 
     def __post_init__(self) -> None:
         check_captions(self.captions)
-
-    def check_seeds(self) -> None:
         if len(self.seeds) < 2:
-            sys.exit("An interval needs at least two seeds: add one to --seeds.")
+            raise UserError("An interval needs at least two seeds: add one to --seeds.")
 
     def settings(self) -> dict[str, Any]:
         """Those that change a figure, as JSON has them; and which coarse path and which retrieval head it was."""

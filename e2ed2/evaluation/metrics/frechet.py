@@ -16,7 +16,7 @@ from torch import Tensor
 from e2ed2.evaluation.metrics.figure import SURE, Figure
 
 RESAMPLES = 100
-PER_DIMENSION = 1.5  # the smallest part has so many pictures for each dimension; with fewer, the line is none
+PER_DIMENSION = 1.5  # pictures for each dimension in the smallest part; with fewer, distances are not linear in 1/N
 MOST_PARTS = 5
 
 

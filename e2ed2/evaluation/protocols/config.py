@@ -35,7 +35,7 @@ BENCHMARKS = {
         "every picture of COCO 2014 validation, from cocodataset.org",
     ),
     "mjhq30k": Benchmark("references", 30_000, 0, "playgroundai/MJHQ-30K", "playgroundai/MJHQ-30K"),
-    "hw30k": Benchmark("references", 0, 256, "wherever you have them from: HW30K is nowhere public", "there, too"),
+    "hw30k": Benchmark("references", 0, 256, "wherever you have them from: HW30K is nowhere public", "the same place"),
 }
 
 
@@ -53,8 +53,9 @@ class Protocol:
     label: str = ""
     """What the file calls it; the model's name, or the folder's, where empty."""
     steps: int = 4
+    """Sampler steps of each picture, 1 to 50."""
     guidance: float | None = None
-    """Of a diffusers pipeline that has it: its own by default, and none for one that was trained here."""
+    """Guidance scale of a diffusers pipeline that takes one: its own by default, and none if it was trained here."""
     seed: int = 0
     """Prompt number i is sampled with seed + i."""
     limit: int = 0
@@ -133,7 +134,7 @@ class SideBySide:
     seed: int = 0
     """Prompt number i is sampled with seed + i by every arm."""
     scores: tuple[Literal["clip", "pickscore", "hpsv2", "imagereward"], ...] = ()
-    """Of the pictures; each needs its weights, and hpsv2 and imagereward their package."""
+    """Scores of the pictures; each needs its weights, and hpsv2 and imagereward their packages, too."""
     weights: Path = Path("weights")
     """The folder with clip-vit-base-patch32, PickScore_v1, ImageReward."""
     geneval: Path | None = None
@@ -142,7 +143,7 @@ class SideBySide:
     columns: int = 8
     """Prompts in the grid."""
     side: int = 192
-    """Of a picture in the grid, in pixels."""
+    """Height and width of a picture in the grid, in pixels."""
     out: Path = Path("side-by-side")
     device: str = ""
     """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""

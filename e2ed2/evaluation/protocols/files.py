@@ -24,7 +24,7 @@ def find_files(options: Protocol) -> Files:
     """Raises UserError: something is missing or incomplete; it says which file goes where."""
     folder, about = options.data, options.about
     captions = needed(folder / CAPTIONS, about.captions_from, "one prompt a line")
-    prompts = [line.strip() for line in captions.read_text(encoding="utf-8").splitlines() if line.strip()]
+    prompts = read_prompts(captions)
     if about.prompts and len(prompts) != about.prompts and not options.limit:
         raise UserError(
             f"{captions} has {len(prompts)} prompts, and {options.benchmark} has {about.prompts}: complete it, or "
@@ -33,11 +33,24 @@ def find_files(options: Protocol) -> Files:
     pictures = needed(folder / about.references, about.references_from, "the pictures to compare with")
     references = sorted(file for file in pictures.rglob("*") if file.suffix.lower() in IMAGES)
     if len(references) < 2:
-        raise UserError(f"{pictures} holds no pictures: put there {about.references_from}.")
+        raise UserError(
+            f"{pictures} has fewer than 2 pictures: put there those to compare with, from {about.references_from}."
+        )
     clip = needed(folder / CLIP, "huggingface.co/openai/clip-vit-base-patch32", "the whole repository")
     others = sorted(place for place in folder.glob("clip*") if place.is_dir() and place != clip)
     prompts = prompts[: options.limit or None]
     return Files(captions, prompts, references, inception_of(folder), [clip, *others])
+
+
+def read_prompts(file: Path) -> list[str]:
+    """One a line, without blank lines. Raises UserError: there is no such file, it is no text, or it is empty."""
+    try:
+        prompts = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: give a text file in UTF-8 with one prompt a line.") from error
+    if not prompts:
+        raise UserError(f"{file} has no prompt: write one a line.")
+    return prompts
 
 
 def needed(place: Path, source: str, what: str) -> Path:

@@ -17,7 +17,7 @@ SAMPLES = 4  # of each prompt
 RESULTS = "results.jsonl"
 
 
-def read_prompts(file: Path) -> list[dict[str, Any]]:
+def read_metadata(file: Path) -> list[dict[str, Any]]:
     """Raises UserError: it is not GenEval's list of prompts."""
     try:
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]

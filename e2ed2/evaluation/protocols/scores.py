@@ -21,6 +21,7 @@ from e2ed2.evaluation.protocols.files import needed
 
 Score = Callable[[Sequence[Image.Image], Sequence[str]], Tensor]  # (N pictures, N prompts) => [N], larger is better
 PICK = "PickScore_v1"
+WHOLE = "the whole repository"
 VERSIONS = {"hpsv2": "v2.1", "imagereward": "ImageReward-v1.0"}
 PACKAGES = {"hpsv2": ("hpsv2", "hpsv2"), "imagereward": ("ImageReward", "image-reward")}  # to import, to install
 
@@ -40,9 +41,6 @@ def score_of(name: str, weights: Path, device: torch.device) -> Score:
         return PickScore(needed(weights / PICK, "huggingface.co/yuvalkirstain/PickScore_v1", WHOLE), device)
     package = imported(name)
     return hps(package) if name == "hpsv2" else image_reward(package, weights, device)
-
-
-WHOLE = "the whole repository"
 
 
 class PickScore(ClipScore):

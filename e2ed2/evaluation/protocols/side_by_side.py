@@ -12,11 +12,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from e2ed2.errors import UserError
 from e2ed2.evaluation.generators import BATCH, kept, load_generator
 from e2ed2.evaluation.metrics.cost import cost
 from e2ed2.evaluation.protocols.config import Arm, SideBySide
-from e2ed2.evaluation.protocols.geneval import overall, read_prompts, write_samples
+from e2ed2.evaluation.protocols.files import read_prompts
+from e2ed2.evaluation.protocols.geneval import overall, read_metadata, write_samples
 from e2ed2.evaluation.protocols.scores import Score, score_of
 from e2ed2.evaluation.shown import table
 from e2ed2.inference.device import pick_device
@@ -49,7 +49,7 @@ def side_by_side(options: SideBySide) -> list[Row]:
         UserError: a model, a score or a file that is asked for is missing.
     """
     prompts = prompts_of(options.prompts)
-    geneval = read_prompts(options.geneval) if options.geneval else []
+    geneval = read_metadata(options.geneval) if options.geneval else []
     device = pick_device(options.device)
     scores = {name: score_of(name, options.weights, device) for name in options.scores}
     options.out.mkdir(parents=True, exist_ok=True)
@@ -72,15 +72,7 @@ def side_by_side(options: SideBySide) -> list[Row]:
 
 def prompts_of(file: Path | None) -> list[str]:
     """Raises UserError: there is no such file, or no prompt in it."""
-    if file is None:
-        return list(USUAL)
-    try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: give a text file with one prompt a line.") from error
-    if not lines:
-        raise UserError(f"{file} has no prompt: write one a line.")
-    return lines
+    return list(USUAL) if file is None else read_prompts(file)
 
 
 def sampled(generator: Any, prompts: list[str], seed: int) -> list[Image.Image]:

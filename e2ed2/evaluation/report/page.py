@@ -186,13 +186,13 @@ def by_steps(of: dict, names: list[str]) -> str:
 
 
 def fd_and_hits(result: Result) -> str:
-    """What another retrieval head than today's judged has no share of hits: it would not compare."""
+    """Without the share of hits where an earlier retrieval head judged: it could not be compared."""
     hits = result["alignment"].get("top1")
     return f"{result['distance']['fd']:.3f}" + (f" ({hits:.2f})" if hits is not None else "")
 
 
 def trainings(names: list[str]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Settings and cost of each of which at least the curve is bundled."""
+    """Settings and cost of each training whose curve, at least, is bundled."""
     runs = {name: CHECKPOINTS / name / "run.json" for name in names}
     found = {name: json.loads(file.read_text()) for name, file in runs.items() if file.is_file()}
     return {name: (upgraded(run["config"]), run["cost"]) for name, run in found.items()}
@@ -202,7 +202,7 @@ def costs(names: list[str]) -> str:
     rows = []
     for name, (config, cost) in trainings(names).items():
         trainer, loss = config["trainer"], config["objective"].get("loss", "of one step")
-        samples = f"{trainer['updates'] * trainer['batch_size']:,}"
+        samples = f"{trainer['updates'] * trainer['batch_size'] * trainer['accumulate']:,}"
         took = f"{cost['seconds'] / 60:.1f}"
         rows.append([name, loss, samples, f"{cost['flop'] / 1e15:.2f}", took, cost.get("machine", "")])
     note = "\nBeside the codec, the coarse path and, for the others, `single-step`: see [training.md](training.md)."

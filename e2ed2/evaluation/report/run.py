@@ -23,13 +23,13 @@ from e2ed2.evaluation.config import Evaluate
 from e2ed2.evaluation.emoji import COLOUR, WORDS
 from e2ed2.evaluation.experiments.ablations import OUT as ABLATIONS
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
-from e2ed2.evaluation.generators import fingerprint, folder_of, load_generator
+from e2ed2.evaluation.generators import fingerprint, load_generator
 from e2ed2.evaluation.metrics.ceilings import load_ceilings
 from e2ed2.evaluation.report.claims import BASELINES
 from e2ed2.evaluation.report.page import Found, write_page
 from e2ed2.evaluation.results import as_result, read_result, write_result
 from e2ed2.evaluation.run import cost_of, evaluate, judges_of
-from e2ed2.inference.request import STEPS, available_models
+from e2ed2.inference.request import STEPS, available_models, model_path
 from e2ed2.inference.sampling import load, most_steps
 from e2ed2.progress import track
 from e2ed2.reading.captions import knows_colours
@@ -94,7 +94,7 @@ def plan(name: str, captions: int) -> list[Evaluate]:
     if bundled:
         wanted += [replace(quick, steps=most, split=split) for split in OTHER_SPLITS]
         wanted += [replace(quick, steps=most, split=split, read=True) for split in WORDS]
-        wanted += [replace(quick, steps=most, split=COLOUR)] * knows_colours(folder_of(name))
+        wanted += [replace(quick, steps=most, split=COLOUR)] * knows_colours(model_path(name))
     if label in BASELINES:
         wanted += [replace(quick, steps=count, split="train") for count in MORE_STEPS]
     return [replace(one, out=FOLDER / f"{label}-{one.steps}-{one.split}{'-read' * one.read}.json") for one in wanted]
@@ -106,7 +106,7 @@ def up_to_date(wanted: Evaluate) -> bool:
     found = read_result(wanted.out)
     decisive = ("steps", "split", "captions", "read", "seed", "variety", "nearest")
     settings = {name: getattr(wanted, name) for name in decisive}
-    choices = judges_of(wanted) | {"weights": fingerprint(folder_of(wanted.model), wanted.steps)}
+    choices = judges_of(wanted) | {"weights": fingerprint(model_path(wanted.model), wanted.steps)}
     return holds(found["settings"], settings) and holds(found["choices"], choices)
 
 

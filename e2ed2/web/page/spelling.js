@@ -16,13 +16,13 @@ export class Speller {
     const meant = new Map();
     for (const word of wordsOf(text, this.settings.shortest)) {
       if (this.worth.has(word)) continue;
-      const found = this.joined.get(word) ?? (this.english.has(word) ? "" : this.#likest(word));
+      const found = this.joined.get(word) ?? (this.english.has(word) ? "" : this.#mostLike(word));
       if (found) meant.set(word, found);
     }
     return text.replace(WORD, (word) => meant.get(word.toLowerCase()) ?? word);
   }
 
-  #likest(word) {
+  #mostLike(word) {
     let best = -1, found = "";
     for (const [known, worth] of this.worth) {
       const longest = Math.max(word.length, known.length);
