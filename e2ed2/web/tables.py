@@ -10,7 +10,7 @@ from e2ed2.data.colours import ASKED, COLOUR, COLOURS, FIRST, WORDS, can_have
 from e2ed2.data.emoji import ORDINARY, Concepts, groups
 from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.models.minilm import MiniLM, spelt_out, weights_folder
-from e2ed2.reading import reader, spelling
+from e2ed2.reading import characters, reader, spelling
 
 
 def tokenizer_table() -> dict[str, Any]:
@@ -54,7 +54,19 @@ def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
         "far": [[reader.FAR, reader.SURE], [reader.NEAR, reader.UNSURE]],
         "colours": colour_table(config.names, concepts),
         "kept_word": reader.KEPT_WORD.format("|".join(map(re.escape, reader.kept_from_training(config.names)))),
+        "never_drawn": sorted(reader.never_drawn(config.names)),
+        "characters": character_table(),
         "spelling": spelling_table(),
+    }
+
+
+def character_table() -> dict[str, Any]:
+    """What emoji and emoticons are called."""
+    return {
+        "emoji": characters.emoji(),
+        "emoticons": characters.emoticons(),
+        "any": characters.any_emoji().pattern,
+        "drawn": characters.DRAWN,
     }
 
 

@@ -14,6 +14,7 @@ from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.errors import UserError
 from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import captions_of, readable, said
+from e2ed2.reading.characters import emoji
 from e2ed2.reading.fit import bare, owners
 from e2ed2.reading.reader import Candidate, Reader, Reading, load_head, style_of
 from e2ed2.reading.spelling import Speller, words_of
@@ -45,6 +46,40 @@ def names(reading: Reading) -> list[str]:
 )
 def test_other_words_for_a_thing_are_read_as_its_name(reader, prompt, name):
     assert names(reader(prompt))[0] == name
+
+
+def test_every_emoji_is_read_as_the_drawing_of_its_name(reader):
+    """In its own colours, whatever Unicode calls it (❤ is a "heavy black heart") and however new it is."""
+    known = {character: name for character, name in emoji().items() if name in reader.names}
+    assert set(known.values()) == set(reader.names)
+    chosen = ["❤", "😡", "🐻‍❄", "🍄‍🟫", "🫎", "🔴", "🐈‍⬛", *list(known)[::40]]
+    read = {one: reader(f"{one}\ufe0f", colours=True) for one in chosen}
+    assert {one: names(reading)[0] for one, reading in read.items()} == {one: known[one] for one in chosen}
+    assert {reading.colour + reading.never_shown for reading in read.values()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name", "colour"),
+    [
+        ("blue 🐱", "cat face", "blue"),
+        ("🐶 and 🍎", "dog face", ""),
+        ("a 📗", "open book", "green"),
+        ("👋🏿", "waving hand", ""),
+        ("<3", "red heart", ""),
+        (":-(", "frowning face", ""),
+        ("a dog :)", "dog", ""),
+    ],
+)
+def test_an_emoji_stands_for_a_thing_and_not_for_a_colour(reader, prompt, name, colour):
+    reading = reader(prompt, colours=True)
+    assert (names(reading)[0], reading.colour) == (name, colour)
+
+
+@pytest.mark.parametrize("prompt", ["?", "!", "...", "—", "«»", "", "   "])
+def test_punctuation_is_not_read(reader, prompt):
+    reading = reader(prompt)
+    assert not reading.candidates
+    assert said(reading).startswith("Not read")
 
 
 def test_every_known_name_is_read_as_itself(reader):
@@ -138,6 +173,9 @@ def test_what_is_far_from_everything_is_not_read(reader, prompt):
         ("a bus", ""),
         ("a green book", ""),
         ("red apple", ""),
+        ("a 🎅🏽", "Santa Claus"),
+        ("🇫🇷", "flag: France"),
+        ("🚌", ""),
     ],
 )
 def test_what_no_model_was_shown_is_told(reader, prompt, thing):

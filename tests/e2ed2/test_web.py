@@ -14,11 +14,12 @@ from e2ed2.data.emoji import split_style
 from e2ed2.errors import UserError
 from e2ed2.models.minilm import spelt_out
 from e2ed2.reading import spelling
+from e2ed2.reading.characters import named, says_nothing, spelt
 from e2ed2.reading.reader import style_of
 from e2ed2.web import packages
 from e2ed2.web.compensating import moments
 from e2ed2.web.packing import pack
-from e2ed2.web.tables import spelling_table, text_table
+from e2ed2.web.tables import character_table, spelling_table, text_table
 from e2ed2.web.writing import PAGE
 
 SEEDS = (0, 7, 12345, 2**31 - 1)
@@ -38,16 +39,34 @@ MISTAKES = (
     *("a bananna and a pinaple", "elefant", "strwaberry cake", "qzxv house", "a normal sentence", "GIRAFE, noto"),
     *("appel", "teddybear", "hosue", "Bannanas", "aple cak", "infinity"),
 )
+CHARACTERS = (
+    *(
+        "❤️",
+        "a 😡 please",
+        "🐻‍❄️",
+        "🧑🏽‍🚀",
+        "🇫🇷🚀",
+        "🐶 and 🍎",
+        ":)",
+        ":-)",
+        "a cat :)",
+        "constructor",
+    ),
+    *("★", "\tmoose 🫎\t", "?!", "…", "«»", "", "$", "a", "^"),
+)
 NAMES = ("banana", "elephant", "red apple", "teddy bear", "house")
-SCRIPT = """async ({ seeds, counts, styles, prompts, mistakes, vocabulary, names, english, spelling, text }) => {
+SCRIPT = """async (given) => {
+  const { seeds, counts, styles, prompts, mistakes, vocabulary, names, english, spelling, text, typed, table } = given;
   const { chosen, normal } = await import(`${location.origin}/chance.js`);
   const { Speller } = await import(`${location.origin}/spelling.js`);
   const { Words } = await import(`${location.origin}/words.js`);
-  const words = new Words(text);
+  const { Characters } = await import(`${location.origin}/characters.js`);
+  const words = new Words(text), characters = new Characters(table, words);
   return {
     noise: seeds.map((seed) => counts.map((count) => [...normal(seed, count)])),
     styles: [...Array(64).keys()].map((seed) => chosen(seed, "style", styles)),
     read: prompts.map((prompt) => words.splitStyle(words.stripped(words.speltOut(prompt)))),
+    characters: typed.map((one) => [characters.spelt(one), characters.named(one), characters.sayNothing(one)]),
     spelt: mistakes.map((one) => new Speller(vocabulary, names, english, spelling).corrected(one)),
   };
 }"""
@@ -83,6 +102,8 @@ def in_javascript(vocabulary, browser) -> dict:
         "english": [word for word in spelling.english() if not spelling.is_rare(word)],
         "spelling": spelling_table(),
         "text": text,
+        "typed": CHARACTERS,
+        "table": character_table(),
     }
     found = page.evaluate(SCRIPT, given)
     page.close()
@@ -102,6 +123,11 @@ def test_a_seed_is_the_style_that_it_is_in_python(in_javascript):
 
 def test_prompts_are_spelt_out_and_styles_found_as_in_python(in_javascript):
     assert in_javascript["read"] == [list(split_style(spelt_out(prompt).strip())) for prompt in PROMPTS]
+
+
+def test_emoji_and_emoticons_are_called_as_in_python(in_javascript):
+    expected = [[spelt(one), named(one), says_nothing(one)] for one in CHARACTERS]
+    assert in_javascript["characters"] == expected
 
 
 def test_typing_mistakes_are_mended_as_in_python(in_javascript, vocabulary):
