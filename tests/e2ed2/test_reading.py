@@ -250,6 +250,7 @@ def test_a_style_is_told_from_the_words_before_it(prompt, parts):
         ("pockets of rockets", "pockets of rockets"),
         ("zzzzzz on my sofa", "zzzzzz on my sofa"),
         ("roc", "roc"),
+        ("a jalapeño", "a jalapeño"),  # its letters before the ñ are no word
     ],
 )
 def test_typing_mistakes_become_the_known_word_that_looks_most_alike(typed, meant):

@@ -37,7 +37,7 @@ PROMPTS = (
 )
 MISTAKES = (
     *("a bananna and a pinaple", "elefant", "strwaberry cake", "qzxv house", "a normal sentence", "GIRAFE, noto"),
-    *("appel", "teddybear", "hosue", "Bannanas", "aple cak", "infinity"),
+    *("appel", "teddybear", "hosue", "Bannanas", "aple cak", "infinity", "jalapeño", "Ünicorn élefant"),
 )
 CHARACTERS = (
     *(
