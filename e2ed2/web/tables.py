@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from e2ed2.data.colours import ASKED, COLOUR, COLOURS, FIRST, WORDS, can_have
-from e2ed2.data.emoji import ORDINARY, Concepts, groups
+from e2ed2.data.emoji import BEFORE, ORDINARY, STYLED, Concepts, groups
 from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.models.minilm import MiniLM, spelt_out, weights_folder
 from e2ed2.reading import characters, reader, spelling
@@ -27,6 +27,8 @@ def text_table() -> dict[str, Any]:
         "symbols": {symbol: spelt for symbol in symbols if (spelt := spelt_out(symbol)) != symbol},
         "spaces": "".join(chr(code) for code in range(0x3001) if chr(code).isspace()),
         "styles": STYLE_NAMES,
+        "styled": STYLED.pattern,
+        "before": BEFORE.pattern,
         "ordinary": ORDINARY,
         "best": BEST,
         "by_seed": BY_SEED,

@@ -158,7 +158,7 @@ def test_a_prompt_far_from_everything_is_answered_with_pictures_too(client, prom
 
 
 def test_what_can_be_asked_of_the_results_can_be_told_apart(client):
-    with pytest.raises(AppError, match="“visitor, read”, “.*” or “colour”"):
+    with pytest.raises(AppError, match=r"“visitor, read”, “.*” or “colour”"):
         client.predict("nothing", api_name="/results")
 
 

@@ -232,9 +232,17 @@ def test_a_style_is_the_prompts_own_else_the_one_that_is_asked_for():
         ("my tyre is flat", ("my tyre is flat", "")),
         ("a tyre, flat", ("a tyre", "flat")),
         ("noto", ("noto", "")),
+        ("a noto style cat", ("cat", "noto")),
+        ("Twemoji rocket", ("rocket", "twemoji")),
+        ("a flat style house", ("house", "flat")),
+        ("flat shoe", ("flat shoe", "")),
+        ("cat, noto style, please!", ("cat", "noto")),
+        ("cat in the style of openmoji.", ("cat", "openmoji")),
+        ("cat in a noto style", ("cat", "noto")),
+        ("a cat in a flat", ("a cat in a flat", "")),
     ],
 )
-def test_a_style_is_told_from_the_words_before_it(prompt, parts):
+def test_a_style_is_told_from_the_other_words(prompt, parts):
     assert split_style(prompt) == parts
     assert in_style(*parts).startswith(parts[0])
 

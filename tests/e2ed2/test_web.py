@@ -33,6 +33,13 @@ PROMPTS = (
     "house flat style",
     "flat",
     "★ THE FLAG, Noto",
+    "A noto style cat",
+    "twemoji rocket",
+    "a flat tyre",
+    "flat style house",
+    "cat in the style of Fluent, please!",
+    "living in a flat",
+    "cat in an openmoji style.",
     "\x1ctabs\tand\u3000spaces\ufeff",
 )
 MISTAKES = (
