@@ -24,7 +24,7 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.models.saved import ModelMixin, register_to_config
 from e2ed2.reading.characters import emoji, named, says_nothing, spelt
 from e2ed2.reading.spelling import Speller
-from e2ed2.reading.usual import USUAL
+from e2ed2.reading.usual import USUAL, in_usual_words
 from e2ed2.seeds import number
 
 SCALE = 10.0  # the components of unit vectors are small
@@ -121,7 +121,7 @@ class Reader:
     def __call__(self, prompt: str, colours: bool = False) -> Reading:
         """`colours`: the model has seen things in other colours than their own."""
         typed, style = split_style(prompt)
-        typed = self.spell(typed)
+        typed = self.spell(in_usual_words(typed))
         text = spelt(typed)
         probabilities = self.head(self.concepts.encoder([text]).pooled).softmax(dim=-1)[0]
         if (index := self.exactly.get(text.lower())) is not None:

@@ -10,7 +10,7 @@ from e2ed2.data.colours import ASKED, COLOUR, COLOURS, FIRST, WORDS, can_have
 from e2ed2.data.emoji import BEFORE, ORDINARY, STYLED, Concepts, groups
 from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.models.minilm import MiniLM, spelt_out, weights_folder
-from e2ed2.reading import characters, reader, spelling
+from e2ed2.reading import characters, reader, spelling, usual
 
 
 def tokenizer_table() -> dict[str, Any]:
@@ -57,6 +57,8 @@ def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
         "colours": colour_table(config.names, concepts),
         "kept_word": reader.KEPT_WORD.format("|".join(map(re.escape, reader.kept_from_training(config.names)))),
         "never_drawn": sorted(reader.never_drawn(config.names)),
+        "slang": usual.MEANT,
+        "slangy": usual.SLANGY.pattern,
         "characters": character_table(),
         "spelling": spelling_table(),
     }

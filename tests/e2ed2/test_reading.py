@@ -18,7 +18,7 @@ from e2ed2.reading.characters import emoji
 from e2ed2.reading.fit import bare, owners
 from e2ed2.reading.reader import Candidate, Reader, Reading, load_head, style_of
 from e2ed2.reading.spelling import Speller, words_of
-from e2ed2.reading.usual import USUAL
+from e2ed2.reading.usual import MEANT, SLANG, USUAL, in_usual_words
 
 
 @pytest.fixture(scope="module")
@@ -310,6 +310,30 @@ def test_everyday_words_are_read_as_what_people_mean_by_them(reader):
     read = {word: names(reader(word)) for word in USUAL}
     assert [word for word in USUAL if USUAL[word] not in read[word][:2]] == []
     assert sum(read[word][0] == USUAL[word] for word in USUAL) >= 0.98 * len(USUAL)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("my TELLY", "television"),
+        ("brollies", "umbrella"),
+        ("a pair of wellies", "hiking boot"),
+        ("two spuds", "potato"),
+        ("where's the loo?", "toilet"),
+        ("butty", "sandwich"),
+        ("a crocodile rocks", ""),  # no `croc`, nor `rock`
+    ],
+)
+def test_what_is_said_in_one_country_is_read_as_the_others_say_it(reader, prompt, name):
+    if name:
+        assert names(reader(prompt))[0] == name
+    else:
+        assert in_usual_words(prompt) == prompt
+
+
+def test_slang_stands_for_words_that_the_reader_knows(reader):
+    assert [other for other in SLANG if not reader(other).candidates] == []
+    assert not MEANT.keys() & {*USUAL, *map(str.lower, reader.names)}
 
 
 @pytest.mark.parametrize(
