@@ -23,6 +23,7 @@ from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.saved import ModelMixin, register_to_config
 from e2ed2.reading.characters import emoji, named, says_nothing, spelt
+from e2ed2.reading.denied import wanted
 from e2ed2.reading.spelling import Speller
 from e2ed2.reading.usual import USUAL, in_usual_words
 from e2ed2.seeds import number
@@ -121,7 +122,7 @@ class Reader:
     def __call__(self, prompt: str, colours: bool = False) -> Reading:
         """`colours`: the model has seen things in other colours than their own."""
         typed, style = split_style(prompt)
-        typed = self.spell(in_usual_words(typed))
+        typed = self.spell(in_usual_words(wanted(typed)))
         text = spelt(typed)
         probabilities = self.head(self.concepts.encoder([text]).pooled).softmax(dim=-1)[0]
         if (index := self.exactly.get(text.lower())) is not None:

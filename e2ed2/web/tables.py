@@ -10,7 +10,7 @@ from e2ed2.data.colours import ASKED, COLOUR, COLOURS, FIRST, WORDS, can_have
 from e2ed2.data.emoji import BEFORE, ORDINARY, STYLED, Concepts, groups
 from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.models.minilm import MiniLM, spelt_out, weights_folder
-from e2ed2.reading import characters, reader, spelling, usual
+from e2ed2.reading import characters, denied, reader, spelling, usual
 
 
 def tokenizer_table() -> dict[str, Any]:
@@ -57,10 +57,20 @@ def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
         "colours": colour_table(config.names, concepts),
         "kept_word": reader.KEPT_WORD.format("|".join(map(re.escape, reader.kept_from_training(config.names)))),
         "never_drawn": sorted(reader.never_drawn(config.names)),
-        "slang": usual.MEANT,
-        "slangy": usual.SLANGY.pattern,
+        "asking": asking_table(),
         "characters": character_table(),
         "spelling": spelling_table(),
+    }
+
+
+def asking_table() -> dict[str, Any]:
+    """What a prompt does not want, and words of one country."""
+    return {
+        "denial": denied.DENIAL.pattern,
+        "nothing": denied.NOTHING.pattern,
+        "around": denied.AROUND.pattern,
+        "slang": usual.MEANT,
+        "slangy": usual.SLANGY.pattern,
     }
 
 

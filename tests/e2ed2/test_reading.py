@@ -15,6 +15,7 @@ from e2ed2.errors import UserError
 from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import captions_of, readable, said
 from e2ed2.reading.characters import emoji
+from e2ed2.reading.denied import wanted
 from e2ed2.reading.fit import bare, owners
 from e2ed2.reading.reader import Candidate, Reader, Reading, load_head, style_of
 from e2ed2.reading.spelling import Speller, words_of
@@ -310,6 +311,29 @@ def test_everyday_words_are_read_as_what_people_mean_by_them(reader):
     read = {word: names(reader(word)) for word in USUAL}
     assert [word for word in USUAL if USUAL[word] not in read[word][:2]] == []
     assert sum(read[word][0] == USUAL[word] for word in USUAL) >= 0.98 * len(USUAL)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "left"),
+    [
+        ("a cat, not a dog", "a cat"),
+        ("No dogs, just a cat", "just a cat"),
+        ("I don’t want a dog, I want a horse", "I want a horse"),
+        ("it's not an apple, it's a pear", "it's a pear"),
+        ("a bird that isn't a duck", "a bird"),
+        ("a bike instead of a car", "a bike"),
+        ("🐱 not a 🐶", "🐱"),
+        *((one, one) for one in ("not a car", "no smoking", "please don't draw a dog", "a face without a mouth", "no")),
+        *((one, one) for one in ("a tree with no leaves", "not happy", "what is not a dog?", "")),
+    ],
+)
+def test_what_is_denied_is_left_out_where_something_else_is_named(prompt, left):
+    assert wanted(prompt) == left
+
+
+def test_a_prompt_is_not_read_as_what_it_denies(reader):
+    asked = ("no dogs, just a cat", "not a dog, a cat", "a cat rather than a dog")
+    assert [names(reader(one))[0] for one in asked] == ["cat"] * 3
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 // Which of the captions that the model knows do a visitor's words mean? As `e2ed2.reading.reader`.
 
+import { Asking } from "./asking.js";
 import { Characters } from "./characters.js";
 import { Colours } from "./colours.js";
 import { Speller } from "./spelling.js";
@@ -11,17 +12,17 @@ export class Reader {
     Object.assign(this, table, { words, paintsColours, judge });
     this.speller = new Speller(table.vocabulary, table.names, table.english.split(" "), table.spelling);
     this.colours = new Colours(table.colours);
+    this.asking = new Asking(table.asking);
     this.characters = new Characters(table.characters, words);
     this.exactly = new Map(table.names.map((name, i) => [name.toLowerCase(), i]));
     this.keptWord = new RegExp(table.kept_word);
-    this.slangy = new RegExp(table.slangy, "gi");
     this.neverDrawn = new Set(table.never_drawn);
   }
 
   // { candidates: [{ name, probability, called: the name in the colour that is asked for }], the likeliest first; style; colour; nearest: [name]; text }
   async read(prompt) {
     const [given, style] = this.words.splitStyle(prompt);
-    const typed = this.speller.corrected(this.inUsualWords(given));
+    const typed = this.speller.corrected(this.asking.inUsualWords(this.asking.wanted(given)));
     const text = this.characters.spelt(typed);
     let probabilities = softmax((await this.judge(text)).logits);
     const index = this.exactly.get(text.toLowerCase());
@@ -34,11 +35,6 @@ export class Reader {
     candidates.forEach((one) => Object.assign(one, { called: this.called(one.name, colour) }));
     const neverShown = this.neverShown(typed, text.toLowerCase());
     return { candidates: far ? [] : candidates, style, colour, nearest: nearest.map((one) => one.name), text, neverShown };
-  }
-
-  // `my telly` => `my television`.
-  inUsualWords(text) {
-    return text.replace(this.slangy, (_, word) => this.slang[word.toLowerCase()]);
   }
 
   // A thing that the words name, whose drawings were kept from the training; not where it is part of a known name.
