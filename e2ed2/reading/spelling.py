@@ -33,7 +33,7 @@ class Speller:
     def __call__(self, text: str) -> str:
         """Every mistake that looks like a known word is corrected; the rest of the text stays as it is."""
         words = {word.lower() for word in WHOLE.findall(text) if len(word) >= SHORTEST}
-        unknown = {word for word in words - self.worth.keys() if word in self.joined or is_rare(word)}
+        unknown = {word for word in words if word in self.joined or (word not in self.worth and is_rare(word))}
         meant = {word: self.joined.get(word) or self.likest(word) for word in unknown}
         return WHOLE.sub(lambda match: meant.get(match[0].lower()) or match[0], text)
 

@@ -256,6 +256,7 @@ def test_a_style_is_told_from_the_other_words(prompt, parts):
         ("appel", "apple"),  # so rare that it is a mistake
         ("kitttens and monkies", "kittens and monkey"),
         ("teddybear", "teddy bear"),
+        ("hotdogs, a hotdog", "hotdogs, a hot dog"),  # though people search with it
         ("pockets of rockets", "pockets of rockets"),
         ("zzzzzz on my sofa", "zzzzzz on my sofa"),
         ("roc", "roc"),
@@ -263,8 +264,8 @@ def test_a_style_is_told_from_the_other_words(prompt, parts):
     ],
 )
 def test_typing_mistakes_become_the_known_word_that_looks_most_alike(typed, meant):
-    names = ["elephant", "rocket", "bicycle", "red apple", "monkey", "teddy bear"]
-    vocabulary = words_of([*names, "elegant", "kittens", "Strawberry jam"])
+    names = ["elephant", "rocket", "bicycle", "red apple", "monkey", "teddy bear", "hot dog"]
+    vocabulary = words_of([*names, "hotdog", "hotdogs", "elegant", "kittens", "Strawberry jam"])
     assert Speller(vocabulary, names)(typed) == meant
 
 

@@ -98,7 +98,19 @@ SCRIPT = """async (given) => {
 @pytest.fixture(scope="module")
 def vocabulary() -> list[str]:
     return sorted(
-        {"banana", "pineapple", "elephant", "elegant", "strawberry", "cake", "giraffe", "house", "apple", "bandana"}
+        {
+            "banana",
+            "pineapple",
+            "elephant",
+            "elegant",
+            "strawberry",
+            "cake",
+            "teddybear",
+            "giraffe",
+            "house",
+            "apple",
+            "bandana",
+        }
     )
 
 

@@ -15,8 +15,7 @@ export class Speller {
   corrected(text) {
     const meant = new Map();
     for (const word of wordsOf(text, this.settings.shortest, WHOLE)) {
-      if (this.worth.has(word)) continue;
-      const found = this.joined.get(word) ?? (this.english.has(word) ? "" : this.#likest(word));
+      const found = this.joined.get(word) ?? (this.worth.has(word) || this.english.has(word) ? "" : this.#likest(word));
       if (found) meant.set(word, found);
     }
     return text.replace(WHOLE, (word) => meant.get(word.toLowerCase()) ?? word);
