@@ -18,6 +18,7 @@ from fastapi.responses import RedirectResponse
 from app.admin.access import Organisers, add_admin
 from app.engine.services import Services
 from app.engine.uploads import MEGABYTES
+from app.look.mounting import mount
 from app.look.styles import style_css
 from app.look.theme import CSS, THEME
 from app.settings import ServerSettings
@@ -60,7 +61,7 @@ def build_app(demo: gr.Blocks, studies: Studies, secret: str = "", root_path: st
     """Everything: what `build_site` has, and the demo. A server with a root path must be told it, too."""
     warnings.filterwarnings("ignore", "SSR mode is not supported")  # it is off
     site = build_site(studies, secret, root_path)
-    return gr.mount_gradio_app(site, demo, path="/", root_path=root_path or None, **LOOK)
+    return mount(site, demo, path="/", root_path=root_path or None, **LOOK)
 
 
 def build_site(studies: Studies, secret: str = "", root_path: str = "") -> FastAPI:

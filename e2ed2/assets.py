@@ -15,6 +15,7 @@ READER = CHECKPOINTS / "reader"
 EMOJI = ASSETS / "emoji" / "emoji.parquet"
 EMOJI_WORDS = ASSETS / "emoji" / "words.json"
 EMOJI_ASKED = ASSETS / "emoji" / "asked.json"  # by what words people ask for each name
+EMOJI_CHARACTERS = ASSETS / "emoji" / "characters.json"  # what each is called
 EMOJI_LICENSES = ASSETS / "emoji" / "LICENSES.json"
 EMOJI_FEATURES = ASSETS / "emoji" / "features.safetensors"
 VISITOR_PROMPTS = ASSETS / "emoji" / "visitor_prompts.csv"

@@ -13,6 +13,7 @@ from app.admin.files import export_zip, methods_zip, report_page
 from app.admin.page import build_admin
 from app.admin.preview import Previews
 from app.admin.templates import TEMPLATES
+from app.look.mounting import mount
 from app.look.theme import CSS, THEME
 from app.studies.ready import Studies
 from study.errors import StudyError
@@ -114,7 +115,7 @@ def add_admin(app: FastAPI, studies: Studies, secret: str, root_path: str = "") 
         values = {"root": "../../../study/", "title": "This did not work", "sentence": str(error)}
         return TEMPLATES.TemplateResponse(request, "message.html", values, status_code=409)
 
-    gr.mount_gradio_app(
+    mount(
         app,
         build_admin(studies),
         path="/admin",

@@ -69,6 +69,6 @@ def duration(seconds: float) -> str:
 def last_line(log: Path) -> str:
     """What it said before it died; empty where it was only stopped."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    if lines and lines[-1] == STOPPED_EARLY:
+    if lines and lines[-1] in (STOPPED_EARLY, "KeyboardInterrupt"):  # the second: while it was still importing
         return ""
     return lines[-1][:300] if lines else "it said nothing."

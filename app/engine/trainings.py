@@ -134,7 +134,8 @@ class Trainings:
         done = lines[-1].update if lines else 0
         updates = self.said(name)["updates"]
         saved = any((run / "checkpoints").glob("*"))
-        broken = not going and not finished and (not saved or self._failed(name))
+        lost = not saved and self._stopping != name  # who stops it at once ends it before it can say so
+        broken = not going and not finished and (lost or self._failed(name))
         if learning and finished and not going:
             shutil.rmtree(run / VOTES, ignore_errors=True)
         return State(

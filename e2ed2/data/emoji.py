@@ -12,7 +12,9 @@ from e2ed2.data.cache import cached
 from e2ed2.data.styles import STYLE_NAMES
 from e2ed2.models.base import TextEncoder
 
-STYLED = re.compile(rf"(,| in)? ({'|'.join(STYLE_NAMES)})( style)?$", re.IGNORECASE)
+ANY = "|".join(STYLE_NAMES)
+STYLED = re.compile(rf"(,| in| in the style of)?(?: in an?)? ({ANY})( style)?(?:,? please)?[.!]*$", re.IGNORECASE)
+BEFORE = re.compile(rf"^(?:(?:an?|the) )?({ANY})( style)? (?=\S)", re.IGNORECASE)
 ORDINARY = ("flat", "fluent")  # styles that are ordinary words, which a prompt may end with and mean no style
 
 
@@ -48,12 +50,18 @@ class Concepts:
 
 
 def split_style(prompt: str) -> tuple[str, str]:
-    """`red apple, noto style` => `red apple` and `noto`; an empty style where the prompt names none."""
+    """`red apple, noto style` => `red apple` and `noto`; an empty style where the prompt names none.
+
+    So is `a noto style apple`.
+    """
     text = prompt.strip()
     match = STYLED.search(text)
-    if not match or not match.start() or (match[2].lower() in ORDINARY and not (match[1] or match[3])):
-        return text, ""
-    return text[: match.start()], match[2].lower()
+    if match and match.start() and (match[2].lower() not in ORDINARY or match[1] or match[3]):
+        return text[: match.start()], match[2].lower()
+    match = BEFORE.match(text)
+    if match and (match[1].lower() not in ORDINARY or match[2]):
+        return text[match.end() :], match[1].lower()
+    return text, ""
 
 
 def in_style(text: str, style: str) -> str:

@@ -20,10 +20,12 @@ from e2ed2.data.colours import FIRST, asked_colour, can_have, in_colour
 from e2ed2.data.emoji import Concepts, groups, in_style, split_style
 from e2ed2.data.styles import STYLE_NAMES
 from e2ed2.models.components import as_damaged
-from e2ed2.models.minilm import MiniLM, spelt_out
+from e2ed2.models.minilm import MiniLM
 from e2ed2.models.saved import ModelMixin, register_to_config
+from e2ed2.reading.characters import emoji, named, says_nothing, spelt
+from e2ed2.reading.denied import wanted
 from e2ed2.reading.spelling import Speller
-from e2ed2.reading.usual import USUAL
+from e2ed2.reading.usual import USUAL, in_usual_words
 from e2ed2.seeds import number
 
 SCALE = 10.0  # the components of unit vectors are small
@@ -113,13 +115,15 @@ class Reader:
         self.known = {word.lower() for word in concepts.words}
         self.exactly = {name.lower(): i for i, name in enumerate(self.names)}
         self.kept = kept_from_training(self.names)
+        self.never_drawn = never_drawn(self.names)
         self.kept_word = re.compile(KEPT_WORD.format("|".join(map(re.escape, self.kept))), re.ASCII)
 
     @torch.no_grad()
     def __call__(self, prompt: str, colours: bool = False) -> Reading:
         """`colours`: the model has seen things in other colours than their own."""
-        text, style = split_style(spelt_out(prompt).strip())
-        text = self.spell(text)
+        typed, style = split_style(prompt)
+        typed = self.spell(in_usual_words(wanted(typed)))
+        text = spelt(typed)
         probabilities = self.head(self.concepts.encoder([text]).pooled).softmax(dim=-1)[0]
         if (index := self.exactly.get(text.lower())) is not None:
             probabilities = torch.eye(len(self.names))[index].lerp(probabilities, DOUBT)
@@ -127,20 +131,27 @@ class Reader:
         candidates = tuple(Candidate(self.names[i], p) for p, i in zip(*map(Tensor.tolist, best), strict=True))
         nearest = self.concepts.nearest(text)
         return Reading(
-            () if far(nearest[0].similarity, candidates[0].probability) else candidates,
+            () if says_nothing(text) or far(nearest[0].similarity, candidates[0].probability) else candidates,
             style,
             tuple(one.name for one in nearest),
             text,
-            self.colour(text) if colours else "",
-            self.never_shown(text.lower()),
+            self.colour(typed) if colours else "",
+            self.never_shown(typed, text.lower()),
         )
 
-    def colour(self, text: str) -> str:
-        """The colour that is asked for; empty where the text is itself a name or a keyword, such as `orange`."""
+    def colour(self, typed: str) -> str:
+        """The colour that is asked for; empty where the text is itself a name or a keyword, such as `orange`.
+
+        An emoji in another colour than its drawings', such as 📗, asks for that, and 🍎 for nothing.
+        """
+        text = typed if any(name.lower() in self.exactly for name in named(typed)) else spelt(typed)
         return "" if re.sub(ARTICLE, "", text.lower()) in self.known else asked_colour(text)
 
-    def never_shown(self, text: str) -> str:
+    def never_shown(self, typed: str, text: str) -> str:
         """`a violin, please` => `violin`; none where it is part of a known name, as in `mirror ball`."""
+        for name in named(typed):
+            if name in self.never_drawn:
+                return name
         if not (found := self.kept_word.search(text)):
             return ""
         return "" if any(found[1] in name and name in text for name in self.exactly) else found[1]
@@ -153,6 +164,12 @@ def kept_from_training(names: Sequence[str]) -> list[str]:
     """
     kept = {name.lower() for name in groups()} - {name.lower() for name in names} - USUAL.keys()
     return sorted((name for name in kept if not FIRST.match(name)), key=lambda name: (-len(name), name))
+
+
+def never_drawn(names: Sequence[str]) -> set[str]:
+    """What emoji are called of which no training saw a drawing: people, flags, arrows, and what was kept from it."""
+    drawn = {*USUAL, *(name.lower() for name in [*groups(), *names])} - set(kept_from_training(names))
+    return {name for name in emoji().values() if name.lower() not in drawn}
 
 
 def far(nearness: float, surest: float) -> bool:

@@ -9,6 +9,7 @@ from rapidfuzz.distance import OSA
 from spellchecker import SpellChecker
 
 WORD = re.compile(r"[A-Za-z]+")
+WHOLE = re.compile(r"(?<![^\W\d_])[A-Za-z]+(?![^\W\d_])")  # not a part of one with other letters, such as jalapeño
 SHORTEST = 4  # letters; of shorter words, too many are alike
 RARE = 50  # uses of a word in pyspellchecker's texts: such words as "appel" and "truk"
 LIKE = 0.7  # least likeness of two words: 1 - optimal string alignment distance / length of the longer one
@@ -31,10 +32,10 @@ class Speller:
 
     def __call__(self, text: str) -> str:
         """Every mistake that looks like a known word is corrected; the rest of the text stays as it is."""
-        words = {word.lower() for word in WORD.findall(text) if len(word) >= SHORTEST}
-        unknown = {word for word in words - self.worth.keys() if word in self.joined or is_rare(word)}
+        words = {word.lower() for word in WHOLE.findall(text) if len(word) >= SHORTEST}
+        unknown = {word for word in words if word in self.joined or (word not in self.worth and is_rare(word))}
         meant = {word: self.joined.get(word) or self.most_like(word) for word in unknown}
-        return WORD.sub(lambda match: meant.get(match[0].lower()) or match[0], text)
+        return WHOLE.sub(lambda match: meant.get(match[0].lower()) or match[0], text)
 
     def most_like(self, word: str) -> str:
         """The known word that it looks most like; empty where there is none."""

@@ -3,6 +3,8 @@
 A word that stands in one name alone has no need of that: `e2ed2.reading.fit.owners`.
 """
 
+import re
+
 WORDS = {
     "grinning face": ("happy", "smile", "smiley", "emoji"),
     "crying face": ("sad", "crying"),
@@ -110,3 +112,48 @@ WORDS = {
     "sports medal": ("medal",),
 }
 USUAL = {word: name for name, words in WORDS.items() for word in words}
+# What is said in one country, or in fun: the reader never learned these words, so others take their place.
+SLANG = {
+    "television": ("telly", "gogglebox"),
+    "umbrella": ("brolly", "brollies"),
+    "hiking boot": ("welly", "wellies", "gumboots"),
+    "toilet": ("loo", "dunny"),
+    "wastebasket": ("dustbin",),
+    "money": ("quid", "dosh", "moolah", "tenner", "fiver"),
+    "soccer ball": ("footy", "footie"),
+    "potato": ("spud", "tattie"),
+    "sandwich": ("sarnie", "butty", "hoagie"),
+    "lollipop": ("lolly", "lollies"),
+    "cucumber": ("courgette",),
+    "chicken": ("chook",),
+    "cat": ("moggy", "moggie"),
+    "dog": ("pupper", "mutt"),
+    "crocodile": ("croc", "gator", "alligator"),
+    "pickup truck": ("ute",),
+    "helicopter": ("whirlybird",),
+    "glasses": ("specs",),
+    "sunglasses": ("sunnies",),
+    "running shoe": ("plimsoll",),
+    "briefs": ("undershorts",),
+    "one-piece swimsuit": ("swimsuit", "bathing suit", "swimming costume", "bathers"),
+    "laptop": ("lappy",),
+    "ear": ("lughole",),
+    "nose": ("schnozz", "schnoz"),
+    "wine glass": ("plonk",),
+    "beer mug": ("bevvy", "tinnie"),
+    "orange juice": ("OJ",),
+    "cookie": ("bickie", "bikkie", "biccy"),
+    "wrapped gift": ("pressie", "prezzie"),
+    "Christmas": ("crimbo", "chrimbo"),
+    "cigarette": ("durry", "ciggie"),
+    "syringe": ("jab",),
+}
+MEANT = {word.lower(): other for other, words in SLANG.items() for word in words}
+SLANGY = re.compile(
+    rf"\b({'|'.join(sorted(MEANT, key=lambda word: (-len(word), word)))})s?\b", re.IGNORECASE | re.ASCII
+)
+
+
+def in_usual_words(text: str) -> str:
+    """`my telly` => `my television`."""
+    return SLANGY.sub(lambda match: MEANT[match[1].lower()], text)

@@ -7,10 +7,10 @@ import sys
 from typing import Any
 
 from e2ed2.data.colours import ASKED, COLOUR, COLOURS, FIRST, WORDS, can_have
-from e2ed2.data.emoji import ORDINARY, Concepts, groups
+from e2ed2.data.emoji import BEFORE, ORDINARY, STYLED, Concepts, groups
 from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.models.minilm import MiniLM, spelt_out, weights_folder
-from e2ed2.reading import reader, spelling
+from e2ed2.reading import characters, denied, reader, spelling, usual
 
 
 def tokenizer_table() -> dict[str, Any]:
@@ -27,6 +27,8 @@ def text_table() -> dict[str, Any]:
         "symbols": {symbol: spelt for symbol in symbols if (spelt := spelt_out(symbol)) != symbol},
         "spaces": "".join(chr(code) for code in range(0x3001) if chr(code).isspace()),
         "styles": STYLE_NAMES,
+        "styled": STYLED.pattern,
+        "before": BEFORE.pattern,
         "ordinary": ORDINARY,
         "best": BEST,
         "by_seed": BY_SEED,
@@ -54,7 +56,31 @@ def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
         "far": [[reader.FAR, reader.SURE], [reader.NEAR, reader.UNSURE]],
         "colours": colour_table(config.names, concepts),
         "kept_word": reader.KEPT_WORD.format("|".join(map(re.escape, reader.kept_from_training(config.names)))),
+        "never_drawn": sorted(reader.never_drawn(config.names)),
+        "asking": asking_table(),
+        "characters": character_table(),
         "spelling": spelling_table(),
+    }
+
+
+def asking_table() -> dict[str, Any]:
+    """What a prompt does not want, and words of one country."""
+    return {
+        "denial": denied.DENIAL.pattern,
+        "nothing": denied.NOTHING.pattern,
+        "around": denied.AROUND.pattern,
+        "slang": usual.MEANT,
+        "slangy": usual.SLANGY.pattern,
+    }
+
+
+def character_table() -> dict[str, Any]:
+    """What emoji and emoticons are called."""
+    return {
+        "emoji": characters.emoji(),
+        "emoticons": characters.emoticons(),
+        "any": characters.any_emoji().pattern,
+        "drawn": characters.DRAWN,
     }
 
 

@@ -157,6 +157,11 @@ def test_a_prompt_far_from_everything_is_answered_with_pictures_too(client, prom
     assert (settings["prompt"], settings["caption"]) == (prompt, "")
 
 
+def test_what_can_be_asked_of_the_results_can_be_told_apart(client):
+    with pytest.raises(AppError, match=r"“visitor, read”, “.*” or “colour”"):
+        client.predict("nothing", api_name="/results")
+
+
 def test_a_prompt_is_read_as_a_client_wants(client):
     def asked(*wanted: object) -> tuple[str, str]:
         *_, file, read = client.predict("kitty", "l2", 1, 7, False, 1, True, *wanted, api_name="/generate")

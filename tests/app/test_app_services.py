@@ -174,7 +174,23 @@ def test_a_training_that_was_stopped_before_its_first_update_can_go_on(checkpoin
     run = tmp_path / "own" / "mine"
     run.mkdir(parents=True)
     (run / "order.json").write_text(json.dumps({"updates": 50, "command": []}))
-    (run / "log.txt").write_text(f"Loading\n{STOPPED_EARLY}\n")
+    for last in (STOPPED_EARLY, "Traceback (most recent call last):\nKeyboardInterrupt"):
+        (run / "log.txt").write_text(f"Loading\n{last}\n")
+        assert sentence(trainings.state("mine")) == "mine was stopped after 0 of 50 updates; it can go on."
+
+
+def test_a_training_that_is_stopped_at_once_was_stopped(checkpoints, tmp_path, monkeypatch):
+    """Before Python itself is there, a signal ends it without a word."""
+    mute = tmp_path / "python"
+    mute.write_text("#!/bin/sh\nexec sleep 60\n")
+    mute.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(mute))
+    trainings = Trainings(Models(checkpoints, tmp_path))
+    kept_training(tmp_path, "mine")
+    trainings.go_on("mine")
+    trainings.stop()
+    while trainings.going():
+        pass
     assert sentence(trainings.state("mine")) == "mine was stopped after 0 of 50 updates; it can go on."
 
 

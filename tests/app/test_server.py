@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.settings import ServerSettings, own_cache
+from e2ed2.assets import VISITOR_PROMPTS
 from e2ed2.errors import UserError
 from tests.app.conftest import SECRET
 from tests.app.proxy import proxied
@@ -77,6 +78,20 @@ def test_the_product_has_a_name_and_an_icon(url):
 def test_a_file_that_is_too_large_is_refused_while_it_comes(url):
     large = {"files": ("pictures.zip", bytes(51 * 2**20))}
     assert httpx.post(f"{url}/gradio_api/upload", files=large, timeout=60).status_code == 413
+
+
+def test_no_file_of_the_machine_is_had_by_saying_that_it_was_uploaded(url):
+    events = httpx.get(f"{url}/config").json()["dependencies"]
+    uploads = [one["id"] for one in events if one["inputs"] and any(name == "upload" for _, name in one["targets"])]
+    forged = {"path": str(VISITOR_PROMPTS), "meta": {"_type": "gradio.FileData"}}
+    for number in uploads:  # what takes files may give back what it was given
+        for data, session in ((forged, f"one{number}"), ([forged], f"list{number}")):
+            asked = {"data": [data], "fn_index": number, "session_hash": session}
+            httpx.post(f"{url}/gradio_api/queue/join", json=asked)
+            with httpx.stream("GET", f"{url}/gradio_api/queue/data?session_hash={session}") as lines:
+                said = next(line for line in lines.iter_lines() if "process_completed" in line)
+            assert "it was not uploaded by a user" in said
+    assert len(uploads) >= 2
 
 
 def test_a_root_path_that_is_none_is_said():

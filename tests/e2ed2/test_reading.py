@@ -14,10 +14,12 @@ from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.errors import UserError
 from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import captions_of, readable, said
+from e2ed2.reading.characters import emoji
+from e2ed2.reading.denied import wanted
 from e2ed2.reading.fit import bare, owners
 from e2ed2.reading.reader import Candidate, Reader, Reading, load_head, style_of
 from e2ed2.reading.spelling import Speller, words_of
-from e2ed2.reading.usual import USUAL
+from e2ed2.reading.usual import MEANT, SLANG, USUAL, in_usual_words
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,40 @@ def names(reading: Reading) -> list[str]:
 )
 def test_other_words_for_a_thing_are_read_as_its_name(reader, prompt, name):
     assert names(reader(prompt))[0] == name
+
+
+def test_every_emoji_is_read_as_the_drawing_of_its_name(reader):
+    """In its own colours, whatever Unicode calls it (❤ is a "heavy black heart") and however new it is."""
+    known = {character: name for character, name in emoji().items() if name in reader.names}
+    assert set(known.values()) == set(reader.names)
+    chosen = ["❤", "😡", "🐻‍❄", "🍄‍🟫", "🫎", "🔴", "🐈‍⬛", *list(known)[::40]]
+    read = {one: reader(f"{one}\ufe0f", colours=True) for one in chosen}
+    assert {one: names(reading)[0] for one, reading in read.items()} == {one: known[one] for one in chosen}
+    assert {reading.colour + reading.never_shown for reading in read.values()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name", "colour"),
+    [
+        ("blue 🐱", "cat face", "blue"),
+        ("🐶 and 🍎", "dog face", ""),
+        ("a 📗", "open book", "green"),
+        ("👋🏿", "waving hand", ""),
+        ("<3", "red heart", ""),
+        (":-(", "frowning face", ""),
+        ("a dog :)", "dog", ""),
+    ],
+)
+def test_an_emoji_stands_for_a_thing_and_not_for_a_colour(reader, prompt, name, colour):
+    reading = reader(prompt, colours=True)
+    assert (names(reading)[0], reading.colour) == (name, colour)
+
+
+@pytest.mark.parametrize("prompt", ["?", "!", "...", "—", "«»", "", "   "])
+def test_punctuation_is_not_read(reader, prompt):
+    reading = reader(prompt)
+    assert not reading.candidates
+    assert said(reading).startswith("Not read")
 
 
 def test_every_known_name_is_read_as_itself(reader):
@@ -138,6 +174,9 @@ def test_what_is_far_from_everything_is_not_read(reader, prompt):
         ("a bus", ""),
         ("a green book", ""),
         ("red apple", ""),
+        ("a 🎅🏽", "Santa Claus"),
+        ("🇫🇷", "flag: France"),
+        ("🚌", ""),
     ],
 )
 def test_what_no_model_was_shown_is_told(reader, prompt, thing):
@@ -194,9 +233,17 @@ def test_a_style_is_the_prompts_own_else_the_one_that_is_asked_for():
         ("my tyre is flat", ("my tyre is flat", "")),
         ("a tyre, flat", ("a tyre", "flat")),
         ("noto", ("noto", "")),
+        ("a noto style cat", ("cat", "noto")),
+        ("Twemoji rocket", ("rocket", "twemoji")),
+        ("a flat style house", ("house", "flat")),
+        ("flat shoe", ("flat shoe", "")),
+        ("cat, noto style, please!", ("cat", "noto")),
+        ("cat in the style of openmoji.", ("cat", "openmoji")),
+        ("cat in a noto style", ("cat", "noto")),
+        ("a cat in a flat", ("a cat in a flat", "")),
     ],
 )
-def test_a_style_is_told_from_the_words_before_it(prompt, parts):
+def test_a_style_is_told_from_the_other_words(prompt, parts):
     assert split_style(prompt) == parts
     assert in_style(*parts).startswith(parts[0])
 
@@ -209,14 +256,16 @@ def test_a_style_is_told_from_the_words_before_it(prompt, parts):
         ("appel", "apple"),  # so rare that it is a mistake
         ("kitttens and monkies", "kittens and monkey"),
         ("teddybear", "teddy bear"),
+        ("hotdogs, a hotdog", "hotdogs, a hot dog"),  # though people search with it
         ("pockets of rockets", "pockets of rockets"),
         ("zzzzzz on my sofa", "zzzzzz on my sofa"),
         ("roc", "roc"),
+        ("a jalapeño", "a jalapeño"),  # its letters before the ñ are no word
     ],
 )
 def test_typing_mistakes_become_the_known_word_that_looks_most_alike(typed, meant):
-    names = ["elephant", "rocket", "bicycle", "red apple", "monkey", "teddy bear"]
-    vocabulary = words_of([*names, "elegant", "kittens", "Strawberry jam"])
+    names = ["elephant", "rocket", "bicycle", "red apple", "monkey", "teddy bear", "hot dog"]
+    vocabulary = words_of([*names, "hotdog", "hotdogs", "elegant", "kittens", "Strawberry jam"])
     assert Speller(vocabulary, names)(typed) == meant
 
 
@@ -263,6 +312,53 @@ def test_everyday_words_are_read_as_what_people_mean_by_them(reader):
     read = {word: names(reader(word)) for word in USUAL}
     assert [word for word in USUAL if USUAL[word] not in read[word][:2]] == []
     assert sum(read[word][0] == USUAL[word] for word in USUAL) >= 0.98 * len(USUAL)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "left"),
+    [
+        ("a cat, not a dog", "a cat"),
+        ("No dogs, just a cat", "just a cat"),
+        ("I don’t want a dog, I want a horse", "I want a horse"),
+        ("it's not an apple, it's a pear", "it's a pear"),
+        ("a bird that isn't a duck", "a bird"),
+        ("a bike instead of a car", "a bike"),
+        ("🐱 not a 🐶", "🐱"),
+        *((one, one) for one in ("not a car", "no smoking", "please don't draw a dog", "a face without a mouth", "no")),
+        *((one, one) for one in ("a tree with no leaves", "not happy", "what is not a dog?", "")),
+    ],
+)
+def test_what_is_denied_is_left_out_where_something_else_is_named(prompt, left):
+    assert wanted(prompt) == left
+
+
+def test_a_prompt_is_not_read_as_what_it_denies(reader):
+    asked = ("no dogs, just a cat", "not a dog, a cat", "a cat rather than a dog")
+    assert [names(reader(one))[0] for one in asked] == ["cat"] * 3
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("my TELLY", "television"),
+        ("brollies", "umbrella"),
+        ("a pair of wellies", "hiking boot"),
+        ("two spuds", "potato"),
+        ("where's the loo?", "toilet"),
+        ("butty", "sandwich"),
+        ("a crocodile rocks", ""),  # no `croc`, nor `rock`
+    ],
+)
+def test_what_is_said_in_one_country_is_read_as_the_others_say_it(reader, prompt, name):
+    if name:
+        assert names(reader(prompt))[0] == name
+    else:
+        assert in_usual_words(prompt) == prompt
+
+
+def test_slang_stands_for_words_that_the_reader_knows(reader):
+    assert [other for other in SLANG if not reader(other).candidates] == []
+    assert not MEANT.keys() & {*USUAL, *map(str.lower, reader.names)}
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,15 @@ from e2ed2.errors import UserError
 from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.minilm import spelt_out
 from e2ed2.reading import spelling
+from e2ed2.reading.characters import named, says_nothing, spelt
+from e2ed2.reading.denied import wanted
 from e2ed2.reading.reader import style_of
+from e2ed2.reading.usual import in_usual_words
 from e2ed2.web import packages
 from e2ed2.web.compensating import moments
 from e2ed2.web.packing import pack
 from e2ed2.web.parts import Coarse, Part, graph_of
-from e2ed2.web.tables import spelling_table, text_table
+from e2ed2.web.tables import asking_table, character_table, spelling_table, text_table
 from e2ed2.web.writing import PAGE
 
 from .conftest import TINY_DENOISER
@@ -37,22 +40,61 @@ PROMPTS = (
     "house flat style",
     "flat",
     "★ THE FLAG, Noto",
+    "A noto style cat",
+    "twemoji rocket",
+    "a flat tyre",
+    "flat style house",
+    "cat in the style of Fluent, please!",
+    "living in a flat",
+    "cat in an openmoji style.",
     "\x1ctabs\tand\u3000spaces\ufeff",
 )
 MISTAKES = (
     *("a bananna and a pinaple", "elefant", "strwaberry cake", "qzxv house", "a normal sentence", "GIRAFE, noto"),
-    *("appel", "teddybear", "hosue", "Bannanas", "aple cak", "infinity"),
+    *("appel", "teddybear", "hosue", "Bannanas", "aple cak", "infinity", "jalapeño", "Ünicorn élefant"),
+)
+CHARACTERS = (
+    *(
+        "❤️",
+        "a 😡 please",
+        "🐻‍❄️",
+        "🧑🏽‍🚀",
+        "🇫🇷🚀",
+        "🐶 and 🍎",
+        ":)",
+        ":-)",
+        "a cat :)",
+        "constructor",
+    ),
+    *("★", "\tmoose 🫎\t", "?!", "…", "«»", "", "$", "a", "^"),
+)
+ASKED = (
+    *(
+        "no dogs, just a cat",
+        "a CAT, not a dog",
+        "🐱 not a 🐶",
+        "it’s not an apple, it’s a pear",
+        "not a car",
+        "no smoking",
+    ),
+    *(":-(", ", a cat,", "My TELLY, not the loo", "two spuds!", "rocks", "brollies", "a bird that isn't a duck ", ""),
 )
 NAMES = ("banana", "elephant", "red apple", "teddy bear", "house")
-SCRIPT = """async ({ seeds, counts, styles, prompts, mistakes, vocabulary, names, english, spelling, text }) => {
+SCRIPT = """async (given) => {
+  const { seeds, counts, styles, prompts, mistakes, vocabulary, names, english, spelling, text } = given;
+  const { typed, table, asked, asking } = given;
   const { chosen, normal } = await import(`${location.origin}/chance.js`);
   const { Speller } = await import(`${location.origin}/spelling.js`);
   const { Words } = await import(`${location.origin}/words.js`);
-  const words = new Words(text);
+  const { Characters } = await import(`${location.origin}/characters.js`);
+  const { Asking } = await import(`${location.origin}/asking.js`);
+  const ask = new Asking(asking), words = new Words(text), characters = new Characters(table, words);
   return {
     noise: seeds.map((seed) => counts.map((count) => [...normal(seed, count)])),
     styles: [...Array(64).keys()].map((seed) => chosen(seed, "style", styles)),
     read: prompts.map((prompt) => words.splitStyle(words.stripped(words.speltOut(prompt)))),
+    asked: asked.map((one) => ask.inUsualWords(ask.wanted(one))),
+    characters: typed.map((one) => [characters.spelt(one), characters.named(one), characters.sayNothing(one)]),
     spelt: mistakes.map((one) => new Speller(vocabulary, names, english, spelling).corrected(one)),
   };
 }"""
@@ -61,7 +103,19 @@ SCRIPT = """async ({ seeds, counts, styles, prompts, mistakes, vocabulary, names
 @pytest.fixture(scope="module")
 def vocabulary() -> list[str]:
     return sorted(
-        {"banana", "pineapple", "elephant", "elegant", "strawberry", "cake", "giraffe", "house", "apple", "bandana"}
+        {
+            "banana",
+            "pineapple",
+            "elephant",
+            "elegant",
+            "strawberry",
+            "cake",
+            "teddybear",
+            "giraffe",
+            "house",
+            "apple",
+            "bandana",
+        }
     )
 
 
@@ -88,6 +142,10 @@ def in_javascript(vocabulary, browser) -> dict:
         "english": [word for word in spelling.english() if not spelling.is_rare(word)],
         "spelling": spelling_table(),
         "text": text,
+        "typed": CHARACTERS,
+        "table": character_table(),
+        "asked": ASKED,
+        "asking": asking_table(),
     }
     found = page.evaluate(SCRIPT, given)
     page.close()
@@ -107,6 +165,15 @@ def test_a_seed_is_the_style_that_it_is_in_python(in_javascript):
 
 def test_prompts_are_spelt_out_and_styles_found_as_in_python(in_javascript):
     assert in_javascript["read"] == [list(split_style(spelt_out(prompt).strip())) for prompt in PROMPTS]
+
+
+def test_emoji_and_emoticons_are_called_as_in_python(in_javascript):
+    expected = [[spelt(one), named(one), says_nothing(one)] for one in CHARACTERS]
+    assert in_javascript["characters"] == expected
+
+
+def test_what_is_wanted_is_found_as_in_python(in_javascript):
+    assert in_javascript["asked"] == [in_usual_words(wanted(one)) for one in ASKED]
 
 
 def test_typing_mistakes_are_mended_as_in_python(in_javascript, vocabulary):

@@ -144,7 +144,8 @@ class ResultsPage:
         table = read()
         offered = [value for _, value in splits(table)]
         if split not in offered:
-            raise gr.Error(f"split must be one of {', '.join(offered)}.", print_exception=False)
+            names = list_of([f"“{one}”" for one in offered])  # some have commas
+            raise gr.Error(f"split must be one of {names}.", print_exception=False)
         return json.loads(table[table["split"] == split].to_json(orient="records"))
 
     def draw(self, split: str | None, measure: str, against: str) -> Updates:

@@ -1,5 +1,7 @@
 // Which of the captions that the model knows do a visitor's words mean? As `e2ed2.reading.reader`.
 
+import { Asking } from "./asking.js";
+import { Characters } from "./characters.js";
 import { Colours } from "./colours.js";
 import { Speller } from "./spelling.js";
 
@@ -10,32 +12,44 @@ export class Reader {
     Object.assign(this, table, { words, paintsColours, judge });
     this.speller = new Speller(table.vocabulary, table.names, table.english.split(" "), table.spelling);
     this.colours = new Colours(table.colours);
+    this.asking = new Asking(table.asking);
+    this.characters = new Characters(table.characters, words);
     this.exactly = new Map(table.names.map((name, i) => [name.toLowerCase(), i]));
     this.keptWord = new RegExp(table.kept_word);
+    this.neverDrawn = new Set(table.never_drawn);
   }
 
   // { candidates: [{ name, probability, called: the name in the colour that is asked for }], the likeliest first; style; colour; nearest: [name]; text }
   async read(prompt) {
-    const [typed, style] = this.words.splitStyle(this.words.stripped(this.words.speltOut(prompt)));
-    const text = this.speller.corrected(typed);
+    const [given, style] = this.words.splitStyle(prompt);
+    const typed = this.speller.corrected(this.asking.inUsualWords(this.asking.wanted(given)));
+    const text = this.characters.spelt(typed);
     let probabilities = softmax((await this.judge(text)).logits);
     const index = this.exactly.get(text.toLowerCase());
     if (index !== undefined) probabilities = probabilities.map((p, i) => (i === index ? 1 - this.doubt : 0) + this.doubt * p);
     const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
     const candidates = order.slice(0, this.shown).map((i) => ({ name: this.names[i], probability: probabilities[i] }));
     const nearest = await this.#nearest(text);
-    const far = this.far.some(([near, sure]) => nearest[0].likeness < near && candidates[0].probability < sure);
-    const colour = this.paintsColours ? this.colours.asked(text) : "";
+    const far = this.characters.sayNothing(text) || this.far.some(([near, sure]) => nearest[0].likeness < near && candidates[0].probability < sure);
+    const colour = this.paintsColours ? this.colours.asked(this.#colourful(typed)) : "";
     candidates.forEach((one) => Object.assign(one, { called: this.called(one.name, colour) }));
-    const neverShown = this.neverShown(text.toLowerCase());
+    const neverShown = this.neverShown(typed, text.toLowerCase());
     return { candidates: far ? [] : candidates, style, colour, nearest: nearest.map((one) => one.name), text, neverShown };
   }
 
   // A thing that the words name, whose drawings were kept from the training; not where it is part of a known name.
-  neverShown(text) {
+  neverShown(typed, text) {
+    const strange = this.characters.named(typed).find((name) => this.neverDrawn.has(name));
+    if (strange) return strange;
     const found = this.keptWord.exec(text)?.[1];
     if (!found) return "";
     return [...this.exactly.keys()].some((name) => name.includes(found) && text.includes(name)) ? "" : found;
+  }
+
+  // The words in which a colour may stand: those of an emoji where it is no known name, such as 📗.
+  #colourful(typed) {
+    const known = this.characters.named(typed).some((name) => this.exactly.has(name.toLowerCase()));
+    return known ? typed : this.characters.spelt(typed);
   }
 
   called(name, colour) {

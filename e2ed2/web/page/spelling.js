@@ -1,6 +1,6 @@
 // Typing mistakes, as `e2ed2.reading.spelling` corrects them.
 
-const WORD = /[A-Za-z]+/g;
+const WORD = /[A-Za-z]+/g, WHOLE = /(?<!\p{L})[A-Za-z]+(?!\p{L})/gu;
 
 export class Speller {
   // `english`: words that are no mistakes; `settings`: `e2ed2.web.tables.spelling_table`.
@@ -14,12 +14,11 @@ export class Speller {
 
   corrected(text) {
     const meant = new Map();
-    for (const word of wordsOf(text, this.settings.shortest)) {
-      if (this.worth.has(word)) continue;
-      const found = this.joined.get(word) ?? (this.english.has(word) ? "" : this.#mostLike(word));
+    for (const word of wordsOf(text, this.settings.shortest, WHOLE)) {
+      const found = this.joined.get(word) ?? (this.worth.has(word) || this.english.has(word) ? "" : this.#mostLike(word));
       if (found) meant.set(word, found);
     }
-    return text.replace(WORD, (word) => meant.get(word.toLowerCase()) ?? word);
+    return text.replace(WHOLE, (word) => meant.get(word.toLowerCase()) ?? word);
   }
 
   #mostLike(word) {
@@ -36,8 +35,8 @@ export class Speller {
   }
 }
 
-function wordsOf(text, shortest) {
-  return new Set((text.match(WORD) ?? []).filter((word) => word.length >= shortest).map((word) => word.toLowerCase()));
+function wordsOf(text, shortest, word = WORD) {
+  return new Set((text.match(word) ?? []).filter((word) => word.length >= shortest).map((word) => word.toLowerCase()));
 }
 
 // How many letters to insert, drop, replace or swap with the next: the optimal string alignment distance.

@@ -8,7 +8,7 @@ export class Words {
     Object.assign(this, table);
     const space = `[${table.spaces.replace(ESCAPED, "\\$&")}]+`;
     this.around = new RegExp(`^${space}|${space}$`, "gu");
-    this.styled = new RegExp(`(,| in)? (${table.styles.join("|")})( style)?$`, "iu");
+    [this.styled, this.before] = [table.styled, table.before].map((one) => new RegExp(one, "iu"));
   }
 
   // As Python's str.strip.
@@ -24,10 +24,15 @@ export class Words {
   // `red apple, noto style` => [`red apple`, `noto`].
   splitStyle(prompt) {
     const text = this.stripped(prompt);
-    const match = this.styled.exec(text);
-    const style = match?.[2].toLowerCase();
-    if (!match?.index || (this.ordinary.includes(style) && !(match[1] || match[3]))) return [text, ""];
-    return [text.slice(0, match.index), style];
+    const after = this.styled.exec(text), before = this.before.exec(text);
+    if (after?.index && this.#isStyle(after[2], after[1] || after[3])) return [text.slice(0, after.index), after[2].toLowerCase()];
+    if (before && this.#isStyle(before[1], before[2])) return [text.slice(before[0].length), before[1].toLowerCase()];
+    return [text, ""];
+  }
+
+  // Whether a word that names a style means it: `flat` only where something else says so.
+  #isStyle(word, said) {
+    return !this.ordinary.includes(word.toLowerCase()) || Boolean(said);
   }
 
   inStyle(text, style) {
