@@ -288,5 +288,24 @@ def test_data_says_what_is_missing(called, tmp_path):
     assert "No pictures at" in called("data", "show", "--path", tmp_path / "nowhere", code=2).err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "--limit", "0"], "choose --limit 1 or more"),
+        (["show", "--limit", "-3"], "choose --limit 1 or more"),
+        (["show", "--out", "sheet"], "no picture's name"),
+        (["show", "--out", "sheet.txt"], "no picture's name"),
+        (["check", "--limit", "5"], "leave --out and --limit out"),
+        (["check", "one", "--path", "other"], "one and other: leave one of them out"),
+        (["check", "--resolution", "100000000"], "choose at most 8192"),
+        (["cache", "one", "--path", "other", "--out", "cached", "--backbone", "tiny:sd"], "one and other"),
+    ],
+)
+def test_data_says_in_one_sentence_what_cannot_be_meant(called, arguments, words):
+    said = called("data", *arguments, code=2).err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
+
+
 def test_no_command_prints_the_usage(called):
     assert "usage" in called(code=2).err
