@@ -1,6 +1,7 @@
 """One training run, whole: what, on which data, how long; and how `run.json` keeps it."""
 
 import json
+import math
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -78,6 +79,8 @@ class TrainerConfig:
             raise UserError(f"{' and '.join(low).replace('_', '-')} must be at least 1.")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema-decay is {self.ema_decay}: choose a number in [0, 1).")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError("betas must be two numbers in [0, 1).")
         for name in ("lr", "adversary_lr", "clip"):
             if not (value := getattr(self, name)) > 0:
                 raise UserError(f"{name.replace('_', '-')} is {value}: choose a number above 0.")
@@ -103,7 +106,10 @@ class RunConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
     def __post_init__(self) -> None:
-        """Raises UserError: the objective and the trainer do not go together."""
+        """Raises UserError: a number is none, or the objective and the trainer do not go together."""
+        for option, value in flat(plain(self)).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"{option} is {value}: choose a finite number.")
         cache = getattr(self.objective, "gradient_cache", False)
         together = self.trainer.pictures if cache else self.trainer.batch_size
         if together < 2 and "mmd" in getattr(self.objective, "loss", ()):
@@ -138,6 +144,8 @@ def upgraded(settings: dict[str, Any]) -> dict[str, Any]:
     objective = filled({name: given[name] for name in usual if name in given}, usual)
     if "loss" in objective:
         objective["loss"] = str(LossSpec.parse(objective["loss"]))
+    if objective.get("tune") == "full":  # without adapters, whose rank was another by default
+        objective["lora_rank"] = usual["lora_rank"]
     trainer = {RENAMED.get(name, name): value for name, value in settings.get("trainer", {}).items()}
     return {
         "objective": {"kind": given["kind"]} | objective,

@@ -5,10 +5,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
 
+from e2ed2.cli import train_options
 from e2ed2.errors import STOPPED_EARLY
 from e2ed2.inference import sampling
 from e2ed2.inference.request import slug
@@ -89,8 +91,7 @@ def test_an_interrupted_run_keeps_the_rows_of_the_pictures_that_are_there(called
         return original(pipeline, settings)
 
     monkeypatch.setattr(sampling, "sample_image", stop_at_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        called(*command)
+    assert "Stopped: what is finished is kept" in called(*command, code=130).err
     assert sorted((tmp_path / "manifest.jsonl").read_text().splitlines()) == sorted(whole.splitlines())
 
 
@@ -261,6 +262,52 @@ def test_train_refuses_an_option_that_it_would_not_read(called, preset, option, 
     said = called("train", preset, option, value, "--dry-run", code=2).err
     assert said.startswith("A training of kind ")
     assert said.endswith(f" does not read {option}: leave it out.\n")
+
+
+TINY = ("sd15-l2-lpips", "--backbone", "tiny:sd", "--data.resolution", "32")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--tune", "full", "--lora-rank", "64"], "--lora-rank is read with --tune lora only"),
+        (["--decode-crop=8"], "--decode-crop is read with --decode crop only"),
+        (["--repulsion", "0.5"], "a loss of energy"),
+        (["--patience", "2"], "a preference in the loss"),
+        (["--trainer.adversary-lr", "1"], "gan in the loss"),
+        (["--precompute", "--data.stream"], "no --data.stream"),
+        (["--name", "own/a", "--out", "b"], "leave one of them out"),
+        (["--name", "../a"], "leads out of the data folder"),
+        (["--trainer.lr", "inf"], "trainer.lr is inf: choose a finite number"),
+        (["--trainer.weight-decay", "nan"], "trainer.weight-decay is nan"),
+        (["--trainer.betas", "2", "2"], "betas must be two numbers"),
+    ],
+)
+def test_train_refuses_what_it_would_not_read_beside_the_rest(called, given, words):
+    said = called("train", *TINY, *given, code=2).err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--tune", "full"],
+        ["--tune", "full", "--parts", "attn2"],
+        ["--lora-rank", "4"],
+        ["--decode", "crop", "--decode-crop", "8"],
+        ["--loss", "l2+gan", "--trainer.adversary-lr", "1"],
+        ["--no-precompute", "--data.stream"],
+    ],
+)
+def test_what_the_rest_makes_sense_of_is_taken(given):
+    train_options([*TINY, *given])
+
+
+def test_an_interrupt_of_any_command_is_a_line(called, monkeypatch):
+    monkeypatch.setattr("e2ed2.cli.data_command", Mock(side_effect=KeyboardInterrupt))
+    said = called("data", "check", code=130).err
+    assert "the same command does the rest" in said
 
 
 def test_inspect_counts_parameters_and_flops(called, tiny_model):

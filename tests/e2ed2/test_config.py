@@ -18,7 +18,7 @@ from e2ed2.objectives.config import (
     ReconstructionConfig,
     SingleStepConfig,
 )
-from e2ed2.training.config import KINDS, flat, upgraded
+from e2ed2.training.config import KINDS, RunConfig, flat, upgraded
 from e2ed2.training.options import refuse_unread
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import train
@@ -59,6 +59,13 @@ def test_what_an_objective_never_read_is_dropped_and_what_is_younger_is_usual():
     assert (now["codec"]["widths"], now["codec"]["finest"]) == ([8], 32)
 
 
+def test_a_run_without_adapters_goes_on_whatever_their_rank_was_by_default():
+    config = RunConfig(BackboneEndToEndConfig(backbone="tiny:sd", tune="full"))
+    before = config.plain()
+    before["objective"]["lora_rank"] = 16
+    assert upgraded(before) == config.plain()
+
+
 def test_settings_have_the_names_of_the_command_line():
     names = flat(PRESETS["l2"].plain())
     assert {"loss", "sampling-steps", "denoiser.width", "data.path", "trainer.lr", "kind"} <= set(names)
@@ -84,6 +91,11 @@ def test_a_run_with_settings_of_before_goes_on(run_config, tmp_path, monkeypatch
     file.write_text(old)
     with pytest.raises(UserError, match=r"other settings \(loss\)"):
         train(options(run_config, loss="l1"), tmp_path)
+    for damaged in (old[:40], "[]", "{}", '{"config": {"objective": "none"}}'):
+        file.write_text(damaged)
+        with pytest.raises(UserError, match=r"run.json is damaged: delete it"):
+            train(run_config, tmp_path)
+    file.write_text(old)
     assert train(run_config, tmp_path)
     assert json.loads(file.read_text())["config"] == run_config.plain()
 
