@@ -52,7 +52,10 @@ def export_command(arguments: list[str]) -> None:
     from e2ed2.models.references import model_folder
     from e2ed2.models.weights import export_whole
 
-    export_whole(model_folder(options.model), options.out)
+    folder = model_folder(options.model)
+    if is_stock(folder):
+        raise UserError(f"{folder} is a pipeline of diffusers' own, and whole: copy or upload it as it is.")
+    export_whole(folder, options.out)
     print(options.out)
 
 

@@ -13,17 +13,22 @@ from torch.utils.flop_counter import FlopCounterMode
 from e2ed2.data.config import BUNDLED, COLOURED
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
+from e2ed2.inference.request import STEPS, is_stock, model_path
 from e2ed2.inference.sampling import load
+from e2ed2.inference.stock import StockPipeline, load_stock
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
 from e2ed2.training.precision import precision
 from e2ed2.training.run import build
 from e2ed2.training.trainer import Trainer
 
+NETWORKS = ("unet", "transformer")  # as pipelines call what is trained
 FEW = 64  # pictures: more have to be encoded, and their captions embedded, before the first update
 
 
 def describe_model(model: str) -> str:
+    if is_stock(model_path(model)):
+        return describe_stock(load_stock(model_path(model), 1), model)
     pipeline = load(model)
     config = pipeline.denoiser.config
     z = torch.zeros(1, *pipeline.denoiser.latent_shape)
@@ -40,6 +45,21 @@ def describe_model(model: str) -> str:
         lines.append(
             f"{steps} steps: {counter.get_total_flops() / 1e9:.2f} GFLOP a picture, caption and decoding included"
         )
+    return "\n".join(lines)
+
+
+def describe_stock(stock: StockPipeline, model: str) -> str:
+    """A pipeline of diffusers: what it has, its cost, and which `--parts` of its network can be trained."""
+    modules = {name: part for name, part in stock.pipeline.components.items() if isinstance(part, torch.nn.Module)}
+    sizes = ", ".join(f"{millions(part)} {name}" for name, part in modules.items())
+    lines = [f"{model}, a {type(stock.pipeline).__name__}: {sizes}"]
+    for steps in STEPS:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            replace(stock, steps=steps)(["red apple"], [0])
+        lines.append(f"{steps} steps: {counter.get_total_flops() / 1e9:.2f} GFLOP a picture, all included")
+    networks = [part for name, part in modules.items() if name in NETWORKS]
+    words = {word for part in networks for name, _ in part.named_parameters() for word in name.split(".")[:-1]}
+    lines.append(f"parts: {', '.join(sorted(word for word in words if not word.isdigit()))}")
     return "\n".join(lines)
 
 

@@ -24,7 +24,9 @@ def find_files(options: Protocol) -> Files:
     """Raises UserError: something is missing or incomplete; it says which file goes where."""
     folder, about = options.data, options.about
     captions = needed(folder / CAPTIONS, about.captions_from, "one prompt a line")
-    prompts = [line.strip() for line in captions.read_text(encoding="utf-8").splitlines() if line.strip()]
+    prompts = prompts_in(captions)
+    if len(prompts) < 2:
+        raise UserError(f"{captions} has one prompt, and a distance needs 2 or more: write one a line.")
     if about.prompts and len(prompts) != about.prompts and not options.limit:
         raise UserError(
             f"{captions} has {len(prompts)} prompts, and {options.benchmark} has {about.prompts}: complete it, or "
@@ -38,6 +40,17 @@ def find_files(options: Protocol) -> Files:
     others = sorted(place for place in folder.glob("clip*") if place.is_dir() and place != clip)
     prompts = prompts[: options.limit or None]
     return Files(captions, prompts, references, inception_of(folder), [clip, *others])
+
+
+def prompts_in(file: Path) -> list[str]:
+    """Raises UserError: there is no such file, or no prompt in it."""
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: give a text file, in UTF-8, with one prompt a line.") from error
+    if not lines:
+        raise UserError(f"{file} has no prompt: write one a line.")
+    return lines
 
 
 def needed(place: Path, source: str, what: str) -> Path:

@@ -5,17 +5,16 @@ import textwrap
 from collections.abc import Generator as Yields
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from e2ed2.errors import UserError
 from e2ed2.evaluation.generators import BATCH, kept, load_generator
 from e2ed2.evaluation.metrics.cost import cost
 from e2ed2.evaluation.protocols.config import Arm, SideBySide
+from e2ed2.evaluation.protocols.files import prompts_in
 from e2ed2.evaluation.protocols.geneval import overall, read_prompts, write_samples
 from e2ed2.evaluation.protocols.scores import Score, score_of
 from e2ed2.evaluation.shown import table
@@ -48,7 +47,7 @@ def side_by_side(options: SideBySide) -> list[Row]:
     Raises:
         UserError: a model, a score or a file that is asked for is missing.
     """
-    prompts = prompts_of(options.prompts)
+    prompts = prompts_in(options.prompts) if options.prompts else list(USUAL)
     geneval = read_prompts(options.geneval) if options.geneval else []
     device = pick_device(options.device)
     scores = {name: score_of(name, options.weights, device) for name in options.scores}
@@ -68,19 +67,6 @@ def side_by_side(options: SideBySide) -> list[Row]:
     write(options, prompts, rows)
     grid(options.parsed, prompts, pictures, options.side).save(options.out / "grid.jpg", quality=90)
     return rows
-
-
-def prompts_of(file: Path | None) -> list[str]:
-    """Raises UserError: there is no such file, or no prompt in it."""
-    if file is None:
-        return list(USUAL)
-    try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: give a text file with one prompt a line.") from error
-    if not lines:
-        raise UserError(f"{file} has no prompt: write one a line.")
-    return lines
 
 
 def sampled(generator: Any, prompts: list[str], seed: int) -> list[Image.Image]:
