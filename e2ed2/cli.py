@@ -20,9 +20,9 @@ from e2ed2.evaluation.config import Evaluate
 from e2ed2.evaluation.protocols.config import Protocol, SideBySide
 from e2ed2.export import export_command
 from e2ed2.files import runs_folder
-from e2ed2.inference.request import Request, is_stock, model_path, slug
+from e2ed2.inference.request import Request, check_guidance, is_stock, model_path, slug
 from e2ed2.training.config import RunConfig
-from e2ed2.training.options import refuse_unread, with_new_names
+from e2ed2.training.options import option_of, refuse_idle, refuse_unread, with_new_names
 from e2ed2.training.presets import ABOUT, PRESETS, check_start
 
 if TYPE_CHECKING:
@@ -46,7 +46,11 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(0 if name in ("-h", "--help") else 2)
-    commands[name](sys.argv[2:])
+    try:
+        commands[name](sys.argv[2:])
+    except KeyboardInterrupt:
+        print("Stopped: what is finished is kept, and the same command does the rest.", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,12 @@ class Train:
     """Instead of --out: a name below the data folder's `runs`; `own/NAME` appears on the app's pages."""
     dry_run: bool = False
     """Say what the run would be, and write nothing."""
+
+    def __post_init__(self) -> None:
+        if Path(self.name).is_absolute() or ".." in Path(self.name).parts:
+            raise UserError(
+                f"The name {self.name!r} leads out of the data folder: choose another, or give --out FOLDER."
+            )
 
     @property
     def folder(self) -> Path:
@@ -97,7 +107,7 @@ def train_options(arguments: list[str]) -> Train:
     if preset := PRESETS.get(arguments[0] if arguments else ""):
         refuse_unread(preset.objective, arguments[1:])
     presets = {name: (ABOUT[name], Train(preset, runs_folder() / name)) for name, preset in PRESETS.items()}
-    return tyro.extras.overridable_config_cli(
+    options = tyro.extras.overridable_config_cli(
         presets,
         prog="python -m e2ed2 train",
         description="Train a model: a preset, then what is to differ. --out FOLDER is the run's folder (by default "
@@ -105,6 +115,10 @@ def train_options(arguments: list[str]) -> Train:
         "its own --help.",
         args=arguments,
     )
+    refuse_idle(options.config, arguments)
+    if options.name and "out" in map(option_of, arguments):
+        raise UserError("--name and --out are both the run's folder: leave one of them out.")
+    return options
 
 
 @dataclass(frozen=True)
@@ -139,6 +153,7 @@ class Sample:
         if self.exactly and self.style:
             raise UserError("--style is for prompts that are read: leave it out, or leave out --exactly.")
         check_style(self.style)
+        check_guidance(self.guidance)
         for prompt in self.prompt:
             for seed in (self.seed, self.seed + self.count - 1):
                 Request(prompt, self.model, self.steps, seed)

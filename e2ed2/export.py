@@ -54,7 +54,7 @@ def export_command(arguments: list[str]) -> None:
 
     folder = model_folder(options.model)
     if is_stock(folder):
-        raise UserError(f"{folder} is a pipeline of diffusers' own, which shares nothing: copy that folder.")
+        raise UserError(f"{folder} is a pipeline of diffusers' own, and whole: copy or upload it as it is.")
     export_whole(folder, options.out)
     print(options.out)
 

@@ -19,7 +19,7 @@ from e2ed2.data.captions import text_key
 from e2ed2.data.config import CacheOptions, is_bundled
 from e2ed2.data.pictures import decoded_row, fitted, rows_of, to_tensor
 from e2ed2.data.rows import Row, Rows
-from e2ed2.data.shards import SETTINGS, SHARD, lines_of
+from e2ed2.data.shards import READ, SETTINGS, SHARD, is_whole, lines_of, settings_of
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.models.backbones.backbone import Backbone
 from e2ed2.models.backbones.codec import PretrainedCodec
@@ -56,7 +56,7 @@ def write_cache(options: CacheOptions) -> tuple[int, int]:
         writer = Writer(options, codec, encoder, shapes_of(options, multiple), pool)
         for number in track(mine, "encoding", disable=not state.is_main_process):
             file = options.out / SHARD.format(number)
-            if not file.is_file():
+            if not is_whole(file):
                 first = number * options.shard_size
                 writer.write(rows, range(first, min(first + options.shard_size, len(rows))), file)
     state.wait_for_everyone()
@@ -78,6 +78,8 @@ def claim(options: CacheOptions, codec: Any, encoder: Any, rows: int, shards: in
     """Note what the shards are made of, or check that those that are there were made of the same."""
     settings = {
         "source": options.set.path,
+        **{name: getattr(options.data, name) for name in READ},
+        "held_out": options.data.held_out,
         "rows": rows,
         "shards": shards,
         "shard_size": options.shard_size,
@@ -91,8 +93,8 @@ def claim(options: CacheOptions, codec: Any, encoder: Any, rows: int, shards: in
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / SETTINGS
     if file.is_file():
-        before = json.loads(file.read_text())
-        if differing := [name for name, value in settings.items() if before.get(name) != value]:
+        before = settings_of(options.out)  # of an earlier release without the columns
+        if differing := [name for name, value in settings.items() if before.get(name, value) != value]:
             raise UserError(
                 f"{options.out} holds shards of another set or model (other {', '.join(differing)}): choose another "
                 "--out, or delete it."

@@ -1,6 +1,6 @@
 """`python -m e2ed2 data check | show | cache`."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,15 +23,17 @@ class Look:
     """The set, as --path has it."""
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
     out: Path = Path("contact-sheet.png")
-    """Of `show`: the contact sheet's file."""
+    """Of `show`: the contact sheet."""
     limit: int = 96
-    """Of `show`: pictures on the sheet, at most."""
+    """Of `show`: pictures on it, at most."""
 
     def __post_init__(self) -> None:
+        if self.action == "check" and (self.out, self.limit) != (Look.out, Look.limit):
+            raise UserError("`check` draws no contact sheet: leave --out and --limit out, or give `show`.")
         if self.limit < 1:
-            raise UserError(f"limit is {self.limit}: choose at least 1.")
+            raise UserError(f"A contact sheet of {self.limit} pictures shows nothing: choose --limit 1 or more.")
         if self.out.suffix.lower() not in KINDS:
-            raise UserError(f"The contact sheet is a picture: call it {self.out}.png, for example.")
+            raise UserError(f"{self.out} is no picture's name: choose one that ends in {', '.join(KINDS)}.")
 
 
 def data_command(arguments: list[str]) -> None:
@@ -43,7 +45,7 @@ def data_command(arguments: list[str]) -> None:
     from e2ed2.data.sheet import contact_sheet
     from e2ed2.models.minilm import MiniLM
 
-    pictures = open_pictures(replace(options.data, path=options.where) if options.where else options.data)
+    pictures = open_pictures(options.data.at(options.where))
     print("\n".join(check(pictures, MiniLM())))
     if options.action == "show":
         contact_sheet(pictures, options.limit).save(options.out)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import tyro
 
@@ -12,6 +12,7 @@ from e2ed2.errors import UserError
 BUNDLED = "emoji"
 COLOURED = "emoji-colours"  # the same, and each drawing in two more colours
 HUB = "hf:"  # before the id of a dataset on the Hugging Face hub
+LARGEST = 8192  # pixels of a side
 
 
 def is_bundled(path: str) -> bool:
@@ -47,10 +48,18 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.resolution < 16:
             raise UserError(f"A resolution of {self.resolution} is too small: choose at least 16.")
+        if self.resolution > LARGEST:
+            raise UserError(f"A resolution of {self.resolution} is too large: choose at most {LARGEST}.")
         if self.workers < 1:
             raise UserError(f"workers is {self.workers}: choose at least 1.")
         if not 0 <= self.held_out <= 0.5:
             raise UserError(f"held-out is {self.held_out}: choose a share from 0 to 0.5.")
+
+    def at(self, where: str | None) -> Self:
+        """The set that a command names without an option. Raises UserError: an option names another."""
+        if where and self.path not in (BUNDLED, where):
+            raise UserError(f"Two sets are named, {where} and {self.path}: leave one of them out.")
+        return replace(self, path=where) if where else self
 
 
 @dataclass(frozen=True)
@@ -83,9 +92,10 @@ class CacheOptions:
             raise UserError("shard-size and batch-size must be at least 1.")
         if self.buckets and self.codec_from:
             raise UserError("The models of this project make squares: --buckets is for backbones.")
+        self.set  # noqa: B018, it checks
 
     @property
     def set(self) -> DataConfig:
         """What is read, from disk: pictures that cannot be used are left out, and named beside the shards."""
-        path = self.where or self.data.path
-        return replace(self.data, path=path, stream=not is_bundled(path), skip_bad=True)
+        data = self.data.at(self.where)
+        return replace(data, stream=not is_bundled(data.path), skip_bad=True)

@@ -29,6 +29,8 @@ from e2ed2.types import TextEmbedding
 
 SETTINGS = "shards.json"
 SHARD = "shard-{:05d}.safetensors"
+NEEDED = {"resolution", "shards", "pixels", "model", "codec", "text"}  # of the settings
+READ = ("split", "image_column", "caption_column")  # what of a set is encoded
 
 
 def is_cached(path: str) -> bool:
@@ -92,14 +94,15 @@ class CachedPictures:
         """`held`: the samples that are not trained on.
 
         Raises:
-            UserError: it is not complete, damaged, or of another resolution.
+            UserError: it is not complete, damaged, of another resolution, or of other columns.
         """
         self.folder, self.pool = Path(config.path), ThreadPoolExecutor(config.workers, "decoding")
-        self.settings: dict[str, Any] = json.loads((self.folder / SETTINGS).read_text())
+        self.settings = settings_of(self.folder)
         if config.resolution != self.side:
             raise UserError(
                 f"The pictures in {config.path} were encoded at {self.side} pixels: add --data.resolution {self.side}."
             )
+        check_read(config, self.settings)
         shapes: dict[str, list[tuple[Path, int]]] = {}
         self.files = shard_files(self.folder, self.settings["shards"])
         for file in self.files:
@@ -142,10 +145,43 @@ class CachedPictures:
         return to_tensor(np.stack(list(self.pool.map(decoded, samples))))
 
 
+def settings_of(folder: Path) -> dict[str, Any]:
+    """What the shards were made of. Raises UserError: the file that says so is damaged."""
+    file = folder / SETTINGS
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if found.keys() >= NEEDED:
+            return found
+    except (ValueError, AttributeError):
+        pass
+    raise UserError(f"{damaged(file)}.")
+
+
+def check_read(config: DataConfig, settings: dict[str, Any]) -> None:
+    """Which columns and split are in the shards was decided when they were written.
+
+    Raises:
+        UserError: others are asked for.
+    """
+    for name in READ:
+        wanted, usual = getattr(config, name), getattr(DataConfig, name)
+        if wanted not in (usual, settings.get(name, usual)):
+            option = name.replace("_", "-")
+            raise UserError(
+                f"{config.path} was encoded with the {option} {settings.get(name, usual)!r}, not {wanted!r}: leave "
+                f"--data.{option} out, or run `data cache` with it into another folder."
+            )
+
+
+def is_whole(shard: Path) -> bool:
+    """The shard is there, and so are its lines."""
+    return shard.is_file() and shard.with_suffix(".jsonl").is_file()
+
+
 def shard_files(folder: Path, count: int) -> list[Path]:
     """Raises UserError: some are missing."""
     files = [folder / SHARD.format(number) for number in range(count)]
-    if missing := [file for file in files if not file.is_file()]:
+    if missing := [file for file in files if not is_whole(file)]:
         raise UserError(
             f"{folder} has {count - len(missing)} of {count} shards: run `data cache` with the same options again; "
             "it goes on."
@@ -168,8 +204,12 @@ def damaged(file: Path) -> str:
 
 
 def lines_of(shard: Path) -> list[dict[str, Any]]:
-    """What is in a shard, and what was left out of it, by name."""
-    return [json.loads(line) for line in shard.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
+    """What is in a shard, and what was left out of it, by name. Raises UserError: the file is damaged."""
+    file = shard.with_suffix(".jsonl")
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise UserError(f"{damaged(file)} ({error}).") from error
 
 
 def decoded(sample: Cached) -> np.ndarray:

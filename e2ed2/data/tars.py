@@ -30,7 +30,8 @@ class TarRows(Rows):
 
     def __init__(self, files: list[Path], image_column: str):
         stamps = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        found = cached("tars", [json.dumps(stamps).encode()], lambda: scan(files))
+        found = cached("tars", [json.dumps(stamps).encode(), b"with what is damaged"], lambda: scan(files))
+        print(bytes(found["damaged"].numpy()).decode(), end="", file=sys.stderr)
         self.files, self.image_column = files, image_column
         self.parts = bytes(found["parts"].numpy()).decode().split("\n")
         self.shard, self.key_ends = found["shard"].numpy(), found["key_ends"].numpy()
@@ -88,33 +89,38 @@ def scan(files: list[Path]) -> dict[str, Tensor]:
     """Where the parts of all samples are, from one pass over the files' headers.
 
     Of N samples with P kinds of parts: `shard` `[N]`, `places` `[N, P, 2]` of offset and size in bytes, `keys`,
-    `key_ends` `[N]`, and the `parts`' names.
+    `key_ends` `[N]`, the `parts`' names, and a line for each file that is `damaged`.
     """
     parts: list[str] = []
+    damaged: list[str] = []
     samples = Samples()
     for number, file in enumerate(files):
         with tarfile.open(file, "r:") as tar:
-            for member in members(tar, file):
+            for member in members(tar, file, damaged):
                 if (name := MEMBER.match(member.name)) and member.isfile():
                     if name[2] not in parts:
                         parts.append(name[2])
                     samples.add(number, name[1], parts.index(name[2]), member.offset_data, member.size)
         samples.end()
-    return samples.tensors(parts)
+    return samples.tensors(parts) | {"damaged": letters("".join(damaged))}
 
 
-def members(tar: Any, file: Path) -> Iterator[tarfile.TarInfo]:
-    """Of a file that ends early, those before its end."""
+def members(tar: Any, file: Path, damaged: list[str]) -> Iterator[tarfile.TarInfo]:
+    """Of a file that ends early, those before its end, and a line about it."""
     while True:
         try:
             member = tar.next()
         except tarfile.ReadError as error:
-            print(f"{file} is damaged ({error}): what follows is not used.", file=sys.stderr)
+            damaged.append(f"{file} is damaged ({error}): what follows is not used.\n")
             return
         tar.members = []  # it would keep them all
         if member is None:
             return
         yield member
+
+
+def letters(text: str) -> Tensor:
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
 
 class Samples:
@@ -146,6 +152,6 @@ class Samples:
             "places": places,
             "keys": np.frombuffer(bytes(self.keys), dtype=np.uint8),
             "key_ends": np.array(self.key_ends, dtype=np.int64),
-            "parts": np.frombuffer("\n".join(parts).encode(), dtype=np.uint8),
         }
-        return {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+        found = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+        return found | {"parts": letters("\n".join(parts))}

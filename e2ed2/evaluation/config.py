@@ -9,7 +9,7 @@ import tyro
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.evaluation.metrics.neighbours import FEWEST
-from e2ed2.inference.request import MAX_STEPS
+from e2ed2.inference.request import MAX_STEPS, check_guidance, check_seed
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         check_captions(self.captions)
+        check_seed(self.seed)
+        check_guidance(self.guidance)
+        if min(self.variety, self.nearest) < 0:
+            raise UserError("variety and nearest must be at least 0, which leaves the figure out.")
         if not 1 <= self.steps <= MAX_STEPS:
             raise UserError(f"{self.steps} steps are not possible: choose 1 to {MAX_STEPS}.")
-        if self.seed < 0:
-            raise UserError(f"seed is {self.seed}: choose at least 0.")
-        if min(self.variety, self.nearest) < 0:
-            raise UserError("variety and nearest must be at least 0.")
         if self.model and self.images:
             raise UserError("Either a model or --images is judged: leave one of them out.")
         if self.images and self.guidance is not None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from e2ed2.errors import UserError
 from e2ed2.evaluation.metrics.figure import Figures
 
 Result = dict[str, Any]
@@ -34,6 +35,13 @@ def read_result(file: Path) -> Result:
 def asked(settings: dict[str, Any]) -> str:
     """What the model was given: the prompts of a split, or what these were read as."""
     return f"{settings['split']}, read" if settings.get("read") else settings["split"]
+
+
+def check_out(file: Path) -> None:
+    """Before the work. Raises UserError: no file can be there."""
+    if file.is_dir():
+        raise UserError(f"{file} is a folder: name a file to write, such as {file / 'evaluation.json'}.")
+    file.parent.mkdir(parents=True, exist_ok=True)
 
 
 def write_result(result: Result, file: Path) -> None:

@@ -28,7 +28,7 @@ from e2ed2.evaluation.metrics.kernel import KID
 from e2ed2.evaluation.metrics.nearest import CANDIDATES
 from e2ed2.evaluation.metrics.precision_recall import PRC
 from e2ed2.evaluation.own import own_benchmark
-from e2ed2.evaluation.results import Result, as_result, write_result
+from e2ed2.evaluation.results import Result, as_result, check_out, write_result
 from e2ed2.inference.request import model_path
 from e2ed2.models.components import WEIGHTS, digest
 from e2ed2.models.minilm import MiniLM
@@ -45,7 +45,7 @@ def evaluate(options: Evaluate, read: Read | None = None) -> Result:
     Raises:
         UserError: there is no such model, folder, split or data set, or too little in it.
     """
-    options.out.parent.mkdir(parents=True, exist_ok=True)  # a mistake is told before the work
+    check_out(options.out)  # a mistake is told before the work
     subject, encoder = subject_of(options), HeldOutEncoder(options.device)
     read = reader_for(options.model) if options.read else read
     benchmark = benchmark_of(options, encoder)

@@ -1,5 +1,6 @@
 """What is asked of a model, and what an image's file says of it: what the CLI and the app share."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,22 @@ class Request:
             raise UserError(f"The caption has {len(self.caption)} characters: use at most {MAX_PROMPT}.")
         if not 1 <= self.steps <= MAX_STEPS:
             raise UserError(f"{self.steps} steps are not possible: choose 1 to {MAX_STEPS}; most models expect 1 to 4.")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise UserError(f"Seed {self.seed} is out of range: choose a whole number from 0 to {MAX_SEED}.")
+        check_seed(self.seed)
 
     @property
     def words(self) -> str:
         """What the model is given."""
         return self.caption.strip() or self.prompt.strip()
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed <= MAX_SEED:
+        raise UserError(f"Seed {seed} is out of range: choose a whole number from 0 to {MAX_SEED}.")
+
+
+def check_guidance(guidance: float | None) -> None:
+    if guidance is not None and not 0 <= guidance < math.inf:
+        raise UserError(f"guidance is {guidance}: choose a number of at least 0; up to 1 is none.")
 
 
 def available_models(folder: Path = CHECKPOINTS) -> dict[str, Path]:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from e2ed2.errors import UserError
 from e2ed2.objectives.config import PREVIEW_STEPS, ChainConfig, ObjectiveConfig
 
+RANK = 64
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 ON_PICTURES = ("lpips", "gan", "energy-lpips", "mmd")
 
@@ -17,7 +18,7 @@ class BackboneConfig(ObjectiveConfig):
     tiny:pixart, tiny:sana, tiny:sd3 (random weights, to rehearse with)."""
     tune: Literal["lora", "full"] = "lora"
     """Train low-rank adapters (LoRA) beside the weights, or the weights themselves."""
-    lora_rank: int = 16
+    lora_rank: int = RANK
     lora_targets: tuple[str, ...] = TARGETS
     """Endings of the names of the layers that get an adapter."""
     parts: tuple[str, ...] = ()
@@ -36,7 +37,7 @@ class BackboneConfig(ObjectiveConfig):
             raise UserError("lora-rank must be at least 1, and lora-targets one or more names.")
         if self.tune == "lora" and self.parts:
             raise UserError("With LoRA the layers are named by --lora-targets: leave --parts out, or add --tune full.")
-        if self.tune == "full" and (self.lora_rank, self.lora_targets) != (16, TARGETS):
+        if self.tune == "full" and (self.lora_rank, self.lora_targets) != (RANK, TARGETS):
             raise UserError("With --tune full there are no adapters: leave lora-rank and lora-targets out.")
 
     def models(self) -> list[str]:

@@ -1,6 +1,7 @@
 """One training run, whole: what, on which data, how long; and how `run.json` keeps it."""
 
 import json
+import math
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -106,7 +107,10 @@ class RunConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
     def __post_init__(self) -> None:
-        """Raises UserError: the objective and the trainer do not go together."""
+        """Raises UserError: a number is none, or the objective and the trainer do not go together."""
+        for option, value in flat(plain(self)).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"{option} is {value}: choose a finite number.")
         cache = getattr(self.objective, "gradient_cache", False)
         together = self.trainer.pictures if cache else self.trainer.batch_size
         if together < 2 and "mmd" in getattr(self.objective, "loss", ()):
@@ -141,6 +145,8 @@ def upgraded(settings: dict[str, Any]) -> dict[str, Any]:
     objective = filled({name: given[name] for name in usual if name in given}, usual)
     if "loss" in objective:
         objective["loss"] = str(LossSpec.parse(objective["loss"]))
+    if objective.get("tune") == "full":  # without adapters, whose rank was another by default
+        objective["lora_rank"] = usual["lora_rank"]
     trainer = {RENAMED.get(name, name): value for name, value in settings.get("trainer", {}).items()}
     return {
         "objective": {"kind": given["kind"]} | objective,

@@ -5,7 +5,6 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -14,22 +13,30 @@ from torch.utils.flop_counter import FlopCounterMode
 from e2ed2.data.config import BUNDLED, COLOURED
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
-from e2ed2.inference.request import STEPS
+from e2ed2.inference.request import STEPS, is_stock, model_path
 from e2ed2.inference.sampling import load, most_steps
+from e2ed2.inference.stock import StockPipeline, load_stock
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
 from e2ed2.training.precision import precision
 from e2ed2.training.run import build
 from e2ed2.training.trainer import Trainer
 
+NETWORKS = ("unet", "transformer")  # as pipelines call what is trained
 FEW = 64  # pictures: more have to be encoded, and their captions embedded, before the first update
 
 
 def describe_model(model: str) -> str:
     """Its parts, their parameters, and the FLOPs of a picture in 1 to 4 steps, as far as it takes so many."""
+    if is_stock(model_path(model)):
+        return describe_stock(load_stock(model_path(model), 1), model)
     pipeline = load(model)
     z = torch.zeros(1, *pipeline.denoiser.latent_shape)
-    lines = [f"{model}: {parts_of(pipeline.denoiser)}, {millions(pipeline.codec)} codec"]
+    denoiser = pipeline.denoiser
+    lines = [
+        f"{model}: {millions(denoiser.coarse)} coarse path, {millions(denoiser.transformers)} transformer "
+        f"({denoiser.config.sharing}), {millions(pipeline.codec)} codec"
+    ]
     for steps in range(STEPS[0], most_steps(pipeline) + 1):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             text = pipeline.text_encoder(["red apple"])
@@ -40,15 +47,19 @@ def describe_model(model: str) -> str:
     return "\n".join(lines)
 
 
-def parts_of(denoiser: Any) -> str:
-    """A denoiser's parts and their parameters; of a backbone also what its weights are called, for `--parts`."""
-    if not hasattr(denoiser, "network"):
-        sharing = denoiser.config.sharing
-        return f"{millions(denoiser.coarse)} coarse path, {millions(denoiser.transformers)} transformer ({sharing})"
-    network = denoiser.network
-    names = {part for name, _ in network.named_parameters() for part in name.split(".") if not part.isdigit()}
-    called = ", ".join(sorted(names))
-    return f"{millions(network)} {type(network).__name__} (parts: {called})"
+def describe_stock(stock: StockPipeline, model: str) -> str:
+    """A pipeline of diffusers: what it has, its cost, and which `--parts` of its network can be trained."""
+    modules = {name: part for name, part in stock.pipeline.components.items() if isinstance(part, torch.nn.Module)}
+    sizes = ", ".join(f"{millions(part)} {name}" for name, part in modules.items())
+    lines = [f"{model}, a {type(stock.pipeline).__name__}: {sizes}"]
+    for steps in STEPS:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            replace(stock, steps=steps)(["red apple"], [0])
+        lines.append(f"{steps} steps: {counter.get_total_flops() / 1e9:.2f} GFLOP a picture, all included")
+    networks = [part for name, part in modules.items() if name in NETWORKS]
+    words = {word for part in networks for name, _ in part.named_parameters() for word in name.split(".")[:-1]}
+    lines.append(f"parts: {', '.join(sorted(word for word in words if not word.isdigit()))}")
+    return "\n".join(lines)
 
 
 def describe_run(config: RunConfig, updates: int = 4) -> str:

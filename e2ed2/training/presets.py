@@ -87,7 +87,7 @@ def convert(backbone: str) -> RunConfig:
 
 def few_steps(backbone: str, **options: Any) -> RunConfig:
     """A backbone end to end, by adapters."""
-    usual: Any = {"loss": LossSpec.parse("l2:0.3+lpips"), "lora_rank": 64, "checkpointed": True}
+    usual: Any = {"loss": LossSpec.parse("l2:0.3+lpips"), "checkpointed": True}
     objective = BackboneEndToEndConfig(backbone=backbone, **usual | options)
     return RunConfig(objective, data=DataConfig(resolution=512), trainer=LARGE)
 

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -121,8 +122,8 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
     resolved, places = config.plain(), processes * config.trainer.accumulate
     saved = (folder / "checkpoints").is_dir() or (folder / "model").is_dir()
     if file.is_file() and saved:  # a run that never saved claims nothing
-        run = json.loads(file.read_text())
-        before, now = flat(upgraded(run["config"])), flat(resolved)
+        run, before = settings_in(file)
+        now = flat(resolved)
         differing = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
         if differing := [name for name in differing if name not in may_change]:
             raise UserError(
@@ -133,6 +134,17 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
     folder.mkdir(parents=True, exist_ok=True)
     told = {"config": resolved, "commit": commit(), "torch": torch.__version__, "places": places}
     write_whole(file, json.dumps(told, indent=2) + "\n")
+
+
+def settings_in(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A `run.json`, and its settings by the names of the command line. Raises UserError: it is damaged."""
+    try:
+        run = json.loads(file.read_text())
+        return run, flat(upgraded(run["config"]))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{file} is damaged: delete it, and the same command, with the same options, goes on."
+        ) from error
 
 
 def check_places(before: int, now: int, processes: int) -> None:

@@ -32,10 +32,11 @@ def test_the_interval_is_that_of_students_t():
     assert spread["half_width"] == pytest.approx(2.484, abs=1e-3)  # 4.3027 / sqrt(3)
 
 
-def test_one_seed_is_refused_before_any_training(monkeypatch):
+def test_one_seed_is_refused_before_any_training(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["equal_work", "--seeds", "0"])
-    with pytest.raises(SystemExit, match="at least two seeds"):
+    with pytest.raises(SystemExit, match="2"):
         main()
+    assert "at least two seeds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
 
+from e2ed2.cli import train_options
 from e2ed2.errors import STOPPED_EARLY
 from e2ed2.inference import sampling
 from e2ed2.inference.request import slug
@@ -90,8 +92,7 @@ def test_an_interrupted_run_keeps_the_rows_of_the_pictures_that_are_there(called
         return original(pipeline, settings)
 
     monkeypatch.setattr(sampling, "sample_image", stop_at_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        called(*command)
+    assert "Stopped: what is finished is kept" in called(*command, code=130).err
     assert sorted((tmp_path / "manifest.jsonl").read_text().splitlines()) == sorted(whole.splitlines())
 
 
@@ -265,6 +266,52 @@ def test_train_refuses_an_option_that_it_would_not_read(called, preset, option, 
     assert said.endswith(f" does not read {option}: leave it out.\n")
 
 
+TINY = ("sd15-l2-lpips", "--backbone", "tiny:sd", "--data.resolution", "32")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--tune", "full", "--lora-rank", "64"], "--lora-rank is read with --tune lora only"),
+        (["--decode-crop=8"], "--decode-crop is read with --decode crop only"),
+        (["--repulsion", "0.5"], "a loss of energy"),
+        (["--patience", "2"], "a preference in the loss"),
+        (["--trainer.adversary-lr", "1"], "gan in the loss"),
+        (["--precompute", "--data.stream"], "no --data.stream"),
+        (["--name", "own/a", "--out", "b"], "leave one of them out"),
+        (["--name", "../a"], "leads out of the data folder"),
+        (["--trainer.lr", "inf"], "trainer.lr is inf: choose a finite number"),
+        (["--trainer.weight-decay", "nan"], "trainer.weight-decay is nan"),
+        (["--trainer.betas", "2", "2"], "betas are 2.0 and 2.0"),
+    ],
+)
+def test_train_refuses_what_it_would_not_read_beside_the_rest(called, given, words):
+    said = called("train", *TINY, *given, code=2).err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--tune", "full"],
+        ["--tune", "full", "--parts", "attn2"],
+        ["--lora-rank", "4"],
+        ["--decode", "crop", "--decode-crop", "8"],
+        ["--loss", "l2+gan", "--trainer.adversary-lr", "1"],
+        ["--no-precompute", "--data.stream"],
+    ],
+)
+def test_what_the_rest_makes_sense_of_is_taken(given):
+    train_options([*TINY, *given])
+
+
+def test_an_interrupt_of_any_command_is_a_line(called, monkeypatch):
+    monkeypatch.setattr("e2ed2.cli.data_command", Mock(side_effect=KeyboardInterrupt))
+    said = called("data", "check", code=130).err
+    assert "the same command does the rest" in said
+
+
 def test_inspect_counts_parameters_and_flops(called, tiny_model):
     out = called("inspect", tiny_model).out
     assert "4 steps" in out
@@ -274,10 +321,10 @@ def test_inspect_counts_parameters_and_flops(called, tiny_model):
 def test_inspect_lists_the_parts_of_a_backbone(called, tmp_path):
     tiny_pipeline("sd").save_pretrained(tmp_path / "sd")
     out = called("inspect", tmp_path / "sd").out
-    assert "UNet2DConditionModel" in out
+    assert "M unet" in out
     assert "attn2" in out
     assert "GFLOP a picture" in out
-    assert "copy that folder" in called("export", tmp_path / "sd", tmp_path / "copy", code=2).err
+    assert "copy or upload it" in called("export", tmp_path / "sd", tmp_path / "copy", code=2).err
 
 
 def test_data_show(called, parquet, tmp_path):
@@ -297,6 +344,25 @@ def test_data_check_says_what_is_not_read(called, tmp_path):
 
 def test_data_says_what_is_missing(called, tmp_path):
     assert "No pictures at" in called("data", "show", "--path", tmp_path / "nowhere", code=2).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "--limit", "0"], "choose --limit 1 or more"),
+        (["show", "--limit", "-3"], "choose --limit 1 or more"),
+        (["show", "--out", "sheet"], "no picture's name"),
+        (["show", "--out", "sheet.txt"], "no picture's name"),
+        (["check", "--limit", "5"], "leave --out and --limit out"),
+        (["check", "one", "--path", "other"], "one and other: leave one of them out"),
+        (["check", "--resolution", "100000000"], "choose at most 8192"),
+        (["cache", "one", "--path", "other", "--out", "cached", "--backbone", "tiny:sd"], "one and other"),
+    ],
+)
+def test_data_says_in_one_sentence_what_cannot_be_meant(called, arguments, words):
+    said = called("data", *arguments, code=2).err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
 
 
 def test_no_command_prints_the_usage(called):

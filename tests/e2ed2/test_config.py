@@ -21,7 +21,7 @@ from e2ed2.objectives.config import (
     ReconstructionConfig,
     SingleStepConfig,
 )
-from e2ed2.training.config import KINDS, TrainerConfig, flat, upgraded
+from e2ed2.training.config import KINDS, RunConfig, TrainerConfig, flat, upgraded
 from e2ed2.training.options import refuse_unread
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import train
@@ -62,6 +62,13 @@ def test_what_an_objective_never_read_is_dropped_and_what_is_younger_is_usual():
     assert (now["codec"]["widths"], now["codec"]["finest"]) == ([8], 32)
 
 
+def test_a_run_without_adapters_goes_on_whatever_their_rank_was_by_default():
+    config = RunConfig(BackboneEndToEndConfig(backbone="tiny:sd", tune="full"))
+    before = config.plain()
+    before["objective"]["lora_rank"] = 16
+    assert upgraded(before) == config.plain()
+
+
 def test_settings_have_the_names_of_the_command_line():
     names = flat(PRESETS["l2"].plain())
     assert {"loss", "sampling-steps", "denoiser.width", "data.path", "trainer.lr", "kind"} <= set(names)
@@ -87,6 +94,11 @@ def test_a_run_with_settings_of_before_goes_on(run_config, tmp_path, monkeypatch
     file.write_text(old)
     with pytest.raises(UserError, match=r"other settings \(loss\)"):
         train(options(run_config, loss="l1"), tmp_path)
+    for damaged in (old[:40], "[]", "{}", '{"config": {"objective": "none"}}'):
+        file.write_text(damaged)
+        with pytest.raises(UserError, match=r"run.json is damaged: delete it"):
+            train(run_config, tmp_path)
+    file.write_text(old)
     assert train(run_config, tmp_path)
     assert json.loads(file.read_text())["config"] == run_config.plain()
 
@@ -148,11 +160,11 @@ def test_what_is_just_possible_is_taken(kind, given):
         (CodecConfig, {"latent_channels": 0}, "latent-channels"),
         (CodecConfig, {"decoder_layers": (1, -1, 1)}, "decoder-layers"),
         (TrainerConfig, {"betas": (0.9, 1.0)}, "betas are 0.9 and 1.0"),
-        (Evaluate, {"seed": -1}, "seed is -1"),
+        (Evaluate, {"seed": -1}, "Seed -1 is out of range"),
         (Evaluate, {"variety": -1}, "variety and nearest"),
         (Evaluate, {"nearest": -1}, "variety and nearest"),
-        (Look, {"limit": 0}, "limit is 0"),
-        (Look, {"out": Path("sheet")}, "sheet.png"),
+        (Look, {"limit": 0}, "limit 1 or more"),
+        (Look, {"out": Path("sheet")}, "ends in .png"),
         (ReconstructionConfig, {"lpips": -0.1}, "must be at least 0"),
         (ReconstructionConfig, {"edges": -0.1}, "must be at least 0"),
         (ReconstructionConfig, {"latent_noise": -0.1}, "must be at least 0"),

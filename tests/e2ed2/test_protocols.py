@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -159,8 +160,30 @@ def test_an_incomplete_set_or_a_damaged_file_is_refused(benchmark):
 
 
 @pytest.mark.parametrize(
+    ("captions", "told"),
+    [(b"", "has no prompt"), (b"\n \n", "has no prompt"), (b"one\n", "2 or more"), (b"caf\xe9\na\n", "in UTF-8")],
+)
+def test_captions_that_no_distance_can_be_of_are_refused(benchmark, captions, told):
+    (benchmark / "captions.txt").write_bytes(captions)
+    for options in (Protocol("coco30k", benchmark, "l2", limit=4), Protocol("coco30k", benchmark, "l2", limit=2)):
+        with pytest.raises(UserError, match=told):
+            find_files(options)
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_work(benchmark, model, monkeypatch):
+    monkeypatch.setattr(run, "load_generator", lambda *given: pytest.fail("loaded a model"))
+    with pytest.raises(UserError, match="is a folder: name a file"):
+        measure(Protocol("coco30k", benchmark, str(model), limit=4, out=benchmark))
+
+
+@pytest.mark.parametrize(
     ("options", "told"),
     [
+        ({"seed": -1}, "Seed -1 is out of range"),
+        ({"seed": 10**20}, "out of range"),
+        ({"guidance": float("nan")}, "guidance is nan"),
+        ({"guidance": float("inf")}, "guidance is inf"),
+        ({"guidance": -2.0}, "guidance is -2"),
         ({"model": ""}, "one of the two"),
         ({"images": "x"}, "one of the two"),
         ({"steps": 0}, "steps are not possible"),
@@ -208,9 +231,14 @@ def test_clip_score_is_the_cosine_of_both_embeddings(clip_folder):
     assert tokens[-1] == score.tokenizer.eos_token_id  # what is cut keeps its end
 
 
-def test_what_is_no_clip_model_is_refused(tmp_path):
+def test_what_is_no_clip_model_is_refused(tmp_path, clip_folder):
     with pytest.raises(UserError, match="no CLIP model"):
         ClipScore(tmp_path, torch.device("cpu"))
+    copytree(clip_folder, tmp_path / "cut")
+    weights = tmp_path / "cut" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:500])
+    with pytest.raises(UserError, match="no CLIP model"):
+        ClipScore(tmp_path / "cut", torch.device("cpu"))
 
 
 @pytest.mark.slow

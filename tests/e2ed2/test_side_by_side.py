@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from e2ed2.errors import UserError
 from e2ed2.evaluation.generators import load_generator
 from e2ed2.evaluation.protocols.config import Arm, SideBySide
+from e2ed2.evaluation.protocols.files import prompts_in
 from e2ed2.evaluation.protocols.geneval import RESULTS, overall, read_metadata
 from e2ed2.evaluation.protocols.scores import PICK, score_of
-from e2ed2.evaluation.protocols.side_by_side import cost_of, prompts_of
+from e2ed2.evaluation.protocols.side_by_side import cost_of
 from e2ed2.models.backbones.tiny import tiny_pipeline
 
 from .test_protocols import clip_folder, picture  # noqa: F401, a fixture
@@ -86,10 +87,10 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match="each once"):
         SideBySide(arms=("l2", "l2"))
     with pytest.raises(UserError, match="cannot be read"):
-        prompts_of(tmp_path / "none.txt")
+        prompts_in(tmp_path / "none.txt")
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(UserError, match="has no prompt"):
-        prompts_of(tmp_path / "empty.txt")
+        prompts_in(tmp_path / "empty.txt")
     with pytest.raises(UserError, match="not GenEval's list"):
         read_metadata(tmp_path / "empty.txt")
     (tmp_path / RESULTS).write_text("{}\n")

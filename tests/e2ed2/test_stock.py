@@ -62,6 +62,24 @@ def test_what_comes_from_elsewhere_keeps_its_own_guidance_unless_another_is_give
     assert (pixels(its_own) != pixels(none)).any()
 
 
+def test_inspect_says_what_a_pipeline_has_and_which_parts_can_be_trained(finished, foreign, called):
+    said = called("inspect", foreign).out
+    assert "a StableDiffusionPipeline: " in said
+    assert "4 steps: " in said
+    assert "attn2" in said.splitlines()[-1].removeprefix("parts: ").split(", ")
+    assert "M transformer" in called("inspect", finished).out
+
+
+def test_export_leaves_a_pipeline_that_is_whole_as_it_is(foreign, called, tmp_path):
+    assert "copy or upload it as it is" in called("export", foreign, tmp_path / "copy", code=2).err
+
+
+@pytest.mark.parametrize("guidance", ["nan", "inf", "-2"])
+def test_a_guidance_that_is_none_is_refused(foreign, called, guidance):
+    command = ("sample", "--model", foreign, "--prompt", "cat", "--guidance", guidance)
+    assert "choose a number of at least 0" in called(*command, code=2).err
+
+
 def test_guidance_is_refused_where_there_is_none(foreign, called):
     class Unguided:
         def __call__(self, prompt, num_inference_steps, generator):

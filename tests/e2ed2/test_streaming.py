@@ -5,6 +5,7 @@ import json
 import tarfile
 import tracemalloc
 from dataclasses import replace
+from shutil import copytree
 
 import datasets
 import numpy as np
@@ -101,6 +102,8 @@ def test_a_shard_that_ends_early_gives_what_is_whole(tmp_path, capsys):
     assert [one.texts[0] for one in pictures.samples(torch.arange(3))] == ["thing 0", "thing 1", "thing 2"]
     assert pictures.at(3).texts[0] == "thing 0"  # the next
     assert "is damaged" in capsys.readouterr().err
+    StreamedPictures(data_of(tmp_path))
+    assert "is damaged" in capsys.readouterr().err  # said each time, though looked at once
 
 
 @pytest.fixture(scope="module")
@@ -319,6 +322,30 @@ def test_shards_that_do_not_fit_are_refused_in_a_sentence(shards, buckets, tmp_p
     (tmp_path / "shard-00001.safetensors").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"shard-00001.safetensors cannot be read: delete it"):
         open_pictures(data_of(tmp_path))
+    with pytest.raises(UserError, match="encoded with the caption-column 'caption', not 'text': leave"):
+        open_pictures(data_of(shards, caption_column="text"))
+    for damaged in ('{"sou', "[]", "{}"):
+        (tmp_path / "shards.json").write_text(damaged)
+        with pytest.raises(UserError, match=r"shards.json cannot be read: delete it"):
+            open_pictures(data_of(tmp_path))
+
+
+def test_lines_that_are_lost_are_missed_at_once_and_written_again(shards, tars, tmp_path):
+    copytree(shards, tmp_path, dirs_exist_ok=True)
+    lines = tmp_path / "shard-00001.jsonl"
+    lines.unlink()
+    with pytest.raises(UserError, match="has 2 of 3 shards: run `data cache`"):
+        open_pictures(data_of(tmp_path))
+    cached(tars, tmp_path)
+    assert lines.read_text() == (shards / lines.name).read_text()
+    lines.write_text('{"na')
+    with pytest.raises(UserError, match=r"shard-00001.jsonl cannot be read: delete it"):
+        cached(tars, tmp_path)
+
+
+def test_shards_of_other_captions_are_not_gone_on_with(shards, tars):
+    with pytest.raises(UserError, match=r"of another set or model \(other caption_column\)"):
+        cached(tars, shards, data=data_of(tars, caption_column="width"))
 
 
 def test_a_disk_that_is_full_ends_caching_in_one_sentence(tars, tmp_path, monkeypatch):

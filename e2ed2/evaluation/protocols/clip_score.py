@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
@@ -27,7 +28,7 @@ class ClipScore:
             model: Any = CLIPModel.from_pretrained(folder, local_files_only=True)
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self.processor: Any = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise UserError(f"{folder} is no CLIP model of transformers ({reason}): copy it again.") from error
         self.model = model.eval().to(device)

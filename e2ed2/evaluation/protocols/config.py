@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 import tyro
 
 from e2ed2.errors import UserError
-from e2ed2.inference.request import MAX_STEPS
+from e2ed2.inference.request import MAX_STEPS, check_guidance, check_seed
 
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 CLIP = "clip-vit-base-patch32"
@@ -69,6 +69,8 @@ class Protocol:
     def __post_init__(self) -> None:
         if bool(self.model) == bool(self.images):
             raise UserError("Name a model to judge, or a folder of pictures with --images FOLDER: one of the two.")
+        check_seed(self.seed)
+        check_guidance(self.guidance)
         if not 1 <= self.steps <= MAX_STEPS:
             raise UserError(f"{self.steps} steps are not possible: choose 1 to {MAX_STEPS}.")
         if self.limit and self.limit < 2:
@@ -153,6 +155,7 @@ class SideBySide:
             raise UserError("Name one arm or more, each once: --arms l2-lpips l2-lpips:1 my/stable-diffusion:50:7.5.")
         if min(self.columns, self.side) < 1:
             raise UserError("columns and side must be at least 1.")
+        check_seed(self.seed)
         self.parsed  # noqa: B018, it checks
 
     @property

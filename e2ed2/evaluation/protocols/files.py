@@ -24,7 +24,9 @@ def find_files(options: Protocol) -> Files:
     """Raises UserError: something is missing or incomplete; it says which file goes where."""
     folder, about = options.data, options.about
     captions = needed(folder / CAPTIONS, about.captions_from, "one prompt a line")
-    prompts = read_prompts(captions)
+    prompts = prompts_in(captions)
+    if len(prompts) < 2:
+        raise UserError(f"{captions} has one prompt, and a distance needs 2 or more: write one a line.")
     if about.prompts and len(prompts) != about.prompts and not options.limit:
         raise UserError(
             f"{captions} has {len(prompts)} prompts, and {options.benchmark} has {about.prompts}: complete it, or "
@@ -42,7 +44,7 @@ def find_files(options: Protocol) -> Files:
     return Files(captions, prompts, references, inception_of(folder), [clip, *others])
 
 
-def read_prompts(file: Path) -> list[str]:
+def prompts_in(file: Path) -> list[str]:
     """One a line, without blank lines. Raises UserError: there is no such file, it is no text, or it is empty."""
     try:
         prompts = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]

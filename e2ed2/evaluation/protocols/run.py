@@ -19,7 +19,7 @@ from e2ed2.evaluation.protocols.clip_score import PREFIX, ClipScore
 from e2ed2.evaluation.protocols.config import Protocol
 from e2ed2.evaluation.protocols.files import Files, find_files, listing, sha256
 from e2ed2.evaluation.protocols.inception import RESIZE, Inception, square
-from e2ed2.evaluation.results import Result, as_result, write_result
+from e2ed2.evaluation.results import Result, as_result, check_out, write_result
 from e2ed2.inference.device import pick_device
 from e2ed2.progress import track
 
@@ -33,6 +33,7 @@ def measure(options: Protocol) -> Result | None:
         UserError: something that the benchmark needs is missing, or the model is.
     """
     files = find_files(options)
+    check_out(options.out)
     subject = subject_of(options)
     jobs = [(prompt, options.seed + number) for number, prompt in enumerate(files.prompts)]
     if isinstance(subject, ImageFolder):

@@ -5,7 +5,6 @@ import textwrap
 from collections.abc import Generator as Yields
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 from e2ed2.evaluation.generators import BATCH, kept, load_generator
 from e2ed2.evaluation.metrics.cost import cost
 from e2ed2.evaluation.protocols.config import Arm, SideBySide
-from e2ed2.evaluation.protocols.files import read_prompts
+from e2ed2.evaluation.protocols.files import prompts_in
 from e2ed2.evaluation.protocols.geneval import overall, read_metadata, write_samples
 from e2ed2.evaluation.protocols.scores import Score, score_of
 from e2ed2.evaluation.shown import table
@@ -48,7 +47,7 @@ def side_by_side(options: SideBySide) -> list[Row]:
     Raises:
         UserError: a model, a score or a file that is asked for is missing.
     """
-    prompts = prompts_of(options.prompts)
+    prompts = prompts_in(options.prompts) if options.prompts else list(USUAL)
     geneval = read_metadata(options.geneval) if options.geneval else []
     device = pick_device(options.device)
     scores = {name: score_of(name, options.weights, device) for name in options.scores}
@@ -68,11 +67,6 @@ def side_by_side(options: SideBySide) -> list[Row]:
     write(options, prompts, rows)
     grid(options.parsed, prompts, pictures, options.side).save(options.out / "grid.jpg", quality=90)
     return rows
-
-
-def prompts_of(file: Path | None) -> list[str]:
-    """Raises UserError: there is no such file, or no prompt in it."""
-    return list(USUAL) if file is None else read_prompts(file)
 
 
 def sampled(generator: Any, prompts: list[str], seed: int) -> list[Image.Image]:
