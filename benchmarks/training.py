@@ -1,6 +1,6 @@
 """What a training of each preset costs, and its share of this machine's matmul rate at the same precision, in one run.
 
-python -m benchmarks.training [--updates 5] [--presets l2 l2-lpips] [--precision no bf16]
+python -m benchmarks.training [--updates 8] [--presets l2 l2-lpips] [--precision no bf16] [--compile]
 
 Times are of the processor (CPU seconds of this process), so that other work on the machine distorts them little.
 """
@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from e2ed2.objectives.objective import Batches
+from e2ed2.training.compiling import compile_network
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
 from e2ed2.training.precision import precision
@@ -30,9 +31,11 @@ KINDS = {"no": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Options:
-    updates: int = 5
+    updates: int = 8
     presets: tuple[str, ...] = ("codec", "coarse", "single-step", "l2", "l2-lpips", "l2-lpips-gan", "energy")
     precision: tuple[Literal["auto", "no", "bf16"], ...] = ("auto",)
+    compile: bool = False
+    """As `--trainer.compile` does, before anything is timed."""
 
 
 def matmul_rate(kind: torch.dtype, size: int = 2048, repeats: int = 10) -> float:
@@ -73,10 +76,14 @@ def measure(name: str, options: Options, wanted: Literal["auto", "no", "bf16"]) 
         state._reset_state()
     with TemporaryDirectory() as folder:
         objective, source = build(config)
-        batches: Any = Drawn(source, options.updates + 1, config.trainer.accumulate)
+        batches: Any = Drawn(source, options.updates, config.trainer.accumulate)
         work = update_flops(objective, batches, options.updates) * config.trainer.accumulate
         trainer = Trainer(config.trainer, objective, batches, Path(folder), Accelerator(mixed_precision=kind))
-        trainer.train_step()  # the first is slower than the rest
+        if options.compile:
+            compile_network(objective, trainer.accelerator.device)
+        for _ in range(options.updates if options.compile else 1):
+            trainer.train_step()  # the first is slower than the rest, and each with another number of steps is compiled
+        trainer.done = 0  # the very updates whose work was counted: each draws its number of steps
         rates, seconds = [matmul_rate(KINDS[kind])], 0.0
         for _ in range(options.updates):
             started = time.process_time()

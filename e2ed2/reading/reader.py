@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.models.saved import ModelMixin, register_to_config
 from e2ed2.reading.characters import emoji, named, says_nothing, spelt
 from e2ed2.reading.denied import wanted
-from e2ed2.reading.spelling import Speller
+from e2ed2.reading.spelling import Speller, words_of
 from e2ed2.reading.usual import USUAL, in_usual_words
 from e2ed2.seeds import number
 
@@ -111,7 +112,7 @@ class Reader:
     def __init__(self, head: ReaderHead, concepts: Concepts):
         self.head, self.concepts = head, concepts
         self.names = list(head.config.names)
-        self.spell = Speller(head.config.vocabulary, self.names)
+        self.spell = Speller(vocabulary_of(head.config), self.names)
         self.known = {word.lower() for word in concepts.words}
         self.exactly = {name.lower(): i for i, name in enumerate(self.names)}
         self.kept = kept_from_training(self.names)
@@ -155,6 +156,11 @@ class Reader:
         if not (found := self.kept_word.search(text)):
             return ""
         return "" if any(found[1] in name and name in text for name in self.exactly) else found[1]
+
+
+def vocabulary_of(config: Any) -> list[str]:
+    """Words to which mistakes are corrected: those that the reader learned, and of things that were never shown."""
+    return sorted({*config.vocabulary, *words_of(kept_from_training(config.names))})
 
 
 def kept_from_training(names: Sequence[str]) -> list[str]:

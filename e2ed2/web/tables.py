@@ -38,15 +38,15 @@ def text_table() -> dict[str, Any]:
 def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
     """Names and words of the reader, and its thresholds."""
     config: Any = head.config
-    vocabulary = set(config.vocabulary)
+    vocabulary = reader.vocabulary_of(config)
     number = {name: i for i, name in enumerate(config.names)}
     letters = set(string.ascii_lowercase)
     english = {word for word in spelling.english() if set(word) <= letters and not spelling.is_rare(word)}
     things = sorted(set(concepts.words.values()) - number.keys())
     return {
         "names": list(config.names),
-        "vocabulary": list(config.vocabulary),
-        "english": " ".join(sorted(word for word in english - vocabulary if len(word) >= spelling.SHORTEST)),
+        "vocabulary": vocabulary,
+        "english": " ".join(sorted(word for word in english - set(vocabulary) if len(word) >= spelling.SHORTEST)),
         "things": list(config.names) + things,
         "thing_of_word": [
             number[name] if name in number else len(number) + things.index(name) for name in concepts.words.values()

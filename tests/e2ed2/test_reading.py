@@ -168,6 +168,8 @@ def test_what_is_far_from_everything_is_not_read(reader, prompt):
     ("prompt", "thing"),
     [
         ("a violin", "violin"),
+        ("some brocolli", "broccoli"),
+        ("a red baloon", "balloon"),
         ("Hot air BALLOONS, noto style", "balloon"),
         ("my knight's shield, please", "shield"),
         ("a mirror ball", ""),
