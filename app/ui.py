@@ -8,6 +8,7 @@ import gradio as gr
 from app.engine.services import Services
 from app.engine.trainings import Trainings
 from app.look.building import without_servers
+from app.look.mounting import Pages
 from app.pages.about.page import AboutPage
 from app.pages.compare.page import ComparePage
 from app.pages.generate.page import GeneratePage
@@ -43,7 +44,7 @@ def build_ui(services: Services, studies: Studies, organiser: Organiser | None =
         "take-part": ("Study", StudyPage),
         "about": ("About", AboutPage),
     }
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, KEPT)) as demo:
+    with Pages(title=TITLE, analytics_enabled=False, delete_cache=(3600, KEPT)) as demo:
         _page("Generate", GeneratePage, services, demo)
     for path, (name, page) in pages.items():
         with demo.route(name, path):

@@ -10,12 +10,13 @@ from app.admin.create import build_new
 from app.admin.trials import build_trying
 from app.admin.watch import build_watch
 from app.look.building import without_servers
+from app.look.mounting import Pages
 from app.studies.ready import Studies
 
 
 @without_servers()
 def build_admin(studies: Studies) -> gr.Blocks:
-    with gr.Blocks(title="Studies", analytics_enabled=False, delete_cache=(600, 3600)) as admin:
+    with Pages(title="Studies", analytics_enabled=False, delete_cache=(600, 3600)) as admin:
         gr.Markdown("# Studies\nAsk people which of two pictures is better.")
         with gr.Tabs() as tabs:
             with gr.Tab("Studies", id="watch"):

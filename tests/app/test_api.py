@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -196,3 +197,26 @@ def test_what_cannot_be_asked_is_an_error_in_one_sentence(client, endpoint, aske
     assert said.rstrip().endswith(".")
     assert "Traceback" not in said
     assert "errors.pydantic.dev" not in said
+
+
+# By hand, without a client that knows what there is
+
+
+def test_an_endpoint_that_is_not_there_is_a_404_in_one_sentence(client):
+    asked = {"data": [1]}
+    for path, body in (
+        ("call/nothing", asked),
+        ("call/v2/nothing", {"prompt": "cat"}),
+        ("run/predict", asked | {"fn_index": 99999}),
+        ("queue/join", asked | {"fn_index": 99999, "session_hash": "by hand"}),
+    ):
+        answer = httpx.post(f"{client.src}gradio_api/{path}", json=body)
+        assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (404, "There is no such endpoint")
+
+
+def test_too_few_values_are_told_without_objects_of_pythons(client):
+    address = f"{client.src}gradio_api/call/generate"
+    event = httpx.post(address, json={"data": ["cat"]}).json()["event_id"]
+    answer = httpx.get(f"{address}/{event}", timeout=20).text
+    assert "/generate got too few values" in answer
+    assert "object at" not in answer
