@@ -13,6 +13,8 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import Page, expect
 
+from app.pages.generate.layout import EXAMPLES
+
 SLOW = 300_000  # ms
 WATCH = """() => { window.answered = new Promise((done) => addEventListener("pointerdown", () => {
     const clicked = performance.now();
@@ -54,7 +56,7 @@ def there(page: Page) -> None:
 PAGES = {
     "?prompt=rocket&count=8&seed=1": (
         painted,
-        ["Generate", "a castle on a hill", "Your pictures so far", "New random seed each time", "l2: squared error"],
+        ["Generate", EXAMPLES[-1], "Your pictures so far", "New random seed each time", "l2: squared error"],
     ),
     "compare": (there, ["Compare", "Other noise"]),
     "compare?prompt=sunflower&seed=3": (compared, ["Compare", "energy, 1 step", "Vote on this pair", "Left"]),
