@@ -56,7 +56,7 @@ def there(page: Page) -> None:
 PAGES = {
     "?prompt=rocket&count=8&seed=1": (
         painted,
-        ["Generate", EXAMPLES[-1], "Your pictures so far", "New random seed each time", "l2: squared error"],
+        ["Generate", EXAMPLES[-1], "Favourite: rocket", "New random seed each time", "More models"],
     ),
     "compare": (there, ["Compare", "Other noise"]),
     "compare?prompt=sunflower&seed=3": (compared, ["Compare", "energy, 1 step", "Vote on this pair", "Left"]),
@@ -72,7 +72,7 @@ PAGES = {
     ),
     "results": (drawn, ["computing", "Asked for"]),
 }
-FOLLOWING = {"Generate": "Stop", "Your pictures so far": "Forget them", "Start training": "Stop and save"}
+FOLLOWING = {"Generate": "Stop", "Start training": "Stop and save"}
 
 
 @pytest.fixture(scope="module")
