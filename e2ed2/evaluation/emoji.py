@@ -53,12 +53,17 @@ class Emoji:
         return Benchmark(f"split {self.split}", prompts, real.images, tuple(metrics), ceilings=ceilings)
 
     def _diversity(self, encoder: HeldOutEncoder, training: Pictures) -> Diversity:
-        rows: dict[str, list[int]] = defaultdict(list)
-        for row, name in enumerate(training.captions):
-            rows[name].append(row)
-        names = sorted(name for name, of_it in rows.items() if len(of_it) >= ARTISTS)
-        some = [names[i] for i in chosen(len(names), self.variety, self.seed)]
-        return Diversity(encoder, some, [training.images[rows[name]] for name in some])
+        rows = drawn_by_many(training, self.variety, self.seed)
+        return Diversity(encoder, list(rows), [training.images[of_it] for of_it in rows.values()])
+
+
+def drawn_by_many(pictures: Pictures, most: int, seed: int = 0) -> dict[str, list[int]]:
+    """At most so many things that at least five artists drew, by lot, each with the rows of its drawings."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, name in enumerate(pictures.captions):
+        rows[name].append(row)
+    names = sorted(name for name, of_it in rows.items() if len(of_it) >= ARTISTS)
+    return {names[i]: rows[names[i]] for i in chosen(len(names), most, seed)}
 
 
 def prompts_of(split: str, limit: int | None, seed: int = 0) -> list[Prompt]:

@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
-from e2ed2.evaluation.emoji import drawings
-from e2ed2.evaluation.experiments.choices import Meaning, drawn_by_many, main, meanings, note
+from e2ed2.evaluation.emoji import drawings, drawn_by_many
+from e2ed2.evaluation.experiments.choices import Meaning, main, meanings, note
 from e2ed2.inference.sampling import load
 
 

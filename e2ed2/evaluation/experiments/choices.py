@@ -8,7 +8,7 @@ the nearest is a blend. Keep the others with `denoiser.kept`: in a training (`--
 """
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from e2ed2.data.pictures import Pictures
 from e2ed2.errors import UserError, exit_on_user_error
-from e2ed2.evaluation.emoji import ARTISTS, chosen, drawings
+from e2ed2.evaluation.emoji import drawings, drawn_by_many
 from e2ed2.inference.model import Sampling
 from e2ed2.inference.sampling import load
 from e2ed2.progress import track
@@ -54,15 +54,6 @@ def main() -> None:
         raise UserError(f"{options.model} makes no one-hot choice: take one that does, such as `energy`.")
     pictures = drawings("train")
     show(options.model, meanings(pipeline, pictures, drawn_by_many(pictures, options.captions)))
-
-
-def drawn_by_many(pictures: Pictures, most: int) -> dict[str, list[int]]:
-    """At most so many names, each with the rows of its drawings."""
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, name in enumerate(pictures.captions):
-        rows[name].append(row)
-    names = sorted(name for name, of_it in rows.items() if len(of_it) >= ARTISTS)
-    return {names[i]: rows[names[i]] for i in chosen(len(names), most, seed=0)}
 
 
 @torch.no_grad()
