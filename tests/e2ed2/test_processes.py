@@ -105,6 +105,7 @@ def few(parquet, tmp_path_factory):
 def test_two_processes_train_a_backbone_as_one_does_and_one_goes_on_as_two(few, tmp_path):
     """Two processes, then one that accumulates two batches: the updates and losses are those of two to the end."""
     chain = {"loss": LossSpec.parse("l2"), "sampling_steps": (1, 2), "random_backprop": True, "checkpointed": True}
+    chain |= {"lora_rank": 16}
     trainer = TrainerConfig(
         updates=2, batch_size=2, lr=1e-3, warmup=1, mixed_precision="no", log_every=1, preview_every=1000
     )
