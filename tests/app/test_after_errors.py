@@ -93,7 +93,7 @@ def test_half_a_number_is_a_sentence_and_no_dead_end(open_page, url, path, label
 def test_a_prompt_that_is_too_long_is_said_and_not_cut(open_page, url):
     page = open_page(url).page
     for path, name in (("compare", "Compare"), ("trajectory", "Watch")):
-        page.goto(f"{url}/{path}", wait_until="networkidle")  # what a page fills in when it opens is there
+        page.goto(f"{url}/{path}")
         page.get_by_label("Prompt").first.fill("a" * 201)
         press(page, name)
         expect(page.locator("#status")).to_contain_text("use at most 200")
