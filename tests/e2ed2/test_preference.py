@@ -202,7 +202,7 @@ def test_votes_by_lot_foretell_nothing(tmp_path):
     objective, _ = build(config)
     found = objective.foretold()[0]
     for part in (found.prompts, found.raters):
-        assert part.low - 0.03 < 0.5 < part.high + 0.03  # one interval in twenty misses by chance, by little
+        assert part.low < 0.5 < part.high + 0.03
     assert found.agreement == pytest.approx(0.5, abs=0.06)
 
 
