@@ -154,14 +154,10 @@ def test_a_visitors_model_is_in_no_study_of_the_bundled_ones(checkpoints, tmp_pa
 
 
 def test_a_training_that_fails_after_it_saved_says_why(checkpoints, tmp_path, monkeypatch):
-    failing = tmp_path / "python"
-    failing.write_text("#!/bin/sh\necho 'No room is left.'\nexit 2\n")
-    failing.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(failing))
+    instead_of_python(tmp_path, monkeypatch, "echo 'No room is left.'\nexit 2")
     trainings = Trainings(Models(checkpoints, tmp_path))
-    run = tmp_path / "own" / "mine"
+    run = kept_training(tmp_path, "mine")
     (run / "checkpoints" / "000010").mkdir(parents=True)
-    (run / "order.json").write_text(json.dumps({"updates": 50, "command": []}))
     assert trainings.state("mine").trouble == ""
     trainings.go_on("mine")
     while trainings.going():
@@ -171,9 +167,7 @@ def test_a_training_that_fails_after_it_saved_says_why(checkpoints, tmp_path, mo
 
 def test_a_training_that_was_stopped_before_its_first_update_can_go_on(checkpoints, tmp_path):
     trainings = Trainings(Models(checkpoints, tmp_path))
-    run = tmp_path / "own" / "mine"
-    run.mkdir(parents=True)
-    (run / "order.json").write_text(json.dumps({"updates": 50, "command": []}))
+    run = kept_training(tmp_path, "mine")
     for last in (STOPPED_EARLY, "Traceback (most recent call last):\nKeyboardInterrupt"):
         (run / "log.txt").write_text(f"Loading\n{last}\n")
         assert sentence(trainings.state("mine")) == "mine was stopped after 0 of 50 updates; it can go on."
@@ -181,10 +175,7 @@ def test_a_training_that_was_stopped_before_its_first_update_can_go_on(checkpoin
 
 def test_a_training_that_is_stopped_at_once_was_stopped(checkpoints, tmp_path, monkeypatch):
     """Before Python itself is there, a signal ends it without a word."""
-    mute = tmp_path / "python"
-    mute.write_text("#!/bin/sh\nexec sleep 60\n")
-    mute.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(mute))
+    instead_of_python(tmp_path, monkeypatch, "exec sleep 60")
     trainings = Trainings(Models(checkpoints, tmp_path))
     kept_training(tmp_path, "mine")
     trainings.go_on("mine")
@@ -192,6 +183,13 @@ def test_a_training_that_is_stopped_at_once_was_stopped(checkpoints, tmp_path, m
     while trainings.going():
         pass
     assert sentence(trainings.state("mine")) == "mine was stopped after 0 of 50 updates; it can go on."
+
+
+def instead_of_python(folder: Path, monkeypatch, script: str) -> None:
+    file = folder / "python"
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(file))
 
 
 def kept_training(folder: Path, name: str, **said: object) -> Path:
