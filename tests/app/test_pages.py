@@ -220,12 +220,15 @@ def test_compare_two_models_by_the_keyboard(open_page, url):
     slider = page.get_by_label("How much of the left picture is seen")
     slider.press("ArrowRight")
     expect(slider).to_have_value("51")
-    expect(page.locator(".slide")).to_have_attribute("style", re.compile("51%"))
+    shown = page.locator("#slider .over")
+    expect(shown).to_have_css("clip-path", "inset(0px 0px 0px 51%)")
     expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
     for name in ("l2, 2 steps", "l2-lpips, 3 steps"):  # the two pressed last are under the slider
         page.get_by_role("button", name=name).press("Enter")
         expect(page.locator("#slider img").last).to_have_attribute("alt", name)
     expect(page.locator("#slider img").first).to_have_attribute("alt", "l2, 2 steps")
+    expect(slider).to_have_value("51")
+    expect(shown).to_have_css("clip-path", "inset(0px 0px 0px 51%)")  # as the slider says, with other pictures too
     expect(page.locator("#grid [aria-pressed=true] img")).to_have_count(2)
     with page.expect_download() as download:
         page.get_by_role("button", name="As a web page").click()
