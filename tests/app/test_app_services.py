@@ -399,6 +399,48 @@ def test_stop_before_a_visitors_turn_has_come_is_not_forgotten(site):
     assert "1 picture in" in named(again[-1])["status"]
 
 
+FIELDS = {
+    "generate": ("cat", "l2", 4, 7, False, 8, True, "flat", False, "", None),
+    "compare": ("cat", ["l2", "l2-lpips"], 7, False),
+    "compare_any": ("cat", "l2", 4, 7, "flat", False, "models", "l2, l2-lpips", "steps", "1, 2"),
+    "make_list": ("cat\ndog\nfox", "l2", 1, 7, False, True, "flat", False, None),
+}
+
+
+@pytest.mark.parametrize("mistaken", FIELDS)
+@pytest.mark.parametrize("before", FIELDS)
+def test_a_mistake_is_not_painted_over_by_what_was_asked_for_before(site, mistaken, before):
+    """Such as the pictures that the page begins with."""
+    functions = {function.name: function.fn for function in site.pages.fns.values()}
+    request = visitor(f"{mistaken} after {before}")
+    earlier = functions[before](*FIELDS[before], request=request)
+    next(earlier)
+    with pytest.raises(gr.Error, match=r"empty|at least one"):
+        list(functions[mistaken]("", *FIELDS[mistaken][1:], request=request))
+    assert [named(answer) for answer in earlier] == [{"status": gr.skip()}]
+
+
+@pytest.mark.parametrize("query", [{}, {"prompt": "cat"}])
+@pytest.mark.parametrize("asked", ["trajectory", "seeds", "between"])
+def test_a_mistake_made_while_the_trajectory_page_opens_stays(site, monkeypatch, query, asked):
+    act = {function.api_name: function for function in site.pages.fns.values()}[asked]
+    welcome = next(one.fn for one in site.pages.fns.values() if one.name == "welcome" and one.queue is False)
+    request = visitor("opens")
+    request.query_params = query
+    plan = site.services.plan
+
+    def mistaken(*given, **wanted):
+        monkeypatch.setattr(site.services, "plan", plan)
+        with pytest.raises(gr.Error, match="true or false"):
+            list(act.fn("", *["l2"] * (len(act.inputs) - 1), request=request))
+        return plan(*given, **wanted)
+
+    fields = "cat", "l2", "l2-lpips", 4, 7, False, ""
+    assert "table" in str(named(welcome(*fields, request=request)))
+    monkeypatch.setattr(site.services, "plan", mistaken)
+    assert named(welcome(*fields, request=request)) == {"status": gr.skip()}
+
+
 def test_buttons_wait_for_what_has_been_asked_for_but_not_begun(site):
     """What ran before may end in between; its end must not bring back the buttons of a page at rest."""
     functions = {function.name: function.fn for function in site.pages.fns.values()}

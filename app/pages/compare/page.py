@@ -4,7 +4,7 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from PIL import Image
@@ -30,6 +30,13 @@ from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS, Request, slug
 
 PairLink = Callable[[str, Mapping[str, Image.Image], str], str]  # prompt, pictures by name, the way back
+
+
+class Wanted(NamedTuple):
+    base: Base
+    rows: Axis
+    columns: Axis
+    address: str
 
 
 class ComparePage(Layout):
@@ -80,7 +87,7 @@ class ComparePage(Layout):
     ) -> Iterator[Updates]:
         """The grid that the address asks for, or one to begin with, unless the visitor was quicker."""
         if status or self.services.running(request.session_hash) or not self.services.models.names():
-            yield {self.status: gr.skip()}  # Gradio empties what a function that yields nothing was to fill
+            yield {self.status: gr.skip()}
         elif {"rows", "columns"} <= set(request.query_params):
             axes = rows, row_values, columns, column_values
             yield from self.compare_any(prompt, model, steps, seed, style, exactly, *axes, request)
@@ -94,7 +101,8 @@ class ComparePage(Layout):
         self, prompt: object, models: object, seed: object, exactly: object, request: gr.Request
     ) -> Iterator[Updates]:
         """Models in rows, numbers of steps in columns."""
-        try:
+
+        def wanted() -> Wanted:
             if not isinstance(models, list):
                 raise ForgedError("models must be a list of names.")
             names = [self.services.known(model) for model in dict.fromkeys(map(str, models))]
@@ -103,9 +111,9 @@ class ComparePage(Layout):
             base = Base(prompt, names[0], STEPS[-1], seed, wording(BEST, exactly, ""))
             words: dict[str, Any] = {"prompt": prompt, "seed": seed, "models": ",".join(names)}
             address = link(request, "compare", **words | ({"exactly": 1} if exactly else {}))
-            yield from self.follow(base, Axis("models", tuple(names)), Axis("steps", STEPS), address, request)
-        except MISTAKES as mistake:
-            yield {self.status: warn(mistake, request)}
+            return Wanted(base, Axis("models", tuple(names)), Axis("steps", STEPS), address)
+
+        yield from self.answer(wanted, request)
 
     def compare_any(
         self,
@@ -122,33 +130,44 @@ class ComparePage(Layout):
         request: gr.Request,
     ) -> Iterator[Updates]:
         """Any two things, in rows and columns."""
-        try:
+
+        def wanted() -> Wanted:
             base = Base(prompt, model, steps, seed, wording(style, exactly, ""))
             words: dict[str, Any] = {
                 **{"prompt": prompt, "model": model, "steps": steps, "seed": seed, "style": style},
                 **{"rows": rows, "row_values": row_values, "columns": columns, "column_values": column_values},
             }
             address = link(request, "compare", **words | ({"exactly": 1} if exactly else {}))
-            yield from self.follow(base, axis(rows, row_values), axis(columns, column_values), address, request)
+            return Wanted(base, axis(rows, row_values), axis(columns, column_values), address)
+
+        yield from self.answer(wanted, request)
+
+    def answer(self, wanted: Callable[[], Wanted], request: gr.Request) -> Iterator[Updates]:
+        """The pictures, or what is wrong with what is asked for; both end what the visitor asked for before."""
+        flag = Flag()
+        try:
+            with self.services.stoppable(request.session_hash, flag):
+                yield from self.follow(wanted(), flag, request)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
-    def follow(self, base: Base, rows: Axis, columns: Axis, address: str, request: gr.Request) -> Iterator[Updates]:
+    def follow(self, wanted: Wanted, flag: Flag, request: gr.Request) -> Iterator[Updates]:
         """Row by row; the files and the pair at the end, whole, for clients of the API. The next request ends it."""
-        wanted = Grid(rows, columns, requests_of(self.services, base, rows, columns), {})
-        first = next((one for row in wanted.requests for one in row if isinstance(one, Request)), None)
+        base, rows, columns, address = wanted
+        empty = Grid(rows, columns, requests_of(self.services, base, rows, columns), {})
+        first = next((one for row in empty.requests for one in row if isinstance(one, Request)), None)
         if first is None:
             raise UserError("No model here was made for these numbers of steps.")
         one_prompt = "prompts" not in (rows.kind, columns.kind)
         drawn = drawings_of(self.services, first.words) if one_prompt else []
-        source, flag = cached(self.grid.GRADIO_CACHE), Flag()
-        with self.services.stoppable(request.session_hash, flag):
-            for number, grid in enumerate(paint(self.services, wanted), 1):
-                if self.services.running(request.session_hash) is not flag:
-                    return
-                tables = [*drawn, table_of(grid)]
-                said = f"{number} of {counted(len(rows.values), 'row')}{IN_TURN if len(self.services.turns) else ''} …"
-                yield {self.grid: page_tables(tables, source), self.status: said, self.address: address}
+        source = cached(self.grid.GRADIO_CACHE)
+        for number, grid in enumerate(paint(self.services, empty), 1):
+            if self.services.running(request.session_hash) is not flag:
+                yield {self.status: gr.skip()}  # Gradio empties what a function that yields nothing was to fill
+                return
+            tables = [*drawn, table_of(grid)]
+            said = f"{number} of {counted(len(rows.values), 'row')}{IN_TURN if len(self.services.turns) else ''} …"
+            yield {self.grid: page_tables(tables, source), self.status: said, self.address: address}
         yield from self.whole(grid, tables, first, one_prompt, address)
 
     def whole(

@@ -124,12 +124,13 @@ class Again(Opening):
         """One picture of each prompt. Those that are left are always in the browser, which begins with them again."""
         flag = begun or Flag()
         try:
-            wanted = wording(style, exactly, "")
-            requests = [
-                self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, 1, wanted)[0]
-                for prompt in prompts_of(text)
-            ]
-            yield from self.follow_list(requests, bool(inside), flag, request)
+            with self.services.stoppable(request.session_hash, flag):
+                wanted = wording(style, exactly, "")
+                requests = [
+                    self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, 1, wanted)[0]
+                    for prompt in prompts_of(text)
+                ]
+                yield from self.follow_list(requests, bool(inside), flag, request)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
         finally:
@@ -137,9 +138,12 @@ class Again(Opening):
 
     def follow_list(self, requests: list[Request], inside: bool, stop: Flag, visitor: gr.Request) -> Iterator[Updates]:
         prompts = [one.prompt for one in requests]
-        with self.services.stoppable(visitor.session_hash, stop), tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder:
             progress = Progress(requests, Path(folder), inside)
             for event in self.services.generate(requests, stop):
+                if self.services.running(visitor.session_hash) is not stop:
+                    yield {self.status: gr.skip()}  # Gradio empties what a function that yields nothing was to fill
+                    return  # the visitor has asked for something else
                 progress.add(event)
                 done = len(progress.made)
                 yield self.seen(progress) | {

@@ -45,11 +45,12 @@ class Painting(Layout):
         """The last one is whole: it is what a client of the API gets."""
         flag = begun or Flag()
         try:
-            if not isinstance(randomise, bool):
-                raise ForgedError("randomise must be true or false.")
-            wanted = wording(style, exactly, read_as)
-            requests = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count, wanted)
-            yield from self.follow(requests, wanted, bool(inside), flag, request)
+            with self.services.stoppable(request.session_hash, flag):
+                if not isinstance(randomise, bool):
+                    raise ForgedError("randomise must be true or false.")
+                wanted = wording(style, exactly, read_as)
+                requests = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count, wanted)
+                yield from self.follow(requests, wanted, bool(inside), flag, request)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
         finally:
@@ -67,11 +68,11 @@ class Painting(Layout):
             self.reading: said_of(requests, reading),
             self.names: other_names(requests, reading),
         }
-        session = visitor.session_hash
-        with self.services.stoppable(session, stop), tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder:
             progress = Progress(requests, Path(folder), inside)
             for event in self.services.generate(requests, stop):
-                if self.services.running(session) is not stop:
+                if self.services.running(visitor.session_hash) is not stop:
+                    yield {self.status: gr.skip()}  # Gradio empties what a function that yields nothing was to fill
                     return  # the visitor has asked for something else
                 progress.add(event)
                 yield fields | self.seen(progress)

@@ -1,6 +1,6 @@
 """The Trajectory page: how a picture comes out of noise, and what noise and caption each decide."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.events import Dependency
 from PIL import Image
 
+from app.engine.events import Flag
 from app.engine.services import NO_MODELS, Services
 from app.engine.wording import wording
 from app.look.handlers import FAILED, GENERATING, MISTAKES, QUIET, UNCHECKED, Updates, afterwards, at_once, busy, warn
@@ -18,7 +19,6 @@ from app.pages.generate.page import IN_THE_BAR
 from app.pages.generate.reading import said_of
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.data.styles import BEST
-from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS
 
 PROMPT, OTHER, SEED = "cat face", "sunflower, noto style", 4
@@ -181,14 +181,21 @@ class TrajectoryPage:
         names = dict.fromkeys(filter(None, self.usual()))
         if status or not names:
             return {self.status: gr.skip()}
-        if "prompt" in request.query_params:
-            *_, last = self.show_steps(prompt, model, second, steps, seed, exactly, request)
-            return {one: last[one] for one in (self.table, self.status) if one in last}
-        try:
-            wanted = [self.services.plan(PROMPT, name, self.services.models.steps(name)[-1], SEED)[0] for name in names]
-            tables = [self.opening(one) for one in wanted]
-        except UserError as mistake:  # a model's files are damaged
-            return {self.status: str(mistake)}
+        flag = Flag()
+        with self.services.stoppable(request.session_hash, flag):
+            try:
+                if "prompt" in request.query_params:
+                    *_, shown = self.steps_of(prompt, model, second, steps, seed, exactly)
+                else:
+                    shown = self.first_seen(names)
+            except MISTAKES as mistake:
+                shown = {self.status: warn(mistake, request)}
+        return {self.status: gr.skip()} if flag.is_set() else shown
+
+    def first_seen(self, names: Iterable[str]) -> Updates:
+        """Raises UserError: a model's files are damaged."""
+        wanted = [self.services.plan(PROMPT, name, self.services.models.steps(name)[-1], SEED)[0] for name in names]
+        tables = [self.opening(one) for one in wanted]
         return {self.table: page_tables(tables, cached(self.table.GRADIO_CACHE)), self.status: said_of(wanted[:1])}
 
     def suit_models(self, model: str | None, second: str | None, steps: int) -> Any:
@@ -209,15 +216,21 @@ class TrajectoryPage:
         exactly: object,
         request: gr.Request,
     ) -> Iterator[Updates]:
+        self.services.stop(request.session_hash)
         try:
-            tables, wanted = [], wording(BEST, exactly, "")
-            for name in dict.fromkeys((self.services.known(model), self.services.known(second))):
-                (one,) = self.services.plan(prompt, name, steps, seed, wording=wanted)
-                tables.append(steps_table(self.services, one))
-                page = page_tables(tables, cached(self.table.GRADIO_CACHE))
-                yield {self.table: page, self.status: said_of([one])}
+            yield from self.steps_of(prompt, model, second, steps, seed, exactly)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
+
+    def steps_of(
+        self, prompt: object, model: object, second: object, steps: object, seed: object, exactly: object
+    ) -> Iterator[Updates]:
+        """Raises UserError or ForgedError."""
+        tables, wanted = [], wording(BEST, exactly, "")
+        for name in dict.fromkeys((self.services.known(model), self.services.known(second))):
+            (one,) = self.services.plan(prompt, name, steps, seed, wording=wanted)
+            tables.append(steps_table(self.services, one))
+            yield {self.table: page_tables(tables, cached(self.table.GRADIO_CACHE)), self.status: said_of([one])}
 
     def address_of(
         self,
@@ -237,6 +250,7 @@ class TrajectoryPage:
         self, prompt: object, model: object, steps: object, seed: object, exactly: object, request: gr.Request
     ) -> Iterator[Updates]:
         """Pictures of one reading, so that only the noise differs."""
+        self.services.stop(request.session_hash)
         try:
             wanted = self.services.plan(prompt, model, steps, seed, SEEDS, wording(BEST, exactly, ""))
             same = [replace(one, caption=wanted[0].caption) for one in wanted]
@@ -254,6 +268,7 @@ class TrajectoryPage:
         exactly: object,
         request: gr.Request,
     ) -> Iterator[Updates]:
+        self.services.stop(request.session_hash)
         try:
             wanted = wording(BEST, exactly, "")
             (first,) = self.services.plan(prompt, model, steps, seed, wording=wanted)
