@@ -16,6 +16,7 @@ from e2ed2.evaluation.generators import (
     Generator,
     ImageFolder,
     Read,
+    fingerprint,
     load_generator,
     ours,
     read_images,
@@ -28,7 +29,7 @@ from e2ed2.evaluation.metrics.kernel import KID
 from e2ed2.evaluation.metrics.nearest import CANDIDATES
 from e2ed2.evaluation.metrics.precision_recall import PRC
 from e2ed2.evaluation.own import own_benchmark
-from e2ed2.evaluation.results import Result, as_result, check_out, write_result
+from e2ed2.evaluation.results import Result, as_result, check_out, read_result, write_result
 from e2ed2.inference.request import model_path
 from e2ed2.models.components import WEIGHTS, digest
 from e2ed2.models.minilm import MiniLM
@@ -121,3 +122,18 @@ def choices_of(subject: Generator, benchmark: Benchmark, sampled: Sampled) -> di
         "weights": subject.fingerprint,
         "left_out": benchmark.left_out,
     }
+
+
+def up_to_date(wanted: Evaluate) -> bool:
+    """Whether its file has these very figures, of this model, by these judges."""
+    if not wanted.out.is_file():
+        return False
+    found = read_result(wanted.out)
+    decisive = ("steps", "split", "captions", "read", "seed", "variety", "nearest")
+    settings = {name: getattr(wanted, name) for name in decisive}
+    choices = judges_of(wanted) | {"weights": fingerprint(model_path(wanted.model), wanted.steps)}
+    return holds(found["settings"], settings) and holds(found["choices"], choices)
+
+
+def holds(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    return all(found.get(name) == value for name, value in wanted.items())

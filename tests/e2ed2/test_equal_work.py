@@ -1,14 +1,17 @@
 """A comparison that goes on uses only what its own settings made."""
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 
 import pytest
 
 from e2ed2.errors import UserError
+from e2ed2.evaluation import run
 from e2ed2.evaluation.experiments import small
 from e2ed2.evaluation.experiments.equal_work import EqualWork, main
 from e2ed2.evaluation.experiments.small import finish_config, measured, start_config, trained
+from e2ed2.evaluation.generators import fingerprint
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import claim
 
@@ -47,16 +50,19 @@ def test_a_mistake_is_one_sentence(tmp_path, monkeypatch, capsys, arguments, wor
     assert len(said.strip().splitlines()) == 1
 
 
-def test_another_number_of_captions_measures_again(tmp_path, monkeypatch):
-    asked = []
+def test_another_number_of_captions_or_another_head_measures_again(tiny_model, tmp_path, monkeypatch):
+    """A figure of a former head is not one of today's."""
+    folder, asked = shutil.copytree(tiny_model, tmp_path / "model"), []
 
     def evaluate(options):
-        asked.append(options.captions)
-        result = FIGURES | {"settings": {"captions": options.captions}}
+        asked.append((options.captions, run.head_digest()))
+        choices = run.judges_of(options) | {"weights": fingerprint(folder, options.steps)}
+        result = FIGURES | {"settings": json.loads(json.dumps(asdict(options), default=str)), "choices": choices}
         options.out.write_text(json.dumps(result))
         return result
 
     monkeypatch.setattr(small, "evaluate", evaluate)
-    for captions in (150, 150, 20, 20):
-        assert measured(EqualWork(captions=captions), tmp_path / "model", 4) == {"fd": 1.0, "kid": 0.1, "top1": 0.5}
-    assert asked == [150, 20]
+    for captions, head in ((150, "a"), (150, "a"), (20, "a"), (20, "b"), (20, "b")):
+        monkeypatch.setattr(run, "head_digest", lambda head=head: head)
+        assert measured(EqualWork(captions=captions), folder, 4) == {"fd": 1.0, "kid": 0.1, "top1": 0.5}
+    assert asked == [(150, "a"), (20, "a"), (20, "b")]

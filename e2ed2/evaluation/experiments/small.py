@@ -18,7 +18,7 @@ from e2ed2.errors import UserError
 from e2ed2.evaluation.config import Evaluate, check_captions
 from e2ed2.evaluation.metrics.ceilings import head_digest
 from e2ed2.evaluation.results import read_result
-from e2ed2.evaluation.run import evaluate
+from e2ed2.evaluation.run import evaluate, up_to_date
 from e2ed2.files import runs_folder
 from e2ed2.models.components import WEIGHTS, digest
 from e2ed2.models.config import DenoiserConfig
@@ -81,9 +81,7 @@ def trained(config: RunConfig, folder: Path) -> tuple[Path, float]:
 def measured(options: OverSeeds, folder: Path, steps: int) -> dict[str, float]:
     out = folder.parent / f"evaluation-{steps}.json"
     wanted = Evaluate(str(folder), steps=steps, split="train", captions=options.captions, variety=0, nearest=0, out=out)
-    result = read_result(out) if out.is_file() else {}
-    if not result or result["settings"]["captions"] != options.captions:
-        result = evaluate(wanted)
+    result = read_result(out) if up_to_date(wanted) else evaluate(wanted)
     return {"fd": result["distance"]["fd"], "kid": result["distance"]["kid"], "top1": result["alignment"]["top1"]}
 
 

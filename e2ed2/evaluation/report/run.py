@@ -13,7 +13,7 @@ python -m e2ed2.evaluation.report.run --times
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -23,12 +23,12 @@ from e2ed2.evaluation.config import Evaluate
 from e2ed2.evaluation.emoji import COLOUR, WORDS
 from e2ed2.evaluation.experiments.ablations import OUT as ABLATIONS
 from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
-from e2ed2.evaluation.generators import fingerprint, load_generator
+from e2ed2.evaluation.generators import load_generator
 from e2ed2.evaluation.metrics.ceilings import load_ceilings
 from e2ed2.evaluation.report.claims import BASELINES
 from e2ed2.evaluation.report.page import Found, write_page
 from e2ed2.evaluation.results import as_result, read_result, write_result
-from e2ed2.evaluation.run import cost_of, evaluate, judges_of
+from e2ed2.evaluation.run import cost_of, evaluate, up_to_date
 from e2ed2.inference.request import STEPS, available_models, model_path
 from e2ed2.inference.sampling import load, most_steps
 from e2ed2.progress import track
@@ -98,20 +98,6 @@ def plan(name: str, captions: int) -> list[Evaluate]:
     if label in BASELINES:
         wanted += [replace(quick, steps=count, split="train") for count in MORE_STEPS]
     return [replace(one, out=FOLDER / f"{label}-{one.steps}-{one.split}{'-read' * one.read}.json") for one in wanted]
-
-
-def up_to_date(wanted: Evaluate) -> bool:
-    if not wanted.out.is_file():
-        return False
-    found = read_result(wanted.out)
-    decisive = ("steps", "split", "captions", "read", "seed", "variety", "nearest")
-    settings = {name: getattr(wanted, name) for name in decisive}
-    choices = judges_of(wanted) | {"weights": fingerprint(model_path(wanted.model), wanted.steps)}
-    return holds(found["settings"], settings) and holds(found["choices"], choices)
-
-
-def holds(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    return all(found.get(name) == value for name, value in wanted.items())
 
 
 if __name__ == "__main__":
