@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from scipy.stats import t as student
 from torch import Tensor
 
 from e2ed2.preference.files import shown
@@ -13,7 +14,6 @@ from e2ed2.seeds import stream
 
 FOLDS = 5
 UPDATES = 60  # of a fold's head, on all its answers at once
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Accuracy:
     value: float
     low: float
     high: float
-    """95%, over what was left out (percentile bootstrap of whole prompts or raters)"""
+    """95%, over other prompts and other raters: each of both gave many of the answers, whichever was left out"""
     answers: int
 
 
@@ -75,7 +75,8 @@ def foretold(votes: Votes, answers: Answers, seed: int) -> list[Foretold]:
     found = []
     for row in (None, *range(len(votes.questions))):
         chosen = votes.decided if row is None else votes.decided & (votes.question == row)
-        prompts, raters = (accuracy(name, right[name][chosen], group[chosen], seed) for name, group in groups.items())
+        both = votes.prompt[chosen], votes.rater[chosen]
+        prompts, raters = (accuracy(name, hits[chosen], *both) for name, hits in right.items())
         question, asked = ("", None) if row is None else (votes.questions[row], [row])
         found.append(Foretold(question, prompts, raters, agreement(votes, asked)))
     return found
@@ -122,10 +123,22 @@ def fitted(answers: Answers, questions: int, seed: int) -> Head:
     return head
 
 
-def accuracy(left_out: str, right: Tensor, group: Tensor, seed: int) -> Accuracy:
-    """With its interval over whole groups."""
-    table = np.stack([np.bincount(group, right.float()), np.bincount(group)])[:, np.unique(group)]
-    draws = np.random.default_rng(seed).integers(table.shape[1], size=(RESAMPLES, table.shape[1]))
-    hits, counts = table[:, draws].sum(axis=2)
-    low, high = np.quantile(hits / counts, [0.025, 0.975])
-    return Accuracy(left_out, float(right.float().mean()), float(low), float(high), len(right))
+def accuracy(left_out: str, right: Tensor, prompt: Tensor, rater: Tensor) -> Accuracy:
+    """With an interval for answers that share a prompt, or a rater, or both (two-way clusters).
+
+    The variance is that over prompts and that over raters, less what both count (Cameron, Gelbach and Miller 2011, eq.
+    2.11), and never less than either alone; Student's t has the degrees of freedom of the smaller group.
+
+    Args:
+        right: `[N]` bool. A head that saw the others foretold the answer.
+        prompt: `[N]`. At least two, as of raters.
+        rater: `[N]`
+    """
+    hits = right.double().numpy()
+    value = hits.mean()
+    groups = [np.unique(of, axis=0, return_inverse=True)[1] for of in (prompt, rater, torch.stack([prompt, rater], 1))]
+    sums = [np.bincount(group.ravel(), hits - value) for group in groups]
+    over_prompts, over_raters, over_both = (len(one) / (len(one) - 1) * (one @ one) / len(hits) ** 2 for one in sums)
+    variance = max(over_prompts + over_raters - over_both, over_prompts, over_raters)
+    half = student.ppf(0.975, min(map(len, sums)) - 1) * variance**0.5
+    return Accuracy(left_out, float(value), max(0.0, value - half), min(1.0, value + half), len(right))
