@@ -2,8 +2,7 @@
 
 import io
 import json
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from torch import Tensor
 from e2ed2.data.captions import text_key
 from e2ed2.data.config import CacheOptions, is_bundled
 from e2ed2.data.pictures import decoded_row, fitted, rows_of, to_tensor
-from e2ed2.data.rows import Row, Rows
+from e2ed2.data.rows import Row, Rows, chunks
 from e2ed2.data.shards import READ, SETTINGS, SHARD, is_whole, lines_of, settings_of
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.models.backbones.backbone import Backbone
@@ -60,8 +59,9 @@ def write_cache(options: CacheOptions) -> tuple[int, int]:
                 first = number * options.shard_size
                 writer.write(rows, range(first, min(first + options.shard_size, len(rows))), file)
     state.wait_for_everyone()
-    lines = [line for number in range(count) for line in lines_of(options.out / SHARD.format(number))]
-    return sum("texts" in line for line in lines), sum("left_out" in line for line in lines)
+    shards = (options.out / SHARD.format(number) for number in range(count))
+    found = Counter(key for shard in shards for line in lines_of(shard) for key in ("texts", "left_out") if key in line)
+    return found["texts"], found["left_out"]
 
 
 def parts_of(options: CacheOptions, device: Any) -> tuple[Any, Any, int]:
@@ -208,7 +208,3 @@ def jpeg_of(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=QUALITY, subsampling=0)
     return buffer.getvalue()
-
-
-def chunks(places: range, size: int) -> Iterator[range]:
-    return (places[start : start + size] for start in range(0, len(places), size))

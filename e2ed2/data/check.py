@@ -8,11 +8,14 @@ from typing import Any
 import torch
 
 from e2ed2.data.pictures import ADVICE, LISTED, Pictures, decoded_row, listed
+from e2ed2.data.rows import chunks
 from e2ed2.data.shards import CachedPictures, lines_of
 from e2ed2.data.streamed import StreamedPictures
 from e2ed2.errors import UserError
 from e2ed2.models.base import TextEncoder
 from e2ed2.progress import track
+
+AT_A_TIME = 1024  # pictures that wait for a thread: a future for each of a set of any size would fill the memory
 
 
 @singledispatch
@@ -49,7 +52,9 @@ def _(pictures: StreamedPictures, encoder: TextEncoder) -> list[str]:
         except UserError as error:
             return error
 
-    for found in track(pictures.pool.map(look, range(len(pictures))), "reading", total=len(pictures)):
+    parts = chunks(range(len(pictures)), AT_A_TIME)
+    looked = (found for part in parts for found in pictures.pool.map(look, part))
+    for found in track(looked, "reading", total=len(pictures)):
         if isinstance(found, UserError):
             bad += 1
             problems += [str(found)] if bad <= LISTED else []

@@ -123,3 +123,8 @@ class Joined(Rows):
         if column == "split":
             return [split for split, rows in self.parts.items() for _ in range(len(rows))]
         return [value for rows in self.parts.values() for value in rows.values(column)]
+
+
+def chunks(places: range, size: int) -> Iterator[range]:
+    """The places, at most `size` at a time."""
+    return (places[start : start + size] for start in range(0, len(places), size))

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from e2ed2.data.batches import part_of
 from e2ed2.data.caching import nearest, shapes_of, write_cache
+from e2ed2.data.check import check
 from e2ed2.data.config import CacheOptions, DataConfig
 from e2ed2.data.from_disk import open_held_out, open_pictures
 from e2ed2.data.pictures import load_pictures
@@ -245,6 +246,19 @@ def test_data_check_reads_a_streamed_set_and_says_what_is_wrong(spoilt, called):
     said = called("data", "check", spoilt, *options, "--skip-bad").out
     assert "4 pictures, 8 captions" in said
     assert "are smaller than 64 by 64" in said
+
+
+def test_data_check_has_few_pictures_wait_for_a_thread_whatever_the_sets_size(tars, monkeypatch):
+    pictures, waiting = StreamedPictures(data_of(tars)), []
+
+    def mapped(look, places):
+        waiting.append(len(places))
+        return map(look, places)
+
+    monkeypatch.setattr("e2ed2.data.check.AT_A_TIME", 8)
+    monkeypatch.setattr(pictures.pool, "map", mapped)
+    assert check(pictures, MiniLM())[0] == f"{COUNT} pictures, {2 * COUNT} captions"
+    assert waiting == [8, 8, COUNT - 16]
 
 
 # What `data cache` writes
