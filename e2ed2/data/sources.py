@@ -23,6 +23,7 @@ from e2ed2.data.rows import ArrowRows, Joined, Listed, Row, Rows
 from e2ed2.data.tars import TarRows
 from e2ed2.errors import UserError
 from e2ed2.files import data_folder
+from e2ed2.models.hub import check_repository
 
 SAVED = ("dataset_dict.json", "state.json")  # what datasets' save_to_disk leaves
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -53,7 +54,7 @@ def read_table(path: str, image_column: str, stream: bool = False) -> Table:
     place = Path(path)
     with as_unreadable(path):
         if path.startswith(HUB):
-            return _saved(datasets.load_dataset(path.removeprefix(HUB), cache_dir=_arrow()), image_column, path)
+            return _saved(_on_hub(path.removeprefix(HUB)), image_column, path)
         if place.is_dir():
             if any((place / name).is_file() for name in SAVED):
                 return _saved(datasets.load_from_disk(str(place)), image_column, place.name)
@@ -201,6 +202,14 @@ def _parquet(files: list[Path], image_column: str, stream: bool) -> Table:
 def _arrow() -> str:
     """Where datasets keeps what it has made ready to be mapped into memory."""
     return str(data_folder() / "cache" / "datasets")
+
+
+def _on_hub(name: str) -> Any:
+    """What the hub has of that id, or what is kept of it. Raises OSError or ValueError: there is neither."""
+    kept = Path(_arrow()).glob(f"{name.partition('/')[0]}*")
+    if not any(kept):
+        check_repository(name, "dataset")
+    return datasets.load_dataset(name, cache_dir=_arrow())
 
 
 def _saved(found: Any, image_column: str, name: str) -> Table:

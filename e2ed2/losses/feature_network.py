@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from e2ed2.errors import UserError
 from e2ed2.losses.perceptual import PerceptualLoss
+from e2ed2.losses.spec import OFFLINE_CRITIC
+from e2ed2.models.hub import check_network
 
-OFFLINE = "alexnet"  # of LPIPS, which is here
 LAYERS = 4  # of a transformer's, evenly spaced
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, where a network does not name its own
 BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError)
@@ -61,8 +62,9 @@ def feature_network(name: str) -> AlexNetFeatures | TransformerFeatures:
     Raises:
         UserError: there is none, or it has no hidden states of patches.
     """
-    if name == OFFLINE:
+    if name == OFFLINE_CRITIC:
         return AlexNetFeatures().requires_grad_(False)
+    check_network(name, "vision transformer")
     try:
         from transformers import AutoModel
 
@@ -76,7 +78,7 @@ def feature_network(name: str) -> AlexNetFeatures | TransformerFeatures:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
             f"There is no vision transformer {name!r} ({reason}): give its folder or its id on a hub, such as "
-            f"facebook/dinov2-small, or {OFFLINE}, which is here."
+            f"facebook/dinov2-small, or {OFFLINE_CRITIC}, which is here."
         ) from error
 
 

@@ -9,6 +9,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from e2ed2.errors import UserError
 
 TERMS = ("l1", "l2", "lpips", "gan", "energy", "energy-lpips", "mmd", "anchor", "preference")
+OFFLINE_CRITIC = "alexnet"  # what gan may look through that is here: of LPIPS
 PREFERENCE = "preference"  # of all questions of a study, or of one: "preference.aesthetic"
 
 

@@ -108,6 +108,9 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
         if min(self.decode_crop, self.decode_batch) < 1:
             raise UserError("decode-crop and decode-batch must be at least 1.")
 
+    def networks(self) -> dict[str, str]:
+        return super().networks() | ({self.tiny_codec: "AutoencoderTiny"} if self.tiny_codec else {})
+
     def what(self) -> str:
         if not self.guidance:
             return super().what()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
 from e2ed2.errors import UserError
-from e2ed2.losses.spec import ON_COMMAND_LINE, LossSpec
+from e2ed2.losses.spec import OFFLINE_CRITIC, ON_COMMAND_LINE, LossSpec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
 
 DEFAULT_LOSS = LossSpec.parse("l2+lpips")
@@ -28,6 +28,10 @@ class ObjectiveConfig:
     def models(self) -> list[str]:
         """Names of the models that the training starts from."""
         return [name for option in ("init", "codec_from", "coarse_from") if (name := getattr(self, option, ""))]
+
+    def networks(self) -> dict[str, str]:
+        """Frozen networks by their folders or ids on a hub, and what each is to be."""
+        return {}
 
     def what(self) -> str:
         """What it makes, as a model's card says it."""
@@ -264,6 +268,9 @@ class ChainConfig(ObjectiveConfig):
             raise UserError("backprop-steps must be at least 1; leave it out for the gradient through all steps.")
         if not self.sampling_steps or min(self.sampling_steps) < 1:
             raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
+
+    def networks(self) -> dict[str, str]:
+        return {self.critic: "vision transformer"} if self.critic not in ("", OFFLINE_CRITIC) else {}
 
     def what(self) -> str:
         return (

@@ -163,8 +163,13 @@ PRESETS = {
 
 
 def check_start(objective: ObjectiveConfig) -> None:
-    """Raises UserError: a model that it starts from is not there; it says which command makes it, if one does."""
+    """
+    Raises:
+        UserError: a model that it starts from, or a network that it looks through, is not there; it says which command
+            makes it, if one does.
+    """
     objective.check_complete()
+    check_networks(objective.networks())
     for name in objective.models():
         try:
             model_folder(name)
@@ -174,3 +179,12 @@ def check_start(objective: ObjectiveConfig) -> None:
             raise UserError(
                 f"This training starts from {name}, which is not there yet: run `python -m e2ed2 train {name}` first."
             ) from None
+
+
+def check_networks(named: dict[str, str]) -> None:
+    """Before other parts are opened, which takes minutes where they are large."""
+    if named:
+        from e2ed2.models.hub import check_network  # half a second, for which most trainings need not wait
+
+        for name, what in named.items():
+            check_network(name, what)

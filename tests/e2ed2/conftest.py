@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from e2ed2.assets import EMOJI
 from e2ed2.cli import main
@@ -96,6 +97,19 @@ def run_config(parquet, tiny_model):
 def uncounted(monkeypatch):
     """The FLOPs on a card are made up: counting takes longer than a tiny training."""
     monkeypatch.setattr("e2ed2.training.run.update_flops", lambda *given: 1e9)
+
+
+@pytest.fixture
+def unreached(monkeypatch):
+    """No hub answers. A list of the kinds of repositories that it was asked for: once each, where libraries ask on."""
+    asked = []
+
+    def ask(api, name, *, repo_type, timeout):
+        asked.append(repo_type)
+        raise OfflineModeIsEnabled("as where there is no network")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", ask)
+    return asked
 
 
 @pytest.fixture

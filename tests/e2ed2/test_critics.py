@@ -128,6 +128,12 @@ def test_alexnet_gives_the_layers_that_lpips_compares():
     assert not any(weights.requires_grad for weights in network.parameters())
 
 
+def test_a_hub_that_cannot_be_reached_is_asked_once(unreached):
+    with pytest.raises(UserError, match=r"no vision transformer 'no/critic' \(the hub cannot be reached from here\)"):
+        feature_network("no/critic")
+    assert unreached == ["model"]
+
+
 def test_what_is_no_network_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r"There is no vision transformer .*: give its folder"):
         feature_network(str(tmp_path / "none"))

@@ -6,6 +6,7 @@ import pytest
 
 from e2ed2.data import captions, pictures
 from e2ed2.errors import UserError
+from e2ed2.losses.spec import LossSpec
 from e2ed2.models import references
 from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndConfig
 from e2ed2.objectives.build import build_objective
@@ -44,6 +45,19 @@ def test_a_preset_without_its_start_names_the_command_that_makes_it(name, tmp_pa
     command = str(refused.value).rpartition("python -m e2ed2 train ")[2].split("`")[0]
     assert command in PRESETS
     assert command != name
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"loss": LossSpec.parse("gan"), "critic": "no/critic"}, "vision transformer 'no/critic'"),
+        ({"decode": "tiny", "tiny_codec": "no/codec"}, "AutoencoderTiny 'no/codec'"),
+    ],
+)
+def test_a_network_that_is_nowhere_is_told_before_the_backbone_is_opened(options, what, unreached):
+    with pytest.raises(UserError, match=f"There is no {what} .the hub cannot be reached from here"):
+        check_start(BackboneEndToEndConfig(backbone="tiny:sd", **options))
+    assert unreached == ["model"]
 
 
 def test_a_bundled_curve_is_no_model_to_start_from():
