@@ -21,6 +21,7 @@ from e2ed2.evaluation.protocols.config import Protocol, SideBySide
 from e2ed2.export import export_command
 from e2ed2.files import runs_folder
 from e2ed2.inference.request import Request, check_guidance, is_stock, model_path, slug
+from e2ed2.progress import say
 from e2ed2.training.config import RunConfig
 from e2ed2.training.options import option_of, refuse_idle, refuse_unread, with_new_names
 from e2ed2.training.presets import ABOUT, PRESETS, check_start
@@ -49,7 +50,7 @@ def main() -> None:
     try:
         commands[name](sys.argv[2:])
     except KeyboardInterrupt:
-        print("Stopped: what is finished is kept, and the same command does the rest.", file=sys.stderr)
+        say("Stopped: what is finished is kept, and the same command does the rest.", sys.stderr)
         raise SystemExit(130) from None
 
 
@@ -81,7 +82,7 @@ def train_command(arguments: list[str]) -> None:
     except KeyboardInterrupt:
         stopped = STOPPED_EARLY
     if stopped:
-        print(stopped)
+        say(stopped)
         raise SystemExit(130)
 
 
@@ -92,14 +93,14 @@ def train_as_asked(arguments: list[str]) -> str:
     if options.dry_run:
         from e2ed2.training.describe import describe_run
 
-        print(describe_run(options.config))
+        say(describe_run(options.config))
         return ""
 
     from e2ed2.training.run import train
 
     if not train(options.config, options.folder):
         return "Stopped and saved: the same command resumes."
-    print(f"Finished: the model is in {options.folder / 'model'}")
+    say(f"Finished: the model is in {options.folder / 'model'}")
     return ""
 
 

@@ -1,16 +1,32 @@
-"""How far long work is: a bar in a terminal; elsewhere, as in a cluster's log, a plain line now and then."""
+"""How far long work is: a bar in a terminal; elsewhere, as in a cluster's log, a plain line now and then.
 
+What one of several processes says for all of them is said here, too.
+"""
+
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sized
 from datetime import timedelta
 from time import monotonic
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from rich.console import Console
 from rich.progress import track as bar
 
 T = TypeVar("T")
 PAUSE = 20.0  # seconds between two lines
+# Where torchrun and MPI tell a process its number.
+RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print what every process of one piece of work would, once: the first of them does.
+
+    Args:
+        file: stdout where it is None.
+    """
+    if next((os.environ[name] for name in RANKS if name in os.environ), "0") == "0":
+        print(text, file=file, flush=True)
 
 
 def track(items: Iterable[T], doing: str, total: int | None = None, disable: bool = False) -> Iterator[T]:

@@ -17,6 +17,7 @@ from e2ed2.data.recoloured import turned_drawings
 from e2ed2.data.rows import Chosen, Row, Rows
 from e2ed2.data.sources import read_table
 from e2ed2.errors import UserError
+from e2ed2.progress import say
 
 HELD_OUT = ("validation", "val", "test", "combo")  # splits to measure the loss on, the first that there is
 LISTED = 10  # problems in a message
@@ -120,12 +121,12 @@ def decoded(rows: Rows, config: DataConfig) -> Pictures:
     if problems and not config.skip_bad:
         raise UserError("\n".join([*listed(problems), ADVICE.format(bad=len(problems), count=len(rows))]))
     if problems:
-        print("\n".join([*listed(problems), f"{len(problems)} of {len(rows)} pictures are left out."]), file=sys.stderr)
+        say("\n".join([*listed(problems), f"{len(problems)} of {len(rows)} pictures are left out."]), sys.stderr)
     if not squares:
         raise UserError(f"{config.path} holds no picture that can be used.")
     if small:
         pixels = f"{config.resolution} by {config.resolution} pixels"
-        print(f"{small} of {len(squares)} pictures are smaller than {pixels} and are enlarged.", file=sys.stderr)
+        say(f"{small} of {len(squares)} pictures are smaller than {pixels} and are enlarged.", sys.stderr)
     names = [texts[0] for texts in captions]
     if not is_bundled(config.path):
         return Pictures(np.stack(squares), names, others=[texts[1:] for texts in captions])
@@ -184,7 +185,7 @@ def split_rows(config: DataConfig) -> tuple[Rows, Rows]:
             )
     if table.unlisted:
         some = ", ".join(table.unlisted[:3])
-        print(f"{len(table.unlisted)} pictures have no line in the table and are not used: {some} ...", file=sys.stderr)
+        say(f"{len(table.unlisted)} pictures have no line in the table and are not used: {some} ...", sys.stderr)
     if "split" not in table.columns:
         return divided(table.rows, np.arange(len(table.rows)), config.held_out)
     splits = np.array([str(split or "") for split in table.rows.values("split")])

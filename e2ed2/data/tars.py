@@ -18,6 +18,7 @@ from torch import Tensor
 
 from e2ed2.data.cache import cached
 from e2ed2.data.rows import Row, Rows
+from e2ed2.progress import say
 
 MEMBER = re.compile(r"^((?:.*/|)[^./]+)[.]([^/]*)$")  # a sample's key, and which part of it
 NONE = -1  # where a sample lacks a part
@@ -31,7 +32,8 @@ class TarRows(Rows):
     def __init__(self, files: list[Path], image_column: str):
         stamps = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
         found = cached("tars", [json.dumps(stamps).encode(), b"with what is damaged"], lambda: scan(files))
-        print(bytes(found["damaged"].numpy()).decode(), end="", file=sys.stderr)
+        if damaged := bytes(found["damaged"].numpy()).decode():
+            say(damaged.rstrip("\n"), sys.stderr)
         self.files, self.image_column = files, image_column
         self.parts = bytes(found["parts"].numpy()).decode().split("\n")
         self.shard, self.key_ends = found["shard"].numpy(), found["key_ends"].numpy()

@@ -6,6 +6,7 @@ from dataclasses import fields
 
 from e2ed2.errors import UserError
 from e2ed2.objectives.config import ObjectiveConfig
+from e2ed2.progress import say
 from e2ed2.training.config import KINDS, RENAMED, RunConfig
 
 
@@ -57,7 +58,7 @@ def with_new_names(arguments: Sequence[str]) -> list[str]:
         new = RENAMED.get(option_of(word).removeprefix("trainer."), "") if word.startswith("--trainer.") else ""
         if new:
             old, equals, value = word.partition("=")
-            print(f"{old} is now called --trainer.{new}; the next release knows the new name only.", file=sys.stderr)
+            say(f"{old} is now called --trainer.{new}; the next release knows the new name only.", sys.stderr)
             word = f"--trainer.{new}{equals}{value}"
         words.append(word)
     return words

@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate import Accelerator
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from e2ed2.data import cache
 from e2ed2.data.config import DataConfig
+from e2ed2.data.pictures import load_pictures
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
@@ -29,7 +31,7 @@ from e2ed2.training.schedule import Schedule
 from e2ed2.training.trainer import Trainer, TrainerConfig
 
 
-def launched(processes: int, arguments) -> list[subprocess.Popen]:
+def launched(processes: int, arguments, stdout=subprocess.DEVNULL) -> list[subprocess.Popen]:
     """`python -m e2ed2 train ...` as torchrun starts it, without its agent, which would import torch once more."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -40,7 +42,7 @@ def launched(processes: int, arguments) -> list[subprocess.Popen]:
         subprocess.Popen(
             command,
             env=os.environ | shared | {"ACCELERATE_USE_CPU": "true", "RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.DEVNULL,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -49,10 +51,12 @@ def launched(processes: int, arguments) -> list[subprocess.Popen]:
 
 
 def in_two(*arguments) -> None:
-    """To the end."""
-    both = launched(2, arguments)
-    said = [one.communicate()[1] for one in both]
-    assert [one.returncode for one in both] == [0, 0], "\n".join(text[-3000:] for text in said)
+    """To the end, which the first alone tells."""
+    both = launched(2, arguments, subprocess.PIPE)
+    said = [one.communicate() for one in both]
+    assert [one.returncode for one in both] == [0, 0], "\n".join(text[-3000:] for _, text in said)
+    assert "Finished: the model is in" in said[0][0]
+    assert said[1][0] == ""
 
 
 def words(config: RunConfig, folder) -> list:
@@ -219,6 +223,33 @@ def test_only_the_first_process_writes(run_config, tmp_path):
     trainer = Trainer(config.trainer, *build(config), tmp_path / "run", SecondProcess(mixed_precision="no"))
     assert trainer.run()
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("rank", ["RANK", "OMPI_COMM_WORLD_RANK"])
+@pytest.mark.parametrize(("finished", "code"), [(True, 0), (False, 130)])
+def test_only_the_first_process_says_how_it_ended(called, monkeypatch, tmp_path, rank, finished, code):
+    monkeypatch.setattr("e2ed2.training.run.train", lambda config, folder: finished)
+    monkeypatch.setenv(rank, "0")
+    first = called("train", "l2", "--trainer.steps", 1, "--out", tmp_path, code=code)
+    assert ("Finished" if finished else "Stopped and saved") in first.out
+    assert "is now called --trainer.updates" in first.err
+    monkeypatch.setenv(rank, "1")
+    second = called("train", "l2", "--trainer.steps", 1, "--out", tmp_path, code=code)
+    assert (second.out, second.err) == ("", "")
+
+
+def test_only_the_first_process_says_what_is_left_out_of_the_set(tmp_path, monkeypatch, capsys):
+    for name in "ab":
+        Image.new("RGB", (40, 40)).save(tmp_path / f"{name}.png")
+    (tmp_path / "metadata.csv").write_text("file_name,caption\na.png,one\n")
+    config = DataConfig(path=str(tmp_path), resolution=64)
+    load_pictures(config)
+    told = capsys.readouterr().err
+    assert "1 pictures have no line" in told
+    assert "1 of 1 pictures are smaller" in told
+    monkeypatch.setenv("RANK", "1")
+    load_pictures(config)
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_dear_to_make_is_made_by_one_process(tmp_path, monkeypatch):
