@@ -18,10 +18,12 @@ from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.files import write_whole
 from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.objective import Batches, Objective
+from e2ed2.progress import say
 from e2ed2.training.card import write_card
 from e2ed2.training.compiling import compile_network
 from e2ed2.training.config import RunConfig, flat, upgraded
 from e2ed2.training.flops import update_flops
+from e2ed2.training.state import checkpoints_in
 from e2ed2.training.tracking import accelerator_of, tracked
 from e2ed2.training.trainer import Trainer
 from e2ed2.types import Batch
@@ -41,6 +43,7 @@ MAY_CHANGE = (
 )
 
 BEST_WEIGHTS = "Its weights are those after update {}, of which the judge thought most.\n"
+ENDED = "After {done} of {updates} updates this training has ended: its judge saw no gain any more (--patience)."
 HELD_OUT = 64  # pictures of the batch that the held-out loss is measured on
 
 
@@ -66,6 +69,8 @@ def train(config: RunConfig, folder: Path) -> bool:
         trainer = Trainer(config.trainer, objective, batches, folder, accelerator, held_out)
         if not trainer.run():
             return False
+        if trainer.done < config.trainer.updates:
+            say(ENDED.format(done=trainer.done, updates=config.trainer.updates))
         if accelerator.is_main_process:
             return write_model(trainer, config, folder)
     return True
@@ -116,8 +121,10 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
     """Write the resolved config, commit and seed into the folder, or check that it is this run's.
 
     Raises:
-        UserError: it is another's, or an update would see more or fewer pictures than it did.
+        UserError: it is another's, or an update would see more or fewer pictures than it did, or it has more updates
+            than are asked for.
     """
+    check_length(folder, config.trainer.updates)
     file = folder / "run.json"
     resolved, places = config.plain(), processes * config.trainer.accumulate
     saved = (folder / "checkpoints").is_dir() or (folder / "model").is_dir()
@@ -145,6 +152,15 @@ def settings_in(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(
             f"{file} is damaged: delete it, and the same command, with the same options, goes on."
         ) from error
+
+
+def check_length(folder: Path, updates: int) -> None:
+    """Raises UserError: the run is past its end, and nothing leads back there."""
+    if (saved := checkpoints_in(folder)) and (done := int(saved[-1].name)) > updates:
+        raise UserError(
+            f"The run in {folder} has {done} updates already, and {updates} are asked for: add --trainer.updates "
+            f"{done} to finish it as it is, or a larger number to go on, or choose another folder."
+        )
 
 
 def check_places(before: int, now: int, processes: int) -> None:

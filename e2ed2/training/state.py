@@ -1,6 +1,7 @@
 """What a checkpoint holds: what is trained, its average, the optimizers. All else is built again from the settings."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from e2ed2.errors import UserError
 from e2ed2.objectives.objective import Objective, trained
 
 WEIGHTS = "model.safetensors"  # as accelerate calls it
+OURS = re.compile(r"\d{6,}")  # the name of a checkpoint that the trainer may delete: the updates made before it
 WRAPPED = "module."  # before each name, where several processes train
 
 
@@ -71,6 +73,13 @@ class TrainState:
             state = state | {"shadow_params": [average for average, weights in averages if weights.requires_grad]}
         self.ema.load_state_dict(state)
         self.ema.to(every[0].device)  # a checkpoint is read into the CPU's memory
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """A run's, the newest last. What a person keeps beside them, under another name, is theirs."""
+    found = (folder / "checkpoints").glob("*")
+    ours = (path for path in found if path.is_dir() and OURS.fullmatch(path.name))
+    return sorted(ours, key=lambda path: int(path.name))  # of a million updates, names are longer
 
 
 def saved_names(objective: Objective) -> set[str]:

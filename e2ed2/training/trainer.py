@@ -4,7 +4,6 @@ Everything random in update k is a function of (seed, purpose, k, process), so t
 what an uninterrupted one would have done.
 """
 
-import re
 import shutil
 import signal
 from collections.abc import Generator
@@ -29,12 +28,11 @@ from e2ed2.training.config import TrainerConfig
 from e2ed2.training.gradient_cache import cached_gradient
 from e2ed2.training.metrics import Measured, Metrics, read_metrics
 from e2ed2.training.precision import precision
-from e2ed2.training.state import TrainState
+from e2ed2.training.state import TrainState, checkpoints_in
 from e2ed2.training.tracking import track
 from e2ed2.types import Batch
 
 BEST = "best.safetensors"  # the averaged weights at the objective's best measurement so far
-OURS = re.compile(r"\d{6,}")  # the name of a checkpoint that this trainer may delete
 DAMAGED = (RuntimeError, ValueError, OSError, EOFError, LookupError, UnpicklingError, SafetensorError)
 SKIPPED = 10  # updates in a row that fp16 may leave out
 
@@ -255,18 +253,12 @@ class Trainer:
             with raise_if_disk_full(final, RuntimeError, SafetensorError):
                 self.accelerator.save_state(str(partial))
             partial.rename(final)
-            for old in self.checkpoints()[: -self.config.keep]:
+            for old in checkpoints_in(self.folder)[: -self.config.keep]:
                 shutil.rmtree(old)
         self.accelerator.wait_for_everyone()
 
-    def checkpoints(self) -> list[Path]:
-        """Ours, the newest last. What a person keeps beside them, under another name, is theirs."""
-        found = (self.folder / "checkpoints").glob("*")
-        ours = (path for path in found if path.is_dir() and OURS.fullmatch(path.name))
-        return sorted(ours, key=lambda path: int(path.name))  # of a million updates, names are longer
-
     def resume(self) -> None:
-        saved = self.checkpoints()
+        saved = checkpoints_in(self.folder)
         if saved:
             try:
                 self.accelerator.load_state(str(saved[-1]))

@@ -549,7 +549,7 @@ def test_what_people_like_is_trained_for_and_watched(pleasing, tmp_path):
     assert all(line.value("reward") is not None for line in watched)
 
 
-def test_a_training_ends_when_its_judge_sees_no_gain(pleasing, tmp_path, monkeypatch):
+def test_a_training_ends_when_its_judge_sees_no_gain(pleasing, tmp_path, monkeypatch, capsys):
     scores = iter([0.1, 0.3, 0.2, 0.3, 0.9])
     monkeypatch.setattr(Liking, "watched", lambda *_: {"reward": torch.zeros(()), "judge": torch.tensor(next(scores))})
     trainer = replace(pleasing.trainer, updates=10, held_out_every=1)
@@ -563,4 +563,6 @@ def test_a_training_ends_when_its_judge_sees_no_gain(pleasing, tmp_path, monkeyp
     best, written = load_file(tmp_path / BEST), load_file(tmp_path / "model" / "denoiser" / WEIGHTS)
     assert all(torch.equal(written[name], value.half()) for name, value in best.items())
     assert any(not torch.equal(*pair) for pair in zip(best.values(), last["shadow_params"], strict=True))
-    assert train(config, tmp_path)  # it has ended: nothing more is watched
+    capsys.readouterr()
+    assert train(replace(config, trainer=replace(trainer, updates=20)), tmp_path)  # nothing more is watched
+    assert "After 4 of 20 updates this training has ended: its judge saw no gain" in capsys.readouterr().out

@@ -52,6 +52,18 @@ def test_a_finished_run_can_be_made_longer_and_looked_at_more_often(run_config, 
     assert "7 of 4 pictures" in (tmp_path / "model" / "README.md").read_text()
 
 
+def test_a_run_that_is_longer_than_asked_for_is_left_as_it_is_and_said_to_be(run_config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        assert not train(run_config, tmp_path)
+    before = (tmp_path / "run.json").read_text()
+    with pytest.raises(UserError, match=r"has 3 updates already, and 2 are asked for: add --trainer\.updates 3 to"):
+        train(longer(run_config, 2), tmp_path)
+    assert (tmp_path / "run.json").read_text() == before
+    assert train(longer(run_config, 3), tmp_path)
+    assert "3 of 4 pictures" in (tmp_path / "model" / "README.md").read_text()
+
+
 def test_settings_that_differ_are_named(run_config, tmp_path):
     assert train(run_config, tmp_path)
     other = replace(options(run_config, loss="l1"), trainer=replace(run_config.trainer, lr=2e-3, updates=9))

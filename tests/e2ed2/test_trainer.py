@@ -20,6 +20,7 @@ from e2ed2.training.adversary import Adversary, judge
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.run import build, held_out_batch
 from e2ed2.training.schedule import Schedule
+from e2ed2.training.state import checkpoints_in
 from e2ed2.training.trainer import BEST, Trainer, interruptible
 
 from .conftest import options
@@ -141,7 +142,7 @@ def test_things_are_shown_and_measured_after_so_many_updates_and_at_the_end(run_
     trainer = Trainer(config.trainer, objective, batches, tmp_path, held_out=held_out)
     assert trainer.run()
     assert sorted(file.name for file in (tmp_path / "previews").iterdir()) == ["000002.png", "000004.png", "000005.png"]
-    assert [path.name for path in trainer.checkpoints()] == ["000002", "000004", "000005"]
+    assert [path.name for path in checkpoints_in(tmp_path)] == ["000002", "000004", "000005"]
     lines = read_metrics(tmp_path)
     assert [line.update for line in lines if line.value("held_out") is not None] == [3, 5]
     assert lines[-1].value("held_out") == pytest.approx(trainer.held_out_loss(held_out).item(), rel=1e-4)
@@ -229,7 +230,7 @@ def test_a_training_of_a_million_updates_keeps_its_newest_checkpoint(run_config,
     trainer = trainer_of(run_config, tmp_path, keep=1)
     for trainer.done in (999_999, 1_000_000):
         trainer.save()
-    assert [path.name for path in trainer.checkpoints()] == ["1000000"]
+    assert [path.name for path in checkpoints_in(tmp_path)] == ["1000000"]
     assert trainer_of(run_config, tmp_path).done == 1_000_000
 
 
