@@ -50,6 +50,10 @@ class Objective(nn.Module):
         """What it learns from. Raises UserError: it cannot be read."""
         return open_pictures(data)
 
+    def amount(self, pictures: PictureSet) -> int:
+        """How many of its `unit` it learns from."""
+        return len(pictures)
+
     def held_out(self, data: DataConfig, count: int) -> PictureSet | None:
         """At most `count` pictures to measure the loss on; None where there are none."""
         return open_held_out(data, count)

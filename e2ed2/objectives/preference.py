@@ -57,6 +57,9 @@ class PreferenceObjective(Objective):
         images = [square(decode(file, file.name), self.resolution) for file in self.votes.files]
         return Pictures(np.stack(images), [self.votes.prompts[row] for row in self.votes.prompt_of_file()])
 
+    def amount(self, pictures: Any) -> int:
+        return len(self.votes)
+
     def held_out(self, data: DataConfig, count: int) -> None:
         """Nothing: the accuracies on what was left out come with the finished model."""
 

@@ -19,6 +19,7 @@ from e2ed2.files import write_whole
 from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.progress import say
+from e2ed2.training.amount import AMOUNT, keep_amount
 from e2ed2.training.card import write_card
 from e2ed2.training.compiling import compile_network
 from e2ed2.training.config import RunConfig, flat, upgraded
@@ -65,6 +66,8 @@ def train(config: RunConfig, folder: Path) -> bool:
         accelerator.wait_for_everyone()
         torch.manual_seed(seeds.number(config.trainer.seed, "weights"))
         objective, batches = build(config, accelerator.device)
+        if accelerator.is_main_process:
+            keep_amount(folder, config, objective.amount(batches.pictures))
         held_out = held_out_batch(config, objective, accelerator.device)
         trainer = Trainer(config.trainer, objective, batches, folder, accelerator, held_out)
         if not trainer.run():
@@ -126,7 +129,7 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
     """
     check_length(folder, config.trainer.updates)
     file = folder / "run.json"
-    resolved, places = config.plain(), processes * config.trainer.accumulate
+    resolved, places, kept = config.plain(), processes * config.trainer.accumulate, {}
     saved = (folder / "checkpoints").is_dir() or (folder / "model").is_dir()
     if file.is_file() and saved:  # a run that never saved claims nothing
         run, before = settings_in(file)
@@ -138,8 +141,9 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
                 "choose another folder, or delete it."
             )
         check_places(run.get("places", places), places, processes)
+        kept = {name: run[name] for name in (AMOUNT,) if name in run}
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"config": resolved, "commit": commit(), "torch": torch.__version__, "places": places}
+    told = {"config": resolved, "commit": commit(), "torch": torch.__version__, "places": places} | kept
     write_whole(file, json.dumps(told, indent=2) + "\n")
 
 

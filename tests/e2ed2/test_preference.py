@@ -28,6 +28,7 @@ from e2ed2.preference.model import Answers, Head, Preference
 from e2ed2.preference.regions import glow, sensitivity
 from e2ed2.preference.votes import agreement, halves, read_votes
 from e2ed2.seeds import UpdateSeeds, stream
+from e2ed2.training.amount import AMOUNT, keep_amount
 from e2ed2.training.config import RunConfig, TrainerConfig
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.run import build, train
@@ -207,6 +208,15 @@ def test_votes_by_lot_foretell_nothing(tmp_path):
         missed += [part for part in (found.prompts, found.raters) if not part.low < 0.5 < part.high]
         assert found.agreement == pytest.approx(0.5, abs=0.06)
     assert len(missed) <= 1
+
+
+def test_a_training_on_votes_is_not_gone_on_with_when_there_are_more(learned, export, tmp_path):
+    folder, config = learned
+    count = len(read_votes(export))
+    assert json.loads((folder / "run.json").read_text())[AMOUNT] == count
+    shutil.copytree(folder, tmp_path / "run")
+    with pytest.raises(UserError, match=f"learned from {count} answers, and now there are {count + 9}"):
+        keep_amount(tmp_path / "run", config, count + 9)
 
 
 @pytest.fixture(scope="session")

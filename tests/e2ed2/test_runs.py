@@ -14,6 +14,7 @@ from PIL import Image
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.seeds import UpdateSeeds
+from e2ed2.training.amount import AMOUNT
 from e2ed2.training.card import UNKNOWN_DATA, licence_of
 from e2ed2.training.metrics import Measured, read_metrics
 from e2ed2.training.run import build, claim, train
@@ -216,6 +217,47 @@ def test_the_commit_is_this_packages_own(run_config, tmp_path, monkeypatch):
     monkeypatch.chdir(other)
     assert train(run_config, tmp_path / "run")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["commit"] != theirs
+
+
+def stopped(config, folder, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        assert not train(config, folder)
+
+
+def test_a_set_that_has_grown_meanwhile_is_not_gone_on_with(run_config, circles, tmp_path, monkeypatch):
+    config = replace(run_config, data=DataConfig(path=str(circles), resolution=32))
+    stopped(config, tmp_path / "run", monkeypatch)
+    table = circles / "metadata.csv"
+    before = table.read_text()
+    table.write_text(f"{before}\n0.png,one more circle")
+    for _ in range(2):  # the refusal is no new beginning
+        with pytest.raises(UserError, match="learned from 5 pictures, and now there are 6: put the set back"):
+            train(config, tmp_path / "run")
+    table.write_text(before)
+    assert train(config, tmp_path / "run")
+    table.write_text(f"{before}\n0.png,one more circle")
+    assert train(config, tmp_path / "another")
+
+
+@pytest.mark.parametrize(("share", "alike"), [(0.0, True), (0.25, True), (1 / 3, True), (0.3, False), (0.4, False)])
+def test_a_run_of_before_goes_on_where_the_same_pictures_are_held_out(
+    run_config, circles, tmp_path, monkeypatch, share, alike
+):
+    config = replace(run_config, data=DataConfig(path=str(circles), resolution=32, held_out=share))
+    stopped(config, tmp_path / "run", monkeypatch)
+    file = tmp_path / "run" / "run.json"
+    now = json.loads(file.read_text())
+    before = {name: value for name, value in now.items() if name != AMOUNT}
+    file.write_text(json.dumps(before))
+    if alike:
+        assert train(config, tmp_path / "run")
+        assert json.loads(file.read_text())[AMOUNT] == now[AMOUNT]
+        return
+    with pytest.raises(UserError, match=f"an earlier version took others for --data.held-out {share}: choose another"):
+        train(config, tmp_path / "run")
+    file.write_text(json.dumps(now))
+    assert train(config, tmp_path / "run")
 
 
 def test_a_preview_of_few_pictures_shows_each_once(circles, run_config):
