@@ -4,7 +4,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from e2ed2.assets import READER
 from e2ed2.data.config import is_bundled
 from e2ed2.data.emoji import Concepts, bundled_words
 from e2ed2.errors import UserError
@@ -31,9 +30,9 @@ from e2ed2.evaluation.metrics.precision_recall import PRC
 from e2ed2.evaluation.own import own_benchmark
 from e2ed2.evaluation.results import Result, as_result, check_out, read_result, write_result
 from e2ed2.inference.request import model_path
-from e2ed2.models.components import WEIGHTS, digest
 from e2ed2.models.minilm import MiniLM
 from e2ed2.reading.captions import captions_of, knows_colours, readable
+from e2ed2.reading.identity import reader_digest
 from e2ed2.reading.reader import Reader, load_head
 
 
@@ -108,7 +107,7 @@ def settings_of(options: Evaluate, benchmark: Benchmark) -> dict[str, Any]:
 def judges_of(options: Evaluate) -> dict[str, str]:
     """Fingerprints of the retrieval head and of the reader, where there are any: others would give other figures."""
     head = head_digest() if is_bundled(options.data.path) else ""
-    return {"head": head, "reader": digest(READER / WEIGHTS)[:12] if options.read else ""}
+    return {"head": head, "reader": reader_digest() if options.read else ""}
 
 
 def choices_of(subject: Generator, benchmark: Benchmark, sampled: Sampled) -> dict[str, Any]:

@@ -3,16 +3,23 @@
 import csv
 import json
 import random
+import re
+import shutil
 import string
 from collections import Counter
 
 import pytest
 
-from e2ed2.assets import EMOJI_ASKED, EVERYDAY_PROMPTS, STRANGERS_PROMPTS, VISITOR_PROMPTS
+from e2ed2.assets import EMOJI_ASKED, EVERYDAY_PROMPTS, READER, STRANGERS_PROMPTS, VISITOR_PROMPTS
+from e2ed2.data import emoji as data
 from e2ed2.data.emoji import Concepts, bundled_words, in_style, split_style
 from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.errors import UserError
 from e2ed2.models.minilm import MiniLM
+from e2ed2.models.references import WEIGHTS
+from e2ed2.models.saved import CONFIG
+from e2ed2.reading import characters, denied, identity, spelling, usual
+from e2ed2.reading import reader as reading
 from e2ed2.reading.captions import captions_of, readable, said
 from e2ed2.reading.characters import emoji
 from e2ed2.reading.denied import wanted
@@ -25,6 +32,40 @@ from e2ed2.reading.usual import MEANT, SLANG, USUAL, in_usual_words
 @pytest.fixture(scope="module")
 def reader() -> Reader:
     return Reader(load_head(), Concepts(bundled_words(), MiniLM()))
+
+
+OTHERS = [
+    (usual, "MEANT", MEANT | {"gizmo": "laptop"}),
+    (usual, "USUAL", USUAL | {"cat": "cat face"}),
+    (denied, "DENIAL", re.compile("without")),
+    (reading, "FAR", 0.47),
+    (reading, "UNSURE", 0.15),  # which is another threshold's value, too
+    (spelling, "english", lambda: {"appel": 100}),
+    (characters, "emoji", lambda: {"🍎": "red apple"}),
+    (data, "bundled_words", lambda: {"pome": "red apple"}),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "other"), OTHERS, ids=[name for _, name, _ in OTHERS])
+def test_a_reader_with_another_table_is_another_reader(monkeypatch, module, name, other):
+    before = identity.reader_digest()
+    identity.files_digest.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, other)
+        assert identity.reader_digest() != before
+    identity.files_digest.cache_clear()
+
+
+def test_a_reader_in_another_place_whose_files_are_written_otherwise_is_the_same(tmp_path, monkeypatch):
+    before = identity.reader_digest()
+    shutil.copy(READER / WEIGHTS, tmp_path)
+    config = json.loads((READER / CONFIG).read_text()) | {"_diffusers_version": "0.0"}
+    (tmp_path / CONFIG).write_text(json.dumps(dict(reversed(config.items()))))
+    monkeypatch.setattr(identity, "READER", tmp_path)
+    monkeypatch.setattr(denied, "USUAL", USUAL, raising=False)  # a table that one more module imports
+    assert identity.reader_digest() == before
+    (tmp_path / CONFIG).write_text(json.dumps(config | {"vocabulary": ["pome"]}))
+    assert identity.reader_digest() != before
 
 
 def names(reading: Reading) -> list[str]:

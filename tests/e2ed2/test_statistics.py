@@ -13,9 +13,8 @@ from scipy.linalg import sqrtm
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from e2ed2.assets import RESULTS
+from e2ed2.assets import READER, RESULTS
 from e2ed2.errors import UserError
-from e2ed2.evaluation import run as evaluation
 from e2ed2.evaluation.emoji import COLOUR
 from e2ed2.evaluation.generators import fingerprint
 from e2ed2.evaluation.metrics import ceilings
@@ -30,6 +29,7 @@ from e2ed2.evaluation.run import judges_of
 from e2ed2.inference.request import model_path
 from e2ed2.models.components import WEIGHTS
 from e2ed2.models.saved import CONFIG
+from e2ed2.reading import identity
 
 
 def normal(count: int, size: int, seed: int) -> torch.Tensor:
@@ -185,8 +185,16 @@ def test_what_another_judge_or_reader_found_is_measured_anew(judge, tmp_path, mo
     assert not up_to_date(replace(wanted, captions=50))
     other = tmp_path / WEIGHTS
     other.write_bytes(b"other weights")
-    monkeypatch.setattr(*((ceilings, judge, other) if judge == "RETRIEVAL_HEAD" else (evaluation, judge, tmp_path)))
+    shutil.copy(READER / CONFIG, tmp_path)
+    monkeypatch.setattr(*((ceilings, judge, other) if judge == "RETRIEVAL_HEAD" else (identity, judge, tmp_path)))
     assert not up_to_date(wanted)
+
+
+def test_the_bundled_readings_are_todays():
+    """Who changes a word list or a threshold of the reader measures them anew: `make results`."""
+    found = [read_result(file)["choices"]["reader"] for file in RESULTS.glob("*-read.json")]
+    assert len(found) == 24
+    assert set(found) == {identity.reader_digest()}
 
 
 def test_a_network_that_is_used_otherwise_is_another_model(tiny_model, tmp_path):
