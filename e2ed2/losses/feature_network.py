@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from e2ed2.errors import UserError
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.spec import OFFLINE_CRITIC
-from e2ed2.models.hub import check_network
+from e2ed2.models.hub import network_place
 
 LAYERS = 4  # of a transformer's, evenly spaced
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, where a network does not name its own
@@ -64,13 +64,13 @@ def feature_network(name: str) -> AlexNetFeatures | TransformerFeatures:
     """
     if name == OFFLINE_CRITIC:
         return AlexNetFeatures().requires_grad_(False)
-    check_network(name, "vision transformer")
+    place = network_place(name, "vision transformer")
     try:
         from transformers import AutoModel
 
-        network: Any = AutoModel.from_pretrained(name, torch_dtype=torch.float32)
+        network: Any = AutoModel.from_pretrained(place, torch_dtype=torch.float32)
         network = getattr(network, "vision_model", network).eval()  # of CLIP, the half that sees
-        features = TransformerFeatures(network, *normalisation(name)).requires_grad_(False)
+        features = TransformerFeatures(network, *normalisation(place)).requires_grad_(False)
         with torch.no_grad():
             features(torch.zeros(1, 3, 64, 64))
         return features
@@ -82,12 +82,12 @@ def feature_network(name: str) -> AlexNetFeatures | TransformerFeatures:
         ) from error
 
 
-def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normalisation(place: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of the pixels that a network was trained on."""
     from transformers import AutoImageProcessor
 
     try:
-        processor: Any = AutoImageProcessor.from_pretrained(name)
+        processor: Any = AutoImageProcessor.from_pretrained(place)
         return tuple(processor.image_mean), tuple(processor.image_std)
     except BROKEN:  # none is beside the weights
         return MEAN, STD

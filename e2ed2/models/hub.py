@@ -6,32 +6,38 @@ from typing import Literal
 from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, RepositoryNotFoundError
+from huggingface_hub.utils import validate_repo_id
 
 from e2ed2.errors import UserError
 
 CONFIG = "config.json"  # of every network
 
 
-def check_network(name: str, what: str) -> None:
-    """
+def network_place(name: str, what: str) -> str:
+    """Where libraries find a network: its folder, that of a copy which is kept while no hub answers, or its id.
+
     Args:
-        name: a folder, or the id of a repository on a hub; what is kept of one is not asked for.
+        name: a folder, or the id of a repository on a hub.
         what: it is to be, for the message.
 
     Raises:
         UserError: there is no such folder, and no such repository that can be reached.
     """
     if Path(name).is_dir():
-        return
+        return name
     try:
-        if not isinstance(try_to_load_from_cache(name, CONFIG), str):
-            check_repository(name)
-    except (OSError, HFValidationError) as error:
-        reason = "no such folder" if isinstance(error, HFValidationError) else error
-        raise UserError(
-            f"There is no {what} {name!r} ({reason}): give its folder, or its id on a hub that can be reached from "
-            "here."
-        ) from error
+        validate_repo_id(name)
+        check_repository(name)
+        return name
+    except HFValidationError:
+        reason = "no such folder"
+    except OSError as error:
+        reason = str(error)
+        if isinstance(kept := try_to_load_from_cache(name, CONFIG), str):
+            return str(Path(kept).parent)
+    raise UserError(
+        f"There is no {what} {name!r} ({reason}): give its folder, or its id on a hub that can be reached from here."
+    )
 
 
 def check_repository(name: str, kind: Literal["model", "dataset"] = "model") -> None:

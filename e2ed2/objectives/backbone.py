@@ -24,7 +24,7 @@ from e2ed2.models.backbones.lora import add_lora
 from e2ed2.models.backbones.opening import BROKEN, open_pipeline
 from e2ed2.models.backbones.text import PipelineText
 from e2ed2.models.backbones.tiny import PREFIX, SIDE
-from e2ed2.models.hub import check_network
+from e2ed2.models.hub import network_place
 from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndConfig, BackboneSingleStepConfig
 from e2ed2.objectives.chain import decode_preview, noise_like, random_window
 from e2ed2.objectives.config import PREVIEW_STEPS
@@ -200,9 +200,9 @@ def choose_trained(network: Any, config: BackboneConfig) -> None:
 
 def open_tiny(name: str) -> PretrainedCodec:
     """Raises UserError: there is no AutoencoderTiny of that name."""
-    check_network(name, "AutoencoderTiny")
+    place = network_place(name, "AutoencoderTiny")
     try:
-        tiny: Any = AutoencoderTiny.from_pretrained(name)
+        tiny: Any = AutoencoderTiny.from_pretrained(place)
     except BROKEN as error:
         raise UserError(f"There is no AutoencoderTiny {name!r}: give its folder, or its id on a hub.") from error
     return PretrainedCodec(tiny.eval()).requires_grad_(False)

@@ -184,7 +184,7 @@ def check_start(objective: ObjectiveConfig) -> None:
 def check_networks(named: dict[str, str]) -> None:
     """Before other parts are opened, which takes minutes where they are large."""
     if named:
-        from e2ed2.models.hub import check_network  # half a second, for which most trainings need not wait
+        from e2ed2.models.hub import network_place  # half a second, for which most trainings need not wait
 
         for name, what in named.items():
-            check_network(name, what)
+            network_place(name, what)

@@ -11,6 +11,7 @@ from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import FeatureDiscriminator, discriminator_loss, generator_loss
 from e2ed2.losses.feature_network import TransformerFeatures, feature_network
 from e2ed2.losses.spec import LossSpec
+from e2ed2.models import hub
 from e2ed2.objectives.config import EndToEndConfig
 from e2ed2.training.adversary import learning
 from e2ed2.training.run import build
@@ -131,6 +132,12 @@ def test_alexnet_gives_the_layers_that_lpips_compares():
 def test_a_hub_that_cannot_be_reached_is_asked_once(unreached):
     with pytest.raises(UserError, match=r"no vision transformer 'no/critic' \(the hub cannot be reached from here\)"):
         feature_network("no/critic")
+    assert unreached == ["model"]
+
+
+def test_a_critic_that_is_kept_is_opened_where_no_hub_can_be_reached(networks, monkeypatch, unreached):
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda name, file: str(networks / "dino" / file))
+    assert feature_network("some/dino").widths == [SIZES["hidden_size"]] * 4
     assert unreached == ["model"]
 
 

@@ -12,7 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError, RepositoryNotFound
 from e2ed2.data.sources import read_table
 from e2ed2.errors import UserError
 from e2ed2.models import hub
-from e2ed2.models.hub import check_network, check_repository
+from e2ed2.models.hub import check_repository, network_place
 
 
 def answering(monkeypatch, error):
@@ -35,28 +35,33 @@ def test_a_hub_without_a_network_is_given_up_at_once(monkeypatch):
 def test_a_hub_that_does_not_answer_is_said_to(monkeypatch, error):
     answering(monkeypatch, error)
     with pytest.raises(UserError, match=r"There is no network 'some/one' \(the hub cannot be reached from here\)"):
-        check_network("some/one", "network")
+        network_place("some/one", "network")
 
 
 def test_what_the_hub_has_not_and_a_hub_that_is_busy_are_told_apart(monkeypatch):
     said: Any = SimpleNamespace(headers={}, request=None)
     answering(monkeypatch, RepositoryNotFoundError("none", response=said))
     with pytest.raises(UserError, match="the hub has none of that name"):
-        check_network("some/one", "network")
+        network_place("some/one", "network")
     answering(monkeypatch, HfHubHTTPError("busy", response=said))
-    check_network("some/one", "network")  # the library that loads it asks again
+    assert network_place("some/one", "network") == "some/one"  # the library that loads it asks again
 
 
-def test_a_folder_and_what_is_kept_of_a_repository_are_asked_of_no_hub(monkeypatch, unreached, tmp_path):
-    check_network(str(tmp_path), "network")
+def test_what_is_kept_of_a_repository_is_read_where_no_hub_answers(monkeypatch, unreached):
     monkeypatch.setattr(hub, "try_to_load_from_cache", lambda name, file: f"/kept/{name}/{file}")
-    check_network("some/one", "network")
+    assert network_place("some/one", "network") == "/kept/some/one"
+    monkeypatch.setattr(HfApi, "repo_info", lambda api, name, **options: None)
+    assert network_place("some/one", "network") == "some/one"  # as new as it is there
+
+
+def test_a_folder_is_asked_of_no_hub(unreached, tmp_path):
+    assert network_place(str(tmp_path), "network") == str(tmp_path)
     assert unreached == []
 
 
 def test_what_is_no_id_is_no_folder(unreached, tmp_path):
     with pytest.raises(UserError, match=r"There is no network .*none' \(no such folder\): give its folder"):
-        check_network(str(tmp_path / "none"), "network")
+        network_place(str(tmp_path / "none"), "network")
     assert unreached == []
 
 
