@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from app.engine.services import Services
-from app.pages.results.claims import claims, page, ratios_plot
+from app.pages.results.claims import Claim, claims, page, ratios_plot
 from app.pages.results.figures import (
     VARIETY,
     Net,
@@ -23,33 +23,46 @@ from app.pages.results.figures import (
 from app.pages.results.page import ResultsPage
 from app.pages.results.plots import plot, preferences_plot, variety_plot
 from app.pages.results.tables import by_steps, csv_file
+from e2ed2.evaluation.metrics.ceilings import head_digest
+from e2ed2.evaluation.report.colours import TURNED
 
 TOP1 = "right thing, first guess"
 FD = "distance to real drawings (FD)"
 
 
-def test_each_claim_has_a_verdict_and_its_interval(tmp_path):
-    """The verdict is that of the interval: below 1 it holds, above it does not, across it is open."""
-    fd = {"holds": [50, 51, 49], "does not hold": [150, 151, 149], "open": [50, 150, 100]}
-    arms = {name: {"end-to-end": ours, "single-step": [100, 101, 99]} for name, ours in fd.items()}
+def test_each_question_has_an_answer_and_its_intervals(tmp_path):
+    """The answer is that of the intervals: below 1 it is yes, above no, across it open."""
+    far = {"yes": [50, 51, 49], "no": [150, 151, 149], "open": [50, 150, 100]}
     found = {
         loss: {
             "settings": {"seeds": [0, 1, 2]},
-            "arms": {arm: {"4": {"fd": {"values": values}}} for arm, values in both.items()},
+            "arms": {
+                arm: {"4": {key: {"values": values} for key in ("kid", "fd")}}
+                for arm, values in (("end-to-end", ours), ("single-step", [100, 101, 99]))
+            },
         }
-        for loss, both in arms.items()
+        for loss, ours in far.items()
     }
     (tmp_path / "equal_work.json").write_text(json.dumps(found))
     made = claims(tmp_path)
     assert [one.verdict for one in made] == ["holds", "not", "open"]
-    assert "0.50 times" in made[0].found
+    assert [one.said for one in made] == ["Yes", "No", "Inconclusive"]
+    assert "0.50 times (0.49 to 0.51) the KID and 0.50 times (0.49 to 0.51) the FD" in made[0].found
     assert "95% interval, 3 seeds" in made[0].found
-    html = page(made)
-    assert html.index("Holds here") < html.index("Does not hold here") < html.index("Inconclusive")
-    first, *_ = ratios_plot(found).data
-    assert first.x == pytest.approx((0.5,), abs=0.01)
-    assert first.error_x.array[0] > 0
+    html = page(made[:1])
+    assert html.index("Gaussian noise to the final picture") < html.index("We ask: does training end to end")
+    assert html.index("(loss yes)?") < html.index("The paper’s abstract and Fig. 1")
+    kid, fd, *_ = ratios_plot(found).data
+    assert (kid.name, fd.name) == ("loss yes, KID", "loss yes, FD")
+    assert kid.x == pytest.approx((0.5,), abs=0.01)
+    assert kid.error_x.array[0] > 0
     assert claims(tmp_path / "nowhere") == []
+
+
+def test_a_sentence_of_the_paper_holds_or_not():
+    html = page([Claim("Fig. 3", "LPIPS improves", "holds", "so far"), Claim("Fig. 4", "Sharing", "not", "not so")])
+    assert html.index("Holds here") < html.index("Does not hold here")
+    assert "We ask" not in html
 
 
 @pytest.fixture
@@ -151,7 +164,14 @@ def test_shares_have_intervals_and_a_ceiling_is_drawn(evaluations, tmp_path, mon
     assert ceilings("combo", FD, tmp_path) == {"real drawings": 0.5}
     assert ceilings("concept", FD, tmp_path) == {}
     assert ceilings("combo", TOP1, tmp_path).keys() == {"real drawings", "through the codec"}  # of the bundled head
-    assert ceilings("visitor", TOP1, tmp_path) == {}
+    stand_in = {"real drawings, training captions", "through the codec, training captions"}
+    assert ceilings("visitor", TOP1, tmp_path).keys() == stand_in  # nobody drew what people typed
+    assert ceilings("colour", TOP1, tmp_path) == {}
+    turned = {"head": head_digest(), TURNED: {"alignment": {"top1": 0.6}}}
+    (tmp_path / "colours.json").write_text(json.dumps(turned))
+    assert ceilings("colour", TOP1, tmp_path) == {TURNED: 0.6}
+    (tmp_path / "colours.json").write_text(json.dumps(turned | {"head": "another"}))
+    assert ceilings("colour", TOP1, tmp_path) == {}
 
 
 def test_intervals_of_a_file_are_drawn_and_in_the_table(tmp_path):

@@ -12,10 +12,11 @@ from e2ed2.evaluation.report.page import write_page
 from e2ed2.evaluation.report.run import read_found
 
 
-def found(ours: list[float], theirs: list[float]) -> dict:
+def found(ours: list[float], theirs: list[float], kid: tuple[float, float] = (0.02, 0.02)) -> dict:
+    """FD of each seed, and KID as so many times that."""
     arms = {
-        name: {"4": over_seeds([{"fd": fd, "kid": 0.1, "top1": 0.5} for fd in values])}
-        for name, values in (("single-step", theirs), ("end-to-end", ours))
+        name: {"4": over_seeds([{"fd": fd, "kid": share * fd, "top1": 0.5} for fd in values])}
+        for name, values, share in (("single-step", theirs, kid[1]), ("end-to-end", ours, kid[0]))
     }
     flop = {"start": 3e12, "end-to-end": 2e12, "single-step": 2e12}
     return {"l2": {"settings": {"seeds": list(range(len(ours))), "captions": 500}, "flop": flop, "arms": arms}}
@@ -42,26 +43,49 @@ def test_one_seed_is_refused_before_any_training(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("ours", "theirs", "said"),
     [
-        ([50.0, 51.0, 49.0], [70.0, 72.0, 69.0], "the claim holds"),
-        ([70.0, 72.0, 69.0], [50.0, 51.0, 49.0], "the claim does not hold"),
+        ([50.0, 51.0, 49.0], [70.0, 72.0, 69.0], "yes"),
+        ([70.0, 72.0, 69.0], [50.0, 51.0, 49.0], "no"),
         ([60.0, 50.0, 70.0], [61.0, 66.0, 55.0], "inconclusive"),
     ],
 )
 def test_the_page_claims_no_more_than_the_seeds_show(ours, theirs, said):
     page = equal_work(found(ours, theirs))
-    assert said in page
+    assert f" the FD: {said}." in page
     assert "3 seeds" in page
     assert "500 captions a figure" in page
     assert "earlier codec" in page  # these settings do not say on which they were
 
 
+def test_distances_that_disagree_settle_nothing():
+    page = equal_work(found([50.0, 51.0, 49.0], [70.0, 72.0, 69.0], kid=(0.04, 0.02)))
+    assert "has 1.42 times (1.41 to 1.44) the KID and 0.71 times (0.70 to 0.72) the FD: inconclusive." in page
+    assert "| KID | single-step | 1.407 ± " in page
+
+
 def test_a_baseline_says_how_much_it_was_trained():
-    fd = {("l2", 4): 20.0, ("single-step-long", 4): 25.0}
-    page = verdict(
-        fd, ["l2", "single-step-long"], {"l2": 4, "single-step-long": 4}, {"l2": 2e12, "single-step-long": 3e12}
-    )
+    measured = {("l2", 4): {"kid": 0.3, "fd": 20.0}, ("single-step-long", 4): {"kid": 0.6, "fd": 25.0}}
+    names, most = ["l2", "single-step-long"], {"l2": 4, "single-step-long": 4}
+    page = verdict(measured, names, most, {"l2": 2e12, "single-step-long": 3e12})
     assert "for 1.50 times the work of `l2`" in page
-    assert "(trained on from there)" in verdict(fd, ["l2", "single-step-long"], {"l2": 4, "single-step-long": 4}, {})
+    assert "| `single-step-long` | 4 | 0.600 | 0.50 | 25.0 | 0.80 |" in page
+    assert "`single-step-long`: trained on from there." in verdict(measured, names, most, {})
+
+
+def test_the_nearest_model_is_that_of_the_least_kid():
+    """FD falls with the number of pictures."""
+    fd_of = {"l1": (0.2, 21.0), "l2": (0.3, 20.0), "single-step": (0.6, 25.0)}
+    measured = {(name, 4): {"kid": kid, "fd": fd} for name, (kid, fd) in fd_of.items()}
+    assert "`l1` is nearest to the drawings: KID 0.200, FD 21.0" in verdict(
+        measured, list(fd_of), dict.fromkeys(fd_of, 4), {}
+    )
+
+
+def test_a_figure_of_the_paper_is_never_said_to_answer_our_question():
+    """Its Fig. 1 shows two trainings; that training is then sampling stands in the abstract."""
+    assert PAPER["Fig. 1"] == "(a) single-step training and its gap; (b) end-to-end training of the whole trajectory"
+    page = equal_work(found([50.0, 51.0, 49.0], [70.0, 72.0, 69.0]))
+    assert all(text in page for text in (f"abstract: {PAPER['abstract']}", f"Fig. 1: {PAPER['Fig. 1']}", "We ask: "))
+    assert "claim" not in page
 
 
 def test_the_paper_is_quoted_the_right_way_round():

@@ -11,8 +11,10 @@ from app.look.plots import GREY, blank, colour_of
 from app.look.words import counted
 from e2ed2.assets import RESULTS
 from e2ed2.evaluation.report.ablations import loss_findings, sharing_findings
-from e2ed2.evaluation.report.claims import equal_ratio
-from e2ed2.evaluation.report.ratios import WORDS, Verdict, judge_below, times
+from e2ed2.evaluation.report.claims import PAPER, QUESTION, equal_ratios
+from e2ed2.evaluation.report.ratios import ANSWERS, DISTANCES, WORDS, Verdict, judge_nearer, times_each
+
+SYMBOLS = {"kid": "circle", "fd": "circle-open"}
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,12 @@ class Claim:
     text: str
     verdict: Verdict
     found: str  # figures with their intervals
+    question: str = ""  # of ours, where the paper's sentence is nothing that figures could judge
 
     @property
     def said(self) -> str:
-        return WORDS[self.verdict].removeprefix("the claim ").capitalize()
+        words = ANSWERS if self.question else WORDS
+        return words[self.verdict].removeprefix("the claim ").capitalize()
 
 
 def claims(results: Path = RESULTS) -> list[Claim]:
@@ -39,14 +43,14 @@ def experiment(name: str, results: Path = RESULTS) -> dict:
 
 
 def end_to_end(found: dict) -> list[Claim]:
-    """One claim for each loss: what holds for one need not hold for another."""
+    """An answer for each loss: what holds for one need not hold for another."""
     return [
         Claim(
-            "Fig. 1",
-            f"Training end to end beats training single steps (loss {loss})",
-            judge_below(ratio := equal_ratio(result["arms"], "4")),
-            f"For the same work, four steps trained end to end have {times(ratio, 2)} the distance to drawings"
-            + over(result),
+            "abstract and Fig. 1, in our words",
+            f"{sentence(PAPER['abstract'])}. Fig. 1 shows {PAPER['Fig. 1']}.",
+            judge_nearer(ratios := equal_ratios(result["arms"], "4")),
+            f"Four steps trained end to end have {times_each(ratios, 2)}, two distances to drawings{over(result)}",
+            f"{QUESTION} (loss {loss})?",
         )
         for loss, result in found.items()
     ]
@@ -59,11 +63,15 @@ def ablations(found: dict) -> list[Claim]:
             source,
             finding.claim,
             finding.verdict,
-            (finding.figure[0].upper() + finding.figure[1:]).replace("`", "") + over(found),
+            sentence(finding.figure).replace("`", "") + over(found),
         )
         for source, findings in (("Fig. 3", loss_findings(found)), ("Fig. 4", sharing_findings(found)))
         for finding in findings
     ]
+
+
+def sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def over(found: dict) -> str:
@@ -77,27 +85,30 @@ def page(found: list[Claim]) -> str:
 
 
 def _card(claim: Claim) -> str:
+    asked = f"<p class='question'>We ask: {escape(claim.question)}</p>" if claim.question else ""
     return (
-        f'<article><p class="verdict {claim.verdict}">{escape(claim.said)}</p><h3>{escape(claim.text)}</h3>'
+        f'<article><p class="verdict {claim.verdict}">{escape(claim.said)}</p><h3>{escape(claim.text)}</h3>{asked}'
         f"<p>{escape(claim.found)}</p><p class='source'>The paper’s {escape(claim.source)}</p></article>"
     )
 
 
 def ratios_plot(found: dict) -> go.Figure | None:
-    """Both trainings' distance at each number of steps as a ratio, with intervals; below 1, the claim holds."""
+    """Both trainings' distances at each number of steps as ratios, with intervals; below 1, end to end is nearer."""
     if not found:
         return None
     figure = blank("times its distance to drawings", "End to end against single steps,<br>for the same work")
     steps: list[str] = []
-    for number, (loss, result) in enumerate(found.items()):
-        steps = list(result["arms"]["single-step"])
-        ratios = [equal_ratio(result["arms"], one) for one in steps]
+    series = [(loss, key) for loss in found for key in DISTANCES]
+    for number, (loss, key) in enumerate(series):
+        arms = found[loss]["arms"]
+        steps = list(arms["single-step"])
+        ratios = [equal_ratios(arms, one)[key] for one in steps]
         figure.add_scatter(
             x=[ratio for ratio, _, _ in ratios],
-            y=[place + 0.25 * number for place in range(len(steps))],
-            name=f"loss {loss}",
+            y=[place + 0.6 * number / len(series) for place in range(len(steps))],
+            name=f"loss {loss}, {DISTANCES[key]}",
             mode="markers",
-            marker={"size": 10, "color": colour_of(loss)},
+            marker={"size": 10, "color": colour_of(loss), "symbol": SYMBOLS[key]},
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -111,4 +122,4 @@ def ratios_plot(found: dict) -> go.Figure | None:
     figure.update_yaxes(
         tickmode="array", tickvals=list(range(len(steps))), ticktext=[counted(int(one), "step") + "  " for one in steps]
     )
-    return figure.update_layout(height=360, margin_b=88)
+    return figure.update_layout(height=460, margin_b=88)

@@ -3,55 +3,78 @@
 from typing import Any
 
 from e2ed2.assets import CHECKPOINTS
-from e2ed2.evaluation.report.ratios import WORDS, Ratio, judge_below, mean_of, paired, times
+from e2ed2.evaluation.report.ratios import (
+    ANSWERS,
+    DISTANCE_DIGITS,
+    DISTANCES,
+    Ratio,
+    distances,
+    judge_nearer,
+    mean_of,
+    times_each,
+)
 from e2ed2.evaluation.shown import table
 from e2ed2.models.components import WEIGHTS, digest
 
 # What the paper says, from its abstract and captions; nothing else may be called its claim.
 PAPER = {
-    "Fig. 1": "single-step training leaves a gap between training and sampling, which training the whole trajectory "
-    "end to end closes",
+    "abstract": "train the whole sampling chain from pure Gaussian noise to the final picture; then training is "
+    "sampling, nothing leaks, and any loss on the picture can be used",
+    "Fig. 1": "(a) single-step training and its gap; (b) end-to-end training of the whole trajectory",
     "Fig. 3": "LPIPS improves perceptual quality, and a GAN on top adds high-frequency detail at a slight cost in "
     "following the words; L2, LPIPS and GAN together balance best",
     "Fig. 4": "sharing parameters between steps consistently reaches a lower loss than independent parameters, and "
     "steadies training",
 }
+QUESTION = "does training end to end give better pictures than training single steps, for the same work"
 BASELINES = {
     "single-step": "the start of the end-to-end models, so at less work than theirs",
     "single-step-long": "trained on from there{share}",
 }
-EQUAL_WORK = f"""At equal work, over seeds. The paper claims (Fig. 1): {PAPER["Fig. 1"]}. We ask of it: does training
-end to end give better pictures than training single steps, for the same work? A small transformer on the bundled codec
-and coarse path (`python -m e2ed2.evaluation.experiments.equal_work`); work is counted in floating-point operations.
+EQUAL_WORK = f"""At equal work, over seeds. The paper, in our words:
+
+- abstract: {PAPER["abstract"]};
+- Fig. 1: {PAPER["Fig. 1"]}.
+
+We ask: {QUESTION}? A small transformer on the bundled codec and coarse path
+(`python -m e2ed2.evaluation.experiments.equal_work`); work is counted in floating-point operations. The answer is yes
+or no where KID and FD agree.
 """
-Distances = dict[tuple[str, int], float]  # model and number of steps => FD on training captions
+Distances = dict[tuple[str, int], dict[str, float]]  # model and number of steps => KID and FD on training captions
 
 
-def verdict(fd: Distances, names: list[str], most: dict[str, int], work: dict[str, float]) -> str:
-    """The best end-to-end model against the baselines.
+def verdict(measured: Distances, names: list[str], most: dict[str, int], work: dict[str, float]) -> str:
+    """The end-to-end model of the least KID against the baselines.
 
     Args:
         work: floating-point operations of each training, without its start's; of some it may not be known.
     """
-    ours = {name: fd[name, most[name]] for name in names if name not in BASELINES}
+    ours = {name: measured[name, most[name]] for name in names if name not in BASELINES}
     baselines = [name for name in names if name in BASELINES]
     if not baselines or not ours:
         return "A single-step and an end-to-end model are to be measured first.\n"
-    best = min(ours, key=ours.__getitem__)
-    lines = [
-        f"- Of the end-to-end models `{best}` is nearest to the drawings: FD {ours[best]:.1f} at {most[best]} steps."
+    best = min(ours, key=lambda name: ours[name]["kid"])
+    far = ", ".join(f"{name} {ours[best][key]:.{DISTANCE_DIGITS[key]}f}" for key, name in DISTANCES.items())
+    columns = [cell for name in DISTANCES.values() for cell in (name, f"`{best}` over it")]
+    rows = [
+        [f"`{name}`", steps, *_beside(measured[name, steps], ours[best])]
+        for baseline in baselines
+        for name, steps in sorted(measured)
+        if name == baseline
     ]
-    for baseline in baselines:
-        counts = sorted(steps for name, steps in fd if name == baseline)
-        figures = (f"{fd[baseline, steps]:.1f} at {steps}" for steps in counts)
-        shares = (f"{ours[best] / fd[baseline, steps]:.2f} at {steps}" for steps in counts)
-        known = {baseline, best} <= work.keys()
-        share = f", for {work[baseline] / work[best]:.2f} times the work of `{best}`" if known else ""
-        lines.append(
-            f"- `{baseline}` ({BASELINES[baseline].format(share=share)}): FD {', '.join(figures)} steps."
-            f" `{best}` reaches {', '.join(shares)} times that FD."
-        )
-    return "\n".join(lines) + "\n"
+    lines = [f"Of the end-to-end models `{best}` is nearest to the drawings: {far} at {most[best]} steps. Beside it:\n"]
+    lines += [f"- `{name}`: {BASELINES[name].format(share=_share(name, best, work))}." for name in baselines]
+    return "\n".join([*lines, "", table(["baseline", "steps", *columns], rows)])
+
+
+def _share(name: str, best: str, work: dict[str, float]) -> str:
+    return f", for {work[name] / work[best]:.2f} times the work of `{best}`" if {name, best} <= work.keys() else ""
+
+
+def _beside(theirs: dict[str, float], ours: dict[str, float]) -> list[str]:
+    """Each of their distances, and ours over it."""
+    pairs = ((f"{theirs[key]:.{DISTANCE_DIGITS[key]}f}", f"{ours[key] / theirs[key]:.2f}") for key in DISTANCES)
+    return [cell for pair in pairs for cell in pair]
 
 
 def equal_work(found: dict[str, Any]) -> str:
@@ -64,12 +87,20 @@ def equal_work(found: dict[str, Any]) -> str:
         if earlier(result):
             parts.append(f"`{loss}` was measured on an earlier codec and coarse path than the bundled ones.\n")
         counts = list(arms["single-step"])
-        rows = [[name, *(mean_of(figures[steps]["fd"], 1) for steps in counts)] for name, figures in arms.items()]
-        parts.append(f"End to end with the loss `{loss}`, {_work(result)}. FD, mean over seeds and 95% interval:\n")
-        parts.append(table(["training", *(f"{steps} step{'s' * (steps != '1')}" for steps in counts)], rows))
-        parts += [f"- {_paired(arms, steps)}" for steps in counts]
+        rows = [
+            [name, training, *(mean_of(figures[steps][key], DISTANCE_DIGITS[key]) for steps in counts)]
+            for key, name in DISTANCES.items()
+            for training, figures in arms.items()
+        ]
+        parts.append(f"End to end with the loss `{loss}`, {_work(result)}. Mean over seeds and 95% interval:\n")
+        parts.append(table(["distance", "training", *map(counted_steps, counts)], rows))
+        parts += [f"- {_answer(arms, steps)}" for steps in counts]
         parts.append("")
     return "\n".join(parts)
+
+
+def counted_steps(steps: str | int) -> str:
+    return f"{steps} step{'s' * (int(steps) != 1)}"
 
 
 def earlier(result: dict[str, Any]) -> bool:
@@ -86,13 +117,12 @@ def _work(result: dict[str, Any]) -> str:
     )
 
 
-def _paired(arms: dict[str, Any], steps: str) -> str:
-    """Does the paper's claim hold at this number of steps? Both arms of a seed share their start."""
-    found = equal_ratio(arms, steps)
-    taken = f"{steps} step{'s' * (steps != '1')}"
-    return f"{taken}: end to end has {times(found, 2)} the FD: {WORDS[judge_below(found)]}."
+def _answer(arms: dict[str, Any], steps: str) -> str:
+    """To our question, at this number of steps."""
+    found = equal_ratios(arms, steps)
+    return f"{counted_steps(steps)}: end to end has {times_each(found, 2)}: {ANSWERS[judge_nearer(found)]}."
 
 
-def equal_ratio(arms: dict[str, Any], steps: str) -> Ratio:
-    """FD of the end-to-end arm over that of the single-step one at that number of steps, and its 95% interval."""
-    return paired(arms["end-to-end"][steps]["fd"], arms["single-step"][steps]["fd"])
+def equal_ratios(arms: dict[str, Any], steps: str) -> dict[str, Ratio]:
+    """Distances of the end-to-end arm over those of the single-step one; both arms of a seed share their start."""
+    return distances(arms["end-to-end"][steps], arms["single-step"][steps])

@@ -10,6 +10,9 @@ WORDS: dict[Verdict, str] = {
     "not": "the claim does not hold here",
     "open": "inconclusive",
 }
+ANSWERS: dict[Verdict, str] = {"holds": "yes", "not": "no", "open": "inconclusive"}  # to a question of ours
+DISTANCES = {"kid": "KID", "fd": "FD"}  # to drawings; KID is unbiased, and so comes first
+DISTANCE_DIGITS = {"kid": 3, "fd": 1}
 
 
 def paired(ours: dict[str, Any], theirs: dict[str, Any]) -> Ratio:
@@ -23,6 +26,17 @@ def ratio_of(logs: list[float]) -> Ratio:
 
     low, high = ttest_1samp(logs, 0).confidence_interval()
     return math.exp(sum(logs) / len(logs)), math.exp(low), math.exp(high)
+
+
+def distances(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Ratio]:
+    """How far ours are from drawings over how far theirs are, by each distance."""
+    return {key: paired(ours[key], theirs[key]) for key in DISTANCES}
+
+
+def judge_nearer(ratios: dict[str, Ratio]) -> Verdict:
+    """Open where the distances disagree."""
+    verdicts = {judge_below(ratio) for ratio in ratios.values()}
+    return verdicts.pop() if len(verdicts) == 1 else "open"
 
 
 def judge_below(ratio: Ratio) -> Verdict:
@@ -39,6 +53,10 @@ def judge_above(ratio: Ratio) -> Verdict:
 def times(ratio: Ratio, digits: int) -> str:
     value, low, high = ratio
     return f"{value:.{digits}f} times ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def times_each(ratios: dict[str, Ratio], digits: int) -> str:
+    return " and ".join(f"{times(ratio, digits)} the {DISTANCES[key]}" for key, ratio in ratios.items())
 
 
 def mean_of(figure: dict[str, Any], digits: int) -> str:

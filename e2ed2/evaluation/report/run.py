@@ -26,6 +26,7 @@ from e2ed2.evaluation.experiments.equal_work import OUT as EQUAL_WORK
 from e2ed2.evaluation.generators import load_generator
 from e2ed2.evaluation.metrics.ceilings import load_ceilings
 from e2ed2.evaluation.report.claims import BASELINES
+from e2ed2.evaluation.report.colours import read_colours
 from e2ed2.evaluation.report.page import Found, write_page
 from e2ed2.evaluation.results import as_result, read_result, write_result
 from e2ed2.evaluation.run import cost_of, evaluate, up_to_date
@@ -64,7 +65,7 @@ def read_found() -> Found:
     models = [read_result(file) for file in sorted(FOLDER.glob("*-*-*.json"))]
     ceiling = json.loads((FOLDER / "ceiling.json").read_text())
     over_seeds = (json.loads(file.read_text()) if file.is_file() else {} for file in (EQUAL_WORK, ABLATIONS))
-    return Found(models, load_ceilings(), ceiling, *over_seeds)
+    return Found(models, load_ceilings(), ceiling, *over_seeds, read_colours())
 
 
 def measure(options: Results) -> None:
