@@ -26,8 +26,8 @@ and no number here is the paper's. Two things are ours: a coarse path that sketc
 and the *energy* loss, which asks for variety.
 """
 WEAK = """## Where it is weak
-- The models are small, learned on an ordinary processor, and know about a thousand things that have an emoji, at
-  128×128 pixels. Anything else comes out as the nearest of these, or as mud.
+- The models are small, learned in minutes on a GPU (*energy* for 17 more on an ordinary processor), and know about a
+  thousand things that have an emoji, at 128×128 pixels. Anything else comes out as the nearest of these, or as mud.
 - A caption without a style has six right answers. Squared error is smallest at their average, so those models give a
   blur and ignore the noise. *Energy* is the remedy among the losses here.
 - The same prompt and seed give the same bytes on the same machine, not on every machine.
