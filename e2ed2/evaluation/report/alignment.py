@@ -18,7 +18,9 @@ training captions.
 UNSHOWN = """{asked} pairs of a thing and a colour that no training showed
 ([data.md](data.md#the-bundled-drawings-in-other-colours)). The first row is what drawings reach whose main colour was
 turned to the one asked for, {drawn} of these pairs (the others have no main colour): the most that can be expected.
+The head knows things in the colours that they were drawn in, and so finds few even there.
 """
+FOUND = (("top1", "the thing found first"), ("top5", "the thing among five"))
 EACH = "The colour asked for, by colour:\n"
 
 
@@ -61,7 +63,7 @@ def coloured(pictures: Pictures, colours: dict[str, Any]) -> str:
     if not colours or not asked:
         return "Run `python -m e2ed2.evaluation.report.measure_colours` first.\n"
     turned = colours[TURNED]
-    columns = [(COLOUR, "colour", "the colour asked for"), *firsts(COLOUR)]
+    columns = [(COLOUR, "colour", "the colour asked for"), *((COLOUR, *found) for found in FOUND)]
     each = {TURNED: turned["by_colour"]} | {
         name: found["by_colour"]
         for name, found in colours["models"].items()
