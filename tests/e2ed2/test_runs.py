@@ -3,8 +3,10 @@
 import errno
 import json
 import subprocess
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,10 +16,11 @@ from PIL import Image
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.seeds import UpdateSeeds
+from e2ed2.training import describe
 from e2ed2.training.amount import AMOUNT
 from e2ed2.training.card import UNKNOWN_DATA, licence_of
-from e2ed2.training.metrics import Measured, read_metrics
-from e2ed2.training.run import build, claim, train
+from e2ed2.training.metrics import Logged, Measured, read_metrics, write_metrics
+from e2ed2.training.run import build, claim, train, write_model
 from e2ed2.training.trainer import SKIPPED, Trainer
 
 from .conftest import TINY_CODEC, of_kind, options
@@ -163,6 +166,30 @@ def test_the_card_of_ones_own_model_speaks_of_ones_own_data(run_config, circles,
     assert "says nothing of its licence" in card
     assert "E2ED2Pipeline.from_pretrained" in card
     assert "a circle number 0" in card
+
+
+def test_the_card_counts_the_work_and_the_samples_of_every_process_and_batch(run_config, tmp_path):
+    """Two processes, three batches of four pictures each, two samples of a picture, five updates of 1 GFLOP a batch."""
+    config = replace(
+        options(run_config, samples=2, precompute=False), trainer=replace(run_config.trainer, accumulate=3)
+    )
+    objective, batches = build(config)
+    accelerator = SimpleNamespace(num_processes=2, unwrap_model=lambda one: one)
+    finished = {"objective": objective, "batches": batches, "accelerator": accelerator, "best_update": None}
+    trainer = SimpleNamespace(**finished, to_write=lambda: nullcontext(objective.model))
+    claim(tmp_path, config, processes=2)
+    write_metrics(tmp_path, [Logged(5, 1.0, {}, {"loss": 0.5})])
+    assert write_model(trainer, config, tmp_path)
+    assert json.loads((tmp_path / "model" / "run.json").read_text())["cost"]["flop"] == 2 * 3 * 5e9
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "| updates | 5 of 12 pictures on each of 2 processes: 240 samples |" in card
+    assert "| work | 3e-05 PFLOP," in card
+
+
+def test_a_dry_run_counts_the_work_of_every_batch_of_an_update(run_config, monkeypatch):
+    monkeypatch.setattr(describe, "update_flops", lambda *given: 1e9)
+    config = replace(options(run_config, precompute=False), trainer=replace(run_config.trainer, accumulate=2))
+    assert "2.0 GFLOP an update of 8 pictures\n" in describe.describe_run(config, updates=1)
 
 
 @pytest.mark.parametrize(
