@@ -70,19 +70,22 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         Args:
             dtype: of the weights; float32 by default. `torch_dtype` is diffusers' former name for it.
             text_encoder: one that is loaded already, as it is.
-            revision, token, cache_dir, local_files_only: of a hub's repository, as diffusers has them.
+            revision, token, cache_dir: of a hub's repository, as diffusers has them; not of a folder.
+            local_files_only: download nothing; of a hub's repository, too.
 
         Raises:
-            UserError: neither exists, the files are damaged, or an option is not one of these.
+            UserError: neither exists, the files are damaged, or an option is not one of these or would have no effect.
         """
         if unknown:
             raise UserError(f"E2ED2Pipeline.from_pretrained does not know {', '.join(sorted(unknown))}: leave it out.")
         precision = checks.precision(dtype, torch_dtype)
         folder = Path(pretrained_model_name_or_path or "no path")
+        download: dict[str, Any] = {"revision": revision, "token": token, "cache_dir": cache_dir}
         if not folder.is_dir():
-            cache = None if cache_dir is None else Path(cache_dir)
-            options = {"token": token, "cache_dir": cache, "local_files_only": local_files_only}
-            folder = from_hub(str(pretrained_model_name_or_path or "no path"), revision, **options)
+            repository = str(pretrained_model_name_or_path or "no path")
+            folder = from_hub(repository, **download, local_files_only=local_files_only)
+        elif asked := sorted(name for name, value in download.items() if value):
+            raise UserError(f"{folder} is a folder, and {', '.join(asked)} would have no effect: leave it out.")
         return cls(*load_parts(folder, precision, text_encoder))
 
     def save_config(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:

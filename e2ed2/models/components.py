@@ -1,8 +1,10 @@
 """A model's folder: which components it holds itself, which it shares, and what diffusers reads of it.
 
-`components.json` names each shared component by the SHA-256 of its weights: it lies beside the model or among the
-bundled ones. Or it names a repository of a hub, `{"codec": {"hub": "someone/codec", "revision": "<commit>"}}`, or the
-model beside it whose file has it, `{"coarse": {"model": "energy"}}`.
+`components.json` names each shared component, `codec` or `coarse`, by the SHA-256 of its weights,
+`{"shared": "<hash>"}`: it lies beside the model or among the bundled ones. Or it names a repository of a hub,
+`{"hub": "someone/codec", "revision": "<commit>"}`, or, for the coarse path, the model beside it whose file has it,
+`{"model": "energy"}`. A folder without that file may be older than it: what it lacks lies beside it, and no bundled one
+is put in its place.
 """
 
 import hashlib
@@ -28,6 +30,8 @@ COMPONENTS = {
     "codec": ("e2ed2.models.codec", "Codec"),
     "text_encoder": ("e2ed2.models.minilm", "MiniLM"),
 }
+SHARED = {"codec", "coarse"}  # components that a folder may lack
+FORMS = ({"shared"}, {"hub"}, {"hub", "revision"}, {"model"})  # what an entry of its manifest may have
 WAYS = ("low_cpu_mem_usage", "use_safetensors", "local_files_only", "disable_mmap")  # to load the same weights
 MODULE = '''"""The pipeline's class, for `DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)`."""
 
@@ -51,18 +55,21 @@ def write_index(folder: Path, components: Mapping[str, Any] = COMPONENTS) -> Non
 
 
 def shared(folder: Path, component: str) -> Path:
-    """The folder of a component that a model shares: on a hub; beside it, else the bundled one of that hash.
+    """The folder of a component that a model lacks: on a hub; beside it, else the bundled one of that hash.
 
     Raises:
-        UserError: there is none, only another one, or the folder's manifest is damaged.
+        UserError: there is none, only another one, or the folder's manifest is damaged or cannot be understood.
     """
-    manifest = folder / MANIFEST
-    with as_damaged(folder):
-        entry = dict(json.loads(manifest.read_text()).get(component, {})) if manifest.is_file() else {}
+    entries = manifest(folder)
+    entry = (entries or {}).get(component, {})
     if "hub" in entry:
         return from_hub(entry["hub"], entry.get("revision"))
+    if entries is not None and not entry:
+        raise UserError(
+            f"The model at {folder} has no {component}, and its {MANIFEST} names none: copy the model again, or add it."
+        )
     wanted = entry.get("shared", "")
-    places = [folder.parent / component, CHECKPOINTS / component]
+    places = [folder.parent / component, *([CHECKPOINTS / component] if wanted else [])]
     if "model" in entry:
         places = [folder.parent / entry["model"] / "denoiser"]
     for place in places:
@@ -70,7 +77,37 @@ def shared(folder: Path, component: str) -> Path:
             return place
     raise UserError(
         f"The model at {folder} shares its {component}{f' (SHA-256 {wanted[:12]}…)' if wanted else ''}, which is "
-        "neither beside it nor bundled: copy that folder too, or make a whole copy with `python -m e2ed2 export`."
+        f"{'neither beside it nor bundled' if wanted else 'not beside it'}: copy that folder too, or make a whole copy "
+        "with `python -m e2ed2 export`."
+    )
+
+
+def manifest(folder: Path) -> dict[str, dict[str, str]] | None:
+    """The entry of each component that a folder shares; None where it has no manifest.
+
+    Raises:
+        UserError: the file is damaged, or has a component or an entry that is none of those above.
+    """
+    file = folder / MANIFEST
+    if not file.is_file():
+        return None
+    with as_damaged(folder):
+        entries = {component: dict(entry) for component, entry in json.loads(file.read_text()).items()}
+    for component, entry in entries.items():
+        if not understood(component, entry):
+            raise UserError(
+                f"{file} cannot be understood at {json.dumps({component: entry})}: it may name codec and coarse, each "
+                'by {"shared": SHA-256} or {"hub": ID, "revision": COMMIT}; coarse also by {"model": NAME}.'
+            )
+    return entries
+
+
+def understood(component: str, entry: dict[str, Any]) -> bool:
+    return (
+        component in SHARED
+        and set(entry) in FORMS
+        and all(isinstance(value, str) and value for value in entry.values())
+        and ("model" not in entry or component == "coarse")
     )
 
 

@@ -1,6 +1,6 @@
 """Finished models as folders: `denoiser/`, `codec/`, a card. Half precision on disk, full in memory.
 
-What a model's folder lacks, it shares: `components.py` finds it.
+What a model's folder lacks, it shares: `components.py` says how, and finds it.
 """
 
 import copy
@@ -56,12 +56,12 @@ def load_coarse(denoiser: CoarseToFineDenoiser, folder: Path) -> None:
 
 
 def load_codec(folder: Path, dtype: torch.dtype | None = None) -> Codec:
-    """The codec inside a model's folder or, shared, elsewhere; in full precision by default.
+    """The codec inside a model's folder or, shared, elsewhere, or in a folder of its own; in full precision by default.
 
     Raises:
         UserError: there is none, or it is damaged.
     """
-    own = folder / "codec"
+    own = folder if (folder / "config.json").is_file() else folder / "codec"
     part = own if own.is_dir() else shared(folder, "codec")
     if not (part / "config.json").is_file():
         raise UserError(f"No codec at {part}: train one with `python -m e2ed2 train`, or check the path.")

@@ -19,7 +19,7 @@ from e2ed2.inference.request import available_models
 from e2ed2.inference.sampling import load, most_steps
 from e2ed2.models.coarse_to_fine import build_denoiser, coarse_of, independent_copies
 from e2ed2.models.codec import Codec
-from e2ed2.models.components import WEIGHTS
+from e2ed2.models.components import WEIGHTS, digest
 from e2ed2.models.config import DenoiserConfig
 from e2ed2.models.minilm import MiniLM, spelt_out, weights_folder
 from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
@@ -201,7 +201,7 @@ def test_a_denoiser_without_a_coarse_path_shares_the_one_beside_it(tiny_model, t
     loaded, expected = load_denoiser(tmp_path / "box" / "l2").state_dict(), load_denoiser(tiny_model).state_dict()
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
     (tmp_path / "box" / "coarse" / WEIGHTS).unlink()
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match="shares its coarse, which is not beside it"):
         load_denoiser(tmp_path / "box" / "l2")
 
 
@@ -224,6 +224,50 @@ def test_a_damaged_list_of_what_is_shared_is_one_sentence(tmp_path, text):
     (tmp_path / "components.json").write_text(text)
     with pytest.raises(UserError, match="is damaged"):
         load_codec(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"vae": {"shared": "%s"}}',
+        '{"codec": {"sahred": "%s"}}',
+        '{"codec": {"shared": "%s", "hub": "someone/codec"}}',
+        '{"codec": {"revision": "%s"}}',
+        '{"codec": {"hub": "someone/codec", "revision": null}}',
+        '{"codec": {"shared": 7}}',
+        '{"codec": {"shared": ""}}',
+        '{"codec": {"model": "energy"}}',
+        '{"codec": {}}',
+        '{"codec": {"shared": "%s"}, "coarse": {}}',
+    ],
+)
+def test_a_list_of_what_is_shared_that_cannot_be_understood_is_one_sentence(tmp_path, text):
+    """Of `%s`, the bundled codec's hash, each would otherwise load that codec, or anybody's."""
+    (tmp_path / "components.json").write_text(text.replace("%s", digest(CHECKPOINTS / "codec" / WEIGHTS)))
+    with pytest.raises(UserError, match=r"components\.json cannot be understood at \{"):
+        load_codec(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{}", "has no codec, and its components.json names none"),
+        ('{"coarse": {"model": "energy"}}', "has no codec, and its components.json names none"),
+        (None, "shares its codec, which is not beside it"),
+    ],
+)
+def test_a_codec_that_nobody_names_is_not_the_bundled_one(tmp_path, text, sentence):
+    if text:
+        (tmp_path / "components.json").write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        load_codec(tmp_path)
+
+
+def test_a_codecs_own_folder_is_not_taken_for_the_one_beside_it(tiny_model, tmp_path):
+    for name in ("mine", "codec"):
+        shutil.copytree(tiny_model / "codec", tmp_path / name)
+    (tmp_path / "codec" / WEIGHTS).write_bytes(b"another")
+    assert load_codec(tmp_path / "mine").fingerprint == load_codec(tiny_model).fingerprint
 
 
 def test_a_coarse_path_comes_from_where_a_bundled_model_has_it():

@@ -158,6 +158,17 @@ def test_an_option_of_diffusers_that_the_parts_do_not_honour_is_refused(tiny_mod
         type(load_denoiser(tiny_model)).from_pretrained(tiny_model / "denoiser", **{option: "fp16"})
 
 
+@pytest.mark.parametrize("options", [{"revision": "abc"}, {"cache_dir": "."}, {"token": "t"}, {"token": True}])
+def test_what_only_a_download_could_honour_is_refused_of_a_folder(tiny_model, options):
+    with pytest.raises(UserError, match=f"is a folder, and {next(iter(options))} would have no effect"):
+        E2ED2Pipeline.from_pretrained(tiny_model, **options)
+
+
+def test_what_asks_for_no_download_is_honoured_of_a_folder(tiny_model):
+    usual = {"revision": None, "cache_dir": None, "token": False, "local_files_only": True}
+    assert E2ED2Pipeline.from_pretrained(tiny_model, **usual).device.type == "cpu"
+
+
 # Its parts.
 
 
