@@ -1,6 +1,7 @@
 """`python -m e2ed2 data check | show | cache`."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,12 +12,17 @@ from e2ed2.errors import UserError
 
 PROG = "python -m e2ed2 data"
 KINDS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # of a contact sheet
+# Options of a set by the names that `train` and messages give them: --data.skip-bad for --skip-bad.
+AS_IN_TRAINING = re.compile(
+    rf"^--data\.(?=(no[-_])?({'|'.join(one.name.replace('_', '[-_]') for one in fields(DataConfig))})(=|$))"
+)
 
 
 @dataclass(frozen=True)
 class Look:
     """Look at a training set: `check` says whether it can be used, `show` also draws a contact sheet; `cache` (which
-    has a --help of its own) encodes it once for all trainings of a model."""
+    has a --help of its own) encodes it once for all trainings of a model. The set's options may also be called as
+    `train` calls them: --data.caption-column."""
 
     action: Annotated[Literal["check", "show"], tyro.conf.Positional] = "show"
     where: Annotated[str | None, tyro.conf.Positional] = None
@@ -37,6 +43,7 @@ class Look:
 
 
 def data_command(arguments: list[str]) -> None:
+    arguments = [AS_IN_TRAINING.sub("--", word) for word in arguments]
     if arguments[:1] == ["cache"]:
         return cache_command(arguments[1:])
     options = tyro.cli(Look, prog=PROG, args=arguments)

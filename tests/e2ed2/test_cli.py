@@ -342,6 +342,25 @@ def test_data_check_says_what_is_not_read(called, tmp_path):
     assert not Path("contact-sheet.png").exists()
 
 
+@pytest.mark.parametrize("command", [["check"], ["show", "--out", "{out}/sheet.png"]])
+def test_data_takes_the_advice_that_it_gives(called, tmp_path, command):
+    """Messages name the options as a training has them."""
+    command = [word.format(out=tmp_path) for word in command]
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("no picture")
+    (tmp_path / "metadata.csv").write_text("file_name,text\na.png,a cat\nb.png,a dog\n")
+    assert "--data.image-column and --data.caption-column" in called("data", *command, tmp_path, code=2).err
+    column = ["--data.caption-column", "text", "--data.resolution=32"]
+    assert "with --data.skip-bad" in called("data", *command, tmp_path, *column, code=2).err
+    assert "1 pictures, 1 different captions" in called("data", *command, tmp_path, *column, "--data.skip-bad").out
+    assert "--data.skip-good" in called("data", *command, tmp_path, "--data.skip-good", code=2).err
+
+
+def test_data_cache_takes_the_names_of_a_training(called, tmp_path):
+    where = ["--data.path", tmp_path / "nowhere", "--data.no-stream", "--out", tmp_path / "cached"]
+    assert "No pictures at" in called("data", "cache", *where, "--backbone", "tiny:sd", code=2).err
+
+
 def test_data_says_what_is_missing(called, tmp_path):
     assert "No pictures at" in called("data", "show", "--path", tmp_path / "nowhere", code=2).err
 
