@@ -2,15 +2,47 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from importlib import import_module
+from typing import Any, Literal, NamedTuple, Self
 
 from tyro.constructors import PrimitiveConstructorSpec
 
 from e2ed2.errors import UserError
 
-TERMS = ("l1", "l2", "lpips", "gan", "energy", "energy-lpips", "mmd", "anchor", "preference")
 OFFLINE_CRITIC = "alexnet"  # what gan may look through that is here: of LPIPS
 PREFERENCE = "preference"  # of all questions of a study, or of one: "preference.aesthetic"
+
+
+class Kind(NamedTuple):
+    """What a term compares, and what computes it."""
+
+    space: Literal["latents", "pictures"]
+    function: str = ""  # of a `Compared`, as module.name in `e2ed2.losses`; empty: see `own`
+    perceptual: bool = False  # whether it looks at LPIPS's features
+
+    @property
+    def own(self) -> bool:
+        """Whether the objective computes it, by a network that learns beside the model or has learned from votes."""
+        return not self.function
+
+    def __call__(self, compared: Any) -> Any:
+        """The term, a scalar, of a `Compared`. torch is imported here: a command line that is read needs none."""
+        module, _, name = self.function.partition(".")
+        return getattr(import_module(f"e2ed2.losses.{module}"), name)(compared)
+
+
+# Every term, in the order in which they are computed and summed, on which the last bits of a training depend.
+TERMS = {
+    "l1": Kind("latents", "terms.l1"),
+    "l2": Kind("latents", "terms.l2"),
+    "energy": Kind("latents", "terms.energy"),
+    "anchor": Kind("latents", "terms.anchor"),
+    "mmd": Kind("pictures", "terms.mmd", perceptual=True),
+    "lpips": Kind("pictures", "terms.lpips", perceptual=True),
+    "energy-lpips": Kind("pictures", "terms.energy_lpips", perceptual=True),
+    PREFERENCE: Kind("pictures"),
+    "gan": Kind("pictures"),
+}
 
 
 class Term(NamedTuple):
@@ -60,6 +92,18 @@ class LossSpec:
     @property
     def weights(self) -> dict[str, float]:
         return dict(self.terms)
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Of each term, in the table's order."""
+        places = list(TERMS)
+        table = {name: PREFERENCE if asked(name) else name for name in self.weights}
+        return {name: TERMS[table[name]] for name in sorted(table, key=lambda name: places.index(table[name]))}
+
+    @property
+    def on_pictures(self) -> list[str]:
+        """The terms that look at decoded pictures."""
+        return [name for name, kind in self.kinds.items() if kind.space == "pictures"]
 
     @property
     def preferences(self) -> dict[str, str]:

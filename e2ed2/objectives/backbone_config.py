@@ -8,7 +8,6 @@ from e2ed2.objectives.config import PREVIEW_STEPS, ChainConfig, ObjectiveConfig
 
 RANK = 64
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
-ON_PICTURES = ("lpips", "gan", "energy-lpips", "mmd")
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
     kind: ClassVar[str] = "backbone_end_to_end"
 
     decode: Literal["full", "crop", "tiny", "latent"] = "full"
-    """What lpips, gan, energy-lpips and mmd look at: the whole picture; a crop of it, and of the target coded and
-    decoded the same way; the whole picture by a tiny decoder; or nothing, where the loss is on latents."""
+    """What the terms on pictures, such as lpips and gan, look at: the whole picture; a crop of it, and of the target
+    coded and decoded the same way; the whole picture by a tiny decoder; or nothing, where the loss is on latents."""
     decode_crop: int = 32
     """With `--decode crop`: height and width, in latents."""
     decode_batch: int = 4
@@ -91,10 +90,10 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.decode == "latent" and (seen := [name for name in ON_PICTURES if name in self.loss]):
-            raise UserError(f"{seen[0]} looks at pictures: choose --decode full, crop or tiny, or another loss.")
         if self.loss.preferences and self.decode in ("crop", "latent"):
             raise UserError("People saw whole pictures, and so must a preference: choose --decode full or tiny.")
+        if self.decode == "latent" and (seen := self.loss.on_pictures):
+            raise UserError(f"{seen[0]} looks at pictures: choose --decode full, crop or tiny, or another loss.")
         if (self.decode == "tiny") != bool(self.tiny_codec):
             raise UserError("--decode tiny and --tiny-codec FOLDER go together: give both, or none.")
         if not (self.guidance == 0 or self.guidance > 1):

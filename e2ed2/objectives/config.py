@@ -3,10 +3,16 @@
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
+import tyro
+
 from e2ed2.errors import UserError
-from e2ed2.losses.spec import OFFLINE_CRITIC, ON_COMMAND_LINE, LossSpec
+from e2ed2.losses.spec import OFFLINE_CRITIC, ON_COMMAND_LINE, TERMS, LossSpec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
 
+ABOUT_LOSS = (
+    f"Terms of the loss, each with an optional weight: `{' '.join(TERMS)}`, as in `l2:0.3+lpips:1`; "
+    "`preference.QUESTION` for one question of a study. A preference brings `anchor:0.3` along where none is given."
+)
 DEFAULT_LOSS = LossSpec.parse("l2+lpips")
 ANCHOR = 0.3  # its weight beside a preference, where none is given; as in `benchmarks.preference_loop`
 PREVIEW_STEPS = 4  # of a model that was trained one step at a time
@@ -215,10 +221,7 @@ class PreferenceConfig(ObjectiveConfig):
 class ChainConfig(ObjectiveConfig):
     """What trains through the chain, whatever the denoiser."""
 
-    loss: Annotated[LossSpec, ON_COMMAND_LINE] = DEFAULT_LOSS
-    """Terms of the loss, each with an optional weight: `l1 l2 lpips gan energy energy-lpips mmd anchor preference`, as
-    in `l2:0.3+lpips:1`; `preference.QUESTION` for one question of a study. A preference brings `anchor:0.3` along where
-    none is given."""
+    loss: Annotated[LossSpec, ON_COMMAND_LINE, tyro.conf.arg(help=ABOUT_LOSS)] = DEFAULT_LOSS
     critic: str = ""
     """With `gan`: what the discriminator looks through. Empty: a small network of its own. `alexnet`, which is here, or
     a vision transformer such as DINOv2 or CLIP, by its folder or its id on a hub: heads on its frozen features."""

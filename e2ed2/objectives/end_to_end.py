@@ -1,6 +1,7 @@
 """End-to-end training (Fig. 1b): the loss sees the final sample, and its gradient passes every step."""
 
 import copy
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -9,10 +10,9 @@ from torch import Tensor
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.losses.adversarial import Discriminator, FeatureDiscriminator, Judged, generator_loss
-from e2ed2.losses.distribution import energy, energy_score, mmd, pairs
+from e2ed2.losses.compared import Compared
 from e2ed2.losses.feature_network import feature_network
 from e2ed2.losses.perceptual import PerceptualLoss
-from e2ed2.losses.pixel import l1, l2
 from e2ed2.models.base import Denoiser
 from e2ed2.objectives.chain import decode_crop, decode_preview, in_parts, noise_like, same_crop
 from e2ed2.objectives.denoising import DenoiserObjective
@@ -21,7 +21,6 @@ from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch, TextEmbedding
 
-PERCEPTUAL = ("lpips", "energy-lpips", "mmd")
 AT_ONCE = 32  # pictures, where hundreds are judged together
 
 
@@ -38,7 +37,7 @@ class Made(NamedTuple):
 class EndToEnd(DenoiserObjective):
     """Pure noise through T steps to a sample, T drawn from the config's `sampling_steps` at each update.
 
-    `l1`, `l2` and `energy` compare latents; `lpips`, `gan`, `energy-lpips` and `mmd` compare decoded pictures.
+    The terms of the loss compare latents or decoded pictures, as `e2ed2.losses.spec.TERMS` has it.
     """
 
     sees_words = True
@@ -47,8 +46,8 @@ class EndToEnd(DenoiserObjective):
     def __init__(self, denoiser: Any, codec: Any, config: Any):
         super().__init__(denoiser, codec, config)
         self.weights = config.loss.weights
-        perceptual = any(name in self.weights for name in PERCEPTUAL)
-        self.perceptual = PerceptualLoss() if perceptual else None
+        self.kinds = config.loss.kinds
+        self.perceptual = PerceptualLoss() if any(kind.perceptual for kind in self.kinds.values()) else None
         self.caches_gradient = config.gradient_cache
         self.rows = AT_ONCE if config.gradient_cache else None  # pictures that are decoded and judged at a time
         if "gan" in self.weights:
@@ -56,7 +55,7 @@ class EndToEnd(DenoiserObjective):
         self.start = copy.deepcopy(denoiser).requires_grad_(False).eval() if "anchor" in self.weights else None
         self.liking = Liking.of(config, denoiser.text_width)
         self.needs_held_out = self.liking is not None
-        self.sees_images = perceptual or self.adversary is not None or self.liking is not None
+        self.sees_images = bool(config.loss.on_pictures)
 
     def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds, pull: Tensor | None = None) -> Outcome:
         """`pull`: the gradient of the loss with respect to these samples, where it is known already."""
@@ -79,12 +78,11 @@ class EndToEnd(DenoiserObjective):
     def judgement(self, made: "Made", batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
         """The loss on samples of the batch; of its captions, only what they are pooled to is read."""
         pooled = batch.text.pooled.repeat_interleave(self.config.samples, dim=0)
-        terms, judged = self.on_latents(made.x0, batch), None
-        if made.held is not None:
-            terms["anchor"] = l2(made.x0, made.held)
+        target = batch.latents.repeat_interleave(self.config.samples, dim=0)
+        terms, judged = self.compare("latents", made.x0, target, pooled, made.held), None
         if self.sees_images:
             fake, real = self.decode(made.x0, batch, seeds)
-            terms |= self.on_pictures(fake, real, pooled)
+            terms |= self.compare("pictures", fake, real, pooled)
             if self.liking is not None and made.held is not None:
                 read = self.liking.read(batch).repeat_interleave(self.config.samples, dim=0)
                 terms |= self.liking.terms(fake, self.decoded(made.held), read)
@@ -143,43 +141,13 @@ class EndToEnd(DenoiserObjective):
             return in_parts(self.codec.decode, x0, rows=self.rows).float(), images
         return decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"), rows=self.rows)
 
-    def on_latents(self, x0: Tensor, batch: CaptionedBatch) -> dict[str, Tensor]:
-        target = batch.latents.repeat_interleave(self.config.samples, dim=0)
-        groups = x0.unflatten(0, (-1, self.config.samples))
-        measures = {
-            "l1": lambda: l1(x0, target),
-            "l2": lambda: l2(x0, target),
-            "energy": lambda: energy_score(groups, batch.latents, repulsion=self.config.repulsion),
-        }
-        return {name: measure() for name, measure in measures.items() if name in self.weights}
-
-    def on_pictures(self, fake: Tensor, real: Tensor, pooled: Tensor) -> dict[str, Tensor]:
-        if self.perceptual is None:
-            return {}
-        terms = {"mmd": self.discrepancy(fake, real, pooled)} if "mmd" in self.weights else {}
-        if not {"lpips", "energy-lpips"} & self.weights.keys():
-            return terms
-        distance = in_parts(self.perceptual, fake, real, rows=self.rows)
-        measures = {"lpips": distance.mean, "energy-lpips": lambda: self.perceptual_energy(distance, fake)}
-        return terms | {name: measure() for name, measure in measures.items() if name in self.weights}
-
-    def discrepancy(self, fake: Tensor, real: Tensor, pooled: Tensor) -> Tensor:
-        """MMD between samples and targets with their captions, in LPIPS's features."""
-        assert self.perceptual is not None
-        each = self.config.samples
-        made = in_parts(self.perceptual.embedding, fake, rows=self.rows)
-        with torch.no_grad():
-            drawn = in_parts(self.perceptual.embedding, real[::each], rows=self.rows)
-        return mmd(made.unflatten(0, (-1, each)), drawn, pooled[::each])
-
-    def perceptual_energy(self, distance: Tensor, fake: Tensor) -> Tensor:
-        """The energy score in LPIPS's feature space: LPIPS is a squared norm there, so its root is the distance."""
-        assert self.perceptual is not None
-        groups = fake.unflatten(0, (-1, self.config.samples))
-        left, right = pairs(self.config.samples)
-        two = (groups[:, left].flatten(0, 1), groups[:, right].flatten(0, 1))
-        between = in_parts(self.perceptual, *two, rows=self.rows)
-        return energy((distance + 1e-6).sqrt(), (between + 1e-6).sqrt(), self.config.repulsion)
+    def compare(
+        self, space: str, made: Tensor, targets: Tensor, pooled: Tensor, held: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The terms of the loss on latents, or those on pictures, but for those that the objective has networks for."""
+        config, parts = self.config, partial(in_parts, rows=self.rows)
+        compared = Compared(made, targets, pooled, config.samples, config.repulsion, parts, held, self.perceptual)
+        return {name: kind(compared) for name, kind in self.kinds.items() if kind.space == space and not kind.own}
 
     @torch.no_grad()
     def watched(self, batch: CaptionedBatch) -> dict[str, Tensor]:

@@ -125,6 +125,11 @@ class Outcome:
     weights: dict[str, float]  # of each in the sum
     judged: Judged | None = None  # what an adversary is to learn from, where there is one
 
+    def __post_init__(self) -> None:
+        """Raises ValueError: a term that counts was not computed, so that something else would be minimised."""
+        if missing := [name for name, weight in self.weights.items() if weight and name not in self.terms]:
+            raise ValueError(f"the loss has {', '.join(missing)}, and the objective computed no such term")
+
     def total(self) -> Tensor:
         """The sum that is minimised, a scalar."""
         return torch.stack([self.weights[name] * term.float() for name, term in self.terms.items()]).sum()

@@ -1,8 +1,10 @@
 """What end-to-end training minimises, and what its models start from, recomputed by hand."""
 
+import sys
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import Discriminator, FeatureDiscriminator, generator_loss
 from e2ed2.losses.distribution import energy_score, mmd
 from e2ed2.losses.perceptual import PerceptualLoss
-from e2ed2.losses.spec import LossSpec
+from e2ed2.losses.spec import TERMS, Kind, LossSpec
 from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.config import DenoiserConfig
 from e2ed2.models.references import WEIGHTS
@@ -180,9 +182,44 @@ def test_a_chain_is_recomputed_and_cut_as_asked(run_config, monkeypatch):
 
 
 def test_the_weights_of_a_sum_are_those_of_its_terms():
-    outcome = Outcome({"l1": torch.tensor(2.0), "l2": torch.tensor(5.0)}, {"l1": 0.5, "l2": 3.0, "gan": 1.0})
+    outcome = Outcome({"l1": torch.tensor(2.0), "l2": torch.tensor(5.0)}, {"l1": 0.5, "l2": 3.0, "gan": 0.0})
     assert outcome.total() == 16
     assert outcome.detached() == outcome.terms
+
+
+@pytest.mark.parametrize(("space", "sees"), [("latents", False), ("pictures", True)])
+def test_a_new_term_is_a_function_and_a_line_of_the_table(run_config, monkeypatch, space, sees):
+    """Its space decides what it is given, and whether batches have pictures."""
+    given = []
+    function = lambda compared: given.append(compared) or (compared.made - compared.targets).abs().amax()
+    monkeypatch.setitem(sys.modules, "e2ed2.losses.worst", SimpleNamespace(largest=function))
+    monkeypatch.setitem(TERMS, "worst", Kind(space, "worst.largest"))
+    objective, batches = built(run_config, "worst:2+l2", samples=2)
+    assert objective.sees_images is sees
+    outcome = objective(batches(0), SEEDS)
+    assert list(outcome.terms) == ["l2", "worst"]
+    assert given[0].made.shape == given[0].targets.shape == ((8, 3, 32, 32) if sees else (8, 4, 8, 8))
+    total = outcome.terms["l2"] + 2 * outcome.terms["worst"]
+    assert outcome.total().item() == pytest.approx(total.item(), rel=1e-6)
+
+
+def test_a_term_that_looks_at_lpips_says_so_in_the_table(run_config, monkeypatch):
+    monkeypatch.setitem(TERMS, "lpips", TERMS["lpips"]._replace(perceptual=False))
+    objective, batches = built(run_config, "lpips")
+    with pytest.raises(ValueError, match="must say so"):
+        objective(batches(0), SEEDS)
+
+
+def test_a_term_of_the_table_that_nothing_computes_is_no_loss(run_config, monkeypatch):
+    monkeypatch.setitem(TERMS, "ssim", Kind("latents"))
+    objective, batches = built(run_config, "l2+ssim")
+    with pytest.raises(ValueError, match="the loss has ssim"):
+        objective(batches(0), SEEDS)
+
+
+def test_a_term_that_was_not_computed_is_no_loss():
+    with pytest.raises(ValueError, match="the loss has gan, and the objective computed no such term"):
+        Outcome({"l2": torch.tensor(5.0)}, {"l2": 3.0, "gan": 1.0})
 
 
 # What a denoiser starts from

@@ -162,8 +162,14 @@ def test_a_loss_is_written_as_it_is_read(text):
     assert str(LossSpec.parse("l2:1.0 + lpips:2.0")) == "l2+lpips:2"
 
 
+def test_terms_are_computed_in_the_tables_order_each_question_of_a_study_for_itself():
+    loss = LossSpec.parse("gan+preference.b+lpips+preference.a+l2")
+    assert list(loss.kinds) == ["l2", "lpips", "preference.b", "preference.a", "gan"]
+    assert loss.on_pictures == ["lpips", "preference.b", "preference.a", "gan"]
+
+
 def test_an_unknown_loss_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"Unknown loss 'ssim'.*l1, l2, lpips, gan, energy"):
+    with pytest.raises(UserError, match=r"Unknown loss 'ssim'.*l1, l2, energy, anchor, mmd, lpips"):
         LossSpec.parse("l2+ssim")
 
 
