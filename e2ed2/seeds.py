@@ -2,7 +2,9 @@
 
 One seed for two purposes gives the same numbers twice: caption noise that is picture noise, crops that go with
 strengths. So a generator is seeded by a hash of the seed, the purpose and the indices, never by arithmetic on them.
-A picture's own seed is another matter: it is what the user typed, and is used as it is.
+A picture's own seed is another matter: it is what the user typed, and is used as it is. Where bundled weights or stored
+results are of draws from before there were purposes, they stay: `tests/e2ed2/test_seeds.py` lists each use without a
+purpose, with its reason, and fails where there is another.
 """
 
 import hashlib

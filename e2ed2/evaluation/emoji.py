@@ -123,7 +123,7 @@ def write_prompts(folder: Path, split: str, captions: int, seed: int) -> Path:
 
 
 def chosen(count: int, limit: int | None, seed: int) -> np.ndarray:
-    """At most `limit` of `count` rows."""
+    """At most `limit` of `count` rows, by a seed without a purpose: the stored results are of these captions."""
     return np.random.default_rng(seed).permutation(count)[:limit]
 
 

@@ -140,6 +140,8 @@ class CoarsePath(nn.Module):
         super().__init__()
         size = channels * grid * grid
         # An orthonormal projection of white noise is white noise: w ~ N(0, I).
+        # These numbers begin as the noise of a picture's seed 0 does, whose w is not unusual for that. They stay: every
+        # bundled model has learned with them.
         directions = torch.randn(size, choices, generator=torch.Generator().manual_seed(0))
         self.register_buffer("directions", torch.linalg.qr(directions).Q.contiguous())
         self.choices, self.choice, self.shape = choices, choice, (channels, grid, grid)

@@ -48,6 +48,7 @@ def frechet(ours: Tensor, real: Tensor, seed: int = 0) -> dict[str, Figure]:
     """`fd` with an interval over captions, and where N allows `fd_infinite`; features `[N, D]` and `[M, D]`.
 
     Pictures drawn twice are fewer pictures, and so further away: the bootstrap gives the width of the interval alone.
+    The seed has no purpose beside it: the stored intervals were drawn so.
     """
     features, gaussian = ours.double().numpy(), Gaussian.of(real.double().numpy())
     value, generator = gaussian.distance(features), np.random.default_rng(seed)

@@ -52,6 +52,8 @@ def fit_head(
 ) -> RetrievalHead:
     """Cross-entropy of the right name among all (`names` `[K, 384]`, unit length), and of the right style.
 
+    The seed has no purpose beside it: the bundled head, by which the stored results were measured, was fitted so.
+
     Args:
         features: `[N, 5120]` of real pictures.
         concepts: `[N]` rows of `names`.
