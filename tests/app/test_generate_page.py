@@ -27,6 +27,7 @@ from app.server import Server
 from app.settings import settings_or_exit
 from app.studies.ready import Studies
 from tests.app.conftest import SECRET
+from tests.app.test_after_errors import free_queue, full_queue, press
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,13 +55,21 @@ def first_file(page: Page) -> bytes:
 
 
 def test_enter_paints_pictures_and_another_reading_repaints_them_from_the_same_noise(open_page, url):
+    """And the button paints after the server has refused it."""
     visit = open_page(url)
     page, address = visit.page, visit.page.locator("#address textarea, #address input")
     expect(page.locator("#status")).to_contain_text("1 picture in")  # the one that welcomes
     expect(page.locator("#strip td")).to_have_text(["step 1", "step 2", "step 3", "step 4"])
+    expect(page.get_by_role("button", name="Download", exact=True)).to_be_enabled()
+    full_queue(page)
+    press(page, "Generate")
+    expect(page.get_by_test_id("toast-body").first).to_be_visible()
+    expect(page.locator("#status")).to_contain_text("try again")
+    free_queue(page)
+    visit.complaints.clear()  # the browser's own, about the answer 503
     page.get_by_label("Prompt").fill("red apple")
     set_count(page, 2)
-    page.get_by_label("Prompt").press("Enter")
+    press(page, "Generate")
     expect(page.locator("#status")).to_contain_text(re.compile(r"2 pictures in [\d.]+ s, seeds \d+, \d+\."))
     expect(pictures(page)).to_have_count(2)
     expect(page.locator("#strip")).to_be_hidden()
