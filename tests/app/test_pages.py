@@ -53,6 +53,24 @@ def test_every_page_fits_a_phone_and_has_no_serious_fault(open_page, url):
     visit.assert_clean()
 
 
+WORDS_AND_ARROW = """arrow => {
+    const words = arrow.previousElementSibling, style = getComputedStyle(words);
+    return [words.getBoundingClientRect().right - parseFloat(style.paddingRight), arrow.getBoundingClientRect().left,
+        style.textOverflow];
+}"""
+
+
+@pytest.mark.slow
+def test_on_a_phone_the_words_of_a_list_end_before_its_arrow(open_page, url):
+    page = open_page(f"{url}/trajectory", viewport=PHONE).page
+    arrows = page.locator("input + .icon-wrap")
+    expect(arrows).to_have_count(2)
+    for arrow in arrows.all():
+        words, begin, rest = arrow.evaluate(WORDS_AND_ARROW)
+        assert words <= begin
+        assert rest == "ellipsis"
+
+
 @pytest.mark.slow
 def test_every_page_is_as_wide_as_the_others(open_page, url):
     page = open_page(url, viewport={"width": 1280, "height": 844}).page
