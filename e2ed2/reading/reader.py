@@ -23,6 +23,7 @@ from e2ed2.data.styles import STYLE_NAMES
 from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.saved import ModelMixin, register_to_config
+from e2ed2.reading import people
 from e2ed2.reading.characters import emoji, named, says_nothing, spelt
 from e2ed2.reading.denied import wanted
 from e2ed2.reading.spelling import Speller, words_of
@@ -55,7 +56,7 @@ class Reading:
     nearest: tuple[str, ...]  # names to propose where there is no candidate
     words: str  # the prompt without the style, typing mistakes corrected
     colour: str = ""  # that the prompt asks for; "" where it names none, or the model knows none
-    never_shown: str = ""  # a thing that the prompt names, whose drawings are kept from every training
+    never_shown: str = ""  # what the prompt names of which no training saw a drawing
 
     def caption(self, style: str = "", name: str = "") -> str:
         """For the model: the likeliest name (or that one) in the style that the prompt names, else in `style`.
@@ -117,7 +118,7 @@ class Reader:
         self.exactly = {name.lower(): i for i, name in enumerate(self.names)}
         self.kept = kept_from_training(self.names)
         self.never_drawn = never_drawn(self.names)
-        self.kept_word = re.compile(KEPT_WORD.format("|".join(map(re.escape, self.kept))), re.ASCII)
+        self.strange_word = strange_word(self.names)
 
     @torch.no_grad()
     def __call__(self, prompt: str, colours: bool = False) -> Reading:
@@ -153,9 +154,10 @@ class Reader:
         for name in named(typed):
             if name in self.never_drawn:
                 return name
-        if not (found := self.kept_word.search(text)):
+        if not (found := self.strange_word.search(text)):
             return ""
-        return "" if any(found[1] in name and name in text for name in self.exactly) else found[1]
+        named_so = found[found.lastindex or 0]
+        return "" if any(named_so in name and name in text for name in self.exactly) else named_so
 
 
 def vocabulary_of(config: Any) -> list[str]:
@@ -170,6 +172,12 @@ def kept_from_training(names: Sequence[str]) -> list[str]:
     """
     kept = {name.lower() for name in groups()} - {name.lower() for name in names} - USUAL.keys()
     return sorted((name for name in kept if not FIRST.match(name)), key=lambda name: (-len(name), name))
+
+
+def strange_word(names: Sequence[str]) -> re.Pattern[str]:
+    """What a text in lower case names that no training saw a drawing of, in its only group that matches."""
+    kept = KEPT_WORD.format("|".join(map(re.escape, kept_from_training(names))))
+    return re.compile(f"{kept}|{people.PERSON}", re.ASCII)
 
 
 def never_drawn(names: Sequence[str]) -> set[str]:

@@ -1,7 +1,6 @@
 """What the page's reader and tokenizer look up, as JSON."""
 
 import json
-import re
 import string
 import sys
 from typing import Any
@@ -55,7 +54,7 @@ def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
         "shown": reader.SHOWN,
         "far": [[reader.FAR, reader.SURE], [reader.NEAR, reader.UNSURE]],
         "colours": colour_table(config.names, concepts),
-        "kept_word": reader.KEPT_WORD.format("|".join(map(re.escape, reader.kept_from_training(config.names)))),
+        "strange_word": reader.strange_word(config.names).pattern,
         "never_drawn": sorted(reader.never_drawn(config.names)),
         "asking": asking_table(),
         "characters": character_table(),

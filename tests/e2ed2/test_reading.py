@@ -213,6 +213,15 @@ def test_what_is_far_from_everything_is_not_read(reader, prompt):
         ("a red baloon", "balloon"),
         ("Hot air BALLOONS, noto style", "balloon"),
         ("my knight's shield, please", "shield"),
+        ("a vampire in a castle", "vampire"),
+        ("my Nurse!", "nurse"),
+        ("a picture of a police officer, please", "police officer"),
+        ("a man walking a dog", "man"),
+        ("a vampire bat", ""),
+        ("a baby elephant", ""),
+        ("a lion with a mane", ""),
+        ("a woman's hat", ""),
+        ("a witch’s hat", ""),
         ("a mirror ball", ""),
         ("a bus", ""),
         ("a green book", ""),
@@ -223,7 +232,7 @@ def test_what_is_far_from_everything_is_not_read(reader, prompt):
     ],
 )
 def test_what_no_model_was_shown_is_told(reader, prompt, thing):
-    """It is read as what is nearest to it, and somebody who asks for a violin learns why there is a banjo."""
+    """It is read as what is nearest: who asks for a violin, or a vampire, learns why there is a banjo, or a bat."""
     reading = reader(prompt, colours=True)
     assert reading.never_shown == thing
     assert reading.candidates

@@ -41,7 +41,7 @@ COLOURFUL = [
     *("a cat with a green hat", "large blue diamond", "Grey elephant, noto style", "blue nose", "a glass of red wine"),
     *("a black and white cat", "the car is red or blue"),
 ]
-NEVER_SHOWN = ["a violin", "Hot air BALLOONS", "a knight's shield", "a mirror ball"]
+NEVER_SHOWN = ["a violin", "Hot air BALLOONS", "a knight's shield", "a mirror ball", "two Vampires!", "a baby elephant"]
 READY = "[data-ready]"
 LIMIT = 300_000  # ms, while the machine may be training
 PAINTED = "() => document.getElementById('frame').dataset.state === 'painted'"

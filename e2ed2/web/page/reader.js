@@ -15,7 +15,7 @@ export class Reader {
     this.asking = new Asking(table.asking);
     this.characters = new Characters(table.characters, words);
     this.exactly = new Map(table.names.map((name, i) => [name.toLowerCase(), i]));
-    this.keptWord = new RegExp(table.kept_word);
+    this.strangeWord = new RegExp(table.strange_word);
     this.neverDrawn = new Set(table.never_drawn);
   }
 
@@ -37,11 +37,11 @@ export class Reader {
     return { candidates: far ? [] : candidates, style, colour, nearest: nearest.map((one) => one.name), text, neverShown };
   }
 
-  // A thing that the words name, whose drawings were kept from the training; not where it is part of a known name.
+  // What the words name of which no training saw a drawing; not where it is part of a known name.
   neverShown(typed, text) {
     const strange = this.characters.named(typed).find((name) => this.neverDrawn.has(name));
     if (strange) return strange;
-    const found = this.keptWord.exec(text)?.[1];
+    const found = this.strangeWord.exec(text)?.slice(1).find(Boolean);
     if (!found) return "";
     return [...this.exactly.keys()].some((name) => name.includes(found) && text.includes(name)) ? "" : found;
   }
