@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from app.engine.catalogue import OWN, Models
-from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started, Waiting
+from app.engine.events import Ended, Estimate, Event, Finished, Flag, Loading, Started, Waiting
 from app.engine.queue import Turns
 from app.engine.wording import USUAL, Wording
 from app.errors import ForgedError, StoppedError
@@ -64,6 +64,7 @@ class Services:
         self.turns = Turns()
         self._kept: dict[Request, Timed] = {}
         self._flags: dict[str | None, threading.Event] = {}
+        self._next = threading.Lock()  # one request of a visitor after the other
         self.ready = threading.Event()  # the first visitor need not wait
 
     def warm_up(self) -> None:
@@ -259,12 +260,19 @@ class Services:
         return [one.name for one in nearest] if nearest and nearest[0].similarity < FAR else []
 
     @contextlib.contextmanager
-    def stoppable(self, session: str | None, flag: threading.Event) -> Generator[None]:
-        """`stop` raises the flag for this visitor; so does the visitor's next request."""
-        self.stop(session)
-        self._flags[session] = flag
+    def stoppable(self, session: str | None, flag: Flag) -> Generator[Flag]:
+        """`stop` raises the flag for this visitor; so does the visitor's next request.
+
+        Two requests within milliseconds may come with the same one: the second is given another, or it would stop
+        itself.
+        """
+        with self._next:
+            if self._flags.get(session) is flag:
+                flag = Flag()
+            self.stop(session)
+            self._flags[session] = flag
         try:
-            yield
+            yield flag
         finally:
             if self._flags.get(session) is flag:
                 del self._flags[session]

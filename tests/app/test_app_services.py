@@ -441,6 +441,18 @@ def test_a_mistake_made_while_the_trajectory_page_opens_stays(site, monkeypatch,
     assert named(welcome(*fields, request=request)) == {"status": gr.skip()}
 
 
+def test_of_two_requests_that_come_with_one_flag_the_second_paints(site):
+    """Two presses within milliseconds: both find the flag of the last one."""
+    generate = next(function.fn for function in site.pages.fns.values() if function.api_name == "generate")
+    begun = Flag()
+    asked = "l2", 1, 7, False, 1, True, "flat", False, "", begun
+    first = generate("red apple", *asked, request=visitor("quick"))
+    next(first)
+    assert "1 picture in" in named(list(generate("rocket", *asked, request=visitor("quick")))[-1])["status"]
+    assert begun.is_set()
+    assert [named(answer) for answer in first] == [{"status": gr.skip()}]
+
+
 def test_buttons_wait_for_what_has_been_asked_for_but_not_begun(site):
     """What ran before may end in between; its end must not bring back the buttons of a page at rest."""
     functions = {function.name: function.fn for function in site.pages.fns.values()}

@@ -124,13 +124,13 @@ class Again(Opening):
         """One picture of each prompt. Those that are left are always in the browser, which begins with them again."""
         flag = begun or Flag()
         try:
-            with self.services.stoppable(request.session_hash, flag):
+            with self.services.stoppable(request.session_hash, flag) as stop:
                 wanted = wording(style, exactly, "")
                 requests = [
                     self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, 1, wanted)[0]
                     for prompt in prompts_of(text)
                 ]
-                yield from self.follow_list(requests, bool(inside), flag, request)
+                yield from self.follow_list(requests, bool(inside), stop, request)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
         finally:

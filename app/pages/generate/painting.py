@@ -45,12 +45,12 @@ class Painting(Layout):
         """The last one is whole: it is what a client of the API gets."""
         flag = begun or Flag()
         try:
-            with self.services.stoppable(request.session_hash, flag):
+            with self.services.stoppable(request.session_hash, flag) as stop:
                 if not isinstance(randomise, bool):
                     raise ForgedError("randomise must be true or false.")
                 wanted = wording(style, exactly, read_as)
                 requests = self.services.plan(prompt, model, steps, fresh_seed() if randomise else seed, count, wanted)
-                yield from self.follow(requests, wanted, bool(inside), flag, request)
+                yield from self.follow(requests, wanted, bool(inside), stop, request)
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
         finally:
