@@ -14,7 +14,7 @@ def link(request: gr.Request, page: str = "", **values: object) -> str:
     """The address of a page of this site with these settings, as the visitor's browser sees the site."""
     seen = urlsplit(request.headers.get("referer") or str(request.url))
     folder = seen.path.rpartition("/")[0] if "gradio_api" not in seen.path else ""
-    return urlunsplit((seen.scheme, seen.netloc, f"{folder}/{page}", urlencode(values), ""))
+    return urlunsplit((seen.scheme, seen.netloc, f"{folder}/{page}", urlencode(values, errors="replace"), ""))
 
 
 def asked(query: Mapping[str, str]) -> dict[str, str | int | None]:

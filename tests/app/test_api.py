@@ -214,6 +214,48 @@ def test_an_endpoint_that_is_not_there_is_a_404_in_one_sentence(client):
         assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (404, "There is no such endpoint")
 
 
+def numbers_of(client: Client, name: str) -> list[int]:
+    """Of the endpoints of that name, those that have a function."""
+    found = [one["id"] for one in client.config["dependencies"] if one["backend_fn"] and one["api_name"] == name]
+    return found or pytest.fail(f"no endpoint {name}")
+
+
+def said_to(client: Client, number: int, asked: dict, **headers: str) -> str:
+    """What an endpoint says in the end."""
+    session = f"{number} {len(str(asked))} {len(headers)}"
+    body = {"data": [], "fn_index": number, "session_hash": session} | asked
+    httpx.post(f"{client.src}gradio_api/queue/join", json=body, headers=headers)
+    address = f"{client.src}gradio_api/queue/data"
+    with httpx.stream("GET", address, params={"session_hash": session}, timeout=20) as lines:
+        return next(line for line in lines.iter_lines() if "process_completed" in line)
+
+
+FROM_PAGE = {"x-gradio-user": "app"}
+
+
+def test_what_the_pages_ask_for_is_refused_to_all_others(client, capfd):
+    private = [one for one in client.config["dependencies"] if one["api_visibility"] == "private" and one["backend_fn"]]
+    assert len(private) > 20
+    for one in private[::15]:
+        said = said_to(client, one["id"], {"data": [None] * len(one["inputs"])})
+        assert "Only the pages themselves can ask for this" in said, one["api_name"]
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("event", [None, [], {}, {"pictures": 5, "settings": [1], "two": [1], "text": None, "name": 5}])
+def test_an_event_that_says_nothing_leaves_no_traceback(client, capfd, event):
+    for name in ("archive_of", "use_again", "between_two", "dropped_list", "choose"):
+        said = said_to(client, numbers_of(client, name)[0], {"event_data": event}, **FROM_PAGE)
+        assert event or "only the page itself can ask for this" in said, name
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_values_of_the_wrong_kind_leave_no_traceback(client, capfd):
+    (number,) = numbers_of(client, "lines_of")
+    assert "got a value of the wrong kind" in said_to(client, number, {"data": [5]}, **FROM_PAGE)
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
 def test_too_few_values_are_told_without_objects_of_pythons(client):
     address = f"{client.src}gradio_api/call/generate"
     event = httpx.post(address, json={"data": ["cat"]}).json()["event_id"]

@@ -30,7 +30,7 @@ def restored(given: object) -> Request:
         kept: Mapping = given  # ty: ignore[invalid-assignment]
         prompt, model, caption = (str(kept[name]) for name in ("prompt", "model", "caption"))
         return Request(prompt, model, int(kept["steps"]), int(kept["seed"]), caption)
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):  # the last of an infinite number
         raise UserError(NOT_OURS) from None
 
 
