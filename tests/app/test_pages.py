@@ -48,7 +48,12 @@ def test_every_page_fits_a_phone_and_has_no_serious_fault(open_page, url):
         if path == "results":  # Gradio's placeholder of a plot that is not there yet is a fault for axe
             for plot in ("#quality", "#variety"):
                 expect(visit.page.locator(f"{plot} .main-svg").first).to_be_visible()
+                expect(visit.page.locator(f"{plot} .modebar").first).to_be_hidden()  # it would lie on the title
         assert visit.page.evaluate("document.documentElement.scrollWidth") == 390, path
+        begins = visit.page.locator(".label-wrap").evaluate_all(
+            "all => all.map(one => getComputedStyle(one).textAlign)"
+        )
+        assert set(begins) <= {"start"}, path
         visit.assert_accessible()
     visit.assert_clean()
 
