@@ -99,6 +99,7 @@ CASES: dict[str, tuple[tuple, Callable[..., None], list[tuple]]] = {
         lambda figure: None if figure["data"] else pytest.fail("an empty figure"),
         [
             (["nothing"], "l2", "update"),
+            ([["measured"]], "l2", "update"),
             ([], "l2", "update"),
             (["measured"], "nothing", "update"),
             (["measured"], "l2", "x"),

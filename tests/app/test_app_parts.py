@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import ANY
 
 import gradio as gr
@@ -23,7 +24,7 @@ from app.errors import ForgedError
 from app.look.closely import closely
 from app.look.enlarge import enlarged, transparent
 from app.look.files import data_url, from_data_url, png
-from app.look.links import asked
+from app.look.links import asked, link
 from app.look.tables import Cell, Row, Table, file_page, kept, page_tables, sheet
 from app.look.theme import THEME
 from app.pages.generate.again import prompts_of
@@ -47,6 +48,12 @@ EVIL = "<script>alert(1)</script>"
 @pytest.fixture(scope="module")
 def encoder() -> MiniLM:
     return MiniLM()
+
+
+def test_half_a_character_makes_a_link_too():
+    """A hand-made request may have one; no address can."""
+    visitor = SimpleNamespace(headers={}, url="http://127.0.0.1/")
+    assert link(visitor, prompt="cat \ud800") == "http://127.0.0.1/?prompt=cat+%3F"
 
 
 def test_an_address_gives_numbers_or_what_no_plan_takes():

@@ -154,7 +154,7 @@ class TrainingPage(OwnTrainings):
     def curves_of(self, names: list[str], term: str, over: Literal["update", "seconds"] = "update") -> dict[str, Any]:
         """A plotly figure, as JSON, of one value that these trainings logged, over updates or seconds."""
         known = find_runs(self.services.models)
-        if not isinstance(names, list) or not names or not all(name in known for name in names):
+        if not isinstance(names, list) or not names or not known.keys() >= set(map(str, names)):
             raise gr.Error(f"names must be some of {', '.join(known)}.", print_exception=False)
         offered = terms(self.runs(names))
         if term not in offered or over not in ("update", "seconds"):
