@@ -16,16 +16,6 @@ LISTED = "`gradio_client`'s view_api() lists what it takes."
 ONLY_PAGES = "Only the pages themselves can ask for this: `gradio_client`'s view_api() lists what programs can."
 
 
-class Told(dict[str, Any]):
-    """What a browser says of an event: of what a hand-made request leaves out, a sentence instead of a traceback."""
-
-    def __contains__(self, name: object) -> bool:
-        return True  # `gr.EventData` asks before it looks
-
-    def __missing__(self, name: str) -> Any:
-        raise gr.Error(f"The event says no {name}: only the page itself can ask for this.")
-
-
 class Pages(gr.Blocks):
     """Gradio's, with words for who calls an endpoint by hand."""
 
@@ -41,13 +31,17 @@ class Pages(gr.Blocks):
         try:
             if isinstance(block_fn, BlockFunction) and block_fn.api_visibility == "private" and not from_page(request):
                 raise gr.Error(ONLY_PAGES)
-            if event_data:
-                said = event_data._data
-                event_data = gr.EventData(event_data.target, Told(said if isinstance(said, dict) else {}))
+            if event_data and not isinstance(event_data._data, dict):
+                event_data = gr.EventData(event_data.target, {})
             return await super().process_api(block_fn, *given, request=request, event_data=event_data, **named)
         except gr.Error as error:
             error.print_exception = False
             raise
+        except AttributeError as error:
+            if not isinstance(error.obj, gr.EventData):
+                raise
+            message = f"The event says no {error.name}: only the page itself can ask for this."
+            raise gr.Error(message, print_exception=False) from error
 
     async def preprocess_data(self, block_fn: BlockFunction, *given: Any, **named: Any) -> list[Any]:
         """Raises gr.Error: a value is of a kind that the endpoint does not take."""
