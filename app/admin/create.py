@@ -14,7 +14,7 @@ from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS
 from study.errors import StudyError
 from study.protocol.choices import Plan
-from study.protocol.parts import DEFAULT_QUESTIONS, Exclusions, Placebos, Stopping
+from study.protocol.parts import DEFAULT_QUESTIONS, CheckShares, Exclusions, Stopping
 from study.store.store import Store
 from study.store.studies import list_studies
 
@@ -26,7 +26,7 @@ LAYOUT = (
 )
 FRESH = 30  # prompts of a study of before against after
 FRESH_RATERS = 10  # for each pair
-PLACEBOS = {
+CHECKS = {
     "identical": "Same picture twice",
     "repeat": "An earlier pair again, sides exchanged",
     "gold": "A picture against a degraded copy of it",
@@ -163,8 +163,8 @@ def _plan(fields: dict[str, Any]) -> None:
     with gr.Accordion("Checks, exclusions, stopping, crowd platforms", open=False):
         gr.Markdown("Pairs that check the raters, as shares of the comparisons:")
         with gr.Row():
-            for name, label in PLACEBOS.items():
-                fields[name] = gr.Slider(0, 0.5, getattr(usual.placebos, name), step=0.01, label=label)
+            for name, label in CHECKS.items():
+                fields[name] = gr.Slider(0, 0.5, getattr(usual.checks, name), step=0.01, label=label)
         gr.Markdown("The report leaves out the answers of raters who …")
         with gr.Row():
             fields["gold_rate"] = gr.Slider(0, 1, 0.5, step=0.05, label="… choose the good picture less often than")
@@ -246,7 +246,7 @@ def _asked(given: dict[str, Any]) -> Plan:
         completion_url=(given["completion_url"] or "").strip(),
         open_cap=whole(given["open_cap"] or 0, "Raters through the open link") or None,
         abandoned_after_minutes=whole(given["minutes"], "The minutes"),
-        placebos=Placebos(**{name: given[name] for name in PLACEBOS}),
+        checks=CheckShares(**{name: given[name] for name in CHECKS}),
         exclusions=Exclusions(given["gold_rate"] or None, min_median_pace_ms=given["median_ms"] or None),
         stopping=Stopping(given["rule"]),
     )

@@ -17,7 +17,7 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS, available_models
 from study.errors import StudyError
-from study.protocol.parts import Placebos
+from study.protocol.parts import CheckShares
 from study.store.creating import make_study
 from study.store.frames import read_tables
 from study.store.store import Store
@@ -165,7 +165,7 @@ def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
             sources,
             raters_per_pair=100,
             pairs_per_rater=9,
-            placebos=Placebos(0.1, 0.0, 0.1, 0.1),
+            checks=CheckShares(0.1, 0.0, 0.1, 0.1),
             title="Which picture is better?",
         )
 

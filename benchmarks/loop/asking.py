@@ -13,7 +13,7 @@ from benchmarks.loop.tastes import TASTES, Crowd
 from study.images.importing import import_images
 from study.images.sources import Source
 from study.protocol.balanced import rater_count
-from study.protocol.parts import ANSWERS, Exclusions, Placebos, Question
+from study.protocol.parts import ANSWERS, CheckShares, Exclusions, Question
 from study.protocol.spec import StudySpec
 from study.reporting.export import export_study
 from study.simulation.crowd import probabilities
@@ -53,7 +53,7 @@ def ask(
         seed=seed,
         raters_per_pair=raters_per_pair,
         pairs_per_rater=PAIRS,
-        placebos=Placebos(0, 0, 0, 0),
+        checks=CheckShares(0, 0, 0, 0),
         exclusions=Exclusions.none(),
     )
     study = create_study(store.database, spec)

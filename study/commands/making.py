@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from study.commands.options import Name
+from study.commands.options import Name, with_new_names
 from study.errors import StudyError
 from study.protocol.choices import APART, Pages, Plan
 
@@ -41,7 +41,7 @@ def create_command(arguments: list[str]) -> None:
         pages: Annotated[Pages, tyro.conf.arg(name="")] = field(default_factory=Pages)
         plan: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
 
-    options = tyro.cli(Create, prog="python -m study create", args=arguments)
+    options = tyro.cli(Create, prog="python -m study create", args=with_new_names(arguments))
     if bool(options.arms) == bool(options.manifest):
         raise StudyError("Say where the images are: either --arms name=folder ..., or --manifest file.")
     unnamed = options.prompts == Path("none")
@@ -85,7 +85,7 @@ def amend_command(arguments: list[str]) -> None:
         spec = find_study(Store.open().database, arguments[0]).spec
         known = {f.name for f in fields(Plan)} - set(APART)
         default = Amend(arguments[0], tyro.MISSING, plan=Plan(**{name: getattr(spec, name) for name in known}))
-    options: Any = tyro.cli(Amend, prog="python -m study amend", args=arguments, default=default)
+    options: Any = tyro.cli(Amend, prog="python -m study amend", args=with_new_names(arguments), default=default)
     if not named:
         raise StudyError("Name the study first: python -m study amend NAME --reason ...")
     store = Store.open()

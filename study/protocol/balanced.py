@@ -123,10 +123,10 @@ def plan(spec: StudySpec, index: int, pairs: Collection[str] | None = None, secr
         Assignment(0, pair.id, left.prompt, left, right, "comparison", propensity=chance.get(pair.id, 1.0))
         for pair, (left, right) in shown
     ]
-    for placebo in _placebos(spec, len(first), rng):
-        first.insert(rng.randint(0, len(first)), placebo)
+    for check in _checks(spec, len(first), rng):
+        first.insert(rng.randint(0, len(first)), check)
     first = [replace(assignment, position=i) for i, assignment in enumerate(first)]
-    return _with_repeats(first, _count(spec.placebos.repeat, len(shown)), rng)
+    return _with_repeats(first, _count(spec.checks.repeat, len(shown)), rng)
 
 
 def commitment(secret: str) -> str:
@@ -217,24 +217,24 @@ def _count(share: float, comparisons: int) -> int:
     return min(comparisons, max(1, round(share * comparisons))) if share and comparisons else 0
 
 
-def _placebos(spec: StudySpec, comparisons: int, rng: random.Random) -> list[Assignment]:
-    shares = spec.placebos
-    placebos = []
+def _checks(spec: StudySpec, comparisons: int, rng: random.Random) -> list[Assignment]:
+    shares = spec.checks
+    checks = []
     for s in _draw(rng, spec.stimuli, _count(shares.identical, comparisons)):
-        placebos.append(Assignment(0, f"identical:{_number(spec, s)}", s.prompt, s, s, "identical"))
+        checks.append(Assignment(0, f"identical:{_number(spec, s)}", s.prompt, s, s, "identical"))
     twins = [copies for copies in spec.copies.values() if len(copies) > 1]
     for copies in _draw(rng, twins, _count(shares.same_arm, comparisons)):
         left, right = rng.sample(copies, 2)
         id = "-".join(str(number) for number in sorted((_number(spec, left), _number(spec, right))))
-        placebos.append(Assignment(0, f"same_arm:{id}", left.prompt, left, right, "same_arm"))
+        checks.append(Assignment(0, f"same_arm:{id}", left.prompt, left, right, "same_arm"))
     turn = rng.getrandbits(1)  # the right answers take turns: whoever clicks one side fails half of them
     for i, number in enumerate(_draw(rng, range(len(spec.degraded)), _count(shares.gold, comparisons))):
         degraded, intact = spec.degraded[number], spec.gold_of[number]
         good = next(s for s in spec.intact if s.sha256 == intact and s.prompt == degraded.prompt)
         expected = ("left", "right")[(i + turn) % 2]
         left, right = (good, degraded) if expected == "left" else (degraded, good)
-        placebos.append(Assignment(0, f"gold:{number}", good.prompt, left, right, "gold", gold=expected))
-    return placebos
+        checks.append(Assignment(0, f"gold:{number}", good.prompt, left, right, "gold", gold=expected))
+    return checks
 
 
 def _number(spec: StudySpec, stimulus: Stimulus) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from study.errors import StudyError
-from study.protocol.parts import DEFAULT_QUESTIONS, GOLDS, Exclusions, Gold, Hypothesis, Placebos, Question, Stopping
+from study.protocol.parts import DEFAULT_QUESTIONS, GOLDS, CheckShares, Exclusions, Gold, Hypothesis, Question, Stopping
 
 APART = ("question", "hypothesis", "analysis")  # options that are not fields of a spec as they are
 
@@ -47,7 +47,7 @@ class Plan:
     """Raters through the open link; without one, as many as the study needs."""
     abandoned_after_minutes: int = 120
     """Without a sign of life, at most; then a rater's open pairs go to others. Twice the usual session is enough."""
-    placebos: Placebos = field(default_factory=Placebos)
+    checks: CheckShares = field(default_factory=CheckShares)
     exclusions: Exclusions = field(default_factory=Exclusions)
     stopping: Stopping = field(default_factory=Stopping)
 

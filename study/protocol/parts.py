@@ -56,7 +56,7 @@ class Stimulus:
 
 
 @dataclass(frozen=True)
-class Placebos:
+class CheckShares:
     """Pairs that check the raters, in addition to the comparisons. Each share is of a rater's comparisons, [0, 1]."""
 
     identical: float = 0.05  # the same image on both sides

@@ -16,10 +16,10 @@ from study.protocol.parts import (
     DEGRADED,
     GOLDS,
     REFERENCE,
+    CheckShares,
     Exclusions,
     Hypothesis,
     Page,
-    Placebos,
     Prompt,
     Question,
     Stimulus,
@@ -27,6 +27,7 @@ from study.protocol.parts import (
 )
 
 FORMERLY_VISITORS = "visitors-"  # a spec that does not say its kind says it by the beginning of its name
+WRITTEN_AS = {"checks": "placebos"}  # fields that keep their first name in JSON, since the hash of a spec covers it
 OPERATIONS = ("contact", "completion_url", "full_url", "open_cap", "abandoned_after_minutes")  # may change any time
 
 
@@ -42,7 +43,7 @@ class StudySpec:
     seed: int = 0
     raters_per_pair: int = 3
     pairs_per_rater: int = 30  # at most this many comparisons, checks not counted
-    placebos: Placebos = field(default_factory=Placebos)
+    checks: CheckShares = field(default_factory=CheckShares)
     mode: Literal["joint", "separate", "randomised"] = "joint"  # questions on one screen, one pass each, or drawn
     exclusions: Exclusions = field(default_factory=Exclusions)
     stopping: Stopping = field(default_factory=Stopping)
@@ -159,9 +160,9 @@ class StudySpec:
             if len(set(counts.values())) > 1 or 0 in counts.values():
                 listed = ", ".join(f"{arm} {count}" for arm, count in counts.items())
                 yield f"Prompt {prompt.text!r} needs equally many images of each arm; it has: {listed}."
-        if self.placebos.same_arm and copies and max(map(len, copies.values())) < 2:
+        if self.checks.same_arm and copies and max(map(len, copies.values())) < 2:
             yield "Same-arm pairs need two images of one prompt and arm: add seeds, or set their share to 0."
-        if self.placebos.gold and not self.degraded:
+        if self.checks.gold and not self.degraded:
             yield "Gold pairs need degraded copies: make the study with `study create`, or set their share to 0."
         if {s.prompt for s in self.references} - {prompt.text for prompt in self.prompts}:
             yield "A reference image belongs to a prompt that the study does not have."
@@ -211,7 +212,7 @@ class StudySpec:
 
     def _notes(self) -> Iterable[str]:
         free = [question.key for question in self.questions if question.gold == "none"]
-        if free and self.placebos.gold:
+        if free and self.checks.gold:
             yield (
                 f"Gold pairs do not check the answers to {', '.join(free)}. If one of their pictures is right, say "
                 f"which: {free[0]}:intact=... for the good one, {free[0]}:spoilt=... where the worse is asked for."
@@ -240,7 +241,7 @@ class StudySpec:
     @cached_property
     def text(self) -> str:
         """Canonical JSON, the same for the same spec; one that was read keeps its own, whatever fields came since."""
-        return _canonical(asdict(self))
+        return _canonical({WRITTEN_AS.get(name, name): value for name, value in asdict(self).items()})
 
     def to_json(self) -> str:
         return self.text
@@ -280,15 +281,17 @@ class StudySpec:
             "questions": lambda rows: tuple(Question(**row) for row in rows),
             "arms": tuple,
             "gold_of": tuple,
-            "placebos": lambda row: Placebos(**row),
+            "checks": lambda row: CheckShares(**row),
             "exclusions": Exclusions.written,
             "stopping": lambda row: Stopping(**row),
         }
+        fields = {written: name for name, written in WRITTEN_AS.items()}
         try:
             written = json.loads(text)
             kind = "visitor" if written["name"].startswith(FORMERLY_VISITORS) else "designed"
             values: dict[str, Any] = {"kind": kind, "image_format": "png"}
-            values |= {name: parts.get(name, lambda value: value)(value) for name, value in written.items()}
+            named = {fields.get(name, name): value for name, value in written.items()}
+            values |= {name: parts.get(name, lambda value: value)(value) for name, value in named.items()}
             spec = cls(**values)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise StudyError(f"This is no study spec: {error}.") from None

@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 
 from study.errors import StudyError
 from study.protocol.balanced import plan, rater_count, rater_mode
-from study.protocol.parts import Placebos, Prompt, Question, Stimulus
+from study.protocol.parts import CheckShares, Prompt, Question, Stimulus
 from study.protocol.spec import StudySpec
 from study.simulation.chosen import places
 from study.simulation.crowd import World, answer, truth
@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> None:
 
 
 def planned(options: Simulate) -> StudySpec:
-    """A spec of the wanted shape, with imaginary pictures and without placebos."""
+    """A spec of the wanted shape, with imaginary pictures and without checks."""
     prompts = tuple(Prompt(f"prompt {i}") for i in range(options.prompts))
     arms = ("A", *(chr(ord("B") + i) for i in range(len(options.win_rate))))
     stimuli = tuple(
@@ -120,7 +120,7 @@ def planned(options: Simulate) -> StudySpec:
         stimuli,
         questions=(Question("overall", "Which is better?"),),
         seed=options.seed,
-        placebos=Placebos(0, 0, 0, 0),
+        checks=CheckShares(0, 0, 0, 0),
         pairs_per_rater=options.pairs_per_rater,
         raters_per_pair=options.raters_per_pair,
     )

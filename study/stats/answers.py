@@ -46,7 +46,7 @@ def own_ms(answers: pd.DataFrame) -> pd.Series:
 
 
 def comparisons(answers: pd.DataFrame, question: str) -> pd.DataFrame:
-    """The answers to one question on two different arms, placebos and second showings left out."""
+    """The answers to one question on two different arms, checks and second showings left out."""
     return answers[(answers["kind"] == "comparison") & (answers["question"] == question)]
 
 

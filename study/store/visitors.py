@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 
 from study.errors import StudyError
 from study.images.library import encode
-from study.protocol.parts import DEFAULT_QUESTIONS, Exclusions, Placebos, Prompt, Stimulus
+from study.protocol.parts import DEFAULT_QUESTIONS, CheckShares, Exclusions, Prompt, Stimulus
 from study.protocol.spec import StudySpec
 from study.store.database import Database
 from study.store.raters import Participation
@@ -78,7 +78,7 @@ def open_pair(store: Store, prompt: str, pictures: Mapping[str, Image.Image], ba
         seed=int(digest[16:24], 16),  # so that the sides differ from pair to pair, not only from rater to rater
         raters_per_pair=MOST_RATERS,
         pairs_per_rater=1,
-        placebos=Placebos(0, 0, 0, 0),
+        checks=CheckShares(0, 0, 0, 0),
         exclusions=Exclusions.none(),
         title="Which picture is better?",
         completion_url=back,

@@ -13,7 +13,7 @@ from app.admin.request import ARCHIVE, FOLDER, OURS, Pictures, create
 from app.studies.ready import Studies
 from study.errors import StudyError
 from study.protocol.choices import Plan
-from study.protocol.parts import Exclusions, Placebos
+from study.protocol.parts import CheckShares, Exclusions
 from study.store.raters import people
 from study.store.studies import list_studies, progress
 from tests.study.conftest import picture
@@ -79,7 +79,7 @@ def test_a_field_that_was_forgotten_is_named(studies, pictures, words):
 @pytest.fixture
 def asked(studies, tmp_path) -> str:
     """A study with one rater, who has answered everything."""
-    plan = Plan(raters_per_pair=2, placebos=Placebos(0, 0, 0, 0), exclusions=Exclusions(*[None] * 6))
+    plan = Plan(raters_per_pair=2, checks=CheckShares(0, 0, 0, 0), exclusions=Exclusions(*[None] * 6))
     *_, study = create(studies, "asked", Pictures(ARCHIVE, "a\nb\n", archive=packed(tmp_path)), plan)
     vote_all(studies.store, rater(studies.store, study, "ann"))
     return "asked 1"

@@ -12,7 +12,7 @@ from app.admin.trying import CERTIFY, REHEARSE, Trial, Trials
 from app.server import build_site
 from app.studies.ready import Studies
 from study.errors import StudyError
-from study.protocol.parts import Placebos
+from study.protocol.parts import CheckShares
 from study.store.creating import make_study, sources_in
 from study.store.studies import progress
 from tests.study.conftest import picture
@@ -39,7 +39,7 @@ def study(studies, tmp_path):
     sources = list(sources_in(tmp_path / "pictures", None))
     where = "https://app.prolific.com/submissions/complete?cc=CODE"
     return make_study(
-        studies.store, "first", sources, placebos=Placebos(0, 0, 0, 0), raters_per_pair=2, completion_url=where
+        studies.store, "first", sources, checks=CheckShares(0, 0, 0, 0), raters_per_pair=2, completion_url=where
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from study.protocol.parts import Exclusions, Placebos
+from study.protocol.parts import CheckShares, Exclusions
 from study.store.creating import make_study, sources_in
 from study.store.store import Store
 from study.store.tables import StoredAssignment, StoredStimulus
@@ -35,7 +35,7 @@ def voted(folder: Path) -> Path:
             lines.append(f"thing {number},{arm},{arm}/{number}.png")
     (folder / "pictures" / "manifest.csv").write_text("\n".join(lines) + "\n")
     store = Store.open(folder / "data")
-    plan = {"placebos": Placebos(0, 0, 0, 0), "exclusions": Exclusions.none(), "raters_per_pair": RATERS}
+    plan = {"checks": CheckShares(0, 0, 0, 0), "exclusions": Exclusions.none(), "raters_per_pair": RATERS}
     study = make_study(store, "first", list(sources_in(folder / "pictures", None)), pairs_per_rater=PROMPTS, **plan)
     shown = {
         stimulus.sha256: warmth[f"{stimulus.prompt.removeprefix('thing ')} {stimulus.arm}"]

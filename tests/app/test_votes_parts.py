@@ -26,7 +26,7 @@ from e2ed2.errors import STOPPED_EARLY
 from e2ed2.preference import votes as limits
 from e2ed2.preference.files import sure
 from study.protocol.choices import Plan
-from study.protocol.parts import Exclusions, Placebos
+from study.protocol.parts import CheckShares, Exclusions
 from study.store.creating import make_study, sources_in
 from study.store.studies import close_study
 from tests.study.conftest import picture
@@ -67,7 +67,7 @@ def asked(studies: Studies, folder: Path, name: str, arms: tuple[str, str]) -> N
         "prompt,arm,file\n"
         + "".join(f"{prompt},{arm},{arm}/{i}.png\n" for arm in arms for i, prompt in enumerate("ab"))
     )
-    plan = {"placebos": Placebos(0, 0, 0, 0), "exclusions": Exclusions.none(), "raters_per_pair": 2}
+    plan = {"checks": CheckShares(0, 0, 0, 0), "exclusions": Exclusions.none(), "raters_per_pair": 2}
     study = make_study(studies.store, name, list(sources_in(folder / name, None)), **plan)
     vote_all(studies.store, rater(studies.store, study, "ann"))
 

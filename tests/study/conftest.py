@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from study.images.importing import import_images
 from study.images.library import Library
 from study.images.sources import sources_from_folders
-from study.protocol.parts import Exclusions, Placebos
+from study.protocol.parts import CheckShares, Exclusions
 from study.protocol.spec import StudySpec
 from study.store.database import Database
 from study.store.signing import Key
@@ -149,7 +149,7 @@ def make_study(folders) -> Callable[..., StudyInfo]:
         values = {
             "raters_per_pair": 2,
             "pairs_per_rater": 4,
-            "placebos": Placebos(0.25, 0, 0.25, 0.25),
+            "checks": CheckShares(0.25, 0, 0.25, 0.25),
             "exclusions": Exclusions.none(),  # raters of tests click blindly, and the plan is another each time
         }
         spec = StudySpec(

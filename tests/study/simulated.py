@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from study.protocol.parts import DEGRADED, Placebos, Prompt, Stimulus
+from study.protocol.parts import DEGRADED, CheckShares, Prompt, Stimulus
 from study.protocol.spec import StudySpec
 from study.simulation.crowd import World, answer
 from study.simulation.power import design
@@ -38,7 +38,12 @@ def spec_and_images(arms=("ours", "baseline"), prompts=40, **options) -> tuple[S
             stimulus = Stimulus(prompt.text, arm, f"{i}.png", hashlib.sha256(data).hexdigest())
             (degraded if arm == DEGRADED else stimuli).append(stimulus)
         gold_of.append(stimuli[-len(arms)].sha256)
-    usual = {"pairs_per_rater": 20, "placebos": Placebos(0.1, 0, 0.1, 0.1), "mode": "randomised", "image_format": "png"}
+    usual = {
+        "pairs_per_rater": 20,
+        "checks": CheckShares(0.1, 0, 0.1, 0.1),
+        "mode": "randomised",
+        "image_format": "png",
+    }
     spec = StudySpec(
         "apples", tuple(arms), tuple(asked), tuple(stimuli), tuple(degraded), tuple(gold_of), **(usual | options)
     )

@@ -1,6 +1,6 @@
 """Small specs without images."""
 
-from study.protocol.parts import DEGRADED, Placebos, Prompt, Stimulus
+from study.protocol.parts import DEGRADED, CheckShares, Prompt, Stimulus
 from study.protocol.spec import StudySpec
 
 
@@ -25,6 +25,6 @@ def make_spec(arms: int = 2, prompts: int = 10, copies: int = 1, **changes) -> S
         "stimuli": stimuli,
         "degraded": degraded,
         "gold_of": tuple(digest(text, names[0], 0) for text in texts),
-        "placebos": Placebos(0.1, 0.1 if copies > 1 else 0, 0.1, 0.1),
+        "checks": CheckShares(0.1, 0.1 if copies > 1 else 0, 0.1, 0.1),
     }
     return StudySpec(**(values | changes))

@@ -17,7 +17,7 @@ from study.images.sources import Source
 from study.protocol.adaptive import DIGITS, EXPLORED, believed, chosen, draw, gains
 from study.protocol.balanced import comparisons, quota, rater_count, slots
 from study.protocol.choices import Plan
-from study.protocol.parts import ANSWERS, Exclusions, Hypothesis, Page, Placebos, Question, Stopping
+from study.protocol.parts import ANSWERS, CheckShares, Exclusions, Hypothesis, Page, Question, Stopping
 from study.reporting.closing import plan_problems
 from study.reporting.export import export_study, read_export
 from study.reporting.report import build
@@ -56,7 +56,7 @@ def study(store, tmp_path):
         pairs_per_rater=6,
         raters_per_pair=2,
         questions=(Question("overall", "Which?"), Question("other", "Which else?")),
-        placebos=Placebos(0.2, 0, 0.2, 0.2),
+        checks=CheckShares(0.2, 0, 0.2, 0.2),
         exclusions=Exclusions.none(),
         page=Page(practice=()),
     )

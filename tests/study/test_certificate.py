@@ -15,7 +15,7 @@ from starlette.responses import Response
 from study.cli import main
 from study.errors import StudyError
 from study.images.library import bare
-from study.protocol.parts import Exclusions, Page, Placebos
+from study.protocol.parts import CheckShares, Exclusions, Page
 from study.rehearsal import attack, browser
 from study.rehearsal import certify as certifying
 from study.rehearsal.attack import Attack, attacks
@@ -40,8 +40,8 @@ def store(default_store):
 @pytest.fixture
 def study(store, make_study):
     """8 pairs a rater, and nothing else: an attacker can use all of it. The rules leave out whoever is fast."""
-    bare = Placebos(0, 0, 0, 0)
-    return make_study(store, pairs_per_rater=8, placebos=bare, page=Page(practice=()), exclusions=Exclusions())
+    bare = CheckShares(0, 0, 0, 0)
+    return make_study(store, pairs_per_rater=8, checks=bare, page=Page(practice=()), exclusions=Exclusions())
 
 
 def certificate(accuracy: float, passed: bool) -> dict:
@@ -199,7 +199,7 @@ def test_a_pair_that_is_shown_for_each_question_is_one_showing(study):
 def test_the_real_pages_pass_with_checks_and_practice_in_between(store, make_study, monkeypatch):
     monkeypatch.setattr(attack, "ALARM", 1e-4)  # else one honest study in a hundred fails
     study = make_study(
-        store, "checked", exclusions=Exclusions(), mode="randomised", placebos=Placebos(0.3, 0, 0.3, 0.5)
+        store, "checked", exclusions=Exclusions(), mode="randomised", checks=CheckShares(0.3, 0, 0.3, 0.5)
     )
     found = certify(store, study, 120)
     assert found.passed

@@ -107,6 +107,18 @@ def test_an_amendment_keeps_what_it_does_not_name_and_closing_closes(run, create
     assert "toy version 2, closed" in run("list")
 
 
+def test_the_old_name_of_the_checks_options_works_with_a_note(run, created, capsys):
+    run("amend", "toy", "--reason", "more gold", "--checks.gold", 0.5)
+    main_with = ["study", "amend", "toy", "--reason", "less gold", "--placebos.gold", "0.25", "--placebos.repeat=0"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", main_with)
+        main()
+    assert "--placebos.* is now called --checks.*" in capsys.readouterr().err
+    first, second, third = (study.spec.checks for study in list_studies(Store.open().database))
+    assert (second.gold, second.repeat) == (0.5, first.repeat)
+    assert (third.gold, third.repeat) == (0.25, 0)
+
+
 def test_what_is_no_science_changes_while_the_study_runs(run, created, tmp_path):
     store = Store.open()
     before = find_study(store.database, "toy")

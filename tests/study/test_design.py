@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from study.errors import StudyError
 from study.protocol.balanced import comparisons, plan, rater_count, rater_mode
-from study.protocol.parts import Placebos, Question
+from study.protocol.parts import CheckShares, Question
 from study.protocol.spec import StudySpec
 from tests.study.specs import make_spec
 
@@ -82,7 +82,7 @@ def test_nothing_is_shown_twice_but_the_planned_repeats(spec, index):
 
 @quick
 @given(specs, st.integers(0, 30))
-def test_the_placebos_are_what_they_are_called(spec, index):
+def test_the_checks_are_what_they_are_called(spec, index):
     assignments = plan(spec, index)
     assert all(a.left == a.right for a in of_kind(assignments, "identical"))
     for a in of_kind(assignments, "same_arm"):
@@ -123,7 +123,7 @@ def test_the_spec_alone_does_not_tell_the_sides():
 @pytest.mark.parametrize(("arms", "prompts", "count"), [(12, 33, 4), (5, 10, 1), (6, 20, 15), (7, 11, 3)])
 def test_a_sparse_design_asks_each_pair_of_arms_equally_often(arms, prompts, count):
     spec = make_spec(
-        arms=arms, prompts=prompts, pairs_per_prompt=count, placebos=Placebos(0, 0, 0, 0), raters_per_pair=2
+        arms=arms, prompts=prompts, pairs_per_prompt=count, checks=CheckShares(0, 0, 0, 0), raters_per_pair=2
     )
     asked = comparisons(spec)
     assert len(asked) == prompts * count
@@ -142,7 +142,7 @@ def test_a_sparse_design_that_cannot_be_is_refused(count, told):
 
 
 def test_two_rounds_mirror_each_other():
-    spec = make_spec(prompts=20, pairs_per_rater=10, placebos=Placebos(0, 0, 0, 0), raters_per_pair=2)
+    spec = make_spec(prompts=20, pairs_per_rater=10, checks=CheckShares(0, 0, 0, 0), raters_per_pair=2)
     first, second = plan(spec, 0), plan(spec, 2)
     assert [(a.pair, a.left, a.right) for a in first] == [(a.pair, a.right, a.left) for a in reversed(second)]
 
@@ -174,7 +174,7 @@ def test_leftover_pairs_are_shown_instead_of_the_block():
         ({"seed": -1}, "whole number from 0"),
         ({"open_cap": -1}, "open_cap is -1: choose a whole number from 0"),
         ({"mode": "both"}, "choose joint"),
-        ({"placebos": Placebos(same_arm=0.1)}, "two images of one prompt"),
+        ({"checks": CheckShares(same_arm=0.1)}, "two images of one prompt"),
         ({"degraded": (), "gold_of": ()}, "degraded copies"),
         ({"completion_url": "http://x"}, "https"),
     ],
@@ -187,7 +187,7 @@ def test_a_spec_that_cannot_be_says_why(changes, words):
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_a_share_is_a_share(share):
     with pytest.raises(StudyError, match="from 0 to 1"):
-        Placebos(gold=share)
+        CheckShares(gold=share)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"name": 1}', '{"unknown": 1}'])

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from study.errors import StudyError
-from study.protocol.parts import Placebos
+from study.protocol.parts import CheckShares
 from study.store.raters import people
 from study.store.store import Store
 from study.store.studies import progress
@@ -24,7 +24,7 @@ def store(sqlite_store) -> Store:
 
 @pytest.fixture
 def study(store, make_study):
-    return make_study(store, placebos=Placebos(0, 0, 0, 0), raters_per_pair=1)
+    return make_study(store, checks=CheckShares(0, 0, 0, 0), raters_per_pair=1)
 
 
 def agree(client: TestClient, link: str):

@@ -14,7 +14,7 @@ from study.images.importing import import_images
 from study.images.sources import gold_from_manifest, sources_from_folders
 from study.protocol.balanced import plan
 from study.protocol.choices import parse_questions
-from study.protocol.parts import DEFAULT_QUESTIONS, DEGRADED, Exclusions, Placebos, Question
+from study.protocol.parts import DEFAULT_QUESTIONS, DEGRADED, CheckShares, Exclusions, Question
 from study.protocol.spec import StudySpec
 from study.protocol.times import own_times
 from study.reporting.export import export_study
@@ -165,13 +165,13 @@ def test_a_question_without_gold_is_told_and_a_wrong_one_refused():
     (note,) = make_spec(questions=(Question("own", "Older?", "none"),)).notes
     assert "do not check the answers to own" in note
     assert make_spec().notes == ()
-    assert make_spec(questions=(Question("own", "Older?", "none"),), placebos=Placebos(gold=0)).notes == ()
+    assert make_spec(questions=(Question("own", "Older?", "none"),), checks=CheckShares(gold=0)).notes == ()
     with pytest.raises(StudyError, match="own:intact="):
         parse_questions(["own:good=Better?"])
 
 
 def test_right_answers_take_turns():
-    spec = make_spec(placebos=Placebos(0, 0, 0, 0.4))
+    spec = make_spec(checks=CheckShares(0, 0, 0, 0.4))
     for index in range(10):
         gold = [a.gold for a in plan(spec, index) if a.kind == "gold"]
         assert sorted(gold) == ["left", "left", "right", "right"]
@@ -193,7 +193,7 @@ def gold_file(tmp_path) -> Path:
 def test_own_gold_pairs_replace_the_spoilt_copies(store, folders, gold_file, tmp_path):
     arms = {arm: folders / arm for arm in ("secretarmone", "secretarmtwo")}
     sources, gold = sources_from_folders(arms, folders / "prompts.txt"), gold_from_manifest(gold_file)
-    study = creating.make_study(store, "own", sources, gold, raters_per_pair=1, placebos=Placebos(0, 0, 0, 0.25))
+    study = creating.make_study(store, "own", sources, gold, raters_per_pair=1, checks=CheckShares(0, 0, 0, 0.25))
     assert [s.file for s in study.spec.golden] == ["good.png", "fine.png"]
     assert [s.file for s in study.spec.degraded] == ["bad.png", "poor.png"]
     assert StudySpec.from_json(study.spec.to_json()) == study.spec

@@ -16,7 +16,7 @@ from httpx import Response
 from sqlalchemy import event, select
 
 from study.errors import StudyError
-from study.protocol.parts import Placebos
+from study.protocol.parts import CheckShares
 from study.reporting.export import export_study
 from study.reporting.verify import verify_export
 from study.store.database import open_database
@@ -45,7 +45,7 @@ def store(tmp_path, monkeypatch) -> Iterator[Store]:
 @pytest.fixture
 def study(store, make_study) -> StudyInfo:
     """A rater sees all 8 pairs."""
-    return make_study(store, placebos=Placebos(0, 0, 0, 0), pairs_per_rater=8)
+    return make_study(store, checks=CheckShares(0, 0, 0, 0), pairs_per_rater=8)
 
 
 class Voter:
@@ -197,7 +197,7 @@ def test_two_servers_on_one_database_give_no_place_and_store_no_answer_twice(req
     store: Store = request.getfixturevalue(f"{kind}_store")
     url = store.database.engine.url.render_as_string(hide_password=False)
     other = Store.open(tmp_path / "data", url)
-    study = make_study(store, placebos=Placebos(0, 0, 0, 0), raters_per_pair=3)
+    study = make_study(store, checks=CheckShares(0, 0, 0, 0), raters_per_pair=3)
     names = [f"rater {i}" for i in range(6)]
     came: set[tuple[str, str]] = set()
 

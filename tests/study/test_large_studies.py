@@ -18,7 +18,7 @@ from benchmarks.study_load import Rater as Browser
 from benchmarks.study_load import Server
 from study.images.reading import load_image
 from study.images.sources import Source
-from study.protocol.parts import Page, Placebos
+from study.protocol.parts import CheckShares, Page
 from study.store.creating import make_study
 from study.store.store import Store
 from study.store.studies import StudyInfo
@@ -26,7 +26,7 @@ from study.store.tables import StoredAssignment
 from study.web import create_app
 from tests.study.voting import rater
 
-BARE = Placebos(0, 0, 0, 0)
+BARE = CheckShares(0, 0, 0, 0)
 
 
 def photograph(seed: int, size: int = 1024) -> Image.Image:
@@ -67,7 +67,7 @@ def test_photographs_at_a_stated_quality_come_in_a_third_of_the_bytes(sqlite_sto
         photograph(seed).save(source.file, quality=92)
     png = io.BytesIO()
     load_image(sources[0].file).save(png, "PNG", compress_level=1)
-    study = make_study(sqlite_store, "photographs", sources, image_quality=95, placebos=Placebos(0, 0, 1, 0))
+    study = make_study(sqlite_store, "photographs", sources, image_quality=95, checks=CheckShares(0, 0, 1, 0))
     client = TestClient(create_app(sqlite_store))
     served = {len(client.get(f"/i/{token}").content) for token in tokens(sqlite_store, study, 1)}
     assert len(served) == 1
@@ -77,7 +77,7 @@ def test_photographs_at_a_stated_quality_come_in_a_third_of_the_bytes(sqlite_sto
 
 
 def test_a_server_keeps_no_picture(sqlite_store, tmp_path):
-    study = make_study(sqlite_store, "noise", noise(tmp_path, 12, 256), placebos=BARE, pairs_per_rater=12)
+    study = make_study(sqlite_store, "noise", noise(tmp_path, 12, 256), checks=BARE, pairs_per_rater=12)
     names, client = tokens(sqlite_store, study, 1), TestClient(create_app(sqlite_store))
     client.get(f"/i/{names[0]}")
     tracemalloc.start()
@@ -102,7 +102,7 @@ def test_the_servers_memory_does_not_grow_with_10_000_pictures(tmp_path):
             store,
             "many",
             noise(folder, prompts, 64),
-            placebos=BARE,
+            checks=BARE,
             pairs_per_rater=each,
             raters_per_pair=1,
             page=Page(practice=()),

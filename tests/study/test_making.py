@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from study.errors import StudyError
-from study.protocol.parts import Placebos, Question, Stopping
+from study.protocol.parts import CheckShares, Question, Stopping
 from study.stopping import e_value, stop_if_decided
 from study.store.creating import make_study, sources_in, unpack
 from study.store.studies import find_study, list_studies
@@ -97,7 +97,7 @@ def decided_study(store, make_study, alpha=0.05):
         questions=(Question("overall", "Better?"),),
         raters_per_pair=40,
         pairs_per_rater=8,
-        placebos=Placebos(0, 0, 0, 0),
+        checks=CheckShares(0, 0, 0, 0),
         stopping=Stopping("e-value", alpha),
     )
 

@@ -1,13 +1,13 @@
 """Studies of earlier versions: their specs keep their hashes, their databases open, and their votes still verify."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text, update
 
-from study.protocol.parts import Exclusions, Placebos
+from study.protocol.parts import CheckShares, Exclusions
 from study.protocol.spec import StudySpec
 from study.reporting.export import export_study
 from study.reporting.verify import verify_export
@@ -36,7 +36,7 @@ RULES = ("min_attention", "min_median_pace_ms", "max_side_run")  # of exclusion,
 
 
 def first_version(spec: StudySpec) -> str:
-    values = {name: value for name, value in asdict(spec).items() if name not in SINCE}
+    values = {name: value for name, value in json.loads(spec.text).items() if name not in SINCE}
     values["exclusions"] = {name: limit for name, limit in values["exclusions"].items() if name not in RULES}
     values["questions"] = [{"key": question.key, "text": question.text} for question in spec.questions]
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -73,6 +73,13 @@ def test_a_spec_that_was_read_keeps_its_bytes_and_its_hash():
     assert changed.hash == make_spec(seed=1).hash
 
 
+def test_the_shares_of_checks_are_hashed_by_their_first_name_and_read_by_either():
+    spec = make_spec()
+    assert spec.hash == "cdbf9cb8963450584f33382d9485b29b185cd86e07fdf00fdefdc2114b6df209"  # from before the new name
+    assert json.loads(spec.text)["placebos"]["gold"] == spec.checks.gold == 0.1
+    assert StudySpec.from_json(spec.text) == StudySpec.from_json(spec.text.replace("placebos", "checks")) == spec
+
+
 def test_a_rule_that_an_old_spec_does_not_name_is_none():
     spec = StudySpec.from_json(first_version(make_spec()))
     assert {name: getattr(spec.exclusions, name) for name in RULES} == dict.fromkeys(RULES)
@@ -81,7 +88,7 @@ def test_a_rule_that_an_old_spec_does_not_name_is_none():
 
 
 def test_an_old_database_opens_and_its_studies_have_their_kinds(tmp_path):
-    visited = make_spec(prompts=1, degraded=(), gold_of=(), placebos=Placebos(0, 0, 0, 0))
+    visited = make_spec(prompts=1, degraded=(), gold_of=(), checks=CheckShares(0, 0, 0, 0))
     old_database(tmp_path / "study.db", make_spec(), replace(visited, name="visitors-0123"))
     store = Store.open(tmp_path, f"sqlite:///{tmp_path}/study.db")
     assert [study.name for study in list_studies(store.database)] == ["toy"]
@@ -91,7 +98,7 @@ def test_an_old_database_opens_and_its_studies_have_their_kinds(tmp_path):
 
 
 def test_a_study_of_before_goes_on_closes_and_verifies(sqlite_store, make_study, tmp_path):
-    study = make_study(sqlite_store, placebos=Placebos(0, 0, 0, 0))
+    study = make_study(sqlite_store, checks=CheckShares(0, 0, 0, 0))
     old = first_version(study.spec)
     with sqlite_store.database.write() as session:
         session.execute(update(Study).values(spec=old, spec_hash="", plan_secret=""))

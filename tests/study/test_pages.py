@@ -16,10 +16,10 @@ from study.protocol.parts import (
     DEFAULT_QUESTIONS,
     LANGUAGES,
     REFERENCE,
+    CheckShares,
     Exclusions,
     Item,
     Page,
-    Placebos,
     PracticePair,
     Question,
 )
@@ -38,7 +38,7 @@ from tests.study.test_images import arms_of
 from tests.study.test_web import Browser
 
 TEMPLATES = Path("study/web/templates")
-ONE_PAIR = {"placebos": Placebos(0, 0, 0, 0), "exclusions": Exclusions.none(), "pairs_per_rater": 1}
+ONE_PAIR = {"checks": CheckShares(0, 0, 0, 0), "exclusions": Exclusions.none(), "pairs_per_rater": 1}
 
 
 @pytest.fixture

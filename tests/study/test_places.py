@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from study.clock import now
 from study.errors import StudyError
-from study.protocol.parts import Exclusions, Placebos
+from study.protocol.parts import CheckShares, Exclusions
 from study.reporting.export import export_study
 from study.reporting.report import build
 from study.reporting.verify import verify_export
@@ -31,14 +31,14 @@ from tests.study.stores import open_store
 from tests.study.voting import ballot, rater, vote_all
 
 KEPT = ("spec", "number", "rater", "previous", "hash")  # of an entry that is erased
-BARE = Placebos(0, 0, 0, 0)
+BARE = CheckShares(0, 0, 0, 0)
 FULL = "https://app.prolific.com/submissions/complete?cc=FULL"
 
 
 @pytest.fixture
 def study(store, make_study):
     """8 pairs, 4 a rater, 1 rater a pair: two places."""
-    return make_study(store, placebos=BARE, raters_per_pair=1, full_url=FULL)
+    return make_study(store, checks=BARE, raters_per_pair=1, full_url=FULL)
 
 
 def quiet(store, who, **time) -> None:
@@ -106,7 +106,7 @@ def test_what_somebody_left_can_be_answered_with_checks_in_between(store, make_s
 
 
 def test_two_who_were_handed_the_same_leftovers_do_not_both_answer_them(store, make_study):
-    study = make_study(store, placebos=BARE, raters_per_pair=1, pairs_per_rater=8)
+    study = make_study(store, checks=BARE, raters_per_pair=1, pairs_per_rater=8)
     vote_all(store, gone := rater(store, study, "gone"), limit=2)
     release(store.database, study, gone.id)
     faster, slower = rater(store, study, "faster"), rater(store, study, "slower")
@@ -147,7 +147,7 @@ def test_a_double_click_on_the_consent_is_one_participation(store, study):
 
 
 def test_who_falls_silent_frees_the_rest_for_whoever_waits(store, make_study):
-    study = make_study(store, placebos=BARE, raters_per_pair=1)
+    study = make_study(store, checks=BARE, raters_per_pair=1)
     lazy = rater(store, study, "lazy")
     vote_all(store, lazy, limit=1)
     vote_all(store, rater(store, study, "other"))
@@ -161,7 +161,7 @@ def test_who_falls_silent_frees_the_rest_for_whoever_waits(store, make_study):
 
 
 def test_patience_is_twice_the_median_session_within_limits(store, make_study):
-    study = make_study(store, placebos=BARE, abandoned_after_minutes=60)
+    study = make_study(store, checks=BARE, abandoned_after_minutes=60)
 
     def minutes_after(*sessions: int) -> float:
         for i, session in enumerate(sessions):
@@ -198,7 +198,7 @@ def test_a_rater_is_found_by_id_code_label_and_full_name_only(store, study):
 
 def withdrawal(store, make_study, out):
     """Study, the rater who withdrew, and an export."""
-    study = make_study(store, placebos=BARE, raters_per_pair=2)
+    study = make_study(store, checks=BARE, raters_per_pair=2)
     who = rater(store, study, "gone")
     vote_all(store, who)
     vote_all(store, rater(store, study, "a"))
@@ -303,7 +303,7 @@ def test_erasing_removes_the_person_and_keeps_the_chain(store, dropped, tmp_path
 
 
 def test_a_rater_whom_the_rules_leave_out_fills_no_quota(store, make_study):
-    study = make_study(store, placebos=Placebos(0, 0, 0, 0.5), raters_per_pair=1, exclusions=Exclusions())
+    study = make_study(store, checks=CheckShares(0, 0, 0, 0.5), raters_per_pair=1, exclusions=Exclusions())
     blind = rater(store, study, "blind")
     vote_all(store, blind, lambda screen: "tie")
     settle(store, blind)

@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 from playwright.sync_api import Page, Route, expect
 
+from study.protocol.parts import CheckShares
 from study.protocol.parts import Page as Pages
-from study.protocol.parts import Placebos
 from study.store.frames import read_tables
 from study.store.store import Store
 from study.store.visitors import open_pair
@@ -65,7 +65,7 @@ def practise(page: Page, tap: bool = False) -> None:
 
 
 def test_mouse_and_keys_go_through_a_study_and_every_answer_is_stored(open_page, site, store, make_study):
-    study = make_study(store, placebos=Placebos(0, 0, 0, 0))
+    study = make_study(store, checks=CheckShares(0, 0, 0, 0))
     visit = open_page(f"{site}/join/{study.token}", viewport={"width": 1280, "height": 800})
     page = visit.page
     practise(page)

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from study.clock import now
 from study.errors import StudyError
-from study.protocol.parts import Placebos, Stopping
+from study.protocol.parts import CheckShares, Stopping
 from study.store.raters import Participation, find_rater, invite, personal_token, set_practised
 from study.store.studies import close_study, find_study
 from study.store.tables import Base, Rater
@@ -114,7 +114,7 @@ def addresses(app, study, who: Participation, screen) -> list[str]:
     ],
 )
 def test_a_get_writes_no_row(store, make_study, state: Callable):
-    study = make_study(store, placebos=Placebos(0, 0, 0, 0), stopping=DECIDED, raters_per_pair=1)
+    study = make_study(store, checks=CheckShares(0, 0, 0, 0), stopping=DECIDED, raters_per_pair=1)
     who = rater(store, study, "somebody")
     state(store, who)
     client = TestClient(create_app(store))
@@ -129,7 +129,7 @@ def test_a_get_writes_no_row(store, make_study, state: Callable):
 def test_the_last_answer_finishes_the_rater_and_decides_the_study(store, make_study, monkeypatch):
     """What the thank-you page did when it was looked at."""
     monkeypatch.setattr("study.stopping.e_value", lambda *_: 99.0)
-    study = make_study(store, placebos=Placebos(0, 0, 0, 0), stopping=DECIDED)
+    study = make_study(store, checks=CheckShares(0, 0, 0, 0), stopping=DECIDED)
     who = rater(store, study)
     set_practised(store.database, who.id, len(DRAWN))
     vote_all(store, who, limit=next_screen(store.database, who).steps - 1)
@@ -144,7 +144,7 @@ def test_the_last_answer_finishes_the_rater_and_decides_the_study(store, make_st
 
 
 def test_somebody_who_was_away_goes_on_by_a_press(store, make_study):
-    study = make_study(store, placebos=Placebos(0, 0, 0, 0))
+    study = make_study(store, checks=CheckShares(0, 0, 0, 0))
     who = rater(store, study)
     gone(store, who)
     client, link = TestClient(create_app(store)), f"/r/{personal_token(who)}"
@@ -155,7 +155,7 @@ def test_somebody_who_was_away_goes_on_by_a_press(store, make_study):
 
 
 def test_somebody_who_was_away_too_long_is_thanked(store, make_study):
-    study = make_study(store, placebos=Placebos(0, 0, 0, 0), raters_per_pair=1)
+    study = make_study(store, checks=CheckShares(0, 0, 0, 0), raters_per_pair=1)
     who = rater(store, study)
     nothing_left(store, who)
     link = f"/r/{personal_token(who)}"

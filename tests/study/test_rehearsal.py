@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from study.errors import StudyError
-from study.protocol.parts import DEFAULT_QUESTIONS, DEGRADED, Exclusions, Page, Placebos, Stimulus
+from study.protocol.parts import DEFAULT_QUESTIONS, DEGRADED, CheckShares, Exclusions, Page, Stimulus
 from study.rehearsal import rehearse
 from study.rehearsal.people import KINDS, Careful, Crowd, Shown
 from study.rehearsal.pilot import pilot
@@ -21,7 +21,7 @@ from tests.study.specs import make_spec
 from tests.study.voting import rater, vote_all
 
 NOBODY = [f"--{kind.replace('_', '-')}=0" for kind in KINDS]
-CHECKED = {"placebos": Placebos(0.25, 0, 0.25, 1.0), "exclusions": Exclusions(max_side_run=6)}
+CHECKED = {"checks": CheckShares(0.25, 0, 0.25, 1.0), "exclusions": Exclusions(max_side_run=6)}
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_cost_and_power_are_of_the_raters_whom_the_rules_let_through():
 
 @pytest.mark.slow
 def test_late_comers_are_turned_away_where_the_study_has_its_places_only(store, make_study, tmp_path):
-    make_study(store, raters_per_pair=1, placebos=Placebos(0, 0, 0, 0))
+    make_study(store, raters_per_pair=1, checks=CheckShares(0, 0, 0, 0))
     people = ["--careful=4", *NOBODY[1:], "--studies=0", "--every=2000"]
     rehearse.main(["toy", *people, "--as-planned", "--out", str(tmp_path / "out")])
     found = json.loads((tmp_path / "out" / "pilot.json").read_text())
@@ -88,7 +88,7 @@ def test_late_comers_are_turned_away_where_the_study_has_its_places_only(store, 
 
 
 def test_whoever_stops_a_rehearsal_sees_what_it_has_shown(store, make_study, monkeypatch, tmp_path, capsys):
-    make_study(store, raters_per_pair=1, placebos=Placebos(0, 0, 0, 0))
+    make_study(store, raters_per_pair=1, checks=CheckShares(0, 0, 0, 0))
     whole = rehearse.send
 
     async def stopped(copy, study, visits, finished):
@@ -106,7 +106,7 @@ def test_whoever_stops_a_rehearsal_sees_what_it_has_shown(store, make_study, mon
 
 
 def test_a_picture_that_is_missing_is_found_before_a_rater_misses_it(store, make_study, tmp_path):
-    study = make_study(store, raters_per_pair=1, placebos=Placebos(0, 0, 0, 0), page=Page(practice=()))
+    study = make_study(store, raters_per_pair=1, checks=CheckShares(0, 0, 0, 0), page=Page(practice=()))
     for stimulus in study.spec.stimuli:
         store.library.path(stimulus.sha256).unlink()
     with pytest.raises(StudyError, match=r"does not come .* data folder"):

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from study.errors import StudyError
-from study.protocol.parts import Exclusions, Placebos, Stopping
+from study.protocol.parts import CheckShares, Exclusions, Stopping
 from study.protocol.spec import StudySpec
 from study.reporting.report import _fragile, build, differences, read, recompute
 from study.reporting.words import fragile, interim, verdicts
@@ -197,7 +197,7 @@ def test_figures_of_another_version_are_not_compared(two, tmp_path):
 
 
 def test_pairs_of_one_arm_and_gold_pairs_are_counted():
-    spec, _ = spec_and_images(("ours", "theirs"), placebos=Placebos(0.1, 0, 0.1, 0.2))
+    spec, _ = spec_and_images(("ours", "theirs"), checks=CheckShares(0.1, 0, 0.1, 0.2))
     votes = votes_of(spec, World({"ours": 0.5, "theirs": 0.0}), 24)
     twins = votes["kind"] == "identical"
     votes.loc[twins, "kind"] = "same_arm"

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from study.clock import now
 from study.errors import StudyError
 from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
-from study.protocol.parts import Placebos, Question
+from study.protocol.parts import CheckShares, Question
 from study.reporting.export import export_study, read_export
 from study.reporting.verify import verify_export
 from study.store.frames import read_tables
@@ -68,7 +68,7 @@ def test_a_rater_answers_every_pair_once_and_is_through(store, study):
     none = last_receipt(store.database, who)
     assert (none.number, none.hash) == (0, "")
     receipts = vote_all(store, who)
-    assert len(receipts) == 7  # 4 comparisons, one placebo of each of three kinds
+    assert len(receipts) == 7  # 4 comparisons, one check of each of three kinds
     assert [receipt.number for receipt in receipts] == [3 * i for i in range(1, 8)]
     assert last_receipt(store.database, who) == receipts[-1]
     tables = read_tables(store.database, study)
@@ -225,7 +225,7 @@ def away(store, who, minutes=500):
 
 
 def test_what_an_abandoned_rater_left_goes_to_another_and_their_votes_stay(store, make_study):
-    study = make_study(store, placebos=Placebos(0, 0, 0, 0))
+    study = make_study(store, checks=CheckShares(0, 0, 0, 0))
     lazy = rater(store, study, "lazy")
     vote_all(store, lazy, limit=1)
     for i in range(3):
