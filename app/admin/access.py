@@ -77,10 +77,10 @@ def add_admin(app: FastAPI, studies: Studies, secret: str, root_path: str = "") 
         if not secrets.compare_digest(given.encode(), secret.encode()):
             return _login(request, "That is not the secret: check it, and type it again.", 403)
         response = RedirectResponse("./", status_code=303)
-        # Lax: no other site's form can act in the runner's name.
+        # Lax: no other site's form can act in the organiser's name.
         response.set_cookie(
             COOKIE,
-            organisers.signer.sign("runner").decode(),
+            organisers.signer.sign("organiser").decode(),
             max_age=HOURS * 3600,
             httponly=True,
             samesite="lax",

@@ -1,4 +1,4 @@
-"""What a runner does with a study, as the command line does it: each answers in a sentence, or raises StudyError."""
+"""What an organiser does with a study, as on the command line: each act answers in a sentence or raises StudyError."""
 
 import os
 import tempfile

@@ -14,7 +14,7 @@ from study.protocol.spec import StudySpec
 from study.store.raters import people
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-# Without a reason where the runner has thought better of it.
+# Without a reason where the organiser has thought better of it.
 SURE = """(name, who, reason, erase) =>
     confirm("Withdraw these answers? They stay in the chain, and count no more.")
         ? [name, who, reason, erase] : [name, who, null, false]"""

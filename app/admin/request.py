@@ -1,4 +1,4 @@
-"""From what the runner filled in to a study: checked values, pictures from one of three places, progress in words."""
+"""From a filled-in form to a study: checked values, pictures from one of three places, progress in words."""
 
 import os
 import tempfile
@@ -43,7 +43,7 @@ def create(studies: Studies, name: str, pictures: Pictures, asked: Plan) -> Iter
     with tempfile.TemporaryDirectory() as temporary:
         try:
             yield from _made(studies, name, pictures, asked, Path(temporary))
-        except StudyError as error:  # the runner knows nothing of our temporary files
+        except StudyError as error:  # the organiser knows nothing of our temporary files
             text = str(error).replace(f"{temporary}/prompts.txt", "the list of prompts")
             raise StudyError(text.replace(f"{temporary}/unpacked/", "")) from None
     if pictures.origin == ARCHIVE and pictures.archive:

@@ -83,7 +83,7 @@ def _asking(asked: bool) -> tuple[Any, Any, Any]:
 
 
 def _site(request: gr.Request) -> str:
-    """The site's root as the runner's browser knows it, behind any proxy."""
+    """The site's root as the organiser's browser knows it, behind any proxy."""
     return urljoin(request.headers.get("referer", ""), "../") if "referer" in request.headers else "/"
 
 

@@ -1,4 +1,4 @@
-"""What a runner decides about a study, besides its images."""
+"""What an organiser decides about a study, besides its images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields

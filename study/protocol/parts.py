@@ -17,7 +17,7 @@ GOLDS: tuple[Gold, ...] = ("intact", "spoilt", "none")
 LANGUAGES = ("en", "de", "fr", "es", "zh", "ar")  # of the rater's pages
 DEGRADED = "degraded"  # the arm of the worse pictures of gold pairs; no arm of a study may be called so
 REFERENCE = "(reference)"  # the arm of pictures that are shown beside both, such as the one that was edited
-GOLDEN = "golden"  # the arm of the better pictures of the runner's own gold pairs
+GOLDEN = "golden"  # the arm of the better pictures of the organiser's own gold pairs
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Stimulus:
 
     prompt: str
     arm: str
-    file: str  # name of the original, as the runner knows it
+    file: str  # name of the original, as the organiser knows it
     sha256: str  # of the stored bytes, 64 hexadecimal digits
 
 
@@ -139,7 +139,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class PracticePair:
-    """Two images of the runner's own, and what most people say of them."""
+    """Two images of the organiser's own, and what most people say of them."""
 
     prompt: str
     left: str  # sha256

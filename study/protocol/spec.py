@@ -54,11 +54,11 @@ class StudySpec:
     abandoned_after_minutes: int = 120  # without a request, at most; then the rater's open pairs go to others
     full_url: str = ""  # where a crowd platform wants those back for whom there is no place
     kind: Literal["designed", "visitor"] = "designed"  # visitor: one pair that somebody chose who had seen its names
-    golden: tuple[Stimulus, ...] = ()  # intact images of no arm: the runner's own gold pairs; their arm is GOLDEN
+    golden: tuple[Stimulus, ...] = ()  # intact images of no arm: the organiser's own gold pairs; their arm is GOLDEN
     pairs_per_prompt: int | None = None  # of the arms' pairs, for each prompt and copy; None: all of them
     design: Literal["balanced", "adaptive"] = "balanced"  # adaptive: a rater's pairs follow from the answers so far
     hypotheses: tuple[Hypothesis, ...] = ()  # registered: the report opens with what became of them
-    analysis: str = ""  # how the runner means to analyse the answers, in their own words
+    analysis: str = ""  # how the organiser means to analyse the answers, in their own words
     image_format: Literal["webp", "png"] = "webp"  # png in studies of earlier versions
     image_quality: int | None = None  # 1 to 100, where images were stored with loss
     references: tuple[Stimulus, ...] = ()  # shown beside both images of a prompt; their arm is REFERENCE
@@ -207,7 +207,7 @@ class StudySpec:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a runner may have meant otherwise, a sentence each."""
+        """What an organiser may have meant otherwise, a sentence each."""
         return tuple(self._notes())
 
     def _notes(self) -> Iterable[str]:

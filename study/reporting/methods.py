@@ -185,7 +185,7 @@ def _viewports(export: Export) -> list[str]:
 
 
 def latex(text: str) -> str:
-    """The text with its citations, whatever the runner's words hold."""
+    """The text with its citations, whatever the organiser's words hold."""
     escaped = "".join(SPECIAL.get(c, "\\" + c if c in "&%$#_{}" else c) for c in text)
     for key, mention in CITED.items():
         as_escaped = mention.replace("&", "\\&")

@@ -1,4 +1,4 @@
-"""What a runner's files say of the rater's pages: consent, instructions, practice, questionnaire."""
+"""What an organiser's files say of the rater's pages: consent, instructions, practice, questionnaire."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ TABLES = ("practice.csv", "practice.jsonl")
 
 
 def page_of(pages: Pages, library: Library, old: Page, quality: int | None = None) -> Page:
-    """`old` with what the runner names; own practice images are stored.
+    """`old` with what the organiser names; own practice images are stored.
 
     Raises:
         StudyError: a file that cannot be read, or does not say what it must.

@@ -246,7 +246,7 @@ class Entry(Base):
 
 
 class Event(Base):
-    """What happened besides votes: for the runner's eyes, never for the figures."""
+    """What happened besides votes: for the organiser's eyes, never for the figures."""
 
     __tablename__ = "event"
 

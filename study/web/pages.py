@@ -14,7 +14,7 @@ from study.web.language import RIGHT_TO_LEFT, translator
 TEMPLATES = Jinja2Templates(directory=Path(__file__).parent / "templates")
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 TEMPLATES.env.auto_reload = False  # else each page looks whether its files have changed
-MARKDOWN = MarkdownIt("commonmark", {"html": False})  # what a runner wrote as HTML is shown as it was typed
+MARKDOWN = MarkdownIt("commonmark", {"html": False})  # what an organiser wrote as HTML is shown as it was typed
 TEMPLATES.env.filters["markdown"] = MARKDOWN.render
 
 

@@ -1,4 +1,4 @@
-"""Practice pairs: drawn here, so that they tell nothing of any study, or the runner's own."""
+"""Practice pairs: drawn here, so that they tell nothing of any study, or the organiser's own."""
 
 from collections.abc import Callable
 from functools import lru_cache

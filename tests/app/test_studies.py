@@ -185,7 +185,7 @@ def test_strangers_see_nothing_of_the_admin_pages(studies, store):
     assert client.post("/admin/gradio_api/queue/join", json=asked).status_code == 401
     for path in (f"/admin/report/{study.name}/1", f"/admin/export/{study.name}/1"):
         assert client.get(path).headers["location"] == "/admin/login"
-    for cookie in ("runner", "runner.x.y", ""):
+    for cookie in ("organiser", "organiser.x.y", ""):
         assert client.get("/admin/config", cookies={"study_admin": cookie}).status_code == 401
     demo = build_ui(Services(studies.checkpoints), studies)
     assert demo.app is None  # none of the servers is made that Gradio would throw away

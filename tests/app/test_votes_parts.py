@@ -46,7 +46,7 @@ PAGE = {"x-gradio-user": "app"}
 
 
 def asking(signed_in: bool) -> SimpleNamespace:
-    cookies = {COOKIE: Organisers(SECRET).signer.sign("runner").decode()} if signed_in else {COOKIE: "runner.x.y"}
+    cookies = {COOKIE: Organisers(SECRET).signer.sign("organiser").decode()} if signed_in else {COOKIE: "organiser.x.y"}
     return SimpleNamespace(cookies=cookies, headers=PAGE, query_params={})
 
 

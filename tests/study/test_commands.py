@@ -1,4 +1,4 @@
-"""The command line as a runner uses it: a study from folders to a verified report."""
+"""The command line as an organiser uses it: a study from folders to a verified report."""
 
 import errno
 import io
@@ -144,7 +144,7 @@ def test_what_is_no_science_changes_while_the_study_runs(run, created, tmp_path)
         assert session.scalars(select(func.count()).where(Event.name == "adjusted")).one() == 2
 
 
-def test_a_rater_is_released_and_withdrawn_by_the_name_that_the_runner_knows(run, created):
+def test_a_rater_is_released_and_withdrawn_by_the_name_that_the_organiser_knows(run, created):
     store = Store.open()
     study = find_study(store.database, "toy")
     vote_all(store, rater(store, study, "ann@example.org"), limit=2)

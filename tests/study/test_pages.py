@@ -1,4 +1,4 @@
-"""What a runner decides about the rater's pages: language, own texts, practice, questionnaire, pictures beside both."""
+"""What an organiser decides about the rater's pages: language, own texts, practice, questionnaire, references."""
 
 import json
 import re
@@ -212,7 +212,7 @@ def test_a_manifest_names_references_in_a_column(tmp_path):
     assert [s.arm for s in sources_from_manifest(tmp_path / "m.csv")] == [REFERENCE, "a", "b"]
 
 
-def test_a_runners_files_become_the_pages(tmp_path):
+def test_an_organisers_files_become_the_pages(tmp_path):
     for name in ("good", "bad"):
         picture(len(name)).save(tmp_path / f"{name}.png")
     (tmp_path / "practice.csv").write_text("left,right,expected,because\ngood.png,bad.png,left,B is bad.\n")

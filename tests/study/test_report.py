@@ -101,7 +101,7 @@ def test_the_pictures_are_the_strongest_and_the_most_divided(two):
     assert len(page) < 3_000_000  # most of it the library that draws the charts, packed
 
 
-def test_the_page_stands_alone_draws_every_chart_and_runs_nothing_that_a_runner_typed(open_page, two):
+def test_the_page_stands_alone_draws_every_chart_and_runs_nothing_that_an_organiser_typed(open_page, two):
     visit = open_page((two / "report.html").as_uri())
     page = visit.page
     charts = {"outcomes", "win_rates", "categories", "agreement", "evidence", "progress", "response_times"}
