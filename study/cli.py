@@ -18,9 +18,9 @@ def main() -> None:
     except StudyError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
-    except OSError as error:  # a full disk, a folder that may not be written
+    except OSError as error:  # a full disk, a folder without write permission
         where = f"{error.filename}: " if error.filename else ""
-        print(f"{where}{error.strerror or error}. Mend that, then give the same command again.", file=sys.stderr)
+        print(f"{where}{error.strerror or error}. Fix this, then run the same command again.", file=sys.stderr)
         raise SystemExit(2) from None
 
 

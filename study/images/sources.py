@@ -161,7 +161,7 @@ def gold_from_manifest(manifest: Path) -> list[GoldSource]:
 
 
 def rows_of(manifest: Path) -> list[dict]:
-    """Of a CSV or JSONL file; an entry that is none is empty."""
+    """The rows of a CSV or JSONL file; a line that holds no object becomes an empty row."""
     text = _read(manifest)
     try:
         if manifest.suffix.lower() == ".csv":

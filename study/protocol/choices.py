@@ -67,7 +67,7 @@ class Pages:
     """What raters read besides the questions, and on what they look at the pictures."""
 
     language: Literal["en", "de", "fr", "es", "zh", "ar"] | None = None
-    """Of the rater's pages."""
+    """What the rater's pages are written in."""
     consent: Path | None = None
     """Own text of the first page, a Markdown file, instead of the usual one."""
     instructions: Path | None = None

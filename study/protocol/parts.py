@@ -93,7 +93,7 @@ class Exclusions:
 
     @classmethod
     def written(cls, rules: Mapping[str, Any]) -> Self:
-        """Of a spec that was written: a rule that it does not name is none, whatever rules came since."""
+        """Read from a stored spec: a rule that it does not name is off, even if a later version added it."""
         return cls(**dict.fromkeys(cls.__dataclass_fields__) | dict(rules))
 
     @classmethod
@@ -179,7 +179,7 @@ class Page:
 
     @classmethod
     def written(cls, row: Mapping[str, Any]) -> Self:
-        """Of a spec that was written."""
+        """Read from a stored spec."""
         values = dict(row)
         if values.get("practice") is not None:
             values["practice"] = tuple(PracticePair(**pair) for pair in values["practice"])

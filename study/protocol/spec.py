@@ -197,17 +197,17 @@ class StudySpec:
 
     @property
     def image_hashes(self) -> tuple[str, ...]:
-        """Of every file that belongs to the study, own practice pairs included."""
+        """Hashes of all files that belong to the study, including its own practice pairs."""
         practice = (sha256 for pair in self.page.practice or () for sha256 in (pair.left, pair.right))
         return tuple(dict.fromkeys((*(s.sha256 for s in self.images), *practice)))
 
     def image_name(self, sha256: str) -> str:
-        """Of a file, relative to an export's folder."""
+        """Where an export keeps this image, relative to its folder."""
         return f"images/{sha256}.{self.image_format}"
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What an organiser may have meant otherwise, a sentence each."""
+        """What an organiser may not have intended, one sentence each."""
         return tuple(self._notes())
 
     def _notes(self) -> Iterable[str]:

@@ -48,7 +48,7 @@ class Pilot:
     raters_needed: int
     """People to invite until the study is full, if they are as those who came."""
     cost: float
-    """Of them, the platform's fee included."""
+    """What these people cost, including the platform's fee."""
     power: tuple[float, float] | None
     """If all are careful; with those of this crowd whom the rules let through. None for a study too large for it."""
 
@@ -63,7 +63,7 @@ def pilot(
     fee: float,
     studies: int,
 ) -> Pilot:
-    """Of visits that are over.
+    """What the finished visits show.
 
     Args:
         spec: of the study itself, not of the copy that had room for everybody.

@@ -74,17 +74,17 @@ class Rehearse:
     """The newest by default."""
     people: Annotated[People, tyro.conf.arg(name="")] = field(default_factory=People)
     as_planned: bool = False
-    """The study has as many places as it has, and late-comers are turned away; by default there is room for all."""
+    """Keep the study's own number of places and turn late-comers away; by default there is room for everyone."""
     win_rate: float = 0.6
-    """Of the first arm against each other, ties left out, as careful raters have it."""
+    """How often careful raters prefer the first arm to each other arm, leaving ties out."""
     world: Annotated[World, tyro.conf.arg(name="raters-are")] = field(default_factory=World)
     """How much they differ; the strengths follow from `win_rate`."""
     every: float = 60.0
     """Mean seconds from one rater's coming to the next one's."""
     hourly: float = 12.0
-    """Pay."""
+    """What raters are paid per hour."""
     fee: float = 1 / 3
-    """Of the platform, as a share of the pay."""
+    """The platform's fee, as a share of the pay."""
     studies: int = 100
     """Simulated for the power; 0 leaves it out."""
     seed: int = 0

@@ -57,7 +57,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def manifest_hash(folder: Path) -> str:
-    """Of the manifest, and so of every file in it; "" where there is none: exports of earlier versions have none."""
+    """The hash of the manifest, and so of every file in it; "" for exports of earlier versions, which have none."""
     file = folder / MANIFEST
     return _sha256(file) if file.is_file() else ""
 

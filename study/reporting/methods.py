@@ -174,7 +174,7 @@ def _format() -> str:
 
 
 def _viewports(export: Export) -> list[str]:
-    """Of each answer as it stands, where a script could tell: no withdrawn one, and none that was changed later."""
+    """The viewport of each current answer that a script measured; withdrawn and revised answers are left out."""
     given: dict[tuple[str, str], str] = {}
     for folder in (*pooled_folders(export.folder), export.folder):
         file = folder / "revisions.jsonl"

@@ -30,7 +30,7 @@ class Pictures:
     ties: int
     losses: int
     image: str
-    """Of `arm`; a file, relative to the export."""
+    """The picture by `arm`: a file, relative to the export."""
     other_image: str
 
 

@@ -46,7 +46,7 @@ def certainty(p: float) -> str:
 
 
 def verdict(question: Answered) -> Verdict:
-    """Of the arms, in the order of the spec."""
+    """The verdict on one question, with the arms in the order of the spec."""
     if question.ranking:
         return _of_ranking(question.ranking)
     if len(question.preferences) > 1:
@@ -55,7 +55,7 @@ def verdict(question: Answered) -> Verdict:
 
 
 def at_any_time(e: Evidence, arms: Sequence[str], alpha: float) -> Verdict:
-    """Of two arms, on one question; true however often one looks."""
+    """The verdict on two arms that holds however often one looks."""
     arm, other = arms
     if not e.raters:
         return Verdict("No answers yet", "No rater has finished.", "")

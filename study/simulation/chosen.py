@@ -21,7 +21,7 @@ class Places:
     arms: tuple[str, ...]
     pairs: list[tuple[int, int]]
     units: list[list[str]]
-    """Of each rater."""
+    """The units of each rater."""
     table: pd.DataFrame
     """`len(pairs)` rows for each place, in the order of raters and units."""
 
@@ -54,7 +54,7 @@ class Places:
 
 
 def places(spec: StudySpec, raters: int) -> Places:
-    """Of the first raters of an adaptive study, on its first question."""
+    """The places of the first raters of an adaptive study, on its first question."""
     pairs, units = list(combinations(range(len(spec.arms)), 2)), [slots(spec, index) for index in range(raters)]
     rows = [
         (f"rater{index:04}", f"{index}-{i}", spec.prompts[int(unit.partition(".")[0])].text)

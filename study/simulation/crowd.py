@@ -52,7 +52,7 @@ class World:
 
 
 def probabilities(difference: np.ndarray, tie: np.ndarray) -> np.ndarray:
-    """Of left, tie and right, `[..., 3]`, from log odds `d` and the log tie weight (Davidson 1970, eq. 2.4)."""
+    """Chances of left, tie and right, `[..., 3]`, from log odds `d` and the log tie weight (Davidson 1970, eq. 2.4)."""
     logits = np.stack(np.broadcast_arrays(difference / 2, tie, -difference / 2), -1)
     logits = np.exp(logits - logits.max(-1, keepdims=True))
     return logits / logits.sum(-1, keepdims=True)

@@ -58,25 +58,25 @@ class Simulate:
     """Power and interval width of a planned study, or the raters that it needs."""
 
     win_rate: tuple[float, ...] = (0.6,)
-    """Of the first arm against each other arm, ties left out: one number for two arms, two for three, ..."""
+    """How often the first arm beats each other arm, leaving ties out: one number for two arms, two for three, ..."""
     prompts: int = 100
     images_per_prompt: int = 1
-    """Of each arm."""
+    """Per arm."""
     raters: int = 0
-    """How many; 0 searches for as many as `power` needs."""
+    """How many raters take part; 0 finds out how many `power` needs."""
     power: float = 0.8
-    """Wanted chance to find the first arm better than every other."""
+    """The chance you want of finding the first arm better than every other."""
     pairs_per_rater: int = 30
     raters_per_pair: int = 3
     world: Annotated[World, tyro.conf.arg(name="raters-are")] = field(default_factory=World)
     """What the raters are like; the strengths follow from `win_rate`."""
     studies: int = 300
-    """Simulated for each number of raters."""
+    """How many studies are simulated for each number of raters."""
     seed: int = 0
     spec: Path | None = None
-    """A study's spec.json, instead of prompts, images and pairs above; its arms in their order."""
+    """A study's spec.json, used instead of the prompts, images and pairs above; win rates follow its order of arms."""
     json: Path | None = None
-    """Write the figures here, too."""
+    """Also write the figures to this file."""
 
     def __post_init__(self) -> None:
         if not all(0.5 <= rate < 1 for rate in self.win_rate):
@@ -191,7 +191,7 @@ def design(spec: StudySpec, raters: int) -> pd.DataFrame:
 def simulate(
     spec: StudySpec, world: World, raters: int, studies: int = 300, seed: int = 0, progress: Progress | None = None
 ) -> Power:
-    """Simulate the study, each time with this number of raters; an adaptive one chooses its pairs anew each time."""
+    """Simulate the study repeatedly with this many raters; an adaptive one chooses its pairs afresh every time."""
     rng = np.random.default_rng([seed, raters])
     rounds = (progress or silent)(range(studies), f"{raters} raters")
     if spec.adaptive:

@@ -23,7 +23,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Consistency:
-    """Of a rater with their own earlier answer, when a pair came again with its sides exchanged."""
+    """How raters agree with their own earlier answer when a pair comes back with its sides exchanged."""
 
     same: Estimate
     """Share of the same answer, in [0, 1]."""

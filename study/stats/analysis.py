@@ -42,9 +42,9 @@ class Answered:
     preferences: tuple[Preference, ...]
     """Every pair of arms, in the spec's order."""
     p_holm: tuple[float, ...]
-    """Of each net preference, corrected for the pairs of arms and the questions together (Holm 1979)."""
+    """One p-value for each net preference, corrected over all pairs of arms and questions (Holm 1979)."""
     fragility: tuple[Fragility, ...]
-    """Of each net preference, of raters that count; empty for everyone."""
+    """How fragile each net preference is, among the raters that count; empty in the analysis of everyone."""
     ranking: Ranking | None
     """Three arms or more."""
     no_ranking: str
@@ -79,7 +79,7 @@ class Reached:
     pairs: int
     """Comparisons that it has; in an adaptive study prompts (and copies)."""
     complete: int
-    """Of them, answered on every question by as many raters as planned."""
+    """How many of these have all the answers that were planned."""
     decided: bool
     """Its rule was to stop on the evidence, and the evidence is in."""
     closed: bool

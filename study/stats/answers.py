@@ -98,7 +98,7 @@ def codes(raters: Iterable, prompts: Iterable) -> Clusters:
 
 
 def weights(answers: pd.DataFrame) -> np.ndarray:
-    """Of each answer, `[n]`, of mean 1: 1 over the fourth root of its propensity.
+    """Weight of each answer, `[n]`, with mean 1: 1 over the fourth root of its propensity.
 
     A pair that looked clear early on was asked about less, so without weights the differences of an adaptive study come
     out too large, and fewer of their intervals hold; 1 over the propensity itself undoes the choice, and leaves little

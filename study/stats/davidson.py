@@ -222,7 +222,7 @@ def _transform(k: int, ties: bool) -> np.ndarray:
 
 
 def _influence(model: Fit, counts: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Of each answer on each free parameter: inverse information times its score, `[n, parameters]`."""
+    """Influence of each answer on each free parameter: inverse information times score, `[n, parameters]`."""
     ties = bool(np.isfinite(model.tie))
     design, table = _design(counts, ties)
     x = _pack(model)

@@ -28,7 +28,7 @@ class Evidence:
     highest: float
     """So far: whoever stops at the first crossing may use it."""
     interval: Interval
-    """Of the net preference on these prompts: 95%, valid at all times at once (a confidence sequence)."""
+    """95% interval of the net preference on these prompts, valid at all times at once (a confidence sequence)."""
     new_prompts: Interval
     """The same for new prompts like these: wider, since other prompts might have suited the other arm."""
     path: tuple[float, ...]
@@ -74,7 +74,7 @@ def _rows(answers: pd.DataFrame, arm: str, other: str, finished: set[str] | None
 
 
 def _means(rows: pd.DataFrame) -> np.ndarray:
-    """Of each rater, in the order in which they ended."""
+    """The mean outcome of each rater, in the order in which they finished."""
     by_rater = rows.groupby("rater").agg(mean=("outcome", "mean"), time=("time", "max"))
     return by_rater.sort_values(["time", "mean"])["mean"].to_numpy()
 

@@ -22,7 +22,7 @@ RULES = {
 @dataclass(frozen=True)
 class Rule:
     name: str
-    """Of the field in the spec."""
+    """The name of the field in the spec."""
     limit: float
     broken_by: tuple[str, ...]
     """Raters, sorted; one rater may break several rules."""
@@ -100,7 +100,7 @@ def _side_runs(answers: pd.DataFrame) -> pd.Series:
 
 
 def _differ(values: np.ndarray) -> np.ndarray:
-    """Of each but the first, from the one before."""
+    """Whether each value differs from the one before it, `[n - 1]`."""
     return values[1:] != values[:-1]
 
 

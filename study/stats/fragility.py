@@ -20,22 +20,22 @@ LIMIT = 0.05
 
 @dataclass(frozen=True)
 class Fragility:
-    """Of "one arm is preferred" (p below 0.05), or of its absence. None where no number changes it."""
+    """How few changes would overturn "one arm is preferred" or "no clear winner"; None if no number would."""
 
     preferred: bool
-    """What holds with all answers."""
+    """Whether one arm is preferred with all answers."""
     answers: int | None
-    """That, if turned over (a win into a loss), change it."""
+    """Answers that overturn it when turned over (a win into a loss)."""
     raters: int | None
-    """That, if left out, change it."""
+    """Raters that overturn it when left out."""
     prompts: int | None
 
 
 def fragility(answers: pd.DataFrame, arm: str, other: str, correction: float = 1.0) -> Fragility:
-    """Of the net preference of two arms, from the answers to one question.
+    """How fragile the verdict on two arms is, from the answers to one question.
 
     Args:
-        correction: by which p-values are multiplied, at least 1: p_holm / p of the whole.
+        correction: factor for p-values, at least 1: p_holm / p with all answers.
     """
     outcome, who = outcomes(answers, arm, other)
     if not len(outcome):

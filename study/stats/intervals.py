@@ -59,7 +59,7 @@ class Estimate:
     """95%, percentiles of the pigeonhole bootstrap, where it was asked for: a check, on the wide side."""
 
     def mirrored(self) -> "Estimate":
-        """Of the same with its sign turned."""
+        """The same figure with its sign turned."""
         bootstrap = self.bootstrap and self.bootstrap.mirrored()
         return replace(self, value=-self.value, interval=self.interval.mirrored(), bootstrap=bootstrap)
 
@@ -161,7 +161,7 @@ def bounded(
 
 
 def exact(hits: int, n: int, level: float = LEVEL) -> Interval:
-    """Of a chance, from independent tries (Clopper & Pearson 1934); all of [0, 1] where there were none."""
+    """Interval of a chance, from independent tries (Clopper & Pearson 1934); all of [0, 1] without any."""
     tail = (1 - level) / 2
     low = float(betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
     high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0

@@ -16,7 +16,7 @@ CERTIFIED = "certified"  # the event's name
 
 
 def keep_certificate(database: Database, study: StudyInfo, certificate: Mapping[str, Any]) -> None:
-    """Of this version of the study; the latest counts."""
+    """Store a certificate with this version of the study; the latest one counts."""
     with database.write() as session:
         detail = json.dumps(dict(certificate), sort_keys=True)
         session.add(Event(study_id=study.id, rater_id=None, name=CERTIFIED, detail=detail, time=now()))

@@ -82,7 +82,7 @@ def payload_of_withdrawal(entry: Withdrawal, spec_hash: str) -> dict[str, Any]:
 
 
 def remains_of(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a rater who is erased: the place in the chain, and who it was by a random number."""
+    """What an erased rater's entry keeps: its place in the chain, and the rater's random number."""
     return {name: payload[name] for name in ("spec", "number", "rater", "previous")} | {ERASED: True}
 
 

@@ -113,7 +113,7 @@ def _failures_told() -> Generator[None]:
     except DatabaseError as error:
         if not (isinstance(error, OperationalError | InternalError) or type(error) is DatabaseError):
             raise
-        sentence = f"The database fails ({_reason(error)}): nothing of this was stored. Mend that, then try again."
+        sentence = f"The database failed ({_reason(error)}), so nothing was stored. Fix this, then try again."
         raise StudyError(sentence, 503) from error
 
 

@@ -42,7 +42,7 @@ def somebody_was_faster(session: Session, study: StudyInfo, rater: Rater) -> boo
 
 
 def _holds_its_place():
-    """Of a rater, in a query: with a vote, and answers that count."""
+    """Conditions for a query of raters: they have voted, and their answers count."""
     return has_voted(), Rater.dropped == "", Rater.excluded == ""
 
 

@@ -221,7 +221,7 @@ def _refusal(session: Session, study: StudyInfo, channel: str) -> str:
 
 
 def _find_person(session: Session, study: StudyInfo, person: Person, browser: str) -> Participation | None:
-    """Of this version; of another one, where the person has answered there: nobody takes part twice."""
+    """The person's participation in this version, or in another one in which they voted: nobody takes part twice."""
     query = (
         select(Rater)
         .join(Study, Study.id == Rater.study_id)

@@ -228,7 +228,7 @@ def answered_quota(session: Session, study: StudyInfo, held_since: datetime | No
 
 
 def has_voted():
-    """Of a rater, in a query."""
+    """Condition for a query of raters: they have voted."""
     return select(Vote.id).where(Vote.rater_id == Rater.id).exists()
 
 
@@ -243,7 +243,7 @@ def info(row: Study | None, name: str) -> StudyInfo:
 
 
 def info_from(row: Any, text: Callable[[], str]) -> StudyInfo:
-    """Of a row with the attributes FEW; `text` is its spec, asked for where this server has not read it before."""
+    """The study of a row with the attributes FEW; `text` loads its spec if this server has not read it before."""
     spec = _spec((row.spec_hash, row.operations), text)
     closed = row.closed is not None
     return StudyInfo(row.id, row.name, row.version, spec, row.token, row.secret, row.plan_secret, row.reason, closed)

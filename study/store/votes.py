@@ -190,7 +190,7 @@ def last_receipt(database: Database, rater: Participation) -> Receipt:
 
 
 def receipt_of(session: Session, rater: Participation) -> Receipt:
-    """Of the rater's latest vote; since each hash covers the one before, of all votes until then."""
+    """Receipt for the rater's latest vote, and so for all votes before it, which its hash covers."""
     query = select(Vote.number, Vote.hash).where(Vote.rater_id == rater.id).order_by(Vote.number.desc())
     vote = session.execute(query.limit(1)).first()
     return Receipt(vote.number, vote.hash) if vote else Receipt(0, "")

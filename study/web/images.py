@@ -22,7 +22,7 @@ PAIRS: dict[str, tuple[str, list[Path], int]] = {}  # by either picture's name: 
 
 
 def _both():
-    """Of the pair that has a picture of the name `token`: both names, both hashes, study, prompt."""
+    """Query for the pair that shows a picture as `token`: both tokens, both hashes, study, prompt."""
     shown, left, right = StoredAssignment, aliased(StoredStimulus), aliased(StoredStimulus)
     return (
         select(shown.left_token, shown.right_token, left.sha256, right.sha256, left.study_id, left.prompt)
@@ -89,7 +89,7 @@ def _kept(data: bytes, file: Path) -> Response:
 
 @router.get("/i/{token}/reference")
 def reference_image(token: str, store: OpenStore) -> Response:
-    """Of the prompt of the pair whose left picture this is."""
+    """The reference picture for the pair whose left picture is `token`."""
     query = (
         select(StoredStimulus.sha256)
         .join(Arm, Arm.id == StoredStimulus.arm_id)

@@ -226,7 +226,7 @@ def test_a_full_disk_is_one_sentence_and_makes_no_study(run, folders, monkeypatc
     with monkeypatch.context() as disk:
         disk.setattr(Path, "write_bytes", full)
         assert run(*create, status=2).endswith(
-            ".webp: No space left on device. Mend that, then give the same command again.\n"
+            ".webp: No space left on device. Fix this, then run the same command again.\n"
         )
     assert run("list") == ""
     shown = []

@@ -107,7 +107,7 @@ def test_a_vote_on_a_locked_database_is_refused_and_stored_once_when_it_is_sent_
         assert voter.client.get(voter.link).status_code == 200  # who only looks need not wait
         other.execute("ROLLBACK")
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
-        "The database fails (database is locked): nothing of this was stored. Mend that, then try again."
+        "The database failed (database is locked), so nothing was stored. Fix this, then try again."
     ]
     assert stored(store, study) == 0
     sent_again(store, study, voter, form)
