@@ -24,7 +24,7 @@ def study_of(studies: Studies, name: str | None) -> StudyInfo:
 def released(studies: Studies, name: str | None, who: str) -> str:
     study = study_of(studies, name)
     release(studies.store.database, study, _rater(studies, study, who))
-    return f"The open pairs of {who.strip()} go to others."
+    return f"The open pairs of {who.strip()} now go to others."
 
 
 def dropped(studies: Studies, name: str | None, who: str, reason: str, erase: bool) -> str:
@@ -32,7 +32,7 @@ def dropped(studies: Studies, name: str | None, who: str, reason: str, erase: bo
     if not reason.strip():
         raise StudyError("Say why the answers are withdrawn: the report prints it. It must not name the person.")
     drop(studies.store.database, study, _rater(studies, study, who), reason, erase)
-    return f"The answers of {who.strip()} count no more{'; the name is erased' if erase else ''}."
+    return f"The answers of {who.strip()} no longer count{'; the name is erased' if erase else ''}."
 
 
 def _rater(studies: Studies, study: StudyInfo, who: str) -> str:
@@ -51,7 +51,7 @@ def adjusted(studies: Studies, name: str | None, wanted: dict[str, Any]) -> str:
     if not changes:
         raise StudyError("Nothing is different from before.")
     adjust_study(studies.store.database, study.name, **changes)
-    return f"{study.name} goes on with " + ", ".join(f"{key} {value!r}" for key, value in changes.items()) + "."
+    return f"{study.name} now has " + ", ".join(f"{key} {value!r}" for key, value in changes.items()) + "."
 
 
 def amended(studies: Studies, name: str | None, reason: str, wanted: dict[str, Any]) -> StudyInfo:

@@ -42,17 +42,17 @@ def verify_command(arguments: list[str]) -> None:
 
     @dataclass(frozen=True)
     class Verify:
-        """Recompute an export, a report's too: the chain of votes, and every figure of results.json beside it."""
+        """Check an export or a report: recompute the chain of votes and every figure of its results.json."""
 
         name: Name
         """The folder of a report or an export; or a study's name, for a fresh export of its votes."""
         version: int | None = None
         manifest: str = ""
-        """The hash that `export` or `report` printed: the files must be those of then."""
+        """The hash that `export` or `report` printed: the files must still match it."""
         key: str = ""
         """The public key that `close` printed: head and manifest must be signed by it."""
         receipt: tuple[int, str] | None = None
-        """Number and hash of a vote, as a rater's last page shows them: it must be in the chain."""
+        """The number and hash on a rater's last page: that vote must be in the chain."""
 
     options = tyro.cli(Verify, prog="python -m study verify", args=arguments)
     with tempfile.TemporaryDirectory() as temporary:

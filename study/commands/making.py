@@ -29,15 +29,15 @@ def create_command(arguments: list[str]) -> None:
 
         name: str
         arms: tuple[str, ...] = ()
-        """`name=folder` for each arm; without --prompts each folder has a manifest.jsonl, as e2ed2 writes it."""
+        """`name=folder` for each arm; without --prompts, each folder needs a manifest.jsonl, as e2ed2 writes it."""
         prompts: Path | None = None
-        """One prompt a line, for the images of each folder in file-name order; `none`: none is shown."""
+        """One prompt per line, for the images of each folder in file-name order; `none` shows no prompts."""
         manifest: Path | None = None
         """Instead of folders: a CSV or JSONL file with prompt, arm, file, and perhaps category."""
         gold: Path | None = None
-        """Own gold pairs, instead of spoilt copies: a CSV or JSONL file with prompt, better, worse."""
+        """Your own gold pairs instead of spoilt copies: a CSV or JSONL file with prompt, better, worse."""
         references: Path | None = None
-        """A folder of pictures to show beside both, named as those of the arms; a manifest has a column `reference`."""
+        """A folder of pictures to show beside each pair, named like the arms'; a manifest has a column `reference`."""
         pages: Annotated[Pages, tyro.conf.arg(name="")] = field(default_factory=Pages)
         plan: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
 
@@ -72,7 +72,7 @@ def amend_command(arguments: list[str]) -> None:
 
     @dataclass(frozen=True)
     class Amend:
-        """Make a new version, and record why; what is not named stays as it is."""
+        """Make a new version and record why; options that you leave out keep their values."""
 
         name: Name
         reason: str
@@ -81,7 +81,7 @@ def amend_command(arguments: list[str]) -> None:
 
     named = bool(arguments) and not arguments[0].startswith("-")
     default: Any = tyro.MISSING
-    if named:  # the options that are not named keep the study's values
+    if named:  # options that are left out keep the study's values
         spec = find_study(Store.open().database, arguments[0]).spec
         known = {f.name for f in fields(Plan)} - set(APART)
         default = Amend(arguments[0], tyro.MISSING, plan=Plan(**{name: getattr(spec, name) for name in known}))
@@ -102,7 +102,7 @@ def adjust_command(arguments: list[str]) -> None:
 
     @dataclass(frozen=True)
     class Adjust:
-        """Change what is no science, while the study runs: it keeps its version, its links and its votes."""
+        """Change practical settings while the study runs: it keeps its version, its links and its votes."""
 
         name: Name
         contact: str | None = None
@@ -114,7 +114,7 @@ def adjust_command(arguments: list[str]) -> None:
     options = tyro.cli(Adjust, prog="python -m study adjust", args=arguments)
     changes = {name: value for name, value in vars(options).items() if name != "name" and value is not None}
     adjust_study(Store.open().database, options.name, **changes)
-    print(f"{options.name} goes on with " + ", ".join(f"{name} {value!r}" for name, value in changes.items()) + ".")
+    print(f"{options.name} now has " + ", ".join(f"{name} {value!r}" for name, value in changes.items()) + ".")
 
 
 def list_command(arguments: list[str]) -> None:
@@ -123,10 +123,10 @@ def list_command(arguments: list[str]) -> None:
 
     @dataclass(frozen=True)
     class List:
-        """Name the studies."""
+        """List the studies."""
 
         visitors: bool = False
-        """The pairs that visitors chose, instead of the designed studies."""
+        """List the pairs that visitors chose instead of the designed studies."""
 
     options = tyro.cli(List, prog="python -m study list", args=arguments)
     for study in list_studies(Store.open().database, options.visitors):

@@ -1,4 +1,4 @@
-"""Commands for while raters are at it."""
+"""Commands for the time while raters answer."""
 
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ def links_command(arguments: list[str]) -> None:
 
         name: Name
         invite: tuple[str, ...] = ()
-        """One label a person, such as an e-mail address; it is stored, and never exported."""
+        """One label per person, such as an e-mail address; it is stored but never exported."""
         url: str = "http://127.0.0.1:8000"
         """Where raters reach the server."""
         certified: bool = False
-        """Print none unless the study has passed `study certify`."""
+        """Print links only if the study has passed `study certify`."""
 
     options = tyro.cli(Links, prog="python -m study links", args=arguments)
     database = Store.open().database
@@ -46,9 +46,9 @@ def serve_command(arguments: list[str]) -> None:
 
         host: str = "127.0.0.1"
         port: int = 8000
-        """0 takes any free one."""
+        """0 picks any free port."""
         certified: bool = False
-        """Nobody comes into a study that has not passed `study certify`."""
+        """Keep raters out of every study that has not passed `study certify`."""
 
     options = tyro.cli(Serve, prog="python -m study serve", args=arguments)
     serve(Store.open(), options.host, options.port, options.certified)
@@ -60,7 +60,7 @@ def progress_command(arguments: list[str]) -> None:
 
     @dataclass(frozen=True)
     class Show:
-        """Say how far a study is."""
+        """Show the progress of a study."""
 
         name: Name
 
@@ -70,7 +70,9 @@ def progress_command(arguments: list[str]) -> None:
     found = progress(store.database, study)
     states = ", ".join(f"{count} {status}" for status, count in found.raters.items())
     print(f"{study.name} version {study.version}: {found.raters_planned} raters planned; {states}")
-    print(f"{found.votes} answers; {found.pairs_complete} of {found.pairs} {study.spec.asked}s have all their raters")
+    print(
+        f"{found.votes} answers; {found.pairs_complete} of {found.pairs} {study.spec.quota_unit}s have all their raters"
+    )
 
 
 def people_command(arguments: list[str]) -> None:
@@ -80,7 +82,7 @@ def people_command(arguments: list[str]) -> None:
 
     @dataclass(frozen=True)
     class People:
-        """Who took part, with completion codes, for paying them; exports hold none of it."""
+        """List who took part, with completion codes, so that you can pay them; exports hold none of this."""
 
         name: Name
 
@@ -101,13 +103,13 @@ def release_command(arguments: list[str]) -> None:
 
         name: Name
         rater: Name
-        """Id, completion code, platform's ID or label, as `study people` prints them."""
+        """Their ID, completion code, platform ID or label, as `study people` prints it."""
 
     options = tyro.cli(Release, prog="python -m study release", args=arguments)
     store = Store.open()
     study = find_study(store.database, options.name)
     release(store.database, study, find_named(store.database, study, options.rater))
-    print(f"The open pairs of {options.rater} go to others.")
+    print(f"The open pairs of {options.rater} now go to others.")
 
 
 def drop_command(arguments: list[str]) -> None:
@@ -121,17 +123,17 @@ def drop_command(arguments: list[str]) -> None:
 
         name: Name
         rater: Name
-        """Id, completion code, platform's ID or label, as `study people` prints them."""
+        """Their ID, completion code, platform ID or label, as `study people` prints it."""
         reason: str
-        """For the report; it must not name the person."""
+        """Printed in the report; it must not name the person."""
         erase: bool = False
-        """Remove what identifies the person, too: ID or label, completion code, times, window, remarks."""
+        """Also remove what identifies the person: ID or label, completion code, times, window, remarks."""
 
     options = tyro.cli(Drop, prog="python -m study drop", args=arguments)
     store = Store.open()
     study = find_study(store.database, options.name)
     drop(store.database, study, find_named(store.database, study, options.rater), options.reason, options.erase)
-    print(f"The answers of {options.rater} count no more{'; the name is erased' if options.erase else ''}.")
+    print(f"The answers of {options.rater} no longer count{'; the name is erased' if options.erase else ''}.")
 
 
 def close_command(arguments: list[str]) -> None:

@@ -56,7 +56,7 @@ def import_images(
         StudyError: all problems at once, one a line.
     """
     if quality is not None and not 1 <= quality <= 100:
-        raise StudyError(f"The quality of images is {quality}: choose 1 to 100, or none for no loss.")
+        raise StudyError(f"The quality of images is {quality}: choose 1 to 100, or leave it out to lose nothing.")
     library.folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.folder.parent) as temporary:
         stored = _stage(sources, gold, Path(temporary), quality, track)
@@ -182,4 +182,4 @@ def _counting_problems(sources: Sequence[Source]) -> Iterable[str]:
     for prompt, of_prompt in counts.items():
         if len(set(of_prompt.values())) > 1:
             listed = ", ".join(f"{arm} {count}" for arm, count in of_prompt.items())
-            yield f"Prompt {prompt!r} has not equally many images of each arm: {listed}."
+            yield f"Prompt {prompt!r} does not have the same number of images for each arm: {listed}."

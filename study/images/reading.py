@@ -52,7 +52,7 @@ def _check(image: Image.Image, file: Path) -> None:
     if image.width * image.height > MOST_PIXELS:
         raise StudyError(_too_large(file, f"{image.width}x{image.height} pixels"))
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # cameras add a preview to these
-        raise StudyError(f"{file} holds {getattr(image, 'n_frames', 1)} images: save the one that raters shall see.")
+        raise StudyError(f"{file} holds {getattr(image, 'n_frames', 1)} images: save the one that raters should see.")
 
 
 def _too_large(file: Path, size: str) -> str:

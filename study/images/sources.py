@@ -129,7 +129,7 @@ def _prompt_lines(file: Path) -> list[str]:
     while lines and not lines[-1]:
         lines.pop()
     if not lines or not all(lines):
-        raise StudyError(f"{file} must hold one prompt a line, and no empty line between them.")
+        raise StudyError(f"{file} must have one prompt per line, with no empty lines in between.")
     return lines
 
 
@@ -156,7 +156,7 @@ def gold_from_manifest(manifest: Path) -> list[GoldSource]:
         prompt, *files = (str(row[column]).strip() for column in columns)
         pairs.append(GoldSource(prompt, *(manifest.parent / file for file in files)))
     if problems or not pairs:
-        raise StudyError("\n".join(problems) or f"{manifest} names no gold pair.")
+        raise StudyError("\n".join(problems) or f"{manifest} lists no gold pair.")
     return pairs
 
 
@@ -191,5 +191,5 @@ def _sources_from_manifest(manifest: Path, arm: str | None = None) -> list[Sourc
             problems.append(f"{file} is not the image that {manifest} names: its hash differs.")
         sources.append(Source(str(row["prompt"]).strip(), str(of_arm).strip(), file, str(row.get("category") or "")))
     if problems or not sources:
-        raise StudyError("\n".join(problems) or f"{manifest} names no image.")
+        raise StudyError("\n".join(problems) or f"{manifest} lists no image.")
     return sources

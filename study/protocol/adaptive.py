@@ -25,30 +25,30 @@ DIGITS = 6  # of a propensity, so that every machine writes the same one
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(20)  # an even number: none is at 0, where nobody is better
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
-Told = tuple[str, str, str]  # pair, hash of the left image, answer
+PastAnswer = tuple[str, str, str]  # pair, hash of the left image, answer
 
 
 def chosen(
-    spec: StudySpec, units: Sequence[str], told: Iterable[Told], index: int, secret: str = ""
+    spec: StudySpec, units: Sequence[str], past: Iterable[PastAnswer], index: int, secret: str = ""
 ) -> dict[str, float]:
-    """The pairs of one rater: on each of the units one, none of them twice; with their propensities.
+    """The pairs of one rater with their propensities: one for each of the units, none of them twice.
 
     Args:
         units: a prompt and copy for each comparison, as `slots` has them.
-        told: all answers so far to the first question that is asked.
-        index: the rater's place or number, whose chance it is.
+        past: all answers so far to the first question.
+        index: the rater's place or number, which seeds the draw.
     """
     pairs = list(combinations(range(len(spec.arms)), 2))
     rng = rng_of(spec, secret, "adaptive", index)
-    drawn = draw(counts_of(spec, told), pairs, units, rng)
-    return {f"{unit}:{spec.arms[a]}:{spec.arms[b]}": p for unit, (a, b), p in drawn}
+    choices = draw(counts_of(spec, past), pairs, units, rng)
+    return {f"{unit}:{spec.arms[a]}:{spec.arms[b]}": p for unit, (a, b), p in choices}
 
 
-def counts_of(spec: StudySpec, told: Iterable[Told]) -> np.ndarray:
+def counts_of(spec: StudySpec, past: Iterable[PastAnswer]) -> np.ndarray:
     """`[k, k, 3]`: answers by arm on the left, arm on the right, label."""
     counts, place = np.zeros((len(spec.arms),) * 2 + (3,)), {arm: i for i, arm in enumerate(spec.arms)}
     known = {pair.id: pair for pair in comparisons(spec)}
-    for id, left, answer in told:
+    for id, left, answer in past:
         pair = known[id]
         sides = (pair.first, pair.second) if pair.first.sha256 == left else (pair.second, pair.first)
         counts[place[sides[0].arm], place[sides[1].arm], ANSWERS.index(answer)] += 1
@@ -67,16 +67,16 @@ def draw(
     first, second = (np.array(side) for side in zip(*pairs, strict=True))
     contrast = np.zeros((len(pairs), len(mean)))
     contrast[range(len(pairs)), first], contrast[range(len(pairs)), second] = 1, -1
-    gap, free, drawn = contrast @ mean, {unit: np.ones(len(pairs), bool) for unit in units}, []
-    teaches = _taught(gap, mean[-2])
+    gap, free, choices = contrast @ mean, {unit: np.ones(len(pairs), bool) for unit in units}, []
+    information_of = _expected_information(gap, mean[-2])
     for unit in units:
         spread = np.einsum("pi,ij,pj->p", contrast, np.linalg.inv(information), contrast)
         chance = _chances(gains(gap, np.sqrt(spread), mean[-2]), free[unit])
         one = rng.choices(range(len(pairs)), chance.tolist())[0]
         free[unit][one] = False
-        information += teaches[one] * np.outer(contrast[one], contrast[one])
-        drawn.append((unit, pairs[one], round(float(chance[one]), DIGITS)))
-    return drawn
+        information += information_of[one] * np.outer(contrast[one], contrast[one])
+        choices.append((unit, pairs[one], round(float(chance[one]), DIGITS)))
+    return choices
 
 
 def _chances(gain: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -106,8 +106,8 @@ def _answers(gap: np.ndarray, tie: float) -> np.ndarray:
     return odds / odds.sum(-1, keepdims=True)
 
 
-def _taught(gap: np.ndarray, tie: float) -> np.ndarray:
-    """Expected information of one answer on the gap, `[n]`."""
+def _expected_information(gap: np.ndarray, tie: float) -> np.ndarray:
+    """How much one answer is expected to tell about the gap, `[n]`."""
     left, _, right = np.moveaxis(_answers(gap, tie), -1, 0)
     return (left + right - (left - right) ** 2) / 4
 
@@ -120,8 +120,8 @@ def believed(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     features[..., 0, k + 1], features[..., 1, k] = 0.5, 1
     features[..., 2, :] = -features[..., 0, :]
     table, features = counts.reshape(-1, 3), features.reshape(-1, 3, k + 2)
-    asked = table.sum(1) > 0
-    table, features = table[asked], features[asked]
+    compared = table.sum(1) > 0
+    table, features = table[compared], features[compared]
     mode, prior, total = np.zeros(k + 2), np.eye(k + 2) / PRIOR_SD**2, table.sum(1, keepdims=True)
     for _ in range(STEPS):
         odds = np.exp(features @ mode)

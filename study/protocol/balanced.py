@@ -44,15 +44,15 @@ class Pair:
 
 def comparisons(spec: StudySpec) -> tuple[Pair, ...]:
     """Every pair that the study compares, or may: prompts x copies x arm pairs."""
-    asked = {unit: spec.arm_pairs for unit in _compared(spec)} if spec.adaptive else _compared(spec)
-    return tuple(_pair(spec, *unit, arms) for unit, compared in asked.items() for arms in compared)
+    compared = {unit: spec.arm_pairs for unit in _compared(spec)} if spec.adaptive else _compared(spec)
+    return tuple(_pair(spec, *unit, arms) for unit, arm_pairs in compared.items() for arms in arm_pairs)
 
 
 def quota(spec: StudySpec) -> dict[str, int]:
     """How many raters must answer each pair; in an adaptive study, each unit (prompt, copy), on whichever arms."""
     if not spec.adaptive:
         return {pair.id: spec.raters_per_pair for pair in comparisons(spec)}
-    return {_unit(*unit): spec.raters_per_pair * len(asked) for unit, asked in _compared(spec).items()}
+    return {_unit(*unit): spec.raters_per_pair * len(arm_pairs) for unit, arm_pairs in _compared(spec).items()}
 
 
 def part_of_quota(spec: StudySpec, pair: str) -> str:
@@ -76,8 +76,8 @@ def _compared(spec: StudySpec) -> dict[tuple[int, int], tuple[tuple[str, str], .
     if count is None:
         return dict.fromkeys(units, spec.arm_pairs)
     order = _tournament(spec.arms)
-    chosen = ({order[(i * count + j) % len(order)] for j in range(count)} for i in range(len(units)))
-    return {unit: tuple(p for p in spec.arm_pairs if p in some) for unit, some in zip(units, chosen, strict=True)}
+    turns = ({order[(i * count + j) % len(order)] for j in range(count)} for i in range(len(units)))
+    return {unit: tuple(p for p in spec.arm_pairs if p in turn) for unit, turn in zip(units, turns, strict=True)}
 
 
 def _tournament(arms: Sequence[str]) -> list[tuple[str, str]]:
@@ -123,7 +123,7 @@ def plan(spec: StudySpec, index: int, pairs: Collection[str] | None = None, secr
         Assignment(0, pair.id, left.prompt, left, right, "comparison", propensity=chance.get(pair.id, 1.0))
         for pair, (left, right) in shown
     ]
-    for check in _checks(spec, len(first), rng):
+    for check in _check_pairs(spec, len(first), rng):
         first.insert(rng.randint(0, len(first)), check)
     first = [replace(assignment, position=i) for i, assignment in enumerate(first)]
     return _with_repeats(first, _count(spec.checks.repeat, len(shown)), rng)
@@ -217,7 +217,7 @@ def _count(share: float, comparisons: int) -> int:
     return min(comparisons, max(1, round(share * comparisons))) if share and comparisons else 0
 
 
-def _checks(spec: StudySpec, comparisons: int, rng: random.Random) -> list[Assignment]:
+def _check_pairs(spec: StudySpec, comparisons: int, rng: random.Random) -> list[Assignment]:
     shares = spec.checks
     checks = []
     for s in _draw(rng, spec.stimuli, _count(shares.identical, comparisons)):

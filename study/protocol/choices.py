@@ -20,33 +20,33 @@ class Plan:
     pairs_per_rater: int = 30
     """At most this many comparisons; checks come on top."""
     pairs_per_prompt: int | None = None
-    """With many arms: how many of their pairs are compared on each prompt, in turns; all of them by default."""
+    """With many arms, compare only this many of their pairs on each prompt, in turns; by default all of them."""
     design: Literal["balanced", "adaptive"] = "balanced"
-    """adaptive: with three arms or more, each rater gets those pairs of arms that are expected to say most of their
-    order, by the answers so far; as many on each prompt as `pairs-per-prompt` says."""
+    """adaptive: with three arms or more, each rater gets the pairs of arms that are expected to tell most about their
+    order, given the answers so far; as many on each prompt as `pairs-per-prompt` says."""
     mode: Literal["joint", "separate", "randomised"] = "joint"
-    """The questions on one screen, one pass each, or drawn for each rater."""
+    """All questions on one screen, one pass for each, or one of the two at random for each rater."""
     question: tuple[str, ...] = ()
     """`key:gold=text`, one or several; the three usual ones by default. `gold` says which picture of a gold pair is the
-    right answer: `intact`, `spoilt` (of "which is worse?"), or `none`, as where it is left out."""
+    right answer: `intact`, `spoilt` (for "which is worse?"), or `none`, which is the default."""
     image_quality: int | None = None
-    """1 to 100: all images are stored as WebP of this quality; by default none loses a pixel."""
+    """1 to 100: store all images as WebP of this quality; by default without loss."""
     hypothesis: tuple[str, ...] = ()
-    """`ours > other on overall`, one or several: registered, and answered first in the report."""
+    """One or several, such as `ours > other on overall`: registered, and answered first in the report."""
     analysis: Path | None = None
-    """How you mean to analyse the answers: a text file that is registered with them."""
+    """A text file that says how you will analyse the answers, registered with the hypotheses."""
     title: str = "Which image is better?"
     """What raters read; they never see the study's name."""
     contact: str = ""
-    """Whom raters may write to."""
+    """An address that raters can write to."""
     completion_url: str = ""
-    """Where a crowd platform wants its raters back."""
+    """Where a crowd platform wants its raters to return."""
     full_url: str = ""
-    """Where it wants those back for whom there is no place."""
+    """Where it wants raters to return when the study is full."""
     open_cap: int | None = None
-    """Raters through the open link; without one, as many as the study needs."""
+    """At most this many raters through the open link; by default as many as the study needs."""
     abandoned_after_minutes: int = 120
-    """Without a sign of life, at most; then a rater's open pairs go to others. Twice the usual session is enough."""
+    """A rater who is silent for this long, or for twice the usual session, gives up their open pairs to others."""
     checks: CheckShares = field(default_factory=CheckShares)
     exclusions: Exclusions = field(default_factory=Exclusions)
     stopping: Stopping = field(default_factory=Stopping)
@@ -69,9 +69,9 @@ class Pages:
     language: Literal["en", "de", "fr", "es", "zh", "ar"] | None = None
     """What the rater's pages are written in."""
     consent: Path | None = None
-    """Own text of the first page, a Markdown file, instead of the usual one."""
+    """A Markdown file with your own text for the first page."""
     instructions: Path | None = None
-    """Own instructions, a Markdown file, instead of the usual ones."""
+    """A Markdown file with your own instructions."""
     practice: str | None = None
     """`drawn`, `none`, or a folder with images and practice.csv: left, right, and perhaps prompt, expected, because."""
     questionnaire: Path | None = None
@@ -81,7 +81,7 @@ class Pages:
     desktop_only: bool | None = None
     """Phones and tablets are told to come back on a computer."""
     min_size: int | None = None
-    """CSS pixels that the shorter side of both pictures must have in the window; smaller ones cannot be voted on."""
+    """The least size of pictures in the window, in CSS pixels of the shorter side; smaller ones cannot be voted on."""
 
 
 def _text(file: Path) -> str:
@@ -101,12 +101,12 @@ def parse_questions(texts: Sequence[str]) -> tuple[Question, ...]:
 
 
 def _question(text: str) -> Question:
-    head, _, asked = text.partition("=")
+    head, _, wording = text.partition("=")
     key, _, gold = (part.strip() for part in head.partition(":"))
     for usual in DEFAULT_QUESTIONS:
-        if not gold and (usual.key, usual.text) == (key, asked.strip()):
+        if not gold and (usual.key, usual.text) == (key, wording.strip()):
             return usual
     known: dict[str, Gold] = {"": "none"} | {name: name for name in GOLDS}
     if gold not in known:
         raise StudyError(f"{text!r} has the gold {gold!r}: write {key}:intact=, {key}:spoilt= or {key}:none=.")
-    return Question(key, asked.strip(), known[gold])
+    return Question(key, wording.strip(), known[gold])

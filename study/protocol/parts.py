@@ -133,7 +133,7 @@ class Hypothesis:
         arms, _, question = text.rpartition(" on ")
         better, _, worse = (part.strip() for part in arms.partition(">"))
         if not better or not worse or not question.strip():
-            raise StudyError(f"{text!r} is no hypothesis: write it as ours > other on overall.")
+            raise StudyError(f"{text!r} is not a hypothesis: write it like ours > other on overall.")
         return cls(better, worse, question.strip())
 
 

@@ -121,13 +121,13 @@ class StudySpec:
         if not self.adaptive:
             return
         if len(self.arms) < 3:
-            yield "An adaptive design chooses among pairs of arms, and two arms make one pair: leave --design out."
+            yield "An adaptive design chooses among pairs of arms, but two arms make only one pair: leave out --design."
         if self.stopping.rule == "e-value":
             yield "An adaptive design cannot stop on an e-value, whose bets need pairs that no answer chose: use quota."
         if self.hypotheses:
             yield (
-                "An adaptive design answers no registered hypothesis: its test of two arms needs pairs that no answer "
-                "chose. Leave the hypotheses or --design out."
+                "An adaptive design cannot answer registered hypotheses, since their test needs pairs that no answer "
+                "chose: leave out the hypotheses or --design."
             )
 
     def _number_problems(self) -> Iterable[str]:
@@ -150,7 +150,7 @@ class StudySpec:
 
     def _image_problems(self) -> Iterable[str]:
         if not self.prompts or not all(prompt.text.strip() for prompt in self.prompts):
-            yield "A study needs prompts, and none of them empty."
+            yield "A study needs prompts, and none may be empty."
         copies = self.copies
         known = {(prompt.text, arm) for prompt in self.prompts for arm in self.arms}
         for prompt, arm in copies.keys() - known:
@@ -159,7 +159,7 @@ class StudySpec:
             counts = {arm: len(copies.get((prompt.text, arm), ())) for arm in self.arms}
             if len(set(counts.values())) > 1 or 0 in counts.values():
                 listed = ", ".join(f"{arm} {count}" for arm, count in counts.items())
-                yield f"Prompt {prompt.text!r} needs equally many images of each arm; it has: {listed}."
+                yield f"Prompt {prompt.text!r} needs the same number of images for each arm; it has: {listed}."
         if self.checks.same_arm and copies and max(map(len, copies.values())) < 2:
             yield "Same-arm pairs need two images of one prompt and arm: add seeds, or set their share to 0."
         if self.checks.gold and not self.degraded:
@@ -182,7 +182,7 @@ class StudySpec:
         return self.design == "adaptive"
 
     @property
-    def asked(self) -> str:
+    def quota_unit(self) -> str:
         """What the quota counts."""
         return "prompt" if self.adaptive else "pair"
 
@@ -215,12 +215,12 @@ class StudySpec:
         if free and self.checks.gold:
             yield (
                 f"Gold pairs do not check the answers to {', '.join(free)}. If one of their pictures is right, say "
-                f"which: {free[0]}:intact=... for the good one, {free[0]}:spoilt=... where the worse is asked for."
+                f"which: {free[0]}:intact=... for the good one, {free[0]}:spoilt=... if you ask for the worse one."
             )
         for arm, other in self.arm_pairs:
             pairs = [zip(self.copies[p.text, arm], self.copies[p.text, other], strict=True) for p in self.prompts]
             if same := sum(one.sha256 == two.sha256 for copies in pairs for one, two in copies):
-                yield f"{arm} and {other} have the same picture {same} times: is one of their folders the right one?"
+                yield f"{arm} and {other} have the same picture {same} times: is one of their folders the wrong one?"
 
     @cached_property
     def copies(self) -> dict[tuple[str, str], tuple[Stimulus, ...]]:
@@ -254,7 +254,7 @@ class StudySpec:
     def operated(self, **changes: Any) -> Self:
         """With other values of OPERATIONS; the text and the hash stay those that were frozen. Raises StudyError."""
         if science := changes.keys() - set(OPERATIONS):
-            raise StudyError(f"{', '.join(sorted(science))}: this is frozen, and takes an amendment.")
+            raise StudyError(f"{', '.join(sorted(science))}: this is frozen, so changing it needs an amendment.")
         spec = replace(self, **changes)
         vars(spec)["text"] = self.text
         return spec
@@ -294,7 +294,7 @@ class StudySpec:
             values |= {name: parts.get(name, lambda value: value)(value) for name, value in named.items()}
             spec = cls(**values)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
-            raise StudyError(f"This is no study spec: {error}.") from None
+            raise StudyError(f"This is not a study spec: {error}.") from None
         vars(spec)["text"] = _canonical(written)  # what its votes' hashes name
         return spec
 

@@ -47,15 +47,15 @@ class Attack:
 
 
 def attacks(showings: Sequence[Showing], seed: int = 0) -> tuple[Attack, ...]:
-    """All of them on the same showings."""
+    """Run every attack on the same showings."""
     features, first_is_left = _features(showings), _labels(showings)
     groups = {"prompts": [one.prompt for one in showings], "raters": [one.rater for one in showings]}
     tries = [(split, name) for split in SPLITS if len(set(groups[split])) > 1 for name in _models(seed)]
     found = []
     for split, name in tries:
         learn, ask = _halves(groups[split], seed)
-        guessed = _guessed(_models(seed)[name], features[learn], first_is_left[learn], features[ask])
-        right, n = int((guessed == first_is_left[ask]).sum()), len(ask)
+        guesses = _guesses(_models(seed)[name], features[learn], first_is_left[learn], features[ask])
+        right, n = int((guesses == first_is_left[ask]).sum()), len(ask)
         caught = exact(right, n, 1 - 2 * ALARM / len(tries)).low > CHANCE
         found.append(Attack(name, split, n, right, exact(right, n, LEVEL), caught))
     return tuple(found)
@@ -100,10 +100,10 @@ def _halves(groups: Sequence[object], seed: int) -> tuple[np.ndarray, np.ndarray
     return next(GroupShuffleSplit(1, test_size=0.5, random_state=seed).split(codes, groups=codes))
 
 
-def _guessed(model: Pipeline, features: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """`[len(asked)]`."""
+def _guesses(model: Pipeline, features: np.ndarray, labels: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+    """For each unseen pair, whether the model puts the first arm on the left, `[len(unseen)]`."""
     if len(set(labels)) < 2:  # one arm is always on one side: nothing is left to learn
-        return np.full(len(asked), labels[0])
+        return np.full(len(unseen), labels[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn tells of columns that are constant in what it learns from
-        return model.fit(features, labels).predict(asked)
+        return model.fit(features, labels).predict(unseen)

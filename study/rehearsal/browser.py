@@ -94,7 +94,7 @@ class Browser:
         return self.page
 
     async def look(self) -> list[bytes]:
-        """All pictures of the page, asked for at once. Raises StudyError where one does not come."""
+        """Load all pictures of the page at once. Raises StudyError if one does not load."""
         pictures = self.page.pictures if self.page else []
         found = await asyncio.gather(*(self._fetch(picture) for picture in pictures))
         return [response.content for response in found]
@@ -102,7 +102,5 @@ class Browser:
     async def _fetch(self, picture: Picture) -> Response:
         response = await self.client.get(urljoin(self.url, picture.source))
         if response.is_error:
-            raise StudyError(
-                f"A picture does not come (status {response.status_code}): is its file in the data folder?"
-            )
+            raise StudyError(f"A picture did not load (status {response.status_code}): is its file in the data folder?")
         return response

@@ -1,4 +1,4 @@
-"""`python -m study certify NAME`: whether anything but the pixels of a picture tells whose it is.
+"""`python -m study certify NAME`: whether anything but its pixels gives away which arm made a picture.
 
 An attacker visits a copy of the study over HTTP, as raters' browsers do, and learns to tell the arms from addresses,
 headers, sizes, times, order, elements of the page, and what files say besides their pixels. Where the attacker stays at
@@ -43,12 +43,12 @@ class Certify:
     version: int | None = None
     """The newest by default."""
     showings: int = 400
-    """Pairs of two arms that the attacker sees. More notice a smaller leak."""
+    """How many pairs of two arms the attacker sees. With more, smaller leaks are noticed."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not LEAST <= self.showings <= MOST:
-            raise StudyError(f"An attacker needs {LEAST} showings at least, and {MOST} at most.")
+            raise StudyError(f"An attacker needs at least {LEAST} showings, and at most {MOST}.")
         if self.seed < 0:
             raise StudyError("The seed cannot be negative.")
 
@@ -75,10 +75,10 @@ def main(arguments: list[str]) -> None:
         task = progress.add_task("Pairs that the attacker saw", total=options.showings)
         try:
             found = certify(
-                store, study, options.showings, options.seed, told=lambda n: progress.update(task, completed=n)
+                store, study, options.showings, options.seed, on_progress=lambda n: progress.update(task, completed=n)
             )
         except KeyboardInterrupt:
-            raise StudyError("Interrupted: nothing is certified, and the study is as it was.") from None
+            raise StudyError("Interrupted: nothing was certified, and the study is unchanged.") from None
     keep_certificate(store.database, study, plain(found))
     console.print(table(found))
     console.print(verdict(found), soft_wrap=True)
@@ -92,19 +92,19 @@ def certify(
     showings: int,
     seed: int = 0,
     around: Callable[[Any], Any] = lambda app: app,
-    told: Callable[[int], None] = lambda count: None,
+    on_progress: Callable[[int], None] = lambda count: None,
 ) -> Certificate:
     """Attacks a copy of the study; the study itself is only read.
 
     Args:
         around: what stands between the application and the attacker, such as a proxy.
-        told: how many showings there are so far.
+        on_progress: how many showings there are so far.
     """
     with tempfile.TemporaryDirectory() as folder:
         copy, attacked = copy_study(store, study, Path(folder), **_room(study.spec, showings))
         try:
             with serving(around(create_app(copy, joins_a_minute=MOST))) as address:
-                seen = run(watch(address, attacked, showings, seed, told))
+                seen = run(watch(address, attacked, showings, seed, on_progress))
         finally:
             copy.database.engine.dispose()
     tried = attacks(seen, seed)
@@ -151,7 +151,8 @@ def table(found: Certificate) -> Table:
 def verdict(found: Certificate) -> str:
     if found.passed:
         return (
-            f"Passed: no attacker is better than chance. From {percent(found.noticed_from)} on one would have been. "
-            f"The certificate is kept with {found.study} version {found.version}; its report shows it."
+            "Passed: no attacker did better than chance; the study would have failed from "
+            f"{percent(found.noticed_from)} on. The certificate is stored with {found.study} "
+            f"version {found.version} and shown in its report."
         )
-    return "Not passed: something besides the pixels tells the arms. Look at addresses, headers, sizes and times."
+    return "Not passed: something other than the pixels gives the arms away. Check addresses, headers, sizes and times."

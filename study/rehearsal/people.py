@@ -110,20 +110,20 @@ class Copier(Careful):
 class Colluder(Careful):
     """One of two: the first looks and tells the second, by prompt, which letter to click."""
 
-    def __init__(self, crowd: Crowd, told: dict[str, Answers], first: bool):
+    def __init__(self, crowd: Crowd, shared: dict[str, Answers], first: bool):
         super().__init__(crowd)
-        self.told, self.first = told, first
+        self.shared, self.first = shared, first
 
     def answers(self, shown: Shown) -> Answers:
         if self.first:
-            return self.told.setdefault(shown.left.prompt, super().answers(shown))
-        known = self.told.get(shown.left.prompt, {})
+            return self.shared.setdefault(shown.left.prompt, super().answers(shown))
+        known = self.shared.get(shown.left.prompt, {})
         return {question.key: known.get(question.key) or self._at_random() for question in shown.questions}
 
 
 def _two_colluders(crowd: Crowd) -> list[Careful]:
-    told: dict[str, Answers] = {}
-    return [Colluder(crowd, told, first=True), Colluder(crowd, told, first=False)]
+    shared: dict[str, Answers] = {}
+    return [Colluder(crowd, shared, first=True), Colluder(crowd, shared, first=False)]
 
 
 KINDS: Mapping[str, Callable[[Crowd], list[Careful]]] = {

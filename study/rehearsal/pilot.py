@@ -28,9 +28,9 @@ class Kind:
     came: int
     finished: int
     left_out: int
-    """By the rules, of those who finished."""
+    """How many of those who finished the rules leave out."""
     interval: Interval
-    """95%, of the chance to be left out (Clopper & Pearson)."""
+    """95% interval of the chance of being left out (Clopper & Pearson)."""
     rules: dict[str, int]
     """How many broke each; one rater may break several."""
 
@@ -43,14 +43,14 @@ class Pilot:
     kinds: tuple[Kind, ...]
     minutes: tuple[float, float, float]
     """5%, median and 95% of the finished sessions."""
-    told: dict[str, int]
-    """What pages said on which something did not work, and how often."""
+    messages: dict[str, int]
+    """Messages of pages on which something did not work, and how often each was shown."""
     raters_needed: int
-    """People to invite until the study is full, if they are as those who came."""
+    """How many raters like these must finish to fill the study."""
     cost: float
     """What these people cost, including the platform's fee."""
     power: tuple[float, float] | None
-    """If all are careful; with those of this crowd whom the rules let through. None for a study too large for it."""
+    """With careful raters only; with this crowd as the rules leave it. None if the study is too large to simulate."""
 
 
 def pilot(
@@ -79,13 +79,13 @@ def pilot(
     needed = math.ceil(rater_count(spec) * len(done) / kept) if kept else 0
     cost = needed * float(np.mean(minutes)) / 60 * hourly * (1 + fee) if minutes else math.nan
     slipped = sum(not excluded.get(visit.rater) for visit in done if visit.kind not in HONEST)
-    told = sum((visit.told for visit in visits), Counter())
+    messages = sum((visit.messages for visit in visits), Counter())
     return Pilot(
         study,
         spec.hash,
         kinds,
         (float(low), float(middle), float(high)),
-        dict(told.most_common()),
+        dict(messages.most_common()),
         needed,
         cost,
         _power(spec, world, slipped / kept if kept else 0.0, studies),
@@ -121,20 +121,20 @@ def table(found: Pilot) -> Table:
 
 def sentences(found: Pilot, hourly: float, fee: float) -> list[str]:
     low, middle, high = found.minutes
-    said = [f"“{sentence}”: {counted(count, 'time')}." for sentence, count in found.told.items()]
+    lines = [f"“{sentence}”: {counted(count, 'time')}." for sentence, count in found.messages.items()]
     if math.isnan(middle) or not found.raters_needed:
-        return [*said, "Nobody finished whose answers count, so nothing can be said of minutes, cost and power."]
-    said.append(f"A session takes {middle:.1f} minutes (median; 90% of them {low:.1f} to {high:.1f}).")
-    said.append(
-        f"With people like these, {found.raters_needed} must finish until the study is full: {found.cost:.2f} at "
-        f"{hourly:g} an hour and a fee of {percent(fee)}."
+        return [*lines, "Nobody whose answers count finished, so time, cost and power are unknown."]
+    lines.append(f"A session takes {middle:.1f} minutes (median; 90% of them {low:.1f} to {high:.1f}).")
+    lines.append(
+        f"With raters like these, {found.raters_needed} must finish to fill the study. That costs {found.cost:.2f}, at "
+        f"{hourly:g} an hour plus a fee of {percent(fee)}."
     )
     if found.power:
         careful, real = found.power
-        said.append(
+        lines.append(
             f"The study then finds the difference with a chance of {percent(real)}; if all raters were careful, of "
             f"{percent(careful)}."
         )
     else:
-        said.append("Its power was not simulated (--studies is 0, or it is large: see python -m study simulate).")
-    return said
+        lines.append("Its power was not simulated (--studies is 0, or it is large: see python -m study simulate).")
+    return lines

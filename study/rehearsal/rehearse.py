@@ -1,7 +1,7 @@
 """`python -m study rehearse NAME`: simulated raters go through the real pages before money is spent.
 
-They visit a copy of the study over HTTP, within this process and by a clock that nobody waits for. The copy has the
-study's spec, secrets and pictures, lies in a folder for the time being, and is deleted with all that they did.
+They visit a copy of the study over HTTP, within this process and on a simulated clock. The copy has the study's
+spec, secrets and pictures, lies in a temporary folder, and is deleted with everything that they did.
 """
 
 import heapq
@@ -47,14 +47,14 @@ MOST = 2000  # people of a rehearsal
 
 @dataclass(frozen=True)
 class People:
-    """How many come, in an order that is drawn."""
+    """How many raters of each kind come, in random order."""
 
     careful: int = 30
     lapsing: int = 10
-    """They click through three pairs of ten without a look."""
+    """They click through three pairs in ten without looking."""
     left_clickers: int = 10
     speeders: int = 10
-    """A quarter of a second an answer, every other one after a glance."""
+    """A quarter of a second per answer, every other one after a glance."""
     copiers: int = 10
     """The answer to a screen's first question is their answer to all."""
     colluding_pairs: int = 5
@@ -62,7 +62,7 @@ class People:
 
     def __post_init__(self) -> None:
         if min(vars(self).values()) < 0 or not 0 < sum(vars(self).values()) <= MOST:
-            raise StudyError(f"A rehearsal needs at least one rater, and takes {MOST} at most.")
+            raise StudyError(f"A rehearsal needs at least one rater, and at most {MOST}.")
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,16 @@ class Rehearse:
     world: Annotated[World, tyro.conf.arg(name="raters-are")] = field(default_factory=World)
     """How much they differ; the strengths follow from `win_rate`."""
     every: float = 60.0
-    """Mean seconds from one rater's coming to the next one's."""
+    """Mean seconds between the arrivals of two raters."""
     hourly: float = 12.0
     """What raters are paid per hour."""
     fee: float = 1 / 3
     """The platform's fee, as a share of the pay."""
     studies: int = 100
-    """Simulated for the power; 0 leaves it out."""
+    """How many studies are simulated for the power; 0 skips it."""
     seed: int = 0
     out: Path | None = None
-    """Keep the report on the simulated answers and pilot.json here."""
+    """Write the report on the simulated answers and pilot.json to this folder."""
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.win_rate < 1:
@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         found, stopped = rehearsed(store, study, options, Path(temporary))
     if stopped:
-        console.print("Interrupted: this is what the visits that were over have shown.")
+        console.print("Interrupted: these are the results of the visits that had finished.")
     console.print(table(found))
     for sentence in sentences(found, options.hourly, options.fee):
         console.print(sentence, soft_wrap=True)
@@ -116,7 +116,7 @@ def main(arguments: list[str]) -> None:
 
 
 def rehearsed(store: Store, study: StudyInfo, options: Rehearse, folder: Path) -> tuple[Pilot, bool]:
-    """The pilot's figures, and whether somebody pressed Ctrl-C before all had come."""
+    """The pilot's figures, and whether Ctrl-C ended it early."""
     rest = (options.win_rate,) * (len(study.spec.arms) - 1)
     world = replace(options.world, strengths=strengths(study.spec.arms, rest, options.world))
     copy, tried = copy_study(store, study, folder, **_room(study.spec, options))
@@ -139,7 +139,7 @@ def rehearsed(store: Store, study: StudyInfo, options: Rehearse, folder: Path) -
 
 
 def _room(spec: StudySpec, options: Rehearse) -> dict[str, object]:
-    """Changes that let everybody in, whoever else is there."""
+    """Changes to the spec that make room for everybody."""
     if options.as_planned:
         return {}
     people = sum(vars(options.people).values()) + options.people.colluding_pairs
@@ -149,7 +149,7 @@ def _room(spec: StudySpec, options: Rehearse) -> dict[str, object]:
 
 
 def arrivals(options: Rehearse, world: World) -> list[Visit]:
-    """Everybody, in the order of coming; colluding raters one after the other."""
+    """All visits in the order of arrival; colluding raters come one right after the other."""
     rng = np.random.default_rng(options.seed)
     crowd = Crowd(world, rng)
     kinds = [kind for kind in KINDS for _ in range(getattr(options.people, kind))]
@@ -159,10 +159,10 @@ def arrivals(options: Rehearse, world: World) -> list[Visit]:
 
 
 async def send(store: Store, study: StudyInfo, visits: Sequence[Visit], finished: Callable[[Visit], None]) -> None:
-    """Lets them come, one request after the other in the order of the simulated times.
+    """Make the visits, one request after the other in the order of their simulated times.
 
     Args:
-        finished: told of each visit that is over.
+        finished: called with each visit that has ended.
     """
     app = create_app(store, joins_a_minute=10 * MOST)
     async with AsyncExitStack() as clients:
@@ -198,4 +198,6 @@ def _keep(store: Store, study: StudyInfo, found: Pilot, out: Path) -> None:
     close_study(store, study.name)
     export_study(store, find_study(store.database, study.name, study.version), out)
     build(out, out, store.key)
-    (out / "pilot.json").write_text(json.dumps(asdict(found), indent=1) + "\n", "utf-8")
+    record = asdict(found)
+    record["told"] = record.pop("messages")  # the file keeps its first name, for whoever reads it
+    (out / "pilot.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")

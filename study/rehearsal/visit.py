@@ -29,7 +29,7 @@ class Visit:
     ended: float = 0.0
     finished: bool = False
     rater: str = ""  # id
-    told: Counter[str] = field(default_factory=Counter)  # sentences of the pages on which something did not work
+    messages: Counter[str] = field(default_factory=Counter)  # of pages on which something did not work
 
 
 async def go_through(visit: Visit, browser: Browser, link: str, spec: StudySpec) -> AsyncIterator[float]:
@@ -38,7 +38,7 @@ async def go_through(visit: Visit, browser: Browser, link: str, spec: StudySpec)
     page = await browser.get(link)
     while True:
         if page.failed:
-            visit.told[" ".join(page.sentence.split())] += 1
+            visit.messages[" ".join(page.sentence.split())] += 1
             if page.response.status_code != 409 or not page.onward:
                 return
             page = await browser.get(page.onward)
@@ -67,8 +67,8 @@ def _vote(
 ) -> tuple[dict[str, str], float]:
     """What the page's script would send, and the seconds until then."""
     left, right = (known[hash_of(data)] for data in (pictures[0], pictures[-1]))
-    asked = tuple(question for question in spec.questions if f"q-{question.key}" in form.choices)
-    answers = who.answers(Shown(left, right, asked))
+    questions = tuple(question for question in spec.questions if f"q-{question.key}" in form.choices)
+    answers = who.answers(Shown(left, right, questions))
     times = who.seconds(len(answers))
     fields = {f"q-{key}": answer for key, answer in answers.items()}
     fields |= {f"ms-{key}": str(round(1000 * time)) for key, time in zip(answers, times, strict=True)}
@@ -78,7 +78,7 @@ def _vote(
 
 
 def hash_of(picture: bytes) -> str:
-    """By which the spec knows it."""
+    """The hash by which the spec knows a picture, whatever was appended to its file."""
     return hashlib.sha256(bare(picture)).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What a rater's browser gets to know of each pair, all that an attacker could see but the pixels themselves."""
+"""What a rater's browser learns about each pair: everything an attacker could see apart from the pixels."""
 
 import asyncio
 import io
@@ -95,14 +95,14 @@ class Watcher(Browser):
 
 
 def _seen(picture: Picture, response: Response, ms: float, finished: int) -> Seen:
-    said, numbers = _of_file(response.content)
+    metadata, numbers = _file_metadata(response.content)
     headers = [f"{name}: {value}" for name, value in response.headers.multi_items()]
-    words = " ".join((picture.tag.replace(picture.source, ""), picture.source, *headers, said))
+    words = " ".join((picture.tag.replace(picture.source, ""), picture.source, *headers, metadata))
     numbers |= {"ms": ms, "finished": finished, "bytes": len(response.content), "headers": len(headers)}
     return Seen(words, numbers | {"address": len(picture.source), "element": len(picture.tag)})
 
 
-def _of_file(body: bytes) -> tuple[str, dict[str, float]]:
+def _file_metadata(body: bytes) -> tuple[str, dict[str, float]]:
     """What a picture's file says besides its pixels, in words and numbers."""
     with Image.open(io.BytesIO(body)) as image:
         words = f"{image.format} {image.mode} " + " ".join(
@@ -130,12 +130,12 @@ def serving(app: Callable) -> Generator[str]:
 
 
 async def watch(
-    address: str, study: StudyInfo, wanted: int, seed: int, told: Callable[[int], None] = lambda count: None
+    address: str, study: StudyInfo, wanted: int, seed: int, on_progress: Callable[[int], None] = lambda count: None
 ) -> list[Showing]:
-    """Raters come, one after the other, until so many pairs of two arms have been seen.
+    """Send raters one after the other until they have seen this many pairs of two arms.
 
     Args:
-        told: how many, after each rater.
+        on_progress: called with how many, after each rater.
     """
     world = World(dict.fromkeys(study.spec.arms, 0.0))
     showings: list[Showing] = []
@@ -150,8 +150,8 @@ async def watch(
             async for _ in go_through(visit, watcher, f"/join/{study.token}", study.spec):
                 pass
         if not watcher.showings:
-            raise StudyError(f"A rater saw no pair: {next(iter(visit.told), 'the pages ended early')}.")
+            raise StudyError(f"A rater saw no pair: {next(iter(visit.messages), 'the pages ended early')}.")
         showings += watcher.showings
         number += 1
-        told(len(showings))
+        on_progress(len(showings))
     return showings[:wanted]

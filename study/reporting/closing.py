@@ -1,11 +1,11 @@
-"""What an export is held against once its study is closed: the signed head of the chain, and the plan's secret."""
+"""Checks of a closed study's export: against the signed head of the chain, and the plan's secret."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from study.errors import StudyError
-from study.protocol.adaptive import Told, chosen
+from study.protocol.adaptive import PastAnswer, chosen
 from study.protocol.balanced import Assignment, commitment, part_of_quota, plan, rater_mode, slots
 from study.reporting.export import HEAD, PLAN
 from study.reporting.manifest import read_json, signer
@@ -15,7 +15,7 @@ from study.store.signing import signed_by
 
 
 def signature_problems(folder: Path, key: str) -> Iterable[str]:
-    """The manifest is signed by `key`, or by anybody where none is asked for; a wrong signature is always one."""
+    """The manifest is signed by `key` if one is given; a wrong signature is a problem in any case."""
     try:
         by = signer(folder)
     except StudyError as error:
@@ -26,7 +26,7 @@ def signature_problems(folder: Path, key: str) -> Iterable[str]:
 
 
 def head_of(folder: Path, tables: Tables) -> str:
-    """How far the end of the chain is sure, in a sentence."""
+    """How certain the end of the chain is, in words."""
     if not (folder / HEAD).is_file():
         return "none: the study was not closed, so only receipts show whether the end of the chain is missing"
     number = read_json(folder / HEAD)["said"]["number"]
@@ -45,24 +45,24 @@ def head_problems(folder: Path, tables: Tables, key: str) -> Iterable[str]:
     if not by or (key and by != key):
         yield f"{HEAD} is not signed by {key or 'the key that it names'}."
         return
-    said = signed["said"]
-    number = said["number"]
+    head = signed["said"]
+    number = head["number"]
     reached = tables.revisions[number - 1] if number <= len(tables.revisions) else {}
-    if said["spec"] != tables.spec.hash or reached.get("hash") != said["hash"]:
+    if head["spec"] != tables.spec.hash or reached.get("hash") != head["hash"]:
         yield f"The chain lacks entry {number} as it was signed when the study was closed: it was cut or made anew."
 
 
 def state_problems(tables: Tables) -> Iterable[str]:
-    """Who has finished, and when, is in the chain of studies with a commitment."""
+    """Who finished, and when, agrees with the chain, in studies with a commitment."""
     if not tables.spec.commitment:
         return
     chained = {r["rater"]: r["time"] for r in tables.revisions if r.get("entry") == "finished"}
     listed = {r["rater"]: r["finished"] for r in tables.raters.to_dict("records") if r["finished"]}
     done = set(tables.raters.loc[tables.raters["status"] == "finished", "rater"])
     if listed != chained or not done <= chained.keys():
-        yield "The table of raters says otherwise who finished, and when, than the chain."
+        yield "The table of raters and the chain disagree on who finished, and when."
     if active := sorted(set(tables.raters.loc[tables.raters["status"] == "active", "rater"]) & chained.keys()):
-        yield f"The chain says that these raters finished, the table that they are active: {', '.join(active)}."
+        yield f"These raters finished according to the chain, but the table lists them as active: {', '.join(active)}."
 
 
 def plan_problems(folder: Path, tables: Tables) -> Iterable[str]:
@@ -85,7 +85,7 @@ def plan_problems(folder: Path, tables: Tables) -> Iterable[str]:
 
 
 def _choice_problems(tables: Tables, secret: str, handed: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    """The pairs of each rater are those that the answers before them choose, with the secret's chance."""
+    """Each rater was given the pairs that follow from the earlier answers and the secret."""
     spec, entries = tables.spec, tables.revisions
     for rater, of_rater in handed.items():
         before = entries[: of_rater["after"]]
@@ -95,15 +95,15 @@ def _choice_problems(tables: Tables, secret: str, handed: Mapping[str, Mapping[s
             units = slots(spec, index, secret)
         else:  # leftovers
             index, units = of_rater["number"], sorted(part_of_quota(spec, pair) for pair in of_rater["pairs"])
-        if chosen(spec, units, _told(before, spec.questions[0].key), index, secret) != of_rater["pairs"]:
+        if chosen(spec, units, _past_answers(before, spec.questions[0].key), index, secret) != of_rater["pairs"]:
             yield f"Rater {rater} was not given the pairs that the answers before had chosen."
 
 
-def _told(entries: Sequence[Mapping[str, Any]], question: str) -> list[Told]:
-    """Latest answers to comparisons, of whoever had not withdrawn."""
+def _past_answers(entries: Sequence[Mapping[str, Any]], question: str) -> list[PastAnswer]:
+    """The latest answers to comparisons, without those of raters who withdrew."""
     gone = {entry["rater"] for entry in entries if "withdrawn" in entry}
-    asked = [entry for entry in entries if entry.get("question") == question and entry["kind"] == "comparison"]
-    latest = {entry["assignment"]: entry for entry in asked if entry["rater"] not in gone}
+    answers = [entry for entry in entries if entry.get("question") == question and entry["kind"] == "comparison"]
+    latest = {entry["assignment"]: entry for entry in answers if entry["rater"] not in gone}
     return [(entry["pair"], entry["left"], entry["answer"]) for entry in latest.values()]
 
 
@@ -113,10 +113,12 @@ def _as_planned(tables: Tables, secret: str, handed: Mapping[str, Any], rows: It
     mode = rater_mode(tables.spec, number, secret)
     passes = {q.key: i * len(planned) if mode == "separate" else 0 for i, q in enumerate(tables.spec.questions)}
     name = tables.spec.image_name
-    return all(row["mode"] == mode and _is(row, passes[row["question"]], planned, name) for row in rows)
+    return all(row["mode"] == mode and _matches_plan(row, passes[row["question"]], planned, name) for row in rows)
 
 
-def _is(row: Mapping[str, Any], past: int, planned: tuple[Assignment, ...], image_name: Callable[[str], str]) -> bool:
+def _matches_plan(
+    row: Mapping[str, Any], past: int, planned: tuple[Assignment, ...], image_name: Callable[[str], str]
+) -> bool:
     position = row["position"] - past
     if not 0 <= position < len(planned):
         return False

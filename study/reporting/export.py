@@ -41,10 +41,10 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
     images = {study.spec.image_name(sha256): sha256 for sha256 in study.spec.image_hashes}
     for name, sha256 in images.items():
         shutil.copyfile(store.library.path(sha256), out / name)
-    said = read_remarks(store.database, study)
+    remarks = read_remarks(store.database, study)
     (out / REMARKS).unlink(missing_ok=True)
-    if not said.empty:
-        (out / REMARKS).write_text(spreadsheet(said), encoding="utf-8-sig", newline="")
+    if not remarks.empty:
+        (out / REMARKS).write_text(spreadsheet(remarks), encoding="utf-8-sig", newline="")
     written = [f"{name}.{suffix}" for name in ("votes", "raters") for suffix in ("parquet", "csv", "json")]
     (out / MANIFEST).unlink(missing_ok=True)
     known: dict[str, Any] = {
@@ -59,8 +59,8 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
         if content:
             (out / name).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     closing = [name for name, content in known.items() if content]
-    remarks = [] if said.empty else [REMARKS]
-    add_to_manifest(out, ["spec.json", "revisions.jsonl", *written, *remarks, *closing, *images], store.key)
+    remark_files = [] if remarks.empty else [REMARKS]
+    add_to_manifest(out, ["spec.json", "revisions.jsonl", *written, *remark_files, *closing, *images], store.key)
     return tables
 
 

@@ -15,7 +15,7 @@ import tyro
 
 from study.reporting import paragraphs as section
 from study.reporting import words
-from study.reporting.blindness import told_apart
+from study.reporting.blindness import blindness_in_words
 from study.reporting.export import pooled_folders
 from study.reporting.report import Export, read
 from study.stats import Results, results
@@ -103,12 +103,22 @@ def write(options: Methods, folder: Path) -> list[Path]:
 def paragraphs(export: Export, found: Results, viewports: Sequence[str], pay: str, ethics: str) -> list[str]:
     """The section, a paragraph each."""
     design, exclusions, inference, *_ = section.methods(export.spec, found)
-    came, looked = _recruitment(export, pay, ethics), _looked(export, viewports)
-    blind = [told] if (told := told_apart(export.certificate)) else []
-    return [design, _asked(export), *blind, came, exclusions, looked, _agreed(found), inference, _format()]
+    recruitment, times = _recruitment(export, pay, ethics), _times_and_windows(export, viewports)
+    blind = [sentences] if (sentences := blindness_in_words(export.certificate)) else []
+    return [
+        design,
+        _questions_and_pages(export),
+        *blind,
+        recruitment,
+        exclusions,
+        times,
+        _agreement(found),
+        inference,
+        _what_is_published(),
+    ]
 
 
-def _asked(export: Export) -> str:
+def _questions_and_pages(export: Export) -> str:
     questions = "; ".join(f"“{question.text}”" for question in export.spec.questions)
     page = export.spec.page
     practice = "three drawn pairs" if page.practice is None else words.counted(len(page.practice), "pair")
@@ -128,7 +138,7 @@ def _recruitment(export: Export, pay: str, ethics: str) -> str:
     ]
     started = pd.to_datetime(raters["started"], utc=True, format="ISO8601")
     states = raters["status"].value_counts()
-    left = [f"{states[name]} {told}" for name, told in LEFT.items() if states.get(name)]
+    left = [f"{states[name]} {verb}" for name, verb in LEFT.items() if states.get(name)]
     text = (
         f"{words.counted(len(raters), 'rater')} gave consent from {started.min():%Y-%m-%d} to "
         f"{started.max():%Y-%m-%d}: {', '.join(came)}. "
@@ -141,7 +151,7 @@ def _recruitment(export: Export, pay: str, ethics: str) -> str:
 LEFT = {"active": "had not finished when this was written", "abandoned": "left before the end", "dropped": "withdrew"}
 
 
-def _looked(export: Export, viewports: Sequence[str]) -> str:
+def _times_and_windows(export: Export, viewports: Sequence[str]) -> str:
     votes = export.votes
     seconds = own_ms(votes) / 1000
     half, low, high = (seconds.quantile(q) for q in (0.5, 0.05, 0.95))
@@ -160,13 +170,13 @@ def _looked(export: Export, viewports: Sequence[str]) -> str:
     return text
 
 
-def _agreed(found: Results) -> str:
-    asked = found.kept.questions.items()
-    parts = [f"{key} {words.with_interval(question.agreement.alpha, False)}" for key, question in asked]
+def _agreement(found: Results) -> str:
+    questions = found.kept.questions.items()
+    parts = [f"{key} {words.with_interval(question.agreement.alpha, False)}" for key, question in questions]
     return f"Agreement between raters (Krippendorff's alpha, 95% interval): {'; '.join(parts)}."
 
 
-def _format() -> str:
+def _what_is_published() -> str:
     return (
         "This section gives what Otani et al. (2023) ask to be reported. Answers, specification and images are "
         "published; `python -m study verify` computes every figure from them."

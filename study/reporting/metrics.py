@@ -72,14 +72,14 @@ def compare(folder: Path, scores: Path, lower: tuple[str, ...] = ()) -> tuple[li
     table = read_scores(scores, export.spec)
     if strange := set(lower) - set(table.columns):
         raise StudyError(f"--lower names {', '.join(sorted(strange))}, which {scores} does not have.")
-    asked = [answers for q in export.spec.questions if not (answers := comparisons(kept, q.key)).empty]
-    if not asked:
+    answered = [answers for q in export.spec.questions if not (answers := comparisons(kept, q.key)).empty]
+    if not answered:
         raise StudyError("There are no comparisons to predict yet: wait for the first answers.")
     found = []
     for name in table.columns:
         by_image = (table[name] * (-1 if name in lower else 1)).to_dict()
-        found += [predicted(answers, name, by_image) for answers in asked]
-    return found, [ceiling(answers) for answers in asked]
+        found += [predicted(answers, name, by_image) for answers in answered]
+    return found, [ceiling(answers) for answers in answered]
 
 
 def read_scores(file: Path, spec: StudySpec) -> pd.DataFrame:

@@ -24,12 +24,12 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
         f"{counted(len(spec.questions), 'question')} with left, tie or right, asked {mode}. "
         f"Arms were not named. {_planned(spec)}."
     )
-    if checks := _checks(found.shown):
+    if checks := _checks_shown(found.shown):
         design += (
             f" In addition to {found.shown['comparison']} comparisons they answered, without knowing which: {checks}."
         )
     exclusions = (
-        f"{len(flow.raters)} raters gave {flow.answers} answers. By rules fixed in advance, raters were left out who "
+        f"{len(flow.raters)} raters gave {flow.answers} answers. Rules fixed in advance left out raters who "
         f"{' or '.join(rules)}: {counted(len(flow.excluded), 'rater')}; {flow.kept_answers} answers of "
         f"{len(flow.raters) - len(flow.excluded)} raters count."
         if rules
@@ -41,23 +41,23 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
 def _planned(spec: StudySpec) -> str:
     if spec.design == "adaptive":
         return (
-            f"Prompts, sides and order come from a plan fixed in advance ({_drawn(spec)}). Which two arms were "
-            f"compared on a prompt was drawn when a rater came, {percent(EXPLORED)} of the chance evenly, the rest in "
-            f"favour of pairs whose answer to “{spec.questions[0].key}” was expected to say most of the order of the "
-            "arms, by the answers until then; the chance of each pair is in the data"
+            f"Prompts, sides and order come from a plan fixed in advance ({_source_of_chance(spec)}). Which two arms "
+            f"were compared on a prompt was drawn when a rater came, {percent(EXPLORED)} of the chance evenly, the "
+            f"rest in favour of pairs whose answer to “{spec.questions[0].key}” was expected to say most about the "
+            "order of the arms, given the answers until then; the chance of each pair is in the data"
         )
     return (
         "Sides were balanced within raters and between pairs of raters; pairs, sides and order come from a plan fixed "
-        f"in advance ({_drawn(spec)})"
+        f"in advance ({_source_of_chance(spec)})"
     )
 
 
-def _drawn(spec: StudySpec) -> str:
+def _source_of_chance(spec: StudySpec) -> str:
     secret = f" and a secret of the hash {spec.commitment[:16]}, published at the end" if spec.commitment else ""
     return f"drawn from seed {spec.seed}{secret}; specification {spec.hash[:16]}"
 
 
-def _checks(shown: Mapping[str, int]) -> str:
+def _checks_shown(shown: Mapping[str, int]) -> str:
     """How many there were, and how many for each comparison."""
     names = {
         "identical": "identical pair",

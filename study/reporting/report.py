@@ -22,7 +22,7 @@ from plotly.offline import get_plotlyjs
 from study.errors import StudyError
 from study.protocol.spec import StudySpec
 from study.reporting import figures, paragraphs, words
-from study.reporting.blindness import CERTIFICATE, told_apart
+from study.reporting.blindness import CERTIFICATE, blindness_in_words
 from study.reporting.export import HEAD, REGISTRATION, VERSIONS, pooled_folders
 from study.reporting.manifest import add_to_manifest, manifest_hash, read_json
 from study.reporting.pictures import by_category, data_uri, pictures
@@ -159,7 +159,7 @@ def build(folder: Path, out: Path, key: Key | None = None) -> Path:
 
 
 def _record(export: Export, found: Results) -> dict[str, Any]:
-    behind = pictures(_kept(export, found), export.spec)
+    behind = pictures(_votes_that_count(export, found), export.spec)
     return {
         "figures": FIGURES,
         "study": export.spec.name,
@@ -168,7 +168,7 @@ def _record(export: Export, found: Results) -> dict[str, Any]:
         "withdrawn": _withdrawn(export),
         "deviations": export.deviations,
         "pooled": list(export.pooled),
-        "response_ms": _quantiles(own_ms(_kept(export, found))),
+        "response_ms": _quantiles(own_ms(_votes_that_count(export, found))),
         "results": plain(found),
         "pictures": {name: plain(list(pairs)) for name, pairs in behind.items()},
     }
@@ -185,7 +185,7 @@ def _quantiles(values: pd.Series) -> dict[str, float]:
     return {name: float(values.quantile(q)) for name, q in (("p05", 0.05), ("median", 0.5), ("p95", 0.95))}
 
 
-def _kept(export: Export, found: Results) -> pd.DataFrame:
+def _votes_that_count(export: Export, found: Results) -> pd.DataFrame:
     return export.votes[~export.votes["rater"].isin(found.flow.excluded)]
 
 
@@ -204,19 +204,19 @@ def _page(export: Export, found: Results) -> str:
         texts=texts,
         folder=export.folder,
         verdicts=words.verdicts(export.spec, found),
-        interim=words.interim(found.reached, export.spec.asked),
+        interim=words.interim(found.reached, export.spec.quota_unit),
         withdrawn=_withdrawn(export),
         deviations=export.deviations,
         pooled=export.pooled,
         fragile=_fragile(export.spec, found),
         claims=[(texts[one.hypothesis.question], words.claimed(one, found.reached)) for one in found.registered],
-        blind=told_apart(export.certificate),
+        blind=blindness_in_words(export.certificate),
         registration=export.registration,
         halo=words.halo(found.kept),
         methods=paragraphs.methods(export.spec, found),
-        times=_quantiles(own_ms(_kept(export, found))),
-        driven=by_category(_kept(export, found), export.spec, found.kept),
-        pictures=pictures(_kept(export, found), export.spec),
+        times=_quantiles(own_ms(_votes_that_count(export, found))),
+        driven=by_category(_votes_that_count(export, found), export.spec, found.kept),
+        pictures=pictures(_votes_that_count(export, found), export.spec),
         figures=_figures(export, found),
         plotly=_packed_plotly(),
     )
@@ -237,10 +237,10 @@ def _fragile(spec: StudySpec, found: Results) -> dict[str, str]:
 
 def _figures(export: Export, found: Results) -> str:
     """Every figure in every look, as JSON that may stand inside a script element."""
-    drawn = {
+    plots = {
         name: {look: draw(figures.LOOKS[look]) for look in figures.LOOKS} for name, draw in _drawers(export, found)
     }
-    text = json.dumps({name: {look: json.loads(f.to_json()) for look, f in by.items()} for name, by in drawn.items()})
+    text = json.dumps({name: {look: json.loads(f.to_json()) for look, f in by.items()} for name, by in plots.items()})
     return text.replace("<", "\\u003c")
 
 

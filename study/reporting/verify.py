@@ -23,7 +23,7 @@ from study.store.frames import Tables
 
 @dataclass(frozen=True)
 class Verification:
-    """Counts of what was checked; `problems` is empty where all is as it was written."""
+    """How much was checked; `problems` is empty if everything is as it was written."""
 
     revisions: int
     votes: int
@@ -31,7 +31,7 @@ class Verification:
     head: str  # hash of the last vote
     manifest: str  # its hash; "" where there is none
     key: str  # the public key of whoever signed the manifest; "" where nobody did
-    closing: str  # how far the end of the chain is sure
+    closing: str  # how certain the end of the chain is
     problems: tuple[str, ...]
 
 
@@ -52,8 +52,8 @@ def verify_export(
     problems += [*signature_problems(folder, key), *head_problems(folder, tables, key)]
     found = manifest_hash(folder)
     if manifest and manifest != found:
-        problems.append(f"The manifest's hash is {found or 'none'}, not {manifest}: these are not the files of then.")
-    if receipt and not _has(tables, *receipt):
+        problems.append(f"The manifest's hash is {found or 'none'}, not {manifest}: these are not the original files.")
+    if receipt and not _has_entry(tables, *receipt):
         problems.append(
             f"Entry {receipt[0]} is missing, or is not that of the receipt: the chain was made anew or cut."
         )
@@ -69,7 +69,7 @@ def verify_export(
     return Verification(*counts, head, found, by, closing, tuple(problems))
 
 
-def _has(tables: Tables, number: int, hash: str) -> bool:
+def _has_entry(tables: Tables, number: int, hash: str) -> bool:
     return 0 < number <= len(tables.revisions) and tables.revisions[number - 1]["hash"] == hash
 
 
@@ -128,7 +128,7 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
         shown = {(row["prompt"], row["left"], row["image_left"]), (row["prompt"], row["right"], row["image_right"])}
         if not shown <= arms:
             yield f"Assignment {key[0]} names an arm that its images are not of."
-        if row["category"] != categories.get(row["prompt"], "") or not _follows(row, tables.spec, pairs):
+        if row["category"] != categories.get(row["prompt"], "") or not _follows_from_spec(row, tables.spec, pairs):
             yield f"Assignment {key[0]} has another category, mode, expected answer or first showing than it had."
         seen.add(key)
     for assignment, question in sorted(written.keys() - seen):
@@ -136,12 +136,12 @@ def _vote_problems(tables: Tables) -> Iterable[str]:
 
 
 def _withdrawn(tables: Tables) -> dict[str, str]:
-    """Rater to the reason."""
+    """Why each rater withdrew, by rater."""
     return {r["rater"]: r["withdrawn"] for r in tables.revisions if "withdrawn" in r}
 
 
 def _rater_problems(tables: Tables) -> Iterable[str]:
-    """Everybody of the chain is there, in one mode; whose answers count no more is as the chain says."""
+    """Everybody in the chain is in the table, in one mode, and withdrew only if the chain says so."""
     missing = {r["rater"] for r in tables.revisions if r["rater"]} - set(tables.raters["rater"])
     if missing:
         yield f"The table of raters lacks {len(missing)} who answered: {', '.join(sorted(missing))}."
@@ -159,7 +159,7 @@ def _rater_problems(tables: Tables) -> Iterable[str]:
 def _position_problems(tables: Tables) -> Iterable[str]:
     """As the chain has them, where it does. Raters answer in their order, but for a last answer that was changed."""
     if tables.spec.commitment:
-        yield from _moved(tables)
+        yield from _moved_answers(tables)
     first = {}
     for r in tables.revisions:
         if "answer" in r:
@@ -170,7 +170,7 @@ def _position_problems(tables: Tables) -> Iterable[str]:
             yield f"The positions of rater {rater} do not follow the order of the answers."
 
 
-def _moved(tables: Tables) -> Iterable[str]:
+def _moved_answers(tables: Tables) -> Iterable[str]:
     """Asked one by one, each question has the positions of a pass of its own, all of a rater's passes as long."""
     chained = {(r["assignment"], r["question"]): r["position"] for r in tables.revisions if "answer" in r}
     passes = {question.key: number for number, question in enumerate(tables.spec.questions)}
@@ -209,8 +209,8 @@ def _equal(one: Any, other: Any) -> bool:
     return one.equals(other) if isinstance(one, pd.DataFrame) else one == other
 
 
-def _follows(row: Mapping[str, Any], spec: StudySpec, pairs: Mapping[tuple[str, str], str]) -> bool:
-    """What the hashes do not cover of a row, since the spec and the other rows say it."""
+def _follows_from_spec(row: Mapping[str, Any], spec: StudySpec, pairs: Mapping[tuple[str, str], str]) -> bool:
+    """Whether the parts of a row that no hash covers follow from the spec and the other rows."""
     intact = "left" if row["right"] == DEGRADED else "right"
     right = {question.key: question.right(intact) for question in spec.questions}
     first = pairs.get((row["rater"], row["repeat_of"])) if row["kind"] == "repeat" else row["pair"]

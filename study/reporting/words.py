@@ -82,28 +82,30 @@ def verdicts(spec: StudySpec, found: Results) -> dict[str, Verdict]:
         head = "Closed early" if found.reached.early else "Not over yet"
         nothing = Verdict(head, "With more than two arms nothing can be said before the end.", "")
         return dict.fromkeys(found.kept.questions, nothing)
-    said = {key: at_any_time(found.evidence[key], spec.arms, spec.stopping.alpha) for key in found.kept.questions}
+    at_any_look = {
+        key: at_any_time(found.evidence[key], spec.arms, spec.stopping.alpha) for key in found.kept.questions
+    }
     if found.reached.over or found.reached.early:
-        return said
-    return {key: replace(one, headline="Not over yet", sure="") for key, one in said.items()}
+        return at_any_look
+    return {key: replace(one, headline="Not over yet", sure="") for key, one in at_any_look.items()}
 
 
-def interim(reached: Reached, asked: str = "pair") -> str:
+def interim(reached: Reached, unit: str = "pair") -> str:
     """For the top of a report; "" when the study is over.
 
     Args:
-        asked: what has all its raters, or not: `StudySpec.asked`.
+        unit: what the quota counts: `StudySpec.quota_unit`.
     """
     if reached.over:
         return ""
     if reached.early:
         return (
-            f"Closed early, when {reached.complete} of {counted(reached.pairs, asked)} had all their raters. What the "
-            "verdict says holds however often one looked before closing; intervals and p-values below do not."
+            f"Closed early, when {reached.complete} of {counted(reached.pairs, unit)} had all their raters. The "
+            "verdict holds however often anyone looked before closing; the intervals and p-values below do not."
         )
     return (
-        f"Interim: {reached.complete} of {counted(reached.pairs, asked)} have all their raters. There is no verdict "
-        "before the end: intervals and p-values below hold for one look, and who looks often finds winners too often."
+        f"Interim: {reached.complete} of {counted(reached.pairs, unit)} have all their raters. There is no verdict "
+        "before the end: the intervals and p-values below assume one look, and repeated looks find winners too often."
     )
 
 
@@ -120,16 +122,16 @@ def claimed(one: Registered, reached: Reached) -> Verdict:
 def fragile(found: Fragility) -> str:
     """What would change a verdict on two arms; "" where nobody has answered."""
     ways = [
-        f"turning over {counted(found.answers, 'answer')}" if found.answers else "",
+        f"reversing {counted(found.answers, 'answer')}" if found.answers else "",
         f"leaving out {counted(found.raters, 'rater')}" if found.raters else "",
         f"leaving out {counted(found.prompts, 'prompt')}" if found.prompts else "",
     ]
-    told = [way for way in ways if way]
-    if not told:
+    possible = [way for way in ways if way]
+    if not possible:
         return ""
-    listed = " or ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
-    what = "would leave no clear winner" if found.preferred else "would make it one"
-    return f"How fragile that is: {listed} {what}."
+    listed = " or ".join([", ".join(possible[:-1]), possible[-1]] if len(possible) > 1 else possible)
+    what = "would leave no clear winner" if found.preferred else "would make a clear winner"
+    return f"How fragile this is: {listed} {what}."
 
 
 def _of_two(p: Preference, p_holm: float) -> Verdict:

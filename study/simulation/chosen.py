@@ -26,8 +26,8 @@ class Places:
     """`len(pairs)` rows for each place, in the order of raters and units."""
 
     @property
-    def asked(self) -> int:
-        """Comparisons of the whole study."""
+    def comparisons(self) -> int:
+        """How many comparisons the whole study has."""
         return len(self.table) // len(self.pairs)
 
     def answered(self, world: World, rng: np.random.Generator) -> pd.DataFrame:
@@ -36,21 +36,21 @@ class Places:
         What a rater would say to each pair is drawn in advance; the answers before decide which of it is heard.
         """
         swapped = rng.random(len(self.table)) < 0.5
-        sides = np.tile(self.pairs, (self.asked, 1))
+        sides = np.tile(self.pairs, (self.comparisons, 1))
         sides = np.where(swapped[:, None], sides[:, ::-1], sides)
         names = np.array(self.arms, object)
-        said = answer(self.table.assign(left=names[sides[:, 0]], right=names[sides[:, 1]]), world, rng)
-        labels = pd.Index(ANSWERS).get_indexer(said["answer"])
+        answers = answer(self.table.assign(left=names[sides[:, 0]], right=names[sides[:, 1]]), world, rng)
+        labels = pd.Index(ANSWERS).get_indexer(answers["answer"])
         counts, chance = np.zeros((len(self.arms),) * 2 + (3,)), random.Random(int(rng.integers(2**62)))
         heard: list[int] = []
         propensities: list[float] = []
         for units in self.units:
-            drawn, before = draw(counts, self.pairs, units, chance), len(heard)
-            rows = [(before + i) * len(self.pairs) + self.pairs.index(pair) for i, (_, pair, _) in enumerate(drawn)]
+            choices, before = draw(counts, self.pairs, units, chance), len(heard)
+            rows = [(before + i) * len(self.pairs) + self.pairs.index(pair) for i, (_, pair, _) in enumerate(choices)]
             np.add.at(counts, (*sides[rows].T, labels[rows]), 1)
             heard += rows
-            propensities += [propensity for *_, propensity in drawn]
-        return said.iloc[heard].assign(propensity=propensities)
+            propensities += [propensity for *_, propensity in choices]
+        return answers.iloc[heard].assign(propensity=propensities)
 
 
 def places(spec: StudySpec, raters: int) -> Places:

@@ -138,7 +138,7 @@ def strengths(arms: tuple[str, ...], win_rates: tuple[float, ...], world: World)
     try:
         gaps = [float(brentq(excess, -1e-9, 20, (rate,))) for rate in win_rates]
     except ValueError:
-        raise StudyError("Raters with so many lapses cannot give this win rate: lower the one or the other.") from None
+        raise StudyError("Raters with so many lapses cannot give this win rate: lower one of the two.") from None
     return {arms[0]: 0.0} | {arm: -gap for arm, gap in zip(arms[1:], gaps, strict=True)}
 
 
@@ -184,8 +184,10 @@ def design(spec: StudySpec, raters: int) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     categories = {prompt.text: prompt.category for prompt in spec.prompts}
     table = table.assign(category=table["prompt"].map(categories).fillna(""), time="")
-    asked = [table.assign(question=q.key, gold=table["gold"].map(q.right)) for q in spec.questions]
-    return pd.concat(asked, ignore_index=True).sort_values(["rater", "position"], kind="stable", ignore_index=True)
+    by_question = [table.assign(question=q.key, gold=table["gold"].map(q.right)) for q in spec.questions]
+    return pd.concat(by_question, ignore_index=True).sort_values(
+        ["rater", "position"], kind="stable", ignore_index=True
+    )
 
 
 def simulate(
@@ -196,10 +198,10 @@ def simulate(
     rounds = (progress or silent)(range(studies), f"{raters} raters")
     if spec.adaptive:
         may_be = places(spec, raters)
-        asked, of_studies = may_be.asked, (may_be.answered(world, rng) for _ in rounds)
+        count, of_studies = may_be.comparisons, (may_be.answered(world, rng) for _ in rounds)
     else:
         shown = comparisons(design(spec, raters), spec.questions[0].key)
-        asked, of_studies = len(shown), (answer(shown, world, rng) for _ in rounds)
+        count, of_studies = len(shown), (answer(shown, world, rng) for _ in rounds)
     found = np.array([_one_study(answers, spec.arms) for answers in of_studies])
     first, others = spec.arms[0], spec.arms[1:]
     won = [truth(world, first, other) for other in others]
@@ -207,7 +209,7 @@ def simulate(
     better, worse = (found[..., 0] < 0.05) & (found[..., 1] > 0), (found[..., 0] < 0.05) & (found[..., 1] < 0)
     return Power(
         raters,
-        asked,
+        count,
         studies,
         spec.arms,
         tuple(net),
@@ -262,7 +264,7 @@ def promise(spec: StudySpec, studies: int = 40, progress: Progress | None = None
     """What a study that was just made will find, in a sentence; large ones are left to `study simulate`."""
     raters = rater_count(spec)
     if large(spec):
-        return "How much it will find: python -m study simulate --spec with the spec.json of an export."
+        return "To see what it can find, run python -m study simulate --spec with the spec.json of an export."
     world = World()
     world = replace(world, strengths=strengths(spec.arms, (RATE,) * (len(spec.arms) - 1), world))
     found = simulate(spec, world, raters, studies, progress=progress)
@@ -301,7 +303,7 @@ def verdict(last: Power, wanted: float | None) -> str:
         return f"With {last.raters} raters the study finds the difference with a chance of {reached:.0%}."
     if reached >= wanted:
         return f"{last.raters} raters are enough for a power of {wanted:.0%}."
-    return f"Even {last.raters} raters give a power of {reached:.0%} only: take more prompts, not more raters."
+    return f"Even {last.raters} raters reach a power of only {reached:.0%}: use more prompts, not more raters."
 
 
 def silent(rounds: Iterable[int], label: str) -> Iterable[int]:

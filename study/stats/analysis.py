@@ -168,8 +168,8 @@ def _check(answers: pd.DataFrame, spec: StudySpec) -> None:
 
 def analyse(answers: pd.DataFrame, spec: StudySpec, resamples: int) -> Analysis:
     """Every figure, from all these answers."""
-    asked = [q.key for q in spec.questions if (answers["question"] == q.key).any()]
-    rows = {key: _question(answers[answers["question"] == key], spec.arms, resamples) for key in asked}
+    answered = [q.key for q in spec.questions if (answers["question"] == q.key).any()]
+    rows = {key: _question(answers[answers["question"] == key], spec.arms, resamples) for key in answered}
     ps = [p.net.p for question in rows.values() for p in question.preferences]
     corrected = iter(holm(ps))
     questions = {key: replace(q, p_holm=tuple(next(corrected) for _ in q.preferences)) for key, q in rows.items()}

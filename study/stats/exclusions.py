@@ -89,10 +89,10 @@ def _pace(answers: pd.DataFrame) -> pd.Series:
 def _side_runs(answers: pd.DataFrame) -> pd.Series:
     """By rater: most answers in a row for one side, to one question."""
     who, names = pd.factorize(answers["rater"], sort=True)
-    asked, given = pd.factorize(answers["question"])[0], answers["answer"].to_numpy(object)
-    order = np.lexsort((answers["position"].to_numpy(), asked, who))
-    who, asked, given = who[order], asked[order], given[order]
-    starts = np.flatnonzero(np.append(True, _differ(who) | _differ(asked) | _differ(given)))
+    question, given = pd.factorize(answers["question"])[0], answers["answer"].to_numpy(object)
+    order = np.lexsort((answers["position"].to_numpy(), question, who))
+    who, question, given = who[order], question[order], given[order]
+    starts = np.flatnonzero(np.append(True, _differ(who) | _differ(question) | _differ(given)))
     lengths, sided = np.diff(np.append(starts, len(who))), given[starts] != "tie"
     longest = np.zeros(len(names), int)
     np.maximum.at(longest, who[starts][sided], lengths[sided])

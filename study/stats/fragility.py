@@ -94,8 +94,8 @@ def _without(
 ) -> int | None:
     code = getattr(who, which)
 
-    def without(some: np.ndarray) -> tuple[np.ndarray, Clusters]:
-        kept = ~np.isin(code, some)
+    def without(removed: np.ndarray) -> tuple[np.ndarray, Clusters]:
+        kept = ~np.isin(code, removed)
         return outcome[kept], codes(who.rater[kept], who.prompt[kept])
 
     def changing(order: np.ndarray) -> int | None:

@@ -42,25 +42,25 @@ def predicted(answers: pd.DataFrame, metric: str, scores: Mapping[str, float]) -
     rows = answers[answers["answer"] != "tie"]
     left, right = (rows[side].map(scores).to_numpy(float) for side in ("image_left", "image_right"))
     better = np.select([left > right, left < right], [1.0, -1.0], 0.0)
-    said = np.where(rows["answer"] == "left", 1.0, -1.0)
+    chosen = np.where(rows["answer"] == "left", 1.0, -1.0)
     sides = [answers[["left", "image_left"]], answers[["right", "image_right"]]]
     shown = pd.concat([side.set_axis(["arm", "image"], axis=1) for side in sides]).drop_duplicates()
     means = shown["image"].map(scores).groupby(shown["arm"]).mean().sort_values(ascending=False, kind="stable")
     question = str(answers["question"].iloc[0])
-    accuracy = share(pd.Series((1 + better * said) / 2, rows.index), rows, null=0.5)
+    accuracy = share(pd.Series((1 + better * chosen) / 2, rows.index), rows, null=0.5)
     return Predicted(metric, question, accuracy, tuple(map(str, means.index)))
 
 
 def ceiling(answers: pd.DataFrame) -> Ceiling:
     """From comparisons on one question; pairs that one rater decided are left out."""
     rows = answers[answers["answer"] != "tie"]
-    rows = rows.assign(said=_for_first(rows))
-    by_pair = rows.groupby("pair")["said"]
+    rows = rows.assign(chosen=_for_first(rows))
+    by_pair = rows.groupby("pair")["chosen"]
     others = by_pair.transform("size") - 1
     rows, others = rows[others > 0], others[others > 0]
-    total = rows.groupby("pair")["said"].transform("sum") - rows["said"]
-    another = (1 + rows["said"] * total / others) / 2
-    majority = (1 + rows["said"] * np.sign(total)) / 2
+    total = rows.groupby("pair")["chosen"].transform("sum") - rows["chosen"]
+    another = (1 + rows["chosen"] * total / others) / 2
+    majority = (1 + rows["chosen"] * np.sign(total)) / 2
     return Ceiling(str(answers["question"].iloc[0]), share(another, rows, null=0.5), share(majority, rows, null=0.5))
 
 

@@ -110,10 +110,10 @@ def _posterior(effects: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.
         mean = one @ inverse @ effects / sure
         rest = effects - mean
         logs.append(-0.5 * (np.linalg.slogdet(total)[1] + np.log(sure) + rest @ inverse @ rest))
-        drawn = spread**2 * inverse  # how far the observed effect counts
-        means.append(mean + drawn @ rest)
-        toward = (np.eye(k) - drawn) @ one
-        variances.append(spread**2 * np.diag(np.eye(k) - drawn) + toward**2 / sure)
+        shrinkage = spread**2 * inverse  # how far the observed effect counts
+        means.append(mean + shrinkage @ rest)
+        toward = (np.eye(k) - shrinkage) @ one
+        variances.append(spread**2 * np.diag(np.eye(k) - shrinkage) + toward**2 / sure)
     weights = np.exp(np.array(logs) - max(logs))
     return weights / weights.sum(), np.array(means), np.maximum(np.array(variances), 1e-12)
 

@@ -33,11 +33,11 @@ def registered(
         preferences: by question, of every pair of arms.
         live: where the answers were looked at again and again: then what holds at any look decides, on new prompts.
     """
-    asked = [h for h in hypotheses if h.question in preferences]
-    nets = [_net(h, preferences[h.question]) for h in asked]
+    answered = [h for h in hypotheses if h.question in preferences]
+    nets = [_net(h, preferences[h.question]) for h in answered]
     ps = holm([net.p for net in nets])
     found = []
-    for h, net, p in zip(asked, nets, ps, strict=True):
+    for h, net, p in zip(answered, nets, ps, strict=True):
         sure = p < LIMIT if live is None else h.question in live and 0 not in live[h.question].new_prompts
         answer = "undecided" if not sure else "supported" if net.value > 0 else "contradicted"
         found.append(Registered(h, net, p, answer))

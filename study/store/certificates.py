@@ -38,5 +38,5 @@ def check_certified(database: Database, study: StudyInfo) -> None:
     """Raises StudyError where the study has not passed."""
     if not passed(database, study):
         known = certificate_of(database, study)
-        why = "did not pass its certificate: its pages tell the arms" if known else "has no certificate yet"
+        why = "failed its certification: its pages give the arms away" if known else "has no certificate yet"
         raise StudyError(f"{study.name!r} {why}. Run python -m study certify {study.name}, then open it.")

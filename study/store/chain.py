@@ -113,7 +113,7 @@ def payload_of(vote: Mapping[str, Any], shown: Mapping[str, Any], spec_hash: str
     }
 
 
-def _shown():
+def _shown_query():
     left, right = aliased(StoredStimulus), aliased(StoredStimulus)
     return (
         select(
@@ -133,7 +133,7 @@ def _shown():
     )
 
 
-SHOWN = _shown()  # assignments with what they showed: id, pair, kind, images' hashes, position, mode, propensity
+SHOWN = _shown_query()  # assignments with what they showed: id, pair, kind, images' hashes, position, mode, propensity
 
 
 def shown_of(row: Sequence[Any], spec: StudySpec) -> dict[str, Any]:

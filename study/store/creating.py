@@ -94,7 +94,7 @@ def unpack(archive: Path, folder: Path) -> Path:
                 raise StudyError(f"The archive holds more than {MAX_FILES} files or {MAX_UNPACKED // 2**30} GB.")
             opened.extractall(folder)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
-        raise StudyError("This is no zip file that can be read, or it has a password.") from None
+        raise StudyError("This is not a readable zip file, or it has a password.") from None
     return folder
 
 

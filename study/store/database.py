@@ -51,13 +51,13 @@ class Database:
     @contextmanager
     def read(self) -> Generator[Session]:
         """Raises StudyError, of status 503, where the database fails."""
-        with _failures_told(), Session(self.engine) as session:
+        with _failures_as_study_errors(), Session(self.engine) as session:
             yield session
 
     @contextmanager
     def look(self) -> Generator[Connection]:
         """As `read`, for what every request of a rater reads: the way through the ORM takes longer than the query."""
-        with _failures_told(), self.engine.connect() as connection:
+        with _failures_as_study_errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -68,7 +68,7 @@ class Database:
             StudyError: of status 503, where the database fails; nothing is stored then.
         """
         with (
-            _failures_told(),
+            _failures_as_study_errors(),
             self._turn,
             self.engine.connect().execution_options(writes=True) as connection,
             Session(connection) as session,
@@ -106,7 +106,7 @@ def open_database(folder: Path, url: str = "") -> Database:
 
 
 @contextmanager
-def _failures_told() -> Generator[None]:
+def _failures_as_study_errors() -> Generator[None]:
     """Locked, full, broken or gone: what the database is at fault for, and not what was asked of it."""
     try:
         yield

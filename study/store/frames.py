@@ -65,11 +65,11 @@ def plan_of(database: Database, study: StudyInfo) -> dict[str, Any]:
         return {}
     of_study = select(Rater).where(Rater.study_id == study.id, Rater.dealt.is_not(None)).order_by(Rater.number)
     with database.read() as session:
-        raters = {rater.id: _handed(session, study, rater) for rater in session.scalars(of_study)}
+        raters = {rater.id: _pairs_of(session, study, rater) for rater in session.scalars(of_study)}
     return {"secret": study.plan_secret, "raters": raters}
 
 
-def _handed(session: Session, study: StudyInfo, rater: Rater) -> dict[str, Any]:
+def _pairs_of(session: Session, study: StudyInfo, rater: Rater) -> dict[str, Any]:
     found: dict[str, Any] = {"number": rater.number, "seat": rater.seat, "pairs": None}
     if rater.seat is not None and not study.spec.adaptive:
         return found
@@ -79,8 +79,10 @@ def _handed(session: Session, study: StudyInfo, rater: Rater) -> dict[str, Any]:
         .where(StoredAssignment.kind == "comparison", StoredAssignment.rater_id == rater.id)
         .order_by(StoredPair.key)
     )
-    drawn = {key: propensity for key, propensity in session.execute(compared)}
-    return found | ({"pairs": drawn, "after": rater.dealt_after} if study.spec.adaptive else {"pairs": list(drawn)})
+    propensities = {key: propensity for key, propensity in session.execute(compared)}
+    return found | (
+        {"pairs": propensities, "after": rater.dealt_after} if study.spec.adaptive else {"pairs": list(propensities)}
+    )
 
 
 def head_of(database: Database, study: StudyInfo) -> dict[str, Any]:
@@ -115,12 +117,15 @@ def _revisions(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
     withdrawn = session.scalars(select(Withdrawal).where(Withdrawal.study_id == study.id))
     entries = [payload_of_withdrawal(entry, study.spec.hash) | {"hash": entry.hash} for entry in withdrawn]
     others = session.scalars(select(Entry).where(Entry.study_id == study.id))
-    given = [*_given(session, study), *(payload_of_entry(e, study.spec.hash) | {"hash": e.hash} for e in others)]
-    entries += [remains_of(e) | {"hash": e["hash"]} if e["rater"] in erased else e for e in given]
+    chained = [
+        *_vote_entries(session, study),
+        *(payload_of_entry(e, study.spec.hash) | {"hash": e.hash} for e in others),
+    ]
+    entries += [remains_of(e) | {"hash": e["hash"]} if e["rater"] in erased else e for e in chained]
     return sorted(entries, key=lambda entry: entry["number"])
 
 
-def _given(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
+def _vote_entries(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
     votes = session.scalars(select(Vote).where(Vote.study_id == study.id).order_by(Vote.number)).all()
     of_study = SHOWN.where(StoredPair.study_id == study.id)
     shown = {row[0]: shown_of(row, study.spec) for row in session.execute(of_study)}
@@ -131,7 +136,7 @@ def _given(session: Session, study: StudyInfo) -> Iterable[dict[str, Any]]:
 def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> Iterable[tuple]:
     left, right = aliased(StoredStimulus), aliased(StoredStimulus)
     passes = {question.key: i for i, question in enumerate(study.spec.questions)}
-    asked = {question.key: question for question in study.spec.questions}
+    questions = {question.key: question for question in study.spec.questions}
     of_study = select(StoredAssignment.rater_id, func.count()).join(Rater).where(Rater.study_id == study.id)
     of_study = of_study.where(true() if rater is None else Rater.id == rater).group_by(StoredAssignment.rater_id)
     lengths = {who: count for who, count in session.execute(of_study)}
@@ -169,7 +174,7 @@ def _vote_rows(session: Session, study: StudyInfo, rater: str | None = None) -> 
             past + shown.position,
             float(vote.response_ms),
             float(own[vote.id]),
-            asked[vote.question].right(shown.gold),
+            questions[vote.question].right(shown.gold),
             study.spec.image_name(of_left.sha256),
             study.spec.image_name(of_right.sha256),
             _iso(vote.time),

@@ -53,19 +53,19 @@ def _practice(named: str, library: Library, quality: int | None) -> tuple[Practi
         return ()
     table = next((file for name in TABLES if (file := Path(named) / name).is_file()), None)
     if table is None:
-        raise StudyError(f"{named} has no practice.csv: give a folder that has, or drawn, or none.")
+        raise StudyError(f"{named} has no practice.csv: give a folder that has one, or drawn, or none.")
     pairs = []
     for number, row in enumerate(rows_of(table), 1):
-        said = {name: str(row.get(name) or "").strip() for name in ("prompt", "left", "right", "expected", "because")}
-        if not said["left"] or not said["right"] or said["expected"] not in ("", *ANSWERS):
+        values = {name: str(row.get(name) or "").strip() for name in ("prompt", "left", "right", "expected", "because")}
+        if not values["left"] or not values["right"] or values["expected"] not in ("", *ANSWERS):
             raise StudyError(f"Entry {number} of {table} needs left and right; expected: left, tie, right or nothing.")
-        images = [load_image(table.parent / said[side]) for side in ("left", "right")]
+        images = [load_image(table.parent / values[side]) for side in ("left", "right")]
         if images[0].size != images[1].size:
             raise StudyError(f"The images of entry {number} of {table} differ in size: make them equal.")
         stored = [library.add(encode(image, quality)) for image in images]
-        pairs.append(PracticePair(said["prompt"], *stored, said["expected"], said["because"]))
+        pairs.append(PracticePair(values["prompt"], *stored, values["expected"], values["because"]))
     if not pairs:
-        raise StudyError(f"{table} names no pair.")
+        raise StudyError(f"{table} lists no pair.")
     return tuple(pairs)
 
 
@@ -78,5 +78,5 @@ def _items(file: Path) -> tuple[Item, ...]:
         choices = (choice.strip() for choice in str(row.get("choices") or "").split("|"))
         items.append(Item(key, text, tuple(choice for choice in choices if choice)))
     if not items:
-        raise StudyError(f"{file} asks nothing.")
+        raise StudyError(f"{file} has no question.")
     return tuple(items)

@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, select
 from sqlalchemy.orm import Session
 
 from study.clock import now
-from study.protocol.adaptive import Told, chosen
+from study.protocol.adaptive import PastAnswer, chosen
 from study.protocol.balanced import Assignment, part_of_quota, plan, quota, rater_count, slots
 from study.store.chain import tail
 from study.store.studies import StudyInfo, answered_quota, has_voted, patience
@@ -80,11 +80,11 @@ def _handed_out(session: Session, study: StudyInfo, rater: Rater) -> tuple[Assig
     if not spec.adaptive:
         return plan(spec, number, parts, secret)
     units = slots(spec, number, secret) if parts is None else sorted(parts)
-    return plan(spec, number, chosen(spec, units, _told(session, study), number, secret), secret)
+    return plan(spec, number, chosen(spec, units, _past_answers(session, study), number, secret), secret)
 
 
-def _told(session: Session, study: StudyInfo) -> list[Told]:
-    """Every answer to the first question, as `study.protocol.adaptive` reads it; withdrawn ones are none."""
+def _past_answers(session: Session, study: StudyInfo) -> list[PastAnswer]:
+    """Every answer to the first question that was not withdrawn, as `study.protocol.adaptive` reads it."""
     query = (
         select(StoredPair.key, StoredStimulus.sha256, Vote.answer)
         .join(StoredAssignment, StoredAssignment.id == Vote.assignment_id)

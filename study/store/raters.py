@@ -249,10 +249,10 @@ def people(database: Database, study: StudyInfo) -> list[tuple[str, str, str, st
     """Person, status, completion code and the platform's parameters of everyone: for paying them, never exported."""
     query = select(Rater).where(Rater.study_id == study.id).order_by(Rater.number)
     with database.read() as session:
-        return [(_who(row), row.status, row.code, _entry(session, row.id)) for row in session.scalars(query)]
+        return [(_printable_name(row), row.status, row.code, _entry(session, row.id)) for row in session.scalars(query)]
 
 
-def _who(row: Rater) -> str:
+def _printable_name(row: Rater) -> str:
     """As `study people` prints it: never a cookie, and nothing that could be taken for another line or column."""
     shown = f"open:{row.id}" if row.channel == "open" else row.person
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)

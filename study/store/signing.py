@@ -1,4 +1,4 @@
-"""Signatures by Ed25519: who has the export and not the key can change the one, and not sign it again."""
+"""Ed25519 signatures: someone with the export but not the key can change the export, but cannot sign it again."""
 
 import base64
 import json
@@ -17,17 +17,21 @@ class Key:
 
     file: Path
 
-    def sign(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """What is said, the public key and the signature, as `signed_by` reads them.
+    def sign(self, statement: Mapping[str, Any]) -> dict[str, Any]:
+        """The statement, the public key and the signature, as `signed_by` reads them.
 
         Raises:
             StudyError: the file is there and holds no such key.
         """
-        return {"said": dict(said), "key": self.public, "signature": _text(self._private().sign(_bytes(said)))}
+        return {
+            "said": dict(statement),
+            "key": self.public,
+            "signature": _text(self._private().sign(_bytes(statement))),
+        }
 
     @property
     def public(self) -> str:
-        """In base64, which whoever checks a signature holds it against."""
+        """The public key in base64, which signatures are checked against."""
         return _text(self._private().public_key().public_bytes_raw())
 
     def _private(self):
@@ -46,7 +50,7 @@ class Key:
 
 
 def signed_by(written: Mapping[str, Any]) -> str:
-    """The public key of whoever signed this, in base64; "" where the signature is not of what is said."""
+    """The public key of whoever signed this, in base64; "" if the signature does not match the statement."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -58,8 +62,8 @@ def signed_by(written: Mapping[str, Any]) -> str:
     return written["key"]
 
 
-def _bytes(said: Mapping[str, Any]) -> bytes:
-    return json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+def _bytes(statement: Mapping[str, Any]) -> bytes:
+    return json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _text(data: bytes) -> str:

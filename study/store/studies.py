@@ -107,7 +107,7 @@ def adjust_study(database: Database, name: str, **changes: Any) -> StudyInfo:
         StudyError: no such study, nothing to change, or a value that cannot be.
     """
     if not changes:
-        raise StudyError(f"Say what to change: {', '.join(OPERATIONS)}. All else takes an amendment.")
+        raise StudyError(f"Say what to change: {', '.join(OPERATIONS)}. Everything else needs an amendment.")
     with database.write() as session:
         study = info(session.scalars(newest(name).with_for_update()).first(), name)
         study.spec.operated(**changes)

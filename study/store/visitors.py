@@ -36,7 +36,7 @@ class Revealed:
     left: str  # arms
     right: str
 
-    def said(self, answer: str) -> str:
+    def answer_in_words(self, answer: str) -> str:
         chosen = {"left": f"You chose A, {self.left}.", "right": f"You chose B, {self.right}."}
         return chosen.get(answer, "You saw no difference that matters.")
 

@@ -213,7 +213,7 @@ def _screens(rater: Participation, given: Sequence[Row], shown: Sequence[Row]) -
     answers: dict[str, dict[str, str]] = {}
     for assignment, question, answer, *_ in given:
         answers.setdefault(assignment, {})[question] = answer
-    asked = [(row, asks) for asks in passes for row in shown]
+    order = [(row, asks) for asks in passes for row in shown]
     return [
         Screen(
             row.id,
@@ -223,9 +223,9 @@ def _screens(rater: Participation, given: Sequence[Row], shown: Sequence[Row]) -
             asks,
             {q.key: given_to[q.key] for q in asks if q.key in given_to} if (given_to := answers.get(row.id)) else {},
             step,
-            len(asked),
+            len(order),
         )
-        for step, (row, asks) in enumerate(asked)
+        for step, (row, asks) in enumerate(order)
     ]
 
 

@@ -109,9 +109,9 @@ class WithHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with(message: Message) -> None:
             if message["type"] == "http.response.start":
-                there = {name for name, _ in message["headers"]}
+                present = {name for name, _ in message["headers"]}
                 usual = self.files if route(Request(scope)).startswith("/static/") else self.pages
-                message["headers"] = [*message["headers"], *(one for one in usual if one[0] not in there)]
+                message["headers"] = [*message["headers"], *(one for one in usual if one[0] not in present)]
             await send(message)
 
         await self.app(scope, receive, send_with if scope["type"] == "http" else send)

@@ -25,7 +25,7 @@ from study.store.studies import StudyInfo
 from study.store.votes import note
 from study.web.dependencies import NamedStudy, OpenStore
 from study.web.pages import go, offer_of, render
-from study.web.platforms import NO_ASSIGNMENT, checked, kept, kept_again, person_in
+from study.web.platforms import NO_ASSIGNMENT, checked, entry_from_form, entry_from_link, person_in
 from study.web.practice import practice_of
 
 router = APIRouter()
@@ -82,7 +82,7 @@ def joined(
         return full
     rater = enrol(store.database, study, who, mark)
     if platform:
-        note(store.database, rater, ENTERED, kept_again(entry))
+        note(store.database, rater, ENTERED, entry_from_form(entry))
     if study.spec.by_visitor:
         deal(store.database, rater)
         set_practised(store.database, rater.id, len(practice_of(study.spec)))  # one pair needs no practice
@@ -123,7 +123,7 @@ def _consent(
         return _enter(request, known)
     if full := _full(request, store, study, person, _mark(request)):
         return full
-    entry = kept(request.query_params)
+    entry = entry_from_link(request.query_params)
     visit = secrets.token_urlsafe(16)
     return render(request, "consent.html", study=study, person=person, preview=preview, entry=entry, visit=visit)
 

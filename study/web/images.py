@@ -21,7 +21,7 @@ MOST_PAIRS = 4096
 PAIRS: dict[str, tuple[str, list[Path], int]] = {}  # by either picture's name: the left one's, both files, their length
 
 
-def _both():
+def _pair_query():
     """Query for the pair that shows a picture as `token`: both tokens, both hashes, study, prompt."""
     shown, left, right = StoredAssignment, aliased(StoredStimulus), aliased(StoredStimulus)
     return (
@@ -32,7 +32,7 @@ def _both():
     )
 
 
-BOTH = _both()
+BOTH = _pair_query()
 OF_PROMPT = select(StoredStimulus.sha256).where(
     StoredStimulus.study_id == bindparam("study"), StoredStimulus.prompt == bindparam("prompt")
 )
@@ -55,8 +55,8 @@ router.add_route("/i/{token}", image)
 def _image(token: str, store: Store) -> Response:
     left_token, files, length = PAIRS.get(token) or _pair(token, store)
     data = [file.read_bytes().ljust(length, b"\0") for file in files]
-    asked = 0 if token == left_token else 1
-    return _kept(data[asked], files[asked])
+    side = 0 if token == left_token else 1
+    return _cacheable(data[side], files[side])
 
 
 def _pair(token: str, store: Store) -> tuple[str, list[Path], int]:
@@ -82,7 +82,7 @@ def _longest(library: Library, study: int, prompt: str, connection: Connection) 
     return LENGTHS[place]
 
 
-def _kept(data: bytes, file: Path) -> Response:
+def _cacheable(data: bytes, file: Path) -> Response:
     headers = {"Cache-Control": f"private, max-age={KEPT}"}
     return Response(data, media_type=FORMATS[file.suffix[1:]], headers=headers)
 
@@ -102,7 +102,7 @@ def reference_image(token: str, store: OpenStore) -> Response:
     if sha256 is None:
         raise HTTPException(404)
     file = store.library.path(sha256)
-    return _kept(file.read_bytes(), file)
+    return _cacheable(file.read_bytes(), file)
 
 
 @router.get("/r/{token}/practice/{step}/{side}")
@@ -114,4 +114,4 @@ def practice_image(rater: Rater, store: OpenStore, step: int, side: str) -> Resp
     if rater.study.spec.page.practice is None:
         return Response(drawing(name), media_type="image/webp")
     file = store.library.path(name)
-    return _kept(file.read_bytes(), file)
+    return _cacheable(file.read_bytes(), file)

@@ -30,11 +30,11 @@ def checked(channel: str, id: str) -> Person:
     return Person(channel, id)
 
 
-def kept(query: Mapping[str, str]) -> str:
+def entry_from_link(query: Mapping[str, str]) -> str:
     """What is noted of a link, as a query string."""
     return urlencode({name: query[name] for name in KEPT if VALUE.fullmatch(query.get(name, ""))})
 
 
-def kept_again(entry: str) -> str:
+def entry_from_form(entry: str) -> str:
     """The same, of what the form sent back."""
-    return kept(dict(parse_qsl(entry[:2000])))
+    return entry_from_link(dict(parse_qsl(entry[:2000])))

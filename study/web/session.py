@@ -13,7 +13,7 @@ from study.clock import seconds
 from study.errors import StudyError
 from study.protocol.parts import ANSWERS
 from study.store.raters import Participation, deal, entry_of, personal_token, set_practised, welcome_back
-from study.store.remarks import COMMENT, has_said, say
+from study.store.remarks import COMMENT, has_remarked, keep_remarks
 from study.store.store import Store
 from study.store.visitors import reveal
 from study.store.votes import (
@@ -119,13 +119,13 @@ async def questionnaire(request: Request, token: str, rater: Rater, store: OpenS
     """What the rater says after the last pair; what the study does not ask is not kept."""
     form = {name: str(value)[:MOST_WORDS].strip() for name, value in (await request.form()).items()}
     page = rater.study.spec.page
-    said = {item.key: form.get(f"about-{item.key}", "") for item in page.questionnaire}
+    remarks = {item.key: form.get(f"about-{item.key}", "") for item in page.questionnaire}
     for item in page.questionnaire:
-        if item.choices and said[item.key] not in ("", *item.choices):
+        if item.choices and remarks[item.key] not in ("", *item.choices):
             raise StudyError("This answer is none of those to choose from: go back and choose one.", 409)
     if page.comment:
-        said[COMMENT] = form.get(COMMENT, "")
-    await run_in_threadpool(say, store.database, rater, said)
+        remarks[COMMENT] = form.get(COMMENT, "")
+    await run_in_threadpool(keep_remarks, store.database, rater, remarks)
     return go(request, f"r/{token}")
 
 
@@ -137,8 +137,8 @@ def pause(request: Request, rater: Rater) -> Response:
 def _vote(request: Request, token: str, store: Store, form: dict[str, str]) -> Response:
     rater = rater_of(request, token, store)
     answers = {q.key: form[f"q-{q.key}"] for q in rater.study.spec.questions if f"q-{q.key}" in form}
-    measured = {key: _whole(form.get(f"ms-{key}", "")) for key in answers}
-    passed = _passed(rater, form.get("assignment", ""), form.get("sent", ""))
+    measured = {key: _milliseconds(form.get(f"ms-{key}", "")) for key in answers}
+    passed = _ms_since_sent(rater, form.get("assignment", ""), form.get("sent", ""))
     viewport = form.get("viewport", "")
     by_script = all(ms is not None for ms in measured.values())
     ballot = Ballot(
@@ -148,7 +148,7 @@ def _vote(request: Request, token: str, store: Store, form: dict[str, str]) -> R
         response_ms={key: passed if ms is None else ms for key, ms in measured.items()},
         clock="client" if by_script else "server",
         server_ms=passed,
-        decode_ms=_whole(form.get("decode", "")),
+        decode_ms=_milliseconds(form.get("decode", "")),
         viewport=viewport if VIEWPORT.fullmatch(viewport) else "",
     )
     _large_enough(rater, ballot.viewport)
@@ -172,7 +172,7 @@ def _sent(rater: Participation, assignment: str) -> str:
     return Signer(rater.study.secret, salt=f"sent {assignment}").sign(str(int(seconds() * 1000))).decode()
 
 
-def _passed(rater: Participation, assignment: str, sent: str) -> int:
+def _ms_since_sent(rater: Participation, assignment: str, sent: str) -> int:
     """ms since the screen was sent. Raises StudyError where `_sent` did not write this."""
     try:
         moment = int(Signer(rater.study.secret, salt=f"sent {assignment}").unsign(sent))
@@ -188,7 +188,7 @@ def _last(store: Store, rater: Participation) -> Screen | None:
     return last_screen(store.database, rater)
 
 
-def _whole(text: str) -> int | None:
+def _milliseconds(text: str) -> int | None:
     """A count of ms from a form, or None where it is no such thing."""
     return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
 
@@ -230,14 +230,14 @@ def _pair(request: Request, rater: Participation, screen: Screen) -> Response:
 
 
 def _reference(request: Request, rater: Participation, screen: Screen) -> str:
-    there = any(stimulus.prompt == screen.prompt for stimulus in rater.study.spec.references)
-    return f"{root(request)}i/{screen.left}/reference" if there else ""
+    has_reference = any(stimulus.prompt == screen.prompt for stimulus in rater.study.spec.references)
+    return f"{root(request)}i/{screen.left}/reference" if has_reference else ""
 
 
 def _thanks(request: Request, store: Store, rater: Participation) -> Response:
     if revealed := reveal(store.database, rater):
         return _show(request, rater, "reveal.html", revealed=revealed)
-    if not has_said(store.database, rater):
+    if not has_remarked(store.database, rater):
         return _show(request, rater, "questionnaire.html")
     receipt, offer = last_receipt(store.database, rater), offer_of(request)
     offered = offer if offer and offer.token == rater.study.token else None

@@ -88,7 +88,7 @@ def asked(studies, tmp_path) -> str:
 def test_raters_are_released_and_withdrawn_by_the_names_of_the_table(studies, asked):
     study = acts.study_of(studies, asked)
     assert people(studies.store.database, study)[0][0].endswith("ann")
-    assert acts.released(studies, asked, " ann ") == "The open pairs of ann go to others."
+    assert acts.released(studies, asked, " ann ") == "The open pairs of ann now go to others."
     with pytest.raises(StudyError, match="Nobody, or more than one, is called 'bob'"):
         acts.dropped(studies, asked, "bob", "a bot", False)
     with pytest.raises(StudyError, match="Say why"):

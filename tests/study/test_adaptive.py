@@ -118,9 +118,9 @@ def test_what_a_drawn_pair_will_teach_counts_for_the_next_ones():
 @pytest.mark.parametrize(
     ("arms", "changes", "told"),
     [
-        (2, {}, "two arms make one pair"),
+        (2, {}, "two arms make only one pair"),
         (2, {"stopping": Stopping("e-value")}, "cannot stop on an e-value"),
-        (3, {"hypotheses": (Hypothesis("arm0", "arm1", "overall"),)}, "answers no registered hypothesis"),
+        (3, {"hypotheses": (Hypothesis("arm0", "arm1", "overall"),)}, "cannot answer registered hypotheses"),
         (3, {"design": "clever"}, "choose balanced or adaptive"),
     ],
 )
@@ -149,7 +149,7 @@ def test_every_prompt_has_its_quota_and_all_of_it_verifies(store, study, tmp_pat
     assert (tables.votes.loc[tables.votes["kind"] != "comparison", "propensity"] == 1).all()
     assert {entry["propensity"] for entry in tables.revisions if "answer" in entry} == set(tables.votes["propensity"])
     page = build(folder, tmp_path / "report").read_text()
-    assert "followed from the answers so far" in page
+    assert "Earlier answers decided which arms were compared" in page
     assert "Interim" not in page
     _other_propensities_are_found(folder, tables.votes)
     _other_choices_are_found(folder)

@@ -58,7 +58,7 @@ def test_nothing_of_the_real_pages_tells_the_arm_and_the_report_says_so(store, s
     assert certificate_of(store.database, study)["showings"] == 40
     vote_all(store, rater(store, study))
     export_study(store, study, tmp_path)
-    assert "nothing but the pixels tells the arms" in build(tmp_path, tmp_path).read_text()
+    assert "nothing but the pixels gives the arms away" in build(tmp_path, tmp_path).read_text()
 
 
 def main_of(monkeypatch, *arguments: str) -> None:
@@ -96,7 +96,7 @@ def test_nobody_is_asked_about_what_has_taught_anybody(monkeypatch):
         asked.append({row.tobytes() for row in others})
         return labels[: len(others)]
 
-    monkeypatch.setattr(attack, "_guessed", spy)
+    monkeypatch.setattr(attack, "_guesses", spy)
     found = attacks(showings(64))
     assert len(found) == len(asked) == 4
     for two in (slice(0, 2), slice(2, 4)):  # on unseen prompts, on unseen raters
@@ -208,7 +208,7 @@ def test_the_real_pages_pass_with_checks_and_practice_in_between(store, make_stu
 
 def test_certified_opens_nothing_that_has_not_passed(store, study, monkeypatch, capsys):
     link = f"/join/{study.token}"
-    for known, told in ((None, "has no certificate yet"), (certificate(0.9, False), "did not pass")):
+    for known, told in ((None, "has no certificate yet"), (certificate(0.9, False), "failed its certification")):
         if known:
             keep_certificate(store.database, study, known)
         with pytest.raises(SystemExit):
@@ -226,5 +226,5 @@ def test_certified_opens_nothing_that_has_not_passed(store, study, monkeypatch, 
 
 
 def test_too_few_showings_are_refused():
-    with pytest.raises(StudyError, match="60 showings at least"):
+    with pytest.raises(StudyError, match="at least 60 showings"):
         certifying.main(["toy", "--showings", "10"])

@@ -85,7 +85,7 @@ def test_from_folders_to_a_verified_report(run, created, tmp_path):
     assert page == str(out / "report.html")
     kept = manifest.removeprefix("Manifest: ")
     assert "Every figure of results.json follows from the votes." in run("verify", out, "--manifest", kept)
-    assert "these are not the files of then" in run("verify", out, "--manifest", "0" * 64, status=2)
+    assert "these are not the original files" in run("verify", out, "--manifest", "0" * 64, status=2)
     assert "not that of the receipt" in run("verify", out, "--receipt", 1, "0" * 64, status=2)
     assert "99 answers" in run("verify", "toy")
     figures = json.loads((out / "results.json").read_text())

@@ -165,7 +165,7 @@ def test_leftover_pairs_are_shown_instead_of_the_block():
     [
         ({"arms": ("arm0",)}, "at least two arms"),
         ({"arms": ("arm0", "degraded")}, "reserved one"),
-        ({"arms": ("arm0", "arm1", "arm2")}, "equally many images"),
+        ({"arms": ("arm0", "arm1", "arm2")}, "the same number of images"),
         ({"name": "a b"}, "letters, digits"),
         ({"questions": ()}, "at least one question"),
         ({"questions": (Question("a", "x"), Question("a", "y"))}, "named 2 times"),
@@ -192,7 +192,7 @@ def test_a_share_is_a_share(share):
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"name": 1}', '{"unknown": 1}'])
 def test_what_is_no_spec_is_refused(text):
-    with pytest.raises(StudyError, match="no study spec"):
+    with pytest.raises(StudyError, match="not a study spec"):
         StudySpec.from_json(text)
 
 

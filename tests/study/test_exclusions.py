@@ -211,7 +211,7 @@ def test_own_gold_pairs_replace_the_spoilt_copies(store, folders, gold_file, tmp
     ("text", "told"),
     [
         ("prompt,better\na,b.png\n", "needs prompt, better, and worse"),
-        ("prompt,better,worse\n", "names no gold pair"),
+        ("prompt,better,worse\n", "lists no gold pair"),
         ("prompt,better,worse\na,good.png,none.png\n", "none.png is missing"),
         ("prompt,better,worse\na,good.png,large.png\n", "The images of gold pair 1 differ in size"),
     ],

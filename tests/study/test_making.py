@@ -69,7 +69,7 @@ def test_an_archive_that_wraps_all_in_one_folder(arms, tmp_path, store):
 
 def test_what_cannot_be_made_is_said_and_leaves_nothing(arms, tmp_path, store, monkeypatch):
     (tmp_path / "no.zip").write_bytes(b"no archive")
-    with pytest.raises(StudyError, match="no zip file"):
+    with pytest.raises(StudyError, match="not a readable zip file"):
         unpack(tmp_path / "no.zip", tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "big.zip", "w") as packed:
         packed.writestr("zeros", bytes(2000))

@@ -235,9 +235,9 @@ def test_an_organisers_files_become_the_pages(tmp_path):
         ("x", "", Pages(consent=Path("none.md")), "cannot be read"),
         ("x", "", Pages(practice="."), "has no practice.csv"),
         ("practice.csv", "left,right,expected\na.png,b.png,best\n", Pages(practice="."), "expected: left, tie, right"),
-        ("practice.csv", "left,right\n", Pages(practice="."), "names no pair"),
+        ("practice.csv", "left,right\n", Pages(practice="."), "lists no pair"),
         ("q.csv", "key,text\nage,\n", Pages(questionnaire=Path("q.csv")), "needs a key of its own"),
-        ("q.csv", "key,text\n", Pages(questionnaire=Path("q.csv")), "asks nothing"),
+        ("q.csv", "key,text\n", Pages(questionnaire=Path("q.csv")), "has no question"),
         ("x", "", Pages(min_size=-1), "min_size is -1"),
     ],
 )

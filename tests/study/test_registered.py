@@ -79,7 +79,7 @@ def test_options_become_hypotheses(tmp_path):
 
 @pytest.mark.parametrize("text", ["a > b", "a on overall", "> b on overall", "a > on overall"])
 def test_what_is_no_hypothesis_is_refused(text):
-    with pytest.raises(StudyError, match="write it as ours > other on overall"):
+    with pytest.raises(StudyError, match="write it like ours > other on overall"):
         Hypothesis.parsed(text)
 
 

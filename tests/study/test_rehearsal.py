@@ -50,7 +50,7 @@ def test_everybody_goes_through_and_the_study_is_as_it_was(store, make_study, tm
     assert kinds["speeders"].rules["min_median_pace_ms"] == 1
     assert vars(kinds["left_clickers"].interval) == pytest.approx({"low": 0.025**0.5, "high": 1.0})
     assert 1 < found.minutes[1] < 20  # though all of it took seconds
-    assert (found.told, stopped) == ({}, False)
+    assert (found.messages, stopped) == ({}, False)
     assert all(0 <= power <= 1 for power in found.power)
 
 
@@ -66,7 +66,7 @@ def test_cost_and_power_are_of_the_raters_whom_the_rules_let_through():
     assert found.raters_needed == 8  # for 6 places
     assert found.cost == pytest.approx(8 * 0.1 * 15 * 1.5)
     assert found.minutes == pytest.approx((6, 6, 6))
-    assert found.told == {"There is no place.": 1}
+    assert found.messages == {"There is no place.": 1}
     careful, real = found.power
     assert careful > real > 0
     spoilt = simulate(spec, replace(world, spammers=2 / 8), 6, 60)
@@ -79,6 +79,7 @@ def test_late_comers_are_turned_away_where_the_study_has_its_places_only(store, 
     people = ["--careful=4", *NOBODY[1:], "--studies=0", "--every=2000"]
     rehearse.main(["toy", *people, "--as-planned", "--out", str(tmp_path / "out")])
     found = json.loads((tmp_path / "out" / "pilot.json").read_text())
+    assert found["told"] == {}
     assert [(kind["came"], kind["finished"]) for kind in found["kinds"]] == [(4, 2)]
     assert list(found["told"].values()) == [2]
     assert "has all the raters it needs" in next(iter(found["told"]))
@@ -109,7 +110,7 @@ def test_a_picture_that_is_missing_is_found_before_a_rater_misses_it(store, make
     study = make_study(store, raters_per_pair=1, checks=CheckShares(0, 0, 0, 0), page=Page(practice=()))
     for stimulus in study.spec.stimuli:
         store.library.path(stimulus.sha256).unlink()
-    with pytest.raises(StudyError, match=r"does not come .* data folder"):
+    with pytest.raises(StudyError, match=r"did not load .* data folder"):
         rehearse.rehearsed(store, study, rehearse.Rehearse("toy", people=rehearse.People(1, 0, 0, 0, 0, 0)), tmp_path)
 
 
@@ -118,7 +119,7 @@ def test_a_picture_that_is_missing_is_found_before_a_rater_misses_it(store, make
     [
         (NOBODY, "at least one rater"),
         (["--careful=-1"], "at least one rater"),
-        (["--careful=5000"], "2000 at most"),
+        (["--careful=5000"], "at most 2000"),
         (["--win-rate=1"], "win rate"),
         (["--hourly=-1"], "cannot be negative"),
     ],

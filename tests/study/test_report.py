@@ -144,7 +144,7 @@ def test_each_headline_on_two_arms_says_how_fragile_it_is_by_corrected_p_values(
         assert fragile(own) in page
     corrections = [q.p_holm[0] / q.preferences[0].net.p for q in found.kept.questions.values()]
     assert max(corrections) == pytest.approx(3)
-    assert page.count("How fragile that is") == 3
+    assert page.count("How fragile this is") == 3
 
 
 def test_before_the_end_there_is_no_verdict(tmp_path, two):

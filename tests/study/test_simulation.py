@@ -111,7 +111,7 @@ def test_the_search_ends_at_enough_raters_or_says_that_prompts_are_too_few():
     assert tried[-1].power[0] >= 0.8
     assert all(p.power[0] < 0.8 for p in tried if p.raters < tried[-1].raters)
     assert "are enough for a power of 80%" in verdict(tried[-1], 0.8)
-    assert "take more prompts" in verdict(replace(tried[0], power=(0.2,)), 0.8)
+    assert "use more prompts" in verdict(replace(tried[0], power=(0.2,)), 0.8)
 
 
 def test_three_arms_are_searched_for_the_weakest_difference(tmp_path, capsys):
@@ -165,7 +165,7 @@ def test_an_adaptive_study_chooses_its_pairs_in_each_simulation():
     may_be, world = places(spec, 8), World({"arm0": 4.0, "arm1": 0.2, "arm2": 0.0, "arm3": 0.1})
     studies = [may_be.answered(world, np.random.default_rng(seed)) for seed in range(2)]
     for one in studies:
-        assert len(one) == may_be.asked == 8 * 30
+        assert len(one) == may_be.comparisons == 8 * 30
         assert not one.duplicated("assignment").any()
         assert set(one["prompt"].value_counts()) == {24}
         assert one["propensity"].between(0.2 / 6 - 1e-6, 1).all()

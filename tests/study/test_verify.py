@@ -162,7 +162,7 @@ def test_the_manifests_hash_holds_them_all(report, change):
     kept = manifest_hash(report)
     change(report)
     forge(report)
-    assert any("these are not the files of then" in problem for problem in verify_export(report, kept).problems)
+    assert any("these are not the original files" in problem for problem in verify_export(report, kept).problems)
 
 
 @pytest.mark.parametrize("change", [cut, anew])

@@ -59,6 +59,6 @@ def test_versions_are_pooled_where_nothing_that_was_asked_or_shown_differs(store
 
 @pytest.mark.parametrize("changes", [{"seed": 3}, {"raters_per_pair": 9}, {"exclusions": None}])
 def test_science_cannot_be_adjusted(store, study, changes):
-    with pytest.raises(StudyError, match="takes an amendment"):
+    with pytest.raises(StudyError, match="needs an amendment"):
         adjust_study(store.database, study.name, **changes)
     assert find_study(store.database, study.name).spec == study.spec

@@ -64,7 +64,7 @@ def test_names_are_told_after_the_vote_which_then_stays(store):
     cast(store.database, who, ballot(next_screen(store.database, who), "left"))
     told = reveal(store.database, who)
     assert {told.left, told.right} == {"l2, 1 step", "energy, 4 steps"}
-    assert told.said(told.screen.answers["overall"]) == f"You chose A, {told.left}."
+    assert told.answer_in_words(told.screen.answers["overall"]) == f"You chose A, {told.left}."
     with pytest.raises(match="seen which picture is whose"):
         cast(store.database, who, ballot(last_screen(store.database, who), "right"))
 
