@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import tyro
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from plotly.offline import get_plotlyjs
 
 from study.errors import StudyError
@@ -189,16 +189,21 @@ def _votes_that_count(export: Export, found: Results) -> pd.DataFrame:
     return export.votes[~export.votes["rater"].isin(found.flow.excluded)]
 
 
-def _page(export: Export, found: Results) -> str:
+def page_template() -> Template:
     environment = Environment(loader=PackageLoader("study.reporting"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {
+        "counted": words.counted,
         "percent": words.percent,
         "interval": words.with_interval,
         "p": words.p_value,
         "picture": data_uri,
     }
+    return environment.get_template("report.html")
+
+
+def _page(export: Export, found: Results) -> str:
     texts = {q.key: q.text for q in export.spec.questions}
-    return environment.get_template("report.html").render(
+    return page_template().render(
         spec=export.spec,
         found=found,
         texts=texts,

@@ -1,12 +1,7 @@
-"""Every sentence that a report can say, as it stands in tests/golden/words.md.
+"""Every sentence that results can be put into, as it stands in tests/golden/words.md (see `tests.study.golden`)."""
 
-UPDATE_GOLDEN=1 writes the file anew: read its difference as a reader of the report would.
-"""
-
-import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import CodeType, SimpleNamespace
 
 import numpy as np
@@ -21,8 +16,8 @@ from study.stats.fragility import Fragility
 from study.stats.intervals import Estimate, Interval, covariance
 from study.stats.preference import Preference
 from study.stats.registered import Registered
+from tests.study.golden import assert_golden
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "words.md"
 NAN = float("nan")
 NOTHING = Estimate(NAN, Interval(0.0, 1.0), NAN, NAN, NAN, 0)
 
@@ -200,10 +195,7 @@ def said() -> Iterator[str]:
 
 
 def test_every_sentence_is_the_one_that_was_read_and_approved():
-    text = "\n".join(said())
-    if os.environ.get("UPDATE_GOLDEN"):
-        GOLDEN.write_text(text, encoding="utf-8")
-    assert text == GOLDEN.read_text(encoding="utf-8")
+    assert_golden("words.md", "\n".join(said()))
 
 
 def lines_of(code: CodeType) -> set[int]:
