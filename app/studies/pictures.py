@@ -53,7 +53,7 @@ class Order:
         return len(self.models) * len(self.steps) * len(self.prompts) * self.copies
 
     def arm(self, model: str, steps: int) -> str:
-        return model if len(self.steps) == 1 else f"{model}, {steps} step{'s' * (steps > 1)}"
+        return model if len(self.steps) == 1 else f"{model}, {counted(steps, 'step')}"
 
 
 def paint_order(

@@ -20,6 +20,11 @@ REFERENCE = "(reference)"  # the arm of pictures that are shown beside both, suc
 GOLDEN = "golden"  # the arm of the better pictures of the organiser's own gold pairs
 
 
+def is_name(text: str) -> bool:
+    """Letters, digits, _ and -: fit for a study or a question, and so for addresses, files and columns."""
+    return text.replace("-", "").replace("_", "").isalnum()
+
+
 @dataclass(frozen=True)
 class Question:
     key: str  # letters, digits, _ and -; what the tables call it

@@ -24,11 +24,17 @@ from study.protocol.parts import (
     Question,
     Stimulus,
     Stopping,
+    is_name,
 )
 
 FORMERLY_VISITORS = "visitors-"  # a spec that does not say its kind says it by the beginning of its name
 WRITTEN_AS = {"checks": "placebos"}  # fields that keep their first name in JSON, since the hash of a spec covers it
 OPERATIONS = ("contact", "completion_url", "full_url", "open_cap", "abandoned_after_minutes")  # may change any time
+
+
+def bad_name(name: str) -> str:
+    """What is said of a study's name that is none."""
+    return f"The study's name is {name!r}: use letters, digits, _ and -."
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,8 @@ class StudySpec:
         yield from self._image_problems()
 
     def _naming_problems(self) -> Iterable[str]:
-        if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
-            yield f"The study's name is {self.name!r}: use letters, digits, _ and -."
+        if not is_name(self.name):
+            yield bad_name(self.name)
         if self.kind not in ("designed", "visitor") or (self.by_visitor and len(self.stimuli) != 2):
             yield f"The kind is {self.kind!r}: a study is designed, or it is the one pair that a visitor chose."
         if len(self.arms) < 2:
@@ -96,7 +102,7 @@ class StudySpec:
         if not self.questions:
             yield "A study asks at least one question."
         for question in self.questions:
-            if not question.key.replace("-", "").replace("_", "").isalnum() or not question.text.strip():
+            if not is_name(question.key) or not question.text.strip():
                 yield f"The question {question.key!r} needs a key of letters, digits, _ and -, and a text."
             if question.gold not in GOLDS:
                 yield f"The gold of question {question.key!r} is {question.gold!r}: choose intact, spoilt or none."

@@ -28,6 +28,7 @@ from study.reporting.manifest import add_to_manifest, manifest_hash, read_json
 from study.reporting.pictures import by_category, data_uri, pictures
 from study.stats import Results, plain, results
 from study.stats.answers import own_ms
+from study.stats.intervals import LEVEL
 from study.store.signing import Key
 
 FIGURES = 7  # of the way in which they are computed: another version's results.json cannot be compared
@@ -164,7 +165,7 @@ def _record(export: Export, found: Results) -> dict[str, Any]:
         "figures": FIGURES,
         "study": export.spec.name,
         "spec": export.spec.hash,
-        "level": 0.95,
+        "level": LEVEL,
         "withdrawn": _withdrawn(export),
         "deviations": export.deviations,
         "pooled": list(export.pooled),

@@ -9,7 +9,7 @@ from study.stats.analysis import Analysis, Answered, Reached, Results
 from study.stats.davidson import Difference, Ranking
 from study.stats.evalues import Evidence
 from study.stats.fragility import Fragility
-from study.stats.intervals import Estimate, Interval
+from study.stats.intervals import ALPHA, Estimate, Interval
 from study.stats.preference import Preference
 from study.stats.registered import Registered
 
@@ -41,7 +41,7 @@ def p_value(p: float) -> str:
 
 
 def certainty(p: float) -> str:
-    limits = ((0.001, "very sure"), (0.01, "sure"), (0.05, "fairly sure"))
+    limits = ((0.001, "very sure"), (0.01, "sure"), (ALPHA, "fairly sure"))
     return next((word for limit, word in limits if p < limit), "not sure")
 
 
@@ -160,7 +160,7 @@ def _of_two(p: Preference, p_holm: float) -> Verdict:
 
 def _of_ranking(found: Ranking) -> Verdict:
     order = list(found.strengths)
-    clear = [d for d in found.differences if d.p_holm < 0.05]
+    clear = [d for d in found.differences if d.p_holm < ALPHA]
     first = [d for d in found.differences if d.arm == order[0]]
     sure = certainty(max((d.p_holm for d in first), default=1.0))
     head = f"{order[0]} is preferred" if sure != "not sure" else "No clear winner"

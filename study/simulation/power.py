@@ -25,6 +25,7 @@ from study.simulation.chosen import places
 from study.simulation.crowd import World, answer, truth
 from study.stats.answers import comparisons
 from study.stats.davidson import ranking
+from study.stats.intervals import ALPHA
 from study.stats.preference import preference
 
 Progress = Callable[[Iterable[int], str], Iterable[int]]
@@ -206,7 +207,7 @@ def simulate(
     first, others = spec.arms[0], spec.arms[1:]
     won = [truth(world, first, other) for other in others]
     net = [float(p[0] - p[2]) for p in won]
-    better, worse = (found[..., 0] < 0.05) & (found[..., 1] > 0), (found[..., 0] < 0.05) & (found[..., 1] < 0)
+    better, worse = (found[..., 0] < ALPHA) & (found[..., 1] > 0), (found[..., 0] < ALPHA) & (found[..., 1] < 0)
     return Power(
         raters,
         count,

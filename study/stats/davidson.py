@@ -81,10 +81,11 @@ def fit(counts: np.ndarray, arms: tuple[str, ...]) -> Fit:
     ties = counts[:, :, 1].sum() > 0
     design, table = _design(counts, ties)
     found = minimize(
-        lambda x: _objective(x, design, table)[0],
+        _objective,
         np.zeros(design.shape[2]),
-        jac=lambda x: _objective(x, design, table)[1],
-        hess=lambda x: _hessian(x, design, table),
+        (design, table),
+        jac=True,  # it returns both
+        hess=_hessian,
         method="trust-exact",
         options={"gtol": 1e-9 * max(counts.sum(), 1.0), "maxiter": 500},
     )

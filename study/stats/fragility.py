@@ -12,10 +12,8 @@ import numpy as np
 import pandas as pd
 
 from study.stats.answers import Clusters, codes
-from study.stats.intervals import bounded, covariance
+from study.stats.intervals import ALPHA, bounded, covariance
 from study.stats.preference import outcomes
-
-LIMIT = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def fragility(answers: pd.DataFrame, arm: str, other: str, correction: float = 1
         return Fragility(False, None, None, None)
 
     def preferred(values: np.ndarray, clusters: Clusters) -> bool:
-        return min(_p(values, clusters) * correction, 1.0) < LIMIT
+        return min(_p(values, clusters) * correction, 1.0) < ALPHA
 
     holds = preferred(outcome, who)
     winner = 1 if outcome.sum() >= 0 else -1

@@ -20,7 +20,8 @@ from scipy.special import betaincinv, stdtr, stdtrit
 
 from study.stats.answers import Clusters
 
-LEVEL = 0.95
+ALPHA = 0.05  # a difference is clear where its corrected p-value is below
+LEVEL = 1 - ALPHA
 RESAMPLES = 1000
 
 

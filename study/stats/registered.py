@@ -6,10 +6,8 @@ from typing import Literal
 
 from study.protocol.parts import Hypothesis
 from study.stats.evalues import Evidence
-from study.stats.intervals import Estimate, holm
+from study.stats.intervals import ALPHA, Estimate, holm
 from study.stats.preference import Preference
-
-LIMIT = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ def registered(
     ps = holm([net.p for net in nets])
     found = []
     for h, net, p in zip(answered, nets, ps, strict=True):
-        sure = p < LIMIT if live is None else h.question in live and 0 not in live[h.question].new_prompts
+        sure = p < ALPHA if live is None else h.question in live and 0 not in live[h.question].new_prompts
         answer = "undecided" if not sure else "supported" if net.value > 0 else "contradicted"
         found.append(Registered(h, net, p, answer))
     return tuple(found)

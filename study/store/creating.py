@@ -8,7 +8,8 @@ from typing import Any
 from study.errors import StudyError
 from study.images.importing import Track, import_images, quietly
 from study.images.sources import GoldSource, Source, sources_from_folders, sources_from_manifest
-from study.protocol.spec import StudySpec
+from study.protocol.parts import is_name
+from study.protocol.spec import StudySpec, bad_name
 from study.store.store import Store
 from study.store.studies import StudyInfo, create_study, list_studies
 
@@ -51,8 +52,8 @@ def make_study(
 
 def check_name(store: Store, name: str) -> None:
     """Before the work. Raises StudyError where the name cannot be, or is taken."""
-    if not name.replace("-", "").replace("_", "").isalnum():
-        raise StudyError(f"The study's name is {name!r}: use letters, digits, _ and -.")
+    if not is_name(name):
+        raise StudyError(bad_name(name))
     if name in {study.name for study in list_studies(store.database)}:
         raise StudyError(f"There is a study {name!r} already: choose another name, or amend it.")
 

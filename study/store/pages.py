@@ -9,7 +9,7 @@ from study.images.library import Library, encode
 from study.images.reading import load_image
 from study.images.sources import rows_of
 from study.protocol.choices import Pages
-from study.protocol.parts import ANSWERS, Item, Page, PracticePair
+from study.protocol.parts import ANSWERS, Item, Page, PracticePair, is_name
 
 TABLES = ("practice.csv", "practice.jsonl")
 
@@ -73,7 +73,7 @@ def _items(file: Path) -> tuple[Item, ...]:
     items = []
     for number, row in enumerate(rows_of(file), 1):
         key, text = (str(row.get(name) or "").strip() for name in ("key", "text"))
-        if not key.replace("-", "").replace("_", "").isalnum() or not text or key in {item.key for item in items}:
+        if not is_name(key) or not text or key in {item.key for item in items}:
             raise StudyError(f"Entry {number} of {file} needs a key of its own (letters, digits, _ and -) and a text.")
         choices = (choice.strip() for choice in str(row.get("choices") or "").split("|"))
         items.append(Item(key, text, tuple(choice for choice in choices if choice)))
