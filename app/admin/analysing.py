@@ -14,9 +14,8 @@ SCORES = (
     "`file` or `prompt`; every other column is a metric."
 )
 # In a tab of its own: Gradio takes a page that is on its way elsewhere for one without a server, and reloads it.
-METHODS = """(study, pay, ethics) => {
-    if (!study) return;
-    const [name, version] = study.split(/ (?=\\d+$)/);
+METHODS = """(name, version, pay, ethics) => {
+    if (!name) return;
     window.open(`methods/${name}/${version}?${new URLSearchParams({ pay, ethics })}`);
 }"""
 
@@ -40,7 +39,8 @@ def build_analysing(studies: Studies, chosen: gr.Dropdown) -> None:
         with gr.Row():
             pay = gr.Textbox(label="What raters were paid", placeholder="2.50 GBP for about 12 minutes", max_lines=1)
             ethics = gr.Textbox(label="Who approved the study", max_lines=1)
-        gr.Button("Download it").click(None, [chosen, pay, ethics], None, js=METHODS, **QUIET)
+        name, version = gr.Textbox(visible="hidden", label="Name"), gr.Number(visible="hidden", label="Version")
+        gr.Button("Download it").click(None, [name, version, pay, ethics], None, js=METHODS, **QUIET)
     with gr.Accordion("How well do metrics predict these votes?", open=False):
         gr.Markdown(SCORES)
         scores = gr.File(label="Scores", file_types=[".csv"], type="filepath", height=120)
@@ -54,6 +54,12 @@ def build_analysing(studies: Studies, chosen: gr.Dropdown) -> None:
             label="Beside what another person reaches",
             elem_id="metrics",
         )
+
+    def named(value: str | None) -> tuple[str, int]:
+        study = studies.named(value) if value else None
+        return (study.name, study.version) if study else ("", 0)
+
+    chosen.change(named, chosen, [name, version], **QUIET)
 
     def predict(name: str | None, scores: str | None, lower: str) -> tuple[Any, Any]:
         try:

@@ -16,13 +16,9 @@ from study.store.studies import find_study
 
 def report_page(store: Store, name: str, version: int) -> str:
     """As it is now. Raises StudyError: no such study, or nothing to report yet."""
-    from study.reporting.export import export_study
-    from study.reporting.report import build
+    from study.reporting.report import page_now
 
-    study = find_study(store.database, name, version)
-    with tempfile.TemporaryDirectory() as folder:
-        export_study(store, study, Path(folder))
-        return build(Path(folder), Path(folder), store.key).read_text("utf-8")
+    return page_now(store, find_study(store.database, name, version))
 
 
 def export_zip(store: Store, name: str, version: int) -> FileResponse:

@@ -57,8 +57,8 @@ def build_watch(studies: Studies, page: gr.Blocks) -> gr.Dropdown:
 
     def closed(name: str | None) -> None:
         try:
-            if name:
-                close_study(studies.store, name.rpartition(" ")[0])
+            if study := studies.named(name) if name else None:
+                close_study(studies.store, study.name)
         except StudyError as error:
             gr.Warning(str(error))
 

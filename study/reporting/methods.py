@@ -87,7 +87,7 @@ def write(options: Methods, folder: Path) -> list[Path]:
     """From an export alone. Raises StudyError where it is none, or nobody has answered."""
     export = read(folder)
     found = results(export.votes, export.raters, export.spec, closed=export.closed)
-    text = paragraphs(export, found, _viewports(export), options.pay, options.ethics)
+    text = paragraphs(export, found, _viewports(export, folder), options.pay, options.ethics)
     options.out.mkdir(parents=True, exist_ok=True)
     written = {
         "methods.md": "# Human evaluation\n\n" + "\n\n".join(text) + "\n",
@@ -183,11 +183,11 @@ def _what_is_published() -> str:
     )
 
 
-def _viewports(export: Export) -> list[str]:
+def _viewports(export: Export, folder: Path) -> list[str]:
     """The viewport of each current answer that a script measured; withdrawn and revised answers are left out."""
     given: dict[tuple[str, str], str] = {}
-    for folder in (*pooled_folders(export.folder), export.folder):
-        file = folder / "revisions.jsonl"
+    for version in (*pooled_folders(folder), folder):
+        file = version / "revisions.jsonl"
         lines = file.read_text("utf-8").splitlines() if file.is_file() else []
         answers = (entry for entry in map(json.loads, lines) if "answer" in entry)
         given |= {(entry["assignment"], entry["question"]): entry.get("viewport", "") for entry in answers}

@@ -80,9 +80,8 @@ def _lean(p: Pictures) -> float:
     return (p.wins - p.losses) / (p.wins + p.ties + p.losses + 2)
 
 
-def data_uri(file: str, folder: Path) -> str:
-    """The picture, small enough for a page. Empty where the export lacks it."""
-    path = folder / file
+def data_uri(path: Path) -> str:
+    """The picture, small enough for a page; empty if the file is missing."""
     if not path.is_file():
         return ""
     with Image.open(path) as image:

@@ -29,7 +29,12 @@ from study.reporting.pictures import by_category, data_uri, pictures
 from study.stats import Results, plain, results
 from study.stats.answers import own_ms
 from study.stats.intervals import LEVEL
+from study.store.certificates import certificate_of
+from study.store.frames import head_of, read_tables
 from study.store.signing import Key
+from study.store.store import Store
+from study.store.studies import StudyInfo
+from study.store.versions import deviations, registration
 
 FIGURES = 7  # of the way in which they are computed: another version's results.json cannot be compared
 
@@ -47,9 +52,8 @@ class Report:
 
 @dataclass(frozen=True)
 class Export:
-    """An export that has been read."""
+    """What an export says, read from its files or straight from the database."""
 
-    folder: Path
     spec: StudySpec
     votes: pd.DataFrame
     raters: pd.DataFrame
@@ -99,7 +103,7 @@ def read(folder: Path) -> Export:
             read_json(folder / name) if (folder / name).is_file() else {} for name in (CERTIFICATE, REGISTRATION)
         )
         versions, closed = tuple(int(one.name) for one in folders[:-1]), (folder / HEAD).is_file()
-        return Export(folder, spec, votes, raters, closed, deviations, versions, certificate, registration)
+        return Export(spec, votes, raters, closed, deviations, versions, certificate, registration)
     except (OSError, ValueError) as error:
         raise StudyError(f"{folder} is no complete export ({error}): make one with `python -m study export`.") from None
 
@@ -154,9 +158,25 @@ def build(folder: Path, out: Path, key: Key | None = None) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     page = out / "report.html"
-    page.write_text(_page(export, found), "utf-8")
+    page.write_text(_page(export, found, lambda name: folder / name), "utf-8")
     add_to_manifest(out, [page.name, "results.json"], key)
     return page
+
+
+def page_now(store: Store, study: StudyInfo) -> str:
+    """The page as the database has it now: no file is written, no picture copied. Raises StudyError: no answers yet."""
+    tables = read_tables(store.database, study)
+    export = Export(
+        tables.spec,
+        tables.votes,
+        tables.raters,
+        closed=bool(head_of(store.database, study)),
+        deviations=deviations(store.database, study),
+        pooled=(),
+        certificate=certificate_of(store.database, study),
+        registration=registration(study, store.database),
+    )
+    return _page(export, _results(export), lambda name: store.library.path(Path(name).stem))
 
 
 def _record(export: Export, found: Results) -> dict[str, Any]:
@@ -197,18 +217,18 @@ def page_template() -> Template:
         "percent": words.percent,
         "interval": words.with_interval,
         "p": words.p_value,
-        "picture": data_uri,
     }
     return environment.get_template("report.html")
 
 
-def _page(export: Export, found: Results) -> str:
+def _page(export: Export, found: Results, picture: Callable[[str], Path]) -> str:
+    """`picture`: where the file of a name in the export is."""
     texts = {q.key: q.text for q in export.spec.questions}
     return page_template().render(
         spec=export.spec,
         found=found,
         texts=texts,
-        folder=export.folder,
+        picture=lambda name: data_uri(picture(name)),
         verdicts=words.verdicts(export.spec, found),
         interim=words.interim(found.reached, export.spec.quota_unit),
         withdrawn=_withdrawn(export),

@@ -3,22 +3,27 @@
 import json
 import re
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
 from study.errors import StudyError
-from study.protocol.parts import CheckShares, Exclusions, Stopping
+from study.protocol.parts import DEFAULT_QUESTIONS, CheckShares, Exclusions, Hypothesis, Stopping
 from study.protocol.spec import StudySpec
-from study.reporting.report import _fragile, build, differences, read, recompute
+from study.reporting.export import export_study
+from study.reporting.report import _fragile, build, differences, page_now, read, recompute
 from study.reporting.words import fragile, interim, verdicts
 from study.simulation.crowd import World, truth
 from study.stats import exclude, results
 from study.stats.answers import comparisons
 from study.stats.fragility import fragility
 from study.stats.intervals import holm
+from study.store.studies import close_study, find_study
 from tests.study.simulated import raters_of, spec_and_images, votes_of, write_export
+from tests.study.voting import rater, vote_all
 
 EVIL = "</script><img src=x onerror=\"document.title='taken'\"><b>"  # the name of an arm
 TWO = World({"ours": 0.8, EVIL: 0.0}, side=0.2, halo=0.3)
@@ -145,6 +150,24 @@ def test_each_headline_on_two_arms_says_how_fragile_it_is_by_corrected_p_values(
     corrections = [q.p_holm[0] / q.preferences[0].net.p for q in found.kept.questions.values()]
     assert max(corrections) == pytest.approx(3)
     assert page.count("How fragile this is") == 3
+
+
+def test_the_page_of_now_is_that_of_a_fresh_export_without_its_files(sqlite_store, make_study, tmp_path, monkeypatch):
+    claim = Hypothesis("secretarmone", "secretarmtwo", "overall")
+    study = make_study(sqlite_store, hypotheses=(claim,), questions=DEFAULT_QUESTIONS[:1])
+    monkeypatch.setattr("study.reporting.report.results", partial(results, resamples=1))
+    monkeypatch.setattr("study.reporting.report._packed_plotly", lambda: "")
+    for number in range(2):
+        vote_all(sqlite_store, rater(sqlite_store, study, f"ann{number}"))
+    close_study(sqlite_store, study.name)
+    study = find_study(sqlite_store.database, study.name)
+    export_study(sqlite_store, study, tmp_path / "export")
+    written = build(tmp_path / "export", tmp_path / "export").read_text("utf-8")
+    monkeypatch.setattr(Path, "write_text", None)
+    monkeypatch.setattr("shutil.copyfile", None)
+    page = page_now(sqlite_store, study)
+    assert page == written
+    assert "data:image/webp" in page
 
 
 def test_before_the_end_there_is_no_verdict(tmp_path, two):

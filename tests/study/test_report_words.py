@@ -91,7 +91,7 @@ def values(found: dict | None = None, **changes) -> dict:
         "spec": study(),
         "found": SimpleNamespace(**(usual | (found or {}))),
         "texts": {"overall": QUESTION.text, "style": "Which has more style?"},
-        "folder": Path("nowhere"),
+        "picture": lambda name: "",
         "verdicts": {"overall": Verdict("ours is preferred", "It wins.", "sure")},
         "interim": "",
         "withdrawn": [],

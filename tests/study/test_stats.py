@@ -20,7 +20,7 @@ from study.errors import StudyError
 from study.protocol.parts import Exclusions
 from study.reporting.words import verdict
 from study.simulation.power import Simulate, design, planned
-from study.stats import checked, evidence, exclude, preference, ranking
+from study.stats import checked, davidson, evidence, exclude, preference, ranking
 from study.stats.agreement import consistency, halo, halo_of_one_screen, krippendorff, side_bias
 from study.stats.analysis import Answered, plain
 from study.stats.answers import codes
@@ -527,3 +527,10 @@ def test_arms_that_the_answers_do_not_tell_apart_have_no_leader():
     told = verdict(question)
     assert told.headline == "No clear winner"
     assert "or a side" in told.detail
+
+
+def test_a_fit_computes_value_and_gradient_of_a_point_once(monkeypatch):
+    points, objective = [], davidson._objective
+    monkeypatch.setattr(davidson, "_objective", lambda x, *rest: points.append(x.tobytes()) or objective(x, *rest))
+    fit(np.array([[[0, 0, 0], [7, 2, 3]], [[4, 1, 5], [0, 0, 0]]], float), ("a", "b"))
+    assert len(points) == len(set(points)) > 2
