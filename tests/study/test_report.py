@@ -157,6 +157,7 @@ def test_the_page_of_now_is_that_of_a_fresh_export_without_its_files(sqlite_stor
     study = make_study(sqlite_store, hypotheses=(claim,), questions=DEFAULT_QUESTIONS[:1])
     monkeypatch.setattr("study.reporting.report.results", partial(results, resamples=1))
     monkeypatch.setattr("study.reporting.report._packed_plotly", lambda: "")
+    monkeypatch.setattr("study.reporting.report._figures", lambda *_: "{}")
     for number in range(2):
         vote_all(sqlite_store, rater(sqlite_store, study, f"ann{number}"))
     close_study(sqlite_store, study.name)
