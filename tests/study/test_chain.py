@@ -44,7 +44,7 @@ def test_the_hash_of_a_vote_covers_what_was_answered_and_shown():
     assert "server_ms" not in payload
     assert chain_hash(payload) == "8a95245f626f4617a8098d520767a7f487ed38b9b52b0025147343d41878ccdd"
     measured = payload_of(VOTE | {"server_ms": 0}, shown, "s")
-    assert chain_hash(measured) == ("7118abbe44a7e8a2c9030ab507fb4fc541d360aafab19b37cecc4ef9b480d16f")
+    assert chain_hash(measured) == "7118abbe44a7e8a2c9030ab507fb4fc541d360aafab19b37cecc4ef9b480d16f"
 
 
 def test_what_was_shown_is_covered_as_far_as_the_study_promised():
