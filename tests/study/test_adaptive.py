@@ -101,6 +101,7 @@ def test_a_propensity_is_the_chance_of_the_pair_and_every_pair_has_some():
     counts = Counter(pair for _, pair, _ in drawn)
     for pair, p in chance.items():
         assert abs(counts[pair] / 150 - p) < 4 * (p * (1 - p) / 150) ** 0.5
+    assert all(p == round(p, 6) for p in chance.values())  # exports that were made before have six digits
     assert min(chance.values()) >= round(EXPLORED / len(PAIRS), DIGITS)
     assert 3 in max(chance, key=chance.get)  # of which least is known
     assert 0 not in max(chance, key=chance.get)

@@ -15,13 +15,14 @@ from study.protocol.parts import Exclusions
 from study.reporting.export import export_study, read_export, spreadsheet
 from study.reporting.manifest import MANIFEST, add_to_manifest, manifest_hash, read_manifest
 from study.reporting.report import build
-from study.reporting.verify import copy_problems, verify_export
+from study.reporting.verify import _moved_answers, copy_problems, verify_export
 from study.store.chain import chain_hash
 from study.store.frames import Tables
 from study.store.signing import Key
 from study.store.studies import close_study, find_study
 from study.store.votes import last_receipt
 from tests.study.forging import forge
+from tests.study.specs import make_spec
 from tests.study.stores import open_store
 from tests.study.voting import rater, vote_all
 
@@ -299,3 +300,12 @@ def test_a_spreadsheet_computes_nothing_of_an_export(tmp_path):
 
 def test_the_tables_of_an_export_open_in_office_programs(reports):
     assert (reports / "open" / "votes.csv").read_bytes().startswith(codecs.BOM_UTF8)
+
+
+@pytest.mark.parametrize(("positions", "wrong"), [((0, 10, 20), 0), ((0, 10, 22), 1), ((0, -1, -2), 2)])
+def test_all_passes_of_a_rater_are_as_long(positions, wrong):
+    spec = make_spec(commitment="c")
+    seen = [{"rater": "r", "assignment": "a", "question": q.key, "mode": "separate"} for q in spec.questions]
+    votes = pd.DataFrame([one | {"position": place} for one, place in zip(seen, positions, strict=True)])
+    entries = tuple(one | {"position": 0, "answer": "left"} for one in seen)
+    assert len(list(_moved_answers(Tables(spec, votes, votes, entries)))) == wrong
