@@ -14,6 +14,61 @@ Generators = torch.Generator | Sequence[torch.Generator] | None
 TENSORS = ("latents", "clean")  # what a callback can ask for: x_s after the step, and the step's estimate of x_0
 
 
+# What other pipelines of diffusers take and this one has no use for: at which values, besides None, that makes no
+# difference, and what to do instead.
+UNUSED: dict[str, tuple[tuple[Any, ...], str]] = {
+    "negative_prompt": (("",), "there is no guidance here that could lead away from it: leave it out"),
+    "guidance_scale": ((0, 1), "these models are sampled without guidance: give 1, or leave it out"),
+    "guidance_rescale": ((0,), "these models are sampled without guidance: leave it out"),
+    "eta": ((0,), "the chain adds no noise on its way: give 0, or leave it out"),
+    "timesteps": ((), "the steps are those of the training: give num_inference_steps instead"),
+    "sigmas": ((), "the steps are those of the training: give num_inference_steps instead"),
+    "prompt_embeds": ((), "the model reads its captions itself: give a prompt instead"),
+    "negative_prompt_embeds": ((), "there is no guidance here that could lead away from it: leave it out"),
+    "cross_attention_kwargs": ((), "its layers take none: leave it out"),
+    "clip_skip": ((), "its text encoder is not CLIP: leave it out"),
+}
+SIDES = ("height", "width")
+
+
+def unused(given: dict[str, Any], side: int, taken: Sequence[str]) -> None:
+    """Options of a call that are not its own; those that change nothing pass.
+
+    Args:
+        side: height and width of the model's pictures, in pixels.
+        taken: what the call does take.
+
+    Raises:
+        UserError: one would have no effect, or is not known at all.
+    """
+    if unknown := [name for name in given if name not in (*UNUSED, *SIDES)]:
+        raise UserError(f"The pipeline takes no {unknown[0]}: it takes {', '.join(taken)}.")
+    for name, value in given.items():
+        own, advice = UNUSED.get(name, ((side,), f"this model's pictures are {side} by {side} pixels: leave it out"))
+        if value is not None and not (isinstance(value, str | int | float) and value in own):
+            raise UserError(f"{name} would have no effect, {advice}.")
+
+
+# Options of diffusers' `save_pretrained`: at which value each asks for what is done anyway, and why for nothing else.
+SAVING: dict[str, tuple[Any, str]] = {
+    "safe_serialization": (True, "weights are written as safetensors alone"),
+    "variant": (None, "a folder has its weights once"),
+    "max_shard_size": (None, "each part is one file"),
+    "use_flashpack": (False, "weights are written as safetensors alone"),
+    "push_to_hub": (False, "what is saved can be uploaded with `hf upload OWNER/NAME FOLDER`"),
+}
+
+
+def saving(asked: dict[str, Any]) -> None:
+    """Raises UserError: an option of `save_pretrained` is not known, or asks for what is not done."""
+    if unknown := [name for name in asked if name not in SAVING]:
+        raise UserError(f"save_pretrained takes no {unknown[0]}: leave it out.")
+    for name, value in asked.items():
+        usual, reason = SAVING[name]
+        if value != usual:
+            raise UserError(f"save_pretrained cannot do {name}={value!r}, for {reason}: leave {name} out.")
+
+
 def precision(dtype: torch.dtype | None, torch_dtype: torch.dtype | None) -> torch.dtype:
     if dtype is not None and torch_dtype is not None:
         raise UserError("dtype and torch_dtype are one option: give dtype alone.")
@@ -35,7 +90,7 @@ def output_type(value: Any) -> OutputType:
     return value
 
 
-def prompts(prompt: str | Sequence[str]) -> list[str]:
+def prompts(prompt: str | Sequence[str] | None) -> list[str]:
     texts = [prompt] if isinstance(prompt, str) else list(prompt) if isinstance(prompt, Sequence) else []
     if not texts or not all(isinstance(one, str) for one in texts):
         raise UserError("The prompt must be a text, or a list of texts.")

@@ -1,5 +1,6 @@
 """A trained model as a diffusers pipeline."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -88,6 +89,28 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
             raise UserError(f"{folder} is a folder, and {', '.join(asked)} would have no effect: leave it out.")
         return cls(*load_parts(folder, precision, text_encoder))
 
+    def save_pretrained(
+        self,
+        save_directory: str | PathLike,
+        safe_serialization: bool = True,
+        variant: str | None = None,
+        max_shard_size: int | str | None = None,
+        push_to_hub: bool = False,
+        use_flashpack: bool = False,
+        **unknown: Any,
+    ) -> None:
+        """Write a folder that `from_pretrained` loads: each part's weights in one safetensors file.
+
+        The options are diffusers', here for their defaults alone.
+
+        Raises:
+            UserError: an option asks for something else.
+        """
+        asked: dict[str, Any] = {"safe_serialization": safe_serialization, "variant": variant}
+        asked |= {"max_shard_size": max_shard_size, "push_to_hub": push_to_hub, "use_flashpack": use_flashpack}
+        checks.saving(asked | unknown)
+        super().save_pretrained(save_directory)
+
     def save_config(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:
         """The index by which `DiffusionPipeline.from_pretrained` finds this class."""
         if isinstance(self.denoiser, Backbone):
@@ -98,7 +121,7 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        prompt: str | Sequence[str],
+        prompt: str | Sequence[str] | None = None,
         num_inference_steps: int = 4,
         generator: Generators = None,
         callback: Callable[[TrajectoryStep], None] | None = None,
@@ -110,6 +133,7 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         callback_on_step_end: StepEndCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] | None = None,
         batch_size: int = 1,
+        **others: Any,
     ) -> E2ED2Output | tuple[Any]:
         """Sample `num_images_per_prompt` images of each prompt, next to each other.
 
@@ -123,10 +147,15 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
                 sample); the `latents` that it returns go on. Once for each batch.
             batch_size: images sampled together. One by one, an image's bytes are the same whatever else is asked for;
                 in larger batches they differ by rounding, and a GPU is put to better use.
+            others: what other pipelines take, where it changes nothing: a `guidance_scale` of 1, the model's own size.
+
+        A bar counts the steps, as `set_progress_bar_config` has it.
 
         Raises:
             UserError: values that cannot be used, or that would have no effect.
         """
+        if others:
+            checks.unused(others, self.codec.factor * self.denoiser.latent_shape[-1], self._taken())
         each = checks.whole("num_images_per_prompt", num_images_per_prompt)
         steps = checks.whole("num_inference_steps", num_inference_steps)
         batch_size = checks.whole("batch_size", batch_size)
@@ -135,14 +164,18 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         checks.callback("callback", callback)
         on_step_end = self._on_step_end(callback_on_step_end, callback_on_step_end_tensor_inputs)
         noise = self._noise(len(prompts), generator, latents)
-        made = []
-        for first in range(0, len(prompts), batch_size):
-            batch = slice(first, first + batch_size)
-            text = self.text_encoder(prompts[batch])
-            x = self._chain(text, noise[batch], steps, callback, on_step_end)
-            made.append(x if output_type == "latent" else self.codec.decode(x).float().clamp(-1, 1))
+        made, batches = [], [slice(first, first + batch_size) for first in range(0, len(prompts), batch_size)]
+        with self.progress_bar(total=steps * len(batches)) as bar:
+            for batch in batches:
+                text = self.text_encoder(prompts[batch])
+                x = self._chain(text, noise[batch], steps, callback, counted(on_step_end, bar))
+                made.append(x if output_type == "latent" else self.codec.decode(x).float().clamp(-1, 1))
         images = _as_output(torch.cat(made), output_type)
         return E2ED2Output(images=images) if return_dict else (images,)
+
+    def _taken(self) -> list[str]:
+        """Names that a call has a use for."""
+        return [name for name in inspect.signature(type(self).__call__).parameters if name not in ("self", "others")]
 
     def _on_step_end(self, callback: StepEndCallback | None, names: Sequence[str] | None) -> StepEnd | None:
         """The sampler's callback for one of diffusers' kind."""
@@ -158,6 +191,16 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
             return checks.returned(callback(self, index, t, {name: tensors[name] for name in wanted}), tensors)
 
         return on_step_end
+
+
+def counted(on_step_end: StepEnd | None, bar: Any) -> StepEnd:
+    """The same, and the bar moves on."""
+
+    def on(index: int, t: float, x: Tensor, x0: Tensor) -> Tensor:
+        bar.update()
+        return x if on_step_end is None else on_step_end(index, t, x, x0)
+
+    return on
 
 
 def _as_output(made: Tensor, output_type: OutputType) -> list[Image.Image] | np.ndarray | Tensor:

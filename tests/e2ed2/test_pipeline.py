@@ -301,6 +301,61 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(pipe, options, sentence)
         pipe(**{"prompt": "cat", "num_inference_steps": 1} | options)
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"negative_prompt": "dog"}, "negative_prompt would have no effect, there is no guidance"),
+        ({"guidance_scale": 7.5}, "guidance_scale would have no effect, these models .* give 1, or leave it out"),
+        ({"guidance_scale": torch.tensor(7.5)}, "guidance_scale would have no effect"),
+        ({"height": 512}, "height would have no effect, this model's pictures are 32 by 32 pixels"),
+        ({"width": 16}, "width would have no effect"),
+        ({"eta": 1.0}, "eta would have no effect"),
+        ({"sigmas": [1.0, 0.5]}, "sigmas would have no effect, .* give num_inference_steps instead"),
+        ({"timesteps": np.array([999])}, "timesteps would have no effect"),
+        ({"prompt_embeds": torch.zeros(1, 2, 3)}, "give a prompt instead"),
+        ({"stpes": 3}, "takes no stpes: it takes prompt, num_inference_steps, generator, .*, batch_size"),
+        ({"stpes": None}, "takes no stpes"),
+        ({"prompt": None}, "prompt must be a text"),
+    ],
+)
+def test_what_only_other_pipelines_take_is_refused_in_one_sentence(pipe, options, sentence):
+    with pytest.raises(UserError, match=sentence) as refused:
+        pipe(**{"prompt": "cat", "num_inference_steps": 1} | options)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_what_only_other_pipelines_take_passes_where_it_changes_nothing(pipe):
+    none = dict.fromkeys(("negative_prompt", "guidance_scale", "height", "sigmas", "timesteps", "eta", "clip_skip"))
+    for options in (none, {"guidance_scale": 1.0, "height": 32, "width": 32, "eta": 0.0}, {"guidance_scale": 0}):
+        assert drawn(pipe, **options) == drawn(pipe)
+
+
+def test_a_bar_counts_the_steps_unless_it_is_switched_off(pipe, capsys):
+    pipe(["cat", "dog"], 2)
+    assert "4/4" in capsys.readouterr().err
+    pipe.set_progress_bar_config(disable=True)
+    pipe("cat", 2)
+    del pipe._progress_bar_config
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"variant": "fp16"},
+        {"safe_serialization": False},
+        {"max_shard_size": "5GB"},
+        {"push_to_hub": True},
+        {"use_flashpack": True},
+        {"repo_id": "somebody/model"},
+    ],
+)
+def test_saving_refuses_what_it_does_not_honour(pipe, tmp_path, options):
+    with pytest.raises(UserError, match=f"save_pretrained .*{next(iter(options))}.*: leave"):
+        pipe.save_pretrained(tmp_path / "model", **options)
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize("names", ["latents", ["prompt_embeds"], 1])
 def test_a_callback_is_given_what_there_is_and_no_more(pipe, names):
     with pytest.raises(UserError, match="list latents, clean or both"):
