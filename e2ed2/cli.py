@@ -23,7 +23,9 @@ from e2ed2.files import runs_folder
 from e2ed2.inference.request import Request, check_guidance, is_stock, model_path, slug
 from e2ed2.progress import say
 from e2ed2.training.config import RunConfig
-from e2ed2.training.options import option_of, refuse_idle, refuse_unread, with_new_names
+from e2ed2.training.idle import left_as_it_is, refuse_idle
+from e2ed2.training.names import option_of
+from e2ed2.training.options import refuse_unread, with_new_names
 from e2ed2.training.presets import ABOUT, PRESETS, check_start
 
 if TYPE_CHECKING:
@@ -117,6 +119,8 @@ def train_options(arguments: list[str]) -> Train:
         args=arguments,
     )
     refuse_idle(options.config, arguments)
+    for note in left_as_it_is(options.config, arguments):
+        say(note, sys.stderr)
     if options.name and "out" in map(option_of, arguments):
         raise UserError("--name and --out are both the run's folder: leave one of them out.")
     return options

@@ -15,10 +15,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from e2ed2.data.captions import text_key
-from e2ed2.data.config import CacheOptions, is_bundled
+from e2ed2.data.config import SETTINGS, CacheOptions, is_bundled
 from e2ed2.data.pictures import decoded_row, fitted, rows_of, to_tensor
 from e2ed2.data.rows import Row, Rows, chunks
-from e2ed2.data.shards import READ, SETTINGS, SHARD, is_whole, lines_of, settings_of
+from e2ed2.data.shards import READ, SHARD, is_whole, lines_of, settings_of
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.models.backbones.backbone import Backbone
 from e2ed2.models.backbones.codec import PretrainedCodec

@@ -12,11 +12,17 @@ from e2ed2.errors import UserError
 BUNDLED = "emoji"
 COLOURED = "emoji-colours"  # the same, and each drawing in two more colours
 HUB = "hf:"  # before the id of a dataset on the Hugging Face hub
+SETTINGS = "shards.json"  # in a folder that `data cache` wrote
 LARGEST = 8192  # pixels of a side
 
 
 def is_bundled(path: str) -> bool:
     return path in (BUNDLED, COLOURED)
+
+
+def is_cached(path: str) -> bool:
+    """Whether `data cache` wrote it."""
+    return (Path(path) / SETTINGS).is_file()
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from e2ed2.data.batches import CaptionedBatches, blur, order, part_of, rows, spread
 from e2ed2.data.captions import caption_pool, text_key
-from e2ed2.data.config import DataConfig, is_bundled
+from e2ed2.data.config import DataConfig, is_bundled, is_cached
 from e2ed2.data.pictures import PictureSet, load_held_out, load_pictures, to_tensor
-from e2ed2.data.shards import Cached, CachedPictures, Group, is_cached, padded
+from e2ed2.data.shards import Cached, CachedPictures, Group, padded
 from e2ed2.data.streamed import Ahead, Sample, StreamedPictures
 from e2ed2.errors import UserError
 from e2ed2.models.base import Codec, TextEncoder

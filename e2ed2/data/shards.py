@@ -22,19 +22,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from e2ed2.data.config import DataConfig
+from e2ed2.data.config import SETTINGS, DataConfig
 from e2ed2.data.pictures import divided_places, to_tensor
 from e2ed2.errors import UserError
 from e2ed2.types import TextEmbedding
 
-SETTINGS = "shards.json"
 SHARD = "shard-{:05d}.safetensors"
 NEEDED = {"resolution", "shards", "pixels", "model", "codec", "text"}  # of the settings
 READ = ("split", "image_column", "caption_column")  # what of a set is encoded
-
-
-def is_cached(path: str) -> bool:
-    return (Path(path) / SETTINGS).is_file()
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ class DenoiserConfig:
     choices: int = 16
     """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
     choice: Choice = "normal"
-    """Those numbers as they are, standard normal; `one-hot`, the largest alone: artists do not blend; `none`, zeros."""
+    """Those numbers as they are, standard normal; `one-hot`, the largest alone: artists do not blend; `none`, zeros.
+    Beside `init`, `normal` leaves that model's choice as it is."""
     kept: tuple[int, ...] = ()
     """Of one-hot choices, those that the noise decides between: 0 is the first, and none named means all. Some of those
     that a coarse path learns stay a blend: `python -m e2ed2.evaluation.experiments.choices MODEL` shows each."""

@@ -156,6 +156,8 @@ class CoarseConfig(DenoisingConfig):
         super().__post_init__()
         if self.samples < 1:
             raise UserError(f"A training on {self.samples} samples a caption learns nothing: choose at least 1.")
+        if self.coarse_lr_share == 0:
+            raise UserError("The coarse path is all that learns here: choose a coarse-lr-share above 0.")
         if not 0 <= self.plain_share <= 1:
             raise UserError(f"plain-share is {self.plain_share}: choose a number from 0 to 1.")
 
@@ -271,6 +273,11 @@ class ChainConfig(ObjectiveConfig):
             raise UserError("backprop-steps must be at least 1; leave it out for the gradient through all steps.")
         if not self.sampling_steps or min(self.sampling_steps) < 1:
             raise UserError("sampling-steps must be one or more whole numbers, each at least 1.")
+        if (self.backprop_steps or 0) > (most := max(self.sampling_steps)):
+            raise UserError(
+                f"backprop-steps is {self.backprop_steps}, and no chain has more than {most}: choose at most {most}, "
+                "or leave it out for the gradient through all steps."
+            )
 
     def networks(self) -> dict[str, str]:
         return {self.critic: "vision transformer"} if self.critic not in ("", OFFLINE_CRITIC) else {}

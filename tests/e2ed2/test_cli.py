@@ -4,10 +4,12 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+import torch
 from PIL import Image
 
 from e2ed2.cli import train_options
@@ -15,8 +17,13 @@ from e2ed2.errors import STOPPED_EARLY
 from e2ed2.inference import sampling
 from e2ed2.inference.request import slug
 from e2ed2.models.backbones.tiny import tiny_pipeline
+from e2ed2.models.coarse_to_fine import build_denoiser
+from e2ed2.models.codec import build_codec
+from e2ed2.models.weights import save_model
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.presets import ABOUT, PRESETS
+
+from .conftest import TINY_CODEC, TINY_DENOISER
 
 
 def run(*arguments, code=0):
@@ -291,6 +298,78 @@ def test_train_refuses_what_it_would_not_read_beside_the_rest(called, given, wor
     assert len(said.strip().splitlines()) == 1
 
 
+BLIND = ("sd15-l2-lpips", "--loss", "l2")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("codec", "--lpips", "0", "--zoom", "2"),
+        ("codec", "--zoom", "1", "--zoom-share", "0.5"),
+        ("codec", "--data.resolution", "64", "--crop", "128"),
+        ("codec-decoder", "--codec.finest", "32"),
+        ("coarse", "--denoiser.depth", "9"),
+        ("coarse", "--denoiser.sharing", "shared"),
+        ("coarse", "--denoiser.choice", "none", "--samples", "4"),
+        ("coarse", "--denoiser.choice", "none", "--plain-share", "0.2"),
+        ("l2", "--codec-from", "coarse"),
+        ("l2", "--denoiser.width", "192"),
+        ("l2", "--data.workers", "9"),
+        ("l2", "--data.held-out", "0.1"),
+        ("l2", "--data.path", "own", "--styled-share", "0.5"),
+        ("l2", "--data.path", "own", "--data.stream", "--data.skip-bad"),
+        ("l2", "--sampling-steps", "1", "--random-backprop"),
+        ("l2", "--backprop-steps", "1", "--random-backprop"),
+        ("sd15-l2-lpips", "--data.path", "{cached}", "--data.stream"),
+        ("sana-l2-lpips", "--data.path", "{cached}", "--precompute"),
+        ("sd15-l2-lpips", "--teacher-steps", "25"),
+        ("sd15-l2-lpips", "--tune", "full", "--lora-targets", "to_q", "to_k", "to_v", "to_out.0"),
+        (*BLIND, "--decode", "crop"),
+        (*BLIND, "--decode", "full"),
+        (*BLIND, "--decode-batch", "2"),
+        (*BLIND, "--tiny-codec", "here", "--decode", "tiny"),
+        ("preference", "--data.path", "own"),
+        ("preference", "--trainer.held-out-every", "10"),
+    ],
+    ids=" ".join,
+)
+def test_train_refuses_the_option_that_comes_last_also_where_it_says_the_default(called, tmp_path, words):
+    (tmp_path / "shards.json").write_text("{}")
+    said = called("train", *(word.format(cached=tmp_path) for word in words), "--dry-run", code=2).err
+    option = [word for word in words if word.startswith("--")][-1]
+    assert f"{option} " in said
+    assert len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("l2", "--sampling-steps", "1", "2", "--backprop-steps", "3"),
+        ("coarse", "--coarse-lr-share", "0"),
+    ],
+    ids=" ".join,
+)
+def test_train_refuses_what_has_no_effect_at_this_value(called, words):
+    said = called("train", *words, "--dry-run", code=2).err
+    assert words[-2].removeprefix("--") in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_a_choice_that_is_the_default_is_said_to_leave_the_start_as_it_is(capsys):
+    train_options(["l2-lpips", "--init", "energy", "--denoiser.choice", "normal"])
+    assert capsys.readouterr().err == "--denoiser.choice normal leaves that of energy as it is.\n"
+    train_options(["l2-lpips", "--init", "energy", "--denoiser.choice", "one-hot"])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_noise_is_not_chosen_by_a_choice_that_the_model_does_not_make(called, parquet, tmp_path):
+    torch.manual_seed(0)
+    save_model(build_codec(TINY_CODEC), tmp_path / "codec")
+    save_model(build_denoiser(replace(TINY_DENOISER, choice="none")), tmp_path / "denoiser")
+    given = ("--init", tmp_path, "--data.path", parquet, "--data.resolution", "32", "--nearest-of", "4")
+    assert "add --denoiser.choice one-hot" in called("train", "l2", "--dry-run", *given, code=2).err
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -298,6 +377,10 @@ def test_train_refuses_what_it_would_not_read_beside_the_rest(called, given, wor
         ["--tune", "full", "--parts", "attn2"],
         ["--lora-rank", "4"],
         ["--decode", "crop", "--decode-crop", "8"],
+        ["--loss", "l2", "--decode", "latent"],
+        ["--guidance", "3", "--teacher-steps", "25"],
+        ["--backprop-steps", "4", "--random-backprop"],
+        ["--data.stream", "--data.workers", "9"],
         ["--loss", "l2+gan", "--trainer.adversary-lr", "1"],
         ["--no-precompute", "--data.stream"],
     ],

@@ -1,0 +1,14 @@
+"""Options by their names on the command line."""
+
+from dataclasses import fields
+from typing import Any
+
+
+def options_of(config: Any) -> set[str]:
+    """Those of a config's class."""
+    return {one.name.replace("_", "-") for one in fields(config)}
+
+
+def option_of(argument: str) -> str:
+    """`--sampling_steps=2` => `sampling-steps`; empty for a value."""
+    return argument.removeprefix("--").partition("=")[0].replace("_", "-") if argument.startswith("--") else ""
