@@ -1,35 +1,84 @@
 """What a training costs, counted and not timed."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from e2ed2.objectives.config import ChainConfig
 from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.adversary import judge, learning
 
 
-def update_flops(objective: Objective, batches: Batches, updates: int = 8) -> float:
-    """Floating-point operations of one update, backward pass and adversary included.
+def update_flops(objective: Any, batches: Batches, updates: int = 8) -> float:
+    """Floating-point operations of one update, backward pass and adversary included. Gradients are dropped again.
 
-    A mean over `updates`, since the number of steps T may be drawn at each. Gradients are dropped again.
+    Of a chain each number of steps that may be drawn is counted once; of other objectives it is a mean over `updates`.
+    A teacher's steps all cost the same, so only two of them are made.
     """
-    with flop_counter() as counter:
-        for update in range(updates):
-            seeds = UpdateSeeds(0, update, device=next(objective.parameters()).device)
-            batch = batches(update, 0, 1)
-            if objective.caches_gradient:
-                objective.samples(batch, seeds)  # sampled twice
-            outcome = objective(batch, seeds)
-            outcome.total().backward()
-            if objective.adversary is not None and outcome.judged is not None:
-                with learning(objective.adversary):
-                    judge(objective.adversary, outcome.judged, seeds).backward()
+    config: Any = getattr(objective, "config", None)
+    cases = drawn(config) if isinstance(config, ChainConfig) else [config] * updates
+    taught = getattr(config, "guidance", 0) > 0
+    work = [counted(objective, batches, at, _taught(case, 1) if taught else case) for at, case in enumerate(cases)]
+    mean = sum(work) / len(work)
+    if not taught:
+        return mean
+    step = counted(objective, batches, 0, _taught(cases[0], 2)) - work[0]
+    return mean + (config.teacher_steps - 1) * step
+
+
+def drawn(config: Any) -> list[Any]:
+    """What may be drawn at an update, all as likely, with nothing left to draw.
+
+    The work grows evenly with the steps that have a gradient, so the fewest and the most stand for all.
+    """
+    cases = []
+    for steps in config.sampling_steps:
+        most = min(steps, config.backprop_steps or steps)
+        for gradient in (1, most) if config.random_backprop else (config.backprop_steps and most,):
+            cases.append(replace(config, sampling_steps=(steps,), backprop_steps=gradient, random_backprop=False))
+    return cases
+
+
+def _taught(config: Any, steps: int) -> Any:
+    return replace(config, teacher_steps=steps)
+
+
+def counted(objective: Any, batches: Batches, update: int, config: Any) -> float:
+    """FLOPs of that update with this config."""
+    seeds = UpdateSeeds(0, update, device=next(objective.parameters()).device)
+    batch = batches(update, 0, 1)
+    with with_config(objective, config), flop_counter() as counter:
+        differentiate(objective, batch, seeds)
     objective.zero_grad()
-    return counter.get_total_flops() / updates
+    return counter.get_total_flops()
+
+
+@contextmanager
+def with_config(objective: Any, config: Any) -> Generator[None]:
+    """The objective has another config meanwhile."""
+    before = getattr(objective, "config", None)
+    objective.config = config
+    try:
+        yield
+    finally:
+        objective.config = before
+
+
+def differentiate(objective: Objective, batch: Any, seeds: UpdateSeeds) -> None:
+    """Add to the gradients what an update does, those of an adversary included."""
+    if objective.caches_gradient:
+        objective.samples(batch, seeds)  # sampled twice
+    outcome = objective(batch, seeds)
+    outcome.total().backward()
+    if objective.adversary is not None and outcome.judged is not None:
+        with learning(objective.adversary):
+            judge(objective.adversary, outcome.judged, seeds).backward()
 
 
 def flop_counter() -> FlopCounterMode:
