@@ -8,7 +8,6 @@ A gradient counts what it needs: with adapters none of the weights', of a decode
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from unittest import mock
 
 import diffusers as lazy_diffusers
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from e2ed2.models.backbones.families import FAMILIES
 from e2ed2.models.backbones.lora import add_lora
 from e2ed2.objectives.backbone_config import TARGETS
+from e2ed2.training.alive import kept_bytes
 from e2ed2.training.flops import flop_counter
 from e2ed2.types import TextEmbedding
 
@@ -76,43 +76,6 @@ def counted(run: Callable[[], Tensor], backward: bool) -> float:
     return counter.get_total_flops() / 1e9
 
 
-class Attention(torch.autograd.Function):
-    """Stores what flash attention does: its inputs and its output, and no matrix of weights."""
-
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        made = query.new_empty(*query.shape[:-1], value.shape[-1])
-        ctx.save_for_backward(query, key, value, made)
-        return made
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:  # ty: ignore[incompatible-method-override]
-        return tuple(torch.empty_like(one) for one in ctx.saved_tensors[:3])
-
-
-def stored(call: Callable[[], Tensor], network: Any) -> float:
-    """GiB that a call keeps for its gradient, each storage once, weights apart."""
-    weights = {one.untyped_storage()._cdata for one in network.parameters()}
-    kept: dict[int, int] = {}
-
-    def pack(value: Tensor) -> Tensor:
-        storage = value.untyped_storage()
-        if storage._cdata not in weights:
-            kept[storage._cdata] = storage.nbytes()
-            alive.append(storage)
-        return value
-
-    alive: list[Any] = []
-    attention = lambda query, key, value, *more, **options: Attention.apply(query, key, value)  # noqa: E731
-    with (
-        mock.patch("torch.nn.functional.scaled_dot_product_attention", attention),
-        torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value),
-    ):
-        made = call()
-    del made
-    return sum(kept.values()) / 2**30
-
-
 def costs(build: Callable[[], Any], shape: tuple[int, int, int], tokens: tuple[int, int]) -> tuple[float, ...]:
     """Parameters in millions; GFLOP of a call, of a call with the gradient of all weights, and of adapters.
 
@@ -130,13 +93,13 @@ def costs(build: Callable[[], Any], shape: tuple[int, int, int], tokens: tuple[i
         nn.Module.to(network, torch.bfloat16)
         x, text = x.to(torch.bfloat16), text.to("meta", torch.bfloat16)
         call = partial(predict, network, x, torch.ones(1), text)
-        memory = stored(call, network)
+        memory = kept_bytes(call, network) / 2**30
         add_lora(network, RANK, TARGETS)
         nn.Module.to(network, torch.bfloat16)
         adapted = counted(call, True)
-        less = stored(call, network)
+        less = kept_bytes(call, network) / 2**30
         network.enable_gradient_checkpointing()
-        return parameters, plain, whole, adapted, memory, less, stored(call, network)
+        return parameters, plain, whole, adapted, memory, less, kept_bytes(call, network) / 2**30
 
 
 def decoding(build: Callable[[], Any], shape: tuple[int, int, int]) -> tuple[float, float]:

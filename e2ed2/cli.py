@@ -5,7 +5,7 @@ A command imports what does its work, torch among it, when its options are known
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,8 @@ from e2ed2.training.options import refuse_unread, with_new_names
 from e2ed2.training.presets import ABOUT, PRESETS, check_start
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from e2ed2.models.base import TextEncoder
 
 
@@ -176,7 +178,15 @@ class Sample:
 def sample_command(arguments: list[str]) -> None:
     options = tyro.cli(Sample, prog="python -m e2ed2 sample", args=arguments)
     from e2ed2.inference.saving import save
+    from e2ed2.tensors import raise_if_out_of_memory
 
+    with raise_if_out_of_memory("sample on the CPU with --device cpu, or with a smaller model"):
+        for request, image, more in sampled(options):
+            print(save(image, request, options.out, **more))
+
+
+def sampled(options: Sample) -> Iterator[tuple[Request, "Image", dict[str, Any]]]:
+    """Each picture as it is asked for, and what else decided it."""
     more: dict[str, Any] = {}
     if options.stock:
         from e2ed2.inference.stock import load_stock
@@ -191,7 +201,7 @@ def sample_command(arguments: list[str]) -> None:
         jobs = [job for prompt in options.prompt for job in sample_jobs(options, prompt, pipeline.text_encoder)]
         sample = partial(sample_image, pipeline)
     for request in jobs:
-        print(save(sample(request), request, options.out, **more))
+        yield request, sample(request), more
 
 
 def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list[Request]:

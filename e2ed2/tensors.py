@@ -1,12 +1,17 @@
-"""Files of tensors, in the safetensors format."""
+"""Files of tensors, in the safetensors format; and memory that is too small for them."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from e2ed2.errors import UserError
+
 READ_AND_WRITE = 0o666
+FULL = ("MPS backend out of memory", "can't allocate memory", "not enough memory")  # as others than CUDA say it
 
 
 def save_tensors(tensors: Mapping[str, Tensor], file: Path, about: Mapping[str, str] | None = None) -> None:
@@ -25,3 +30,15 @@ def save_tensors(tensors: Mapping[str, Tensor], file: Path, about: Mapping[str, 
 def as_readable_as_its_folder(file: Path) -> None:
     """safetensors writes files that only their owner may read, whatever the umask."""
     file.chmod(file.parent.stat().st_mode & READ_AND_WRITE)
+
+
+@contextmanager
+def raise_if_out_of_memory(advice: str) -> Generator[None]:
+    """Memory that does not suffice, a GPU's or the machine's, as a UserError that gives the advice."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        full = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in FULL)
+        if not full:
+            raise
+        raise UserError(f"There is not enough memory: {advice}.") from error

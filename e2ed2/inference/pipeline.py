@@ -24,6 +24,7 @@ from e2ed2.models.backbones.backbone import Backbone
 from e2ed2.models.base import Codec, Denoiser, TextEncoder
 from e2ed2.models.components import from_hub, write_index
 from e2ed2.models.saved import ModelMixin
+from e2ed2.tensors import raise_if_out_of_memory
 from e2ed2.types import TrajectoryStep
 
 StepEndCallback = Callable[["E2ED2Pipeline", int, float, dict[str, Tensor]], dict[str, Tensor] | None]
@@ -152,7 +153,7 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         A bar counts the steps, as `set_progress_bar_config` has it.
 
         Raises:
-            UserError: values that cannot be used, or that would have no effect.
+            UserError: values that cannot be used, or that would have no effect; or there is not enough memory.
         """
         if others:
             checks.unused(others, self.codec.factor * self.denoiser.latent_shape[-1], self._taken())
@@ -165,7 +166,8 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         on_step_end = self._on_step_end(callback_on_step_end, callback_on_step_end_tensor_inputs)
         noise = self._noise(len(prompts), generator, latents)
         made, batches = [], [slice(first, first + batch_size) for first in range(0, len(prompts), batch_size)]
-        with self.progress_bar(total=steps * len(batches)) as bar:
+        fewer = "lower batch_size, load the model in torch.bfloat16, or move it to the CPU"
+        with raise_if_out_of_memory(fewer), self.progress_bar(total=steps * len(batches)) as bar:
             for batch in batches:
                 text = self.text_encoder(prompts[batch])
                 x = self._chain(text, noise[batch], steps, callback, counted(on_step_end, bar))

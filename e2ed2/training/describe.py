@@ -16,8 +16,10 @@ from e2ed2.diffusion.sampler import sample
 from e2ed2.inference.request import STEPS, is_stock, model_path
 from e2ed2.inference.sampling import load, most_steps
 from e2ed2.inference.stock import StockPipeline, load_stock
+from e2ed2.tensors import raise_if_out_of_memory
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
+from e2ed2.training.memory import update_memory, what_to_lower
 from e2ed2.training.precision import precision
 from e2ed2.training.run import build
 from e2ed2.training.trainer import Trainer
@@ -63,14 +65,23 @@ def describe_stock(stock: StockPipeline, model: str) -> str:
 
 
 def describe_run(config: RunConfig, updates: int = 4) -> str:
-    """Parameters, FLOPs, speed and time, then the resolved config.
+    """Parameters, FLOPs, memory, speed and time, then the resolved config.
 
     A few updates are made as the training makes them, in its precision, on some of its pictures, and thrown away.
+
+    Raises:
+        UserError: there is not enough memory for them.
     """
+    with raise_if_out_of_memory(what_to_lower(config)):
+        return _described(config, updates)
+
+
+def _described(config: RunConfig, updates: int) -> str:
     accelerator = Accelerator(mixed_precision=precision(config.trainer))
     objective, batches = build(_as_drawn(config), accelerator.device, most=FEW)
     trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad)
     flops = config.trainer.accumulate * update_flops(objective, batches, updates)
+    memory = update_memory(objective, batches, config.trainer.batch_size, accelerator.autocast)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config.trainer, objective, batches, Path(folder), accelerator)
         trainer.train_step()  # the first is slower than the rest
@@ -85,6 +96,7 @@ def describe_run(config: RunConfig, updates: int = 4) -> str:
         [
             f"{trained / 1e6:.2f} M trained parameters",
             f"{flops / 1e9:.1f} GFLOP an update of {config.trainer.pictures} pictures",
+            str(memory),
             f"{pictures / seconds:.1f} samples/s on {accelerator.device.type} in "
             f"{accelerator.mixed_precision.replace('no', 'float32')}, "
             f"about {seconds * config.trainer.updates / 60:.0f} min in all, previews and saving apart",

@@ -19,11 +19,13 @@ from e2ed2.files import write_whole
 from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.progress import say
+from e2ed2.tensors import raise_if_out_of_memory
 from e2ed2.training.amount import AMOUNT, keep_amount
 from e2ed2.training.card import write_card
 from e2ed2.training.compiling import compile_network
 from e2ed2.training.config import RunConfig, flat, upgraded
 from e2ed2.training.flops import update_flops
+from e2ed2.training.memory import what_to_lower
 from e2ed2.training.state import checkpoints_in
 from e2ed2.training.tracking import accelerator_of, tracked
 from e2ed2.training.trainer import Trainer
@@ -41,6 +43,9 @@ MAY_CHANGE = (
     "trainer.accumulate",  # with another number of processes
     "data.path",
     "data.workers",
+    "checkpointed",  # what takes less memory for the same gradient
+    "block-checkpointing",
+    "decode-batch",
 )
 
 BEST_WEIGHTS = "Its weights are those after update {}, of which the judge thought most.\n"
@@ -60,6 +65,7 @@ def train(config: RunConfig, folder: Path) -> bool:
         held(folder, accelerator.is_main_process),
         tracked(accelerator, config, folder.name),
         noted(folder / log),
+        raise_if_out_of_memory(what_to_lower(config)),
     ):
         if accelerator.is_main_process:
             claim(folder, config, processes=accelerator.num_processes)

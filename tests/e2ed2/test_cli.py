@@ -157,7 +157,10 @@ def test_train_dry_run_prints_the_plan_and_writes_nothing(called, run_config, tm
         "--data.resolution",
         32,
     ).out
-    assert all(word in said for word in ("trained parameters", "GFLOP an update", "samples/s", '"loss": "l2"'))
+    assert all(
+        word in said
+        for word in ("trained parameters", "GFLOP an update", "GB of memory at the most", "samples/s", '"loss": "l2"')
+    )
     assert not (tmp_path / "run").exists()
 
 

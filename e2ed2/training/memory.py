@@ -1,0 +1,115 @@
+"""How much memory an update takes, foretold from a few pictures; and what to do where it is not there."""
+
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import astuple, dataclass, fields, replace
+from typing import Any
+
+from torch import nn
+
+from e2ed2.objectives.objective import Batches, Objective, trained
+from e2ed2.seeds import UpdateSeeds
+from e2ed2.training.alive import bytes_of, most_alive
+from e2ed2.training.config import RunConfig
+from e2ed2.training.flops import differentiate, with_config
+from e2ed2.types import Batch, CaptionedBatch, PictureBatch, VoteBatch
+
+SHARE = 8  # of a batch, one part is tried, and twice as much
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class UpdateMemory:
+    """The most of an update, in bytes, on one process."""
+
+    weights: int  # of all networks, what is constant among them
+    gradients: int
+    optimizer: int  # AdamW's two moments
+    average: int  # of the weights
+    activations: int  # what a batch adds while its gradient is computed
+
+    @property
+    def total(self) -> int:
+        return sum(astuple(self))
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{one.name} {getattr(self, one.name) / GB:.2f}" for one in fields(self))
+        return f"{self.total / GB:.2f} GB of memory at the most of an update: {parts}"
+
+
+def update_memory(
+    objective: Objective, batches: Batches, size: int, autocast: Callable[[], AbstractContextManager[Any]]
+) -> UpdateMemory:
+    """Of an update on batches of `size`, in the longest chain that it may draw."""
+    learned = bytes_of(trained(objective.model))
+    adversary = objective.adversary
+    critic = 0 if adversary is None else bytes_of(adversary.learned)
+    seeds = UpdateSeeds(0, 0, device=next(objective.parameters()).device)
+
+    def call(batch: Any) -> None:
+        with autocast():
+            differentiate(objective, batch, seeds)
+
+    together = getattr(getattr(objective, "config", None), "decode_batch", 2)
+    with longest(objective):
+        activations = foretold(call, batches(0, 0, 1), size, together)
+    objective.zero_grad()
+    return UpdateMemory(resident(objective), learned + critic, 2 * (learned + critic), learned, activations)
+
+
+def foretold(call: Callable[[Any], None], batch: Batch, size: int, together: int = 2) -> int:
+    """The most bytes that `call` on a batch of `size` adds: on a line through what two smaller ones add.
+
+    Args:
+        together: pictures that are recomputed at a time; with fewer the line would be too steep.
+    """
+    few = max(2, together, size // SHARE)
+    if 2 * few >= size or isinstance(batch, VoteBatch):
+        call(batch)  # gradients are there from now on, and are counted apart
+        return most_alive(lambda: call(batch))
+    call(first_of(batch, few))
+    less, more = (most_alive(lambda count=count: call(first_of(batch, count))) for count in (few, 2 * few))
+    return less + max(0, more - less) * (size - few) // few
+
+
+def first_of(batch: PictureBatch | CaptionedBatch, count: int) -> PictureBatch | CaptionedBatch:
+    """Its first pictures."""
+    if isinstance(batch, PictureBatch):
+        return PictureBatch(batch.images[:count])
+    seen = batch.images[:count], batch.latents[:count]
+    return CaptionedBatch(*seen, batch.text[:count], batch.named[:count], batch.captions[:count])
+
+
+@contextmanager
+def longest(objective: Any) -> Generator[None]:
+    """Meanwhile every chain has as many steps as one may have, and all have a gradient that may."""
+    config = getattr(objective, "config", None)
+    if not hasattr(config, "sampling_steps"):
+        yield
+        return
+    with with_config(objective, replace(config, sampling_steps=(max(config.sampling_steps),), random_backprop=False)):
+        yield
+
+
+def resident(objective: Any) -> int:
+    """Bytes of the networks on the objective's device, the text encoders of a backbone's pipeline among them."""
+    device = next(objective.parameters()).device
+    components = getattr(getattr(objective, "pipeline", None), "components", {})
+    modules = [objective, *(part for part in components.values() if isinstance(part, nn.Module))]
+    tensors = [value for module in modules for value in (*module.parameters(), *module.buffers())]
+    return bytes_of(value for value in tensors if value.device == device)
+
+
+def what_to_lower(config: RunConfig) -> str:
+    """For one whose training does not fit: first what the same run can go on with."""
+    objective, trainer = config.objective, config.trainer
+    levers = [
+        f"add --{name.replace('_', '-')}"
+        for name in ("checkpointed", "block_checkpointing")
+        if getattr(objective, name, True) is False
+    ]
+    if (pictures := getattr(objective, "decode_batch", 1)) > 1:
+        levers.append(f"lower --decode-batch ({pictures})")
+    fewer = f"lower --trainer.batch-size ({trainer.batch_size}) and raise --trainer.accumulate ({trainer.accumulate})"
+    go_on = f"{', '.join(levers)}, with which the same command goes on from what was saved; or " if levers else ""
+    return f"{go_on}{fewer} as much, in a folder of its own (--out)"
