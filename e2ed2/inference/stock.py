@@ -15,7 +15,7 @@ from e2ed2.errors import UserError
 from e2ed2.inference.device import pick_device
 from e2ed2.inference.request import Request
 from e2ed2.models.backbones.opening import BROKEN, quiet
-from e2ed2.models.backbones.stock import stock_call
+from e2ed2.models.backbones.stock import for_any_steps, stock_call
 
 NEEDED = {"prompt", "num_inference_steps", "generator"}
 KIND = "backbone_"  # how run.json begins to call the objective of a training here
@@ -35,6 +35,7 @@ class StockPipeline:
     def __post_init__(self) -> None:
         called: dict[str, Any] = {"num_inference_steps": self.steps}
         if self.trained_here:
+            self.pipeline.scheduler = for_any_steps(self.pipeline.scheduler)
             called = stock_call(self.pipeline, self.steps)
         if self.guidance is not None:
             if "guidance_scale" not in inspect.signature(self.pipeline.__call__).parameters:

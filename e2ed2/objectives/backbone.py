@@ -93,7 +93,11 @@ class BackboneObjective(DenoiserObjective):
         return [{"params": trained(self.model), "lr": lr}]
 
     def write(self, folder: Path, pictures: PictureSet) -> None:
-        save_pipeline(self.pipeline, self.model, folder)
+        trained_for = {*getattr(self.config, "sampling_steps", ())}
+        save_pipeline(self.pipeline, self.model, folder, trained_for.pop() if len(trained_for) == 1 else None)
+
+    def rounding_note(self) -> str:
+        return self.model.rounding_note()
 
 
 class BackboneSingleStep(BackboneObjective):

@@ -95,6 +95,10 @@ class Objective(nn.Module):
         """What `trainer.compile` compiles: modules that are called with tensors."""
         return [self.model]
 
+    def rounding_note(self) -> str:
+        """What its user should know who trains it in bfloat16; empty where that does no harm."""
+        return ""
+
     def preview(self, model: Any, batch: Any) -> Tensor:
         """Images `[N, 3, H, W]` in [-1, 1] that show what `model` has learnt."""
         raise NotImplementedError

@@ -12,11 +12,13 @@ from torch import nn
 from e2ed2.data.config import BUNDLED, COLOURED, HUB, is_bundled
 from e2ed2.data.pictures import PictureSet
 from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.models.references import INDEX
 from e2ed2.objectives.backbone_config import BackboneConfig
 from e2ed2.training.config import RunConfig
 from e2ed2.training.metrics import Logged, read_metrics, write_metrics
 
 FLOW_SCHEDULER = "FlowMatchEulerDiscreteScheduler"  # whose levels are given with each call
+CLEANING = "PixArt"  # whose pipelines rewrite captions, where two more packages are installed
 CURVE_POINTS = 400  # kept beside the model; the run's folder has all
 TEMPLATE = """---
 {license}library_name: diffusers
@@ -52,8 +54,10 @@ STOCK_USAGE = """
     pipe = DiffusionPipeline.from_pretrained("{folder}")
     pipe("{caption}", {call}).images[0]
 
-Without guidance, for which it was not trained; the scheduler takes the very steps of the training.{lora}
+Without guidance, for which it was not trained; the scheduler takes the very steps of the training{levels}.{lora}
 """
+WITH_SIGMAS = ", if it is given `sigmas`: by itself it would begin its last step at 0.001"
+THESE_ALONE = ", which were {steps}, and no other number"
 LORA_USAGE = " `lora/` has the adapters alone, for `load_lora_weights` on the pipeline that the training started from."
 BACKBONE_DATA = """The weights are those of `{backbone}`, trained further: its licence holds for them.
 """
@@ -170,11 +174,16 @@ def usage(folder: Path, config: RunConfig, pictures: PictureSet) -> str:
     if not isinstance(config.objective, BackboneConfig):
         return USAGE.format(folder=folder, caption=caption, steps=steps)
     scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
-    call = f"num_inference_steps={steps}, guidance_scale=1"
-    if scheduler["_class_name"] == FLOW_SCHEDULER:
+    call, levels = f"num_inference_steps={steps}, guidance_scale=1", ""
+    if scheduler.get("shift_terminal"):
+        levels = THESE_ALONE.format(steps=steps)
+    elif scheduler["_class_name"] == FLOW_SCHEDULER:
         call += f", sigmas={[round(level, 4) for level in uniform_levels(steps)[:-1]]}"
+        levels = WITH_SIGMAS
+    if json.loads((folder / INDEX).read_text())["_class_name"].startswith(CLEANING):
+        call += ", clean_caption=False"
     lora = LORA_USAGE if (folder / "lora").is_dir() else ""
-    return STOCK_USAGE.format(folder=folder, caption=caption, call=call, lora=lora)
+    return STOCK_USAGE.format(folder=folder, caption=caption, call=call, levels=levels, lora=lora)
 
 
 def duration(seconds: float) -> str:

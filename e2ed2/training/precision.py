@@ -1,7 +1,12 @@
 """In which precision to train on this machine."""
 
-import torch
+import sys
 
+import torch
+from accelerate import Accelerator
+
+from e2ed2.objectives.objective import Objective
+from e2ed2.progress import say
 from e2ed2.training.config import TrainerConfig
 
 
@@ -13,3 +18,10 @@ def precision(config: TrainerConfig) -> str:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
     can = torch.cpu.get_capabilities()
     return "bf16" if can.get("amx_bf16") or can.get("avx512_bf16") else "no"
+
+
+def note_rounding(objective: Objective, config: TrainerConfig, accelerator: Accelerator) -> None:
+    """Where `auto` is bf16: what that costs this objective, if anything, on stderr."""
+    chosen = config.mixed_precision == "auto" and accelerator.mixed_precision == "bf16"
+    if chosen and (note := objective.rounding_note()):
+        say(note, sys.stderr)

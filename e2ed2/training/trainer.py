@@ -27,7 +27,7 @@ from e2ed2.training.adversary import Adversary
 from e2ed2.training.config import TrainerConfig
 from e2ed2.training.gradient_cache import cached_gradient
 from e2ed2.training.metrics import Measured, Metrics, read_metrics
-from e2ed2.training.precision import precision
+from e2ed2.training.precision import note_rounding, precision
 from e2ed2.training.state import TrainState, checkpoints_in
 from e2ed2.training.tracking import track
 from e2ed2.types import Batch
@@ -53,6 +53,7 @@ class Trainer:
         self.held_out = held_out
         self.config, self.batches, self.folder = config, batches, folder
         self.accelerator = accelerator or Accelerator(mixed_precision=precision(config))
+        note_rounding(objective, config, self.accelerator)
         self.skipped = 0  # updates in a row that fp16 could not represent
         groups = objective.parameter_groups(config.lr)
         self.full_rates = [group["lr"] for group in groups]

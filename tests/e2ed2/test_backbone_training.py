@@ -1,10 +1,14 @@
 """Backbones of diffusers through the ordinary trainer, with tiny random weights."""
 
+import re
 from dataclasses import replace
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pyarrow.parquet as pq
 import pytest
 import torch
+from accelerate import Accelerator
 from diffusers import AutoencoderTiny
 from safetensors.torch import load_file
 
@@ -17,11 +21,12 @@ from e2ed2.objectives.backbone import BackboneEndToEnd, BackboneSingleStep, chec
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
 from e2ed2.objectives.objective import trained
 from e2ed2.seeds import UpdateSeeds
+from e2ed2.training.card import usage
 from e2ed2.training.config import RunConfig
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import train
-from e2ed2.training.trainer import TrainerConfig
+from e2ed2.training.trainer import Trainer, TrainerConfig
 from e2ed2.types import CaptionedBatch
 
 from .test_training import stop_after
@@ -317,9 +322,42 @@ def test_a_stopped_training_goes_on_bit_for_bit(few, tmp_path, monkeypatch):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     assert (tmp_path / "parts" / "model" / "model_index.json").is_file()
     card = (tmp_path / "parts" / "model" / "README.md").read_text()
-    assert "sigmas=" in card
+    assert "sigmas=[1.0, 0.5]" in card
+    assert "given `sigmas`: by itself it would begin its last step at 0.001." in card
     assert "E2ED2Pipeline" not in card
     assert "`tiny:sd3`, trained further" in card
+
+
+def test_the_card_says_how_diffusers_makes_the_steps_of_the_training(tmp_path):
+    def card(family: str, steps: tuple[int, ...]) -> str:
+        options = {"backbone": f"tiny:{family}", "tune": "full", "loss": LossSpec.parse("l2"), "sampling_steps": steps}
+        objective = BackboneEndToEnd.of(BackboneEndToEndConfig(**options), 32)
+        objective.write(tmp_path / family, None)
+        return usage(tmp_path / family, RunConfig(objective.config), SimpleNamespace(example="cat"))
+
+    assert "num_inference_steps=2, guidance_scale=1).images" in (one := card("sd3", (2, 2)))
+    assert "the very steps of the training, which were 2, and no other number." in one
+    sd = BackboneSingleStep.of(BackboneSingleStepConfig(backbone="tiny:pixart", tune="full"), 32)
+    sd.write(tmp_path / "pixart", None)
+    call = usage(tmp_path / "pixart", RunConfig(sd.config), SimpleNamespace(example="cat"))
+    assert "num_inference_steps=4, guidance_scale=1, clean_caption=False)" in call
+
+
+@pytest.mark.parametrize(
+    ("family", "asked", "used", "said"),
+    [
+        ("sd", "auto", "bf16", "divided by 0.068 .* bf16 changes it by 2.4%"),
+        ("sd", "auto", "no", ""),
+        ("sd", "bf16", "bf16", ""),
+        ("sd3", "auto", "bf16", ""),
+    ],
+)
+def test_what_rounding_costs_is_said_where_auto_is_bf16(tmp_path, capsys, family, asked, used, said):
+    made = objective(family=family)
+    capsys.readouterr()
+    Trainer(TrainerConfig(mixed_precision=asked), made, Mock(), tmp_path, Accelerator(mixed_precision=used))
+    assert re.search(said, (printed := capsys.readouterr().err))
+    assert bool(printed) == bool(said)
 
 
 @pytest.mark.slow

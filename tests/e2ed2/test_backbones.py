@@ -15,7 +15,7 @@ from e2ed2.models.backbones.backbone import Backbone, check_pure_noise, reading_
 from e2ed2.models.backbones.codec import PretrainedCodec
 from e2ed2.models.backbones.families import family_of
 from e2ed2.models.backbones.opening import open_pipeline
-from e2ed2.models.backbones.stock import stock_call, stock_scheduler
+from e2ed2.models.backbones.stock import for_any_steps, stock_call, stock_scheduler
 from e2ed2.models.backbones.text import PipelineText
 from e2ed2.models.backbones.tiny import GRID, TINY, tiny_pipeline
 
@@ -58,6 +58,39 @@ def sd() -> Parts:
 @pytest.mark.parametrize("steps", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3)), 4])
 def test_our_chain_is_the_stock_pipeline(parts, steps):
     assert torch.allclose(parts.ours(steps), parts.stock(steps), atol=1e-5)
+
+
+@pytest.mark.parametrize("family", [pytest.param("sana", marks=pytest.mark.slow), "sd3"])
+def test_trained_for_one_number_of_steps_a_flow_model_takes_them_by_itself(family):
+    """A stranger's call without `sigmas`, which else would begin its last step at 0.001."""
+    parts = Parts(family)
+    size = {"height": 32, "width": 32, "output_type": "latent"}
+
+    def made(scheduler, call: dict) -> torch.Tensor:
+        parts.pipeline.scheduler = scheduler
+        return parts.pipeline(PROMPTS, latents=parts.noise.clone(), **size, **call).images
+
+    def scheduler_for(steps: int | None):
+        return stock_scheduler(parts.backbone, parts.pipeline.scheduler, steps)
+
+    for steps in (2, 4):
+        with torch.no_grad():
+            ours = sample(parts.backbone, parts.noise, parts.text, uniform_levels(steps))
+        near = 1e-5 * ours.abs().max().item()
+        call = stock_call(parts.pipeline, steps)
+        plain = {name: value for name, value in call.items() if name != "sigmas"}
+        assert torch.allclose(made(scheduler_for(steps), plain), ours, atol=near)
+        assert torch.allclose(made(for_any_steps(scheduler_for(3)), call), ours, atol=near)
+        assert not torch.allclose(made(scheduler_for(None), plain), ours, atol=100 * near)
+    assert scheduler_for(1).config.shift_terminal is None  # that would divide nothing by nothing
+
+
+def test_captions_are_never_cleaned():
+    """With two more packages PixArt's pipeline would: the same caption would be other words on another machine."""
+    pipeline = tiny_pipeline("pixart")
+    assert PipelineText(pipeline).options["clean_caption"] is False
+    assert stock_call(pipeline, 2)["clean_caption"] is False
+    assert "clean_caption" not in stock_call(tiny_pipeline("sd"), 2)
 
 
 def test_the_prompt_decides_the_picture(parts):

@@ -19,10 +19,10 @@ from e2ed2.models.backbones.tiny import tiny_pipeline
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """As a training leaves it."""
+    """As a training on chains of four steps leaves it."""
     folder = tmp_path_factory.mktemp("finished") / "model"
     pipeline = quiet(tiny_pipeline("sd3"))
-    save_pipeline(pipeline, Backbone.of(pipeline), folder)
+    save_pipeline(pipeline, Backbone.of(pipeline), folder, 4)
     (folder / "run.json").write_text(json.dumps({"config": {"objective": {"kind": "backbone_end_to_end"}}}))
     return folder
 

@@ -15,6 +15,7 @@ from e2ed2.types import TextEmbedding
 
 KINDS: dict[str, Prediction] = {"epsilon": "epsilon", "v_prediction": "v", "sample": "sample"}  # as schedulers say it
 FLOW = ("flow_prediction", "FlowMatch")
+ROUNDING = 1.66e-3  # root mean square of what rounding normal numbers to bfloat16 changes, as a share of theirs
 LEAST_ALPHA = 0.05  # of the sample at pure noise, for a network that predicts noise
 
 
@@ -69,6 +70,18 @@ class Backbone(Placed):
         alphas = (alphas - alphas[-1]) * alphas[0] / (alphas[0] - alphas[-1])
         path = VariancePreserving(alphas.square().tolist())
         return Backbone(self.network, self.family, path, kind, self.latent_shape)
+
+    def rounding_note(self) -> str:
+        """Says what bfloat16 costs a network that predicts noise; empty for the others."""
+        alpha = self.path.alpha(1.0)
+        if self.prediction != "epsilon":
+            return ""
+        cost = ROUNDING * self.path.sigma(1.0) / alpha
+        return (
+            f"This backbone predicts noise, and x_0 is what is left, divided by {alpha:.3f} where the chain begins: "
+            f"rounding to bf16 changes it by {cost:.1%}. --trainer.mixed-precision no has none of that, and takes "
+            "longer; or convert the backbone first (sd15-convert)."
+        )
 
     def condition(self, z: Tensor, text: TextEmbedding) -> None:
         """Nothing: the network reads the caption in every step."""

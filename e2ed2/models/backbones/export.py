@@ -11,11 +11,18 @@ from e2ed2.tensors import as_readable_as_its_folder
 LORA = "lora"  # the adapters alone, beside the pipeline that has them merged
 
 
-def save_pipeline(pipeline: Any, backbone: Backbone, folder: Path) -> None:
-    """Write `pipeline` with the backbone's network; adapters are merged into it, and written by themselves too."""
+def save_pipeline(pipeline: Any, backbone: Backbone, folder: Path, steps: int | None = None) -> None:
+    """Write `pipeline` with the backbone's network; adapters are merged into it, and written by themselves too.
+
+    Args:
+        steps: for which alone it was trained, where there is such a number.
+    """
     part = backbone.family.part
     network = as_trained(backbone.network)
-    components = pipeline.components | {part: network, "scheduler": stock_scheduler(backbone, pipeline.scheduler)}
+    components = pipeline.components | {
+        part: network,
+        "scheduler": stock_scheduler(backbone, pipeline.scheduler, steps),
+    }
     whole = type(pipeline)(**components, **settings(pipeline))
     whole.save_pretrained(folder)
     if has_lora(backbone.network):

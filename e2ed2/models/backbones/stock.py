@@ -12,14 +12,19 @@ from e2ed2.models.backbones.backbone import Backbone
 KINDS = {"epsilon": "epsilon", "v": "v_prediction", "sample": "sample"}  # as diffusers says it
 
 
-def stock_scheduler(backbone: Backbone, scheduler: Any) -> Any:
+def stock_scheduler(backbone: Backbone, scheduler: Any, steps: int | None = None) -> Any:
     """The scheduler to publish the model with, instead of its pipeline's own `scheduler`.
 
     On the flow path the levels are given with each call (`stock_call`): by itself Euler's last step would begin at
     0.001. On the other path DDIM with trailing timesteps begins at pure noise and ends at the sample.
+
+    Args:
+        steps: for which alone the model was trained, where there is such a number. From 2 on the flow path's scheduler
+            then ends at 1 / steps, and so takes these levels by itself, and no other number of steps.
     """
     if isinstance(backbone.path, Flow):
-        return FlowMatchEulerDiscreteScheduler(shift=1.0)
+        ends: Any = 1 / steps if steps and steps > 1 else None
+        return FlowMatchEulerDiscreteScheduler(shift=1.0, shift_terminal=ends)
     return DDIMScheduler.from_config(
         scheduler.config,
         timestep_spacing="trailing",
@@ -31,9 +36,17 @@ def stock_scheduler(backbone: Backbone, scheduler: Any) -> Any:
     )
 
 
+def for_any_steps(scheduler: Any) -> Any:
+    """The same scheduler, which takes any levels that a call gives."""
+    if not scheduler.config.get("shift_terminal"):
+        return scheduler
+    return type(scheduler).from_config(scheduler.config, shift_terminal=None)
+
+
 def stock_call(pipeline: Any, steps: int) -> dict[str, Any]:
     """Arguments with which the pipeline, with that scheduler, samples as ours does: in so many steps, no guidance."""
     wanted: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": 1.0, "use_resolution_binning": False}
+    wanted["clean_caption"] = False  # as captions were embedded in the training
     if isinstance(pipeline.scheduler, FlowMatchEulerDiscreteScheduler):
         wanted["sigmas"] = list(uniform_levels(steps)[:-1])
     taken = inspect.signature(pipeline.__call__).parameters

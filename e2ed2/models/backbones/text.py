@@ -72,8 +72,13 @@ class PipelineText:
 
 
 def usual_options(pipeline: Any) -> dict[str, Any]:
-    """Arguments of `encode_prompt` as a call of the pipeline without guidance gives them."""
+    """Arguments of `encode_prompt` as a call of the pipeline without guidance gives them.
+
+    But for cleaning captions, as PixArt's does where two more packages are installed: a model would read other words on
+    another machine.
+    """
     called = inspect.signature(pipeline.__call__).parameters
     taken = inspect.signature(pipeline.encode_prompt).parameters
     usual = {name: called[name].default for name in taken if name in called and name != "prompt"}
-    return usual | {"do_classifier_free_guidance": False, "num_images_per_prompt": 1}
+    raw = {"clean_caption": False} if "clean_caption" in usual else {}
+    return usual | raw | {"do_classifier_free_guidance": False, "num_images_per_prompt": 1}
