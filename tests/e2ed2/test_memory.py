@@ -63,16 +63,16 @@ def test_what_is_kept_is_foretold_without_computing_anything(lora):
 
 def objective(**options) -> BackboneEndToEnd:
     torch.manual_seed(3)
-    given = {"backbone": "tiny:sd", "loss": LossSpec.parse("l2"), "sampling_steps": (1, 3)}
+    given = {"backbone": "tiny:sd", "loss": LossSpec.parse("l2"), "sampling_steps": (1, 2)}
     return BackboneEndToEnd.of(BackboneEndToEndConfig(**given | options), 32)
 
 
 @pytest.fixture(scope="module")
 def batch() -> CaptionedBatch:
     generator = torch.Generator().manual_seed(0)
-    images, latents = torch.rand(16, 3, 32, 32, generator=generator), torch.randn(16, 4, 16, 16, generator=generator)
-    text = objective().encoder("cpu")(["red apple"] * 16)
-    return CaptionedBatch(images, latents, text, torch.zeros(16, dtype=torch.bool))
+    images, latents = torch.rand(8, 3, 32, 32, generator=generator), torch.randn(8, 4, 16, 16, generator=generator)
+    text = objective().encoder("cpu")(["red apple"] * 8)
+    return CaptionedBatch(images, latents, text, torch.zeros(8, dtype=torch.bool))
 
 
 RECOMPUTED = {"loss": LossSpec.parse("l2+lpips"), "checkpointed": True}
@@ -81,7 +81,7 @@ RECOMPUTED = {"loss": LossSpec.parse("l2+lpips"), "checkpointed": True}
 @pytest.mark.parametrize("options", [{}, pytest.param(RECOMPUTED, marks=pytest.mark.slow)], ids=["plain", "recomputed"])
 def test_an_update_is_foretold_from_a_few_of_its_pictures(batch, options):
     made = objective(decode_batch=2, **options)
-    memory = update_memory(made, lambda *_: batch, 16, nullcontext)
+    memory = update_memory(made, lambda *_: batch, 8, nullcontext)
     with longest(made):
         differentiate(made, first_of(batch, 2), UpdateSeeds(0, 0))
         measured = most_alive(lambda: differentiate(made, batch, UpdateSeeds(0, 0)))
@@ -94,16 +94,16 @@ def test_an_update_is_foretold_from_a_few_of_its_pictures(batch, options):
 
 
 def test_at_its_most_an_update_has_what_autograd_keeps_or_less_where_steps_are_recomputed(batch):
-    few = first_of(batch, 4)
+    few = first_of(batch, 2)
     plain, recomputed = (
-        update_memory(objective(checkpointed=checkpointed), lambda *_: few, 4, nullcontext).activations
+        update_memory(objective(checkpointed=checkpointed), lambda *_: few, 2, nullcontext).activations
         for checkpointed in (False, True)
     )
     made = objective()
     with longest(made):
         kept = kept_bytes(lambda: made(few, UpdateSeeds(0, 0)).total(), made)
     assert plain == pytest.approx(kept, rel=0.05)
-    assert recomputed < 0.6 * plain
+    assert recomputed < 0.7 * plain
 
 
 def full(*_, **__):
