@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from e2ed2.data.config import DataConfig, is_bundled, is_cached
 from e2ed2.errors import UserError
 from e2ed2.models.config import CodecConfig, DenoiserConfig
-from e2ed2.objectives.backbone_config import ON_PICTURES, BackboneConfig, BackboneEndToEndConfig
+from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndConfig
 from e2ed2.objectives.config import (
     ChainConfig,
     CoarseConfig,
@@ -96,8 +96,7 @@ def of_chain(objective: ChainConfig) -> Iterator[Rule]:
 
 
 def of_decoding(objective: BackboneEndToEndConfig) -> Iterator[Rule]:
-    loss = objective.loss
-    blind = not (set(ON_PICTURES) & set(loss.weights) or loss.preferences)
+    blind = not objective.loss.on_pictures
     seeing = "a loss that looks at pictures, such as lpips,"
     yield "decode", blind and objective.decode != "latent", seeing
     yield "decode-batch", blind, seeing
