@@ -1,6 +1,7 @@
 """An evaluation as JSON: its figures, their intervals, and every choice that changes a number."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,19 @@ def asked(settings: dict[str, Any]) -> str:
 
 
 def check_out(file: Path) -> None:
-    """Before the work. Raises UserError: no file can be there."""
+    """Before the work; no folder is made yet. Raises UserError: no file can be there."""
     if file.is_dir():
         raise UserError(f"{file} is a folder: name a file to write, such as {file / 'evaluation.json'}.")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    check_folder(file.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises UserError: it can neither be written nor made."""
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    if not place.is_dir():
+        raise UserError(f"{place} is a file, and no folder: choose another --out.")
+    if not os.access(place, os.W_OK):
+        raise UserError(f"{place} cannot be written: choose another --out.")
 
 
 def write_result(result: Result, file: Path) -> None:

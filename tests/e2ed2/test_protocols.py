@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from dataclasses import replace
 from shutil import copytree
 
 import numpy as np
@@ -14,10 +16,12 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from e2ed2.errors import UserError
+from e2ed2.evaluation.generators import load_generator
 from e2ed2.evaluation.metrics.frechet import Gaussian
-from e2ed2.evaluation.protocols import inception, run
+from e2ed2.evaluation.protocols import choices, inception, run
+from e2ed2.evaluation.protocols.choices import protocol_of, sampling_of
 from e2ed2.evaluation.protocols.clip_score import ClipScore
-from e2ed2.evaluation.protocols.config import CLIP, INCEPTION, Protocol
+from e2ed2.evaluation.protocols.config import BENCHMARKS, CLIP, INCEPTION, Protocol
 from e2ed2.evaluation.protocols.files import find_files
 from e2ed2.evaluation.protocols.inception import Inception, clean, layers_of, square
 from e2ed2.evaluation.protocols.run import measure
@@ -80,10 +84,15 @@ def test_a_model_goes_through_the_whole_protocol_and_its_file_says_every_choice(
     assert -1 <= found["alignment"][CLIP] <= 1
     assert len(found["intervals"][f"alignment.{CLIP}"]) == 2
     choices = found["choices"]
-    assert choices["protocol"] == "coco30k-clean-256-rehearsal-4"
+    assert choices["protocol"].startswith("coco30k-clean-256-rehearsal-4-")
     assert (choices["images"], choices["real"], choices["side"], choices["guidance"]) == (4, 5, 256, 1.0)
-    assert all(len(choices[name]) == 64 for name in ("references", "prompts", "inception"))
+    hashes = [*(choices[name] for name in ("references", "prompts", "inception", "pictures")), choices["clip"][CLIP]]
+    assert all(len(one) == 64 for one in hashes)
     assert "tiny-sd-1-" in choices["weights"]
+    assert choices["call"] == {"num_inference_steps": 1, "guidance_scale": 1.0}
+    assert choices["scheduler"]["_class_name"] == "DDIMScheduler"
+    assert choices["scheduler"]["timestep_spacing"] == "leading"
+    assert (choices["precision"], choices["device"], choices["sizes"]) == ("float32", "cpu", [[32, 32]] * 2)
     assert found["settings"]["split"] == "coco30k"
 
 
@@ -109,7 +118,13 @@ def test_pictures_made_elsewhere_are_found_by_their_prompts(benchmark, tmp_path)
         picture(10 + i).save(folder / f"{i}.png")
     options = Protocol("coco30k", benchmark, images=str(folder), limit=4, out=tmp_path / "made.json")
     assert run.jobs_of(run.subject_of(options), PROMPTS) == list(zip(PROMPTS, (3, 2, 1, 0), strict=True))
-    assert measure(options)["choices"]["images"] == 4
+    choices = measure(options)["choices"]
+    assert choices["images"] == 4
+    assert choices["sizes"] == [[40, 33]] * 2
+    unknown = ("seeds", "guidance", "call", "scheduler", "precision", "device")
+    assert [choices[name] for name in unknown] == [None] * 6
+    picture(14).save(folder / "3.png")
+    assert measure(options)["choices"]["pictures"] != choices["pictures"]
     with pytest.raises(UserError, match="too few pictures of “a red apple”"):
         run.jobs_of(run.subject_of(options), [*PROMPTS, PROMPTS[0]])
 
@@ -132,9 +147,9 @@ def test_the_same_pictures_are_no_distance_apart(benchmark, tmp_path):
 @pytest.mark.parametrize(
     ("missing", "told"),
     [
-        ("captions.txt", r"captions\.txt is missing: put there one prompt a line, from captions of COCO"),
-        ("val2014", "val2014 is missing: put there the pictures"),
-        ("weights", f"{INCEPTION} is missing: put there FID's Inception, from github"),
+        ("captions.txt", r"captions\.txt is missing: put there the 30,000 captions of COCO"),
+        ("val2014", "val2014 is missing: put there all 40,504 pictures"),
+        ("weights", f"{INCEPTION} is missing: put there FID's Inception, .*github"),
         (CLIP, "clip-vit-base-patch32 is missing: .*openai"),
     ],
 )
@@ -145,8 +160,110 @@ def test_what_is_missing_is_said_with_where_it_goes(benchmark, missing, told):
         find_files(Protocol("coco30k", benchmark, "l2", limit=4))
 
 
+def test_all_that_is_missing_is_said_at_once_a_bad_model_too_and_no_folder_is_made(tmp_path, called):
+    out = tmp_path / "new" / "found.json"
+    command = ("evaluate", "nowhere", "--benchmark", "coco30k", "--data", tmp_path, "--out", out)
+    told = called(*command, code=2).err.splitlines()
+    assert told[0] == "5 things are to be done first:"
+    for line, part in zip(told[1:], ("captions.txt", "val2014", "weights-inception", CLIP, "nowhere"), strict=True):
+        assert line.startswith("- ")
+        assert part in line
+    assert not out.parent.exists()
+
+
+@pytest.fixture
+def miniature(monkeypatch):
+    """A benchmark that has four prompts and five pictures."""
+    monkeypatch.setitem(BENCHMARKS, "coco30k", replace(BENCHMARKS["coco30k"], prompts=4, pictures=5))
+
+
+def test_references_are_counted(benchmark, miniature):
+    find_files(Protocol("coco30k", benchmark, "l2"))
+    (benchmark / "val2014" / "0.png").unlink()
+    with pytest.raises(UserError, match="val2014 has 4 pictures, and coco30k compares with 5: put there all"):
+        find_files(Protocol("coco30k", benchmark, "l2"))
+    rehearsal = Protocol("coco30k", benchmark, "l2", limit=4)
+    assert "-rehearsal-4-" in protocol_of(rehearsal, find_files(rehearsal)[0])["protocol"]
+
+
+def test_the_benchmarks_have_the_pictures_that_they_are_known_for():
+    assert [(one.prompts, one.pictures) for one in BENCHMARKS.values()] == [(30_000, 40_504), (30_000, 30_000), (0, 0)]
+
+
+def another_caption(folder):
+    (folder / "captions.txt").write_text("\n".join([*PROMPTS[1:], "a tree"]))
+
+
+def another_picture_of_that_name_and_size(folder):
+    file = folder / "val2014" / "0.png"
+    data = bytearray(file.read_bytes())
+    data[-20] ^= 1
+    file.write_bytes(data)
+
+
+def another_network(folder):
+    next(folder.glob("weights*")).unlink()
+    (folder / f"weights-inception-{hashlib.sha256(b'other').hexdigest()[:8]}.pth").write_bytes(b"other")
+
+
+def a_second_clip(folder):
+    (folder / "clip-second").symlink_to(folder / CLIP)
+
+
+def another_clip(folder):
+    (folder / CLIP).unlink()
+    (folder / CLIP).mkdir()
+    (folder / CLIP / "config.json").write_text("{}")
+
+
+CHANGES = (another_caption, another_picture_of_that_name_and_size, another_network, a_second_clip, another_clip)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_protocols_id_changes_with_each_of_its_files(benchmark, miniature, change):
+    def named() -> str:
+        options = Protocol("coco30k", benchmark, "l2")
+        return protocol_of(options, find_files(options)[0])["protocol"]
+
+    before = named()
+    assert re.fullmatch("coco30k-clean-256-[0-9a-f]{12}", before)
+    assert named() == before
+    change(benchmark)
+    assert named() != before
+
+
+def test_the_protocols_id_changes_with_each_of_its_choices_and_not_with_the_models(benchmark, miniature, monkeypatch):
+    def named(name: str = "coco30k", **given) -> str:
+        options = Protocol(name, benchmark, **{"model": "l2"} | given)
+        return protocol_of(options, find_files(options)[0])["protocol"]
+
+    whole = named()
+    assert {named(steps=1), named(guidance=3.0), named(model="l1"), named(seed=7), named(label="x")} == {whole}
+    (benchmark / "references").symlink_to(benchmark / "val2014")
+    others = [named("hw30k"), named(limit=4), named(limit=3)]
+    monkeypatch.setitem(BENCHMARKS, "coco30k", replace(BENCHMARKS["coco30k"], side=512))
+    others.append(named())
+    monkeypatch.setattr(choices, "PREFIX", "")
+    others.append(named())
+    assert len({whole, *others}) == 6
+
+
+def test_guidance_is_a_number_that_was_used_or_there_is_none(tiny_model, model):
+    sampled = [sampling_of(load_generator(str(one), 2), 3) for one in (tiny_model, model)]
+    assert [one["guidance"] for one in sampled] == ["none", 7.5]
+    assert all(one["seeds"].startswith("3 +") for one in sampled)
+    assert all(one["precision"] == "float32" for one in sampled)
+
+
+def test_clip_in_half_precision_is_reckoned_with_in_float32(clip_folder, tmp_path):
+    copytree(clip_folder, tmp_path / "half")
+    CLIPModel.from_pretrained(clip_folder).half().save_pretrained(tmp_path / "half")
+    score = ClipScore(tmp_path / "half", torch.device("cpu"))
+    assert {weights.dtype for weights in score.model.parameters()} == {torch.float32}
+
+
 def test_an_incomplete_set_or_a_damaged_file_is_refused(benchmark):
-    with pytest.raises(UserError, match="has 4 prompts, and coco30k has 30000"):
+    with pytest.raises(UserError, match="has 4 prompts, and coco30k has 30,000: put there"):
         find_files(Protocol("coco30k", benchmark, "l2"))
     for data, told in ((b"\xff\xfe caption", "cannot be read: give a text file in UTF-8"), (b"\n", "has no prompt")):
         (benchmark / "captions.txt").write_bytes(data)
@@ -174,6 +291,8 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(benchmark, model,
     monkeypatch.setattr(run, "load_generator", lambda *given: pytest.fail("loaded a model"))
     with pytest.raises(UserError, match="is a folder: name a file"):
         measure(Protocol("coco30k", benchmark, str(model), limit=4, out=benchmark))
+    with pytest.raises(UserError, match="is a file, and no folder: choose another --out"):
+        measure(Protocol("coco30k", benchmark, str(model), limit=4, out=benchmark / "captions.txt" / "a" / "b.json"))
 
 
 @pytest.mark.parametrize(

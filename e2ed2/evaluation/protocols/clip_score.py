@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 from e2ed2.errors import UserError
 
 PREFIX = "A photo depicts "
+PRECISION = torch.float32  # whatever the file has, in which half the bits may be missing
 
 
 class ClipScore:
@@ -25,7 +26,7 @@ class ClipScore:
         """Raises UserError: the folder is incomplete or damaged."""
         self.device = device
         try:
-            model: Any = CLIPModel.from_pretrained(folder, local_files_only=True)
+            model: Any = CLIPModel.from_pretrained(folder, dtype=PRECISION, local_files_only=True)
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self.processor: Any = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
@@ -41,4 +42,4 @@ class ClipScore:
         tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=length, return_tensors="pt")
         pixels = self.processor(images=list(pictures), return_tensors="pt")
         made = self.model(**tokens.to(self.device), pixel_values=pixels["pixel_values"].to(self.device))
-        return F.cosine_similarity(made.image_embeds, made.text_embeds).float().cpu()
+        return F.cosine_similarity(made.image_embeds, made.text_embeds).cpu()

@@ -21,21 +21,40 @@ class Benchmark:
 
     references: str  # the folder of the pictures to compare with, inside the data folder
     prompts: int  # how many it has; 0 where its folder decides
+    pictures: int  # how many it compares with; 0 where its folder decides
     side: int  # pixels that both sides are cropped and resized to; 0 leaves them as they are
-    captions_from: str  # where its prompts come from, for whoever has none
-    references_from: str
+    captions_from: str  # what captions.txt has to hold, and where that is to be had
+    references_from: str  # the same of the pictures
 
 
+MJHQ = "huggingface.co/datasets/playgroundai/MJHQ-30K"
+NOWHERE = "HW30K is not published"
 BENCHMARKS = {
     "coco30k": Benchmark(
         "val2014",
         30_000,
+        40_504,
         256,
-        "captions of COCO 2014 validation, for example DMD2's main/coco_eval/captions_coco14_test.txt",
-        "every picture of COCO 2014 validation, from cocodataset.org",
+        "the 30,000 captions of COCO 2014 validation that others use, one a line: main/coco_eval/"
+        "captions_coco14_test.txt of DMD2 (github.com/tianweiy/DMD2)",
+        "all 40,504 pictures of COCO 2014 validation (val2014.zip of cocodataset.org)",
     ),
-    "mjhq30k": Benchmark("references", 30_000, 0, "playgroundai/MJHQ-30K", "playgroundai/MJHQ-30K"),
-    "hw30k": Benchmark("references", 0, 256, "wherever you have them from: HW30K is nowhere public", "the same place"),
+    "mjhq30k": Benchmark(
+        "references",
+        30_000,
+        30_000,
+        0,
+        f"the 30,000 prompts of {MJHQ}, one a line",
+        f"the 30,000 pictures of {MJHQ}",
+    ),
+    "hw30k": Benchmark(
+        "references",
+        0,
+        0,
+        256,
+        f"your own prompts, one a line ({NOWHERE})",
+        f"your own pictures to compare with ({NOWHERE})",
+    ),
 }
 
 
@@ -59,7 +78,8 @@ class Protocol:
     seed: int = 0
     """Prompt number i is sampled with seed + i."""
     limit: int = 0
-    """Only so many prompts, for a rehearsal; its figures are not those of the benchmark, and the file says so."""
+    """A rehearsal: only so many prompts, and as many reference pictures as there are. Its figures are not those of the
+    benchmark, and the file says so."""
     shard: str = ""
     """`0/4` to `3/4`: sample this part of the prompts only, on as many machines; without it, all is measured."""
     out: Path = Path("evaluation.json")

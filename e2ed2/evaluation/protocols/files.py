@@ -1,14 +1,20 @@
-"""What a benchmark's folder must hold; what is missing is said with where to get it."""
+"""What a benchmark's folder must hold; all that is missing is said at once, with where to get it."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from e2ed2.data.sources import IMAGES
 from e2ed2.errors import UserError
 from e2ed2.evaluation.protocols.config import CAPTIONS, CLIP, INCEPTION, Protocol
+from e2ed2.progress import track
 
 FIDELITY = "github.com/toshas/torch-fidelity/releases"
+CLIP_FROM = "huggingface.co/openai/clip-vit-base-patch32"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # as transformers looks for them
+READ = ("*.json", "*.txt")  # what else transformers reads of a model
 
 
 @dataclass(frozen=True)
@@ -20,28 +26,68 @@ class Files:
     clips: list[Path]  # folders of CLIP models, the first the one that the protocol names
 
 
-def find_files(options: Protocol) -> Files:
-    """Raises UserError: something is missing or incomplete; it says which file goes where."""
-    folder, about = options.data, options.about
-    captions = needed(folder / CAPTIONS, about.captions_from, "one prompt a line")
-    prompts = prompts_in(captions)
+def find_files(options: Protocol, *more: Callable[[], Any]) -> tuple[Files, list[Any]]:
+    """The files, and what `more` give, which may raise UserErrors, too.
+
+    Raises:
+        UserError: something is missing or incomplete; it says of each file where it goes.
+    """
+    folder = options.data
+    parts = (lambda: captions_of(options), lambda: references_of(options), lambda: inception_of(folder))
+    found = gathered(*parts, lambda: clips_of(folder), *more)
+    (captions, prompts), references, inception, clips = found[: len(parts) + 1]
+    return Files(captions, prompts, references, inception, clips), found[len(parts) + 1 :]
+
+
+def gathered(*parts: Callable[[], Any]) -> list[Any]:
+    """What each of them gives. Raises UserError: one or more of them did, all in one message."""
+    found, problems = [], []
+    for part in parts:
+        try:
+            found.append(part())
+        except UserError as error:
+            problems.append(str(error))
+    if len(problems) > 1:
+        raise UserError("\n- ".join((f"{len(problems)} things are to be done first:", *problems)))
+    if problems:
+        raise UserError(problems[0])
+    return found
+
+
+def captions_of(options: Protocol) -> tuple[Path, list[str]]:
+    """The file, and its prompts as far as they are asked for. Raises UserError: it is missing or incomplete."""
+    about = options.about
+    file = needed(options.data / CAPTIONS, about.captions_from)
+    prompts = prompts_in(file)
     if len(prompts) < 2:
-        raise UserError(f"{captions} has one prompt, and a distance needs 2 or more: write one a line.")
+        raise UserError(f"{file} has one prompt, and a distance needs 2 or more: write one a line.")
     if about.prompts and len(prompts) != about.prompts and not options.limit:
         raise UserError(
-            f"{captions} has {len(prompts)} prompts, and {options.benchmark} has {about.prompts}: complete it, or "
-            "rehearse with --limit."
+            f"{file} has {len(prompts):,} prompts, and {options.benchmark} has {about.prompts:,}: put there "
+            f"{about.captions_from}, or rehearse with --limit."
         )
-    pictures = needed(folder / about.references, about.references_from, "the pictures to compare with")
-    references = sorted(file for file in pictures.rglob("*") if file.suffix.lower() in IMAGES)
-    if len(references) < 2:
+    return file, prompts[: options.limit or None]
+
+
+def references_of(options: Protocol) -> list[Path]:
+    """Raises UserError: the folder is missing, or has too few pictures, or others beside them."""
+    about = options.about
+    place = needed(options.data / about.references, about.references_from)
+    pictures = sorted(file for file in place.rglob("*") if file.suffix.lower() in IMAGES)
+    if len(pictures) < 2:
+        raise UserError(f"{place} has fewer than 2 pictures: put there {about.references_from}.")
+    if about.pictures and len(pictures) != about.pictures and not options.limit:
         raise UserError(
-            f"{pictures} has fewer than 2 pictures: put there those to compare with, from {about.references_from}."
+            f"{place} has {len(pictures):,} pictures, and {options.benchmark} compares with {about.pictures:,}: put "
+            f"there {about.references_from} and nothing else, or rehearse with --limit."
         )
-    clip = needed(folder / CLIP, "huggingface.co/openai/clip-vit-base-patch32", "the whole repository")
-    others = sorted(place for place in folder.glob("clip*") if place.is_dir() and place != clip)
-    prompts = prompts[: options.limit or None]
-    return Files(captions, prompts, references, inception_of(folder), [clip, *others])
+    return pictures
+
+
+def clips_of(folder: Path) -> list[Path]:
+    """Raises UserError: the one that every protocol names is missing."""
+    clip = needed(folder / CLIP, f"all files of {CLIP_FROM}")
+    return [clip, *sorted(place for place in folder.glob("clip*") if place.is_dir() and place != clip)]
 
 
 def prompts_in(file: Path) -> list[str]:
@@ -55,16 +101,16 @@ def prompts_in(file: Path) -> list[str]:
     return prompts
 
 
-def needed(place: Path, source: str, what: str) -> Path:
+def needed(place: Path, what: str) -> Path:
     if not place.exists():
-        raise UserError(f"{place} is missing: put there {what}, from {source}.")
+        raise UserError(f"{place} is missing: put there {what}.")
     return place
 
 
 def inception_of(folder: Path) -> Path:
     """FID's network, whose file's name ends in the beginning of its SHA-256. Raises UserError: it is another file."""
     found = sorted(folder.glob("weights-inception-*.pth"))
-    file = found[0] if found else needed(folder / INCEPTION, FIDELITY, "FID's Inception")
+    file = found[0] if found else needed(folder / INCEPTION, f"FID's Inception, the file of that name at {FIDELITY}")
     if not sha256(file).startswith(file.stem.rpartition("-")[2]):
         raise UserError(f"{file} is damaged, or another file than its name says: take it from {FIDELITY} again.")
     return file
@@ -75,7 +121,17 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def listing(files: list[Path]) -> str:
-    """A hash of the files' names and sizes: of what was compared with, without reading it all."""
-    lines = [f"{file.name} {file.stat().st_size}" for file in files]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+def contents(files: list[Path]) -> str:
+    """A hash of what is in the files, whatever they are called and wherever they lie."""
+    return together(sorted(sha256(file) for file in track(files, "reading the references")))
+
+
+def clip_digest(folder: Path) -> str:
+    """Of everything that transformers reads of a CLIP model's folder."""
+    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    files = sorted({*(file for kind in READ for file in folder.glob(kind)), *([weights] if weights else [])})
+    return together([f"{file.name} {sha256(file)}" for file in files])
+
+
+def together(parts: list[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,7 +1,8 @@
 """One model on one benchmark of the field, as a JSON file with every choice that changes a number."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,26 +16,27 @@ from e2ed2.errors import UserError
 from e2ed2.evaluation.generators import BATCH, Generator, ImageFolder, kept, load_generator, read_images
 from e2ed2.evaluation.metrics.figure import SURE, Figure, Figures
 from e2ed2.evaluation.metrics.frechet import Gaussian
-from e2ed2.evaluation.protocols.clip_score import PREFIX, ClipScore
+from e2ed2.evaluation.protocols.choices import Seen, protocol_of, sampling_of
+from e2ed2.evaluation.protocols.clip_score import ClipScore
 from e2ed2.evaluation.protocols.config import Protocol
-from e2ed2.evaluation.protocols.files import Files, find_files, listing, sha256
-from e2ed2.evaluation.protocols.inception import RESIZE, Inception, square
+from e2ed2.evaluation.protocols.files import Files, find_files
+from e2ed2.evaluation.protocols.inception import Inception, square
 from e2ed2.evaluation.results import Result, as_result, check_out, write_result
 from e2ed2.inference.device import pick_device
 from e2ed2.progress import track
 
 Item = TypeVar("Item")
+Painted = tuple[list[str], list[Image.Image]]  # prompts and their pictures
 
 
 def measure(options: Protocol) -> Result | None:
     """The figures, also written to `options.out`; None for a shard, which samples its part and measures nothing.
 
     Raises:
-        UserError: something that the benchmark needs is missing, or the model is.
+        UserError: something that the benchmark needs is missing, or the model is; all of it in one message.
     """
-    files = find_files(options)
     check_out(options.out)
-    subject = subject_of(options)
+    files, (subject,) = find_files(options, partial(subject_of, options))
     jobs = [(prompt, options.seed + number) for number, prompt in enumerate(files.prompts)]
     if isinstance(subject, ImageFolder):
         jobs = jobs_of(subject, files.prompts)
@@ -43,21 +45,41 @@ def measure(options: Protocol) -> Result | None:
         for _ in pictures_of(subject, jobs, part, parts):
             pass
         return None
-    device = pick_device(options.device)
-    inception = Inception(files.inception, device)
-    real = reference(files, inception, options.about.side)
-    clips = {folder.name: ClipScore(folder, device) for folder in files.clips}
-    features, scores = [], {name: [] for name in clips}
-    for prompts, pictures in pictures_of(subject, jobs):
-        squares = [square(picture, options.about.side) for picture in pictures]
-        features.append(inception(squares))
-        for name, clip in clips.items():
-            scores[name].append(clip(squares, prompts))
-    figures: Figures = {"distance.fid": Figure(real.distance(torch.cat(features).double().numpy()))}
-    figures |= {f"alignment.{name}": mean_of(torch.cat(parts)) for name, parts in scores.items()}
-    result = as_result(settings_of(options), choices_of(options, files, subject, len(jobs)), figures) | {"ceilings": {}}
+    judges = judges_of(files, pick_device(options.device))
+    choices = protocol_of(options, files) | sampling_of(subject, options.seed)
+    figures, seen = figures_of(options, choices, files, judges, pictures_of(subject, jobs))
+    choices |= seen.told() | {"weights": subject.fingerprint} | notes_of(options, files)
+    result = as_result(settings_of(options), choices, figures) | {"ceilings": {}}
     write_result(result, options.out)
     return result
+
+
+@dataclass(frozen=True)
+class Judges:
+    inception: Inception
+    clips: dict[str, ClipScore]
+
+
+def judges_of(files: Files, device: torch.device) -> Judges:
+    """Raises UserError: a CLIP model is damaged."""
+    return Judges(Inception(files.inception, device), {one.name: ClipScore(one, device) for one in files.clips})
+
+
+def figures_of(
+    options: Protocol, choices: dict[str, Any], files: Files, judges: Judges, pictures: Iterator[Painted]
+) -> tuple[Figures, Seen]:
+    """FID, and a score of each CLIP model; and what was seen of the pictures."""
+    real = reference(files, judges.inception, choices)
+    features, scores, seen = [], {name: [] for name in judges.clips}, Seen()
+    for prompts, made in pictures:
+        for picture in made:
+            seen.add(picture)
+        squares = [square(picture, options.about.side) for picture in made]
+        features.append(judges.inception(squares))
+        for name, clip in judges.clips.items():
+            scores[name].append(clip(squares, prompts))
+    figures: Figures = {"distance.fid": Figure(real.distance(torch.cat(features).double().numpy()))}
+    return figures | {f"alignment.{name}": mean_of(torch.cat(parts)) for name, parts in scores.items()}, seen
 
 
 def subject_of(options: Protocol) -> Generator:
@@ -80,9 +102,7 @@ def jobs_of(images: ImageFolder, prompts: list[str]) -> list[tuple[str, int]]:
         ) from None
 
 
-def pictures_of(
-    generator: Generator, jobs: list[tuple[str, int]], part: int = 0, parts: int = 1
-) -> Iterator[tuple[list[str], list[Image.Image]]]:
+def pictures_of(generator: Generator, jobs: list[tuple[str, int]], part: int = 0, parts: int = 1) -> Iterator[Painted]:
     """Prompts and their pictures, a batch at a time; what an earlier call sampled is read again."""
     for group in track(batches(jobs)[part::parts], "sampling and measuring"):
         yield [prompt for prompt, _ in group], kept(generator, group)
@@ -92,8 +112,9 @@ def batches(items: list[Item]) -> list[list[Item]]:
     return [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
 
 
-def reference(files: Files, inception: Inception, side: int) -> Gaussian:
-    """Of all reference pictures; kept on disk."""
+def reference(files: Files, inception: Inception, choices: dict[str, Any]) -> Gaussian:
+    """Of all reference pictures; kept on disk, for the same files by the same network."""
+    side = choices["side"]
 
     def statistics() -> dict[str, torch.Tensor]:
         features = [
@@ -104,7 +125,7 @@ def reference(files: Files, inception: Inception, side: int) -> Gaussian:
         arrays = {"mean": gaussian.mean, "root": gaussian.root, "variance": np.array(gaussian.variance)}
         return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
 
-    key = [listing(files.references).encode(), sha256(files.inception).encode(), f"{side} {RESIZE}".encode()]
+    key = [f"{choices[name]} ".encode() for name in ("references", "inception", "side", "resize")]
     found = cached("references", key, statistics)
     return Gaussian(found["mean"].numpy(), found["root"].numpy(), float(found["variance"]))
 
@@ -121,22 +142,10 @@ def settings_of(options: Protocol) -> dict[str, Any]:
     return asdict(options) | names | elsewhere
 
 
-def choices_of(options: Protocol, files: Files, subject: Generator, count: int) -> dict[str, Any]:
-    whole = not options.limit or count == options.about.prompts
-    guidance = getattr(subject, "options", {}).get("guidance_scale")
-    return {
-        "protocol": f"{options.benchmark}-clean-{options.about.side}" + ("" if whole else f"-rehearsal-{count}"),
-        "images": count,
-        "real": len(files.references),
-        "references": listing(files.references),
-        "prompts": sha256(files.captions),
-        "inception": sha256(files.inception),
-        "resize": RESIZE if options.about.side else RESIZE.partition("; then ")[2],
-        "side": options.about.side,
-        "clip": [folder.name for folder in files.clips],
-        "clip_prefix": PREFIX,
-        "seeds": f"{options.seed} + the prompt's number, on the CPU",
-        "guidance": "the pipeline's own" if guidance is None else guidance,
-        "weights": subject.fingerprint,
-        "left_out": "" if whole else f"A rehearsal on {count} prompts: not to be compared with {options.benchmark}.",
-    }
+def notes_of(options: Protocol, files: Files) -> dict[str, Any]:
+    """What has to be said with the figures."""
+    rehearsal = (
+        f"A rehearsal on {len(files.prompts):,} prompts and {len(files.references):,} reference pictures: not to be "
+        f"compared with {options.benchmark}."
+    )
+    return {"left_out": rehearsal if options.limit else ""}

@@ -17,11 +17,11 @@ from torch import Tensor
 from e2ed2.errors import UserError
 from e2ed2.evaluation.protocols.clip_score import ClipScore
 from e2ed2.evaluation.protocols.config import CLIP
-from e2ed2.evaluation.protocols.files import needed
+from e2ed2.evaluation.protocols.files import CLIP_FROM, needed
 
 Score = Callable[[Sequence[Image.Image], Sequence[str]], Tensor]  # (N pictures, N prompts) => [N], larger is better
 PICK = "PickScore_v1"
-WHOLE = "the whole repository"
+PICK_FROM = "huggingface.co/yuvalkirstain/PickScore_v1"
 VERSIONS = {"hpsv2": "v2.1", "imagereward": "ImageReward-v1.0"}
 PACKAGES = {"hpsv2": ("hpsv2", "hpsv2"), "imagereward": ("ImageReward", "image-reward")}  # to import, to install
 
@@ -36,9 +36,9 @@ def score_of(name: str, weights: Path, device: torch.device) -> Score:
         UserError: its package or its weights are missing; it says what goes where.
     """
     if name == "clip":
-        return ClipScore(needed(weights / CLIP, "huggingface.co/openai/clip-vit-base-patch32", WHOLE), device)
+        return ClipScore(needed(weights / CLIP, f"all files of {CLIP_FROM}"), device)
     if name == "pickscore":
-        return PickScore(needed(weights / PICK, "huggingface.co/yuvalkirstain/PickScore_v1", WHOLE), device)
+        return PickScore(needed(weights / PICK, f"all files of {PICK_FROM}"), device)
     package = imported(name)
     return hps(package) if name == "hpsv2" else image_reward(package, weights, device)
 
