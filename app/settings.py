@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from e2ed2.errors import UserError
 from e2ed2.files import runs_folder
+from e2ed2.inference.hub import ID, hub_folder
 from e2ed2.inference.request import is_stock
 
 # Gradio reads these while it is imported: no request to the outside, and no proxy that hides mounted routes.
@@ -85,13 +86,15 @@ def added_models(told: str) -> Mapping[str, Path]:
     """
     found: dict[str, Path] = {}
     for part in filter(None, map(str.strip, told.split(os.pathsep))):
-        folder = Path(part).expanduser().resolve()
+        called = folder = Path(part).expanduser().resolve()
+        if not folder.exists() and ID.fullmatch(part):  # its snapshot is called as a commit
+            called, folder = Path(part), hub_folder(part)
         if not is_stock(folder) and not (folder / "denoiser").is_dir():
             raise UserError(
                 f"{MODELS} names {part}, which holds no model: give folders of diffusers pipelines or of models of "
                 f"this project, with {os.pathsep!r} between them."
             )
-        named = folder.parent.name if folder.name == "model" else folder.name
+        named = called.parent.name if called.name == "model" else called.name
         plain = re.sub(r"[^\w.-]+", "-", named)
         name = f"{ADDED}/{plain}"
         if name in found:
@@ -108,7 +111,8 @@ USAGE = """Opens the pages. Its settings are variables of the environment, as in
   E2ED2_CHECKPOINTS    a folder of models, instead of the bundled ones
   E2ED2_DATA           where caches, trainings and votes are kept; the user's data folder by default
   E2ED2_RUNS           where trainings are kept
-  E2ED2_MODELS         more models: folders of diffusers pipelines, or of models of this project, with : between them
+  E2ED2_MODELS         more models: folders of diffusers pipelines (or their ids on a hub), or of models of this
+                       project, with : between them
   E2ED2_DEVICE         cpu, cuda, cuda:1 or mps; the best there is by default
   E2ED2_ADMIN_SECRET   opens the organiser's pages; without one there are none
 """

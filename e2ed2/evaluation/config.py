@@ -17,7 +17,7 @@ class Evaluate:
     """Measure models: distance to real pictures, alignment, variety, cost. Called again, it goes on."""
 
     model: tyro.conf.Suppress[str] = ""
-    """A bundled model's name, a model's folder, or that of any diffusers pipeline."""
+    """A bundled model's name, a model's folder, or that of any diffusers pipeline, or its id on a hub."""
     images: str = ""
     """Instead of a model: a folder of pictures made elsewhere, with a table of their prompts."""
     label: str = ""

@@ -103,7 +103,8 @@ def _folded(text: str) -> str:
 
 
 def load_generator(model: str, steps: int, device: str = "", guidance: float | None = None) -> OurModel | StockPipeline:
-    """A bundled model or a training by its name, any of ours by its folder, or any diffusers pipeline by its folder.
+    """A bundled model or a training by its name, any of ours by its folder, or any diffusers pipeline by its folder or
+    its id on a hub.
 
     Raises:
         UserError: there is none, it is damaged, it takes no prompt, or no guidance.

@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.files import runs_folder
+from e2ed2.inference.hub import ID, hub_folder
 from e2ed2.models.references import INDEX
 
 MAX_PROMPT = 200  # characters; the text encoder reads about the first 20 words
@@ -62,8 +63,8 @@ def available_models(folder: Path = CHECKPOINTS) -> dict[str, Path]:
 
 
 def model_path(model: str, folder: Path = CHECKPOINTS) -> Path:
-    """The folder of a model of ours, as `load` takes it, or of any pipeline of diffusers; a training's stands for its
-    model's. Raises UserError: none is.
+    """The folder of a model of ours, as `load` takes it, or of any pipeline of diffusers, also by its id on a hub; a
+    training's stands for its model's. Raises UserError: none is.
     """
     known = available_models(folder)
     if model in known:
@@ -71,9 +72,12 @@ def model_path(model: str, folder: Path = CHECKPOINTS) -> Path:
     for place in (Path(model), Path(model) / "model", runs_folder() / model / "model"):
         if (place / "denoiser").is_dir() or is_stock(place):
             return place
+    if ID.fullmatch(model) and not Path(model).exists():
+        return hub_folder(model)
     names = ", ".join(known) or "none yet: train one with `python -m e2ed2 train`"
     raise UserError(
-        f"No model {model!r}: choose one of {names}; or give a model's folder, or that of a diffusers pipeline."
+        f"No model {model!r}: choose one of {names}; or give a model's folder, or that of a diffusers pipeline, "
+        "or its id on a hub."
     )
 
 

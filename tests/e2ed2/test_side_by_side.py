@@ -12,11 +12,15 @@ from torch.nn import functional as F
 
 from e2ed2.errors import UserError
 from e2ed2.evaluation.generators import load_generator
-from e2ed2.evaluation.protocols.config import Arm, SideBySide
+from e2ed2.evaluation.protocols.arms import Arm
+from e2ed2.evaluation.protocols.changed import generator_of
+from e2ed2.evaluation.protocols.config import SideBySide
 from e2ed2.evaluation.protocols.files import prompts_in
 from e2ed2.evaluation.protocols.geneval import RESULTS, overall, read_metadata
 from e2ed2.evaluation.protocols.scores import PICK, score_of
 from e2ed2.evaluation.protocols.side_by_side import cost_of
+from e2ed2.inference.stock import StockPipeline
+from e2ed2.models.backbones.lora import add_lora, save_lora
 from e2ed2.models.backbones.tiny import tiny_pipeline
 
 from .test_protocols import clip_folder, picture  # noqa: F401, a fixture
@@ -86,6 +90,8 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path):
         SideBySide(arms=("l2:0",))
     with pytest.raises(UserError, match="each once"):
         SideBySide(arms=("l2", "l2"))
+    with pytest.raises(UserError, match=r"called alike .*labels"):
+        SideBySide(arms=("a/sd-turbo:1", "b/sd-turbo:1"))
     with pytest.raises(UserError, match="cannot be read"):
         prompts_in(tmp_path / "none.txt")
     (tmp_path / "empty.txt").write_text("\n")
@@ -96,6 +102,78 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path):
     (tmp_path / RESULTS).write_text("{}\n")
     with pytest.raises(UserError, match="not what GenEval's"):
         overall(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("{}", "is no list of arms"),
+        ('[{"steps": 4}]', "names no model"),
+        ('[{"model": "sd", "step": 4}]', "an arm has no 'step': choose among model, steps"),
+        ('[{"model": "sd", "steps": "4"}]', 'steps of sd cannot be "4"'),
+        ('[{"model": "sd", "steps": 51}]', "51 steps are not possible"),
+        ('[{"model": "sd", "spacing": "even"}]', "no spacing 'even'"),
+        ('[{"model": "sd", "timesteps": [1000]}]', "whole numbers from 0 to 999"),
+        ('[{"model": "sd", "guidance": -1}]', "guidance is -1"),
+    ],
+)
+def test_a_file_of_arms_that_cannot_be_meant_is_one_sentence(tmp_path, text, told):
+    (tmp_path / "arms.json").write_text(text)
+    with pytest.raises(UserError, match=told):
+        SideBySide(arms=(str(tmp_path / "arms.json"),))
+
+
+def test_arms_of_a_file_have_schedulers_timesteps_and_labels(models, tmp_path):
+    entries = [
+        {"model": str(models / "sd"), "label": "trailing", "spacing": "trailing", "guidance": 1},
+        {"model": str(models / "sd"), "scheduler": "LCMScheduler", "timesteps": [999, 499], "guidance": 1},
+    ]
+    (tmp_path / "arms.json").write_text(json.dumps(entries))
+    arms = SideBySide(arms=("l2", str(tmp_path / "arms.json"))).parsed
+    assert [arm.name for arm in arms] == ["l2, 4 steps", "trailing", "sd, 2 steps, guidance 1"]
+    trailing, fixed = (generator_of(arm, "cpu") for arm in arms[1:])
+    own = load_generator(str(models / "sd"), 4, "cpu", 1)
+    assert trailing.pipeline.scheduler.config.timestep_spacing == "trailing"
+    assert len({own.fingerprint, trailing.fingerprint, fixed.fingerprint}) == 3
+    seen = []
+    fixed(["a dog"], [0], callback_on_step_end=lambda pipe, step, time, more: seen.append(int(time)) or more)
+    assert seen == [999, 499]
+
+
+def test_an_arm_has_the_adapters_of_its_file(models, tmp_path):
+    pipeline = tiny_pipeline("sd")
+    add_lora(pipeline.unet, 2, ("to_q", "to_v"))
+    torch.manual_seed(0)
+    for name, weights in pipeline.unet.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weights)
+    save_lora(pipeline, "unet", pipeline.unet, tmp_path / "lora")
+    with_lora = generator_of(Arm(str(models / "sd"), 1, 1, lora=str(tmp_path / "lora")), "cpu")
+    made = np.asarray(with_lora(["a dog"], [0])[0])
+    assert np.array_equal(made, np.asarray(StockPipeline(pipeline, 1, 1)(["a dog"], [0])[0]))
+    assert not np.array_equal(made, np.asarray(load_generator(str(models / "sd"), 1, "cpu", 1)(["a dog"], [0])[0]))
+    with pytest.raises(UserError, match="cannot be loaded as adapters"):
+        generator_of(Arm(str(models / "sd"), lora=str(tmp_path / "none")), "cpu")
+
+
+def test_what_a_pipeline_cannot_be_given_is_one_sentence(models, tiny_model):
+    for arm, told in (
+        (Arm(str(models / "sd"), scheduler="NoScheduler"), "no scheduler 'NoScheduler'"),
+        (Arm(str(models / "sd"), timesteps=(999,)), "a DDIMScheduler takes no timesteps"),
+        (Arm(str(models / "sd3"), spacing="trailing"), "does not space its timesteps"),
+        (Arm(str(tiny_model), lora="x"), "has a chain of its own: leave lora out"),
+    ):
+        with pytest.raises(UserError, match=told):
+            generator_of(arm, "cpu")
+
+
+def test_all_unknown_arms_are_said_at_once_and_no_folder_is_made(tmp_path, called):
+    command = ("evaluate", "--arms", "nowhere", "nothing:1", "--out", tmp_path / "new", "--scores", "clip")
+    told = called(*command, "--weights", tmp_path, code=2).err.splitlines()
+    assert told[0] == "3 things are to be done first:"
+    assert [part in line for part, line in zip(("nowhere", "nothing", "clip-vit"), told[1:], strict=True)] == [True] * 3
+    assert not (tmp_path / "new").exists()
 
 
 def test_geneval_is_the_mean_over_kinds_of_prompts(tmp_path):

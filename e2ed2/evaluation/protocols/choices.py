@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from e2ed2.evaluation.generators import Generator, ImageFolder, OurModel
+from e2ed2.evaluation.generators import ImageFolder, OurModel
 from e2ed2.evaluation.protocols.clip_score import PRECISION, PREFIX
 from e2ed2.evaluation.protocols.config import Protocol
 from e2ed2.evaluation.protocols.files import Files, clip_digest, contents, sha256
@@ -44,7 +44,7 @@ def named(options: Protocol, choices: dict[str, Any]) -> str:
     return f"{options.benchmark}-clean-{choices['side'] or 'as-it-is'}{rehearsal}-{told}"
 
 
-def sampling_of(subject: Generator, seed: int) -> dict[str, Any]:
+def sampling_of(subject: OurModel | StockPipeline | ImageFolder, seed: int) -> dict[str, Any]:
     """How the pictures were made; nothing of what was made elsewhere is known."""
     if isinstance(subject, ImageFolder):
         return dict.fromkeys(NOTHING_KNOWN)

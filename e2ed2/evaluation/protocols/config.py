@@ -1,14 +1,14 @@
 """Benchmarks that the field compares models on: what each is, and what its folder holds."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import tyro
 
 from e2ed2.errors import UserError
-from e2ed2.inference.request import MAX_STEPS, check_guidance, check_seed
+from e2ed2.evaluation.protocols.arms import Arm, arms_of
+from e2ed2.inference.request import MAX_STEPS, check_guidance, check_seed, slug
 
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 CLIP = "clip-vit-base-patch32"
@@ -66,7 +66,7 @@ class Protocol:
     data: Path
     """The folder with captions.txt, the reference pictures, Inception's weights and CLIP; what is missing is named."""
     model: Annotated[str, tyro.conf.Positional] = ""
-    """A bundled model's name, a model's folder, or that of any diffusers pipeline."""
+    """A bundled model's name, a model's folder, or that of any diffusers pipeline, or its id on a hub."""
     images: str = ""
     """Instead of a model: a folder of pictures made elsewhere, with a table of their prompts."""
     label: str = ""
@@ -116,33 +116,6 @@ class Protocol:
         return int(first), int(count)
 
 
-ARM = re.compile(r"(?P<model>.+?)(:(?P<steps>\d+))?(:(?P<guidance>\d+(\.\d+)?))?")
-
-
-@dataclass(frozen=True)
-class Arm:
-    model: str
-    steps: int
-    guidance: float | None  # of a pipeline that has it; its own where None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """`MODEL`, `MODEL:STEPS` or `MODEL:STEPS:GUIDANCE`. Raises UserError: it is none of them."""
-        found = ARM.fullmatch(text)
-        if not found:
-            raise UserError(f"The arm {text!r} names no model: give MODEL, MODEL:STEPS or MODEL:STEPS:GUIDANCE.")
-        steps, guidance = int(found["steps"] or 4), found["guidance"]
-        if not 1 <= steps <= MAX_STEPS:
-            raise UserError(f"{text}: {steps} steps are not possible: choose 1 to {MAX_STEPS}.")
-        return cls(found["model"], steps, float(guidance) if guidance else None)
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        guided = "" if self.guidance is None else f", guidance {self.guidance:g}"
-        return f"{Path(self.model).name}, {self.steps} step{'s' * (self.steps > 1)}{guided}"
-
-
 @dataclass(frozen=True)
 class SideBySide:
     """Models and baselines side by side: the same prompts and seeds, what a picture costs, scores; a table (Markdown
@@ -150,7 +123,8 @@ class SideBySide:
 
     arms: tuple[str, ...]
     """Each MODEL, MODEL:STEPS or MODEL:STEPS:GUIDANCE: a bundled model's name, a model's folder, or that of any
-    diffusers pipeline; 4 steps, and its own guidance, where none are given."""
+    diffusers pipeline, or its id on a hub; 4 steps, and its own guidance, where none are given. Or a file ARMS.json: a
+    list of arms that also have a label, scheduler, spacing, timesteps or lora (docs/scaling.md)."""
     prompts: Path | None = None
     """A file with one prompt a line; a dozen everyday ones where there is none."""
     seed: int = 0
@@ -176,8 +150,10 @@ class SideBySide:
         if min(self.columns, self.side) < 1:
             raise UserError("columns and side must be at least 1.")
         check_seed(self.seed)
-        self.parsed  # noqa: B018, it checks
+        names = [slug(arm.name) for arm in self.parsed]
+        if twice := [arm.name for arm, name in zip(self.parsed, names, strict=True) if names.count(name) > 1]:
+            raise UserError(f"Arms would be called alike ({'; '.join(twice)}): tell them apart with labels.")
 
     @property
     def parsed(self) -> list[Arm]:
-        return [Arm.parse(text) for text in self.arms]
+        return arms_of(self.arms)

@@ -5,18 +5,22 @@ import textwrap
 from collections.abc import Generator as Yields
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from e2ed2.evaluation.generators import BATCH, kept, load_generator
+from e2ed2.evaluation.generators import BATCH, kept
 from e2ed2.evaluation.metrics.cost import cost
-from e2ed2.evaluation.protocols.config import Arm, SideBySide
-from e2ed2.evaluation.protocols.files import prompts_in
+from e2ed2.evaluation.protocols.arms import Arm
+from e2ed2.evaluation.protocols.changed import check_arm, generator_of
+from e2ed2.evaluation.protocols.config import SideBySide
+from e2ed2.evaluation.protocols.files import gathered, prompts_in
 from e2ed2.evaluation.protocols.geneval import overall, read_metadata, write_samples
 from e2ed2.evaluation.protocols.scores import Score, score_of
+from e2ed2.evaluation.results import check_folder
 from e2ed2.evaluation.shown import table
 from e2ed2.inference.device import pick_device
 from e2ed2.inference.request import slug
@@ -45,16 +49,18 @@ def side_by_side(options: SideBySide) -> list[Row]:
     """One row for each arm, also written as `table.md`, `table.json` and `grid.jpg` into `options.out`.
 
     Raises:
-        UserError: a model, a score or a file that is asked for is missing.
+        UserError: models, scores or files that are asked for are missing; no folder is made then.
     """
+    check_folder(options.out)
     prompts = prompts_in(options.prompts) if options.prompts else list(USUAL)
     geneval = read_metadata(options.geneval) if options.geneval else []
     device = pick_device(options.device)
-    scores = {name: score_of(name, options.weights, device) for name in options.scores}
-    options.out.mkdir(parents=True, exist_ok=True)
+    scored = [partial(score_of, name, options.weights, device) for name in options.scores]
+    found = gathered(*(partial(check_arm, arm) for arm in options.parsed), *scored)
+    scores = dict(zip(options.scores, found[len(options.parsed) :], strict=True))
     rows, pictures = [], []
     for arm in options.parsed:
-        generator = load_generator(arm.model, arm.steps, options.device, arm.guidance)
+        generator = generator_of(arm, options.device)
         made = sampled(generator, prompts, options.seed)
         row: Row = {"arm": arm.name} | asdict(arm) | cost_of(generator, prompts[0], options.seed)
         row |= {name: mean_score(score, made, prompts) for name, score in scores.items()}
@@ -64,6 +70,7 @@ def side_by_side(options: SideBySide) -> list[Row]:
             row["geneval"] = overall(folder)
         rows.append(row)
         pictures.append(made[: options.columns])
+    options.out.mkdir(parents=True, exist_ok=True)
     write(options, prompts, rows)
     grid(options.parsed, prompts, pictures, options.side).save(options.out / "grid.jpg", quality=90)
     return rows

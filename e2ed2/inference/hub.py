@@ -1,0 +1,33 @@
+"""Pipelines of diffusers by their id on a hub: what its cache has is taken from there, also without a network."""
+
+import re
+from pathlib import Path
+
+from e2ed2.errors import UserError
+from e2ed2.models.references import INDEX
+
+ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def hub_folder(repository: str) -> Path:
+    """The snapshot of a repository such as `stabilityai/sd-turbo`, downloaded as diffusers does it if need be.
+
+    Raises:
+        UserError: it is not in the cache, and cannot be downloaded.
+    """
+    from huggingface_hub import try_to_load_from_cache  # half a second, which whoever names a folder saves
+
+    if isinstance(index := try_to_load_from_cache(repository, INDEX), str):
+        return Path(index).parent
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline  # seconds
+
+    from e2ed2.models.backbones.opening import BROKEN
+
+    try:
+        return Path(DiffusionPipeline.download(repository))
+    except BROKEN as error:
+        raise UserError(
+            f"No model {repository!r}: no folder and no training here is called so, and a hub's repository of that "
+            f"name cannot be reached; give a folder, or run `hf download {repository}` where there is a network, and "
+            "copy its cache."
+        ) from error
