@@ -5,7 +5,8 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CAPTIONS ?= 2000
-BENCHMARKS := $(filter-out preference_loop gpu_step,$(basename $(notdir $(wildcard benchmarks/*.py)))) # those take an hour, and a GPU
+BENCHMARKS := $(patsubst benchmarks/%,%,$(basename $(wildcard benchmarks/*.py)) $(patsubst %/__main__.py,%,$(wildcard benchmarks/*/__main__.py)))
+BENCHMARKS := $(filter-out preference_loop gpu_step,$(BENCHMARKS)) # those take an hour, and a GPU
 
 .PHONY: setup demo test lint types check check-slow mutants screenshots clicks bench results clean
 .DELETE_ON_ERROR: # a half-made environment is made again, not used

@@ -33,7 +33,7 @@ KINDS = {"no": torch.float32, "bf16": torch.bfloat16}
 class Options:
     updates: int = 8
     presets: tuple[str, ...] = ("codec", "coarse", "single-step", "l2", "l2-lpips", "l2-lpips-gan", "energy")
-    precision: tuple[Literal["auto", "no", "bf16"], ...] = ("auto",)
+    precision: tuple[Literal["auto", "no", "bf16"], ...] = ("no", "bf16")
     compile: bool = False
     """As `--trainer.compile` does, before anything is timed."""
 
