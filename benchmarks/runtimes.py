@@ -74,7 +74,8 @@ def in_int8(model: str) -> Callable[[], Image.Image]:
     """Weights in int8, what they are multiplied with rounded to int8 at each product."""
     pipeline = load(model)
     with warnings.catch_warnings(action="ignore"):  # that another package is to replace it
-        pipeline.denoiser = torch.ao.quantization.quantize_dynamic(pipeline.denoiser, {nn.Linear}, dtype=torch.qint8)
+        quantization: Any = torch.ao.quantization  # which a type checker counts as deprecated, too
+        pipeline.denoiser = quantization.quantize_dynamic(pipeline.denoiser, {nn.Linear}, dtype=torch.qint8)
     return painted(pipeline)
 
 
