@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from e2ed2 import seeds
+from e2ed2.data.caption_hashes import write_hashes
 from e2ed2.data.pictures import Pictures
 from e2ed2.data.streamed import noted
 from e2ed2.errors import UserError, raise_if_disk_full
@@ -99,6 +100,7 @@ def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
                 write_card(
                     folder / "model", folder, config, model, batches.pictures, machine(), flops, processes, beside
                 )
+                write_hashes(batches.pictures, folder / "model")
     except KeyboardInterrupt:
         return False
     return True

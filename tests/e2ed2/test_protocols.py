@@ -15,6 +15,8 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
+from e2ed2.data.caption_hashes import write_hashes
+from e2ed2.data.pictures import Pictures
 from e2ed2.errors import UserError
 from e2ed2.evaluation.generators import load_generator
 from e2ed2.evaluation.metrics.frechet import Gaussian
@@ -94,6 +96,19 @@ def test_a_model_goes_through_the_whole_protocol_and_its_file_says_every_choice(
     assert choices["scheduler"]["timestep_spacing"] == "leading"
     assert (choices["precision"], choices["device"], choices["sizes"]) == ("float32", "cpu", [[32, 32]] * 2)
     assert found["settings"]["split"] == "coco30k"
+
+
+def test_a_model_that_was_trained_on_the_prompts_is_not_called_zero_shot(benchmark, model, tmp_path):
+    copytree(model, tmp_path / "trained")
+    write_hashes(Pictures(np.zeros((2, 8, 8, 3), np.uint8), ["A red apple.", "a tree"]), tmp_path / "trained")
+    options = Protocol("coco30k", benchmark, str(tmp_path / "trained"), limit=4)
+    files = find_files(options)[0]
+    told = run.notes_of(options, files)
+    assert told["prompts_trained_on"] == 1
+    assert told["left_out"].endswith("The model was trained on 1 of the 4 prompts: this is not zero-shot.")
+    told = run.notes_of(replace(options, model=str(model)), files)
+    assert told["prompts_trained_on"] is None
+    assert "zero-shot" not in told["left_out"]
 
 
 def test_parts_sampled_apart_are_measured_together(benchmark, model, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from e2ed2.data.cache import cached
+from e2ed2.data.caption_hashes import trained_on
 from e2ed2.data.decode import decode
 from e2ed2.errors import UserError
 from e2ed2.evaluation.generators import BATCH, Generator, ImageFolder, kept, load_generator, read_images
@@ -23,6 +24,7 @@ from e2ed2.evaluation.protocols.files import Files, find_files
 from e2ed2.evaluation.protocols.inception import Inception, square
 from e2ed2.evaluation.results import Result, as_result, check_out, write_result
 from e2ed2.inference.device import pick_device
+from e2ed2.inference.request import model_path
 from e2ed2.progress import track
 
 Item = TypeVar("Item")
@@ -143,9 +145,14 @@ def settings_of(options: Protocol) -> dict[str, Any]:
 
 
 def notes_of(options: Protocol, files: Files) -> dict[str, Any]:
-    """What has to be said with the figures."""
-    rehearsal = (
-        f"A rehearsal on {len(files.prompts):,} prompts and {len(files.references):,} reference pictures: not to be "
-        f"compared with {options.benchmark}."
-    )
-    return {"left_out": rehearsal if options.limit else ""}
+    """What has to be said with the figures; a count of None where the model's folder says nothing of its captions."""
+    count, notes = len(files.prompts), []
+    known = None if options.images else trained_on(files.prompts, model_path(options.model))
+    if options.limit:
+        notes.append(
+            f"A rehearsal on {count:,} prompts and {len(files.references):,} reference pictures: not to be compared "
+            f"with {options.benchmark}."
+        )
+    if known:
+        notes.append(f"The model was trained on {known:,} of the {count:,} prompts: this is not zero-shot.")
+    return {"prompts_trained_on": known, "left_out": " ".join(notes)}
