@@ -22,12 +22,15 @@ def hub_folder(repository: str) -> Path:
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline  # seconds
 
     from e2ed2.models.backbones.opening import BROKEN
+    from e2ed2.models.hub import check_repository
 
     try:
+        check_repository(repository)
         return Path(DiffusionPipeline.download(repository))
     except BROKEN as error:
+        reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"No model {repository!r}: no folder and no training here is called so, and a hub's repository of that "
-            f"name cannot be reached; give a folder, or run `hf download {repository}` where there is a network, and "
-            "copy its cache."
+            f"No model {repository!r}: no folder and no training here is called so, and none can be had from a hub "
+            f"({reason}); give a folder, or run `hf download {repository}` where there is a network, and copy its "
+            "cache."
         ) from error
