@@ -239,6 +239,44 @@ def test_what_no_model_was_shown_is_told(reader, prompt, thing):
     assert said(reading) == (f"The models were never shown “{thing}”." if thing else "")
 
 
+ALONE = "The models draw one thing at a time, of one size, on white."
+GUESS = "This is a guess: nothing that the models know is near."
+
+
+@pytest.mark.parametrize(
+    ("prompt", "note"),
+    [
+        ("two bananas", ALONE),
+        ("3 dogs", ALONE),
+        ("a tiny red house", ALONE),
+        ("an apple on a blue background", ALONE),
+        ("a dog and a cat", ALONE),
+        ("a cat next to a tree", ALONE),
+        ("two hearts", ""),  # a name
+        ("fish and chips", ""),
+        ("a farmer's vehicle with big wheels", ""),
+        ("an acoustic instrument with six strings", ""),
+        ("lighthouse", GUESS),
+        ("yellow submarine", GUESS),
+        ("three red balloons", f"The models were never shown “balloon”. {ALONE}"),
+    ],
+)
+def test_what_a_picture_will_leave_out_is_told(reader, prompt, note):
+    reading = reader(prompt, colours=True)
+    assert reading.candidates
+    assert said(reading) == note
+
+
+def test_what_was_never_shown_is_told_of_a_prompt_that_is_not_read(reader):
+    reading = reader("what does a hedgehog look like?")
+    assert not reading.candidates
+    assert said(reading).startswith("The models were never shown “hedgehog”. Not read: ")
+
+
+def test_of_a_name_as_it_is_nothing_is_told(reader):
+    assert [name for name in reader.names[::20] if said(reader(name, colours=True))] == []
+
+
 def test_all_that_is_kept_from_training_is_known_to_be(reader):
     assert len(reader.kept) > 30
     assert [reader(name).never_shown for name in reader.kept] == reader.kept
