@@ -49,9 +49,9 @@ def check_folder(folder: Path) -> None:
     """Raises UserError: it can neither be written nor made."""
     place = next(place for place in (folder, *folder.parents) if place.exists())
     if not place.is_dir():
-        raise UserError(f"{place} is a file, and no folder: choose another --out.")
+        raise UserError(f"{folder} cannot be a folder, since {place} is a file: choose another --out.")
     if not os.access(place, os.W_OK):
-        raise UserError(f"{place} cannot be written: choose another --out.")
+        raise UserError(f"{folder} cannot be written, since {place} cannot: choose another --out.")
 
 
 def write_result(result: Result, file: Path) -> None:

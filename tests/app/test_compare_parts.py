@@ -97,7 +97,8 @@ def test_two_pictures_to_look_at_closely_are_of_one_prompt():
 
 
 def test_a_bundled_model_s_pictures_are_kept_and_one_s_own_are_not(checkpoints, tmp_path):
-    shutil.copytree(checkpoints / "l2", tmp_path / "own" / "mine" / "model")
+    for part, name in (("l2", "model"), ("codec", "codec")):
+        shutil.copytree(checkpoints / part, tmp_path / "own" / "mine" / name)
     services = Services(checkpoints, tmp_path)
     for model, remembered in (("l2", True), ("own/mine", False)):
         one = Request("cat", model, 1, 7, "cat, flat style")

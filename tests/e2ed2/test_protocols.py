@@ -306,7 +306,7 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(benchmark, model,
     monkeypatch.setattr(run, "load_generator", lambda *given: pytest.fail("loaded a model"))
     with pytest.raises(UserError, match="is a folder: name a file"):
         measure(Protocol("coco30k", benchmark, str(model), limit=4, out=benchmark))
-    with pytest.raises(UserError, match="is a file, and no folder: choose another --out"):
+    with pytest.raises(UserError, match="is a file: choose another --out"):
         measure(Protocol("coco30k", benchmark, str(model), limit=4, out=benchmark / "captions.txt" / "a" / "b.json"))
 
 
