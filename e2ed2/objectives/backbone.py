@@ -89,6 +89,9 @@ class BackboneObjective(DenoiserObjective):
     def compiled_parts(self) -> list[nn.Module]:
         return [self.model.network]
 
+    def blocks(self) -> list[nn.Module]:
+        return self.model.blocks
+
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         return [{"params": trained(self.model), "lr": lr}]
 

@@ -1,7 +1,7 @@
 """Train the coarse path alone: thousands of pictures a second, before the transformer joins."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from e2ed2.losses.pixel import l2
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
@@ -45,6 +45,10 @@ class CoarseRegression(DenoiserObjective):
         """Of each caption's choices, `[B, m, choices]`, the one whose picture is nearest to `x0`: `[B, choices]`."""
         best = self.model.coarse.nearest(choices, text, x0)
         return choices[torch.arange(len(x0), device=best.device), best]
+
+    def blocks(self) -> list[nn.Module]:
+        """None: the transformers' are not called."""
+        return []
 
     @torch.no_grad()
     def preview(self, model: CoarseToFineDenoiser, batch: CaptionedBatch) -> Tensor:

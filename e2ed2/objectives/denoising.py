@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import nn
 
 from e2ed2.data.from_disk import captioned_batches
 from e2ed2.data.pictures import PictureSet
@@ -61,6 +62,9 @@ class DenoiserObjective(Objective):
         """The coarse path learns at a rate of its own: a full one destroys what it has learnt."""
         parts = [(self.model.coarse, lr * self.config.coarse_lr_share), (self.model.transformers, lr)]
         return [{"params": params, "lr": rate} for part, rate in parts if (params := trained(part))]
+
+    def blocks(self) -> list[nn.Module]:
+        return [block for transformer in self.model.transformers for block in transformer.blocks]
 
     def write(self, folder: Path, pictures: PictureSet) -> None:
         save_model(self.model, folder / "denoiser")

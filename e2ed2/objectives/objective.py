@@ -99,6 +99,11 @@ class Objective(nn.Module):
         """What its user should know who trains it in bfloat16; empty where that does no harm."""
         return ""
 
+    def blocks(self) -> list[nn.Module]:
+        """The parts of the model that `trainer.shard` shards each by itself: called one after the other by all
+        processes alike. None where that is not for this objective."""
+        return []
+
     def preview(self, model: Any, batch: Any) -> Tensor:
         """Images `[N, 3, H, W]` in [-1, 1] that show what `model` has learnt."""
         raise NotImplementedError

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import torch
 from diffusers import DDIMScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from e2ed2.diffusion.path import Flow, Path, VariancePreserving
 from e2ed2.diffusion.prediction import Prediction, clean_of
@@ -55,6 +55,13 @@ class Backbone(Placed):
         """The side of the latents must be one of this: of a patch, or of what is halved once for each stage."""
         config = self.network.config
         return config.get("patch_size") or 2 ** (len(config["block_out_channels"]) - 1)
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """What the network calls one after the other, which is nearly all of it."""
+        lists = [part for part in self.network.children() if isinstance(part, nn.ModuleList)]
+        middle = getattr(self.network, "mid_block", None)
+        return [*(block for blocks in lists for block in blocks), *([] if middle is None else [middle])]
 
     def converted(self, kind: Prediction) -> "Backbone":
         """The same network, whose output is read as another kind from now on, at noise levels that end in pure noise.
