@@ -70,6 +70,9 @@ class TrainerConfig:
     compile: bool = False
     """Compile the network (torch.compile): minutes at the start, a faster update after that; where there is a C++
     compiler."""
+    shard: bool = False
+    """Divide the weights, their gradients, moments and averages among the processes (FSDP2) instead of having all of
+    them on each: less memory, more to send. For trainings of a denoiser or a backbone on several processes."""
 
     track: Annotated[Literal["", "tensorboard", "trackio", "wandb"], tyro.conf.arg(aliases=("--track",))] = ""
     """Show the curve in this tracker, too, whose package must be installed; its files are in the run's `track`."""
@@ -117,6 +120,19 @@ class RunConfig:
             raise UserError("mmd compares distributions: give it a batch of at least 2, and better hundreds.")
         if cache and self.trainer.mixed_precision == "fp16":
             raise UserError("The gradient cache holds gradients that fp16 cannot: train in bf16, or without.")
+        self.check_sharding()
+
+    def check_sharding(self) -> None:
+        """Raises UserError: something that sharded weights do not go with."""
+        cache, loss = getattr(self.objective, "gradient_cache", False), getattr(self.objective, "loss", None)
+        against = [
+            ("--trainer.compile", self.trainer.compile),
+            ("--trainer.mixed-precision fp16", self.trainer.mixed_precision == "fp16"),
+            ("--gradient-cache", cache),
+            ("a preference in the loss", bool(loss and loss.preferences)),
+        ]
+        if self.trainer.shard and (given := [name for name, is_given in against if is_given]):
+            raise UserError(f"--trainer.shard does not go with {' or '.join(given)}: leave one of them out.")
 
     def plain(self) -> dict[str, Any]:
         """As `run.json` has it."""

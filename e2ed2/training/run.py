@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ MAY_CHANGE = (
     "trainer.keep",
     "trainer.held-out-every",
     "trainer.track",
+    "trainer.shard",
     "trainer.accumulate",  # with another number of processes
     "data.path",
     "data.workers",
@@ -81,7 +83,7 @@ def train(config: RunConfig, folder: Path) -> bool:
             return False
         if trainer.done < config.trainer.updates:
             say(ENDED.format(done=trainer.done, updates=config.trainer.updates))
-        if accelerator.is_main_process:
+        if trainer.sharding.takes_part:
             return write_model(trainer, config, folder)
     return True
 
@@ -89,21 +91,27 @@ def train(config: RunConfig, folder: Path) -> bool:
 def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
     """False where Ctrl-C came meanwhile: what was trained is saved, and the same command writes the model."""
     batches, processes = trainer.batches, trainer.accelerator.num_processes
-    objective = trainer.accelerator.unwrap_model(trainer.objective)
     try:
-        with trainer.to_write() as model:
+        flops = processes * config.trainer.accumulate * update_flops(trainer.bare, batches)
+        with trainer.to_write(partial(fresh_objective, config)) as objective:
+            if objective is None:
+                return True
             with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError):
                 objective.export(folder / "model", batches.pictures)
-            flops = processes * config.trainer.accumulate * update_flops(objective, batches)
             beside = objective.card() + (BEST_WEIGHTS.format(best) if (best := trainer.best_update) else "")
+            model, pictures = objective.model, batches.pictures
             with raise_if_disk_full(folder / "model"):
-                write_card(
-                    folder / "model", folder, config, model, batches.pictures, machine(), flops, processes, beside
-                )
-                write_hashes(batches.pictures, folder / "model")
+                write_card(folder / "model", folder, config, model, pictures, machine(), flops, processes, beside)
+                write_hashes(pictures, folder / "model")
     except KeyboardInterrupt:
         return False
     return True
+
+
+def fresh_objective(config: RunConfig) -> Objective:
+    """As it was before the first update."""
+    torch.manual_seed(seeds.number(config.trainer.seed, "weights"))
+    return build_objective(config.objective, config.data.resolution)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from e2ed2.errors import UserError
 from e2ed2.objectives.objective import Objective, trained
+from e2ed2.training.sharding import Whole
 
 WEIGHTS = "model.safetensors"  # as accelerate calls it
 OURS = re.compile(r"\d{6,}")  # the name of a checkpoint that the trainer may delete: the updates made before it
@@ -25,40 +28,62 @@ class TrainState:
     Older checkpoints hold constants, too, and the averages of all weights: they can still be read.
     """
 
-    def __init__(self, objective: Objective, ema_decay: float):
-        """Before the accelerator wraps the objective."""
-        self.objective, self.model = objective, objective.model
-        self.ema = EMAModel(trained(self.model), decay=ema_decay, foreach=True)
-        self.names = saved_names(objective)
-        self.constants = digest(
-            {name: value for name, value in objective.state_dict().items() if name not in self.names}
-        )
+    def __init__(self, objective: Objective, constants: str, sharding: Whole, ema_decay: float):
+        """After the weights are where they are to be; `constants` as they were before that."""
+        self.objective, self.model, self.sharding = objective, objective.model, sharding
+        self.ema = EMAModel(sharding.parts(trained(self.model)), decay=ema_decay, foreach=True)
+        self.names, self.constants = saved_names(objective), constants
+        self.taken: dict[str, Any] = {}  # what is about to be written
 
-    def register(self, accelerator: Accelerator) -> None:
+    def register(self, accelerator: Accelerator, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
         self.ema.to(accelerator.device)
         accelerator.register_for_checkpointing(self)
         accelerator.register_save_state_pre_hook(self.drop_constants)
         accelerator.register_load_state_pre_hook(self.load_weights)
+        optimizer.register_state_dict_post_hook(lambda _, state: self.taken.get("optimizer", state))
+        optimizer.register_load_state_dict_pre_hook(self.cut_moments)
+
+    @contextmanager
+    def gathered(self) -> Generator[None]:
+        """Every process takes part; meanwhile the first one can save all, from whichever process it came."""
+        weights = {name: value for name, value in self.objective.state_dict().items() if name in self.names}
+        averages = self.sharding.joined(self.ema.shadow_params, trained(self.model))
+        state = {"weights": weights, "optimizer": self.optimizer.state_dict(), "averages": averages}
+        self.taken = self.sharding.whole(state)
+        try:
+            yield
+        finally:
+            self.taken = {}
 
     def drop_constants(self, models: list[nn.Module], weights: list[dict[str, Tensor]], folder: str) -> None:
         """From what accelerate is about to write."""
         for state in weights:
-            kept = {name.removeprefix(WRAPPED): value for name, value in state.items()}
             state.clear()
-            state.update({name: value for name, value in kept.items() if name in self.names})
+            state.update(self.taken["weights"])
+
+    def cut_moments(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+        """Of a checkpoint's optimizer, what lies here."""
+        weights = [one for group in optimizer.param_groups for one in group["params"]]
+        moments = {
+            number: {name: self.sharding.cut(value, weights[number]) for name, value in values.items()}
+            for number, values in state["state"].items()
+        }
+        return state | {"state": moments}
 
     def load_weights(self, models: list[nn.Module], folder: str) -> None:
-        """In place of accelerate, which would miss the constants. A sharded model it has loaded already."""
-        if not models:
-            return
+        """In place of accelerate, which would miss the constants."""
         models.clear()
         weights = {name.removeprefix(WRAPPED): value for name, value in load_file(Path(folder) / WEIGHTS).items()}
         if missing := self.names - weights.keys():
             raise ValueError(f"{WEIGHTS} lacks {', '.join(sorted(missing))}")
-        self.objective.load_state_dict({name: weights[name] for name in self.names}, strict=False)
+        own = self.objective.state_dict()
+        cut = {name: self.sharding.cut(weights[name], own[name]) for name in self.names}
+        self.objective.load_state_dict(cut, strict=False)
 
     def state_dict(self) -> dict[str, Any]:
-        return self.ema.state_dict() | {"constants": self.constants}
+        averages = self.taken.get("averages", self.ema.shadow_params)
+        return self.ema.state_dict() | {"shadow_params": averages, "constants": self.constants}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises UserError: what the run stands on, such as its codec, has changed since."""
@@ -71,7 +96,9 @@ class TrainState:
         if "constants" not in state and len(state["shadow_params"]) == len(every):
             averages = zip(state["shadow_params"], every, strict=True)
             state = state | {"shadow_params": [average for average, weights in averages if weights.requires_grad]}
-        self.ema.load_state_dict(state)
+        saved = zip(state["shadow_params"], trained(self.model), strict=True)
+        averages = self.sharding.parts([self.sharding.cut(average, weights) for average, weights in saved])
+        self.ema.load_state_dict(state | {"shadow_params": averages})
         self.ema.to(every[0].device)  # a checkpoint is read into the CPU's memory
 
 
@@ -88,6 +115,12 @@ def saved_names(objective: Objective) -> set[str]:
     kept = {id(value) for value in (*trained(objective.model), *objective.model.buffers(), *adversary)}
     named = [*objective.named_parameters(), *objective.named_buffers()]
     return {name for name, value in named if id(value) in kept} & objective.state_dict().keys()
+
+
+def constants_of(objective: Objective) -> str:
+    """A fingerprint of all that a checkpoint leaves out."""
+    names = saved_names(objective)
+    return digest({name: value for name, value in objective.state_dict().items() if name not in names})
 
 
 def digest(weights: dict[str, Tensor]) -> str:

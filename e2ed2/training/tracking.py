@@ -18,12 +18,11 @@ SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_M
 
 
 def accelerator_of(config: TrainerConfig, folder: Path) -> Accelerator:
-    """Raises UserError: the tracker's package is not installed, or the launcher asks for sharded weights."""
+    """Raises UserError: the tracker's package is not installed, or the launcher asks to shard the weights itself."""
     if any(os.environ.get(name, "").lower() in ("1", "true") for name in SHARDING):
         raise UserError(
-            "Weights cannot be sharded here: accelerate does that (FSDP, DeepSpeed) on GPUs only, where it was never "
-            "tried with this trainer. Launch with --multi_gpu; --tune lora, --checkpointed and --block-checkpointing "
-            "save memory."
+            "The launcher's own way of sharding weights (FSDP, DeepSpeed, Megatron-LM) is not for this trainer: launch "
+            "with --multi_gpu, and give the training --trainer.shard."
         )
     if config.track and not any(map(find_spec, PACKAGES[config.track])):
         raise UserError(f"{config.track} is not installed: run `pip install {config.track}`, or leave --track out.")

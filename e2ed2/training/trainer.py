@@ -6,7 +6,7 @@ what an uninterrupted one would have done.
 
 import shutil
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
@@ -28,7 +28,8 @@ from e2ed2.training.config import TrainerConfig
 from e2ed2.training.gradient_cache import cached_gradient
 from e2ed2.training.metrics import Measured, Metrics, read_metrics
 from e2ed2.training.precision import note_rounding, precision
-from e2ed2.training.state import TrainState, checkpoints_in
+from e2ed2.training.sharding import sharding_of
+from e2ed2.training.state import TrainState, checkpoints_in, constants_of
 from e2ed2.training.tracking import track
 from e2ed2.types import Batch
 
@@ -55,16 +56,18 @@ class Trainer:
         self.accelerator = accelerator or Accelerator(mixed_precision=precision(config))
         note_rounding(objective, config, self.accelerator)
         self.skipped = 0  # updates in a row that fp16 could not represent
-        groups = objective.parameter_groups(config.lr)
-        self.full_rates = [group["lr"] for group in groups]
-        optimizer = torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay, fused=True)
-        state = TrainState(objective, config.ema_decay)
         self.adversary = None
         if objective.adversary is not None:
             self.adversary = Adversary(objective.adversary, config.adversary_lr, config.clip, self.accelerator)
-        self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
-        self.model, self.ema = self.accelerator.unwrap_model(self.objective).model, state.ema
-        state.register(self.accelerator)
+        self.sharding, constants = sharding_of(config, self.accelerator), constants_of(objective)
+        self.objective = self.sharding.prepare(objective)
+        groups = objective.parameter_groups(config.lr)
+        self.full_rates = [group["lr"] for group in groups]
+        optimizer = torch.optim.AdamW(groups, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+        self.optimizer = self.accelerator.prepare(optimizer)
+        self.state = TrainState(objective, constants, self.sharding, config.ema_decay)
+        self.model, self.ema = objective.model, self.state.ema
+        self.state.register(self.accelerator, optimizer)
         self.done = 0  # updates
         self.resume()
         lines = [
@@ -104,7 +107,7 @@ class Trainer:
 
     def measured_apart(self, measured: Measured, batch: Batch) -> Measured:
         """With the loss on a batch that is not trained on, and what the objective watches there."""
-        if self.accelerator.is_main_process:
+        if self.sharding.takes_part:
             watched = self.watched_of(batch)
             self.watched.append({name: float(value) for name, value in watched.items()})
             for name, value in {"held_out": self.held_out_loss(batch), **watched}.items():
@@ -127,13 +130,13 @@ class Trainer:
             outcomes = [cached_gradient(self.accelerator, self.objective, whole)]
         else:
             outcomes = [self.accumulate(part) for part in parts]
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        norm = self.sharding.clip(self.model, self.config.clip)
         terms = self.means({name: torch.stack([one.terms[name] for one in outcomes]) for name in outcomes[0].terms})
         beside = {"loss": Outcome(terms, outcomes[0].weights).total(), "grad_norm": norm, "lr": self.config.lr * share}
         measured = Measured(terms, outcomes[0].weights, beside)
         self.check_finite(measured)
         self.optimizer.step()
-        self.ema.step(trained(self.model))
+        self.ema.step(self.parts())
         if self.adversary is not None:
             judged = [(one.judged, self.seeds(part)) for part, one in enumerate(outcomes) if one.judged is not None]
             lost = self.means({"discriminator": self.adversary.update(judged)})
@@ -152,7 +155,7 @@ class Trainer:
         """Add one part's share of the gradient; what it sees is what a process of its own would have seen."""
         parts = self.config.accumulate
         last = part == parts - 1
-        with nullcontext() if last else self.accelerator.no_sync(self.objective):
+        with nullcontext() if last else self.sharding.no_sync(self.objective):
             outcome = self.objective(self.batch(part), self.seeds(part))
             self.accelerator.backward(outcome.total() / parts)
         return Outcome(outcome.detached(), outcome.weights, outcome.judged)
@@ -196,10 +199,14 @@ class Trainer:
         with self.averaged():
             return self.bare.watched(batch)
 
+    def parts(self) -> list[nn.Parameter]:
+        """What of the trained weights lies on this process."""
+        return self.sharding.parts(trained(self.model))
+
     @contextmanager
     def averaged(self) -> Generator[nn.Module]:
         """The model with its averaged weights."""
-        parameters = trained(self.model)
+        parameters = self.parts()
         self.ema.store(parameters)
         self.ema.copy_to(parameters)
         self.model.eval()
@@ -218,12 +225,15 @@ class Trainer:
         partial.rename(self.folder / BEST)
 
     @contextmanager
-    def to_write(self) -> Generator[nn.Module]:
-        """The model with the weights that a finished training leaves: its best ones, or its last."""
+    def to_write(self, fresh: Callable[[], Objective]) -> Generator[Objective | None]:
+        """With the weights that a finished training leaves: its best ones, or its last. None but on the first process.
+
+        `fresh` builds the objective once more.
+        """
         with self.averaged() as model:
             if self.best_update:
                 model.load_state_dict(load_file(self.folder / BEST), strict=False)
-            yield model
+            yield self.sharding.finished(self.bare, fresh)
 
     @property
     def best_update(self) -> int:
@@ -234,11 +244,13 @@ class Trainer:
             return int(file.metadata()["update"])
 
     def preview(self) -> None:
-        if not self.accelerator.is_main_process:
+        if not self.sharding.takes_part:
             return
         batch = self.batches.preview()
         with self.averaged() as model:
             images = self.bare.preview(model, batch)
+        if not self.accelerator.is_main_process:
+            return
         file = self.folder / "previews" / f"{self.done:06d}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         save_image(images, file, nrow=len(images) // 2, normalize=True, value_range=(-1, 1), padding=1)
@@ -248,15 +260,19 @@ class Trainer:
         final = self.folder / "checkpoints" / f"{self.done:06d}"
         if final.exists():
             return
-        partial = final.with_suffix(".partial")
-        if self.accelerator.is_main_process:  # no process has anything of its own: all that is random is seeded
-            shutil.rmtree(partial, ignore_errors=True)  # what a full disk left
-            with raise_if_disk_full(final, RuntimeError, SafetensorError):
-                self.accelerator.save_state(str(partial))
-            partial.rename(final)
-            for old in checkpoints_in(self.folder)[: -self.config.keep]:
-                shutil.rmtree(old)
+        with self.state.gathered():
+            if self.accelerator.is_main_process:  # nothing else is any process's own: all that is random is seeded
+                self.write_checkpoint(final)
         self.accelerator.wait_for_everyone()
+
+    def write_checkpoint(self, final: Path) -> None:
+        partial = final.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)  # what a full disk left
+        with raise_if_disk_full(final, RuntimeError, SafetensorError):
+            self.accelerator.save_state(str(partial))
+        partial.rename(final)
+        for old in checkpoints_in(self.folder)[: -self.config.keep]:
+            shutil.rmtree(old)
 
     def resume(self) -> None:
         saved = checkpoints_in(self.folder)

@@ -174,9 +174,9 @@ def test_the_card_counts_the_work_and_the_samples_of_every_process_and_batch(run
         options(run_config, samples=2, precompute=False), trainer=replace(run_config.trainer, accumulate=3)
     )
     objective, batches = build(config)
-    accelerator = SimpleNamespace(num_processes=2, unwrap_model=lambda one: one)
-    finished = {"objective": objective, "batches": batches, "accelerator": accelerator, "best_update": None}
-    trainer = SimpleNamespace(**finished, to_write=lambda: nullcontext(objective.model))
+    accelerator = SimpleNamespace(num_processes=2)
+    finished = {"bare": objective, "batches": batches, "accelerator": accelerator, "best_update": None}
+    trainer = SimpleNamespace(**finished, to_write=lambda fresh: nullcontext(objective))
     claim(tmp_path, config, processes=2)
     write_metrics(tmp_path, [Logged(5, 1.0, {}, {"loss": 0.5})])
     assert write_model(trainer, config, tmp_path)

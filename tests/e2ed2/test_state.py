@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 from e2ed2.errors import UserError
 from e2ed2.models.weights import load_codec, save_model
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.run import build, train
-from e2ed2.training.state import TrainState
+from e2ed2.training.sharding import Whole
+from e2ed2.training.state import TrainState, constants_of
 
 from .conftest import TINY_DENOISER, options
 from .test_training import stop_after, weights
@@ -95,7 +97,7 @@ def test_as_many_checkpoints_are_kept_as_asked(run_config, tmp_path, keep, left)
 def test_a_resumed_average_is_where_the_weights_are(run_config, tmp_path):
     """A checkpoint is read into the CPU's memory, wherever the model is."""
     objective = build(options(run_config, coarse_lr_share=0.0))[0]
-    state = TrainState(objective, 0.9)
+    state = TrainState(objective, constants_of(objective), Whole(Accelerator()), 0.9)
     saved = state.state_dict()
     objective.to("meta")
     state.load_state_dict(saved)
