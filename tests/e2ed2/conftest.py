@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from functools import cache, partial
 from types import SimpleNamespace
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
@@ -50,11 +51,17 @@ def precision_of_its_own() -> None:
 @pytest.fixture(scope="session")
 def parquet(tmp_path_factory):
     """Forty pictures of the bundled set, so that loading them takes no time."""
-    import pyarrow.parquet as pq
-
     file = tmp_path_factory.mktemp("data") / "few.parquet"
     table = pq.read_table(EMOJI).slice(0, 48)
     pq.write_table(table, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def few(parquet, tmp_path_factory):
+    """Eight of them."""
+    file = tmp_path_factory.mktemp("few") / "few.parquet"
+    pq.write_table(pq.read_table(parquet).slice(0, 8), file)
     return file
 
 

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event
 
-import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate import Accelerator
@@ -98,13 +97,6 @@ def one_process(
     return objective.state_dict(), losses
 
 
-@pytest.fixture(scope="module")
-def few(parquet, tmp_path_factory):
-    file = tmp_path_factory.mktemp("few") / "few.parquet"
-    pq.write_table(pq.read_table(parquet).slice(0, 8), file)
-    return file
-
-
 @pytest.mark.slow
 def test_two_processes_train_a_backbone_as_one_does_and_one_goes_on_as_two(few, tmp_path):
     """Two processes, then one that accumulates two batches: the updates and losses are those of two to the end."""
@@ -139,12 +131,13 @@ def assert_equal(together, alone):
 
 
 @pytest.mark.slow
-def test_a_killed_process_leaves_what_can_be_gone_on_with(run_config, tmp_path):
+@pytest.mark.parametrize("more", [(), ("--trainer.shard",)], ids=["whole", "sharded"])
+def test_a_killed_process_leaves_what_can_be_gone_on_with(run_config, tmp_path, more):
     """By SIGKILL, one of two, after the first save; the other ends by itself."""
     objective = replace(run_config.objective, coarse_lr_share=0.0)  # as the preset has it
     config = replace(run_config, objective=objective)
     config = replace(config, trainer=replace(config.trainer, updates=100_000, batch_size=2))
-    given = ("l2", "--init", config.objective.init, *words(config, tmp_path), "--trainer.save-every", 1)
+    given = ("l2", "--init", config.objective.init, *words(config, tmp_path), "--trainer.save-every", 1, *more)
     both = launched(2, given)
     while not list((tmp_path / "checkpoints").glob("[0-9]*[0-9]")):
         assert all(one.poll() is None for one in both)
@@ -198,9 +191,9 @@ def test_a_run_goes_on_with_as_many_batches_an_update(run_config, tmp_path):
 
 
 @pytest.mark.parametrize("flag", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
-def test_sharded_weights_are_refused_in_a_sentence(run_config, tmp_path, monkeypatch, flag):
+def test_a_launcher_that_shards_weights_itself_is_refused_in_a_sentence(run_config, tmp_path, monkeypatch, flag):
     monkeypatch.setenv(flag, "true")
-    with pytest.raises(UserError, match="Weights cannot be sharded here"):
+    with pytest.raises(UserError, match=r"give the training --trainer\.shard"):
         train(run_config, tmp_path)
 
 
