@@ -1,4 +1,4 @@
-"""Which pictures update k sees: a pure function of (seed, k), so that resuming needs no saved order.
+"""The pictures of update k as a pure function of (seed, k), so that resuming needs no saved order.
 
 Processes share each update's pictures: place p of n takes the p-th part. So a training goes on with the same pictures
 on another number of processes, and in the middle of an epoch, wherever the pictures are kept.
@@ -19,7 +19,7 @@ from e2ed2.types import CaptionedBatch, PictureBatch, TextEmbedding
 
 
 def rows(update: int, batch_size: int, count: int, seed: int) -> Tensor:
-    """Indices of that update, `[batch_size]`: a new permutation of `count` pictures each epoch."""
+    """Indices of the update's pictures, `[batch_size]`: a new permutation of `count` pictures each epoch."""
     first = update * batch_size
     positions = torch.arange(first, first + batch_size)
     picked = torch.empty(batch_size, dtype=torch.long)
@@ -29,14 +29,14 @@ def rows(update: int, batch_size: int, count: int, seed: int) -> Tensor:
     return picked
 
 
-@lru_cache(maxsize=8)  # of several shapes of pictures, or two epochs
+@lru_cache(maxsize=8)  # enough for several picture shapes, or two epochs
 def order(count: int, seed: int, *indices: int) -> Tensor:
-    """A permutation of `count` pictures, for the epoch and whatever else the indices say."""
+    """A permutation of `count` pictures for these indices: the epoch, and whatever else distinguishes it."""
     return torch.randperm(count, generator=stream(seed, "order", *indices))
 
 
 def part_of(picked: Tensor, process: int, processes: int) -> Tensor:
-    """What one process sees of an update."""
+    """One process's part of an update."""
     size = len(picked) // processes
     return picked[process * size : (process + 1) * size]
 
@@ -89,7 +89,7 @@ class CaptionedBatches:
         device: torch.device | str = "cpu",
         precompute: bool = True,
     ):
-        """`codec` is on the device. `precompute`: encode every picture now, and keep that on disk."""
+        """`codec` is on the device. `precompute`: encode every picture now, and keep the latents on disk."""
         self.pictures, self.pool, self.batch_size, self.seed = pictures, pool, batch_size, seed
         self.styled_share, self.text_noise = styled_share, text_noise
         self.with_images, self.with_words, self.device = with_images, with_words, device
@@ -132,7 +132,7 @@ class CaptionedBatches:
 def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> TextEmbedding:
     """Noise of 0 to `amount` times each embedding's root mean square, so that near captions make near pictures.
 
-    A strength for each caption: those with little noise keep what is fine in them, such as the style. The generator is
+    Each caption gets its own strength: those with little noise keep fine details, such as the style. The generator is
     on the text's device.
     """
     if not amount:
@@ -147,7 +147,7 @@ def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> Text
 
 
 def encode_all(codec: Codec, pictures: Pictures, device: torch.device | str, chunk: int = 64) -> Tensor:
-    """Latents of every picture, `[N, C, h, w]`, on the CPU; made once for each codec and set."""
+    """Latents of every picture, `[N, C, h, w]`, on the CPU; computed once for each codec and set."""
 
     @torch.no_grad()
     def encode() -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Tensors that are dear to make and cheap to keep."""
+"""Tensors that are expensive to compute and cheap to store."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ from e2ed2.tensors import save_tensors
 def cached(
     kind: str, parts: list[bytes], make: Callable[[], dict[str, Tensor]], bundled: Path | None = None
 ) -> dict[str, Tensor]:
-    """The tensors kept for these parts, or made now; a damaged file is made anew.
+    """The tensors cached for these parts, or computed now; a damaged file is replaced.
 
     Args:
         bundled: a folder that may have them from the start.
@@ -42,7 +42,7 @@ def cached(
 
 
 def kept(file: Path) -> dict[str, Tensor] | None:
-    """What is in the file, mapped into memory; None where there is none, or a damaged one, which is removed."""
+    """The file's tensors, mapped into memory; None if it is missing or damaged (a damaged file is removed)."""
     try:
         return load_file(file) if file.is_file() else None
     except (SafetensorError, OSError):
@@ -52,7 +52,7 @@ def kept(file: Path) -> dict[str, Tensor] | None:
 
 @contextmanager
 def made_once(file: Path) -> Generator[None]:
-    """Other processes that want the same wait meanwhile, and then find it."""
+    """Hold a lock on the file, so that other processes that need it wait and then find it finished."""
     with ExitStack() as stack:
         with suppress(OSError, NotImplementedError):  # a folder that cannot be written, a disk without locks
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -61,8 +61,8 @@ def made_once(file: Path) -> Generator[None]:
 
 
 def keep(tensors: dict[str, Tensor], file: Path) -> None:
-    """Where that is impossible (a full disk, a folder of somebody else's), the next call has to make them again."""
-    partial = file.with_suffix(f".{os.getpid()}.partial")  # another process may be making the same
+    """Store the tensors; if that fails (a full disk, a read-only folder), the next call has to compute them again."""
+    partial = file.with_suffix(f".{os.getpid()}.partial")  # another process may be writing the same file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         save_tensors(tensors, partial)

@@ -30,13 +30,13 @@ from e2ed2.models.weights import load_codec
 from e2ed2.progress import track
 from e2ed2.tensors import save_tensors
 
-QUALITY = 95  # of the pictures that are kept, as JPEG without subsampling
-WIDEST = 2.0  # of a picture's sides, the longer over the shorter
+QUALITY = 95  # JPEG quality of the stored pictures, without subsampling
+WIDEST = 2.0  # largest ratio of a picture's longer side to its shorter one
 Shape = tuple[int, int]  # width and height in pixels
 
 
 def write_cache(options: CacheOptions) -> tuple[int, int]:
-    """Write the shards that are not there yet; several processes share them. How many are in, and how many left out.
+    """Write the missing shards, shared among processes. Returns how many samples were written and how many left out.
 
     Raises:
         UserError: the set or the model cannot be read, or the folder holds what was made with other options.
@@ -65,7 +65,7 @@ def write_cache(options: CacheOptions) -> tuple[int, int]:
 
 
 def parts_of(options: CacheOptions, device: Any) -> tuple[Any, Any, int]:
-    """The codec and the text encoder of a model, and what the sides of its pictures are multiples of."""
+    """A model's codec and text encoder, and the number that its pictures' sides must be multiples of."""
     if options.codec_from:
         codec = load_codec(model_folder(options.codec_from)).to(device)
         return codec, MiniLM().to(device), codec.factor
@@ -75,7 +75,7 @@ def parts_of(options: CacheOptions, device: Any) -> tuple[Any, Any, int]:
 
 
 def claim(options: CacheOptions, codec: Any, encoder: Any, rows: int, shards: int) -> None:
-    """Note what the shards are made of, or check that those that are there were made of the same."""
+    """Record the settings of the shards, or check that existing shards were made with the same ones."""
     settings = {
         "source": options.set.path,
         **{name: getattr(options.data, name) for name in READ},
@@ -93,7 +93,7 @@ def claim(options: CacheOptions, codec: Any, encoder: Any, rows: int, shards: in
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / SETTINGS
     if file.is_file():
-        before = settings_of(options.out)  # of an earlier release without the columns
+        before = settings_of(options.out)  # an earlier release did not record the columns
         if differing := [name for name, value in settings.items() if before.get(name, value) != value]:
             raise UserError(
                 f"{options.out} holds shards of another set or model (other {', '.join(differing)}): choose another "
@@ -103,7 +103,7 @@ def claim(options: CacheOptions, codec: Any, encoder: Any, rows: int, shards: in
 
 
 def shapes_of(options: CacheOptions, multiple: int) -> list[Shape]:
-    """Widths and heights with about the same number of pixels; one square where no buckets are asked for.
+    """Widths and heights with about the same number of pixels; a single square without buckets.
 
     Raises:
         UserError: the resolution is no multiple of what the model needs.
@@ -121,18 +121,18 @@ def shapes_of(options: CacheOptions, multiple: int) -> list[Shape]:
 
 
 def nearest(shapes: list[Shape], width: int, height: int) -> Shape:
-    """The shape whose aspect ratio is nearest to a picture's."""
+    """The shape with the aspect ratio nearest to the picture's."""
     return min(shapes, key=lambda shape: abs(np.log(shape[0] * height / (shape[1] * width))))
 
 
 class Writer:
-    """Encodes rows, a batch at a time: a shard's latents and text states are all that it holds."""
+    """Encodes rows a batch at a time; only one shard's latents and text states are held in memory."""
 
     def __init__(self, options: CacheOptions, codec: Any, encoder: Any, shapes: list[Shape], pool: ThreadPoolExecutor):
         self.options, self.codec, self.encoder, self.shapes, self.pool = options, codec, encoder, shapes, pool
 
     def write(self, rows: Rows, places: range, file: Path) -> None:
-        """The shard of these rows, whole or not at all; what is left out of it is in the lines beside it."""
+        """Write the shard of these rows atomically; the file of lines beside it names the samples left out."""
         parts: dict[str, Part] = defaultdict(Part)
         lines = []
         for chunk in chunks(places, self.options.batch_size):
@@ -153,7 +153,7 @@ class Writer:
         partial.rename(file)
 
     def read(self, row: Row) -> tuple[Row, Any]:
-        """A row, and its picture with its captions and shape, or what is wrong with it."""
+        """A row, and either its picture with captions and shape, or a message about what is wrong with it."""
         try:
             image, texts = decoded_row(row, self.options.set)
             shape = nearest(self.shapes, *image.size)
@@ -163,7 +163,7 @@ class Writer:
 
     @torch.no_grad()
     def encode(self, group: list[tuple[np.ndarray, list[str]]], parts: "dict[str, Part]") -> None:
-        """Pictures of one shape into the part of their latents' shape."""
+        """Encode pictures of one shape, and add them to the part for their latents' shape."""
         images = to_tensor(np.stack([image for image, _ in group]), self.codec.device)
         latents = self.codec.encode(images).half().cpu()
         part = parts["x".join(map(str, latents.shape[-2:]))]
@@ -177,7 +177,7 @@ class Writer:
 
 
 class Part:
-    """The samples of a shard that have one shape of latents."""
+    """The samples of a shard whose latents share one shape."""
 
     def __init__(self) -> None:
         self.latents: list[Tensor] = []

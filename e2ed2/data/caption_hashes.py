@@ -1,4 +1,4 @@
-"""Which captions a model was trained on, as hashes beside it: enough to tell whether a prompt was among them."""
+"""Hashes of the captions that a model was trained on, stored beside it to tell whether a prompt was among them."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ BYTES = 8
 
 
 def write_hashes(pictures: PictureSet, folder: Path) -> None:
-    """Where the set has its captions at hand: in memory or in shards, and not made anew for each batch."""
+    """Write the hashes, if the set has its captions at hand: in memory or in shards, not created for each batch."""
     if found := hashes(captions_of(pictures)):
         (folder / FILE).write_bytes(b"".join(sorted(set(found))))
 
@@ -29,13 +29,13 @@ def captions_of(pictures: PictureSet) -> Iterator[str]:
 
 
 def hashes(texts: Iterable[str]) -> list[bytes]:
-    """Alike for texts that differ in capitals, spaces and a full stop at the end."""
+    """One hash per text; capitals, spaces and a final full stop make no difference."""
     plain = (" ".join(text.casefold().split()).rstrip(" .") for text in texts)
     return [hashlib.sha256(text.encode()).digest()[:BYTES] for text in plain]
 
 
 def trained_on(prompts: Sequence[str], folder: Path) -> int | None:
-    """How many of the prompts the folder's model was trained on; None where nothing there says so."""
+    """How many of the prompts the folder's model was trained on; None if its captions are not recorded."""
     if not (folder / FILE).is_file():
         return None
     asked, known = (np.frombuffer(found, "u8") for found in (b"".join(hashes(prompts)), (folder / FILE).read_bytes()))

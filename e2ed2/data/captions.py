@@ -1,4 +1,4 @@
-"""Many captions for each picture, and their embeddings: made once and kept on disk, or when a batch has them.
+"""Many captions for each picture, and their embeddings: computed once and kept on disk, or per batch.
 
 A model that only ever reads icon names does not know "kitty". So each picture has a pool of captions:
 names, keywords, several keywords together and descriptions, with its drawing style named and without.
@@ -21,13 +21,13 @@ from e2ed2.types import TextEmbedding
 
 PLAIN = ("{}", "a {}", "{} emoji", "a picture of a {}", "the {}", "a cute little {}")
 STYLED = ("{}, {} style", "{} in {} style", "{} {}")
-COMMON = 4  # a keyword that more concepts share says too little to stand alone
+COMMON = 4  # a keyword shared by more concepts is too vague to stand alone
 MIXES = 6  # draws of several keywords together
 
 
 class Embeddings(Protocol):
     def __call__(self, rows: Tensor, with_words: bool = True) -> TextEmbedding:
-        """Embeddings of those captions, padded to the longest; one word each where the words do not matter."""
+        """Embeddings of those captions, padded to the longest; one token each without `with_words`."""
         ...
 
 
@@ -50,7 +50,7 @@ class Precomputed:
 
 
 class OnDemand:
-    """Captions are embedded when a batch has them."""
+    """Embeds captions when a batch needs them."""
 
     def __init__(self, captions: list[str], encoder: TextEncoder):
         self.captions, self.encoder = captions, encoder
@@ -62,7 +62,7 @@ class OnDemand:
 
 @dataclass(frozen=True)
 class CaptionPool:
-    """Every caption, and which of them fit each picture."""
+    """All captions, and which of them fit each picture."""
 
     captions: list[str]
     embedding: Embeddings
@@ -70,14 +70,14 @@ class CaptionPool:
     styled: "Choices"  # for each picture: captions that name its style; may be none
 
     def pick(self, pictures: Tensor, styled_share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """One caption for each picture, drawn with `generator`, and whether it names the style; `styled_share` do."""
+        """One caption per picture, drawn with `generator`, and whether it names the style (`styled_share` of them do)."""
         draw, which = torch.rand(2, len(pictures), generator=generator)
         named = (draw < styled_share) & (self.styled.counts[pictures] > 0)
         return torch.where(named, self.styled.at(pictures, which), self.plain.at(pictures, which)), named
 
 
 class Choices:
-    """For each picture a list of captions, any of which can be looked up at once for many pictures."""
+    """A list of captions for each picture, with vectorised lookup for many pictures."""
 
     def __init__(self, lists: list[list[int]]):
         self.flat = torch.tensor([row for rows in lists for row in rows] + [0])  # one more: a picture may have none
@@ -90,7 +90,7 @@ class Choices:
 
 
 def caption_pool(pictures: Pictures, encoder: TextEncoder, precompute: bool = True) -> CaptionPool:
-    """`precompute`: embed every caption now, and keep that on disk."""
+    """`precompute`: embed every caption now, and keep the embeddings on disk."""
     plain, styled = caption_texts(pictures)
     captions = sorted({caption for texts in plain + styled for caption in texts})
     index = {caption: i for i, caption in enumerate(captions)}
@@ -103,7 +103,7 @@ def caption_pool(pictures: Pictures, encoder: TextEncoder, precompute: bool = Tr
 
 
 def text_key(encoder: TextEncoder) -> str:
-    """What stands for everything that an encoder does, where its embeddings are kept."""
+    """The key under which an encoder's embeddings are cached; it identifies everything the encoder does."""
     return f"{encoder.max_tokens} {encoder.fingerprint}"
 
 
@@ -145,13 +145,13 @@ def caption_texts(pictures: Pictures) -> tuple[list[list[str]], list[list[str]]]
 
 
 def name_texts(name: str, keywords: list[str]) -> list[str]:
-    """The name in every template, each telling keyword in one."""
+    """The name in every template, and each specific keyword in one."""
     words = [name, *keywords]
     return [PLAIN[j % len(PLAIN)].format(word) for j, word in enumerate([name] * len(PLAIN) + words)]
 
 
 def other_texts(name: str, keywords: list[str], descriptions: list[str]) -> list[str]:
-    """Several keywords together, always the same draws for the same thing, and its descriptions twice."""
+    """Combinations of keywords (always the same draws for the same concept), and its descriptions twice."""
     draw, texts = random.Random(name), []
     for _ in range(MIXES if keywords else 0):
         some = draw.sample(keywords, min(len(keywords), draw.choice((2, 3, 4))))

@@ -1,4 +1,4 @@
-"""What a training set holds, and what of its captions a model will never read."""
+"""Reports what a training set contains, and which parts of its captions a model cannot read."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ from e2ed2.errors import UserError
 from e2ed2.models.base import TextEncoder
 from e2ed2.progress import track
 
-AT_A_TIME = 1024  # pictures that wait for a thread: a future for each of a set of any size would fill the memory
+AT_A_TIME = 1024  # pictures queued for threads: a future for every picture of a large set would fill the memory
 
 
 @singledispatch
 def check(pictures: Any, encoder: TextEncoder) -> list[str]:
-    """Lines for a person.
+    """Human-readable lines about the set.
 
     Raises:
-        UserError: something of the set cannot be used, and nobody asked to leave that out.
+        UserError: part of the set cannot be used, and leaving it out was not requested.
     """
     raise TypeError(type(pictures))
 
@@ -41,7 +41,7 @@ def _(pictures: Pictures, encoder: TextEncoder) -> list[str]:
 
 @check.register
 def _(pictures: StreamedPictures, encoder: TextEncoder) -> list[str]:
-    """Every picture is read and decoded, and none is kept."""
+    """Every picture is read and decoded, and then discarded."""
     unread, problems, bad, small, captions = Unread(encoder), list[str](), 0, 0, 0
     side = pictures.side
 
@@ -73,7 +73,7 @@ def _(pictures: StreamedPictures, encoder: TextEncoder) -> list[str]:
 
 @check.register
 def _(pictures: CachedPictures, encoder: TextEncoder) -> list[str]:
-    """Every sample is read as a training reads it."""
+    """Every sample is read the way training reads it."""
     for group in pictures.groups:
         for place in track(range(len(group)), f"reading {group.shape}"):
             sample = group.at(place)
@@ -91,7 +91,7 @@ def _(pictures: CachedPictures, encoder: TextEncoder) -> list[str]:
 
 
 class Unread:
-    """Counts captions that are too long or have unknown words, and keeps the first of each."""
+    """Counts captions that are too long or contain unknown words, and remembers the first of each."""
 
     def __init__(self, encoder: TextEncoder):
         self.encoder, self.cut, self.unknown = encoder, 0, 0

@@ -20,7 +20,7 @@ AS_IN_TRAINING = re.compile(
 
 @dataclass(frozen=True)
 class Look:
-    """Look at a training set: `check` says whether it can be used, `show` also draws a contact sheet; `cache` (which
+    """Look at a training set: `check` reports whether it can be used, `show` also draws a contact sheet; `cache` (which
     has a --help of its own) encodes it once for all trainings of a model. The set's options may also be called as
     `train` calls them: --data.caption-column."""
 
@@ -29,9 +29,9 @@ class Look:
     """The set, as --path has it."""
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
     out: Path = Path("contact-sheet.png")
-    """Of `show`: the contact sheet."""
+    """The file for the contact sheet that `show` draws."""
     limit: int = 96
-    """Of `show`: pictures on it, at most."""
+    """Maximum number of pictures on the contact sheet of `show`."""
 
     def __post_init__(self) -> None:
         if self.action == "check" and (self.out, self.limit) != (Look.out, Look.limit):

@@ -8,11 +8,11 @@ import tyro
 
 from e2ed2.errors import UserError
 
-# Names, so that a run's settings hold wherever the repository lies.
+# Names rather than paths, so that a run's settings stay valid wherever the repository is.
 BUNDLED = "emoji"
-COLOURED = "emoji-colours"  # the same, and each drawing in two more colours
+COLOURED = "emoji-colours"  # the same, with each drawing in two more colours
 HUB = "hf:"  # before the id of a dataset on the Hugging Face hub
-SETTINGS = "shards.json"  # in a folder that `data cache` wrote
+SETTINGS = "shards.json"  # in a folder written by `data cache`
 LARGEST = 8192  # pixels of a side
 
 
@@ -21,7 +21,7 @@ def is_bundled(path: str) -> bool:
 
 
 def is_cached(path: str) -> bool:
-    """Whether `data cache` wrote it."""
+    """Whether the folder was written by `data cache`."""
     return (Path(path) / SETTINGS).is_file()
 
 
@@ -44,7 +44,7 @@ class DataConfig:
     """Share of the pictures that are not trained on, to measure the loss on them; for sets that have no split for that
     (`validation`, `val`, `test`; the bundled set's is `combo`)."""
     stream: bool = False
-    """Read each picture when a batch has it, instead of holding the set in memory: for sets of any size. Nothing is
+    """Read each picture when a batch needs it, instead of holding the set in memory: for sets of any size. Nothing is
     precomputed: `data cache` does that. What cannot be used is left out, and named in the run's `data.log`."""
     workers: int = 4
     """Threads that read and decode ahead of the training, of a set on disk."""
@@ -62,7 +62,7 @@ class DataConfig:
             raise UserError(f"held-out is {self.held_out}: choose a share from 0 to 0.5.")
 
     def at(self, where: str | None) -> Self:
-        """The set that a command names without an option. Raises UserError: an option names another."""
+        """The set that a command names as a positional argument. Raises UserError: an option names another."""
         if where and self.path not in (BUNDLED, where):
             raise UserError(f"Two sets are named, {where} and {self.path}: leave one of them out.")
         return replace(self, path=where) if where else self
@@ -78,13 +78,13 @@ class CacheOptions:
     where: Annotated[str | None, tyro.conf.Positional] = None
     """The set, as --path has it."""
     backbone: str = ""
-    """Whose codec and text encoder: a pipeline of diffusers, as --backbone of a training has it."""
+    """Use the codec and text encoder of this diffusers pipeline, named as for --backbone of a training."""
     codec_from: str = ""
-    """Whose codec and text encoder, instead: a model of this project."""
+    """Instead of --backbone: use the codec and text encoder of this model of the project."""
     buckets: bool = False
     """Keep about the pictures' own aspect ratios, up to 2:1, with the pixels of a square; for backbones."""
     pixels: bool = True
-    """Keep the pictures, too, as JPEG: for losses that look at them (lpips, gan, energy-lpips)."""
+    """Also keep the pictures, as JPEG: for losses that look at them (lpips, gan, energy-lpips)."""
     shard_size: int = 1024
     """Pictures in a shard."""
     batch_size: int = 16
@@ -102,6 +102,6 @@ class CacheOptions:
 
     @property
     def set(self) -> DataConfig:
-        """What is read, from disk: pictures that cannot be used are left out, and named beside the shards."""
+        """The set to read, streamed from disk: unusable pictures are left out, and named beside the shards."""
         data = self.data.at(self.where)
         return replace(data, stream=not is_bundled(data.path), skip_bad=True)

@@ -1,4 +1,4 @@
-"""What the pictures of a set are of: is a prompt near any of it, and near what?"""
+"""The concepts that the pictures show, and which of them a prompt is near."""
 
 import re
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from e2ed2.models.base import TextEncoder
 ANY = "|".join(STYLE_NAMES)
 STYLED = re.compile(rf"(,| in| in the style of)?(?: in an?)? ({ANY})( style)?(?:,? please)?[.!]*$", re.IGNORECASE)
 BEFORE = re.compile(rf"^(?:(?:an?|the) )?({ANY})( style)? (?=\S)", re.IGNORECASE)
-ORDINARY = ("flat", "fluent")  # styles that are ordinary words, which a prompt may end with and mean no style
+ORDINARY = ("flat", "fluent")  # styles that are ordinary words: a prompt may end with one without meaning the style
 
 
 @dataclass(frozen=True)
 class Near:
-    """A known thing, and how near a prompt is to it or to one of its keywords."""
+    """A known concept, and the similarity of a prompt to it or to one of its keywords."""
 
     name: str
     similarity: float  # cosine of the embeddings, in [-1, 1]
@@ -30,7 +30,7 @@ class Concepts:
     """Names and keywords of known things, embedded once and kept on disk; the bundled ones come embedded."""
 
     def __init__(self, words: dict[str, str], encoder: TextEncoder):
-        """`words`: each name or keyword, and the name of the thing that it is for."""
+        """`words`: maps each name or keyword to the name of its concept."""
         self.words, self.encoder = words, encoder
         key = [f"concepts {encoder.fingerprint}".encode(), *(f"\n{word}".encode() for word in words)]
         self.pooled = cached("concepts", key, self._embed, bundled=EMOJI.parent)["pooled"].float()
@@ -41,7 +41,7 @@ class Concepts:
         return {"pooled": torch.cat(parts).half() if parts else torch.empty(0, self.encoder.width)}
 
     def nearest(self, prompt: str, count: int = 3) -> list[Near]:
-        """The nearest `count` things, the nearest first; a drawing style at the prompt's end does not matter."""
+        """The `count` nearest concepts, nearest first; a drawing style at the prompt's end is ignored."""
         likeness = (self.pooled @ self.encoder([without_style(prompt)]).pooled[0]).tolist()
         best: dict[str, float] = {}
         for name, similarity in zip(self.words.values(), likeness, strict=True):
@@ -65,7 +65,7 @@ def split_style(prompt: str) -> tuple[str, str]:
 
 
 def in_style(text: str, style: str) -> str:
-    """The caption that names a style, or the text alone where there is none."""
+    """The text as a caption that names the style, or the text alone if the style is empty."""
     return f"{text}, {style} style" if style else text
 
 
@@ -82,7 +82,7 @@ def groups() -> dict[str, str]:
 
 
 def bundled_words() -> dict[str, str]:
-    """Names and keywords of what the bundled models were trained on; a name goes before a keyword of another thing."""
+    """Names and keywords of what the bundled models were trained on; a name outranks another concept's keyword."""
     table = pq.read_table(EMOJI, columns=["caption", "keywords"], filters=[("split", "=", "train")]).to_pydict()
     names = dict(sorted(zip(table["caption"], table["keywords"], strict=True)))
     words = {keyword: name for name, keywords in reversed(names.items()) for keyword in keywords}

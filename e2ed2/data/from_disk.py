@@ -1,4 +1,4 @@
-"""Batches of sets that are on disk: of pictures that are read when they are due, and of what `data cache` wrote."""
+"""Batches from sets on disk: pictures read when needed, and shards written by `data cache`."""
 
 from dataclasses import replace
 from typing import Any
@@ -29,7 +29,7 @@ def open_pictures(config: DataConfig) -> PictureSet:
 
 
 def open_held_out(config: DataConfig, count: int) -> PictureSet | None:
-    """At most `count` of the pictures that are not trained on; None where there are none."""
+    """At most `count` of the held-out pictures; None if there are none."""
     if not is_cached(config.path):
         return load_held_out(config, count)
     held = CachedPictures(config, held=True)
@@ -54,7 +54,7 @@ def captioned_batches(
     device: torch.device | str,
     precompute: bool,
 ) -> "CaptionedBatches | StreamedBatches | ShardBatches":
-    """Batches of pictures, latents and captions, wherever the set is kept.
+    """Batches of pictures, latents and captions, whichever kind of set it is.
 
     Raises:
         UserError: what is on disk was made with another encoder or codec, or lacks the pictures.
@@ -81,7 +81,7 @@ def captioned_batches(
 
 
 class DiskBatches:
-    """What both kinds share: an update's samples are fetched ahead, and one caption of each is drawn."""
+    """The base of both kinds: prefetches an update's samples, and draws one caption for each."""
 
     def __init__(
         self,
@@ -105,20 +105,20 @@ class DiskBatches:
         return self.batch(samples, self.text_noise, UpdateSeeds(self.seed, update, process), self.with_images)
 
     def fetch(self, update: int, process: int, processes: int) -> Any:
-        """What an update shows one process, on the CPU; called in a thread."""
+        """One process's share of an update, on the CPU; called in a thread."""
         raise NotImplementedError
 
     def batch(self, samples: Any, text_noise: float, seeds: UpdateSeeds, with_images: bool = True) -> CaptionedBatch:
         raise NotImplementedError
 
     def whole(self, images: Tensor, latents: Tensor, text: Any, noise: float, seeds: UpdateSeeds) -> CaptionedBatch:
-        text = blur(text.to("cpu"), noise, seeds.stream("caption noise"))  # wherever it was embedded, the same noise
+        text = blur(text.to("cpu"), noise, seeds.stream("caption noise"))  # the same noise on every device
         named = torch.zeros(len(latents), dtype=torch.bool, device=self.device)
         return CaptionedBatch(images.to(self.device), latents.to(self.device), text.to(self.device), named)
 
 
 class StreamedBatches(DiskBatches):
-    """Pictures are read and decoded in threads; captions are embedded, and pictures encoded, when they are due."""
+    """Reads and decodes pictures in threads; embeds captions and encodes pictures when they are needed."""
 
     def fetch(self, update: int, process: int, processes: int) -> list[Sample]:
         whole = rows(update, self.batch_size * processes, len(self.pictures), self.seed)
@@ -143,7 +143,7 @@ class StreamedBatches(DiskBatches):
 
 
 class ShardBatches(DiskBatches):
-    """Latents and text states as `data cache` wrote them; a batch has pictures of one shape."""
+    """Latents and text states as written by `data cache`; all pictures of a batch have one shape."""
 
     def __init__(self, pictures: CachedPictures, encoder: TextEncoder, codec: Codec, *options: Any):
         super().__init__(pictures, encoder, codec, *options)
@@ -170,7 +170,7 @@ class ShardBatches(DiskBatches):
         return samples, self.pictures.pixels(samples) if with_images else torch.empty(0, 3, side, side)
 
     def due(self, update: int, size: int) -> tuple[Group, Tensor]:
-        """The shape of an update's pictures, the same on all processes, and which `size` of them.
+        """The shape of an update's pictures, the same on all processes, and the indices of `size` of them.
 
         In an epoch each shape has as many updates as it takes to show all its pictures, the last filled up from its
         first; the order of the updates is drawn.
@@ -206,6 +206,6 @@ class ShardBatches(DiskBatches):
 
 
 def drawn(counts: list[int], seeds: UpdateSeeds) -> list[int]:
-    """Which of each picture's captions; as a set in memory draws them."""
+    """The index of the caption drawn for each picture, drawn as for a set in memory."""
     _, which = torch.rand(2, len(counts), generator=seeds.stream("caption"))
     return (which * torch.tensor(counts)).long().tolist()

@@ -1,4 +1,4 @@
-"""Pictures with captions, from the bundled set or anybody's, decoded once into memory."""
+"""Captioned pictures, from the bundled set or the user's own, decoded once into memory."""
 
 import json
 import sys
@@ -19,19 +19,19 @@ from e2ed2.data.sources import read_table
 from e2ed2.errors import UserError
 from e2ed2.progress import say
 
-HELD_OUT = ("validation", "val", "test", "combo")  # splits to measure the loss on, the first that there is
-LISTED = 10  # problems in a message
+HELD_OUT = ("validation", "val", "test", "combo")  # splits to measure the loss on; the first that exists is used
+LISTED = 10  # problems listed in a message
 ADVICE = "{bad} of {count} pictures cannot be used: fix them, or leave them out with --data.skip-bad."
 
 
 class PictureSet(Protocol):
-    """What every training may ask of its pictures, wherever they are kept."""
+    """What a training needs from its pictures, wherever they are stored."""
 
     def __len__(self) -> int: ...
 
     @property
     def side(self) -> int:
-        """Their height and width in pixels, or those of a square as large."""
+        """The pictures' height and width in pixels, or those of a square of the same area."""
         ...
 
     @property
@@ -49,14 +49,14 @@ class Pictures:
     """N captioned pictures, all of one size."""
 
     images: np.ndarray  # uint8 [N, H, W, 3], RGB
-    captions: list[str]  # what is in each; of the bundled drawings, the concept's name
+    captions: list[str]  # what each shows; for the bundled drawings, the concept's name
     others: list[list[str]] = field(default_factory=list, repr=False)  # each one's other captions
-    # Of the bundled drawings: other words for the concept, the word that names the drawing style, sentences about it.
+    # For the bundled drawings: other words for the concept, the name of the drawing style, sentences about it.
     keywords: list[list[str]] = field(default_factory=list, repr=False)
     styles: list[str] = field(default_factory=list, repr=False)
     descriptions: list[list[str]] = field(default_factory=list, repr=False)
-    groups: list[str] = field(default_factory=list, repr=False)  # what Unicode counts the concept among
-    # To which each was turned; "" where it is as it was drawn, and no list where all are.
+    groups: list[str] = field(default_factory=list, repr=False)  # Unicode's group of the concept
+    # The colour each was turned to; "" if it is as drawn, and an empty list if all are.
     colours: list[str] = field(default_factory=list, repr=False)
     named: bool = False  # captions are names of concepts, from which prompts are made; else they are used as they are
 
@@ -76,7 +76,7 @@ class Pictures:
         return to_tensor(self.images[rows.numpy()], device)
 
     def first(self, most: int) -> "Pictures":
-        """At most so many of them."""
+        """The first `most` pictures, or all if there are fewer."""
         columns = {one.name: getattr(self, one.name) for one in fields(self)}
         return Pictures(
             **{name: column if isinstance(column, bool) else column[:most] for name, column in columns.items()}
@@ -100,7 +100,7 @@ def load_pictures(config: DataConfig) -> Pictures:
 
 
 def load_held_out(config: DataConfig, count: int) -> Pictures | None:
-    """At most `count` of the pictures that are not trained on, evenly spread; None where there are none."""
+    """At most `count` of the held-out pictures, evenly spread; None if there are none."""
     rows = split_rows(config)[1]
     if len(rows) > count:
         rows = Chosen(rows, np.arange(count) * len(rows) // count)
@@ -145,7 +145,7 @@ def decoded(rows: Rows, config: DataConfig) -> Pictures:
 
 
 def with_colours(pictures: Pictures) -> Pictures:
-    """The bundled drawings, then each that has a main colour twice more, in others."""
+    """The bundled drawings, then two more copies, in other colours, of each that has a main colour."""
     found = turned_drawings(pictures.images, pictures.captions, pictures.groups)
 
     def and_theirs(values: list[Any]) -> list[Any]:
@@ -170,12 +170,12 @@ def decoded_row(row: Row, config: DataConfig) -> tuple[Image.Image, list[str]]:
 
 
 def rows_of(config: DataConfig) -> Rows:
-    """Those to train on. Raises UserError: no such column, or no row."""
+    """The rows to train on. Raises UserError: no such column, or no row."""
     return split_rows(config)[0]
 
 
 def split_rows(config: DataConfig) -> tuple[Rows, Rows]:
-    """Rows of the split, where there are splits, and rows that are held out from training, if any."""
+    """The rows of the split, if there are splits, and the rows held out from training, if any."""
     table = read_table(str(EMOJI) if is_bundled(config.path) else config.path, config.image_column, config.stream)
     for column in (config.image_column, config.caption_column):
         if column not in table.columns:
@@ -206,17 +206,17 @@ def divided(rows: Rows, places: np.ndarray, share: float) -> tuple[Rows, Rows]:
 
 
 def divided_places(places: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Those that are kept, and that share of them apart: evenly spread, so the same ones whenever the set is read.
+    """The places to train on, and the held-out `share`: evenly spread, so the same ones whenever the set is read.
 
     A share of 1 / k is every k-th.
     """
-    due = np.floor(np.round(np.arange(len(places) + 1) * share, 6))  # how many, of so many first ones
+    due = np.floor(np.round(np.arange(len(places) + 1) * share, 6))  # how many are held out among the first i
     held = np.diff(due) > 0
     return places[~held], places[held]
 
 
 def texts_of(value: Any, name: str) -> list[str]:
-    """A picture's captions. Raises UserError: there is none, or it is no text."""
+    """A picture's captions. Raises UserError: it has none, or one that is not text."""
     values = list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
     if not all(isinstance(one, str) for one in values if one is not None and one == one):
         raise UserError(f"{name} has a caption that is no text ({str(value)[:40]}): name a column of texts.")
@@ -227,7 +227,7 @@ def texts_of(value: Any, name: str) -> list[str]:
 
 
 def listed(problems: list[str]) -> list[str]:
-    """The first of them, and how many more there are."""
+    """The first few problems, and the number of the others."""
     more = [f"... and {len(problems) - LISTED} more."] if len(problems) > LISTED else []
     return problems[:LISTED] + more
 

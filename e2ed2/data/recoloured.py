@@ -17,23 +17,23 @@ from e2ed2.progress import track
 from e2ed2.seeds import number, stream
 
 COPIES = 2  # of each drawing
-HELD_OUT = 6  # one pair of a thing and a colour of so many is never shown, to see what has been learnt
+HELD_OUT = 6  # one in this many pairs of concept and colour is never shown, to test what has been learnt
 
 
 @dataclass(frozen=True)
 class Turned:
-    rows: list[int]  # of which drawings, M
+    rows: list[int]  # M indices of the original drawings
     images: np.ndarray  # uint8 [M, H, W, 3]
-    colours: list[str]  # of each, M, keys of `COLOURS`
+    colours: list[str]  # M, the colour of each, keys of `COLOURS`
 
 
 def turned_drawings(images: np.ndarray, names: list[str], groups: list[str]) -> Turned:
-    """Each drawing that has a main colour in others, too; several drawings of one thing in different ones."""
+    """Recoloured copies of each drawing that has a main colour; drawings of one concept get different colours."""
     wanted = plan(names, groups)
     parts = [
         images.tobytes(),
         *(f"\n{row} {colour}".encode() for row, colour in wanted),
-        *(inspect.getsource(module).encode() for module in (words, turning)),  # made otherwise: made anew
+        *(inspect.getsource(module).encode() for module in (words, turning)),  # recomputed when the code changes
     ]
     made = cached("turned", parts, lambda: turn_all(images, wanted))
     pairs = [wanted[place] for place in made["which"].tolist()]
@@ -41,7 +41,7 @@ def turned_drawings(images: np.ndarray, names: list[str], groups: list[str]) -> 
 
 
 def plan(names: list[str], groups: list[str]) -> list[tuple[int, str]]:
-    """Which drawing is to be turned to which colour."""
+    """Pairs of a drawing and a colour to turn it to."""
     shown = defaultdict(list)
     for row, name in enumerate(names):
         shown[name].append(row)
@@ -57,12 +57,12 @@ def plan(names: list[str], groups: list[str]) -> list[tuple[int, str]]:
 
 
 def some(colours: list[str], first: int) -> list[str]:
-    """`COPIES` of them, from that place on and around."""
+    """`COPIES` of the colours, starting at index `first` and wrapping around."""
     return [colours[(first + place) % len(colours)] for place in range(min(COPIES, len(colours)))]
 
 
 def colours_for(name: str, group: str, known: set[str]) -> list[str]:
-    """Colours in which a thing is shown, in an order of its own; not those in which it was drawn by that name."""
+    """Colours in which a concept is shown, in an order of its own, except those in which `known` already names it."""
     mixed = torch.randperm(len(COLOURS), generator=stream(0, "colour", number_of(name))).tolist()
     colours = [list(COLOURS)[place] for place in mixed]
     colours = [colour for colour in colours if can_have(name, group, colour) and not is_held_out(name, colour)]
@@ -70,7 +70,7 @@ def colours_for(name: str, group: str, known: set[str]) -> list[str]:
 
 
 def is_held_out(name: str, colour: str) -> bool:
-    """No training shows this thing in this colour."""
+    """Whether training never shows this concept in this colour."""
     return number(0, "held-out colour", number_of(name), list(COLOURS).index(colour)) % HELD_OUT == 0
 
 

@@ -1,4 +1,4 @@
-"""The rows of a training set: pictures that are not decoded, with their texts, each read when it is asked for."""
+"""The rows of a training set: undecoded pictures with their texts, each read on demand."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Listed(Rows):
 
 
 class Chosen(Rows):
-    """Some of other rows, in their order."""
+    """A subset of other rows, in their order."""
 
     def __init__(self, rows: Rows, places: np.ndarray):
         """`places` are in ascending order."""
@@ -64,7 +64,7 @@ class Chosen(Rows):
     def __iter__(self) -> Iterator[Row]:
         if 2 * len(self) < len(self.rows):
             return super().__iter__()
-        wanted = np.zeros(len(self.rows), dtype=bool)  # one after the other is quicker than each by its place
+        wanted = np.zeros(len(self.rows), dtype=bool)  # reading in sequence is quicker than looking up each place
         wanted[self.places] = True
         return (row for place, row in enumerate(self.rows) if wanted[place])
 
@@ -99,12 +99,12 @@ class ArrowRows(Rows):
         return Row(f"{self.name} {stored.get('path') or f'row {place}'}".strip(), image, fields)
 
     def _told(self, column: str, value: Any) -> Any:
-        """A label by its name."""
+        """The name of a class label; any other value unchanged."""
         return self.labels[column].int2str(value) if column in self.labels and value is not None else value
 
 
 class Joined(Rows):
-    """Several sets as one; each row says under `split` which set it is of."""
+    """Several sets as one; each row names its set under `split`."""
 
     def __init__(self, parts: dict[str, Rows]):
         self.parts = parts

@@ -28,7 +28,7 @@ from e2ed2.errors import UserError
 from e2ed2.types import TextEmbedding
 
 SHARD = "shard-{:05d}.safetensors"
-NEEDED = {"resolution", "shards", "pixels", "model", "codec", "text"}  # of the settings
+NEEDED = {"resolution", "shards", "pixels", "model", "codec", "text"}  # required settings
 READ = ("split", "image_column", "caption_column")  # what of a set is encoded
 
 
@@ -83,7 +83,7 @@ class Group:
 
 
 class CachedPictures:
-    """A set that `data cache` wrote: its samples by their shape and place. Nothing of it is held in memory."""
+    """A set written by `data cache`: samples by shape and place. None of it is held in memory."""
 
     def __init__(self, config: DataConfig, held: bool = False):
         """`held`: the samples that are not trained on.
@@ -128,7 +128,7 @@ class CachedPictures:
         return next(line["texts"][0] for line in lines_of(self.largest.files[0]) if "texts" in line)
 
     def tensor(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
-        """Of the most frequent shape. Raises UserError: only latents are kept."""
+        """Pictures of the most frequent shape. Raises UserError: the shards contain latents only."""
         if not self.with_pixels:
             raise UserError(
                 f"{self.folder} has latents and texts, and no pictures to show: run `data cache` with them."
@@ -141,7 +141,7 @@ class CachedPictures:
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
-    """What the shards were made of. Raises UserError: the file that says so is damaged."""
+    """The settings the shards were made with. Raises UserError: the settings file is damaged."""
     file = folder / SETTINGS
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -169,7 +169,7 @@ def check_read(config: DataConfig, settings: dict[str, Any]) -> None:
 
 
 def is_whole(shard: Path) -> bool:
-    """The shard is there, and so are its lines."""
+    """Whether both the shard and its file of lines exist."""
     return shard.is_file() and shard.with_suffix(".jsonl").is_file()
 
 
@@ -185,7 +185,7 @@ def shard_files(folder: Path, count: int) -> list[Path]:
 
 
 def counts_of(file: Path) -> dict[str, int]:
-    """How many samples of each shape are in a shard. Raises UserError: it is damaged."""
+    """The number of samples of each shape in a shard. Raises UserError: it is damaged."""
     try:
         with safe_open(file, framework="pt") as opened:
             names = [name for name in opened.keys() if name.endswith(".latents")]  # noqa: SIM118, it is no dictionary
@@ -199,7 +199,7 @@ def damaged(file: Path) -> str:
 
 
 def lines_of(shard: Path) -> list[dict[str, Any]]:
-    """What is in a shard, and what was left out of it, by name. Raises UserError: the file is damaged."""
+    """The samples in a shard and those left out of it, by name. Raises UserError: the file is damaged."""
     file = shard.with_suffix(".jsonl")
     try:
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -213,7 +213,7 @@ def decoded(sample: Cached) -> np.ndarray:
 
 
 def padded(texts: list[tuple[Tensor, Tensor]], with_words: bool) -> TextEmbedding:
-    """Captions of different lengths as one batch; one word each where the words do not matter."""
+    """Captions of different lengths as one batch; one token each if the model needs no token states."""
     states = [tokens if with_words else tokens[:1] for tokens, _ in texts]
     longest = max(map(len, states))
     mask = torch.arange(longest) < torch.tensor([[len(one)] for one in states])

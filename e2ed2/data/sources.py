@@ -72,7 +72,7 @@ def read_table(path: str, image_column: str, stream: bool = False) -> Table:
 
 
 def _matching(pattern: str) -> list[Path]:
-    """Files of a pattern with `*`, `?`, and ranges such as `{000..041}`, each file of which must exist."""
+    """Files that match a pattern with `*`, `?`, and ranges such as `{000..041}`, each file of which must exist."""
     if found := RANGE.search(pattern):
         first, last = found.groups()
         numbers = [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
@@ -89,7 +89,7 @@ UNREADABLE = (OSError, ValueError, TypeError, LookupError, NotImplementedError, 
 
 @contextmanager
 def as_unreadable(path: str) -> Generator[None]:
-    """What libraries raise over an empty folder, a table without file names, a damaged file, as a UserError."""
+    """Turn what libraries raise for an empty folder, a table without file names or a damaged file into a UserError."""
     try:
         yield
     except UNREADABLE as error:
@@ -147,7 +147,7 @@ def records(table: Path) -> list[dict[str, Any]]:
 
 
 def _entry(line: str, name: str) -> dict[str, Any]:
-    """Of JSONL; a blank line is an empty entry."""
+    """One line of JSONL as an entry; a blank line is an empty entry."""
     try:
         entry = json.loads(line) if line.strip() else {}
     except ValueError as error:
@@ -200,12 +200,12 @@ def _parquet(files: list[Path], image_column: str, stream: bool) -> Table:
 
 
 def _arrow() -> str:
-    """Where datasets keeps what it has made ready to be mapped into memory."""
+    """The folder where datasets keeps the Arrow files that it maps into memory."""
     return str(data_folder() / "cache" / "datasets")
 
 
 def _on_hub(name: str) -> Any:
-    """What the hub has of that id, or what is kept of it. Raises OSError or ValueError: there is neither."""
+    """The dataset with that id on the hub, or its local copy. Raises OSError or ValueError: there is neither."""
     kept = Path(_arrow()).glob(f"{name.partition('/')[0]}*")
     if not any(kept):
         check_repository(name, "dataset")

@@ -1,4 +1,4 @@
-"""Pictures of a set of any size: each is read when a batch has it, and what cannot be used is left out."""
+"""Pictures of a set of any size: each is read when a batch needs it, and unusable ones are left out."""
 
 import logging
 import sys
@@ -20,7 +20,7 @@ from e2ed2.data.rows import Rows
 from e2ed2.errors import UserError
 
 LOG = logging.getLogger("e2ed2.data")
-TRIED = 1000  # pictures in a row that cannot be used
+TRIED = 1000  # consecutive unusable pictures before giving up
 AHEAD = 2  # batches
 
 Fetched = TypeVar("Fetched")
@@ -33,14 +33,14 @@ class Sample:
 
 
 class StreamedPictures:
-    """As `Pictures`, on disk: of each one, only its place is in memory."""
+    """Like `Pictures`, but on disk: only each picture's place is held in memory."""
 
     def __init__(self, config: DataConfig, rows: Rows | None = None):
         """Raises UserError: the set cannot be read, or is empty."""
         self.rows, self.config = rows_of(config) if rows is None else rows, config
         if not len(self.rows):
             raise UserError(f"{config.path} holds no picture that can be used.")
-        self.bad: dict[int, str] = {}  # places of those that were met and cannot be used, and why
+        self.bad: dict[int, str] = {}  # places of the unusable pictures met so far, and why
         self.lock = Lock()
         self.pool = ThreadPoolExecutor(config.workers, "decoding")
 
@@ -63,7 +63,7 @@ class StreamedPictures:
         return list(self.pool.map(self.at, picked.tolist()))
 
     def at(self, place: int) -> Sample:
-        """The sample at that place; for one that cannot be used the next, which is noted once.
+        """The sample at that place, or the next usable one; an unusable one is noted once.
 
         Raises:
             UserError: a thousand in a row cannot be used.
@@ -92,7 +92,7 @@ class StreamedPictures:
 
 @contextmanager
 def noted(file: Path) -> Generator[None]:
-    """What is left out meanwhile is named in the file; where there is something, that is said at the end."""
+    """Log the pictures left out meanwhile to the file, and say so at the end if there were any."""
     handler = logging.FileHandler(file, delay=True, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     LOG.addHandler(handler)
@@ -106,7 +106,7 @@ def noted(file: Path) -> Generator[None]:
 
 
 class Ahead(Generic[Fetched]):
-    """Makes what a training asks for, and in threads what it will ask for next.
+    """Fetches what a training asks for and, in threads, what it will ask for next.
 
     `fetch` is a function of the update and the place among the processes alone, so that nothing depends on whether it
     was asked before.

@@ -44,7 +44,7 @@ class TarRows(Rows):
 
     @property
     def columns(self) -> list[str]:
-        """The parts that there are, and the entries of the first sample's JSON."""
+        """The names of the parts, and of the entries of the first sample's JSON."""
         return list(dict.fromkeys([*self.parts, *(self[0].fields if len(self) else ())]))
 
     def __getitem__(self, place: int) -> Row:
@@ -64,7 +64,7 @@ class TarRows(Rows):
         return Row(f"{file.name} {key}", image, fields)
 
     def values(self, column: str) -> list[Any]:
-        """As of all rows; a column that there is not is None without a look into the files."""
+        """The column of every row; all None for an unknown column, without reading the files."""
         return super().values(column) if column in self.columns else [None] * len(self)
 
     def _key(self, place: int) -> str:
@@ -73,7 +73,7 @@ class TarRows(Rows):
 
 
 def told(part: str, data: bytes) -> dict[str, Any]:
-    """What a part says: a text, a number, or the entries of a JSON object too; nothing where it is damaged."""
+    """The columns of a part: a text, a number, or the entries of a JSON object too; none if it is damaged."""
     kind = part.rpartition(".")[2].lower()
     if kind in ("json", "jsn"):
         try:
@@ -108,14 +108,14 @@ def scan(files: list[Path]) -> dict[str, Tensor]:
 
 
 def members(tar: Any, file: Path, damaged: list[str]) -> Iterator[tarfile.TarInfo]:
-    """Of a file that ends early, those before its end, and a line about it."""
+    """The members of a tar file; if it ends early, those before its end, and a line about it in `damaged`."""
     while True:
         try:
             member = tar.next()
         except tarfile.ReadError as error:
             damaged.append(f"{file} is damaged ({error}): what follows is not used.\n")
             return
-        tar.members = []  # it would keep them all
+        tar.members = []  # tarfile would keep them all in memory
         if member is None:
             return
         yield member
