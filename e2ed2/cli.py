@@ -206,7 +206,7 @@ def sampled(options: Sample) -> Iterator[tuple[Request, "Image", dict[str, Any]]
 
 def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list[Request]:
     """One for each picture; what the prompt is read as, and what of it is not read, is noted on stderr."""
-    from e2ed2.reading.captions import captions_of, read, said
+    from e2ed2.reading.captions import advice_on, captions_of, read
 
     seeds = range(options.seed, options.seed + options.count)
     reading = None if options.exactly else read(prompt, model_path(options.model), encoder)
@@ -216,7 +216,7 @@ def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list[Re
     notes = encoder.notes(prompt)
     if any(captions):
         notes.append(f"“{prompt}” is read as: {'; '.join(dict.fromkeys(captions))}")
-    if reading and (note := said(reading)):
+    if reading and (note := advice_on(reading)):
         notes.append(note)
     print(*notes, sep="\n", end="\n" * bool(notes), file=sys.stderr)
     return requests(options, prompt, captions)
@@ -277,13 +277,13 @@ def evaluate_command(arguments: list[str]) -> None:
         folder = options.out.with_suffix("")
         jobs = [
             replace(job, out=folder / f"{name}-{job.steps}-{job.split}.json")
-            for job, name in zip(jobs, told_apart(models), strict=True)
+            for job, name in zip(jobs, unique_names(models), strict=True)
         ]
     for job in jobs:
         show(job.called, evaluate(job), job.out)
 
 
-def told_apart(models: Sequence[str]) -> list[str]:
+def unique_names(models: Sequence[str]) -> list[str]:
     """A name for each model's file: `runs/a/model` and `runs/b/model` are `model` and `model-2`."""
     names: list[str] = []
     for model in models:

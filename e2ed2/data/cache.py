@@ -31,17 +31,17 @@ def cached(
     file = folder / f"{kind}-{digest.hexdigest()[:16]}.safetensors"
     if bundled and (bundled / file.name).is_file():
         return load_file(bundled / file.name)
-    if (found := kept(file)) is not None:
+    if (found := read_cached(file)) is not None:
         return found
     with made_once(file):
-        if (found := kept(file)) is not None:
+        if (found := read_cached(file)) is not None:
             return found
         tensors = make()
         keep(tensors, file)
         return tensors
 
 
-def kept(file: Path) -> dict[str, Tensor] | None:
+def read_cached(file: Path) -> dict[str, Tensor] | None:
     """The file's tensors, mapped into memory; None if it is missing or damaged (a damaged file is removed)."""
     try:
         return load_file(file) if file.is_file() else None

@@ -70,7 +70,7 @@ class CaptionPool:
     styled: "Choices"  # for each picture: captions that name its style; may be none
 
     def pick(self, pictures: Tensor, styled_share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """One caption per picture, drawn with `generator`, and whether it names the style (`styled_share` of them do)."""
+        """One caption per picture, drawn with `generator`, and whether it names the style, as `styled_share` do."""
         draw, which = torch.rand(2, len(pictures), generator=generator)
         named = (draw < styled_share) & (self.styled.counts[pictures] > 0)
         return torch.where(named, self.styled.at(pictures, which), self.plain.at(pictures, which)), named

@@ -111,7 +111,7 @@ class DiskBatches:
     def batch(self, samples: Any, text_noise: float, seeds: UpdateSeeds, with_images: bool = True) -> CaptionedBatch:
         raise NotImplementedError
 
-    def whole(self, images: Tensor, latents: Tensor, text: Any, noise: float, seeds: UpdateSeeds) -> CaptionedBatch:
+    def assemble(self, images: Tensor, latents: Tensor, text: Any, noise: float, seeds: UpdateSeeds) -> CaptionedBatch:
         text = blur(text.to("cpu"), noise, seeds.stream("caption noise"))  # the same noise on every device
         named = torch.zeros(len(latents), dtype=torch.bool, device=self.device)
         return CaptionedBatch(images.to(self.device), latents.to(self.device), text.to(self.device), named)
@@ -131,14 +131,14 @@ class StreamedBatches(DiskBatches):
         self, samples: list[Sample], text_noise: float, seeds: UpdateSeeds, with_images: bool = True
     ) -> CaptionedBatch:
         images = to_tensor(np.stack([sample.image for sample in samples]), self.device)
-        which = drawn([len(sample.texts) for sample in samples], seeds)
+        which = draw_captions([len(sample.texts) for sample in samples], seeds)
         captions = tuple(sample.texts[i] for sample, i in zip(samples, which, strict=True))
         text = self.encoder(captions)
         if not self.with_words:
             text = text.first_words()
         with torch.no_grad():
             latents = self.codec.encode(images)
-        batch = self.whole(images if with_images else images[:0], latents, text, text_noise, seeds)
+        batch = self.assemble(images if with_images else images[:0], latents, text, text_noise, seeds)
         return replace(batch, captions=captions)
 
 
@@ -199,13 +199,13 @@ class ShardBatches(DiskBatches):
         self, samples: tuple[list[Cached], Tensor], text_noise: float, seeds: UpdateSeeds, with_images: bool = True
     ) -> CaptionedBatch:
         found, images = samples
-        which = drawn([len(one.texts) for one in found], seeds)
+        which = draw_captions([len(one.texts) for one in found], seeds)
         text = padded([one.texts[i] for one, i in zip(found, which, strict=True)], self.with_words)
         latents = torch.stack([one.latents for one in found]).float()
-        return self.whole(images, latents, text, text_noise, seeds)
+        return self.assemble(images, latents, text, text_noise, seeds)
 
 
-def drawn(counts: list[int], seeds: UpdateSeeds) -> list[int]:
+def draw_captions(counts: list[int], seeds: UpdateSeeds) -> list[int]:
     """The index of the caption drawn for each picture, drawn as for a set in memory."""
     _, which = torch.rand(2, len(counts), generator=seeds.stream("caption"))
     return (which * torch.tensor(counts)).long().tolist()

@@ -52,11 +52,11 @@ def plan(names: list[str], groups: list[str]) -> list[tuple[int, str]]:
         (row, colour)
         for name, rows in shown.items()
         for place, row in enumerate(rows)
-        for colour in some(possible[name], place * COPIES)
+        for colour in consecutive(possible[name], place * COPIES)
     ]
 
 
-def some(colours: list[str], first: int) -> list[str]:
+def consecutive(colours: list[str], first: int) -> list[str]:
     """`COPIES` of the colours, starting at index `first` and wrapping around."""
     return [colours[(first + place) % len(colours)] for place in range(min(COPIES, len(colours)))]
 

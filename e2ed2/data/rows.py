@@ -89,16 +89,16 @@ class ArrowRows(Rows):
 
     def values(self, column: str) -> list[Any]:
         found = self.table[column]
-        return [self._told(column, value) for value in found]
+        return [self._label_name(column, value) for value in found]
 
     def _row(self, place: int, fields: dict[str, Any]) -> Row:
         stored = fields.pop(self.image_column) or {}
-        fields |= {name: self._told(name, fields[name]) for name in self.labels}
+        fields |= {name: self._label_name(name, fields[name]) for name in self.labels}
         data: bytes | None = stored.get("bytes")
         image = Path(stored.get("path") or "missing") if data is None else data
         return Row(f"{self.name} {stored.get('path') or f'row {place}'}".strip(), image, fields)
 
-    def _told(self, column: str, value: Any) -> Any:
+    def _label_name(self, column: str, value: Any) -> Any:
         """The name of a class label; any other value unchanged."""
         return self.labels[column].int2str(value) if column in self.labels and value is not None else value
 

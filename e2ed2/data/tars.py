@@ -60,7 +60,7 @@ class TarRows(Rows):
                 if part == self.image_column:
                     image = data
                 else:
-                    fields |= told(part, data)
+                    fields |= columns_of(part, data)
         return Row(f"{file.name} {key}", image, fields)
 
     def values(self, column: str) -> list[Any]:
@@ -72,7 +72,7 @@ class TarRows(Rows):
         return bytes(self.keys[start : int(self.key_ends[place])]).decode(errors="replace")
 
 
-def told(part: str, data: bytes) -> dict[str, Any]:
+def columns_of(part: str, data: bytes) -> dict[str, Any]:
     """The columns of a part: a text, a number, or the entries of a JSON object too; none if it is damaged."""
     kind = part.rpartition(".")[2].lower()
     if kind in ("json", "jsn"):

@@ -1,4 +1,4 @@
-"""Who makes the pictures that are judged: our models, any diffusers pipeline, or somebody's folder of images."""
+"""What makes the pictures to be judged: our models, any diffusers pipeline, or a folder of images."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ from e2ed2.progress import track
 
 BATCH = 32
 TEXTS = ("prompt", "caption", "text")
-SHARED = ("codec", "coarse")  # parts that models beside each other may share
+SHARED = ("codec", "coarse")  # parts that neighbouring models may share
 DECISIVE = ("*.safetensors", "*.bin", "*config.json")  # files that change a model's pictures
 
 Read = Callable[[str, int], str]  # (prompt, seed) => the caption that is sampled instead
@@ -39,11 +39,11 @@ Read = Callable[[str, int], str]  # (prompt, seed) => the caption that is sample
 class Generator(Protocol):
     @property
     def fingerprint(self) -> str:
-        """Of everything that decides a picture but prompt and seed."""
+        """A hash of everything that determines a picture apart from prompt and seed."""
         ...
 
     def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
-        """One picture for each prompt, from its own seed."""
+        """One picture for each prompt, each from its own seed."""
         ...
 
 
@@ -63,7 +63,7 @@ class OurModel:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Pictures made elsewhere; a picture's seed is its place in the table."""
+    """Pictures made elsewhere; a picture's seed is its row in the table."""
 
     path: Path
     texts: list[str]  # the prompt of each picture
@@ -123,7 +123,7 @@ def ours(folder: Path) -> bool:
 
 
 def fingerprint(folder: Path, steps: int) -> str:
-    """Of the weights and how they are used, those that are shared with the folders beside it too, and of the steps."""
+    """A hash of the weights (shared ones included), of how they are used, and of the number of steps."""
     beside = {file for part in SHARED for name in (WEIGHTS, CONFIG) if (file := folder.parent / part / name).is_file()}
     files = sorted({*(file for kind in DECISIVE for file in folder.rglob(kind)), *beside})
     told = hashlib.sha256(" ".join([str(steps), *map(digest, files)]).encode())
@@ -181,17 +181,17 @@ def sample_for(
 def sample_all(
     generator: Generator, prompts: Sequence[str], seeds: Sequence[int], side: int, read: Read | None = None
 ) -> np.ndarray:
-    """uint8 `[N, side, side, 3]`; what an earlier call sampled is read again, whole batches at a time."""
+    """uint8 `[N, side, side, 3]`; batches that an earlier call sampled are read back from disk."""
     texts = [read(*one) for one in zip(prompts, seeds, strict=True)] if read else list(prompts)
     images = []
     for start in track(range(0, len(texts), BATCH), "sampling"):
         jobs = list(zip(texts[start : start + BATCH], seeds[start : start + BATCH], strict=True))
-        images += [square(image.convert("RGB"), side) for image in kept(generator, jobs)]
+        images += [square(image.convert("RGB"), side) for image in load_or_sample(generator, jobs)]
     return np.stack(images)
 
 
-def kept(generator: Generator, jobs: list[tuple[str, int]]) -> list[Image.Image]:
-    """A batch of prompts and seeds, from the files of an earlier call where all are there."""
+def load_or_sample(generator: Generator, jobs: list[tuple[str, int]]) -> list[Image.Image]:
+    """The pictures of a batch of prompts and seeds: read from an earlier call's files if all exist, else sampled."""
     if not generator.fingerprint:
         return generator(*zip(*jobs, strict=True))
     folder = runs_folder() / "evaluation" / generator.fingerprint

@@ -1,4 +1,4 @@
-"""Metrics of a benchmark: each holds what it compares with, looks at what was sampled, and gives figures."""
+"""Metrics of a benchmark: each holds its reference data, judges the sampled pictures, and returns figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from e2ed2.evaluation.metrics.precision_recall import precision_recall
 from e2ed2.evaluation.metrics.retrieval import STYLES, align, load_head
 from e2ed2.models.minilm import MiniLM
 
-SAMPLES = 4  # of a caption, for the diversity ratio
+SAMPLES = 4  # samples per caption, for the diversity ratio
 
 
 @dataclass(frozen=True)
 class Distance:
-    """Of the pictures from real ones, in the deepest layer of the held-out encoder."""
+    """The distance of the pictures from real ones, in the deepest layer of the held-out encoder."""
 
     real: Tensor  # [M, 512]
 
@@ -68,11 +68,11 @@ class Colour:
 
 @dataclass(frozen=True)
 class Diversity:
-    """Of samples of one caption without a style, against that of its real drawings."""
+    """The variety among samples of one caption without a style, relative to that of its real drawings."""
 
     encoder: HeldOutEncoder
     names: list[str]
-    drawings: list[np.ndarray]  # of each name
+    drawings: list[np.ndarray]  # for each name, its drawings
 
     def __call__(self, sampled: Sampled) -> Figures:
         if sampled.more is None:
@@ -84,7 +84,7 @@ class Diversity:
 
 @dataclass(frozen=True)
 class Nearest:
-    """Of the first pictures to the training picture that each is most like."""
+    """The distance from each of the first pictures to the training picture most like it."""
 
     encoder: HeldOutEncoder
     count: int

@@ -33,7 +33,7 @@ def read_result(file: Path) -> Result:
     return {"intervals": {}, "ceilings": {}} | result
 
 
-def asked(settings: dict[str, Any]) -> str:
+def prompts_label(settings: dict[str, Any]) -> str:
     """What the model was given: the prompts of a split, or what these were read as."""
     return f"{settings['split']}, read" if settings.get("read") else settings["split"]
 
@@ -64,7 +64,7 @@ def rows(result: Result) -> list[tuple[str, str, str, str]]:
     singles = {name: result[name] for name in SINGLE}
     found = {f"{group}.{name}": value for group in GROUPS for name, value in result[group].items()} | singles
     return [
-        (key, _told(value), " to ".join(map(_told, result["intervals"].get(key, ()))), _ceilings(result, key))
+        (key, _number(value), " to ".join(map(_number, result["intervals"].get(key, ()))), _ceilings(result, key))
         for key, value in found.items()
     ]
 
@@ -74,5 +74,5 @@ def _ceilings(result: Result, key: str) -> str:
     return ", ".join(f"{kind} {rates[name]:.2f}" for kind, rates in result["ceilings"].items() if name in rates)
 
 
-def _told(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"

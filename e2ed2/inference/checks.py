@@ -78,7 +78,7 @@ def precision(dtype: torch.dtype | None, torch_dtype: torch.dtype | None) -> tor
     return given or torch.float32
 
 
-def whole(name: str, value: Any) -> int:
+def whole_number(name: str, value: Any) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise UserError(f"{name} is {value!r}: choose a whole number of at least 1.")
     return int(value)

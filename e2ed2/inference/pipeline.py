@@ -157,9 +157,9 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         """
         if others:
             checks.unused(others, self.codec.factor * self.denoiser.latent_shape[-1], self._taken())
-        each = checks.whole("num_images_per_prompt", num_images_per_prompt)
-        steps = checks.whole("num_inference_steps", num_inference_steps)
-        batch_size = checks.whole("batch_size", batch_size)
+        each = checks.whole_number("num_images_per_prompt", num_images_per_prompt)
+        steps = checks.whole_number("num_inference_steps", num_inference_steps)
+        batch_size = checks.whole_number("batch_size", batch_size)
         prompts = [one for one in checks.prompts(prompt) for _ in range(each)]
         output_type = checks.output_type(output_type)
         checks.callback("callback", callback)

@@ -66,7 +66,7 @@ class LossSpec:
         terms: list[Term] = []
         for part in text.split("+"):
             name, _, number = part.strip().partition(":")
-            if name not in TERMS and not asked(name):
+            if name not in TERMS and not question_of(name):
                 raise UserError(f"Unknown loss {name!r} in {text!r}: choose from {', '.join(TERMS)}, joined by '+'.")
             if name in {term.name for term in terms}:
                 raise UserError(f"Loss {name!r} appears twice in {text!r}: name it once, with its weight.")
@@ -97,7 +97,7 @@ class LossSpec:
     def kinds(self) -> dict[str, Kind]:
         """Of each term, in the table's order."""
         places = list(TERMS)
-        table = {name: PREFERENCE if asked(name) else name for name in self.weights}
+        table = {name: PREFERENCE if question_of(name) else name for name in self.weights}
         return {name: TERMS[table[name]] for name in sorted(table, key=lambda name: places.index(table[name]))}
 
     @property
@@ -108,10 +108,10 @@ class LossSpec:
     @property
     def preferences(self) -> dict[str, str]:
         """The question of each term that is a preference; "" for all."""
-        return {name: asked(name) for name in self.weights if name == PREFERENCE or asked(name)}
+        return {name: question_of(name) for name in self.weights if name == PREFERENCE or question_of(name)}
 
 
-def asked(name: str) -> str:
+def question_of(name: str) -> str:
     """The question of a preference's term, where it names one."""
     return name.removeprefix(f"{PREFERENCE}.") if name.startswith(f"{PREFERENCE}.") else ""
 

@@ -91,8 +91,8 @@ def cross_validated(votes: Votes, answers: Answers, group: Tensor, seed: int) ->
         unseen = fold[group] == one
         if not unseen.any():
             continue
-        head = fitted(some(answers, ~unseen), len(votes.questions), seed)
-        right[unseen] = guesses(head, some(answers, unseen)) == answers.answer[unseen]
+        head = fitted(select(answers, ~unseen), len(votes.questions), seed)
+        right[unseen] = guesses(head, select(answers, unseen)) == answers.answer[unseen]
     return right
 
 
@@ -103,7 +103,7 @@ def guesses(head: Head, answers: Answers) -> Tensor:
     return torch.where(scores[torch.arange(len(scores)), answers.question] > 0, 0, 2)
 
 
-def some(answers: Answers, rows: Tensor) -> Answers:
+def select(answers: Answers, rows: Tensor) -> Answers:
     return Answers(*(value[rows] for value in answers))
 
 

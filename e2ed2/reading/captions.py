@@ -76,12 +76,12 @@ def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list
         UserError: no such style.
     """
     check_style(style)
-    names = ["" if index == 0 else reading.drawn(seed) for index, seed in enumerate(seeds)]
+    names = ["" if index == 0 else reading.draw(seed) for index, seed in enumerate(seeds)]
     styles = [style_of(seed) if style == BY_SEED else style or BEST for seed in seeds]
     return [reading.caption(*pair) for pair in zip(styles, names, strict=True)]
 
 
-def said(reading: Reading) -> str:
+def advice_on(reading: Reading) -> str:
     """What to tell somebody of a prompt's reading: what the models cannot know of it; empty where there is nothing.
 
     For words in other scripts no near names are told: the encoder does not know such words.

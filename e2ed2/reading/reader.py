@@ -72,7 +72,7 @@ class Reading:
         """The same reading with that name alone, however likely it is."""
         return replace(self, candidates=(Candidate(name, 1.0),))
 
-    def drawn(self, seed: int) -> str:
+    def draw(self, seed: int) -> str:
         """One of the likely names, by its probability; always the same one for a seed. Empty where there is none."""
         if not self.candidates:
             return ""

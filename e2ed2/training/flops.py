@@ -22,7 +22,7 @@ def update_flops(objective: Any, batches: Batches, updates: int = 8) -> float:
     A teacher's steps all cost the same, so only two of them are made.
     """
     config: Any = getattr(objective, "config", None)
-    cases = drawn(config) if isinstance(config, ChainConfig) else [config] * updates
+    cases = possible_draws(config) if isinstance(config, ChainConfig) else [config] * updates
     taught = getattr(config, "guidance", 0) > 0
     work = [counted(objective, batches, at, _taught(case, 1) if taught else case) for at, case in enumerate(cases)]
     mean = sum(work) / len(work)
@@ -32,7 +32,7 @@ def update_flops(objective: Any, batches: Batches, updates: int = 8) -> float:
     return mean + (config.teacher_steps - 1) * step
 
 
-def drawn(config: Any) -> list[Any]:
+def possible_draws(config: Any) -> list[Any]:
     """What may be drawn at an update, all as likely, with nothing left to draw.
 
     The work grows evenly with the steps that have a gradient, so the fewest and the most stand for all.

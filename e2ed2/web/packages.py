@@ -24,7 +24,7 @@ class Package:
     files: dict[str, str]  # in the package => beside the page
 
     @property
-    def kept(self) -> Path:
+    def cache_file(self) -> Path:
         """Where it is kept between exports."""
         return data_folder() / "npm" / f"{self.name.replace('/', '-')}-{self.version}.tgz"
 
@@ -66,7 +66,7 @@ def vendored() -> dict[str, bytes]:
 
 
 def _archive(package: Package) -> bytes:
-    if package.kept.is_file() and integrity(archive := package.kept.read_bytes()) == package.integrity:
+    if package.cache_file.is_file() and integrity(archive := package.cache_file.read_bytes()) == package.integrity:
         return archive
     archive = fetch(package)
     if integrity(archive) != package.integrity:
@@ -74,10 +74,10 @@ def _archive(package: Package) -> bytes:
             f"npm fetched another {package.name} {package.version} than the one pinned in e2ed2/web/packages.py: "
             "ask npm's registry itself, not a mirror, and run the same command again."
         )
-    package.kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = package.kept.with_suffix(".partial")
+    package.cache_file.parent.mkdir(parents=True, exist_ok=True)
+    partial = package.cache_file.with_suffix(".partial")
     partial.write_bytes(archive)
-    partial.replace(package.kept)
+    partial.replace(package.cache_file)
     return archive
 
 

@@ -53,7 +53,7 @@ def pack(
             moment = (seen or {}).get(key_of(_turned(weights, axis))) if weights.ndim == 2 else None
             if moment is not None:
                 multiples = _turned(compensated(_turned(weights, axis), step.ravel(), moment, HALF), axis)
-            nodes, arrays = _whole(tensor.name, multiples, step)
+            nodes, arrays = _matrix(tensor.name, multiples, step)
             front += nodes
         graph.initializer.remove(tensor)
         graph.initializer.extend(arrays)
@@ -104,7 +104,7 @@ def _together(name: str, high: str, low: str, out: str) -> tuple[list[NodeProto]
     return nodes, [numpy_helper.from_array(np.array(256, np.float32), f"{name}.256")]
 
 
-def _whole(name: str, multiples: np.ndarray, step: np.ndarray) -> tuple[list[NodeProto], list[TensorProto]]:
+def _matrix(name: str, multiples: np.ndarray, step: np.ndarray) -> tuple[list[NodeProto], list[TensorProto]]:
     nodes, arrays = _together(name, f"{name}.high", f"{name}.low", name)
     return nodes, [*arrays, *_bytes(name, multiples), numpy_helper.from_array(step, f"{name}.step")]
 

@@ -13,7 +13,7 @@ from e2ed2.evaluation.report.costs import trainings
 from e2ed2.evaluation.report.page import write_page
 from e2ed2.evaluation.report.ratios import DISTANCES, distances, paired, times
 from e2ed2.evaluation.report.run import read_found
-from e2ed2.evaluation.results import asked
+from e2ed2.evaluation.results import prompts_label
 
 
 def found(ours: list[float], theirs: list[float], kid: tuple[float, float] = (0.02, 0.02)) -> dict:
@@ -117,7 +117,7 @@ def test_the_readme_says_what_the_figures_give():
     far = {
         (r["settings"]["model"], r["settings"]["steps"]): r["distance"]
         for r in measured.models
-        if asked(r["settings"]) == "train"
+        if prompts_label(r["settings"]) == "train"
     }
     ours = far["lpips", 4]
     rows = [[f"{ours[key] / far['single-step-long', steps][key]:.2f}" for key in DISTANCES] for steps in (4, 50)]

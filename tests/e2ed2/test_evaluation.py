@@ -23,7 +23,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 import e2ed2.evaluation.emoji as emoji
 import e2ed2.evaluation.generators as generators
-from e2ed2.cli import told_apart
+from e2ed2.cli import unique_names
 from e2ed2.data.config import DataConfig
 from e2ed2.data.pictures import load_pictures, to_tensor
 from e2ed2.errors import UserError
@@ -35,7 +35,7 @@ from e2ed2.evaluation.judges import distances
 from e2ed2.evaluation.metrics.diversity import diversity_ratio
 from e2ed2.evaluation.metrics.nearest import nearest_distance
 from e2ed2.evaluation.metrics.retrieval import RetrievalHead, align, fit_head, load_head
-from e2ed2.evaluation.results import asked
+from e2ed2.evaluation.results import prompts_label
 from e2ed2.evaluation.run import evaluate
 from e2ed2.inference.request import Request
 from e2ed2.inference.sampling import load, sample_image
@@ -251,7 +251,7 @@ def test_a_model_is_given_what_its_pages_would_give_it(tiny_model, small, monkey
     assert captions["kitty"] == "cat face, flat style"
     assert all(text.endswith(" style") or text == prompt for prompt, text in captions.items())
     assert right[0].sum(dim=1).max() > 1
-    assert asked(result["settings"]) == "everyday, read"
+    assert prompts_label(result["settings"]) == "everyday, read"
 
 
 def test_only_what_learned_the_captions_is_read_to(any_pipeline, tiny_model, small, tmp_path):
@@ -439,7 +439,7 @@ def test_several_models_are_measured_each_into_its_file(tiny_model, small, calle
 
 
 def test_models_whose_folders_are_called_alike_have_files_of_their_own():
-    assert told_apart(["runs/a/model", "l2", "runs/b/model", "model-2"]) == ["model", "l2", "model-2", "model-2-2"]
+    assert unique_names(["runs/a/model", "l2", "runs/b/model", "model-2"]) == ["model", "l2", "model-2", "model-2-2"]
 
 
 @pytest.mark.parametrize(

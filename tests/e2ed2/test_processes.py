@@ -251,13 +251,13 @@ def test_what_is_dear_to_make_is_made_by_one_process(tmp_path, monkeypatch):
     looked, files = Event(), []
 
     def kept(file):
-        found = cache_kept(file)
+        found = cache_read(file)
         files.append(file)
         looked.set()
         return found
 
-    cache_kept = cache.kept
-    monkeypatch.setattr(cache, "kept", kept)
+    cache_read = cache.read_cached
+    monkeypatch.setattr(cache, "read_cached", kept)
     make = lambda: pytest.fail("made a second time")
     first = {"x": torch.ones(2)}
     with ThreadPoolExecutor() as pool, pytest.MonkeyPatch.context() as patch:

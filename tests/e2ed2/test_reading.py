@@ -20,7 +20,7 @@ from e2ed2.models.references import WEIGHTS
 from e2ed2.models.saved import CONFIG
 from e2ed2.reading import characters, denied, identity, spelling, usual
 from e2ed2.reading import reader as reading
-from e2ed2.reading.captions import captions_of, readable, said
+from e2ed2.reading.captions import advice_on, captions_of, readable
 from e2ed2.reading.characters import emoji
 from e2ed2.reading.denied import wanted
 from e2ed2.reading.fit import bare, owners
@@ -121,7 +121,7 @@ def test_an_emoji_stands_for_a_thing_and_not_for_a_colour(reader, prompt, name, 
 def test_punctuation_is_not_read(reader, prompt):
     reading = reader(prompt)
     assert not reading.candidates
-    assert said(reading).startswith("Not read")
+    assert advice_on(reading).startswith("Not read")
 
 
 def test_every_known_name_is_read_as_itself(reader):
@@ -202,7 +202,7 @@ def test_what_is_far_from_everything_is_not_read(reader, prompt):
     assert reading.caption("noto") == ""
     assert captions_of(reading, [1, 2]) == ["", ""]
     assert len(reading.nearest) == 3
-    assert reading.nearest[0] in said(reading)
+    assert reading.nearest[0] in advice_on(reading)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_what_no_model_was_shown_is_told(reader, prompt, thing):
     reading = reader(prompt, colours=True)
     assert reading.never_shown == thing
     assert reading.candidates
-    assert said(reading) == (f"The models were never shown “{thing}”." if thing else "")
+    assert advice_on(reading) == (f"The models were never shown “{thing}”." if thing else "")
 
 
 ALONE = "The models draw one thing at a time, of one size, on white."
@@ -264,17 +264,17 @@ GUESS = "This is a guess: nothing that the models know is near."
 def test_what_a_picture_will_leave_out_is_told(reader, prompt, note):
     reading = reader(prompt, colours=True)
     assert reading.candidates
-    assert said(reading) == note
+    assert advice_on(reading) == note
 
 
 def test_what_was_never_shown_is_told_of_a_prompt_that_is_not_read(reader):
     reading = reader("what does a hedgehog look like?")
     assert not reading.candidates
-    assert said(reading).startswith("The models were never shown “hedgehog”. Not read: ")
+    assert advice_on(reading).startswith("The models were never shown “hedgehog”. Not read: ")
 
 
 def test_of_a_name_as_it_is_nothing_is_told(reader):
-    assert [name for name in reader.names[::20] if said(reader(name, colours=True))] == []
+    assert [name for name in reader.names[::20] if advice_on(reader(name, colours=True))] == []
 
 
 def test_all_that_is_kept_from_training_is_known_to_be(reader):

@@ -6,7 +6,7 @@ from app.look.words import list_of
 from app.pages.generate.drawings import on_the_sheet, places
 from e2ed2.data.emoji import split_style
 from e2ed2.inference.request import Request
-from e2ed2.reading.captions import said
+from e2ed2.reading.captions import advice_on
 from e2ed2.reading.reader import Reading
 
 OTHERS = 4  # readings that are offered besides
@@ -18,7 +18,7 @@ def said_of(requests: list[Request], reading: Reading | None = None) -> str:
     names = [in_bold(captions[0])] if len(captions) == 1 else [f"**{name}**" for name in names_of(captions)]
     lines = [f"Read as: {list_of(names)}."] if names else []  # of several, each caption is written below its picture
     if reading and (reading.candidates or not names):
-        lines.append(said(reading))
+        lines.append(advice_on(reading))
     return " ".join(filter(None, lines))
 
 

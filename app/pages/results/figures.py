@@ -13,7 +13,7 @@ from e2ed2.assets import RESULTS
 from e2ed2.evaluation.metrics.ceilings import load_ceilings
 from e2ed2.evaluation.report.colours import OUT as COLOURS
 from e2ed2.evaluation.report.colours import TURNED, read_colours
-from e2ed2.evaluation.results import asked
+from e2ed2.evaluation.results import prompts_label
 
 FOLDER, ALIGNMENT = RESULTS, "alignment"
 TYPED = {  # by people, a hundred of each
@@ -84,7 +84,7 @@ def read(folder: Path = FOLDER) -> pd.DataFrame:
         try:
             data = json.loads(file.read_text())
             given = data["settings"]
-            settings = {"model": given["model"], "steps": given["steps"], "split": asked(given)}
+            settings = {"model": given["model"], "steps": given["steps"], "split": prompts_label(given)}
         except (ValueError, KeyError, TypeError):
             continue
         figures = {name: _at(data, measure.path) for name, measure in MEASURES.items()} | _intervals(data)

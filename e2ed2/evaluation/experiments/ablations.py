@@ -1,4 +1,4 @@
-"""Fig. 3 and 4 of the paper on our data, over several seeds: the terms of the loss, and whether steps share parameters.
+"""Fig. 3 and 4 of the paper on our data, over several seeds: terms of the loss, and parameter sharing between steps.
 
 From one small single-step model of each seed every variant is trained end to end, on the same pictures and noise,
 for as many updates.
@@ -29,7 +29,7 @@ OUT = RESULTS / "ablations.json"
 LOSSES = ("l1", "l2", "lpips", "l2-lpips", "l2-lpips-gan")  # Fig. 3
 SHARED, INDEPENDENT = "shared-twin", "independent"  # Fig. 4
 STEPS = 4
-LOOKED_AT = 200  # pictures, for their detail
+LOOKED_AT = 200  # pictures whose detail is measured
 
 
 @exit_on_user_error()
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def detail(folder: Path) -> float:
-    """Of pictures of training captions, beside that of their drawings."""
+    """The detail of pictures of training captions, as a ratio to that of their drawings."""
     prompts = [prompt.text for prompt in prompts_of("train", LOOKED_AT)]
     real = drawings("train")
     images = load_generator(str(folder), STEPS)(prompts, range(len(prompts)))
@@ -67,7 +67,7 @@ def compared(independent: list[Logged], shared: list[Logged]) -> dict[str, float
 
 
 def late(term: str) -> Callable[[list[Logged]], float]:
-    """Its mean over the last quarter of the logged updates."""
+    """A function that gives the term's mean over the last quarter of the logged updates."""
     return lambda lines: mean(numbers(lines, term)[len(lines) * 3 // 4 :])
 
 

@@ -1,4 +1,4 @@
-"""People's prompts by lot, painted as the pages paint them, for a person to judge: how far can the head be believed?
+"""Randomly drawn user prompts, sampled as the pages sample them, for a person to judge: how reliable is the head?
 
 python -m e2ed2.evaluation.experiments.by_eye    # writes a sheet for each model, and assets/results/by_eye.csv
 
@@ -30,23 +30,23 @@ from e2ed2.models.minilm import MiniLM
 OUT = RESULTS / "by_eye.csv"
 VERDICTS = ("right", "half", "wrong")
 STEPS = 4
-SIDE, LINE, COLUMNS = 192, 16, 8  # of a sheet: a picture, a line of text, pictures in a row
+SIDE, LINE, COLUMNS = 192, 16, 8  # of a sheet: pixels of a picture and of a line of text; pictures in a row
 
 
 @dataclass(frozen=True)
 class ByEye:
     models: tuple[str, ...] = ("l2-lpips-gan", "lpips", "l2-lpips")
     prompts: int = 40
-    """Of the visitors', the everyday and the strangers' lists together."""
+    """Number of prompts, drawn from the visitors', the everyday and the strangers' lists together."""
     seed: int = 1
-    """By which prompts are drawn, and of every picture."""
+    """Seed of the choice of prompts, and of every picture."""
     sheets: Path = field(default_factory=lambda: data_folder() / "evaluation" / "by-eye")
     """Where the sheets are written."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One picture: a line of the table."""
+    """One picture: a row of the table."""
 
     model: str
     prompt: str
@@ -59,21 +59,21 @@ class Judged:
 @exit_on_user_error()
 def main() -> None:
     options = tyro.cli(ByEye, description=__doc__)
-    prompts, before = drawn(options.prompts, options.seed), read_judged(OUT)
-    judged = [one for model in options.models for one in painted(options, model, prompts)]
+    prompts, before = draw_prompts(options.prompts, options.seed), read_judged(OUT)
+    judged = [one for model in options.models for one in sampled(options, model, prompts)]
     judged = [kept_verdict(one, before) for one in judged]
     write_judged(OUT, judged)
     print(counted(judged))
     print(f"The sheets are in {options.sheets}, the table is {OUT}.")
 
 
-def drawn(count: int, seed: int) -> list[Prompt]:
+def draw_prompts(count: int, seed: int) -> list[Prompt]:
     every = [prompt for split in WORDS for prompt in prompts_of(split, None)]
     return [every[row] for row in chosen(len(every), count, seed)]
 
 
-def painted(options: ByEye, model: str, prompts: list[Prompt]) -> list[Judged]:
-    """Also writes the model's sheet."""
+def sampled(options: ByEye, model: str, prompts: list[Prompt]) -> list[Judged]:
+    """Sample the prompts, write the model's sheet, and return the pictures to judge."""
     read, generator = reader_for(model), load_generator(model, STEPS)
     captions = [read(prompt.text, options.seed) for prompt in prompts]
     images = generator(captions, [options.seed] * len(prompts))
@@ -87,7 +87,7 @@ def painted(options: ByEye, model: str, prompts: list[Prompt]) -> list[Judged]:
 
 
 def verdicts(images: np.ndarray, prompts: list[Prompt]) -> list[str]:
-    """The retrieval head's.
+    """The retrieval head's verdicts, `right` or `wrong`.
 
     Args:
         images: uint8 `[N, H, W, 3]`
@@ -100,7 +100,7 @@ def verdicts(images: np.ndarray, prompts: list[Prompt]) -> list[str]:
 
 
 def sheet(images: list[Image.Image], prompts: list[str], captions: list[str]) -> Image.Image:
-    """Every picture over its prompt and what that was read as."""
+    """Every picture, above its prompt and the caption that the prompt was read as."""
     rows = -(-len(images) // COLUMNS)
     page = Image.new("RGB", (COLUMNS * SIDE, rows * (SIDE + 2 * LINE)), "white")
     pen = ImageDraw.Draw(page)
@@ -113,7 +113,7 @@ def sheet(images: list[Image.Image], prompts: list[str], captions: list[str]) ->
 
 
 def read_judged(file: Path) -> list[Judged]:
-    """None where there is no table yet."""
+    """The rows of the table; none if there is no table yet."""
     if not file.is_file():
         return []
     with open(file, newline="") as opened:
@@ -128,7 +128,7 @@ def write_judged(file: Path, judged: list[Judged]) -> None:
 
 
 def kept_verdict(one: Judged, before: list[Judged]) -> Judged:
-    """With what a person has said of this very picture."""
+    """The same, with the verdict that a person gave for this very picture, if any."""
     same = (old.eye for old in before if replace(old, eye="", head="") == replace(one, eye="", head=""))
     return replace(one, eye=next(same, ""))
 

@@ -1,4 +1,4 @@
-"""How far as many real drawings are from all of them, as they are and through the codec.
+"""The distance of an equal number of real drawings from all of them, unchanged and through the codec.
 
 No model on this codec can be expected to do better. Writes assets/results/ceiling.json.
 
@@ -29,7 +29,7 @@ SPLITS = ("train", "combo")
 
 @exit_on_user_error()
 def main(captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000, seed: int = 0) -> None:
-    """Measure so many drawings of each split, chosen by `seed` as the prompts of the models are."""
+    """Measure `captions` drawings of each split, chosen by `seed` as the models' prompts are."""
     codec, encoder = load_codec(CHECKPOINTS / "coarse"), HeldOutEncoder()
     found: dict[str, dict[str, Any]] = {"real drawings": {}, "through the codec": {}}
     for split in SPLITS:
@@ -51,7 +51,7 @@ def main(captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000, s
 
 @torch.no_grad()
 def through(codec: Codec, images: np.ndarray) -> np.ndarray:
-    """Encoded and decoded, one by one, uint8 `[N, H, W, 3]`."""
+    """The images after encoding and decoding, one by one, uint8 `[N, H, W, 3]`."""
     one_by_one = (to_tensor(images[i : i + 1]) for i in range(len(images)))
     return np.stack([np.asarray(to_image(codec.decode(codec.encode(image))[0])) for image in one_by_one])
 

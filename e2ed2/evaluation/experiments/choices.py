@@ -1,4 +1,4 @@
-"""What each one-hot choice of a model came to mean: to how many drawings it is the nearest, and whose they are.
+"""What each one-hot choice of a model came to mean: how many drawings it is nearest to, and who drew them.
 
 python -m e2ed2.evaluation.experiments.choices energy    # a minute
 
@@ -36,14 +36,14 @@ class Choices:
 
 @dataclass
 class Meaning:
-    """Of one choice."""
+    """What one choice came to mean."""
 
     nearest: int = 0
     """Drawings that no other choice comes as near to."""
     error: float = 0.0
     """Mean squared error of the latents, to the drawing that is nearest; summed over captions."""
     artists: Counter[str] = field(default_factory=Counter)
-    """Whose drawing that is, by caption."""
+    """The artist of the nearest drawing, counted over captions."""
 
 
 @exit_on_user_error()

@@ -32,10 +32,10 @@ STEPS = (1, 2, 3, 4, 50)
 
 @dataclass(frozen=True)
 class EqualWork(OverSeeds):
-    """As many single-step updates are made as cost what the end-to-end ones did."""
+    """The single-step training makes as many updates as cost the same work as the end-to-end ones."""
 
     loss: str = "l2"
-    """Of the end-to-end training."""
+    """Loss of the end-to-end training."""
 
 
 @exit_on_user_error()
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def train_both(options: EqualWork, seed: int) -> tuple[dict[str, Path], dict[str, float]]:
-    """The two models' folders, and the work of each part."""
+    """The folders of the two models, and the work of each part."""
     start, start_flop = start_of(options, seed)
     ours, ours_flop = trained(
         finish_config(options, finish(options.loss), seed, start), options.runs / f"{options.loss}-{seed}"
@@ -70,7 +70,7 @@ def train_both(options: EqualWork, seed: int) -> tuple[dict[str, Path], dict[str
 
 
 def matched_updates(flop: float, of_one: float) -> int:
-    """Updates of a kind that together cost no less than `flop`."""
+    """The number of updates, each of `of_one` FLOP, that together cost at least `flop`."""
     return -int(-flop // of_one)
 
 

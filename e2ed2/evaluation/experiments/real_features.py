@@ -1,4 +1,4 @@
-"""Look at the bundled drawings with the held-out encoder, so that nobody else needs to: it takes many minutes.
+"""Compute the held-out encoder's features of the bundled drawings once and for all: it takes many minutes.
 
 python -m e2ed2.evaluation.experiments.real_features    # writes assets/emoji/features.safetensors
 """
@@ -11,13 +11,13 @@ from e2ed2.evaluation.emoji import drawings
 from e2ed2.evaluation.features.held_out import HeldOutEncoder, fingerprint
 from e2ed2.tensors import save_tensors
 
-SPLITS = ("train", "combo")  # what models' pictures are compared with
+SPLITS = ("train", "combo")  # the drawings that models' pictures are compared with
 NOWHERE = Path()
 
 
 @exit_on_user_error()
 def main() -> None:
-    """Always made anew; each split is kept under its fingerprint, so that other drawings never get these."""
+    """Recompute all features; each split is stored under its fingerprint, so that other drawings never get these."""
     encoder, pictures = HeldOutEncoder(), {split: drawings(split).images for split in SPLITS}
     found = {
         fingerprint(images): encoder.deepest_of(images, f"drawings of split {split}", shipped=NOWHERE).half()

@@ -35,7 +35,7 @@ from e2ed2.models.weights import load_codec
 TRAINED, KEPT = "train", ("combo", "concept")
 SPLITS = (TRAINED, *KEPT)
 REAL, DECODED = "real drawings", "through the codec"
-UPDATES = 80  # times that each drawing is learned from, in one of its views
+UPDATES = 80  # passes over the drawings, each in one of its views
 WHITE = 255
 CHANGES = v2.Compose(
     [
@@ -48,7 +48,7 @@ CHANGES = v2.Compose(
 
 @dataclass(frozen=True)
 class Drawn:
-    """N drawings of all splits, and what they are of."""
+    """N drawings of all splits, and what they show."""
 
     images: np.ndarray  # uint8 [N, H, W, 3]
     splits: np.ndarray  # [N] names
@@ -85,7 +85,7 @@ def main(copies: int = 2, folds: int = 5, seed: int = 0) -> None:
 
 
 def changed(images: np.ndarray, seed: int) -> np.ndarray:
-    """Each picture shifted, scaled, turned in hue and perhaps blurred, by lot."""
+    """Each picture randomly shifted, scaled, turned in hue and perhaps blurred."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         shown = torch.from_numpy(images).permute(0, 3, 1, 2)
@@ -93,7 +93,7 @@ def changed(images: np.ndarray, seed: int) -> np.ndarray:
 
 
 def fitted(features: dict[str, Tensor], drawn: Drawn, vectors: Tensor, rows: np.ndarray, seed: int) -> RetrievalHead:
-    """A head that learned from all views of those drawings."""
+    """A head fitted to all views of those drawings."""
     views = len(features)
     shown = torch.cat([of_view[rows] for of_view in features.values()])
     concepts, styles = (labels[rows].repeat(views) for labels in (drawn.concepts, drawn.styles))
@@ -101,7 +101,7 @@ def fitted(features: dict[str, Tensor], drawn: Drawn, vectors: Tensor, rows: np.
 
 
 def crossed(features: dict[str, Tensor], drawn: Drawn, vectors: Tensor, folds: int, seed: int) -> Ceilings:
-    """What the kept drawings reach, as they are and through the codec, each judged by a head that has not seen it."""
+    """The rates of real drawings, unchanged and through the codec, each judged by a head that has not seen it."""
     fold = np.random.default_rng(seed).permutation(len(drawn.images)) % folds
     shares: Ceilings = {view: {split: defaultdict(float) for split in KEPT} for view in (REAL, DECODED)}
     for left_out in range(folds):

@@ -1,6 +1,6 @@
-"""What the experiments over seeds share: a small single-step model of each seed, and what becomes of it.
+"""What the experiments over seeds share: a small single-step model for each seed, and the trainings from it.
 
-All are on the bundled codec and coarse path. A training that is there is taken, one that was stopped goes on.
+All use the bundled codec and coarse path. A finished training is reused; one that was stopped is resumed.
 """
 
 import json
@@ -33,14 +33,14 @@ COARSE = str(CHECKPOINTS / "coarse")
 
 @dataclass(frozen=True)
 class OverSeeds:
-    """How much is trained and measured."""
+    """How much to train and to measure."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
     start_updates: int = 2000
     finish_updates: int = 1000
-    """End to end."""
+    """Updates of the end-to-end training."""
     captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000
-    """For each figure."""
+    """Captions sampled for each figure."""
     runs: Path = field(default_factory=lambda: runs_folder() / "over-seeds")
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class OverSeeds:
             raise UserError("An interval needs at least two seeds: add one to --seeds.")
 
     def settings(self) -> dict[str, Any]:
-        """Those that change a figure, as JSON has them; and which coarse path and which retrieval head it was."""
+        """The settings that change a figure, as JSON types, with hashes of the coarse path and the retrieval head."""
         chosen = {name: value for name, value in asdict(self).items() if name != "runs"}
         return chosen | {"coarse": digest(CHECKPOINTS / "coarse" / WEIGHTS), "head": head_digest()}
 
@@ -71,7 +71,7 @@ def start_of(options: OverSeeds, seed: int) -> tuple[Path, float]:
 
 def trained(config: RunConfig, folder: Path) -> tuple[Path, float]:
     """The finished model's folder, and the floating-point operations it cost."""
-    claim(folder, config, may_change=())  # work is compared, so none of it may be longer
+    claim(folder, config, may_change=())  # work is compared, so no training may be longer
     model = folder / "model"
     if not (model / "README.md").is_file() and not train(config, folder):
         raise SystemExit(130)
@@ -86,7 +86,7 @@ def measured(options: OverSeeds, folder: Path, steps: int) -> dict[str, float]:
 
 
 def over_seeds(figures: Sequence[dict[str, float]]) -> dict[str, dict[str, Any]]:
-    """Of each figure: every seed's value, their mean, and its 95% interval (Student's t)."""
+    """For each figure: every seed's value, their mean, and its 95% interval (Student's t)."""
     return {name: interval([one[name] for one in figures]) for name in figures[0]}
 
 

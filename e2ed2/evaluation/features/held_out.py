@@ -29,7 +29,7 @@ class HeldOutEncoder:
     """Pictures to `[N, 5120]`; the last 2048 are those of the deepest layer."""
 
     def __init__(self, device: str = ""):
-        """`device`: the best there is by default, as everywhere."""
+        """`device`: the best available one by default, as everywhere."""
         self.device = pick_device(device)
 
     @property
@@ -50,7 +50,7 @@ class HeldOutEncoder:
     def deepest_of(self, pictures: np.ndarray, what: str = "pictures", shipped: Path = EMOJI_FEATURES) -> Tensor:
         """uint8 `[N, H, W, 3]` => `[N, 512]`, what `deepest` gives, as float16 keeps it.
 
-        Those of the bundled drawings come with the project; those of other pictures are kept on disk.
+        The features of the bundled drawings ship with the project; those of other pictures are cached on disk.
         """
         key = fingerprint(pictures)
         found = _shipped(shipped, key)
@@ -82,12 +82,12 @@ class HeldOutEncoder:
 
 @cache
 def _vgg(device: torch.device) -> PerceptualLoss:
-    """Read once for all evaluations of a process: it takes longer than looking at a few pictures."""
+    """The network, loaded once per process: loading takes longer than encoding a few pictures."""
     return PerceptualLoss("vgg").to(device)
 
 
 def fingerprint(pictures: np.ndarray) -> str:
-    """Of the pictures and of what looks at them."""
+    """A hash of the pictures and of the encoder."""
     digest = hashlib.sha256(f"{ENCODER} {SHA256['vgg']} {pictures.shape}".encode())
     digest.update(np.ascontiguousarray(pictures).data)
     return digest.hexdigest()

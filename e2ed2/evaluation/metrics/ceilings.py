@@ -1,4 +1,4 @@
-"""What the retrieval head makes of pictures that are as right as can be: it is in the head's file."""
+"""The retrieval head's rates on pictures that are as right as can be: the upper bounds, stored in the head's file."""
 
 import json
 from pathlib import Path
@@ -16,16 +16,16 @@ Ceilings = dict[str, dict[str, dict[str, float]]]
 
 def load_ceilings(file: Path = RETRIEVAL_HEAD) -> Ceilings:
     """Raises UserError: there is no such file."""
-    with safe_open(there(file), "pt") as opened:
+    with safe_open(existing(file), "pt") as opened:
         return json.loads(opened.metadata()[CEILINGS])
 
 
 def head_digest() -> str:
-    """Of the bundled head: another one would find other things in the same pictures."""
-    return digest(there(RETRIEVAL_HEAD))[:12]
+    """A hash of the bundled head: another head would recognise other things in the same pictures."""
+    return digest(existing(RETRIEVAL_HEAD))[:12]
 
 
-def there(file: Path) -> Path:
+def existing(file: Path) -> Path:
     if not file.is_file():
         raise UserError(f"{file} is missing: make it with `python -m e2ed2.evaluation.experiments.retrieval_head`.")
     return file

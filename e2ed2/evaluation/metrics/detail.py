@@ -1,10 +1,10 @@
-"""How much fine detail pictures have beside the real ones of the same prompts."""
+"""How much fine detail pictures have, relative to real ones of the same prompts."""
 
 import numpy as np
 
 
 def detail_ratio(ours: np.ndarray, real: np.ndarray) -> float:
-    """Of the mean absolute Laplacian of the grey values: 1 is as much as the real pictures have, less is softer.
+    """The ratio of the mean absolute Laplacians of the grey values: 1 is as much as real pictures have, less is softer.
 
     Args:
         ours, real: uint8 `[N, H, W, 3]`.

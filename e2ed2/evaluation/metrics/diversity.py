@@ -19,7 +19,7 @@ def diversity_ratio(encoder: HeldOutEncoder, samples: list[np.ndarray], real: li
 
 
 def _spread(encoder: HeldOutEncoder, groups: list[np.ndarray], what: str) -> float:
-    """LPIPS between the pictures of a group, its mean over pairs, then over groups."""
+    """LPIPS between the pictures of a group, averaged over pairs, then over groups."""
     pairs = [list(combinations(group, 2)) for group in groups]
     distances = encoder.distances([pair for group in pairs for pair in group], what)
     return torch.stack([part.mean() for part in distances.split([len(group) for group in pairs])]).mean().item()

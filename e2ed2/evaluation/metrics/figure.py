@@ -1,4 +1,4 @@
-"""What a metric gives: figures by their names, which say where in a result they stand (`distance.fd`)."""
+"""What a metric returns: figures by name; the name gives the place in a result (`distance.fd`)."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ SURE = 1.96  # standard errors to either side are 95%
 
 @dataclass(frozen=True)
 class Figure:
-    """A number, and its 95% interval where there is one."""
+    """A number, with a 95% interval if there is one."""
 
     value: float
     low: float | None = None
@@ -20,8 +20,8 @@ Figures = dict[str, Figure]
 
 
 def rate(right: Tensor) -> Figure:
-    """The share that is true, of `[N]`, with Wilson's interval."""
-    from scipy.stats import binomtest  # a second to import, for which the pages need not wait
+    """The share of true values among `[N]`, with Wilson's interval."""
+    from scipy.stats import binomtest  # takes a second to import, which the pages need not wait for
 
     count, of = int(right.sum()), len(right)
     interval = binomtest(count, of).proportion_ci(method="wilson")

@@ -22,11 +22,11 @@ MOST_PARTS = 5
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Of real features: what does not change from one set of ours to the next."""
+    """The Gaussian of real features: the part that is the same for every set of ours."""
 
     mean: np.ndarray  # [D]
-    root: np.ndarray  # [D, D], of the covariance
-    variance: float  # its trace
+    root: np.ndarray  # [D, D], square root of the covariance
+    variance: float  # the covariance's trace
 
     @classmethod
     def of(cls, features: np.ndarray) -> Self:
@@ -66,7 +66,7 @@ def frechet(ours: Tensor, real: Tensor, seed: int = 0) -> dict[str, Figure]:
 
 
 def _infinite(gaussian: Gaussian, features: np.ndarray, most: int) -> Figure:
-    """Of pictures in an order drawn by lot, whole and in up to `most` parts."""
+    """The extrapolated distance, from the randomly ordered pictures as a whole and in up to `most` parts."""
     counts = range(1, most + 1)
     distances = [np.mean([gaussian.distance(part) for part in np.array_split(features, count)]) for count in counts]
     return Figure(float(linregress([count / len(features) for count in counts], distances).intercept))

@@ -26,5 +26,5 @@ def _kernel(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _sums(features: Tensor) -> Tensor:
-    """Of each one's kernel with all others, `[N]`."""
+    """The sum of each row's kernel with all others, `[N]`."""
     return _kernel(features, features).fill_diagonal_(0).sum(dim=1, dtype=float64)

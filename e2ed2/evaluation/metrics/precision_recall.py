@@ -1,4 +1,4 @@
-"""Which of ours are near real ones, and which real ones near ours (Kynkaanniemi et al. 2019)."""
+"""Which of our pictures are near real ones, and which real ones are near ours (Kynkaanniemi et al. 2019)."""
 
 from torch import Tensor
 from torch_fidelity.metric_prc import prc_features_to_metric

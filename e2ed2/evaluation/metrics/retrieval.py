@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from e2ed2.assets import RETRIEVAL_HEAD
 from e2ed2.evaluation.features.held_out import SIZE
-from e2ed2.evaluation.metrics.ceilings import CEILINGS, Ceilings, there
+from e2ed2.evaluation.metrics.ceilings import CEILINGS, Ceilings, existing
 from e2ed2.evaluation.metrics.figure import Figures, rate
 from e2ed2.models.minilm import MiniLM
 from e2ed2.tensors import save_tensors
@@ -43,7 +43,7 @@ class RetrievalHead(nn.Module):
 
 
 def spread(names: Tensor) -> Tensor:
-    """Unit vectors about the mean name: what all names share tells none from another."""
+    """Unit vectors relative to the mean name: what all names have in common distinguishes none of them."""
     return F.normalize(names - names.mean(dim=0), dim=-1)
 
 
@@ -82,7 +82,7 @@ def fit_head(
 def align(head: RetrievalHead, features: Tensor, right: Tensor, styles: Tensor | None, names: Tensor) -> Figures:
     """Shares of pictures for which a right name is the nearest of all (`top1`), or among the five nearest (`top5`).
 
-    And whose drawing style is recognised (`style`), where the captions name one.
+    Also the share whose drawing style is recognised (`style`), if the captions name one.
 
     Args:
         right: `[N, K]`, which of the K names are right for a picture.
@@ -94,7 +94,7 @@ def align(head: RetrievalHead, features: Tensor, right: Tensor, styles: Tensor |
 
 
 def save_head(head: RetrievalHead, ceilings: Ceilings, file: Path = RETRIEVAL_HEAD) -> None:
-    """With what it makes of real drawings, without which its figures say little: neither goes without the other."""
+    """Save the head with its rates on real drawings, without which its figures mean little."""
     file.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: value.half() for name, value in head.state_dict().items()}
     save_tensors(weights, file, {CEILINGS: json.dumps(ceilings)})
@@ -102,5 +102,5 @@ def save_head(head: RetrievalHead, ceilings: Ceilings, file: Path = RETRIEVAL_HE
 
 def load_head(file: Path = RETRIEVAL_HEAD) -> RetrievalHead:
     head = RetrievalHead()
-    head.load_state_dict({name: value.float() for name, value in load_file(there(file)).items()})
+    head.load_state_dict({name: value.float() for name, value in load_file(existing(file)).items()})
     return head.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Models and baselines that are put side by side: as `MODEL:STEPS:GUIDANCE`, or as a file of JSON that says more."""
+"""Models and baselines to compare side by side: as `MODEL:STEPS:GUIDANCE`, or as a JSON file with more options."""
 
 import json
 import re
@@ -18,12 +18,12 @@ KINDS: dict[str, Any] = {"steps": int, "guidance": (int, float, type(None)), "ti
 @dataclass(frozen=True)
 class Arm:
     model: str
-    steps: int = 4  # as many as there are timesteps, where these are given
-    guidance: float | None = None  # of a pipeline that has it; its own where None
-    label: str = ""  # what tables call it
+    steps: int = 4  # if timesteps are given, their number
+    guidance: float | None = None  # of a pipeline that has it; None: its own
+    label: str = ""  # the name in tables
     scheduler: str = ""  # a class of diffusers, instead of the pipeline's own
-    spacing: Spacing = ""  # how the scheduler spaces its timesteps; its own where empty
-    timesteps: tuple[int, ...] = ()  # these, instead of what the scheduler makes of the steps
+    spacing: Spacing = ""  # how the scheduler spaces its timesteps; empty: its own
+    timesteps: tuple[int, ...] = ()  # used instead of those that the scheduler would choose
     lora: str = ""  # adapters: a file, a folder, or an id on a hub
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """For people; a training's model is called as its run."""
+        """A name for people; a training's model has the name of its run."""
         place = Path(self.model)
         called = place.parent.name if place.name == "model" and place.parent.name else place.name
         guided = "" if self.guidance is None else f", guidance {self.guidance:g}"
@@ -70,13 +70,13 @@ class Arm:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What of its pipeline is not as its folder has it."""
+        """The options that differ from those in the pipeline's folder."""
         given = {name: getattr(self, name) for name in ("scheduler", "spacing", "timesteps", "lora")}
         return {name: value for name, value in given.items() if value}
 
 
 def arms_of(texts: tuple[str, ...]) -> list[Arm]:
-    """One for each text; of the name of a JSON file, those that it lists. Raises UserError."""
+    """One arm for each text, or those that it lists if it names a JSON file. Raises UserError."""
     return [arm for text in texts for arm in (read_arms(Path(text)) if text.endswith(".json") else [Arm.parse(text)])]
 
 

@@ -1,4 +1,4 @@
-"""A pipeline as an arm wants it: another scheduler, other timesteps, adapters."""
+"""A pipeline changed as an arm asks: another scheduler, other timesteps, adapters."""
 
 import hashlib
 import inspect
@@ -21,14 +21,14 @@ diffusers: Any = lazy_diffusers  # its lazy imports hide the classes from a type
 
 
 def check_arm(arm: Arm) -> None:
-    """Before the work. Raises UserError: there is no such model, or no such scheduler."""
+    """Check the arm before any work is done. Raises UserError: there is no such model, or no such scheduler."""
     model_path(arm.model)
     if arm.scheduler:
         scheduler_class(arm.scheduler)
 
 
 def generator_of(arm: Arm, device: str) -> OurModel | StockPipeline:
-    """Raises UserError: the model cannot be had, or cannot be changed so."""
+    """The arm's model, changed as it asks. Raises UserError: the model cannot be loaded, or not changed so."""
     generator = load_generator(arm.model, arm.steps, device, arm.guidance)
     if not arm.changes:
         return generator
@@ -39,7 +39,7 @@ def generator_of(arm: Arm, device: str) -> OurModel | StockPipeline:
     if arm.lora:
         load_lora(pipeline, arm.lora)
     changed = replace(generator, fingerprint=f"{generator.fingerprint}-{digest_of(arm)}")
-    changed.options.pop("sigmas", None)  # they are for the scheduler of a training
+    changed.options.pop("sigmas", None)  # they belong to the scheduler of a training
     return timed(changed, arm) if arm.timesteps else changed
 
 
@@ -51,7 +51,7 @@ def scheduler_class(name: str) -> Any:
 
 
 def scheduler_of(arm: Arm, own: Any) -> Any:
-    """Of the class that is asked for, with the settings of the pipeline's own. Raises UserError: it has no spacing."""
+    """The requested scheduler, with the settings of the pipeline's own. Raises UserError: it has no spacing."""
     kind = scheduler_class(arm.scheduler) if arm.scheduler else type(own)
     if arm.spacing and "timestep_spacing" not in inspect.signature(kind.__init__).parameters:
         raise UserError(f"{arm.name}: a {kind.__name__} does not space its timesteps: leave spacing out.")
@@ -70,7 +70,7 @@ def load_lora(pipeline: Any, place: str) -> None:
 
 
 def timed(generator: StockPipeline, arm: Arm) -> StockPipeline:
-    """Called with the arm's timesteps. Raises UserError: the pipeline or its scheduler takes none."""
+    """A generator that uses the arm's timesteps. Raises UserError: the pipeline or its scheduler takes none."""
     pipeline = generator.pipeline
     for part, call in ((pipeline, pipeline.__call__), (pipeline.scheduler, pipeline.scheduler.set_timesteps)):
         if "timesteps" not in inspect.signature(call).parameters:
@@ -80,7 +80,7 @@ def timed(generator: StockPipeline, arm: Arm) -> StockPipeline:
 
 
 def digest_of(arm: Arm) -> str:
-    """Of what is changed, the adapters' files among it."""
+    """A hash of the arm's changes, including the adapters' files."""
     place = Path(arm.lora or "no file")
     files = [place] if place.is_file() else sorted(place.rglob("*.safetensors"))
     told = together([json.dumps(arm.changes), *map(sha256, files)])

@@ -1,4 +1,4 @@
-"""Every choice that changes a benchmark's figures: those of the protocol, by which its id is made, and the model's."""
+"""Every choice that changes a benchmark's figures: the protocol's, which its id is derived from, and the model's."""
 
 import hashlib
 import inspect
@@ -15,11 +15,11 @@ from e2ed2.evaluation.protocols.inception import RESIZE
 from e2ed2.inference.stock import StockPipeline
 
 SEEDS = "the seed and the prompt's number together, on the CPU"
-NOTHING_KNOWN = ("seeds", "guidance", "call", "scheduler", "precision", "device")  # of pictures made elsewhere
+NOTHING_KNOWN = ("seeds", "guidance", "call", "scheduler", "precision", "device")  # unknown for pictures made elsewhere
 
 
 def protocol_of(options: Protocol, files: Files) -> dict[str, Any]:
-    """What two results must have alike to be compared; `protocol` stands for all of it."""
+    """The choices that two results must share to be comparable; `protocol` identifies them all."""
     side = options.about.side
     choices: dict[str, Any] = {
         "images": len(files.prompts),
@@ -38,14 +38,14 @@ def protocol_of(options: Protocol, files: Files) -> dict[str, Any]:
 
 
 def named(options: Protocol, choices: dict[str, Any]) -> str:
-    """The benchmark, for people; then a hash of all choices."""
+    """The benchmark's readable name, then a hash of all choices."""
     told = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:12]
     rehearsal = f"-rehearsal-{choices['images']}" if options.limit else ""
     return f"{options.benchmark}-clean-{choices['side'] or 'as-it-is'}{rehearsal}-{told}"
 
 
 def sampling_of(subject: OurModel | StockPipeline | ImageFolder, seed: int) -> dict[str, Any]:
-    """How the pictures were made; nothing of what was made elsewhere is known."""
+    """How the pictures were made; unknown for pictures made elsewhere."""
     if isinstance(subject, ImageFolder):
         return dict.fromkeys(NOTHING_KNOWN)
     made = {"seeds": f"{seed} + the prompt's number, on the CPU", "device": str(subject.pipeline.device)}
@@ -57,7 +57,7 @@ def ours(model: OurModel) -> dict[str, Any]:
         "guidance": "none",
         "call": {"num_inference_steps": model.steps},
         "scheduler": {"_class_name": "e2ed2.diffusion.sampler", "levels": "equally far apart, from 1 to 0"},
-        "precision": told(model.pipeline.denoiser.dtype),
+        "precision": dtype_name(model.pipeline.denoiser.dtype),
     }
 
 
@@ -66,22 +66,22 @@ def theirs(stock: StockPipeline) -> dict[str, Any]:
         "guidance": guidance_of(stock),
         "call": stock.options,
         "scheduler": json.loads(stock.pipeline.scheduler.to_json_string()),
-        "precision": told(stock.pipeline.dtype),
+        "precision": dtype_name(stock.pipeline.dtype),
     }
 
 
 def guidance_of(stock: StockPipeline) -> float | str:
-    """The scale of the call, or what the pipeline takes where the call has none."""
+    """The guidance scale of the call, or the pipeline's default if the call has none."""
     usual = inspect.signature(stock.pipeline.__call__).parameters.get("guidance_scale")
     return stock.options.get("guidance_scale", usual.default if usual else "none")
 
 
-def told(precision: Any) -> str:
+def dtype_name(precision: Any) -> str:
     return str(precision).removeprefix("torch.")
 
 
 class Seen:
-    """The pictures that were measured, one after the other: a hash of them all, and how large they are."""
+    """Accumulates, picture by picture, a hash of all that were measured, and their sizes."""
 
     def __init__(self) -> None:
         self.digest, self.sizes = hashlib.sha256(), set[tuple[int, int]]()
@@ -91,6 +91,6 @@ class Seen:
         self.sizes.add(pixels.size)
         self.digest.update(f"{pixels.size}".encode() + pixels.tobytes())
 
-    def told(self) -> dict[str, Any]:
+    def as_choices(self) -> dict[str, Any]:
         smallest, largest = (key(self.sizes, key=lambda size: size[0] * size[1]) for key in (min, max))
         return {"pictures": self.digest.hexdigest(), "sizes": [list(smallest), list(largest)]}

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 from e2ed2.errors import UserError
 
 PREFIX = "A photo depicts "
-PRECISION = torch.float32  # whatever the file has, in which half the bits may be missing
+PRECISION = torch.float32  # whatever the precision of the file, which may be half
 
 
 class ClipScore:

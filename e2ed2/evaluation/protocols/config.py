@@ -1,4 +1,4 @@
-"""Benchmarks that the field compares models on: what each is, and what its folder holds."""
+"""Benchmarks that the field compares models on: their definitions, and what each one's folder contains."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,14 @@ CAPTIONS = "captions.txt"
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Prompts, one picture each, against reference pictures; both sides prepared alike."""
+    """Prompts with one picture each, compared with reference pictures; both sides are prepared in the same way."""
 
     references: str  # the folder of the pictures to compare with, inside the data folder
-    prompts: int  # how many it has; 0 where its folder decides
-    pictures: int  # how many it compares with; 0 where its folder decides
+    prompts: int  # number of prompts; 0: as many as the folder has
+    pictures: int  # number of reference pictures; 0: as many as the folder has
     side: int  # pixels that both sides are cropped and resized to; 0 leaves them as they are
-    captions_from: str  # what captions.txt has to hold, and where that is to be had
-    references_from: str  # the same of the pictures
+    captions_from: str  # what captions.txt must contain, and where to get it
+    references_from: str  # the same for the reference pictures
 
 
 MJHQ = "huggingface.co/datasets/playgroundai/MJHQ-30K"
@@ -78,7 +78,7 @@ class Protocol:
     seed: int = 0
     """Prompt number i is sampled with seed + i."""
     limit: int = 0
-    """A rehearsal: only so many prompts, and as many reference pictures as there are. Its figures are not those of the
+    """A rehearsal: only this many prompts, and all reference pictures that are there. Its figures are not those of the
     benchmark, and the file says so."""
     shard: str = ""
     """`0/4` to `3/4`: sample this part of the prompts only, on as many machines; without it, all is measured."""
@@ -109,7 +109,7 @@ class Protocol:
 
     @property
     def part(self) -> tuple[int, int]:
-        """Which part, of how many. Raises UserError: it is none."""
+        """The index of the part, and the number of parts. Raises UserError: `shard` is malformed."""
         first, _, count = (self.shard or "0/1").partition("/")
         if not (first.isdigit() and count.isdigit() and int(first) < int(count)):
             raise UserError(f"The shard {self.shard!r} is none: of four, the first is 0/4 and the last 3/4.")

@@ -1,4 +1,4 @@
-"""What a benchmark's folder must hold; all that is missing is said at once, with where to get it."""
+"""The files that a benchmark's folder must contain; all missing ones are reported together, with where to get them."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from e2ed2.progress import track
 
 FIDELITY = "github.com/toshas/torch-fidelity/releases"
 CLIP_FROM = "huggingface.co/openai/clip-vit-base-patch32"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # as transformers looks for them
-READ = ("*.json", "*.txt")  # what else transformers reads of a model
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order in which transformers looks for them
+READ = ("*.json", "*.txt")  # other files of a model that transformers reads
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Files:
     prompts: list[str]
     references: list[Path]
     inception: Path
-    clips: list[Path]  # folders of CLIP models, the first the one that the protocol names
+    clips: list[Path]  # folders of CLIP models; the first is the one that the protocol names
 
 
 def find_files(options: Protocol, *more: Callable[[], Any]) -> tuple[Files, list[Any]]:
-    """The files, and what `more` give, which may raise UserErrors, too.
+    """The files, and the results of `more`, which may raise UserErrors too.
 
     Raises:
-        UserError: something is missing or incomplete; it says of each file where it goes.
+        UserError: something is missing or incomplete; the message says where each file goes.
     """
     folder = options.data
     parts = (lambda: captions_of(options), lambda: references_of(options), lambda: inception_of(folder))
@@ -40,7 +40,7 @@ def find_files(options: Protocol, *more: Callable[[], Any]) -> tuple[Files, list
 
 
 def gathered(*parts: Callable[[], Any]) -> list[Any]:
-    """What each of them gives. Raises UserError: one or more of them did, all in one message."""
+    """The result of each part. Raises UserError: one or more of them did; their messages are joined."""
     found, problems = [], []
     for part in parts:
         try:
@@ -55,7 +55,7 @@ def gathered(*parts: Callable[[], Any]) -> list[Any]:
 
 
 def captions_of(options: Protocol) -> tuple[Path, list[str]]:
-    """The file, and its prompts as far as they are asked for. Raises UserError: it is missing or incomplete."""
+    """The file, and as many of its prompts as are requested. Raises UserError: it is missing or incomplete."""
     about = options.about
     file = needed(options.data / CAPTIONS, about.captions_from)
     prompts = prompts_in(file)
@@ -70,7 +70,7 @@ def captions_of(options: Protocol) -> tuple[Path, list[str]]:
 
 
 def references_of(options: Protocol) -> list[Path]:
-    """Raises UserError: the folder is missing, or has too few pictures, or others beside them."""
+    """The reference pictures. Raises UserError: the folder is missing, or has too few pictures or extra ones."""
     about = options.about
     place = needed(options.data / about.references, about.references_from)
     pictures = sorted(file for file in place.rglob("*") if file.suffix.lower() in IMAGES)
@@ -85,13 +85,13 @@ def references_of(options: Protocol) -> list[Path]:
 
 
 def clips_of(folder: Path) -> list[Path]:
-    """Raises UserError: the one that every protocol names is missing."""
+    """Folders of CLIP models. Raises UserError: the one that every protocol names is missing."""
     clip = needed(folder / CLIP, f"all files of {CLIP_FROM}")
     return [clip, *sorted(place for place in folder.glob("clip*") if place.is_dir() and place != clip)]
 
 
 def prompts_in(file: Path) -> list[str]:
-    """One a line, without blank lines. Raises UserError: there is no such file, it is no text, or it is empty."""
+    """The prompts, one a line, without blank lines. Raises UserError: the file is missing, empty, or not text."""
     try:
         prompts = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -108,7 +108,7 @@ def needed(place: Path, what: str) -> Path:
 
 
 def inception_of(folder: Path) -> Path:
-    """FID's network, whose file's name ends in the beginning of its SHA-256. Raises UserError: it is another file."""
+    """The file of FID's network; its name ends in the start of its SHA-256. Raises UserError: the hash differs."""
     found = sorted(folder.glob("weights-inception-*.pth"))
     file = found[0] if found else needed(folder / INCEPTION, f"FID's Inception, the file of that name at {FIDELITY}")
     if not sha256(file).startswith(file.stem.rpartition("-")[2]):
@@ -122,12 +122,12 @@ def sha256(file: Path) -> str:
 
 
 def contents(files: list[Path]) -> str:
-    """A hash of what is in the files, whatever they are called and wherever they lie."""
+    """A hash of the files' contents, independent of their names and places."""
     return together(sorted(sha256(file) for file in track(files, "reading the references")))
 
 
 def clip_digest(folder: Path) -> str:
-    """Of everything that transformers reads of a CLIP model's folder."""
+    """A hash of everything that transformers reads from a CLIP model's folder."""
     weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     files = sorted({*(file for kind in READ for file in folder.glob(kind)), *([weights] if weights else [])})
     return together([f"{file.name} {sha256(file)}" for file in files])

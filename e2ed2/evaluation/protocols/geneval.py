@@ -1,4 +1,4 @@
-"""GenEval (Ghosh et al. 2023): its prompts sampled into the folders that its judge reads, and what the judge found.
+"""GenEval (Ghosh et al. 2023): samples its prompts into the folders that its judge reads, and reads the verdicts.
 
 The judge itself (Mask2Former by mmdetection) runs in an environment of its own:
 `python evaluation/evaluate_images.py FOLDER --outfile FOLDER/results.jsonl --model-path ...`.
@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from e2ed2.errors import UserError
-from e2ed2.evaluation.generators import Generator, kept
+from e2ed2.evaluation.generators import Generator, load_or_sample
 from e2ed2.progress import track
 
-SAMPLES = 4  # of each prompt
+SAMPLES = 4  # per prompt
 RESULTS = "results.jsonl"
 
 
 def read_metadata(file: Path) -> list[dict[str, Any]]:
-    """Raises UserError: it is not GenEval's list of prompts."""
+    """GenEval's prompts with their metadata. Raises UserError: the file is not GenEval's list of prompts."""
     try:
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
         if lines and all(line["prompt"] and line["tag"] for line in lines):
@@ -37,13 +37,13 @@ def write_samples(generator: Generator, prompts: list[dict[str, Any]], seed: int
         place = folder / f"{number:05d}"
         (place / "samples").mkdir(parents=True, exist_ok=True)
         (place / "metadata.jsonl").write_text(json.dumps(prompt))
-        pictures = kept(generator, [(prompt["prompt"], seed + i) for i in range(SAMPLES)])
+        pictures = load_or_sample(generator, [(prompt["prompt"], seed + i) for i in range(SAMPLES)])
         for i, picture in enumerate(pictures):
             picture.save(place / "samples" / f"{i:05d}.png")
 
 
 def overall(folder: Path) -> float | None:
-    """The mean over kinds of prompts of the share of right pictures; None where the judge has not been there.
+    """The mean over kinds of prompts of the share of right pictures; None if the judge has not run yet.
 
     Raises:
         UserError: its file is damaged.

@@ -1,4 +1,4 @@
-"""Features for FID as clean-fid has them (Parmar et al. 2022), on the layers of torch-fidelity's Inception."""
+"""Features for FID as clean-fid computes them (Parmar et al. 2022), with the layers of torch-fidelity's Inception."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ class Inception:
 
 
 def layers_of(weights: Path) -> nn.Module:
-    """All but the classifier, in the order in which they are run. The file's hash has been checked."""
+    """All layers but the classifier, in execution order. The file's hash has been checked."""
     network = FeatureExtractorInceptionV3("inception", [str(WIDTH)], feature_extractor_weights_path=str(weights))
     return nn.Sequential(*list(network.children())[:-1])
 
@@ -42,7 +42,7 @@ def clean(picture: Image.Image) -> Tensor:
 
 
 def square(picture: Image.Image, side: int) -> Image.Image:
-    """The middle square, of that many pixels by Lanczos; the picture as it is for a side of 0."""
+    """The central square, resized to `side` pixels with Lanczos; the picture unchanged if `side` is 0."""
     if not side:
         return picture.convert("RGB")
     short = min(picture.size)

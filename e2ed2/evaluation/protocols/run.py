@@ -14,7 +14,7 @@ from e2ed2.data.cache import cached
 from e2ed2.data.caption_hashes import trained_on
 from e2ed2.data.decode import decode
 from e2ed2.errors import UserError
-from e2ed2.evaluation.generators import BATCH, Generator, ImageFolder, kept, load_generator, read_images
+from e2ed2.evaluation.generators import BATCH, Generator, ImageFolder, load_generator, load_or_sample, read_images
 from e2ed2.evaluation.metrics.figure import SURE, Figure, Figures
 from e2ed2.evaluation.metrics.frechet import Gaussian
 from e2ed2.evaluation.protocols.choices import Seen, protocol_of, sampling_of
@@ -28,7 +28,7 @@ from e2ed2.inference.request import model_path
 from e2ed2.progress import track
 
 Item = TypeVar("Item")
-Painted = tuple[list[str], list[Image.Image]]  # prompts and their pictures
+Batch = tuple[list[str], list[Image.Image]]  # prompts and their pictures
 
 
 def measure(options: Protocol) -> Result | None:
@@ -50,7 +50,7 @@ def measure(options: Protocol) -> Result | None:
     judges = judges_of(files, pick_device(options.device))
     choices = protocol_of(options, files) | sampling_of(subject, options.seed)
     figures, seen = figures_of(options, choices, files, judges, pictures_of(subject, jobs))
-    choices |= seen.told() | {"weights": subject.fingerprint} | notes_of(options, files)
+    choices |= seen.as_choices() | {"weights": subject.fingerprint} | notes_of(options, files)
     result = as_result(settings_of(options), choices, figures) | {"ceilings": {}}
     write_result(result, options.out)
     return result
@@ -68,9 +68,9 @@ def judges_of(files: Files, device: torch.device) -> Judges:
 
 
 def figures_of(
-    options: Protocol, choices: dict[str, Any], files: Files, judges: Judges, pictures: Iterator[Painted]
+    options: Protocol, choices: dict[str, Any], files: Files, judges: Judges, pictures: Iterator[Batch]
 ) -> tuple[Figures, Seen]:
-    """FID, and a score of each CLIP model; and what was seen of the pictures."""
+    """FID, a score from each CLIP model, and a record of the pictures that were measured."""
     real = reference(files, judges.inception, choices)
     features, scores, seen = [], {name: [] for name in judges.clips}, Seen()
     for prompts, made in pictures:
@@ -91,7 +91,7 @@ def subject_of(options: Protocol) -> Generator:
 
 
 def jobs_of(images: ImageFolder, prompts: list[str]) -> list[tuple[str, int]]:
-    """Each prompt with the place of its picture. Raises UserError: a prompt has none."""
+    """Each prompt with the place of its picture. Raises UserError: a prompt has no picture."""
     places: dict[str, list[int]] = {}
     for place, text in enumerate(images.texts):
         places.setdefault(text.strip(), []).append(place)
@@ -104,10 +104,10 @@ def jobs_of(images: ImageFolder, prompts: list[str]) -> list[tuple[str, int]]:
         ) from None
 
 
-def pictures_of(generator: Generator, jobs: list[tuple[str, int]], part: int = 0, parts: int = 1) -> Iterator[Painted]:
-    """Prompts and their pictures, a batch at a time; what an earlier call sampled is read again."""
+def pictures_of(generator: Generator, jobs: list[tuple[str, int]], part: int = 0, parts: int = 1) -> Iterator[Batch]:
+    """Prompts and their pictures, a batch at a time; pictures that an earlier call sampled are read from disk."""
     for group in track(batches(jobs)[part::parts], "sampling and measuring"):
-        yield [prompt for prompt, _ in group], kept(generator, group)
+        yield [prompt for prompt, _ in group], load_or_sample(generator, group)
 
 
 def batches(items: list[Item]) -> list[list[Item]]:
@@ -115,7 +115,7 @@ def batches(items: list[Item]) -> list[list[Item]]:
 
 
 def reference(files: Files, inception: Inception, choices: dict[str, Any]) -> Gaussian:
-    """Of all reference pictures; kept on disk, for the same files by the same network."""
+    """The Gaussian of all reference pictures; cached on disk for the same files and the same network."""
     side = choices["side"]
 
     def statistics() -> dict[str, torch.Tensor]:
@@ -133,19 +133,19 @@ def reference(files: Files, inception: Inception, choices: dict[str, Any]) -> Ga
 
 
 def mean_of(values: torch.Tensor) -> Figure:
-    """With its 95% interval over prompts."""
+    """The mean, with its 95% interval over prompts."""
     mean, spread = float(values.mean()), float(values.std()) / len(values) ** 0.5
     return Figure(mean, mean - SURE * spread, mean + SURE * spread)
 
 
 def settings_of(options: Protocol) -> dict[str, Any]:
-    elsewhere = {"steps": 0} if options.images else {}  # nobody told us
+    elsewhere = {"steps": 0} if options.images else {}  # unknown
     names = {"model": options.called, "split": options.benchmark, "data": str(options.data), "out": options.out.name}
     return asdict(options) | names | elsewhere
 
 
 def notes_of(options: Protocol, files: Files) -> dict[str, Any]:
-    """What has to be said with the figures; a count of None where the model's folder says nothing of its captions."""
+    """Notes that belong with the figures; a count is None if the model's folder does not record its captions."""
     count, notes = len(files.prompts), []
     known = None if options.images else trained_on(files.prompts, model_path(options.model))
     if options.limit:

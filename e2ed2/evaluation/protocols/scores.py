@@ -1,4 +1,4 @@
-"""Scores of how well pictures fit prompts: each is imported, and its weights opened, when it is asked for.
+"""Scores of how well pictures fit prompts: each is imported, and its weights loaded, on demand.
 
 CLIP (Hessel et al. 2021) and PickScore (Kirstain et al. 2023) are CLIP models of transformers, in folders; HPSv2 (Wu et
 al. 2023) and ImageReward (Xu et al. 2023) are packages of their own, whose old requirements belong into another
@@ -23,7 +23,7 @@ Score = Callable[[Sequence[Image.Image], Sequence[str]], Tensor]  # (N pictures,
 PICK = "PickScore_v1"
 PICK_FROM = "huggingface.co/yuvalkirstain/PickScore_v1"
 VERSIONS = {"hpsv2": "v2.1", "imagereward": "ImageReward-v1.0"}
-PACKAGES = {"hpsv2": ("hpsv2", "hpsv2"), "imagereward": ("ImageReward", "image-reward")}  # to import, to install
+PACKAGES = {"hpsv2": ("hpsv2", "hpsv2"), "imagereward": ("ImageReward", "image-reward")}  # import, install
 
 
 def score_of(name: str, weights: Path, device: torch.device) -> Score:
@@ -33,7 +33,7 @@ def score_of(name: str, weights: Path, device: torch.device) -> Score:
         weights: the folder that the models are in.
 
     Raises:
-        UserError: its package or its weights are missing; it says what goes where.
+        UserError: its package or its weights are missing; the message says what goes where.
     """
     if name == "clip":
         return ClipScore(needed(weights / CLIP, f"all files of {CLIP_FROM}"), device)
@@ -44,7 +44,7 @@ def score_of(name: str, weights: Path, device: torch.device) -> Score:
 
 
 class PickScore(ClipScore):
-    """A CLIP model fine-tuned on choices of people: the cosine times the learned temperature."""
+    """A CLIP model fine-tuned on people's choices: the cosine times the learned temperature."""
 
     prefix = ""
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from e2ed2.evaluation.generators import BATCH, kept
+from e2ed2.evaluation.generators import BATCH, load_or_sample
 from e2ed2.evaluation.metrics.cost import cost
 from e2ed2.evaluation.protocols.arms import Arm
 from e2ed2.evaluation.protocols.changed import check_arm, generator_of
@@ -40,8 +40,8 @@ USUAL = (
     "cup of coffee",
     "smiling face",
 )
-REPEATS = 3  # of the time
-MARGIN, HEAD = 150, 44  # pixels of the grid, beside and above the pictures
+REPEATS = 3  # repetitions of the timing
+MARGIN, HEAD = 150, 44  # pixels in the grid to the left of and above the pictures
 Row = dict[str, Any]
 
 
@@ -49,7 +49,7 @@ def side_by_side(options: SideBySide) -> list[Row]:
     """One row for each arm, also written as `table.md`, `table.json` and `grid.jpg` into `options.out`.
 
     Raises:
-        UserError: models, scores or files that are asked for are missing; no folder is made then.
+        UserError: requested models, scores or files are missing; no folder is created in that case.
     """
     check_folder(options.out)
     prompts = prompts_in(options.prompts) if options.prompts else list(USUAL)
@@ -77,15 +77,15 @@ def side_by_side(options: SideBySide) -> list[Row]:
 
 
 def sampled(generator: Any, prompts: list[str], seed: int) -> list[Image.Image]:
-    """One picture a prompt; what an earlier call sampled is read again."""
+    """One picture for each prompt; pictures that an earlier call sampled are read from disk."""
     jobs = [(prompt, seed + number) for number, prompt in enumerate(prompts)]
     parts = [jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH)]
-    found = [picture for part in track(parts, "sampling") for picture in kept(generator, part)]
+    found = [picture for part in track(parts, "sampling") for picture in load_or_sample(generator, part)]
     return [picture.convert("RGB") for picture in found]
 
 
 def cost_of(generator: Any, prompt: str, seed: int) -> Row:
-    """Of one picture by itself: calls of the network (guidance doubles them), GFLOP, seconds on this machine."""
+    """The cost of one picture by itself: network calls (guidance doubles them), GFLOP, seconds on this machine."""
     with counted_calls(generator.pipeline) as calls:
         generator([prompt], [seed])
     figures = cost(lambda: generator([prompt], [seed]), REPEATS)
@@ -94,7 +94,7 @@ def cost_of(generator: Any, prompt: str, seed: int) -> Row:
 
 @contextmanager
 def counted_calls(pipeline: Any) -> Yields[list[int]]:
-    """Of each call of the pipeline's network meanwhile, how many samples it had."""
+    """Record, for each call of the pipeline's network in the meantime, the number of samples."""
     names = ("denoiser", "unet", "transformer")
     network = next(part for name in names if (part := getattr(pipeline, name, None)) is not None)
     calls: list[int] = []
@@ -124,7 +124,7 @@ def write(options: SideBySide, prompts: list[str], rows: list[Row]) -> None:
 
 
 def grid(arms: list[Arm], prompts: list[str], pictures: list[list[Image.Image]], side: int) -> Image.Image:
-    """A row for each arm, a column for each prompt, all of a column from the same noise."""
+    """A row for each arm and a column for each prompt; a column's pictures start from the same noise."""
     columns = len(pictures[0])
     sheet = Image.new("RGB", (MARGIN + columns * side, HEAD + len(arms) * side), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)

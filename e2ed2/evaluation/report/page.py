@@ -14,7 +14,7 @@ from e2ed2.evaluation.report.claims import counted_steps, equal_work, verdict
 from e2ed2.evaluation.report.costs import costs, trainings
 from e2ed2.evaluation.report.ratios import DISTANCE_DIGITS
 from e2ed2.evaluation.report.tables import number, spread
-from e2ed2.evaluation.results import asked
+from e2ed2.evaluation.results import prompts_label
 from e2ed2.evaluation.shown import table
 from e2ed2.inference.request import STEPS
 
@@ -54,7 +54,7 @@ class Found:
 def write_page(found: Found, file: Path) -> Path:
     """Raises UserError: figures are of unequal numbers of pictures, which FD does not bear."""
     check_equal(found)
-    of = {(r["settings"]["model"], r["settings"]["steps"], asked(r["settings"])): r for r in found.models}
+    of = {(r["settings"]["model"], r["settings"]["steps"], prompts_label(r["settings"])): r for r in found.models}
     names = sorted({model for model, _, split in of if split == "train"})
     most = {name: max(s for model, s, _ in of if model == name and s <= STEPS[-1]) for name in names}
     distances = {(model, steps): r["distance"] for (model, steps, split), r in of.items() if split == "train"}
