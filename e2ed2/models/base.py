@@ -1,4 +1,4 @@
-"""What the rest of the project may ask of a model, whichever class it is."""
+"""The interfaces of a model's parts that the rest of the project relies on."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -11,7 +11,7 @@ from e2ed2.types import TextEmbedding
 
 @runtime_checkable
 class Denoiser(sampler.Denoiser, Protocol):
-    """What the chain needs, and the shape that the chain starts from."""
+    """The sampler's interface, plus the shape that the chain starts from."""
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -20,32 +20,32 @@ class Denoiser(sampler.Denoiser, Protocol):
 
     @property
     def text_width(self) -> int:
-        """D of the pooled embedding that goes with it."""
+        """D of the pooled embedding that it expects."""
         ...
 
     @property
     def only_steps(self) -> int | None:
-        """The one number of steps that it was made for; None if it takes any."""
+        """The only number of steps that it supports; None if it supports any."""
         ...
 
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """Captions to embeddings. Frozen: its fingerprint stands for everything that it does."""
+    """Captions to embeddings. Frozen: its fingerprint identifies everything that it does."""
 
     @property
     def width(self) -> int:
-        """D, of the token states and of the pooled embedding."""
+        """D of the token states and of the pooled embedding."""
         ...
 
     @property
     def max_tokens(self) -> int:
-        """Longer captions are cut."""
+        """Longer captions are truncated."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Of the weights; what is kept of its embeddings is kept under this."""
+        """A hash of the weights; the key under which its embeddings are cached."""
         ...
 
     def __call__(self, captions: Sequence[str]) -> TextEmbedding:
@@ -53,15 +53,15 @@ class TextEncoder(Protocol):
         ...
 
     def unread(self, caption: str) -> str:
-        """The end of a caption that is longer than what is read; empty where all is read."""
+        """The part of a caption beyond the maximum length; empty if all of it is read."""
         ...
 
     def unknown(self, caption: str) -> list[str]:
-        """The words of a caption that stand for nothing in its vocabulary."""
+        """The words of a caption that are not in its vocabulary."""
         ...
 
     def notes(self, prompt: str) -> list[str]:
-        """Sentences about what of a prompt has no effect on the image; none if all of it is read."""
+        """Sentences about parts of a prompt that have no effect on the image; none if all of it is read."""
         ...
 
 
@@ -71,12 +71,12 @@ class Codec(Protocol):
 
     @property
     def factor(self) -> int:
-        """Pixels of the side of one latent."""
+        """Pixels per latent along each side."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Of the weights; what is kept of its latents is kept under this."""
+        """A hash of the weights; the key under which its latents are cached."""
         ...
 
     def encode(self, images: Tensor) -> Tensor:

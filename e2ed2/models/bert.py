@@ -1,6 +1,6 @@
-"""BERT's encoder (Devlin et al. 2019), to the bit what transformers makes of the same weights.
+"""BERT's encoder (Devlin et al. 2019), bit for bit equal to transformers' with the same weights.
 
-Transformers' own takes five seconds to import, for which everything that reads a prompt would wait.
+Transformers' own takes five seconds to import, and everything that reads a prompt would have to wait.
 """
 
 import json
@@ -19,7 +19,7 @@ class Bert(nn.Module):
     """The names of its modules are those in the weights' file."""
 
     def __init__(self, config: dict[str, int | float]):
-        """`config`: of transformers' `config.json`."""
+        """`config`: the contents of transformers' `config.json`."""
         super().__init__()
         width, epsilon = int(config["hidden_size"]), config["layer_norm_eps"]
         self.embeddings = nn.ModuleDict(
@@ -36,14 +36,14 @@ class Bert(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "Bert":
-        with torch.device("meta"):  # no random weights, which would be thrown away
+        with torch.device("meta"):  # skips random weights, which would be overwritten
             model = cls(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         weights = {name: value for name, value in load_file(folder / "model.safetensors").items() if name not in UNUSED}
         model.load_state_dict(weights, assign=True)
         return model.eval()
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Tokens' numbers `[B, L]` and which of them are real `[B, L]` => states `[B, L, D]`."""
+        """Token ids `[B, L]` and a mask of the real ones `[B, L]` => states `[B, L, D]`."""
         parts = self.embeddings
         place = torch.arange(tokens.shape[1], device=tokens.device)
         states = parts["word_embeddings"](tokens) + parts["token_type_embeddings"](torch.zeros_like(tokens))
@@ -57,7 +57,7 @@ class Bert(nn.Module):
 
 
 def _table(rows: float, width: int) -> nn.Embedding:
-    """Without random weights: to draw them on the device `meta` would import torch's compiler."""
+    """An embedding without random weights: drawing them on the device `meta` would import torch's compiler."""
     return nn.Embedding.from_pretrained(torch.empty(int(rows), width))
 
 

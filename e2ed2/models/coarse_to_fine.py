@@ -23,12 +23,12 @@ from e2ed2.models.config import Choice, DenoiserConfig, Sharing, check_kept
 from e2ed2.models.saved import ModelMixin, register_to_config
 from e2ed2.types import TextEmbedding
 
-TEXT_WIDTH = 384  # of the models whose config does not say
+TEXT_WIDTH = 384  # for models whose config does not state it
 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What the caption and the initial noise decide."""
+    """What the caption and the initial noise determine."""
 
     coarse: Tensor  # [B, C, h, w] the coarse picture
     choice: Tensor  # [B, choices] of unit variance
@@ -54,7 +54,7 @@ class CoarseToFineDenoiser(ModelMixin):
         kept: Sequence[int] = (),
     ):
         super().__init__()
-        self.register_to_config(kept=list(kept))  # as a file has it
+        self.register_to_config(kept=list(kept))  # as stored in a file
         self.coarse = CoarsePath(channels, grid, coarse_width, choices, choice, text_width)
         self.coarse.keep(kept)
         count = steps if sharing == "independent" else 1
@@ -64,12 +64,12 @@ class CoarseToFineDenoiser(ModelMixin):
 
     @property
     def text_width(self) -> int:
-        """Of the text encoder's embeddings."""
+        """Width of the text encoder's embeddings."""
         return self.config["text_width"]
 
     @classmethod
     def load_weights(cls, folder: Path) -> dict[str, Tensor]:
-        """Of a model's `denoiser` folder, with the coarse path of its own file or the one that the model shares."""
+        """A `denoiser` folder's weights, with the coarse path from the same file or the one that the model shares."""
         weights = super().load_weights(folder)
         return weights if coarse_of(weights) else weights | coarse_weights(folder.parent)
 
@@ -82,7 +82,7 @@ class CoarseToFineDenoiser(ModelMixin):
         return self.config.steps if self.config.sharing == "independent" else None
 
     def choose(self, choice: Choice, kept: Sequence[int] = ()) -> None:
-        """From now on the global choice is read off the noise in this way: `DenoiserConfig.choice` and `kept`."""
+        """Set how the global choice is derived from the noise from now on: `DenoiserConfig.choice` and `kept`."""
         self.coarse.choice = choice
         self.coarse.keep(kept)
         self.register_to_config(choice=choice, kept=list(kept))
@@ -103,7 +103,7 @@ class CoarseToFineDenoiser(ModelMixin):
 
 
 def build_denoiser(config: DenoiserConfig, text_width: int = TEXT_WIDTH) -> CoarseToFineDenoiser:
-    """`text_width`: of the text encoder's embeddings."""
+    """`text_width`: the width of the text encoder's embeddings."""
     return CoarseToFineDenoiser(**asdict(config), text_width=text_width)
 
 
@@ -112,7 +112,7 @@ def coarse_of(weights: dict[str, Any]) -> dict[str, Any]:
 
 
 def coarse_weights(folder: Path) -> dict[str, Tensor]:
-    """Of a model's folder: from its denoiser's file, from its own, or from what it shares."""
+    """The coarse path's weights for a model's folder: from its denoiser's file, its own, or what the model shares."""
     for file in (folder / "denoiser" / WEIGHTS, folder / WEIGHTS):
         if file.is_file() and (own := coarse_of(load_file(file))):
             return own
@@ -120,7 +120,7 @@ def coarse_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def independent_copies(denoiser: CoarseToFineDenoiser, steps: int) -> CoarseToFineDenoiser:
-    """A denoiser with a transformer for each step; all start as the one that `denoiser` shares between steps."""
+    """A denoiser with a transformer per step, each initialised from the one that `denoiser` shares between steps."""
     config = denoiser.config
     if config.sharing != "shared":
         raise UserError("The model to start from has independent steps already: start from one that shares them.")
@@ -140,8 +140,8 @@ class CoarsePath(nn.Module):
         super().__init__()
         size = channels * grid * grid
         # An orthonormal projection of white noise is white noise: w ~ N(0, I).
-        # These numbers begin as the noise of a picture's seed 0 does, whose w is not unusual for that. They stay: every
-        # bundled model has learned with them.
+        # The noise of a picture with seed 0 begins with the same numbers; its w is not unusual for that. They stay:
+        # every bundled model has learned with them.
         directions = torch.randn(size, choices, generator=torch.Generator().manual_seed(0))
         self.register_buffer("directions", torch.linalg.qr(directions).Q.contiguous())
         self.choices, self.choice, self.shape = choices, choice, (channels, grid, grid)
@@ -156,16 +156,16 @@ class CoarsePath(nn.Module):
         )
 
     def keep(self, kept: Sequence[int]) -> None:
-        """The noise decides between these one-hot choices alone; between all where none is named."""
+        """Restrict the noise to these one-hot choices; if none is named, all are possible."""
         check_kept(kept, self.choice, self.choices)
         self.kept = list(kept or range(self.choices))
 
     def choose(self, z: Tensor) -> Tensor:
-        """The choice `w` of initial noise `[B, C, h, w]`."""
+        """The choice `w` for initial noise `[B, C, h, w]`."""
         return self.choice_of(z.flatten(1) @ self.directions)
 
     def choice_of(self, normal: Tensor) -> Tensor:
-        """The choice that standard normal numbers `[B, choices]` mean."""
+        """The choice given by standard normal numbers `[B, choices]`."""
         if self.choice == "normal":
             return normal
         if self.choice == "none":
@@ -176,7 +176,7 @@ class CoarsePath(nn.Module):
 
     @torch.no_grad()
     def nearest(self, choices: Tensor, text: TextEmbedding, x0: Tensor) -> Tensor:
-        """Which of each caption's choices, `[B, m, choices]`, draws what is nearest to `x0` `[B, C, h, w]`: `[B]`."""
+        """Indices `[B]` of the choices, among `[B, m, choices]`, whose pictures are nearest to `x0` `[B, C, h, w]`."""
         drawn = self(choices.flatten(0, 1), text.repeat(choices.shape[1])).unflatten(0, (len(x0), -1))
         return (drawn - x0[:, None]).square().flatten(2).mean(dim=2).argmin(dim=1)
 

@@ -15,7 +15,7 @@ from e2ed2.models.config import CodecConfig
 from e2ed2.models.saved import CONFIG, ModelMixin, register_to_config
 
 OWN = "PixelShuffleAutoencoder"
-TAIL = 3  # layers of the own decoder behind the blocks at half of the resolution
+TAIL = 3  # layers of our own decoder after the blocks at half resolution
 AUTOENCODERS = (OWN, "AutoencoderDC", "AutoencoderTiny", "AutoencoderKL")
 
 
@@ -37,7 +37,7 @@ class Codec(ModelMixin):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Self:
-        """A codec's folder, or that of a model which shares its codec; in full precision if no other is asked for."""
+        """A codec from its folder, or from that of a model that shares its codec; in full precision by default."""
         place = Path(pretrained_model_name_or_path)
         if place.is_dir() and not (place / CONFIG).is_file():
             place = shared(place, "codec")
@@ -62,7 +62,7 @@ class Codec(ModelMixin):
 
     @property
     def factor(self) -> int:
-        """Pixels of the side of one latent."""
+        """Pixels per latent along each side."""
         return self.decode_raw(self.mean[None, :, None, None]).shape[-1]
 
     @property
@@ -81,7 +81,7 @@ class Codec(ModelMixin):
 
 
 def _theirs(kind: str) -> Any:
-    import diffusers  # seconds, for which our own need not wait
+    import diffusers  # takes seconds; our own codec does not need it
 
     return getattr(diffusers, kind)
 
@@ -91,10 +91,10 @@ def build_codec(config: CodecConfig) -> Codec:
 
 
 def grown(codec: Codec, finest_layers: int) -> Codec:
-    """The same codec with as many residual blocks at half of the resolution; the new ones begin as the identity.
+    """The same codec with `finest_layers` residual blocks at half resolution; new ones start as the identity.
 
     Raises:
-        UserError: it has more of them, or is of another kind.
+        UserError: it already has more, or is of another kind.
     """
     config = codec.config
     had = config.options.get("finest_layers", 0)

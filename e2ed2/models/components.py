@@ -30,9 +30,9 @@ COMPONENTS = {
     "codec": ("e2ed2.models.codec", "Codec"),
     "text_encoder": ("e2ed2.models.minilm", "MiniLM"),
 }
-SHARED = {"codec", "coarse"}  # components that a folder may lack
-FORMS = ({"shared"}, {"hub"}, {"hub", "revision"}, {"model"})  # what an entry of its manifest may have
-WAYS = ("low_cpu_mem_usage", "use_safetensors", "local_files_only", "disable_mmap")  # to load the same weights
+SHARED = {"codec", "coarse"}  # components that may be missing from a folder
+FORMS = ({"shared"}, {"hub"}, {"hub", "revision"}, {"model"})  # the keys that a manifest entry may have
+WAYS = ("low_cpu_mem_usage", "use_safetensors", "local_files_only", "disable_mmap")  # these load the same weights
 MODULE = '''"""The pipeline's class, for `DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)`."""
 
 from importlib import import_module
@@ -55,7 +55,7 @@ def write_index(folder: Path, components: Mapping[str, Any] = COMPONENTS) -> Non
 
 
 def shared(folder: Path, component: str) -> Path:
-    """The folder of a component that a model lacks: on a hub; beside it, else the bundled one of that hash.
+    """The folder of a component missing from a model: on a hub; beside it, else the bundled one with that hash.
 
     Raises:
         UserError: there is none, only another one, or the folder's manifest is damaged or cannot be understood.
@@ -83,7 +83,7 @@ def shared(folder: Path, component: str) -> Path:
 
 
 def manifest(folder: Path) -> dict[str, dict[str, str]] | None:
-    """The entry of each component that a folder shares; None where it has no manifest.
+    """The manifest's entry for each component that a folder shares; None if it has no manifest.
 
     Raises:
         UserError: the file is damaged, or has a component or an entry that is none of those above.
@@ -125,14 +125,14 @@ def from_hub(repository: str, revision: str | None = None, **options: Any) -> Pa
 
 
 def refuse(options: Mapping[str, Any]) -> None:
-    """Of the options that diffusers passes on, those that would change what is loaded. Raises UserError."""
+    """Raises UserError: an option passed on by diffusers would change what is loaded."""
     if asked := sorted(name for name, value in options.items() if value and name not in WAYS):
         raise UserError(f"Parts of this model cannot be loaded with {', '.join(asked)}: leave it out.")
 
 
 @contextmanager
 def as_damaged(folder: Path) -> Generator[None]:
-    """What libraries raise over the files of a model's folder, as a UserError that names the folder."""
+    """Turn what libraries raise for a damaged file in a model's folder into a UserError that names the folder."""
     try:
         yield
     except (OSError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:

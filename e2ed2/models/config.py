@@ -1,4 +1,4 @@
-"""Sizes of the models that are built anew."""
+"""Sizes of newly built models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,17 +27,17 @@ class DenoiserConfig:
     coarse_width: int = 2048
     """Channels of the coarse path's hidden layers."""
     choices: int = 16
-    """Numbers that the coarse path reads off the initial noise: the global choice, such as which artist draws."""
+    """Numbers that the coarse path derives from the initial noise: the global choice, such as which artist draws."""
     choice: Choice = "normal"
     """Those numbers as they are, standard normal; `one-hot`, the largest alone: artists do not blend; `none`, zeros.
     Beside `init`, `normal` leaves that model's choice as it is."""
     kept: tuple[int, ...] = ()
-    """Of one-hot choices, those that the noise decides between: 0 is the first, and none named means all. Some of those
+    """With one-hot choices, those that the noise selects from: 0 is the first, and none named means all. Some of those
     that a coarse path learns stay a blend: `python -m e2ed2.evaluation.experiments.choices MODEL` shows each."""
     sharing: Sharing = "shared"
     """One transformer for every step, or one for each (Fig. 4)."""
     steps: int = 1
-    """How many transformers, where they are independent."""
+    """Number of transformers, if they are independent."""
 
     def __post_init__(self) -> None:
         counts = ("channels", "grid", "width", "depth", "heads", "coarse_width", "choices", "steps")
@@ -51,7 +51,7 @@ class DenoiserConfig:
 
 
 def check_kept(kept: Sequence[int], choice: Choice, choices: int) -> None:
-    """Raises UserError: there are no such choices, or the choices are not one-hot, so that none can be kept."""
+    """Raises UserError: there are no such choices, or choices are not one-hot, so that none can be selected."""
     if kept and choice != "one-hot":
         raise UserError(f"denoiser.kept is of one-hot choices: leave it out with choice {choice}.")
     if strange := [one for one in kept if not 0 <= one < choices]:

@@ -1,4 +1,4 @@
-"""Is a name's folder or repository there? Asked once, before libraries that would try a hub for half a minute."""
+"""Checks once whether a name's folder or repository exists, since libraries would retry a hub for half a minute."""
 
 from pathlib import Path
 from typing import Literal
@@ -10,11 +10,11 @@ from huggingface_hub.utils import validate_repo_id
 
 from e2ed2.errors import UserError
 
-CONFIG = "config.json"  # of every network
+CONFIG = "config.json"  # every network has one
 
 
 def network_place(name: str, what: str) -> str:
-    """Where libraries find a network: its folder, that of a copy which is kept while no hub answers, or its id.
+    """Where libraries find a network: its folder, that of a cached copy if no hub answers, or its id.
 
     Args:
         name: a folder, or the id of a repository on a hub.
@@ -51,6 +51,6 @@ def check_repository(name: str, kind: Literal["model", "dataset"] = "model") -> 
     except RepositoryNotFoundError as error:
         raise OSError("the hub has none of that name that you may read") from error
     except HfHubHTTPError:
-        return  # it is there and busy: libraries ask again
+        return  # it exists and is busy: libraries retry
     except (HTTPError, ConnectionError) as error:
         raise OSError("the hub cannot be reached from here") from error

@@ -45,10 +45,10 @@ class MiniLM(ModelMixin):
     def from_pretrained(
         cls, pretrained_model_name_or_path: Any, *, torch_dtype: torch.dtype | None = None, **options: Any
     ) -> Self:
-        """The one that a model's folder was saved with.
+        """The encoder that a model's folder was saved with.
 
         Raises:
-            UserError: it was another one, or an option of diffusers that this does not honour.
+            UserError: it was a different one, or an option of diffusers is not supported here.
         """
         refuse(options)
         place = Path(pretrained_model_name_or_path)
@@ -57,7 +57,7 @@ class MiniLM(ModelMixin):
         return cls.from_config(config).to(torch_dtype or torch.float32)
 
     def save_pretrained(self, save_directory: Any) -> None:
-        """The hash: the weights come with a package."""
+        """Save only the hash: the weights come with a package."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         self.save_config(folder)
@@ -72,27 +72,27 @@ class MiniLM(ModelMixin):
         return TextEmbedding(tokens=states * mask[..., None], mask=mask, pooled=pool(states, mask))
 
     def unread(self, caption: str) -> str:
-        """The end of a caption that is longer than what is read; empty where all is read."""
+        """The part of a caption beyond the maximum length; empty if all of it is read."""
         return spelt_out(caption)[max(end for _, (_, end) in self._read(caption)) :].strip()
 
     def unknown(self, caption: str) -> list[str]:
-        """The words of a caption that stand for nothing in the encoder's vocabulary."""
+        """The words of a caption that are not in the encoder's vocabulary."""
         text = spelt_out(caption)
         unknown = self.tokenizer.token_to_id("[UNK]")
         return [text[start:end] for token, (start, end) in self._tokens(caption) if token == unknown]
 
     def _tokens(self, caption: str) -> list[tuple[int, tuple[int, int]]]:
-        """The number of each token, and the characters that it stands for."""
+        """The id of each token, and the range of characters that it covers."""
         encoded = self.tokenizer.encode(spelt_out(caption))
         return list(zip(encoded.ids, encoded.offsets, strict=True))
 
     def _read(self, caption: str) -> list[tuple[int, tuple[int, int]]]:
-        """Those that there is room for, the mark of the end among them."""
+        """The tokens that fit, including the end token."""
         tokens = self._tokens(caption)
         return tokens if len(tokens) <= self.max_tokens else [*tokens[: self.max_tokens - 1], tokens[-1]]
 
     def notes(self, prompt: str) -> list[str]:
-        """Sentences about what of a prompt has no effect on the image; none if all of it is read."""
+        """Sentences about parts of a prompt that have no effect on the image; none if all of it is read."""
         notes = []
         if end := self.unread(prompt):
             notes.append(f"Only the first {self.max_tokens} tokens of a prompt are read: “{end}” has no effect.")

@@ -1,4 +1,4 @@
-"""What a model is called on the command line and in a run's settings, as a folder."""
+"""Resolves a model's name on the command line or in a run's settings to its folder."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.files import runs_folder
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"  # of a component
-INDEX = "model_index.json"  # of every diffusers pipeline
-MANIFEST = "components.json"  # of a model: where the components are that its folder lacks
+WEIGHTS = "diffusion_pytorch_model.safetensors"  # file name of a component's weights
+INDEX = "model_index.json"  # every diffusers pipeline has one
+MANIFEST = "components.json"  # where to find the components that a model's folder lacks
 
 
 def model_folder(reference: str) -> Path:
@@ -16,7 +16,7 @@ def model_folder(reference: str) -> Path:
     model, in this order.
 
     Raises:
-        UserError: nothing is called so; it says where we looked, and lists the bundled models.
+        UserError: nothing has that name; the message says where we looked, and lists the bundled models.
     """
     place = Path(reference).expanduser()
     for folder in (place / "model", place, runs_folder() / reference / "model"):
@@ -32,7 +32,7 @@ def model_folder(reference: str) -> Path:
 
 
 def bundled_names() -> list[str]:
-    """Models and the parts of some; of a few trainings only the curve is bundled."""
+    """Names of bundled models and parts of models; for a few trainings only the curve is bundled."""
     return sorted(
         run.parent.name
         for run in CHECKPOINTS.glob("*/run.json")

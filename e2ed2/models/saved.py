@@ -1,4 +1,4 @@
-"""Networks that know how they were built, and are saved with that, in diffusers' format.
+"""Networks that record how they were built, and are saved with that record, in diffusers' format.
 
 The names are diffusers', too, and `E2ED2Pipeline` tells it that these are models. Diffusers itself is not imported:
 that takes seconds, for which sampling, the commands and the pages need not wait.
@@ -62,12 +62,12 @@ class Placed(nn.Module):
 
 
 class ModelMixin(Placed):
-    """What diffusers' class of this name offers, as far as it is used here."""
+    """The part of diffusers' class of this name that is used here."""
 
     config: Config
 
     def register_to_config(self, **values: Any) -> None:
-        """Note what was changed since it was built."""
+        """Record settings that were changed after construction."""
         self.config |= values
 
     @classmethod
@@ -76,17 +76,17 @@ class ModelMixin(Placed):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """A new one with untrained weights. Raises TypeError: it knows no such option."""
+        """A new network with untrained weights. Raises TypeError: there is no such option."""
         return cls(**{name: value for name, value in config.items() if not name.startswith("_")})
 
     @classmethod
     def from_pretrained(
         cls, pretrained_model_name_or_path: Any, *, torch_dtype: torch.dtype | None = None, **options: Any
     ) -> Self:
-        """What a folder holds; in full precision if no other is asked for.
+        """Load a network from its folder, in full precision by default.
 
         Raises:
-            UserError: an option of diffusers that this does not honour.
+            UserError: an option of diffusers is not supported here.
         """
         refuse(options)
         folder = Path(pretrained_model_name_or_path)

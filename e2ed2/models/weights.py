@@ -1,6 +1,6 @@
 """Finished models as folders: `denoiser/`, `codec/`, a card. Half precision on disk, full in memory.
 
-What a model's folder lacks, it shares: `components.py` says how, and finds it.
+Components missing from a model's folder are shared: `components.py` explains how, and finds them.
 """
 
 import copy

@@ -20,7 +20,7 @@ class PretrainedCodec(Placed):
         self.shift = float(autoencoder.config.get("shift_factor") or 0.0)
 
     def encode(self, images: Tensor) -> Tensor:
-        """`[B, 3, H, W]` in [-1, 1] => latents `[B, C, h, w]`; of a distribution its mode."""
+        """`[B, 3, H, W]` in [-1, 1] => latents `[B, C, h, w]`; the mode, if the encoder gives a distribution."""
         encoded = self.autoencoder.encode(images)
         if hasattr(encoded, "latent_dist"):
             raw = encoded.latent_dist.mode()
@@ -35,7 +35,7 @@ class PretrainedCodec(Placed):
     @cached_property
     @torch.no_grad()
     def factor(self) -> int:
-        """Pixels of the side of one latent."""
+        """Pixels per latent along each side."""
         weights = next(self.autoencoder.parameters())
         channels = self.autoencoder.config.latent_channels
         return self.autoencoder.decode(weights.new_zeros(1, channels, 4, 4)).sample.shape[-1] // 4
@@ -46,7 +46,7 @@ class PretrainedCodec(Placed):
 
 
 def digest_of(modules: dict[str, nn.Module]) -> str:
-    """SHA-256 of all weights."""
+    """The SHA-256 of all weights."""
     digest = hashlib.sha256()
     for name, module in sorted(modules.items()):
         for key, value in module.state_dict().items():

@@ -8,14 +8,14 @@ from e2ed2.models.backbones.lora import as_trained, has_lora, save_lora
 from e2ed2.models.backbones.stock import stock_scheduler
 from e2ed2.tensors import as_readable_as_its_folder
 
-LORA = "lora"  # the adapters alone, beside the pipeline that has them merged
+LORA = "lora"  # folder of the adapters alone, beside the pipeline with the merged weights
 
 
 def save_pipeline(pipeline: Any, backbone: Backbone, folder: Path, steps: int | None = None) -> None:
     """Write `pipeline` with the backbone's network; adapters are merged into it, and written by themselves too.
 
     Args:
-        steps: for which alone it was trained, where there is such a number.
+        steps: the only number of steps it was trained for, if there is one.
     """
     part = backbone.family.part
     network = as_trained(backbone.network)
@@ -32,6 +32,6 @@ def save_pipeline(pipeline: Any, backbone: Backbone, folder: Path, steps: int | 
 
 
 def settings(pipeline: Any) -> dict[str, Any]:
-    """Arguments of the pipeline's class that are no components, such as whether a safety checker is required."""
+    """Arguments of the pipeline's class that are not components, such as whether a safety checker is required."""
     known = {*pipeline.components, "_class_name", "_diffusers_version", "_name_or_path", "_quantization_config"}
     return {name: value for name, value in pipeline.config.items() if name not in known}

@@ -40,25 +40,25 @@ def family_of(pipeline: Any) -> Family:
 
 
 def unmasked(encoded: Any) -> TextEmbedding:
-    """Of `(tokens, ...)`: every token is read, the padding too."""
+    """The text from `(tokens, ...)`: every token is read, including padding."""
     tokens = encoded[0]
     mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
     return TextEmbedding(tokens, mask, mean_of(tokens, mask))
 
 
 def masked(encoded: Any) -> TextEmbedding:
-    """Of `(tokens, mask, ...)`."""
+    """The text from `(tokens, mask, ...)`."""
     tokens, mask = encoded[0], encoded[1].bool()
     return TextEmbedding(tokens, mask, mean_of(tokens, mask))
 
 
 def with_pooled(encoded: Any) -> TextEmbedding:
-    """Of `(tokens, their negatives, pooled, ...)`: the pooled embedding that the network was trained with."""
+    """The text from `(tokens, negative tokens, pooled, ...)`: the pooled embedding the network was trained with."""
     return TextEmbedding(encoded[0], unmasked(encoded).mask, encoded[2])
 
 
 def mean_of(tokens: Tensor, mask: Tensor) -> Tensor:
-    """For a discriminator: the mean of the real tokens `[B, D]`, of unit length."""
+    """The mean of the real tokens `[B, D]`, scaled to unit length, for a discriminator."""
     weights = mask[..., None].to(tokens.dtype)
     return F.normalize((tokens * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1), dim=-1)
 
@@ -69,7 +69,7 @@ def _unet(network: Any, x: Tensor, timesteps: Tensor, text: TextEmbedding) -> Te
 
 def _pixart(network: Any, x: Tensor, timesteps: Tensor, text: TextEmbedding) -> Tensor:
     size: dict[str, Tensor | None] = {"resolution": None, "aspect_ratio": None}
-    if network.config.sample_size == 128:  # the 1,024 pixel models are told the size
+    if network.config.sample_size == 128:  # the 1,024-pixel models are conditioned on the size
         height, width = (8 * side for side in x.shape[-2:])
         size["resolution"] = x.new_tensor([[height, width]]).expand(len(x), 2)
         size["aspect_ratio"] = x.new_tensor([[height / width]]).expand(len(x), 1)

@@ -15,7 +15,7 @@ class Guided(nn.Module):
     """
 
     def __init__(self, backbone: Backbone, empty: TextEmbedding, scale: float):
-        """`empty`: the empty caption, of one row."""
+        """`empty`: the embedding of the empty caption, one row."""
         super().__init__()
         self.backbone, self.scale = backbone.requires_grad_(False).eval(), scale
         self.path = backbone.path
@@ -24,7 +24,7 @@ class Guided(nn.Module):
         self.pooled = nn.Buffer(empty.pooled, persistent=False)
 
     def condition(self, z: Tensor, text: TextEmbedding) -> None:
-        """Nothing, as of the backbone."""
+        """None, as for the backbone."""
 
     def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, conditioning: Any = None, step: int = 0) -> Tensor:
         none = TextEmbedding(self.tokens, self.mask, self.pooled).repeat(len(x))

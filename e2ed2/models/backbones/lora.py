@@ -13,12 +13,12 @@ ADAPTER = "default"
 
 
 def add_lora(network: nn.Module, rank: int, targets: tuple[str, ...]) -> None:
-    """Freeze the network and give each layer whose name ends so an adapter that does nothing yet.
+    """Freeze the network, and add to each layer whose name ends in a target an adapter that does nothing yet.
 
     Raises:
         UserError: no layer has such a name.
     """
-    from peft import LoraConfig, inject_adapter_in_model  # seconds, which trainings without adapters need not wait
+    from peft import LoraConfig, inject_adapter_in_model  # takes seconds, only needed with adapters
 
     network.requires_grad_(False)
     try:
@@ -31,7 +31,7 @@ def add_lora(network: nn.Module, rank: int, targets: tuple[str, ...]) -> None:
 
 
 def merged(network: Any) -> Any:
-    """A copy whose layers have their adapters' change in them, and no adapter any more."""
+    """A copy with the adapters merged into the layers."""
     network = copy.deepcopy(network)
     for parent in list(network.modules()):
         for name, layer in list[tuple[str, Any]](parent.named_children()):
@@ -44,7 +44,7 @@ def merged(network: Any) -> Any:
 
 
 def save_lora(pipeline: Any, part: str, network: nn.Module, folder: Path) -> bool:
-    """Write the adapters as `pipeline.load_lora_weights(folder)` reads them; False where the pipeline reads none."""
+    """Write the adapters as `pipeline.load_lora_weights(folder)` reads them; False if the pipeline supports none."""
     if not hasattr(pipeline, "save_lora_weights"):
         return False
     weights = {
@@ -62,7 +62,7 @@ def has_lora(network: nn.Module) -> bool:
 
 
 def as_trained(network: Any) -> Any:
-    """A copy to publish: without adapters, and without what only a training needs."""
+    """A copy to publish, without adapters and whatever only training needs."""
     copied = merged(network) if has_lora(network) else copy.deepcopy(network)
     if getattr(copied, "is_gradient_checkpointing", False):
         copied.disable_gradient_checkpointing()

@@ -1,4 +1,4 @@
-"""From what a backbone is called to its pipeline: a folder, a repository of a hub, or `tiny:FAMILY`."""
+"""From a backbone's name to its pipeline: a folder, a repository on a hub, or `tiny:FAMILY`."""
 
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,6 @@ def open_parts(folder: Path, dtype: torch.dtype) -> tuple[Backbone, PretrainedCo
 
 
 def quiet(pipeline: Any) -> Any:
-    """Trainings and commands have progress bars of their own."""
+    """Disable the pipeline's progress bar: trainings and commands have their own."""
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

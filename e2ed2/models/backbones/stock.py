@@ -1,4 +1,4 @@
-"""What makes a stock pipeline of diffusers take exactly the steps of our chain: its scheduler, and how it is called."""
+"""The scheduler and call arguments with which a stock diffusers pipeline takes exactly the steps of our chain."""
 
 import inspect
 from typing import Any
@@ -9,7 +9,7 @@ from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.path import Flow
 from e2ed2.models.backbones.backbone import Backbone
 
-KINDS = {"epsilon": "epsilon", "v": "v_prediction", "sample": "sample"}  # as diffusers says it
+KINDS = {"epsilon": "epsilon", "v": "v_prediction", "sample": "sample"}  # diffusers' names
 
 
 def stock_scheduler(backbone: Backbone, scheduler: Any, steps: int | None = None) -> Any:
@@ -19,7 +19,7 @@ def stock_scheduler(backbone: Backbone, scheduler: Any, steps: int | None = None
     0.001. On the other path DDIM with trailing timesteps begins at pure noise and ends at the sample.
 
     Args:
-        steps: for which alone the model was trained, where there is such a number. From 2 on the flow path's scheduler
+        steps: the only number of steps the model was trained for, if there is one. From 2 on, the flow path's scheduler
             then ends at 1 / steps, and so takes these levels by itself, and no other number of steps.
     """
     if isinstance(backbone.path, Flow):
@@ -37,14 +37,14 @@ def stock_scheduler(backbone: Backbone, scheduler: Any, steps: int | None = None
 
 
 def for_any_steps(scheduler: Any) -> Any:
-    """The same scheduler, which takes any levels that a call gives."""
+    """The same scheduler, accepting any levels that a call passes."""
     if not scheduler.config.get("shift_terminal"):
         return scheduler
     return type(scheduler).from_config(scheduler.config, shift_terminal=None)
 
 
 def stock_call(pipeline: Any, steps: int) -> dict[str, Any]:
-    """Arguments with which the pipeline, with that scheduler, samples as ours does: in so many steps, no guidance."""
+    """Arguments with which the pipeline and that scheduler sample as ours does, in `steps` steps without guidance."""
     wanted: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": 1.0, "use_resolution_binning": False}
     wanted["clean_caption"] = False  # as captions were embedded in the training
     if isinstance(pipeline.scheduler, FlowMatchEulerDiscreteScheduler):

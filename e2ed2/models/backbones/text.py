@@ -13,7 +13,7 @@ from e2ed2.types import TextEmbedding
 
 
 class PipelineText:
-    """Frozen. It embeds with the same settings as a call of the pipeline, cut off at the same length."""
+    """Frozen. It embeds with the same settings as a call of the pipeline, and truncates at the same length."""
 
     def __init__(self, pipeline: Any, device: torch.device | str = "cpu"):
         self.pipeline, self.family = pipeline, family_of(pipeline)
@@ -40,7 +40,7 @@ class PipelineText:
         return self.family.embed(self.pipeline.encode_prompt(captions, **self.options | more | options))
 
     def empty(self) -> TextEmbedding:
-        """What guidance leads away from: no words, and no instructions as SANA's pipeline puts before a caption."""
+        """The negative prompt of guidance: no words, and none of the instructions that SANA's pipeline prepends."""
         bare = {"complex_human_instruction": None} if "complex_human_instruction" in self.options else {}
         return self._embed([""], **bare)
 
@@ -63,7 +63,7 @@ class PipelineText:
         return tokenizer.decode(tokens[room:]).strip() if len(tokens) > room else ""
 
     def unknown(self, caption: str) -> list[str]:
-        """None: these tokenizers spell what they have no word for."""
+        """None: these tokenizers spell out words they do not know."""
         return []
 
     def notes(self, prompt: str) -> list[str]:
@@ -72,7 +72,7 @@ class PipelineText:
 
 
 def usual_options(pipeline: Any) -> dict[str, Any]:
-    """Arguments of `encode_prompt` as a call of the pipeline without guidance gives them.
+    """Arguments of `encode_prompt` as a call of the pipeline without guidance passes them.
 
     But for cleaning captions, as PixArt's does where two more packages are installed: a model would read other words on
     another machine.

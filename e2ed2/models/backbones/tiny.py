@@ -26,7 +26,7 @@ LETTERS = string.ascii_lowercase + string.digits + string.punctuation
 
 
 def tiny_pipeline(family: str, seed: int = 0) -> Any:
-    """A pipeline of that family whose random weights are those of the seed. Raises UserError: there is none such."""
+    """A pipeline of that family whose random weights are those of the seed. Raises UserError: unknown family."""
     if family not in TINY:
         raise UserError(f"There is no tiny backbone {family!r}: choose tiny: and one of {', '.join(TINY)}.")
     with torch.random.fork_rng(devices=[]):
@@ -46,7 +46,7 @@ def _pixart() -> Any:
         num_attention_heads=3,
         attention_head_dim=8,
         in_channels=4,
-        out_channels=8,  # half of them a variance
+        out_channels=8,  # half of them are variances
         num_layers=2,
         cross_attention_dim=24,
         sample_size=GRID,
@@ -166,14 +166,14 @@ def _t5(width: int = TEXT) -> Any:
 
 
 def _clip_tokenizer() -> Any:
-    """Letter by letter."""
+    """A tokenizer of single letters."""
     words = ["<|startoftext|>", "<|endoftext|>", *LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
     vocabulary = {word: number for number, word in enumerate(words)}
     return transformers.CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
 
 
 def _letters() -> Any:
-    """Letter by letter, with the special tokens of T5."""
+    """A tokenizer of single letters, with the special tokens of T5."""
     vocabulary = {word: number for number, word in enumerate(["<pad>", "</s>", "<unk>", "<s>", *LETTERS])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "removed", invert=True)
