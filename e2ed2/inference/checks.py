@@ -1,4 +1,4 @@
-"""What a pipeline refuses, each in one sentence."""
+"""Validation of a pipeline's arguments; each error is one sentence."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -14,7 +14,7 @@ Generators = torch.Generator | Sequence[torch.Generator] | None
 TENSORS = ("latents", "clean")  # what a callback can ask for: x_s after the step, and the step's estimate of x_0
 
 
-# What other pipelines of diffusers take and this one has no use for: at which values, besides None, that makes no
+# Arguments of other diffusers pipelines that this one does not support: the values, besides None, that make no
 # difference, and what to do instead.
 UNUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "negative_prompt": (("",), "there is no guidance here that could lead away from it: leave it out"),
@@ -32,7 +32,7 @@ SIDES = ("height", "width")
 
 
 def unused(given: dict[str, Any], side: int, taken: Sequence[str]) -> None:
-    """Options of a call that are not its own; those that change nothing pass.
+    """Reject options that a call does not support, unless their value changes nothing.
 
     Args:
         side: height and width of the model's pictures, in pixels.
@@ -49,7 +49,7 @@ def unused(given: dict[str, Any], side: int, taken: Sequence[str]) -> None:
             raise UserError(f"{name} would have no effect, {advice}.")
 
 
-# Options of diffusers' `save_pretrained`: at which value each asks for what is done anyway, and why for nothing else.
+# Options of diffusers' `save_pretrained`: the one value of each that asks for what is done anyway, and why no other.
 SAVING: dict[str, tuple[Any, str]] = {
     "safe_serialization": (True, "weights are written as safetensors alone"),
     "variant": (None, "a folder has its weights once"),
@@ -60,7 +60,7 @@ SAVING: dict[str, tuple[Any, str]] = {
 
 
 def saving(asked: dict[str, Any]) -> None:
-    """Raises UserError: an option of `save_pretrained` is not known, or asks for what is not done."""
+    """Raises UserError: an option of `save_pretrained` is unknown, or asks for something that is not supported."""
     if unknown := [name for name in asked if name not in SAVING]:
         raise UserError(f"save_pretrained takes no {unknown[0]}: leave it out.")
     for name, value in asked.items():
@@ -98,7 +98,7 @@ def prompts(prompt: str | Sequence[str] | None) -> list[str]:
 
 
 def generators(given: Generators, count: int) -> list[torch.Generator | None]:
-    """One for each image."""
+    """One generator for each image."""
     if given is None:
         return [None] * count
     each = list(given) if isinstance(given, Sequence) else [given] * count
@@ -128,7 +128,7 @@ def tensor_names(names: Any) -> list[str]:
 
 
 def returned(given: Any, tensors: dict[str, Tensor]) -> Tensor:
-    """The latents that go on after a step, from what its callback returned."""
+    """The latents to continue with after a step, from what its callback returned."""
     if given is None:
         return tensors["latents"]
     if not isinstance(given, dict):

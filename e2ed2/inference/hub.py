@@ -1,4 +1,4 @@
-"""Pipelines of diffusers by their id on a hub: what its cache has is taken from there, also without a network."""
+"""Diffusers pipelines by their id on a hub: what is in the cache is loaded from there, even offline."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ def hub_folder(repository: str) -> Path:
     Raises:
         UserError: it is not in the cache, and cannot be downloaded.
     """
-    from huggingface_hub import try_to_load_from_cache  # half a second, which whoever names a folder saves
+    from huggingface_hub import try_to_load_from_cache  # takes half a second, not needed for folders
 
     if isinstance(index := try_to_load_from_cache(repository, INDEX), str):
         return Path(index).parent

@@ -1,4 +1,4 @@
-"""A model's three parts, and images from them, without diffusers, which takes seconds to import."""
+"""A model's three parts, and sampling images with them, without diffusers, which takes seconds to import."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from e2ed2.types import TextEmbedding, TrajectoryStep
 
 
 class Sampling:
-    """What a model does once it has its parts: here, and in the pipeline that diffusers knows."""
+    """Sampling with a model's parts; the base of `Model` and of the diffusers pipeline."""
 
     denoiser: Any  # a `Denoiser`, and a module
     codec: Any  # a `Codec`
@@ -32,7 +32,7 @@ class Sampling:
 
     @torch.no_grad()
     def images(self, prompts: Sequence[str], steps: int, generators: Sequence[torch.Generator]) -> list[Image.Image]:
-        """One of each prompt, all together: they may differ from those sampled one by one by rounding."""
+        """One image per prompt, sampled as one batch: they may differ by rounding from those sampled one by one."""
         text = self.text_encoder(prompts)
         latents = self._chain(text, self._noise(len(prompts), generators), steps, None)
         return [to_image(image) for image in self.codec.decode(latents)]
@@ -45,12 +45,12 @@ class Sampling:
         generator: torch.Generator | None = None,
         callback: Callable[[TrajectoryStep], None] | None = None,
     ) -> Image.Image:
-        """One image of one embedded caption, or of a point between two: `e2ed2.models.minilm.between`."""
+        """One image of an embedded caption, or of a point between two (`e2ed2.models.minilm.between`)."""
         return self.image(self._chain(text, self._noise(1, generator), steps, callback))
 
     @torch.no_grad()
     def image(self, latents: Tensor) -> Image.Image:
-        """Decode latents `[1, C, h, w]`, also those that a step of the sampler shows its callback."""
+        """Decode latents `[1, C, h, w]`: final ones, or those that the sampler passes to its callback."""
         return to_image(self.codec.decode(latents)[0])
 
     def _chain(
@@ -65,7 +65,7 @@ class Sampling:
         return sample(self.denoiser, z, text, uniform_levels(steps), callback=callback, on_step_end=on_step_end)
 
     def _noise(self, count: int, generator: Generators, given: Tensor | None = None) -> Tensor:
-        """Initial noise `[count, C, h, w]`, each image's drawn by itself."""
+        """Initial noise `[count, C, h, w]`, drawn separately for each image."""
         shape = self.denoiser.latent_shape
         if given is None:
             sources = checks.generators(generator, count)
@@ -77,10 +77,10 @@ class Sampling:
 
 
 class Model(Sampling):
-    """The parts alone. `E2ED2Pipeline` is the same for users of diffusers."""
+    """The parts alone; `E2ED2Pipeline` is the equivalent for users of diffusers."""
 
     def __init__(self, denoiser: Denoiser, codec: Codec, text_encoder: TextEncoder):
-        """Models may share a text encoder: each moves its own, the weights are copied only then."""
+        """Models may share a text encoder: each moves its own module, and weights are copied only when moved."""
         self.denoiser, self.codec, self.text_encoder = denoiser, codec, apart(text_encoder)
         self.device = torch.device("cpu")
 
@@ -95,7 +95,7 @@ class Model(Sampling):
 def load_parts(
     folder: Path, dtype: torch.dtype = torch.float32, text_encoder: TextEncoder | None = None
 ) -> tuple[Denoiser, Codec, TextEncoder]:
-    """Of a model's folder, or that of a trained backbone, on the CPU; a text encoder that is given is taken as it is.
+    """The parts of a model's folder, or a trained backbone's, on the CPU; a given text encoder is used as it is.
 
     Raises:
         UserError: the files are damaged.
@@ -110,7 +110,7 @@ def load_parts(
 
 
 def apart(encoder: TextEncoder) -> TextEncoder:
-    """The same weights in a module of its own: moving or casting one leaves the other as it is."""
+    """A separate module with the same weights: moving or casting one leaves the other unchanged."""
     if not isinstance(encoder, nn.Module):
         return encoder
     tokenizer = getattr(encoder, "tokenizer", None)

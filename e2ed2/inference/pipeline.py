@@ -28,7 +28,7 @@ from e2ed2.tensors import raise_if_out_of_memory
 from e2ed2.types import TrajectoryStep
 
 StepEndCallback = Callable[["E2ED2Pipeline", int, float, dict[str, Tensor]], dict[str, Tensor] | None]
-# Diffusers saves the parts of a pipeline that are of a class in this table; ours have the same methods.
+# Diffusers saves those parts of a pipeline whose class is in this table; ours have the same methods.
 LOADABLE_CLASSES[ModelMixin.__module__] = {ModelMixin.__name__: ["save_pretrained", "from_pretrained"]}
 
 
@@ -47,7 +47,7 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
     _callback_tensor_inputs = list(checks.TENSORS)
 
     def __init__(self, denoiser: Denoiser, codec: Codec, text_encoder: TextEncoder):
-        """Pipelines may share a text encoder: each moves and casts its own, the weights are copied only then."""
+        """Pipelines may share a text encoder: each moves and casts its own module, and weights are copied only then."""
         super().__init__()
         self.register_modules(denoiser=denoiser, codec=codec, text_encoder=apart(text_encoder))
 
@@ -176,11 +176,11 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         return E2ED2Output(images=images) if return_dict else (images,)
 
     def _taken(self) -> list[str]:
-        """Names that a call has a use for."""
+        """Names of the arguments that a call accepts."""
         return [name for name in inspect.signature(type(self).__call__).parameters if name not in ("self", "others")]
 
     def _on_step_end(self, callback: StepEndCallback | None, names: Sequence[str] | None) -> StepEnd | None:
-        """The sampler's callback for one of diffusers' kind."""
+        """A callback for the sampler that wraps a diffusers-style one."""
         checks.callback("callback_on_step_end", callback)
         if callback is None:
             if names is not None:
@@ -196,7 +196,7 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
 
 
 def counted(on_step_end: StepEnd | None, bar: Any) -> StepEnd:
-    """The same, and the bar moves on."""
+    """The same callback, which also advances the progress bar."""
 
     def on(index: int, t: float, x: Tensor, x0: Tensor) -> Tensor:
         bar.update()
@@ -206,7 +206,7 @@ def counted(on_step_end: StepEnd | None, bar: Any) -> StepEnd:
 
 
 def _as_output(made: Tensor, output_type: OutputType) -> list[Image.Image] | np.ndarray | Tensor:
-    """Of latents as they are, or of images `[B, 3, H, W]` in [-1, 1]."""
+    """Convert images `[B, 3, H, W]` in [-1, 1] to the output type; latents are returned unchanged."""
     if output_type == "latent":
         return made
     if output_type == "pil":

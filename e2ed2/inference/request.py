@@ -1,4 +1,4 @@
-"""What is asked of a model, and what an image's file says of it: what the CLI and the app share."""
+"""A request to a model, and its record in an image's file: shared by the CLI and the app."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from e2ed2.inference.hub import ID, hub_folder
 from e2ed2.models.references import INDEX
 
 MAX_PROMPT = 200  # characters; the text encoder reads about the first 20 words
-MAX_COUNT = 8  # pictures a request
+MAX_COUNT = 8  # pictures per request
 MAX_SEED = 2**31 - 1
 STEPS = (1, 2, 3, 4)  # what the pages offer, and what end-to-end models were trained for
 MAX_STEPS = 50
@@ -22,7 +22,7 @@ MAX_STEPS = 50
 
 @dataclass(frozen=True)
 class Request:
-    """Everything that decides a picture's bytes, on one machine."""
+    """Everything that determines a picture's bytes on a given machine."""
 
     prompt: str
     model: str
@@ -31,7 +31,7 @@ class Request:
     caption: str = ""  # what the prompt was read as, and the model is given; empty: the prompt's own words
 
     def __post_init__(self) -> None:
-        if not any(sign.isprintable() and not sign.isspace() for sign in self.prompt):  # zero-width ones are not seen
+        if not any(sign.isprintable() and not sign.isspace() for sign in self.prompt):  # zero-width ones are invisible
             raise UserError("The prompt is empty: type what you would like to see, for example “red apple”.")
         if len(self.prompt) > MAX_PROMPT:
             raise UserError(f"The prompt has {len(self.prompt)} characters: use at most {MAX_PROMPT}.")
@@ -43,7 +43,7 @@ class Request:
 
     @property
     def words(self) -> str:
-        """What the model is given."""
+        """The text given to the model."""
         return self.caption.strip() or self.prompt.strip()
 
 
@@ -82,7 +82,7 @@ def model_path(model: str, folder: Path = CHECKPOINTS) -> Path:
 
 
 def is_stock(folder: Path) -> bool:
-    """Whether it is a pipeline of diffusers' own classes, from a training here or from elsewhere."""
+    """Whether the folder is a pipeline of diffusers' own classes, trained here or elsewhere."""
     return (folder / INDEX).is_file() and not (folder / "denoiser").is_dir()
 
 

@@ -1,4 +1,4 @@
-"""From a request to the image: what the CLI and the app share."""
+"""From a request to the image: shared by the CLI and the app."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def load(model: str, folder: Path = CHECKPOINTS, device: torch.device | str = ""
 
 
 def most_steps(pipeline: Sampling) -> int:
-    """Of those that the pages offer, the most that this model takes."""
+    """The largest step count offered by the pages that this model supports."""
     return min(pipeline.denoiser.only_steps or STEPS[-1], STEPS[-1])
 
 

@@ -15,10 +15,10 @@ TABLE = "manifest.jsonl"
 
 
 def save(image: Image.Image, request: Request, folder: Path, **more: Any) -> Path:
-    """Write the picture and its line in the folder's table; gives its path.
+    """Write the picture and its row in the folder's table; returns the picture's path.
 
     Args:
-        more: settings beside the request, which decide the picture too.
+        more: settings beyond the request that also determine the picture.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = asdict(request) | more
@@ -30,7 +30,7 @@ def save(image: Image.Image, request: Request, folder: Path, **more: Any) -> Pat
 
 
 def record(table: Path, row: dict[str, Any]) -> None:
-    """Write the row in place of the one of the same file; the table is whole at any moment."""
+    """Write the row, replacing any of the same file; the table is complete at any moment."""
     same = f'"file": {json.dumps(row["file"])}, '
     others = table.read_text().splitlines() if table.is_file() else []
     lines = [*(line for line in others if same not in line), json.dumps(row)]

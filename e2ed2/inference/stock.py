@@ -1,4 +1,4 @@
-"""Any text-to-image pipeline of diffusers, ours among them, called as it was made to be called."""
+"""Any text-to-image pipeline of diffusers, including ours, called the way it is meant to be called."""
 
 import inspect
 import json
@@ -18,16 +18,16 @@ from e2ed2.models.backbones.opening import BROKEN, quiet
 from e2ed2.models.backbones.stock import for_any_steps, stock_call
 
 NEEDED = {"prompt", "num_inference_steps", "generator"}
-KIND = "backbone_"  # how run.json begins to call the objective of a training here
+KIND = "backbone_"  # prefix of the objective's kind in the run.json of a training here
 
 
 @dataclass(frozen=True)
 class StockPipeline:
-    """A pipeline with its own guidance, if it has any; one that was trained here is called without."""
+    """A pipeline with its own guidance, if it has any; one trained here is called without guidance."""
 
     pipeline: Any
     steps: int
-    guidance: float | None = None  # the pipeline's own where None
+    guidance: float | None = None  # None: the pipeline's own
     trained_here: bool = False
     fingerprint: str = ""
     options: dict[str, Any] = field(init=False, repr=False)
@@ -44,7 +44,7 @@ class StockPipeline:
         object.__setattr__(self, "options", called)
 
     def __call__(self, prompts: Sequence[str], seeds: Sequence[int], **more: Any) -> list[Image.Image]:
-        """One picture for each prompt, from its own seed; `more` goes on to the pipeline."""
+        """One picture for each prompt, from its own seed; `more` is passed on to the pipeline."""
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         return self.pipeline(list(prompts), generator=generators, **self.options, **more).images
 
@@ -55,7 +55,7 @@ class StockPipeline:
 def load_stock(
     folder: Path, steps: int, guidance: float | None = None, device: str = "", fingerprint: str = ""
 ) -> StockPipeline:
-    """Raises UserError: no pipeline of diffusers is there, or none that takes a prompt or that guidance."""
+    """Raises UserError: there is no diffusers pipeline, or it does not accept a prompt or that guidance."""
     return StockPipeline(load_pipeline(folder, device), steps, guidance, was_trained_here(folder), fingerprint)
 
 
@@ -73,7 +73,7 @@ def load_pipeline(folder: Path, device: str = "") -> Any:
 
 
 def was_trained_here(folder: Path) -> bool:
-    """Its card's settings say so."""
+    """Whether the settings in its card say that it was trained here."""
     try:
         settings = json.loads((folder / "run.json").read_text())["config"]["objective"]
         return str(settings["kind"]).startswith(KIND)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 
 class Judged(NamedTuple):
-    """What a discriminator is to tell apart."""
+    """What a discriminator has to distinguish."""
 
     fake: Tensor  # [B, 3, H, W]
     real: Tensor  # [B, 3, H, W] the same squares of the targets
@@ -47,9 +47,9 @@ class Discriminator(nn.Module):
 
 
 class FeatureDiscriminator(nn.Module):
-    """The same questions, asked of a frozen network's features by one head a layer (Sauer et al. 2023, StyleGAN-T).
+    """The same questions, answered by one head per layer of a frozen network (Sauer et al. 2023, StyleGAN-T).
 
-    What it can tell apart is what the network has learned of pictures, so that few weights learn, and soon.
+    It builds on what the network already knows about pictures, so few weights have to learn, and they learn fast.
     """
 
     def __init__(self, features: Any, text_width: int, width: int = 64):
@@ -65,7 +65,7 @@ class FeatureDiscriminator(nn.Module):
         return list(self.heads.parameters())
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Of the heads: the network is a constant."""
+        """Switch the gradients of the heads only: the network is a constant."""
         self.heads.requires_grad_(requires_grad)
         self.features.requires_grad_(False)
         return self
@@ -84,7 +84,7 @@ class FeatureDiscriminator(nn.Module):
 
 
 class Head(nn.Module):
-    """A map to one logit, of how real it is at each place and how well it fits the caption."""
+    """Maps features to one logit: how real they are at each place, and how well they fit the caption."""
 
     def __init__(self, channels: int, text_width: int, width: int):
         super().__init__()

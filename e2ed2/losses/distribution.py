@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 SHAPES = (0.2, 0.5, 1.0, 2.0, 5.0)  # alpha of the rational quadratic kernels (Binkowski et al. 2018)
-TOLERANCE = 0.5  # of captions, in cosine distance
+TOLERANCE = 0.5  # length scale of the captions' kernel, in cosine distance
 
 
 def energy_score(samples: Tensor, target: Tensor, beta: float = 1.0, repulsion: float = 1.0) -> Tensor:
@@ -16,7 +16,7 @@ def energy_score(samples: Tensor, target: Tensor, beta: float = 1.0, repulsion: 
     the square root of the dimension. Strictly proper for 0 < b < 2: the only optimum is the true distribution.
 
     With `repulsion` r < 1 the second term counts r times. Where a target is known up to an error of standard deviation
-    s, samples of the true score spread as far as s; with r = 0.5 by 0.38 s, while far apart modes are still told apart.
+    s, samples of the true score spread by s; with r = 0.5 by 0.38 s, while modes that are far apart stay separate.
 
     Args:
         samples: `[B, m, ...]`, m >= 2.
@@ -30,12 +30,12 @@ def energy_score(samples: Tensor, target: Tensor, beta: float = 1.0, repulsion: 
 
 
 def energy(to_target: Tensor, between: Tensor, repulsion: float = 1.0) -> Tensor:
-    """The score from distances: of samples to their target, and between samples of one caption (each pair once)."""
+    """The score, from distances of samples to their target and between samples of one caption (each pair once)."""
     return to_target.mean() - repulsion * between.mean() / 2
 
 
 def pairs(count: int) -> tuple[list[int], list[int]]:
-    """Every pair of `count` samples once: the first ones' indices and the second ones'."""
+    """Every pair of `count` samples once: the indices of the first and of the second members."""
     if count < 2:
         raise ValueError(f"the energy score needs at least 2 samples a caption, not {count}")
     left, right = zip(*combinations(range(count), 2), strict=True)
@@ -69,7 +69,7 @@ def mmd(samples: Tensor, targets: Tensor, captions: Tensor) -> Tensor:
         scale = ((between * apart).sum() / apart.sum()).detach().clamp(min=1e-12)
 
         def mean(squares: Tensor, rows: int, columns: int) -> Tensor:
-            """Over pairs of different captions, of which there are so many rows and columns each."""
+            """The mean over pairs of different captions, each of which has `rows` x `columns` entries."""
             weights = alike.repeat_interleave(rows, 0).repeat_interleave(columns, 1)
             return (quadratic(squares / scale) * weights).sum() / (apart.sum() * rows * columns)
 
@@ -78,12 +78,12 @@ def mmd(samples: Tensor, targets: Tensor, captions: Tensor) -> Tensor:
 
 
 def quadratic(squares: Tensor) -> Tensor:
-    """The mean of the rational quadratic kernels of relative squared distances: 1 at 0, and then less."""
+    """The mean of the rational quadratic kernels of relative squared distances: 1 at 0, and decreasing."""
     return torch.stack([(1 + squares / (2 * shape)) ** -shape for shape in SHAPES]).mean(dim=0)
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """`[N, M]` of rows `[N, D]` and `[M, D]`, at least 0."""
+    """Squared distances `[N, M]` between rows `[N, D]` and `[M, D]`, at least 0."""
     squares = a.square().sum(1)[:, None] + b.square().sum(1)[None]
     return (squares - 2 * a @ b.T).clamp(min=0)
 

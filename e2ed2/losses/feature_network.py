@@ -11,8 +11,8 @@ from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.spec import OFFLINE_CRITIC
 from e2ed2.models.hub import network_place
 
-LAYERS = 4  # of a transformer's, evenly spaced
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, where a network does not name its own
+LAYERS = 4  # layers of a transformer, evenly spaced
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, for networks that do not state their own
 BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError)
 
 
@@ -69,7 +69,7 @@ def feature_network(name: str) -> AlexNetFeatures | TransformerFeatures:
         from transformers import AutoModel
 
         network: Any = AutoModel.from_pretrained(place, torch_dtype=torch.float32)
-        network = getattr(network, "vision_model", network).eval()  # of CLIP, the half that sees
+        network = getattr(network, "vision_model", network).eval()  # the image half of CLIP
         features = TransformerFeatures(network, *normalisation(place)).requires_grad_(False)
         with torch.no_grad():
             features(torch.zeros(1, 3, 64, 64))
@@ -89,5 +89,5 @@ def normalisation(place: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     try:
         processor: Any = AutoImageProcessor.from_pretrained(place)
         return tuple(processor.image_mean), tuple(processor.image_std)
-    except BROKEN:  # none is beside the weights
+    except BROKEN:  # no such file beside the weights
         return MEAN, STD

@@ -50,7 +50,7 @@ class PerceptualLoss(nn.Module):
 
     def embedding(self, images: Tensor, grid: int = 4) -> Tensor:
         """Features `[B, D]` whose squared distance is LPIPS, except that each layer is averaged over `grid` x `grid`
-        parts of the picture: so much layout is kept, and D is 1,152 grid^2 whatever the picture's size (AlexNet).
+        parts of the picture: that much layout is kept, and D is 1,152 grid^2 whatever the picture's size (AlexNet).
         """
         parts, heads = [], list[Any](self.distance.lins)
         for layer, head in zip(self.features(images), heads, strict=True):

@@ -14,6 +14,6 @@ def l2(sample: Tensor, target: Tensor) -> Tensor:
 
 
 def edges(sample: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference of what neighbouring pixels differ by, downwards plus rightwards, a scalar."""
+    """Mean absolute difference between the image gradients (to the neighbour below and to the right), a scalar."""
     difference = sample - target
     return difference.diff(dim=-2).abs().mean() + difference.diff(dim=-1).abs().mean()

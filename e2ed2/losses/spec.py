@@ -9,29 +9,29 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from e2ed2.errors import UserError
 
-OFFLINE_CRITIC = "alexnet"  # what gan may look through that is here: of LPIPS
-PREFERENCE = "preference"  # of all questions of a study, or of one: "preference.aesthetic"
+OFFLINE_CRITIC = "alexnet"  # a feature network for gan that needs no download: LPIPS's
+PREFERENCE = "preference"  # for all questions of a study, or one: "preference.aesthetic"
 
 
 class Kind(NamedTuple):
     """What a term compares, and what computes it."""
 
     space: Literal["latents", "pictures"]
-    function: str = ""  # of a `Compared`, as module.name in `e2ed2.losses`; empty: see `own`
+    function: str = ""  # takes a `Compared`; module.name in `e2ed2.losses`; empty: see `own`
     perceptual: bool = False  # whether it looks at LPIPS's features
 
     @property
     def own(self) -> bool:
-        """Whether the objective computes it, by a network that learns beside the model or has learned from votes."""
+        """Whether the objective computes it, with a network that learns beside the model or has learned from votes."""
         return not self.function
 
     def __call__(self, compared: Any) -> Any:
-        """The term, a scalar, of a `Compared`. torch is imported here: a command line that is read needs none."""
+        """The term's value for a `Compared`, a scalar. torch is imported here: parsing a command line needs none."""
         module, _, name = self.function.partition(".")
         return getattr(import_module(f"e2ed2.losses.{module}"), name)(compared)
 
 
-# Every term, in the order in which they are computed and summed, on which the last bits of a training depend.
+# Every term, in the order of computation and summation, on which the last bits of a training depend.
 TERMS = {
     "l1": Kind("latents", "terms.l1"),
     "l2": Kind("latents", "terms.l2"),
@@ -80,7 +80,7 @@ class LossSpec:
         return cls(tuple(terms))
 
     def with_term(self, name: str, weight: float) -> Self:
-        """The same and one more."""
+        """This sum plus one more term."""
         return type(self)((*self.terms, Term(name, weight)))
 
     def __str__(self) -> str:
@@ -95,7 +95,7 @@ class LossSpec:
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """Of each term, in the table's order."""
+        """The kind of each term, in the table's order."""
         places = list(TERMS)
         table = {name: PREFERENCE if question_of(name) else name for name in self.weights}
         return {name: TERMS[table[name]] for name in sorted(table, key=lambda name: places.index(table[name]))}
@@ -107,12 +107,12 @@ class LossSpec:
 
     @property
     def preferences(self) -> dict[str, str]:
-        """The question of each term that is a preference; "" for all."""
+        """The question of each preference term; "" stands for all questions."""
         return {name: question_of(name) for name in self.weights if name == PREFERENCE or question_of(name)}
 
 
 def question_of(name: str) -> str:
-    """The question of a preference's term, where it names one."""
+    """The question that a preference term names; empty if it names none."""
     return name.removeprefix(f"{PREFERENCE}.") if name.startswith(f"{PREFERENCE}.") else ""
 
 

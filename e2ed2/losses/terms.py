@@ -1,4 +1,4 @@
-"""The terms that `spec.TERMS` names: each a scalar of samples and what they are compared with."""
+"""The terms that `spec.TERMS` names: each maps samples and their targets to a scalar."""
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ def energy(of: Compared) -> Tensor:
 
 
 def anchor(of: Compared) -> Tensor:
-    """Squared error beside what the start of the training makes of the same noise."""
+    """Squared error relative to what the initial model makes from the same noise."""
     assert of.held is not None
     return pixel.l2(of.made, of.held)
 
