@@ -1,6 +1,6 @@
-"""How far long work is: a bar in a terminal; elsewhere, as in a cluster's log, a plain line now and then.
+"""Progress of long work: a bar in a terminal; elsewhere, as in a cluster's log, a plain line now and then.
 
-What one of several processes says for all of them is said here, too.
+Messages that one of several processes prints for all of them are printed here, too.
 """
 
 import os
@@ -15,12 +15,12 @@ from rich.progress import track as bar
 
 T = TypeVar("T")
 PAUSE = 20.0  # seconds between two lines
-# Where torchrun and MPI tell a process its number.
+# Environment variables in which torchrun and MPI pass a process its rank.
 RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 
 
 def say(text: str, file: TextIO | None = None) -> None:
-    """Print what every process of one piece of work would, once: the first of them does.
+    """Print a message once, although every process calls this: only the first one prints.
 
     Args:
         file: stdout where it is None.
@@ -30,7 +30,7 @@ def say(text: str, file: TextIO | None = None) -> None:
 
 
 def track(items: Iterable[T], doing: str, total: int | None = None, disable: bool = False) -> Iterator[T]:
-    """The items, one after the other; what is said goes to stderr.
+    """Iterate over the items and report progress on stderr.
 
     Args:
         total: how many there are, where `items` has no length.

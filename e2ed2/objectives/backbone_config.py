@@ -40,7 +40,7 @@ class BackboneConfig(ObjectiveConfig):
             raise UserError("With --tune full there are no adapters: leave lora-rank and lora-targets out.")
 
     def models(self) -> list[str]:
-        """A training's name; a folder, and what is on a hub or tiny, is looked for when it is opened."""
+        """The backbone, if it is a training's name; folders, hub ids and tiny: names are looked up when opened."""
         return [] if {"/", ":"} & set(self.backbone) else [self.backbone]
 
     def start(self) -> str:
@@ -52,7 +52,7 @@ class BackboneSingleStepConfig(BackboneConfig):
     kind: ClassVar[str] = "backbone_single_step"
 
     prediction: Literal["keep", "v", "sample"] = "v"
-    """What the network is to predict from now on, with noise levels that end in pure noise. `keep` changes nothing."""
+    """What the network learns to predict, with noise levels that end in pure noise. `keep` changes nothing."""
     few_steps_share: float = 0.5
     """Share of pictures at levels that chains of 1 to 4 steps visit; the others are at any level."""
 
@@ -78,7 +78,7 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
     decode_crop: int = 32
     """With `--decode crop`: height and width, in latents."""
     decode_batch: int = 4
-    """Pictures decoded at a time; each time is recomputed in the backward pass, so memory is that of so many."""
+    """Pictures decoded at a time; each time is recomputed in the backward pass, so memory grows with this number."""
     guidance: float = 0.0
     """Fold this guidance scale in: the targets are the pictures that the start itself makes with it of the same noise,
     in `teacher-steps` steps, not the data's. Each noise then has one right picture, and the finished model needs no

@@ -29,5 +29,5 @@ OBJECTIVES: dict[type[ObjectiveConfig], type[Objective]] = {
 
 
 def build_objective(config: ObjectiveConfig, resolution: int) -> Objective:
-    """Raises UserError: a model that it names is missing or damaged, or does not fit the resolution."""
+    """Build the objective. Raises UserError: a model it names is missing, damaged, or does not fit the resolution."""
     return OBJECTIVES[type(config)].of(config, resolution)

@@ -18,7 +18,7 @@ def noise_like(latents: Tensor, generator: torch.Generator | None = None) -> Ten
 
 
 def in_parts(call: Callable[..., Tensor], *values: Tensor, rows: int | None = None) -> Tensor:
-    """`call` on `rows` rows at a time, each time recomputed in the backward pass instead of stored; None: at once."""
+    """Apply `call` to `rows` rows at a time, recomputing each part in the backward pass; None: all at once."""
     if rows is None or len(values[0]) <= rows:
         return call(*values)
     parts = zip(*(value.split(rows) for value in values), strict=True)
@@ -33,7 +33,7 @@ def decode_crop(
     size: int = 8,
     rows: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Decode a random `size` x `size` window of the latents, or all of them where there are no more.
+    """Decode a random `size` x `size` window of the latents, or all of them if they are no larger.
 
     Returns the decoded crops and the same crops of `images`. The decoder is convolutional, so near a
     window's inner edges it lacks a little context. `rows` at a time, as `in_parts` has it.
@@ -45,18 +45,18 @@ def decode_crop(
 
 
 def same_crop(fake: Tensor, real: Tensor, generator: torch.Generator, size: int = 64) -> tuple[Tensor, Tensor]:
-    """The same random square of both, `size` pixels or all there are: an adversary judges texture by patches."""
+    """The same random square of both, `size` pixels or the whole image: an adversary judges texture in patches."""
     window = random_window(fake.shape[-2:], size, generator)
     return fake[..., *window], real[..., *window]
 
 
 def random_window(grid: Sequence[int], size: int, generator: torch.Generator) -> tuple[slice, slice]:
-    """Rows and columns of a window anywhere in the grid, `size` by `size` or all there is."""
+    """Rows and columns of a random window in the grid, `size` by `size` or the whole grid."""
     spaces = [max(0, side - size) for side in grid]
     top, left = (int(torch.randint(0, space + 1, (), generator=generator)) for space in spaces)
     return slice(top, top + min(size, grid[0])), slice(left, left + min(size, grid[1]))
 
 
 def decode_preview(codec: Codec, batch: CaptionedBatch, latents: Tensor) -> Tensor:
-    """Targets above what was sampled, `[2 * B, 3, H, W]`."""
+    """Targets above samples, `[2 * B, 3, H, W]`."""
     return torch.cat([batch.images, codec.decode(latents).clamp(-1, 1)])

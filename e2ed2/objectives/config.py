@@ -1,4 +1,4 @@
-"""Options of the objectives, each with those that it reads and no others."""
+"""Options of the objectives; each class has exactly the options that its objective reads."""
 
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
@@ -14,53 +14,53 @@ ABOUT_LOSS = (
     "`preference.QUESTION` for one question of a study. A preference brings `anchor:0.3` along where none is given."
 )
 DEFAULT_LOSS = LossSpec.parse("l2+lpips")
-ANCHOR = 0.3  # its weight beside a preference, where none is given; as in `benchmarks.preference_loop`
-PREVIEW_STEPS = 4  # of a model that was trained one step at a time
+ANCHOR = 0.3  # default weight of `anchor` beside a preference; as in `benchmarks.preference_loop`
+PREVIEW_STEPS = 4  # for models that were trained one step at a time
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """Options of one objective: those that it reads, and no others."""
+    """Options of one objective: exactly those that it reads."""
 
     kind: ClassVar[str]  # its name in run.json and in messages
-    unit: ClassVar[str] = "pictures"  # of a batch
+    unit: ClassVar[str] = "pictures"  # what a batch consists of
 
     def __post_init__(self) -> None:
-        """Where the calls of `super().__post_init__()` end: there is nothing to check."""
+        """Ends the chain of `super().__post_init__()` calls: there is nothing to check."""
 
     def check_complete(self) -> None:
-        """Raises UserError: something that only its user can name is missing."""
+        """Raises UserError: a required option without a default is missing."""
 
     def models(self) -> list[str]:
         """Names of the models that the training starts from."""
         return [name for option in ("init", "codec_from", "coarse_from") if (name := getattr(self, option, ""))]
 
     def networks(self) -> dict[str, str]:
-        """Frozen networks by their folders or ids on a hub, and what each is to be."""
+        """Frozen networks by folder or hub id, and the role of each."""
         return {}
 
     def what(self) -> str:
-        """What it makes, as a model's card says it."""
+        """What the training produces, in the words of a model's card."""
         raise NotImplementedError
 
     def shows(self) -> str:
-        """What its previews show."""
+        """What the previews show."""
         return "training captions: targets above, the model's pictures below"
 
     def start(self) -> str:
-        """What the training starts from, as a model's card says it."""
+        """What the training starts from, in the words of a model's card."""
         return "random weights"
 
     def chain_steps(self) -> int | None:
-        """Steps to sample with, where the finished model can be sampled from."""
+        """Steps to sample with, if the finished model can be sampled from."""
         return None
 
     def pictures_each(self) -> int:
-        """Pictures that it makes for each one of a batch."""
+        """Pictures generated for each one of a batch."""
         return 1
 
     def source(self, path: str) -> str:
-        """Where its pictures come from; `path` is the data's."""
+        """The source of the training pictures; `path` is the data's."""
         return path
 
 
@@ -71,7 +71,7 @@ class ReconstructionConfig(ObjectiveConfig):
     init: str = ""
     """A model's folder whose codec to start from; `codec.finest-layers` may add blocks to its decoder."""
     decoder_only: bool = False
-    """Leave the encoder as it is, and with it the latents: models that learned on them take the new decoder."""
+    """Leave the encoder, and so the latents, unchanged: models that learned on them can use the new decoder."""
     lpips: float = 0.5
     """Weight of LPIPS beside L1."""
     edges: float = 0.0
@@ -81,7 +81,7 @@ class ReconstructionConfig(ObjectiveConfig):
     zoom_share: float = 1.0
     """Share of the updates in which LPIPS looks at such a square; in the others it sees all."""
     latent_noise: float = 0.4
-    """Most noise on the latents, as a share of each channel's standard deviation."""
+    """Maximum noise on the latents, as a share of each channel's standard deviation."""
     crop: int = 128
     """Height and width of the training crops, in pixels."""
     codec: CodecConfig = field(default_factory=CodecConfig)
@@ -123,7 +123,7 @@ class DenoisingConfig(ObjectiveConfig):
     styled_share: float = 0.7
     """Share of captions that name a drawing style, where the data has styles."""
     text_noise: float = 0.6
-    """Most noise on the caption embeddings, as a share of their root mean square."""
+    """Maximum noise on the caption embeddings, as a share of their root mean square."""
     precompute: bool = True
     """Embed all captions and encode all pictures first, and keep both on disk; otherwise those of each batch when it
     comes, which starts at once and suits a short training."""
@@ -150,7 +150,7 @@ class CoarseConfig(DenoisingConfig):
     samples: int = 1
     """Pictures for each caption of a batch, of which only the one closest to the target is trained."""
     plain_share: float = 0.0
-    """Share of captions that are trained without a choice, for the models that make none (`denoiser.choice` none)."""
+    """Share of captions that are trained without a choice, for models without one (`denoiser.choice` none)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -199,7 +199,7 @@ class PreferenceConfig(ObjectiveConfig):
     members: int = 4
     """Heads that learn from different votes; where they disagree, the reward is lower."""
     split_seed: int = 0
-    """Which raters the judge learns from, and what the accuracies leave out."""
+    """Seed that decides which raters the judge learns from, and what the accuracies leave out."""
 
     def __post_init__(self) -> None:
         if self.members < 2:
@@ -221,7 +221,7 @@ class PreferenceConfig(ObjectiveConfig):
 
 @dataclass(frozen=True)
 class ChainConfig(ObjectiveConfig):
-    """What trains through the chain, whatever the denoiser."""
+    """Options of training through the chain, whatever the denoiser."""
 
     loss: Annotated[LossSpec, ON_COMMAND_LINE, tyro.conf.arg(help=ABOUT_LOSS)] = DEFAULT_LOSS
     critic: str = ""
@@ -230,15 +230,15 @@ class ChainConfig(ObjectiveConfig):
     preference_from: str = ""
     """With a preference: the folder, or the name, of its training (`train preference`)."""
     patience: int = 5
-    """With a preference: end after so many measurements (`trainer.held-out-every`) at which its judge saw no gain."""
+    """With a preference: stop after this many measurements (`trainer.held-out-every`) without a gain by its judge."""
     follow_unsure: bool = False
-    """Train on a preference although it foretells votes no better than chance, as for a control."""
+    """Train on a preference even if it predicts votes no better than chance, for instance as a control."""
     sampling_steps: tuple[int, ...] = (1, 2, 3, 4)
     """T is drawn from these at each update."""
     backprop_steps: int | None = None
     """Backpropagate through the last N steps only (default: all)."""
     random_backprop: bool = False
-    """Draw at each update through how many of the last steps, from 1 to `backprop-steps`, or to all."""
+    """Draw the number of last steps anew at each update, from 1 to `backprop-steps`, or to all."""
     checkpointed: bool = False
     """Recompute each step in the backward pass: less memory, more time."""
     samples: int = 1
@@ -265,7 +265,7 @@ class ChainConfig(ObjectiveConfig):
             raise UserError(f"A preference is a term of the loss, and comes from a training: add {missing}.")
         if self.follow_unsure and not self.loss.preferences:
             raise UserError("--follow-unsure is of a preference: add a preference term to the loss, or leave it out.")
-        if self.loss.preferences and "anchor" not in self.loss:  # it would be free to please with anything
+        if self.loss.preferences and "anchor" not in self.loss:  # without it, any change that pleases would be free
             object.__setattr__(self, "loss", self.loss.with_term("anchor", ANCHOR))
         if not 0 <= self.repulsion <= 1:
             raise UserError("repulsion must be from 0 to 1.")
@@ -292,7 +292,7 @@ class ChainConfig(ObjectiveConfig):
         return max(self.sampling_steps)
 
     def noises_each(self) -> int:
-        """Noises drawn for each sample, from which the one to train on is chosen."""
+        """Noises drawn for each sample, one of which is chosen to train on."""
         return 1
 
     def pictures_each(self) -> int:
@@ -304,7 +304,7 @@ class EndToEndConfig(ChainConfig, DenoisingConfig):
     kind: ClassVar[str] = "end_to_end"
 
     nearest_of: int = 1
-    """Of so many noises for a caption that names no style, train on the one whose coarse picture is nearest to the
+    """Draw this many noises for a caption without a style, and train on the one whose coarse picture is nearest to the
     target: each choice learns to draw one of the drawings that fit, not their average."""
 
     def __post_init__(self) -> None:

@@ -21,23 +21,23 @@ from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch, TextEmbedding
 
-AT_ONCE = 32  # pictures, where hundreds are judged together
+AT_ONCE = 32  # pictures decoded at a time, if hundreds are judged together
 
 
 def discriminator(critic: str, text_width: int) -> Discriminator | FeatureDiscriminator:
-    """Raises UserError: no network is called so."""
+    """The discriminator on that feature network. Raises UserError: no network has that name."""
     return FeatureDiscriminator(feature_network(critic), text_width) if critic else Discriminator(text_width)
 
 
 class Made(NamedTuple):
     x0: Tensor  # [B * samples, C, h, w]
-    held: Tensor | None  # what the start makes of the same noise, where the loss has `anchor`
+    held: Tensor | None  # the initial model's samples from the same noise, if the loss has `anchor`
 
 
 class EndToEnd(DenoiserObjective):
     """Pure noise through T steps to a sample, T drawn from the config's `sampling_steps` at each update.
 
-    The terms of the loss compare latents or decoded pictures, as `e2ed2.losses.spec.TERMS` has it.
+    The terms of the loss compare latents or decoded pictures, as listed in `e2ed2.losses.spec.TERMS`.
     """
 
     sees_words = True
@@ -58,7 +58,7 @@ class EndToEnd(DenoiserObjective):
         self.sees_images = bool(config.loss.on_pictures)
 
     def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds, pull: Tensor | None = None) -> Outcome:
-        """`pull`: the gradient of the loss with respect to these samples, where it is known already."""
+        """`pull`: the gradient of the loss with respect to these samples, if it is already known."""
         text = batch.text.repeat(self.config.samples)
         x0 = self.roll_out(self.model, batch, text, seeds)
         if pull is not None:
@@ -66,7 +66,7 @@ class EndToEnd(DenoiserObjective):
         return self.judgement(Made(x0, self.held(batch, text, seeds)), self.targets(batch, seeds), seeds)
 
     def targets(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> CaptionedBatch:
-        """The batch with what samples are compared with: the data's own pictures."""
+        """The batch with the targets that samples are compared with: the data's own pictures."""
         return batch
 
     @torch.no_grad()
@@ -76,7 +76,7 @@ class EndToEnd(DenoiserObjective):
         return Made(self.roll_out(self.model, batch, text, seeds), self.held(batch, text, seeds))
 
     def judgement(self, made: "Made", batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
-        """The loss on samples of the batch; of its captions, only what they are pooled to is read."""
+        """The loss on samples of the batch; only the pooled embeddings of its captions are read."""
         pooled = batch.text.pooled.repeat_interleave(self.config.samples, dim=0)
         target = batch.latents.repeat_interleave(self.config.samples, dim=0)
         terms, judged = self.compare("latents", made.x0, target, pooled, made.held), None
@@ -94,7 +94,7 @@ class EndToEnd(DenoiserObjective):
 
     @torch.no_grad()
     def held(self, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor | None:
-        """What the model that the training starts from makes of the same noise, for `anchor`."""
+        """The initial model's samples from the same noise, for `anchor`."""
         return None if self.start is None else self.roll_out(self.start, batch, text, seeds)
 
     @torch.no_grad()
@@ -102,8 +102,8 @@ class EndToEnd(DenoiserObjective):
         return self.codec.decode(latents).float()
 
     def roll_out(self, model: Denoiser, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor:
-        """The model's samples `[B * samples, C, h, w]` of the captions, from pure noise."""
-        # Alike on all processes: they would wait for each other, and a sharded model would never meet.
+        """The model's samples `[B * samples, C, h, w]` for the captions, from pure noise."""
+        # The same on all processes: otherwise they would wait for each other, and a sharded model would hang.
         drawn = torch.randint(len(self.config.sampling_steps), (), generator=seeds.shared("step count"))
         steps = self.config.sampling_steps[int(drawn)]
         return sample(
@@ -117,7 +117,7 @@ class EndToEnd(DenoiserObjective):
         )
 
     def noise(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Tensor:
-        """Where the chains begin, `[B * samples, C, h, w]`."""
+        """The initial noise of the chains, `[B * samples, C, h, w]`."""
         count, generator = self.config.noises_each(), seeds.stream("image noise")
         noise = noise_like(batch.latents.repeat_interleave(self.config.samples * count, dim=0), generator)
         if count == 1:
@@ -128,23 +128,23 @@ class EndToEnd(DenoiserObjective):
         return candidates[torch.arange(len(best), device=best.device), best]
 
     def backprop_steps(self, steps: int, seeds: UpdateSeeds) -> int | None:
-        """How many of the last steps have a gradient at this update; None where all have."""
+        """How many of the last steps have a gradient at this update; None if all have."""
         if not self.config.random_backprop:
             return self.config.backprop_steps
         most = min(steps, self.config.backprop_steps or steps)
         return int(torch.randint(1, most + 1, (), generator=seeds.shared("backprop steps")))
 
     def decode(self, x0: Tensor, batch: CaptionedBatch, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:
-        """What is judged of the samples as pictures, and the same of the targets, each `[B * samples, 3, H, W]`."""
+        """The parts of samples and targets that are judged as pictures, each `[B * samples, 3, H, W]`."""
         images = batch.images.repeat_interleave(self.config.samples, dim=0)
-        if self.liking is not None:  # people saw whole pictures
+        if self.liking is not None:  # people judged whole pictures
             return in_parts(self.codec.decode, x0, rows=self.rows).float(), images
         return decode_crop(self.codec, x0, images, seeds.on_cpu("decoded window"), rows=self.rows)
 
     def compare(
         self, space: str, made: Tensor, targets: Tensor, pooled: Tensor, held: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """The terms of the loss on latents, or those on pictures, but for those that the objective has networks for."""
+        """The terms on latents, or those on pictures, except those computed by the objective's own networks."""
         config, parts = self.config, partial(in_parts, rows=self.rows)
         compared = Compared(made, targets, pooled, config.samples, config.repulsion, parts, held, self.perceptual)
         return {name: kind(compared) for name, kind in self.kinds.items() if kind.space == space and not kind.own}

@@ -1,4 +1,4 @@
-"""A preference as a term of an end-to-end loss, and the judge that says when it has gone far enough."""
+"""A preference as a term of an end-to-end loss, and the judge that decides when to stop."""
 
 import math
 from typing import Any, Self
@@ -18,7 +18,7 @@ JUDGED = "judge"  # the name under which its mean score is logged
 
 
 class Liking(nn.Module):
-    """Constants: neither the preference nor its judge is trained any more."""
+    """The frozen preference and its judge; neither is trained any further."""
 
     def __init__(
         self,
@@ -30,8 +30,8 @@ class Liking(nn.Module):
     ):
         """
         Args:
-            questions: of each term of the loss, "" for all of them.
-            text: reads captions for the preference where the model in training reads them otherwise.
+            questions: the question of each term of the loss, "" for all questions.
+            text: embeds captions for the preference, if the model in training uses a different encoder.
         """
         super().__init__()
         for question in filter(None, questions.values()):
@@ -41,7 +41,7 @@ class Liking(nn.Module):
 
     @classmethod
     def of(cls, config: Any, text_width: int) -> Self | None:
-        """None where the loss has no such term; `text_width` is of the captions' embeddings.
+        """The liking that the config describes; None if the loss has no such term. `text_width`: of the embeddings.
 
         Raises:
             UserError: the preference is missing or damaged, or has learned nothing sure.
@@ -56,10 +56,10 @@ class Liking(nn.Module):
         return cls(preference, judge, config.loss.preferences, config.patience, text)
 
     def read(self, batch: CaptionedBatch) -> Tensor:
-        """The batch's captions as the preference reads them, `[B, width]`.
+        """The batch's captions as the preference embeds them, `[B, width]`.
 
         Raises:
-            UserError: they are kept only as another encoder read them.
+            UserError: only embeddings by another encoder are stored.
         """
         if self.text is None:
             return batch.text.pooled
@@ -71,15 +71,16 @@ class Liking(nn.Module):
         return self.text(batch.captions).pooled
 
     def terms(self, images: Tensor, before: Tensor, pooled: Tensor) -> dict[str, Tensor]:
-        """Of each, minus the mean log chance that people prefer an image to what the start made of the same noise.
+        """For each term, minus the mean log probability that people prefer an image to the initial model's.
 
-        An image that is sure to be preferred can gain no more: nothing is to be had from exaggeration.
+        Both start from the same noise. An image that is sure to be preferred cannot gain any more, so exaggeration does
+        not pay.
         """
         rewards = {name: self.preference.reward(images, before, pooled, key) for name, key in self.questions.items()}
         return {name: -F.logsigmoid(reward).mean() for name, reward in rewards.items()}
 
     def watched(self, images: Tensor, before: Tensor, pooled: Tensor) -> dict[str, Tensor]:
-        """What is gained by the preference, and by its judge, in log odds; the means over the terms."""
+        """The gain according to the preference and to its judge, in log odds; means over the terms."""
         models, questions = {"reward": self.preference, JUDGED: self.judge}, self.questions.values()
         return {
             name: torch.stack([model.reward(images, before, pooled, question) for question in questions]).mean()
@@ -87,12 +88,12 @@ class Liking(nn.Module):
         }
 
     def exhausted(self, watched: list[dict[str, float]]) -> bool:
-        """Has the judge seen no gain for so long?"""
+        """Whether the judge has seen no gain for `patience` measurements."""
         scores = [one[JUDGED] for one in watched if JUDGED in one]
         return len(scores) > self.patience and max(scores[-self.patience :]) <= max(scores[: -self.patience])
 
     def best(self, watched: list[dict[str, float]]) -> int | None:
-        """The measurement at which the judge saw most."""
+        """The measurement with the largest gain according to the judge."""
         return max(range(len(watched)), key=lambda one: watched[one].get(JUDGED, -math.inf), default=None)
 
     def train(self, mode: bool = True) -> "Liking":

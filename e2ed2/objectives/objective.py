@@ -1,4 +1,4 @@
-"""What the trainer asks of an objective."""
+"""The interface between the trainer and an objective."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +26,12 @@ class Batches(Protocol):
 
 
 class Objective(nn.Module):
-    """What a training minimises: `model` is trained, averaged and saved; all else but an adversary is constant."""
+    """What a training minimises: `model` is trained, averaged and saved; all else is constant, except an adversary."""
 
     model: Any
     adversary: Any  # a discriminator, or None
     caches_gradient = False  # whether the loss is on the samples of all batches of an update
-    needs_held_out = False  # whether a training makes no sense without a batch to watch
+    needs_held_out = False  # whether a training makes no sense without a held-out batch
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,64 +39,64 @@ class Objective(nn.Module):
 
     @classmethod
     def of(cls, config: Any, resolution: int) -> Self:
-        """The one that the config describes, with the models that it names.
+        """The objective that the config describes, with the models it names.
 
         Raises:
-            UserError: such a model is missing or damaged, or does not fit the resolution.
+            UserError: a model is missing, damaged, or does not fit the resolution.
         """
         raise NotImplementedError
 
     def pictures(self, data: DataConfig) -> PictureSet:
-        """What it learns from. Raises UserError: it cannot be read."""
+        """The pictures to learn from. Raises UserError: they cannot be read."""
         return open_pictures(data)
 
     def amount(self, pictures: PictureSet) -> int:
-        """How many of its `unit` it learns from."""
+        """The size of the training set, in `unit`s."""
         return len(pictures)
 
     def held_out(self, data: DataConfig, count: int) -> PictureSet | None:
-        """At most `count` pictures to measure the loss on; None where there are none."""
+        """At most `count` pictures to measure the loss on; None if there are none."""
         return open_held_out(data, count)
 
     def card(self) -> str:
-        """What a finished model's card says beside the usual, in Markdown."""
+        """Additional text for a finished model's card, in Markdown."""
         return ""
 
     def batches(
         self, pictures: PictureSet, size: int, seed: int, device: torch.device, once: bool = False
     ) -> "Batches":
-        """What it learns from, `size` pictures an update. `once`: one batch is asked for, so nothing is precomputed."""
+        """Training batches of `size` pictures per update. `once`: only one is needed, so nothing is precomputed."""
         raise NotImplementedError
 
     def forward(self, batch: Any, seeds: UpdateSeeds) -> "Outcome":
         raise NotImplementedError
 
     def samples(self, batch: Any, seeds: UpdateSeeds) -> Any:
-        """What `forward` judges, without a gradient; asked for where `caches_gradient`."""
+        """The samples that `forward` judges, without a gradient; called only if `caches_gradient`."""
         raise NotImplementedError
 
     def watched(self, batch: Any) -> dict[str, Tensor]:
-        """Scalars that are logged beside the loss on a batch that is not trained on."""
+        """Scalars logged beside the loss on the held-out batch."""
         return {}
 
     def exhausted(self, watched: list[dict[str, float]]) -> bool:
-        """Is there nothing more to be had, by all that was watched so far, the newest last?"""
+        """Whether to stop early, judging by everything watched so far, newest last."""
         return False
 
     def best(self, watched: list[dict[str, float]]) -> int | None:
-        """At which measurement the weights were those to write; None where it is always the last ones."""
+        """The index of the measurement whose weights to write; None: always the last weights."""
         return None
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """What is trained, as an optimizer takes it: each group with its own full learning rate."""
+        """The trained parameters as optimizer groups, each with its own full learning rate."""
         return [{"params": trained(self.model), "lr": lr}]
 
     def compiled_parts(self) -> list[nn.Module]:
-        """What `trainer.compile` compiles: modules that are called with tensors."""
+        """The modules that `trainer.compile` compiles: those called with tensors."""
         return [self.model]
 
     def rounding_note(self) -> str:
-        """What its user should know who trains it in bfloat16; empty where that does no harm."""
+        """A warning for users who train it in bfloat16; empty if that does no harm."""
         return ""
 
     def blocks(self) -> list[nn.Module]:
@@ -105,14 +105,14 @@ class Objective(nn.Module):
         return []
 
     def preview(self, model: Any, batch: Any) -> Tensor:
-        """Images `[N, 3, H, W]` in [-1, 1] that show what `model` has learnt."""
+        """Images `[N, 3, H, W]` in [-1, 1] that show what `model` has learned."""
         raise NotImplementedError
 
     def export(self, folder: Path, pictures: PictureSet) -> None:
         """Write the finished model.
 
         Raises:
-            UserError: the weights are not finite, so that the model could only make black pictures.
+            UserError: the weights are not finite, so the model could only produce black pictures.
         """
         if not all(torch.isfinite(weights).all() for weights in self.model.parameters()):
             raise UserError("The trained weights are not finite, so no model is written: train again at a lower rate.")
@@ -128,14 +128,14 @@ def trained(module: nn.Module) -> list[nn.Parameter]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an objective makes of one batch."""
+    """The result of an objective on one batch."""
 
     terms: dict[str, Tensor]  # scalars, without their weights
-    weights: dict[str, float]  # of each in the sum
-    judged: Judged | None = None  # what an adversary is to learn from, where there is one
+    weights: dict[str, float]  # of each term in the sum
+    judged: Judged | None = None  # what an adversary learns from, if there is one
 
     def __post_init__(self) -> None:
-        """Raises ValueError: a term that counts was not computed, so that something else would be minimised."""
+        """Raises ValueError: a weighted term was not computed, so something else would be minimised."""
         if missing := [name for name, weight in self.weights.items() if weight and name not in self.terms]:
             raise ValueError(f"the loss has {', '.join(missing)}, and the objective computed no such term")
 

@@ -23,7 +23,7 @@ from e2ed2.preference.votes import Votes, halves, read_votes
 from e2ed2.seeds import UpdateSeeds, stream
 from e2ed2.types import VoteBatch
 
-SHOWN = 12  # images liked most, above as many liked least
+SHOWN = 12  # images liked most, and the same number liked least
 EXAMPLES_EACH = 6
 CHUNK = 32
 
@@ -61,7 +61,7 @@ class PreferenceObjective(Objective):
         return len(self.votes)
 
     def held_out(self, data: DataConfig, count: int) -> None:
-        """Nothing: the accuracies on what was left out come with the finished model."""
+        """None: the accuracies on left-out answers come with the finished model."""
 
     def batches(self, pictures: Any, size: int, seed: int, device: torch.device, once: bool = False) -> "VoteBatches":
         self.to(device)
@@ -69,7 +69,7 @@ class PreferenceObjective(Objective):
         return self.voted
 
     def forward(self, batch: VoteBatch, seeds: UpdateSeeds) -> Outcome:
-        """Minus the mean log likelihood of each one's half, and minus the prior, shared among all answers."""
+        """Minus the mean log likelihood of each one's half of the votes, and minus the prior divided by all answers."""
         terms, prior = {}, torch.zeros((), device=batch.rows.device)
         for name, part in self.model.items():
             weights = batch.weights[name]
@@ -80,7 +80,7 @@ class PreferenceObjective(Objective):
 
     @torch.no_grad()
     def preview(self, model: nn.ModuleDict, batch: VoteBatch) -> Tensor:
-        """What is liked most of the images of its prompt, above what is liked least; all questions together."""
+        """Images liked most among those of their prompt, above those liked least; all questions together."""
         liked: Any = model["preference"]
         order = self.lead(liked, batch.features["preference"], batch.pooled).argsort(descending=True)
         count = min(SHOWN, len(order) // 2)
@@ -123,7 +123,7 @@ class PreferenceObjective(Objective):
         (folder / "examples.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
 
     def foretold(self) -> list[Foretold]:
-        """How well the features of the preference foretell answers that were left out; all votes take part."""
+        """How well the features of the preference predict left-out answers; all votes are used."""
         assert self.voted is not None
         every = self.voted.answers("preference", torch.arange(len(self.votes)))
         return foretold(self.votes, every, self.config.split_seed)
@@ -133,7 +133,7 @@ class PreferenceObjective(Objective):
 
 
 class VoteBatches:
-    """Answers by lot, with the features of their images, which are computed once."""
+    """Randomly drawn answers, with the features of their images, which are computed once."""
 
     def __init__(
         self, objective: PreferenceObjective, pictures: Pictures, size: int, seed: int, device: torch.device | str
@@ -181,12 +181,12 @@ class VoteBatches:
 
 @torch.no_grad()
 def features_of(preference: Preference, pictures: Pictures, device: torch.device | str) -> Tensor:
-    """`[F, size]`, not standardised."""
+    """The images' features, `[F, size]`, not standardised."""
     parts = torch.arange(len(pictures)).split(CHUNK)
     return torch.cat([preference.features(pictures.tensor(part, device)) for part in parts])
 
 
 def resampled(votes: Votes, mine: Tensor, members: int, generator: torch.Generator) -> Tensor:
-    """`[members, N]` how often each member takes each answer: whole prompts by lot (Poisson), of its raters alone."""
+    """`[members, N]`: how often each member uses each answer: whole prompts drawn (Poisson), from its own raters."""
     often = torch.poisson(torch.ones(members, len(votes.prompts)), generator=generator)
     return often[:, votes.prompt] * mine.float()

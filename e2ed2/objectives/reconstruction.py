@@ -79,7 +79,7 @@ class Reconstruction(Objective):
         return Outcome(terms, {"l1": 1.0, "lpips": self.config.lpips, "edges": self.config.edges})
 
     def zoomed(self, images: Tensor, targets: Tensor, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:
-        """The same random square of both, enlarged to their size; or both as they are, in some of the updates."""
+        """The same random square of both, enlarged to full size; in some updates both unchanged."""
         if self.config.zoom == 1:
             return images, targets
         side, generator = images.shape[-1], seeds.on_cpu("zoomed square")
@@ -95,7 +95,7 @@ class Reconstruction(Objective):
         return torch.cat([batch.images, model.decode_raw(model.encode_raw(batch.images))])
 
     def write(self, folder: Path, pictures: PictureSet) -> None:
-        """The codec's latents are measured first, if they can have changed."""
+        """Write the codec, after measuring the statistics of its latents if they may have changed."""
         if self.config.decoder_only:
             save_model(self.model, folder / "codec")
             return

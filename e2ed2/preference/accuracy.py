@@ -1,4 +1,4 @@
-"""How well a preference foretells answers that it has not seen: of new prompts, and of new people."""
+"""How well a preference predicts unseen answers: on new prompts, and by new people."""
 
 from dataclasses import asdict, dataclass
 
@@ -13,12 +13,12 @@ from e2ed2.preference.votes import Votes, agreement
 from e2ed2.seeds import stream
 
 FOLDS = 5
-UPDATES = 60  # of a fold's head, on all its answers at once
+UPDATES = 60  # of each fold's head, on all its answers at once
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The share of decided answers that the higher score foretells, of prompts or raters that were left out."""
+    """The share of decided answers that the higher score predicts, for prompts or raters that were left out."""
 
     left_out: str
     """prompt or rater"""
@@ -31,7 +31,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Foretold:
-    """Both accuracies, between chance and what people themselves reach."""
+    """Both accuracies, with chance and people's own agreement for comparison."""
 
     question: str
     """or "" for all together"""
@@ -43,7 +43,7 @@ class Foretold:
 
     @property
     def ceiling(self) -> float | None:
-        """The accuracy of always saying what most people say, if every pair divided them alike; from the agreement."""
+        """The accuracy of always giving the majority answer, if every pair split people equally; from the agreement."""
         return None if self.agreement is None else (1 + max(0.0, 2 * self.agreement - 1) ** 0.5) / 2
 
     def plain(self) -> dict:
@@ -51,7 +51,7 @@ class Foretold:
 
 
 def in_words(found: list[Foretold]) -> str:
-    """As a card says it, in Markdown."""
+    """The accuracies in Markdown, for a model's card."""
     lines = [
         "| question | of new prompts | of new people | two people agree | at best |",
         "|---|---|---|---|---|",
@@ -83,7 +83,7 @@ def foretold(votes: Votes, answers: Answers, seed: int) -> list[Foretold]:
 
 
 def cross_validated(votes: Votes, answers: Answers, group: Tensor, seed: int) -> Tensor:
-    """`[N]` bool: does a head that never saw the answer's group foretell it? Ties count as no."""
+    """`[N]` bool: whether a head that never saw the answer's group predicts it; False for ties."""
     count = int(group.max()) + 1
     fold = torch.randperm(count, generator=stream(seed, "folds")) % FOLDS
     right = torch.zeros(len(votes), dtype=torch.bool)
@@ -98,7 +98,7 @@ def cross_validated(votes: Votes, answers: Answers, group: Tensor, seed: int) ->
 
 @torch.no_grad()
 def guesses(head: Head, answers: Answers) -> Tensor:
-    """`[B]`: 0 for left, 2 for right, whichever score is higher."""
+    """`[B]`: 0 (left) or 2 (right), whichever image has the higher score."""
     scores = (head(answers.left, answers.pooled) - head(answers.right, answers.pooled)).mean(dim=0)
     return torch.where(scores[torch.arange(len(scores)), answers.question] > 0, 0, 2)
 
@@ -108,7 +108,7 @@ def select(answers: Answers, rows: Tensor) -> Answers:
 
 
 def fitted(answers: Answers, questions: int, seed: int) -> Head:
-    """One member, with the likeliest weights under the prior."""
+    """A head of one member, with the maximum a posteriori weights."""
     chance = stream(seed, "weights")
     head = Head(answers.left.shape[1], answers.pooled.shape[1], questions, members=1, generator=chance)
     optimizer = torch.optim.LBFGS(head.parameters(), max_iter=UPDATES, line_search_fn="strong_wolfe")
@@ -124,13 +124,13 @@ def fitted(answers: Answers, questions: int, seed: int) -> Head:
 
 
 def accuracy(left_out: str, right: Tensor, prompt: Tensor, rater: Tensor) -> Accuracy:
-    """With an interval for answers that share a prompt, or a rater, or both (two-way clusters).
+    """The accuracy, with an interval for answers that share a prompt, a rater, or both (two-way clusters).
 
     The variance is that over prompts and that over raters, less what both count (Cameron, Gelbach and Miller 2011, eq.
     2.11), and never less than either alone; Student's t has the degrees of freedom of the smaller group.
 
     Args:
-        right: `[N]` bool. A head that saw the others foretold the answer.
+        right: `[N]` bool, whether a head that saw the other groups predicted the answer.
         prompt: `[N]`. At least two, as of raters.
         rater: `[N]`
     """

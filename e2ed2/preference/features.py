@@ -1,4 +1,4 @@
-"""What a preference sees of a picture: a frozen network's features, and where which colours are."""
+"""What a preference sees of a picture: a frozen network's features, and coarse colours by place."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from e2ed2.losses.perceptual import Net, PerceptualLoss
 
-SQUARES = 4  # to a side, whose mean colours are seen
+SQUARES = 4  # per side, whose mean colours are features
 
 
 class ImageFeatures(nn.Module):
@@ -20,7 +20,7 @@ class ImageFeatures(nn.Module):
         super().__init__()
         self.perceptual = PerceptualLoss(net)
         channels = self.perceptual.distance.chns
-        self.kinds = [*channels, *channels, 3 * SQUARES**2]  # how many features there are of each, in their order
+        self.kinds = [*channels, *channels, 3 * SQUARES**2]  # the number of features of each kind, in order
         self.size = sum(self.kinds)
 
     def forward(self, images: Tensor) -> Tensor:

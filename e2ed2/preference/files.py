@@ -1,4 +1,4 @@
-"""What a finished preference has beside it."""
+"""The files beside a finished preference."""
 
 import json
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import Any
 
 from e2ed2.errors import UserError
 
-ACCURACY = "accuracy.json"  # how well it foretells answers: a list, of all questions together and of each
-EXAMPLES = "examples"  # what it likes most and least, and where in the image
+ACCURACY = "accuracy.json"  # how well it predicts answers: a list, for all questions together and for each
+EXAMPLES = "examples"  # images that it likes most and least, and where it looks
 
 Found = dict[str, Any]  # as `Foretold.plain`
 
 
 def accuracies(model: Path) -> dict[str, Found]:
-    """By question, "" for all together.
+    """Accuracies by question, "" for all together.
 
     Raises:
         UserError: there are none.
@@ -25,17 +25,17 @@ def accuracies(model: Path) -> dict[str, Found]:
 
 
 def shown(accuracy: dict[str, float]) -> str:
-    """Of prompts or raters that were left out, with its interval."""
+    """An accuracy on left-out prompts or raters as text, with its interval."""
     return "{value:.2f} ({low:.2f} to {high:.2f})".format_map(accuracy)
 
 
 def sure(found: Found) -> bool:
-    """Whether answers on new prompts and of new people are foretold better than by chance."""
+    """Whether answers on new prompts and by new people are predicted better than chance."""
     return all(found[left_out]["low"] > found["chance"] for left_out in ("prompts", "raters"))
 
 
 def refuse_unsure(model: Path, questions: list[str]) -> None:
-    """Raises UserError where one of these preferences is not surely better than chance: where it leads is luck."""
+    """Raises UserError: one of these preferences is not significantly better than chance, so its effect is luck."""
     known = accuracies(model)
     for question in questions:
         if (found := known.get(question)) and not sure(found):

@@ -18,13 +18,13 @@ from e2ed2.tensors import save_tensors
 
 HEAD = "head.safetensors"
 EDGE = 3.0
-LEAST = 0.02  # standard deviations that images of one prompt must differ by in a feature for it to count
-JOINT = 0.2  # standard deviation, in log odds, of what joins image and caption, before any vote
-RANK = 8  # of the form that joins image and caption
+LEAST = 0.02  # least spread among images of one prompt, in standard deviations of all, for a feature to count
+JOINT = 0.2  # prior standard deviation, in log odds, of the form that joins image and caption
+RANK = 8  # rank of that form
 
 
 class Answers(NamedTuple):
-    """Of B answers."""
+    """B answers, as tensors."""
 
     left: Tensor  # [B, size] features of the left images, standardised
     right: Tensor  # [B, size]
@@ -44,7 +44,7 @@ class Head(nn.Module):
     caption_start: Tensor
 
     def __init__(self, size: int, width: int, questions: int, members: int, generator: torch.Generator | None = None):
-        """`generator`: of the weights that a member starts from; torch's own by default."""
+        """`generator`: draws the initial weights of the members; torch's own by default."""
         super().__init__()
         self.size, self.rank = size, (rank := RANK)
         self.linear = nn.Parameter(torch.zeros(members, questions, size))
@@ -64,7 +64,7 @@ class Head(nn.Module):
         return alone + torch.einsum("mbr,mqr->mbq", image * caption, self.joint)
 
     def log_likelihood(self, answers: Answers) -> Tensor:
-        """Of each answer, `[M, B]`."""
+        """The log likelihood of each answer, `[M, B]`."""
         scores = self(answers.left, answers.pooled) - self(answers.right, answers.pooled)
         row = torch.arange(len(answers.question), device=scores.device)
         difference = scores[:, row, answers.question] + self.side[:, answers.question]
@@ -87,7 +87,7 @@ class Head(nn.Module):
 
 
 class Preference(ModelMixin):
-    """A head with the features that it reads; members learned from different votes, so they differ where few decide."""
+    """A head with the features it reads; members learn from different votes, so they disagree where votes are few."""
 
     mean: Tensor
     scale: Tensor
@@ -95,7 +95,7 @@ class Preference(ModelMixin):
 
     @register_to_config
     def __init__(self, net: str, questions: list[str], members: int, width: int = MiniLM.width, side: int = 128):
-        """`side`: of the images, in pixels, as it learned from them; others are resized to it."""
+        """`side`: height and width in pixels of the images it learned from; others are resized to that."""
         super().__init__()
         self.side = side
         self.features = ImageFeatures("vgg" if net == "vgg" else "alex")
@@ -139,11 +139,11 @@ class Preference(ModelMixin):
         """
         scores = self(images, pooled) - self(others, pooled)
         chosen = scores[..., self.row(question)] if question else scores.mean(dim=-1)
-        spread = chosen.var(dim=0, correction=0).add(1e-6).sqrt()  # it has a gradient where all are alike
+        spread = chosen.var(dim=0, correction=0).add(1e-6).sqrt()  # has a gradient even if all are equal
         return chosen.mean(dim=0) - spread
 
     def row(self, question: str) -> int:
-        """The place of a question among `questions`. Raises UserError: people were not asked that."""
+        """The index of a question among `questions`. Raises UserError: people were not asked that."""
         if question not in self.questions:
             raise UserError(
                 f"This preference knows no question {question!r}: choose one of {', '.join(self.questions)}."
@@ -151,7 +151,7 @@ class Preference(ModelMixin):
         return self.questions.index(question)
 
     def save(self, folder: Path) -> None:
-        """Without the frozen network, whose weights come with a package."""
+        """Save the preference without the frozen network, whose weights come with a package."""
         folder.mkdir(parents=True, exist_ok=True)
         self.save_config(folder)
         kept = {name: value for name, value in self.state_dict().items() if not name.startswith("features.")}
@@ -159,7 +159,7 @@ class Preference(ModelMixin):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Raises UserError: there is none, or it is damaged."""
+        """Load a preference. Raises UserError: there is none, or it is damaged."""
         if not (folder / CONFIG).is_file():
             raise UserError(f"No preference at {folder}: learn one with `python -m e2ed2 train preference`.")
         with as_damaged(folder):

@@ -8,9 +8,9 @@ from torchvision.transforms.functional import gaussian_blur
 
 from e2ed2.preference.model import Preference
 
-BLUR = 1 / 50  # of an image's side, the standard deviation: a single pixel's gradient is mostly noise
+BLUR = 1 / 50  # standard deviation, as a share of an image's side: a single pixel's gradient is mostly noise
 GLOW = (255, 96, 0)
-THICKEST = 225  # of 255, how much of an image the glow covers at most
+THICKEST = 225  # out of 255, the maximum opacity of the glow
 
 
 def sensitivity(preference: Preference, images: Tensor, pooled: Tensor) -> Tensor:

@@ -11,15 +11,15 @@ from torch import Tensor
 from e2ed2.errors import UserError
 
 ANSWERS = ("left", "tie", "right")
-KINDS = ("comparison", "same_arm", "repeat")  # gold and identical pairs are of no preference
-# The least of each question: below, an accuracy is not known to 0.1.
-DECIDED = 100  # answers that are no tie
+KINDS = ("comparison", "same_arm", "repeat")  # gold and identical pairs express no preference
+# Minimum for each question: with fewer, the accuracy is not known to within 0.1.
+DECIDED = 100  # answers that are not ties
 LEAST = {"prompts": 8, "raters": 4}
 
 
 @dataclass(frozen=True)
 class Votes:
-    """N answers; rows of the other fields stand in `files`, `prompts`, `raters` and `questions`."""
+    """N answers; the tensors are indices into `files`, `prompts`, `raters` and `questions`."""
 
     files: list[Path]  # images
     prompts: list[str]
@@ -37,7 +37,7 @@ class Votes:
 
     @property
     def decided(self) -> Tensor:
-        """`[N]` bool: no tie."""
+        """`[N]` bool: not a tie."""
         return self.answer != ANSWERS.index("tie")
 
     def prompt_of_file(self) -> Tensor:
@@ -48,7 +48,7 @@ class Votes:
 
 
 def read_votes(folder: Path) -> Votes:
-    """What counts of an export: answers that were not withdrawn, to pairs that compare something.
+    """The answers in an export that count: not withdrawn, and to pairs that compare something.
 
     Raises:
         UserError: the folder is no export, images are missing, or a question has too few answers; says how many more.
@@ -78,7 +78,7 @@ def read_votes(folder: Path) -> Votes:
 
 
 def counting(votes: pd.DataFrame, raters: pd.DataFrame) -> pd.DataFrame:
-    """Of a study's tables, the answers that a preference learns from."""
+    """The answers in a study's tables that a preference learns from."""
     if "withdrawn" in raters:
         votes = votes[~votes["rater"].isin(raters["rater"][raters["withdrawn"].fillna("") != ""])]
     counted = votes[votes["kind"].isin(KINDS) & votes["answer"].isin(ANSWERS)]
@@ -109,19 +109,19 @@ def _table(folder: Path) -> pd.DataFrame:
 
 
 def halves(count: int, generator: torch.Generator) -> Tensor:
-    """`[count]` bool: half of so many raters, by lot."""
+    """`[count]` bool: a random half of `count` raters."""
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[torch.randperm(count, generator=generator)[: (count + 1) // 2]] = True
     return chosen
 
 
 def agreement(votes: Votes, questions: Sequence[int] | None = None) -> float | None:
-    """How often two people who decided on one pair decided alike; None where no two saw one.
+    """How often two people who decided on the same pair agreed; None if no two did.
 
     The pair is the same with its sides exchanged.
     """
     first, second = torch.minimum(votes.left, votes.right), torch.maximum(votes.left, votes.right)
-    liked = torch.where((votes.answer == 0) == (votes.left == first), 1, 0)  # is the first one liked?
+    liked = torch.where((votes.answer == 0) == (votes.left == first), 1, 0)  # whether the first image was preferred
     table = pd.DataFrame(
         {"first": first, "second": second, "question": votes.question, "rater": votes.rater, "liked": liked}
     )[votes.decided.numpy()]
