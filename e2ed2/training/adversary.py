@@ -1,4 +1,4 @@
-"""The discriminator's side of a training: an optimizer of its own, and an update after each of the model's."""
+"""The discriminator's side of a training: its own optimizer, with an update after each of the model's."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from e2ed2.seeds import UpdateSeeds
 
 
 class Adversary:
-    """Learns from what the objective hands on as `judged`; for the objective itself it is a constant."""
+    """Learns from the objective's `judged` outputs; for the objective itself it is a constant."""
 
     def __init__(self, discriminator: Any, lr: float, clip: float, accelerator: Accelerator):
         self.discriminator, self.clip, self.accelerator = discriminator, clip, accelerator
@@ -22,10 +22,10 @@ class Adversary:
         self.optimizer = accelerator.prepare(optimizer)
 
     def update(self, parts: Sequence[tuple[Judged, UpdateSeeds]]) -> Tensor:
-        """One update on what each batch of it made, with that batch's seeds; returns the mean loss.
+        """One update on the samples of each batch, with that batch's seeds; returns the mean loss.
 
         Raises:
-            UserError: the gradient is not finite, before the weights have moved.
+            UserError: the gradient is not finite; the weights have not changed.
         """
         with learning(self.discriminator):
             self.optimizer.zero_grad()
@@ -46,13 +46,13 @@ class Adversary:
 
 
 def judge(discriminator: nn.Module, judged: Judged, seeds: UpdateSeeds) -> Tensor:
-    """The discriminator's loss on what an update made, a scalar."""
+    """The discriminator's loss on the samples of an update, a scalar."""
     return discriminator_loss(discriminator, *judged, seeds.stream("discriminator noise"))
 
 
 @contextmanager
 def learning(discriminator: nn.Module) -> Generator[None]:
-    """Its weights take gradients meanwhile, and then no more."""
+    """Enable gradients of the discriminator's weights for the duration."""
     discriminator.requires_grad_(True)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Bytes of tensors: those that are there, the most that a call makes at a time, what it keeps for its gradient."""
+"""Bytes of tensors: existing ones, the peak of what a call allocates, and what it stores for its gradient."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,20 +12,20 @@ from torch.utils._pytree import tree_leaves
 
 
 def bytes_of(tensors: Iterable[Tensor]) -> int:
-    """Each storage once."""
+    """Total bytes of the tensors, counting each storage once."""
     storages = {storage._cdata: storage.nbytes() for storage in (value.untyped_storage() for value in tensors)}
     return sum(storages.values())
 
 
 def most_alive(call: Callable[[], Any]) -> int:
-    """The most bytes at a time of what the call makes, gradients that are there before apart."""
+    """Peak bytes allocated by the call, not counting gradients that already exist."""
     with Alive() as alive:
         call()
     return alive.most
 
 
 class Alive(TorchDispatchMode):
-    """Counts the storages that operations make, from then until they are freed."""
+    """Tracks the storages that operations allocate until they are freed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def kept_bytes(call: Callable[[], Tensor], network: nn.Module) -> int:
     does. On meta tensors, too.
     """
     weights = {one.untyped_storage()._cdata for one in network.parameters()}
-    alive: dict[int, Any] = {}  # the storages by address, which none other has as long as they are here
+    alive: dict[int, Any] = {}  # storages by address; no other can have the same address while they are held here
 
     def pack(value: Tensor) -> Tensor:
         storage = value.untyped_storage()
@@ -78,7 +78,7 @@ def flash_attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: An
 
 
 class _FlashAttention(torch.autograd.Function):
-    """Stores what flash attention does: its inputs and its output, and no matrix of weights."""
+    """Stores what flash attention would: its inputs and output, but no matrix of attention weights."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A run goes on with what it began with: as many pictures, divided in the same way."""
+"""Checks that a resumed run has the same number of pictures, divided in the same way."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,12 @@ AMOUNT = "amount"  # in run.json
 
 
 def keep_amount(folder: Path, config: RunConfig, amount: int) -> None:
-    """Note in `run.json` how many pictures, or answers, a run learns from, or check that there are still as many.
+    """Record in `run.json` how many pictures (or answers) a run learns from, or check that the number is unchanged.
 
-    Which of them an update shows depends on their number.
+    Which of them an update uses depends on their number.
 
     Raises:
-        UserError: there are more or fewer, or an earlier version may have held out others.
+        UserError: the number has changed, or an earlier version may have held out others.
     """
     file = folder / "run.json"
     run = json.loads(file.read_text())
@@ -33,10 +33,10 @@ def keep_amount(folder: Path, config: RunConfig, amount: int) -> None:
 
 
 def check_share(share: float) -> None:
-    """Of a run that noted no amount: an earlier version held out every k-th picture, with the k nearest to 1 / share.
+    """Check a run that recorded no amount: an earlier version held out every k-th picture, k nearest to 1 / share.
 
     Raises:
-        UserError: that would be other pictures than now.
+        UserError: those would be different pictures from now.
     """
     if share and abs(share * round(1 / share) - 1) > 1e-9:
         raise UserError(

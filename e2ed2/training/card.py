@@ -1,4 +1,4 @@
-"""A finished model's card: what it is, what it cost, how to make it again."""
+"""A finished model's card: what it is, what it cost, how to reproduce it."""
 
 import json
 import math
@@ -17,9 +17,9 @@ from e2ed2.objectives.backbone_config import BackboneConfig
 from e2ed2.training.config import RunConfig
 from e2ed2.training.metrics import Logged, read_metrics, write_metrics
 
-FLOW_SCHEDULER = "FlowMatchEulerDiscreteScheduler"  # whose levels are given with each call
-CLEANING = "PixArt"  # whose pipelines rewrite captions, where two more packages are installed
-CURVE_POINTS = 400  # kept beside the model; the run's folder has all
+FLOW_SCHEDULER = "FlowMatchEulerDiscreteScheduler"  # its levels are passed with each call
+CLEANING = "PixArt"  # its pipelines rewrite captions if two more packages are installed
+CURVE_POINTS = 400  # stored beside the model; the run's folder has all points
 TEMPLATE = """---
 {license}library_name: diffusers
 tags: [text-to-image, end-to-end-diffusion]
@@ -94,7 +94,7 @@ def write_card(
     `flops` are those of one update, on all processes; `beside` is what the objective has to say.
     """
     lines = read_metrics(run)
-    updates = lines[-1].update  # fewer than asked for, where there was no more to be had
+    updates = lines[-1].update  # fewer than requested if training stopped early
     cost = {"flop": flops * updates, "seconds": lines[-1].seconds, "machine": machine}
     settings = json.loads((run / "run.json").read_text()) | {"cost": cost}
     write_beside(folder, run, settings, lines)
@@ -129,22 +129,22 @@ def write_card(
 
 
 def write_beside(folder: Path, run: Path, settings: dict[str, Any], lines: list[Logged]) -> None:
-    """Beside the card: the settings, some hundred points of the curve, the newest preview."""
+    """Write, beside the card, the settings, a few hundred points of the curve and the newest preview."""
     (folder / "run.json").write_text(json.dumps(settings, indent=2) + "\n")
     write_metrics(folder, lines[:: max(1, len(lines) // CURVE_POINTS)])
     if previews := list((run / "previews").glob("*.png")):
-        newest = max(previews, key=lambda file: (len(file.stem), file.stem))  # of a million updates, names are longer
+        newest = max(previews, key=lambda file: (len(file.stem), file.stem))  # longer from a million updates on
         Image.open(newest).save(folder / "preview.webp", lossless=True, quality=75, method=4)
 
 
 def mean(lines: list[Logged], name: str) -> float:
-    """The mean of what these lines have under that name; NaN where none has it."""
+    """The mean of the value with that name over these lines; NaN if none has it."""
     values = [value for line in lines if (value := line.value(name)) is not None]
     return sum(values) / len(values) if values else math.nan
 
 
 def about(config: RunConfig) -> str:
-    """What it knows and whose it is."""
+    """What the model knows, and the origin of its data."""
     path = config.objective.source(config.data.path)
     data = BUNDLED_DATA if is_bundled(path) else licence_of(path)
     if isinstance(config.objective, BackboneConfig):
@@ -153,8 +153,8 @@ def about(config: RunConfig) -> str:
 
 
 def licence_of(path: str) -> str:
-    """What the data set itself says, in a file beside the pictures; nobody is given a licence by guess."""
-    if path.startswith(HUB):  # an id is no folder, and what lies here is not of that set
+    """The licence stated in a file beside the pictures; a licence is never guessed."""
+    if path.startswith(HUB):  # an id is not a folder, and local files do not belong to that set
         return UNKNOWN_DATA
     data = Path(path)
     folder = data if data.is_dir() else data.parent
@@ -167,7 +167,7 @@ def licence_of(path: str) -> str:
 
 
 def usage(folder: Path, config: RunConfig, pictures: PictureSet) -> str:
-    """Python that samples from the model; parts of a model are no use alone."""
+    """Python code that samples from the model; empty for parts of a model, which cannot sample alone."""
     if not (steps := config.objective.chain_steps()):
         return ""
     caption = pictures.example.replace('"', "'")

@@ -1,4 +1,4 @@
-"""What a model or a planned run is, in words and numbers."""
+"""Describes a model or a planned run, in words and numbers."""
 
 import json
 import tempfile
@@ -24,12 +24,12 @@ from e2ed2.training.precision import precision
 from e2ed2.training.run import build
 from e2ed2.training.trainer import Trainer
 
-NETWORKS = ("unet", "transformer")  # as pipelines call what is trained
-FEW = 64  # pictures: more have to be encoded, and their captions embedded, before the first update
+NETWORKS = ("unet", "transformer")  # pipelines' names of the trained network
+FEW = 64  # pictures; each must be encoded, and its captions embedded, before the first update
 
 
 def describe_model(model: str) -> str:
-    """Its parts, their parameters, and the FLOPs of a picture in 1 to 4 steps, as far as it takes so many."""
+    """A model's parts, their parameters, and the FLOPs of a picture in 1 to 4 steps, as far as it supports them."""
     if is_stock(model_path(model)):
         return describe_stock(load_stock(model_path(model), 1), model)
     pipeline = load(model)
@@ -50,7 +50,7 @@ def describe_model(model: str) -> str:
 
 
 def describe_stock(stock: StockPipeline, model: str) -> str:
-    """A pipeline of diffusers: what it has, its cost, and which `--parts` of its network can be trained."""
+    """A diffusers pipeline: its parts, its cost, and which `--parts` of its network can be trained."""
     modules = {name: part for name, part in stock.pipeline.components.items() if isinstance(part, torch.nn.Module)}
     sizes = ", ".join(f"{millions(part)} {name}" for name, part in modules.items())
     lines = [f"{model}, a {type(stock.pipeline).__name__}: {sizes}"]
@@ -67,7 +67,7 @@ def describe_stock(stock: StockPipeline, model: str) -> str:
 def describe_run(config: RunConfig, updates: int = 4) -> str:
     """Parameters, FLOPs, memory, speed and time, then the resolved config.
 
-    A few updates are made as the training makes them, in its precision, on some of its pictures, and thrown away.
+    A few updates are made exactly as in the training, in its precision, on some of its pictures, and discarded.
 
     Raises:
         UserError: there is not enough memory for them.
@@ -84,7 +84,7 @@ def _described(config: RunConfig, updates: int) -> str:
     memory = update_memory(objective, batches, config.trainer.batch_size, accelerator.autocast)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config.trainer, objective, batches, Path(folder), accelerator)
-        trainer.train_step()  # the first is slower than the rest
+        trainer.train_step()  # the first update is slower than the rest
         started = time.monotonic()
         for _ in range(updates):
             trainer.train_step()
@@ -106,7 +106,7 @@ def _described(config: RunConfig, updates: int) -> str:
 
 
 def _as_drawn(config: RunConfig) -> RunConfig:
-    """Turned drawings cost no more to learn from, but a minute to make."""
+    """The same run on the drawings as drawn: recoloured ones cost the same to train on, but take a minute to make."""
     return replace(config, data=replace(config.data, path=BUNDLED)) if config.data.path == COLOURED else config
 
 

@@ -1,4 +1,4 @@
-"""What a training costs, counted and not timed."""
+"""The cost of a training, counted rather than timed."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -16,9 +16,9 @@ from e2ed2.training.adversary import judge, learning
 
 
 def update_flops(objective: Any, batches: Batches, updates: int = 8) -> float:
-    """Floating-point operations of one update, backward pass and adversary included. Gradients are dropped again.
+    """Floating-point operations of one update, backward pass and adversary included. Gradients are discarded.
 
-    Of a chain each number of steps that may be drawn is counted once; of other objectives it is a mean over `updates`.
+    For a chain, each possible number of steps is counted once; for other objectives it is a mean over `updates`.
     A teacher's steps all cost the same, so only two of them are made.
     """
     config: Any = getattr(objective, "config", None)
@@ -33,7 +33,7 @@ def update_flops(objective: Any, batches: Batches, updates: int = 8) -> float:
 
 
 def possible_draws(config: Any) -> list[Any]:
-    """What may be drawn at an update, all as likely, with nothing left to draw.
+    """The possible draws at an update, all equally likely, as configs that leave nothing to chance.
 
     The work grows evenly with the steps that have a gradient, so the fewest and the most stand for all.
     """
@@ -50,7 +50,7 @@ def _taught(config: Any, steps: int) -> Any:
 
 
 def counted(objective: Any, batches: Batches, update: int, config: Any) -> float:
-    """FLOPs of that update with this config."""
+    """The FLOPs of the update with this config."""
     seeds = UpdateSeeds(0, update, device=next(objective.parameters()).device)
     batch = batches(update, 0, 1)
     with with_config(objective, config), flop_counter() as counter:
@@ -61,7 +61,7 @@ def counted(objective: Any, batches: Batches, update: int, config: Any) -> float
 
 @contextmanager
 def with_config(objective: Any, config: Any) -> Generator[None]:
-    """The objective has another config meanwhile."""
+    """Temporarily give the objective another config."""
     before = getattr(objective, "config", None)
     objective.config = config
     try:
@@ -71,9 +71,9 @@ def with_config(objective: Any, config: Any) -> Generator[None]:
 
 
 def differentiate(objective: Objective, batch: Any, seeds: UpdateSeeds) -> None:
-    """Add to the gradients what an update does, those of an adversary included."""
+    """Accumulate the gradients of an update, including an adversary's."""
     if objective.caches_gradient:
-        objective.samples(batch, seeds)  # sampled twice
+        objective.samples(batch, seeds)  # samples are made twice
     outcome = objective(batch, seeds)
     outcome.total().backward()
     if objective.adversary is not None and outcome.judged is not None:
@@ -82,7 +82,7 @@ def differentiate(objective: Objective, batch: Any, seeds: UpdateSeeds) -> None:
 
 
 def flop_counter() -> FlopCounterMode:
-    """torch's own, but for the gradient of a convolution's weights, which it counts as if there were no groups."""
+    """torch's FLOP counter, corrected for the gradient of grouped convolutions' weights, where it ignores groups."""
     return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: convolution_backward})
 
 

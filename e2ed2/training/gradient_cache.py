@@ -34,7 +34,7 @@ def cached_gradient(accelerator: Accelerator, objective: Any, parts: Sequence[Pa
         outcome.total().backward()
     assert x0.grad is not None
     mine = x0.grad.chunk(accelerator.num_processes)[accelerator.process_index] * accelerator.num_processes
-    pulls = mine.split([len(one.x0) for one in made])  # times the processes, whose gradients are averaged
+    pulls = mine.split([len(one.x0) for one in made])  # scaled by the processes, since gradients are averaged over them
     for number, ((batch, seeds), pull) in enumerate(zip(parts, pulls, strict=True)):
         last = number == len(parts) - 1
         with nullcontext() if last else accelerator.no_sync(objective):
@@ -43,13 +43,13 @@ def cached_gradient(accelerator: Accelerator, objective: Any, parts: Sequence[Pa
 
 
 def everywhere(accelerator: Accelerator, values: list[Tensor]) -> Tensor:
-    """All of them one after the other, those of all processes."""
+    """The values of all processes, concatenated."""
     joined = torch.cat(values).detach()
     return accelerator.gather(joined) if accelerator.num_processes > 1 else joined
 
 
 def together(accelerator: Accelerator, batches: list[CaptionedBatch]) -> CaptionedBatch:
-    """One batch of all, captions included; of their token states, whose numbers differ, the first of each."""
+    """All batches as one, captions included; only the first token state of each, since their numbers differ."""
 
     def joined(*values: Tensor) -> Tensor:
         return everywhere(accelerator, list(values))

@@ -1,4 +1,4 @@
-"""What of a `train` command nothing would read, beside its other options as they are."""
+"""Options of a `train` command that have no effect, given its other options."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,17 +17,17 @@ from e2ed2.objectives.config import (
 from e2ed2.training.config import RunConfig
 from e2ed2.training.names import option_of, options_of
 
-Rule = tuple[str, bool, str]  # an option, whether nothing reads it, and what would
-TRANSFORMER = ("width", "depth", "heads", "sharing", "steps")  # of `denoiser`: what the coarse path has no part in
-READ_ANOTHER_WAY = ("choice", "kept", "sharing", "steps")  # of `denoiser`: what can be changed of one that is there
+Rule = tuple[str, bool, str]  # an option, whether it is unused, and what would use it
+TRANSFORMER = ("width", "depth", "heads", "sharing", "steps")  # of `denoiser`, not of the coarse path
+READ_ANOTHER_WAY = ("choice", "kept", "sharing", "steps")  # of `denoiser`, for an existing model
 NEW = "new weights (no --init)"
 
 
 def refuse_idle(config: RunConfig, arguments: Sequence[str]) -> None:
-    """An option is a wish, also where it says what is the default.
+    """Reject options without effect; an option given explicitly is a wish, even if it equals the default.
 
     Raises:
-        UserError: one is given that nothing reads; it says what would.
+        UserError: an option is given that nothing reads; the message says what would.
     """
     given = set(map(option_of, arguments))
     for option, unread, needed in rules(config):
@@ -36,7 +36,7 @@ def refuse_idle(config: RunConfig, arguments: Sequence[str]) -> None:
 
 
 def left_as_it_is(config: RunConfig, arguments: Sequence[str]) -> list[str]:
-    """A sentence for each option at which the model that the training starts from stays what it is."""
+    """A sentence for each option that leaves the initial model as it is."""
     objective, given = config.objective, set(map(option_of, arguments))
     if not isinstance(objective, DenoisingConfig) or not objective.init:
         return []
@@ -49,7 +49,7 @@ def left_as_it_is(config: RunConfig, arguments: Sequence[str]) -> list[str]:
 
 
 def rules(config: RunConfig) -> Iterator[Rule]:
-    """Every option that may be idle in a training of this kind, an objective's first."""
+    """Every option that may have no effect in a training of this kind, the objective's first."""
     objective = config.objective
     if isinstance(objective, ReconstructionConfig):
         yield from of_codec(objective, config.data)

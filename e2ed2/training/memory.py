@@ -1,4 +1,4 @@
-"""How much memory an update takes, foretold from a few pictures; and what to do where it is not there."""
+"""The memory that an update needs, predicted from a few pictures; and advice if there is not enough."""
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,19 +14,19 @@ from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import differentiate, with_config
 from e2ed2.types import Batch, CaptionedBatch, PictureBatch, VoteBatch
 
-SHARE = 8  # of a batch, one part is tried, and twice as much
+SHARE = 8  # 1/8 and 2/8 of a batch are measured
 GB = 1e9
 
 
 @dataclass(frozen=True)
 class UpdateMemory:
-    """The most of an update, in bytes, on one process."""
+    """Peak memory of an update, in bytes, on one process."""
 
-    weights: int  # of all networks, what is constant among them
+    weights: int  # of all networks, including frozen ones
     gradients: int
     optimizer: int  # AdamW's two moments
     average: int  # of the weights
-    activations: int  # what a batch adds while its gradient is computed
+    activations: int  # added by a batch while its gradient is computed
 
     @property
     def total(self) -> int:
@@ -40,7 +40,7 @@ class UpdateMemory:
 def update_memory(
     objective: Objective, batches: Batches, size: int, autocast: Callable[[], AbstractContextManager[Any]]
 ) -> UpdateMemory:
-    """Of an update on batches of `size`, in the longest chain that it may draw."""
+    """The memory of an update on batches of `size`, for the longest chain that it may draw."""
     learned = bytes_of(trained(objective.model))
     adversary = objective.adversary
     critic = 0 if adversary is None else bytes_of(adversary.learned)
@@ -52,20 +52,20 @@ def update_memory(
 
     together = getattr(getattr(objective, "config", None), "decode_batch", 2)
     with longest(objective):
-        activations = foretold(call, batches(0, 0, 1), size, together)
+        activations = predicted_peak(call, batches(0, 0, 1), size, together)
     objective.zero_grad()
     return UpdateMemory(resident(objective), learned + critic, 2 * (learned + critic), learned, activations)
 
 
-def foretold(call: Callable[[Any], None], batch: Batch, size: int, together: int = 2) -> int:
-    """The most bytes that `call` on a batch of `size` adds: on a line through what two smaller ones add.
+def predicted_peak(call: Callable[[Any], None], batch: Batch, size: int, together: int = 2) -> int:
+    """Peak bytes that `call` adds on a batch of `size`, extrapolated linearly from two smaller batches.
 
     Args:
         together: pictures that are recomputed at a time; with fewer the line would be too steep.
     """
     few = max(2, together, size // SHARE)
     if 2 * few >= size or isinstance(batch, VoteBatch):
-        call(batch)  # gradients are there from now on, and are counted apart
+        call(batch)  # allocates the gradients, which are counted separately
         return most_alive(lambda: call(batch))
     call(first_of(batch, few))
     less, more = (most_alive(lambda count=count: call(first_of(batch, count))) for count in (few, 2 * few))
@@ -73,7 +73,7 @@ def foretold(call: Callable[[Any], None], batch: Batch, size: int, together: int
 
 
 def first_of(batch: PictureBatch | CaptionedBatch, count: int) -> PictureBatch | CaptionedBatch:
-    """Its first pictures."""
+    """The first `count` pictures of the batch."""
     if isinstance(batch, PictureBatch):
         return PictureBatch(batch.images[:count])
     seen = batch.images[:count], batch.latents[:count]
@@ -82,7 +82,7 @@ def first_of(batch: PictureBatch | CaptionedBatch, count: int) -> PictureBatch |
 
 @contextmanager
 def longest(objective: Any) -> Generator[None]:
-    """Meanwhile every chain has as many steps as one may have, and all have a gradient that may."""
+    """Meanwhile every chain has the maximum number of steps, and as many of them as possible have a gradient."""
     config = getattr(objective, "config", None)
     if not hasattr(config, "sampling_steps"):
         yield
@@ -92,7 +92,7 @@ def longest(objective: Any) -> Generator[None]:
 
 
 def resident(objective: Any) -> int:
-    """Bytes of the networks on the objective's device, the text encoders of a backbone's pipeline among them."""
+    """Bytes of the networks on the objective's device, including the text encoders of a backbone's pipeline."""
     device = next(objective.parameters()).device
     components = getattr(getattr(objective, "pipeline", None), "components", {})
     modules = [objective, *(part for part in components.values() if isinstance(part, nn.Module))]
@@ -101,7 +101,7 @@ def resident(objective: Any) -> int:
 
 
 def what_to_lower(config: RunConfig) -> str:
-    """For one whose training does not fit: first what the same run can go on with."""
+    """Advice if a training does not fit, starting with settings that the same run can resume with."""
     objective, trainer = config.objective, config.trainer
     levers = [
         f"add --{name.replace('_', '-')}"

@@ -1,4 +1,4 @@
-"""What a training logs: lines of `metrics.jsonl`, a bar. The only writer and the only reader of the file."""
+"""A training's log: lines of `metrics.jsonl`, and a progress bar. The only writer and reader of the file."""
 
 import json
 import math
@@ -18,11 +18,11 @@ from e2ed2.losses.spec import LossSpec
 from e2ed2.training.config import TrainerConfig, upgraded
 
 CURVE = "metrics.jsonl"
-BESIDE = ("grad_norm", "discriminator")  # in older lines: what is not a term of the loss
+BESIDE = ("grad_norm", "discriminator")  # in older lines: numbers that are not terms of the loss
 
 
 class Weighted(NamedTuple):
-    value: float | None  # without the weight; None where it was not finite
+    value: float | None  # without the weight; None if it was not finite
     weight: float  # in the sum
 
 
@@ -33,10 +33,10 @@ class Logged:
     update: int
     seconds: float  # of training until then
     terms: dict[str, Weighted]
-    numbers: dict[str, float | None]  # loss, grad_norm, lr; where there are: discriminator, held_out
+    numbers: dict[str, float | None]  # loss, grad_norm, lr; if there are: discriminator, held_out
 
     def value(self, name: str) -> float | None:
-        """A term without its weight, or one of the other numbers; None where there is none."""
+        """A term without its weight, or one of the other numbers; None if there is none."""
         return self.terms[name].value if name in self.terms else self.numbers.get(name)
 
     def names(self) -> list[str]:
@@ -48,7 +48,7 @@ class Logged:
 
     @classmethod
     def read(cls, line: dict[str, Any], weights: dict[str, float]) -> Self:
-        """`weights` of the terms: older lines have the products of both, and no weights."""
+        """Parse a line. `weights`: of the terms, for older lines, which have the products and no weights."""
         if "step" not in line:
             terms = {name: Weighted(**term) for name, term in line["terms"].items()}
             numbers = {name: value for name, value in line.items() if name not in ("update", "seconds", "terms")}
@@ -65,7 +65,7 @@ class Logged:
 
 
 def read_metrics(folder: Path) -> list[Logged]:
-    """The lines of a run's or a model's folder, without one that is still being written or was cut off."""
+    """The log lines in a run's or a model's folder, without an incomplete last one."""
     lines = list(_lines(folder / CURVE))
     weights = _weights(folder / "run.json") if any("step" in line for line in lines) else {}
     return [Logged.read(line, weights) for line in lines]
@@ -86,7 +86,7 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _weights(settings: Path) -> dict[str, float]:
-    """Weights of the terms in an older run's lines; empty where its settings do not say."""
+    """Weights of the terms in an older run's lines; empty if its settings do not record them."""
     if not settings.is_file():
         return {}
     objective = upgraded(json.loads(settings.read_text())["config"])["objective"]
@@ -97,7 +97,7 @@ def _weights(settings: Path) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one update gave: scalars on the device, which nothing waits for unless they are logged."""
+    """The result of one update: scalars on the device, which nothing waits for unless they are logged."""
 
     terms: dict[str, Tensor]  # of the loss, without their weights
     weights: dict[str, float]
@@ -116,12 +116,12 @@ class Measured:
 
 
 class Metrics:
-    """Appends to `metrics.jsonl` and shows a bar, or plain lines where there is no terminal."""
+    """Appends to `metrics.jsonl` and shows a bar, or plain lines without a terminal."""
 
     def __init__(self, folder: Path, config: TrainerConfig, done: int, processes: int, main: bool):
-        """`done` updates were made before; lines past them are dropped."""
+        """`done`: updates made before; later lines in the file are dropped."""
         self.folder, self.config, self.first, self.main = folder, config, done, main
-        self.pictures = config.pictures * processes  # an update
+        self.pictures = config.pictures * processes  # per update
         lines = [line for line in read_metrics(folder) if line.update <= done]
         self.before = lines[-1].seconds if lines else 0.0
         if main:
@@ -129,7 +129,7 @@ class Metrics:
             write_metrics(folder, lines)
 
     def __enter__(self) -> Self:
-        columns = (  # what is cut off where the terminal is narrow comes last
+        columns = (  # a narrow terminal cuts off the last ones
             TextColumn("{task.completed}/{task.total}"),
             TimeRemainingColumn(),
             BarColumn(bar_width=20),
@@ -148,7 +148,7 @@ class Metrics:
         self.stack.close()
 
     def add(self, update: int, measured: Measured) -> Logged | None:
-        """The line that was written, where one was due."""
+        """Log an update; returns the line if one was due."""
         logged = None
         due = update % self.config.log_every == 0 or update == self.config.updates or "held_out" in measured.numbers
         if due and self.main:
@@ -165,6 +165,6 @@ class Metrics:
 
 
 def _finite(value: Tensor | float) -> float | None:
-    """JSON has no NaN."""
+    """None for values that are not finite, since JSON has no NaN."""
     number = float(value)
     return float(f"{number:.6g}") if math.isfinite(number) else None

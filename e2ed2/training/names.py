@@ -1,11 +1,11 @@
-"""Options by their names on the command line."""
+"""Command-line names of options."""
 
 from dataclasses import fields
 from typing import Any
 
 
 def options_of(config: Any) -> set[str]:
-    """Those of a config's class."""
+    """The options of a config's class."""
     return {one.name.replace("_", "-") for one in fields(config)}
 
 

@@ -1,4 +1,4 @@
-"""The words of a `train` command, before it is parsed: what its preset does not read, and former names."""
+"""The arguments of a `train` command before parsing: options that the preset does not read, and former names."""
 
 import sys
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from e2ed2.training.names import option_of, options_of
 
 
 def refuse_unread(objective: ObjectiveConfig, arguments: Sequence[str]) -> None:
-    """An option that this objective never reads is a misunderstanding, which is said before it costs a training.
+    """Reject options that this objective never reads, before the misunderstanding costs a training.
 
     Raises:
-        UserError: some are given that only other objectives read.
+        UserError: options are given that only other objectives read.
     """
     mine = options_of(type(objective))
     others = {name for kind in KINDS.values() for name in options_of(kind)} - mine

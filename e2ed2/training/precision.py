@@ -1,4 +1,4 @@
-"""In which precision to train on this machine."""
+"""The precision to train in on this machine."""
 
 import sys
 
@@ -11,7 +11,7 @@ from e2ed2.training.config import TrainerConfig
 
 
 def precision(config: TrainerConfig) -> str:
-    """What `auto` means here. A CPU without bf16 products is slower in bf16 than in float32."""
+    """The meaning of `auto` on this machine. A CPU without bf16 products is slower in bf16 than in float32."""
     if config.mixed_precision != "auto":
         return config.mixed_precision
     if torch.cuda.is_available():
@@ -21,7 +21,7 @@ def precision(config: TrainerConfig) -> str:
 
 
 def note_rounding(objective: Objective, config: TrainerConfig, accelerator: Accelerator) -> None:
-    """Where `auto` is bf16: what that costs this objective, if anything, on stderr."""
+    """If `auto` is bf16, print on stderr what that costs this objective, if anything."""
     chosen = config.mixed_precision == "auto" and accelerator.mixed_precision == "bf16"
     if chosen and (note := objective.rounding_note()):
         say(note, sys.stderr)

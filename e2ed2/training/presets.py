@@ -1,4 +1,4 @@
-"""The trainings that made the bundled models, and those of backbones of diffusers."""
+"""The trainings of the bundled models, and those of diffusers backbones."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ from e2ed2.training.config import RunConfig, TrainerConfig
 
 IN_COLOURS = DataConfig(path=COLOURED)
 CHOOSING = DenoiserConfig(choice="one-hot")  # one of the drawings that fit a caption
-# Those of the bundled coarse path's choices that came to mean an artist each; another coarse path's are others.
+# The choices of the bundled coarse path that came to mean one artist each; they differ for another coarse path.
 DECIDED = replace(CHOOSING, kept=(0, 6, 7, 8, 14))
 LONG = TrainerConfig(
     updates=5000, batch_size=1024, lr=1e-3, warmup=200, log_every=50, preview_every=1000, save_every=1000
@@ -80,13 +80,13 @@ LARGE = TrainerConfig(updates=5_000, batch_size=8, lr=1e-4, warmup=200, ema_deca
 
 
 def convert(backbone: str) -> RunConfig:
-    """A backbone that predicts noise to one that can begin at pure noise."""
+    """Convert a backbone that predicts noise into one that can start at pure noise."""
     objective = BackboneSingleStepConfig(backbone=backbone, tune="full", block_checkpointing=True)
     return RunConfig(objective, data=DataConfig(resolution=512), trainer=CONVERTING)
 
 
 def few_steps(backbone: str, **options: Any) -> RunConfig:
-    """A backbone end to end, by adapters."""
+    """Train a backbone end to end, with adapters."""
     usual: Any = {"loss": LossSpec.parse("l2:0.3+lpips"), "checkpointed": True}
     objective = BackboneEndToEndConfig(backbone=backbone, **usual | options)
     return RunConfig(objective, data=DataConfig(resolution=512), trainer=LARGE)
@@ -132,7 +132,7 @@ PRESETS = {
     "l2-lpips-gan": finish("l2:0.3+lpips+gan:0.05"),
     "energy": finish("energy+energy-lpips", replace(FINISHING, batch_size=32), **ENERGY),
     "lpips-imle": finish("lpips", nearest_of=16, denoiser=DECIDED),
-    # With as many samples as `energy` and a third more work, for each is sampled twice.
+    # The same number of samples as `energy`, and a third more work, since each is sampled twice.
     "energy-mmd": finish(
         "energy+energy-lpips+mmd",
         replace(FINISHING, updates=100, batch_size=16, accumulate=8, warmup=5, preview_every=25, save_every=25),
@@ -165,7 +165,7 @@ PRESETS = {
 def check_start(objective: ObjectiveConfig) -> None:
     """
     Raises:
-        UserError: a model that it starts from, or a network that it looks through, is not there; it says which command
+        UserError: a model that it starts from, or a feature network, does not exist; the message says which command
             makes it, if one does.
     """
     objective.check_complete()
@@ -182,9 +182,9 @@ def check_start(objective: ObjectiveConfig) -> None:
 
 
 def check_networks(named: dict[str, str]) -> None:
-    """Before other parts are opened, which takes minutes where they are large."""
+    """Check the networks before opening other parts, which takes minutes if they are large."""
     if named:
-        from e2ed2.models.hub import network_place  # half a second, for which most trainings need not wait
+        from e2ed2.models.hub import network_place  # takes half a second, which most trainings need not wait
 
         for name, what in named.items():
             network_place(name, what)

@@ -33,7 +33,7 @@ from e2ed2.training.tracking import accelerator_of, tracked
 from e2ed2.training.trainer import Trainer
 from e2ed2.types import Batch
 
-# How long, how often and where from: what a run may go on with, changed.
+# Durations, intervals and sources: settings that may change when a run is resumed.
 MAY_CHANGE = (
     "trainer.updates",
     "trainer.log-every",
@@ -43,10 +43,10 @@ MAY_CHANGE = (
     "trainer.held-out-every",
     "trainer.track",
     "trainer.shard",
-    "trainer.accumulate",  # with another number of processes
+    "trainer.accumulate",  # to use a different number of processes
     "data.path",
     "data.workers",
-    "checkpointed",  # what takes less memory for the same gradient
+    "checkpointed",  # less memory for the same gradient
     "block-checkpointing",
     "decode-batch",
 )
@@ -57,7 +57,7 @@ HELD_OUT = 64  # pictures of the batch that the held-out loss is measured on
 
 
 def train(config: RunConfig, folder: Path) -> bool:
-    """Train in `folder`, or go on there. True when finished: the model is then in `folder/model`.
+    """Train in `folder`, or resume there. True when finished: the model is then in `folder/model`.
 
     Raises:
         UserError: the folder holds another run, or something that the config names is missing or damaged.
@@ -89,7 +89,7 @@ def train(config: RunConfig, folder: Path) -> bool:
 
 
 def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
-    """False where Ctrl-C came meanwhile: what was trained is saved, and the same command writes the model."""
+    """Write the finished model. False if interrupted: the training is saved, and the same command writes the model."""
     batches, processes = trainer.batches, trainer.accelerator.num_processes
     try:
         flops = processes * config.trainer.accumulate * update_flops(trainer.bare, batches)
@@ -116,7 +116,7 @@ def fresh_objective(config: RunConfig) -> Objective:
 
 @contextmanager
 def held(folder: Path, main: bool) -> Generator[None]:
-    """The folder is this run's as long as it goes on; a lock that a dead process left is free.
+    """Lock the folder for this run; a lock left by a dead process is free.
 
     Raises:
         UserError: another process trains there, or the folder cannot be written.
@@ -140,14 +140,14 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
     """Write the resolved config, commit and seed into the folder, or check that it is this run's.
 
     Raises:
-        UserError: it is another's, or an update would see more or fewer pictures than it did, or it has more updates
+        UserError: it belongs to another run, or the pictures per update would change, or it has more updates
             than are asked for.
     """
     check_length(folder, config.trainer.updates)
     file = folder / "run.json"
     resolved, places, kept = config.plain(), processes * config.trainer.accumulate, {}
     saved = (folder / "checkpoints").is_dir() or (folder / "model").is_dir()
-    if file.is_file() and saved:  # a run that never saved claims nothing
+    if file.is_file() and saved:  # a run that never saved claims no folder
         run, before = settings_in(file)
         now = flat(resolved)
         differing = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
@@ -164,7 +164,7 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
 
 
 def settings_in(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A `run.json`, and its settings by the names of the command line. Raises UserError: it is damaged."""
+    """A `run.json`, and its settings by command-line name. Raises UserError: it is damaged."""
     try:
         run = json.loads(file.read_text())
         return run, flat(upgraded(run["config"]))
@@ -175,7 +175,7 @@ def settings_in(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def check_length(folder: Path, updates: int) -> None:
-    """Raises UserError: the run is past its end, and nothing leads back there."""
+    """Raises UserError: the run has already made more updates, which cannot be undone."""
     if (saved := checkpoints_in(folder)) and (done := int(saved[-1].name)) > updates:
         raise UserError(
             f"The run in {folder} has {done} updates already, and {updates} are asked for: add --trainer.updates "
@@ -184,10 +184,10 @@ def check_length(folder: Path, updates: int) -> None:
 
 
 def check_places(before: int, now: int, processes: int) -> None:
-    """Each batch of an update has a place with pictures and noise of its own, on whichever process it is.
+    """Each batch of an update has a fixed place, which determines its pictures and noise, on whichever process it runs.
 
     Raises:
-        UserError: there were more of them, or fewer.
+        UserError: the number of places has changed.
     """
     if before == now:
         return
@@ -199,7 +199,7 @@ def check_places(before: int, now: int, processes: int) -> None:
 
 
 def commit() -> str:
-    """Of this package's own repository; empty where it is installed, and without git."""
+    """The commit of this package's own repository; empty for an installed package, or without git."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""
@@ -214,9 +214,9 @@ def build(config: RunConfig, device: torch.device | str = "cpu", most: int = 0) 
     """The objective and its batches, all on one device.
 
     Args:
-        most: pictures of a set that is held in memory; 0 takes all.
+        most: the number of pictures to use of a set held in memory; 0 uses all.
     """
-    objective = build_objective(config.objective, config.data.resolution)  # quicker to fail than the pictures
+    objective = build_objective(config.objective, config.data.resolution)  # fails faster than loading the pictures
     pictures, trainer = objective.pictures(config.data), config.trainer
     if most and isinstance(pictures, Pictures):
         pictures = pictures.first(most)
@@ -228,7 +228,7 @@ def build(config: RunConfig, device: torch.device | str = "cpu", most: int = 0) 
 
 
 def held_out_batch(config: RunConfig, objective: Objective, device: torch.device | str = "cpu") -> Batch | None:
-    """Always the same pictures with the same captions, none of them trained on; None where there are none."""
+    """A fixed batch of held-out pictures and captions, none of them trained on; None if there are none."""
     pictures = objective.held_out(config.data, HELD_OUT) if config.trainer.held_out_every else None
     if pictures is None and objective.needs_held_out:
         raise UserError(

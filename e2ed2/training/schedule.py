@@ -12,7 +12,7 @@ class Schedule:
     warmup: int
 
     def share(self, update: int) -> float:
-        """Of the full learning rate, at the update after `update` others: in (0, 1]."""
+        """The share of the full learning rate at the update after `update` others, in (0, 1]."""
         if update < self.warmup:
             return (update + 1) / self.warmup
         progress = (update - self.warmup) / max(1, self.updates - self.warmup)
