@@ -1,4 +1,4 @@
-"""From a prompt to what a model is given: one caption for each picture."""
+"""From a prompt to the model's input: one caption for each picture."""
 
 import json
 import re
@@ -15,23 +15,23 @@ from e2ed2.models.references import model_folder
 from e2ed2.reading.ignored import ignores
 from e2ed2.reading.reader import Reader, Reading, load_head, style_of
 
-GUESS = 0.2  # a likeliest name of less is seldom right; of 302 people's prompts one has less
+GUESS = 0.2  # below this probability, the likeliest name is seldom right; of 302 people's prompts one is below
 ALONE = "The models draw one thing at a time, of one size, on white."
-MOST_STARTS = 9  # trainings, each started from the next, that are looked through
+MOST_STARTS = 9  # length limit of the chain of trainings, each started from the next
 
 
 def readable(folder: Path) -> bool:
-    """Did this model learn from the bundled drawings, whose names the reader knows?"""
+    """Whether this model learned from the bundled drawings, whose names the reader knows."""
     return is_bundled(learned_from(folder))
 
 
 def knows_colours(folder: Path) -> bool:
-    """Did this model, or one that it was trained on from, see the bundled drawings in other colours than their own?"""
+    """Whether this model, or one that it was started from, has seen the bundled drawings in other colours."""
     return any(learned_from(one) == COLOURED for one in _and_starts(folder)) and readable(folder)
 
 
 def _and_starts(folder: Path) -> Iterator[Path]:
-    """A model's folder, then those that it was started from, as far as they are still there."""
+    """A model's folder, then those it was started from, as far as they still exist."""
     for _ in range(MOST_STARTS):
         yield folder
         start = _settings(folder).get("objective", {}).get("init")
@@ -44,14 +44,14 @@ def _and_starts(folder: Path) -> Iterator[Path]:
 
 
 def learned_from(folder: Path) -> str:
-    """The path of a model's training set; empty where its files do not say."""
+    """The path of a model's training set; empty if its files do not record it."""
     if not (folder / "run.json").is_file():
         return BUNDLED
     return str(_settings(folder).get("data", {}).get("path", ""))
 
 
 def _settings(folder: Path) -> dict[str, dict[str, Any]]:
-    """The settings of its training; empty where its files do not say."""
+    """The settings of a model's training; empty if its files do not record them."""
     try:
         config = json.loads((folder / "run.json").read_text())["config"]
         return config if all(isinstance(part, dict) for part in config.values()) else {}
@@ -60,14 +60,14 @@ def _settings(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def read(prompt: str, folder: Path, encoder: TextEncoder) -> Reading | None:
-    """What the prompt may mean to the model in that folder; None where it knows other names, or none."""
+    """What the prompt may mean to the model in that folder; None if the model learned other names, or none."""
     if not readable(folder):
         return None
     return Reader(load_head(), Concepts(bundled_words(), encoder))(prompt, knows_colours(folder))
 
 
 def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list[str]:
-    """The first picture is of the likeliest name; of the others, the seed draws among the likely ones.
+    """One caption per seed: the likeliest name for the first picture; for the others, one of the likely names.
 
     Args:
         style: one of `STYLES`, where the prompt names none; `BEST` by default.
@@ -82,9 +82,9 @@ def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list
 
 
 def advice_on(reading: Reading) -> str:
-    """What to tell somebody of a prompt's reading: what the models cannot know of it; empty where there is nothing.
+    """A message about what the models cannot know of a prompt; empty if there is nothing to say.
 
-    For words in other scripts no near names are told: the encoder does not know such words.
+    For words in other scripts no near names are proposed: the encoder does not know such words.
     """
     shown = f"The models were never shown “{reading.never_shown}”." if reading.never_shown else ""
     if not reading.candidates:

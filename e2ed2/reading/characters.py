@@ -1,4 +1,4 @@
-"""Emoji and emoticons in a prompt, by the names that drawings have; of Unicode's own, ❤ has "heavy black heart"."""
+"""Emoji and emoticons in a prompt, by the drawings' names, not Unicode's own (❤ is "heavy black heart" there)."""
 
 import json
 import re
@@ -19,12 +19,12 @@ def spelt(text: str) -> str:
 
 
 def named(text: str) -> list[str]:
-    """What the emoji in it are called."""
+    """The names of the emoji in the text."""
     return [emoji()[one] for one in any_emoji().findall(re.sub(DRAWN, "", text))]
 
 
 def says_nothing(text: str) -> bool:
-    """Is it but punctuation?"""
+    """Whether the text is punctuation only."""
     return all(one.isspace() or unicodedata.category(one).startswith("P") for one in text)
 
 

@@ -1,4 +1,4 @@
-"""What a prompt does not want: `a cat, not a dog` is a cat."""
+"""What a prompt excludes: `a cat, not a dog` is a cat."""
 
 import re
 
@@ -20,7 +20,7 @@ AROUND = re.compile(r"^[\s,.;:!?]+|[\s,;:]+$")
 
 
 def wanted(text: str) -> str:
-    """Without what is denied: `no dogs, just a cat` => `just a cat`. As it is where nothing else is named."""
+    """The text without what it excludes: `no dogs, just a cat` => `just a cat`; unchanged if it names nothing else."""
     if not DENIAL.search(text):
         return text
     left = AROUND.sub("", DENIAL.sub("", text))

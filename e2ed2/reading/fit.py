@@ -28,7 +28,7 @@ from e2ed2.reading.spelling import SHORTEST, WORD, words_of
 from e2ed2.reading.usual import USUAL
 from e2ed2.seeds import number, stream
 
-# Other words than those of `e2ed2.data.colours`: the bundled reader learned with these, in this order.
+# Not the words of `e2ed2.data.colours`: the bundled reader learned with these, in this order.
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "golden")
 KINDS = ("big", "small", "tiny", "giant", "old", "new", "cute", "little", "huge", "happy", "beautiful")
 REQUESTS = (
@@ -52,12 +52,12 @@ class Fit:
     batch_size: int = 512
     lr: float = 2e-3
     noise: float = 0.7
-    """On the embeddings, as a share of their length: texts that nobody wrote down."""
+    """Noise on the embeddings, as a share of their length; it stands for texts that nobody wrote down."""
     seed: int = 0
 
 
 def texts_of_names() -> dict[str, list[str]]:
-    """Everything that may be said for each name, sorted: its captions, search words, and what people ask for."""
+    """Every text for each name, sorted: its captions, search words, and usual requests."""
     pictures = load_pictures(DataConfig(resolution=16))
     captions = dict(zip(pictures.captions, caption_texts(pictures)[0], strict=True))
     words, asked = json.loads(EMOJI_WORDS.read_text()), json.loads(EMOJI_ASKED.read_text())
@@ -72,7 +72,7 @@ def texts_of_names() -> dict[str, list[str]]:
 
 
 def owners(texts: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """Words that mean one name, whatever few others are searched with them: "wine" is a wine glass, and not grapes.
+    """Words that mean a single name, even if they are search words of a few others: "wine" is a wine glass, not grapes.
 
     Of all names such a word stands in this one alone, beside one more word that says something.
     """
@@ -95,7 +95,7 @@ def owners(texts: Mapping[str, Collection[str]]) -> dict[str, str]:
 
 
 def own_words(name: str, belongs: Mapping[str, str]) -> list[str]:
-    """What is asked for by words that mean this name."""
+    """The requests made with words that mean this name."""
     words = [word for word, owner in belongs.items() if owner == name]
     forms = ("{}", "a {}", "some {}", "a piece of {}", "my {}", "cute {}", *REQUESTS[:5])
     return [form.format(word) for word in words for form in forms]
@@ -106,14 +106,14 @@ def bare(text: str) -> str:
 
 
 def searches(name: str, words: list[str]) -> list[str]:
-    """What people type into a search for the name, alone, beside it and in pairs."""
+    """Search words for the name: alone, beside the name, and in pairs."""
     draw = random.Random(name)
     pairs = [" ".join(draw.sample(words, 2)) for _ in range(4)] if len(words) > 1 else []
     return [*(form.format(word) for word in words for form in ("{}", "a {}", f"{{}} {name}")), *pairs]
 
 
 def requests(name: str, known: set[str]) -> list[str]:
-    """The name as part of a request, in colours and sizes: these must not change what it is."""
+    """The name within requests, with colours and sizes, which must not change what it is."""
     draw = random.Random(name)
     kinds = draw.sample(KINDS, 5) + ([] if COLOURED.search(name) else draw.sample(COLOURS, 6))
     described = [f"{kind} {name}" for kind in kinds if f"{kind} {name}".lower() not in known]

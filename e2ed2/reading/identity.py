@@ -1,4 +1,4 @@
-"""Which reader read a prompt? Its weights, and the tables that it reads by: with others, prompts mean other things."""
+"""The identity of the reader: its weights and its tables; with different ones, prompts would be read differently."""
 
 import hashlib
 import json
@@ -15,24 +15,24 @@ from e2ed2.models.references import WEIGHTS
 from e2ed2.models.saved import ModelMixin
 from e2ed2.reading import characters, denied, reader, spelling, usual
 
-MODULES = (characters, colours, denied, emoji, reader, spelling, styles, usual)  # whose constants are tables
+MODULES = (characters, colours, denied, emoji, reader, spelling, styles, usual)  # modules whose constants are tables
 DATA = (bool, int, float, str, list, tuple, dict)
 
 
 def reader_digest() -> str:
-    """Twelve digits. How the sources and files are written, and where in them something stands, does not count."""
+    """Twelve hex digits, independent of how sources and files are formatted and ordered."""
     config = {name: value for name, value in ModelMixin.load_config(READER).items() if not name.startswith("_")}
     told = json.dumps([digest(READER / WEIGHTS), config, MiniLM.fingerprint, files_digest(), tables()], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def tables() -> list[tuple[str, str]]:
-    """Every word list, pattern and threshold by its name, as JSON; one that several modules import stands here once."""
+    """Every word list, pattern and threshold by name, as JSON; one that several modules import appears once."""
     return sorted({(name, told) for module in MODULES for name, told in constants(module)})
 
 
 def constants(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """What a module names in capitals and is data; a pattern as its text and flags."""
+    """A module's constants (capitalised names of data); a pattern as its text and flags."""
     for name, value in vars(module).items():
         plain = [value.pattern, value.flags] if isinstance(value, re.Pattern) else value
         if name.isupper() and isinstance(plain, DATA):
@@ -41,6 +41,6 @@ def constants(module: ModuleType) -> Iterator[tuple[str, str]]:
 
 @cache
 def files_digest() -> str:
-    """Of what comes from files: names, keywords and groups of the drawings, emoji, how often English words are used."""
+    """A hash of data from files: names, keywords and groups of the drawings, emoji, English word frequencies."""
     kept = [emoji.bundled_words(), emoji.groups(), characters.emoji(), characters.emoticons(), spelling.english()]
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

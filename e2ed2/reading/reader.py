@@ -31,7 +31,7 @@ from e2ed2.reading.usual import USUAL, in_usual_words
 from e2ed2.seeds import number
 
 SCALE = 10.0  # the components of unit vectors are small
-DOUBT = 0.01  # probability left for other names where the prompt is itself a name
+DOUBT = 0.01  # probability left for other names if the prompt is itself a name
 SHOWN = 5  # candidates of a reading
 LIKELY = 0.5  # a seed draws among names that are at least this likely, as a share of the likeliest
 # Cosine to the nearest name or keyword, and probability of the likeliest name: a prompt is not read where both are low.
@@ -49,19 +49,19 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a prompt may mean: the likeliest names first; none where it is far from all of them."""
+    """What a prompt may mean: names, likeliest first; none if the prompt is far from all of them."""
 
     candidates: tuple[Candidate, ...]
-    style: str  # that the prompt names; "" where it names none
-    nearest: tuple[str, ...]  # names to propose where there is no candidate
+    style: str  # named in the prompt; "" if none is
+    nearest: tuple[str, ...]  # names to propose if there is no candidate
     words: str  # the prompt without the style, typing mistakes corrected
-    colour: str = ""  # that the prompt asks for; "" where it names none, or the model knows none
-    never_shown: str = ""  # what the prompt names of which no training saw a drawing
+    colour: str = ""  # requested in the prompt; "" if none is, or the model knows no colours
+    never_shown: str = ""  # something named in the prompt that no training saw a drawing of
 
     def caption(self, style: str = "", name: str = "") -> str:
-        """For the model: the likeliest name (or that one) in the style that the prompt names, else in `style`.
+        """The model's input: `name` (by default the likeliest) in the style that the prompt names, else in `style`.
 
-        Empty where the prompt could not be read: its own words are used then.
+        Empty if the prompt could not be read: then its own words are used.
         """
         name = name or (self.candidates[0].name if self.candidates else "")
         if self.colour and can_have(name, groups().get(name, ""), self.colour):
@@ -73,7 +73,7 @@ class Reading:
         return replace(self, candidates=(Candidate(name, 1.0),))
 
     def draw(self, seed: int) -> str:
-        """One of the likely names, by its probability; always the same one for a seed. Empty where there is none."""
+        """One of the likely names, drawn by probability; always the same one for a seed. Empty if there is none."""
         if not self.candidates:
             return ""
         least = LIKELY * self.candidates[0].probability
@@ -104,7 +104,7 @@ class ReaderHead(ModelMixin):
 
 
 class Reader:
-    """A prompt to what it may mean. It is not read if it is far from every name and keyword, or if no name is likely.
+    """Maps a prompt to what it may mean; not read if it is far from every name and keyword, or if no name is likely.
 
     Of the 302 prompts in the three lists that ship with the drawings, 2 are not read; of 26 about something else
     ("linear algebra", "my grandmother"), 12 are not, and most others mean something ("Paris": a baguette).
@@ -142,15 +142,15 @@ class Reader:
         )
 
     def colour(self, typed: str) -> str:
-        """The colour that is asked for; empty where the text is itself a name or a keyword, such as `orange`.
+        """The requested colour; empty if the text is itself a name or a keyword, such as `orange`.
 
-        An emoji in another colour than its drawings', such as 📗, asks for that, and 🍎 for nothing.
+        An emoji whose colour differs from its drawings', such as 📗, requests that colour; 🍎 requests none.
         """
         text = typed if any(name.lower() in self.exactly for name in named(typed)) else spelt(typed)
         return "" if re.sub(ARTICLE, "", text.lower()) in self.known else asked_colour(text)
 
     def never_shown(self, typed: str, text: str) -> str:
-        """`a violin, please` => `violin`; none where it is part of a known name, as in `mirror ball`."""
+        """`a violin, please` => `violin`; none if it is part of a known name, as in `mirror ball`."""
         for name in named(typed):
             if name in self.never_drawn:
                 return name
@@ -161,14 +161,14 @@ class Reader:
 
 
 def vocabulary_of(config: Any) -> list[str]:
-    """Words to which mistakes are corrected: those that the reader learned, and of things that were never shown."""
+    """Words to which mistakes are corrected: those that the reader learned, and names of things never shown."""
     return sorted({*config.vocabulary, *words_of(kept_from_training(config.names))})
 
 
 def kept_from_training(names: Sequence[str]) -> list[str]:
-    """Things that were drawn and never trained on, in lower case, longer ones first.
+    """Concepts that were drawn but never trained on, in lower case, longer ones first.
 
-    Not those that are known in other colours, or by another name (a bus is an oncoming bus).
+    Without those known in other colours, or by another name (a bus is an oncoming bus).
     """
     kept = {name.lower() for name in groups()} - {name.lower() for name in names} - USUAL.keys()
     return sorted((name for name in kept if not FIRST.match(name)), key=lambda name: (-len(name), name))
@@ -181,7 +181,7 @@ def strange_word(names: Sequence[str]) -> re.Pattern[str]:
 
 
 def never_drawn(names: Sequence[str]) -> set[str]:
-    """What emoji are called of which no training saw a drawing: people, flags, arrows, and what was kept from it."""
+    """Names of emoji that no training saw a drawing of: people, flags, arrows, and what was held out."""
     drawn = {*USUAL, *(name.lower() for name in [*groups(), *names])} - set(kept_from_training(names))
     return {name for name in emoji().values() if name.lower() not in drawn}
 
@@ -192,6 +192,6 @@ def far(nearness: float, surest: float) -> bool:
 
 @cache
 def load_head(folder: Path = READER) -> ReaderHead:
-    """Raises UserError: the files are damaged."""
+    """Load the reader's network. Raises UserError: the files are damaged."""
     with as_damaged(folder):
         return ReaderHead.from_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Typing mistakes: a word that is not English, or hardly ever used, may be a known word that looks like it."""
+"""Typing mistakes: a word that is not English, or very rare, may be meant as a known word that looks like it."""
 
 import re
 from collections import Counter
@@ -31,14 +31,14 @@ class Speller:
         self.joined = {name.replace(" ", "").lower(): name for name in names if " " in name}
 
     def __call__(self, text: str) -> str:
-        """Every mistake that looks like a known word is corrected; the rest of the text stays as it is."""
+        """Correct every mistake that looks like a known word; the rest of the text stays unchanged."""
         words = {word.lower() for word in WHOLE.findall(text) if len(word) >= SHORTEST}
         unknown = {word for word in words if word in self.joined or (word not in self.worth and is_rare(word))}
         meant = {word: self.joined.get(word) or self.most_like(word) for word in unknown}
         return WHOLE.sub(lambda match: meant.get(match[0].lower()) or match[0], text)
 
     def most_like(self, word: str) -> str:
-        """The known word that it looks most like; empty where there is none."""
+        """The known word most similar to this one; empty if there is none."""
         alike = (
             (likeness + worth + FIRST * (known[0] == word[0]), known)
             for known, worth in self.worth.items()
@@ -48,16 +48,16 @@ class Speller:
 
 
 def words_of(texts: Collection[str]) -> list[str]:
-    """Every word in the texts that is long enough to be looked for, in lower case and sorted."""
+    """Every word in the texts that is long enough to be matched, in lower case and sorted."""
     return sorted({word.lower() for text in texts for word in WORD.findall(text) if len(word) >= SHORTEST})
 
 
 def is_rare(word: str) -> bool:
-    """Is the word not English, or hardly ever used? The first time, English takes half a second to read."""
+    """Whether the word is not English, or very rare. The first call takes half a second to load English."""
     return english()[word] <= RARE
 
 
 @cache
 def english() -> Counter[str]:
-    """How often each word is used; 0 for what is not a word."""
+    """The frequency of each word; 0 for non-words."""
     return Counter(SpellChecker(language="en").word_frequency.dictionary)

@@ -1,6 +1,6 @@
-"""Which of the known names people mean by an everyday word that fits several of them, or none by its letters.
+"""The names that people mean by everyday words that fit several names, or none literally.
 
-A word that stands in one name alone has no need of that: `e2ed2.reading.fit.owners`.
+A word that occurs in a single name needs no entry here: `e2ed2.reading.fit.owners`.
 """
 
 import re
@@ -112,7 +112,7 @@ WORDS = {
     "sports medal": ("medal",),
 }
 USUAL = {word: name for name, words in WORDS.items() for word in words}
-# What is said in one country, or in fun: the reader never learned these words, so others take their place.
+# Regional and playful words: the reader never learned them, so they are replaced by others.
 SLANG = {
     "television": ("telly", "gogglebox"),
     "umbrella": ("brolly", "brollies"),

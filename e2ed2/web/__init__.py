@@ -1,3 +1,3 @@
-"""A model as a static page that paints in the visitor's own browser, without any server."""
+"""A model as a static page that generates pictures in the visitor's own browser, without any server."""
 
-MANIFEST = "paint.json"  # by which a folder is known to be such a page
+MANIFEST = "paint.json"  # identifies a folder as such a page

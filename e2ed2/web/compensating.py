@@ -1,4 +1,4 @@
-"""Rounding that makes up for itself: what an input channel loses, those that go with it take over.
+"""Rounding with compensation: the rounding error of an input channel is absorbed by correlated channels.
 
 As GPTQ does (Frantar et al. 2023), with the step of each channel that `packing` gives it. What counts is no longer how
 far the weights are off, but what the matrix makes of the inputs that it gets.
@@ -14,19 +14,19 @@ import torch
 from torch import Tensor, nn
 
 DAMPING = 0.01  # of the mean second moment: inputs that were not among the examples come, too
-BLOCK = 64  # channels between two updates of all that follow
+BLOCK = 64  # channels between two updates of all following ones
 
-Moments = dict[bytes, np.ndarray]  # by `key_of` a matrix, the second moments of its inputs, float64 [in, in]
+Moments = dict[bytes, np.ndarray]  # `key_of` a matrix => second moments of its inputs, float64 [in, in]
 
 
 def key_of(weights: np.ndarray) -> bytes:
-    """Of a float32 matrix `[in, out]`: a graph has other names for the matrices than the module it is made of."""
+    """The key of a float32 matrix `[in, out]`, from its values: a graph and its module name matrices differently."""
     return hashlib.sha256(weights.tobytes()).digest()
 
 
 @torch.no_grad()
 def moments(module: nn.Module, examples: Iterable[tuple[Tensor, ...]]) -> Moments:
-    """Of all linear layers in a module, while it is called with each of the examples."""
+    """The input moments of all linear layers in a module, from calling it with each of the examples."""
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     seen: dict[nn.Linear, list[Tensor]] = {layer: [] for layer in layers}
 
@@ -49,7 +49,7 @@ def _moment(rows: list[Tensor]) -> np.ndarray:
 
 
 def compensated(weights: np.ndarray, step: np.ndarray, moment: np.ndarray, most: int) -> np.ndarray:
-    """Whole multiples of the steps, int32 `[in, out]`, from `-most` to `most - 1`.
+    """The weights as integer multiples of the steps, int32 `[in, out]`, from `-most` to `most - 1`.
 
     Args:
         weights: `[in, out]`.

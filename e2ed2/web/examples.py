@@ -1,4 +1,4 @@
-"""What the text encoder is called with before it is packed: captions of what models know."""
+"""Example inputs for the text encoder before packing: captions of concepts that models know."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ COUNT = 1200  # captions
 
 
 def captions() -> list[str]:
-    """Names and keywords drawn at random, two thirds of them in a style."""
+    """Randomly drawn names and keywords, two thirds of them with a style."""
     words = list(bundled_words())
     order = torch.randperm(len(words), generator=torch.Generator().manual_seed(0))[:COUNT].tolist()
     styles = [*STYLE_NAMES, *[""] * (len(STYLE_NAMES) // 2)]
@@ -22,5 +22,5 @@ def captions() -> list[str]:
 
 
 def examples_of(encoder: MiniLM) -> list[tuple[Tensor, ...]]:
-    """Inputs of `parts.Text`, token numbers `[1, L]` each."""
+    """Inputs of `parts.Text`, token ids `[1, L]` each."""
     return [(torch.tensor([encoder.tokenizer.encode(text).ids[: encoder.max_tokens]]),) for text in captions()]

@@ -1,4 +1,4 @@
-"""The npm packages that the page runs on: the only place with their versions, and the only step that fetches them."""
+"""The npm packages that the page uses: the only place that lists their versions and the only step that fetches them."""
 
 import base64
 import hashlib
@@ -20,12 +20,12 @@ PATIENCE = 300  # s, for one package
 class Package:
     name: str
     version: str
-    integrity: str  # as `npm view NAME@VERSION dist.integrity` has it
-    files: dict[str, str]  # in the package => beside the page
+    integrity: str  # as printed by `npm view NAME@VERSION dist.integrity`
+    files: dict[str, str]  # path in the package => path beside the page
 
     @property
     def cache_file(self) -> Path:
-        """Where it is kept between exports."""
+        """Where the package is cached between exports."""
         return data_folder() / "npm" / f"{self.name.replace('/', '-')}-{self.version}.tgz"
 
 
@@ -49,7 +49,7 @@ PACKAGES = (
 
 
 def vendored() -> dict[str, bytes]:
-    """Every file of the packages that the page needs, by its place beside the page; fetched once, then kept.
+    """Every file of the packages that the page needs, by its place beside the page; fetched once, then cached.
 
     Raises:
         UserError: npm is missing, cannot fetch a package, or fetches something else.
@@ -82,7 +82,7 @@ def _archive(package: Package) -> bytes:
 
 
 def fetch(package: Package) -> bytes:
-    """What `npm pack` gets from the registry. Raises UserError: there is no npm, or it cannot get it."""
+    """The package as `npm pack` fetches it. Raises UserError: npm is missing, or cannot fetch it."""
     npm = shutil.which("npm")
     if npm is None:
         raise UserError(

@@ -13,8 +13,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from e2ed2.web.compensating import Moments, compensated, key_of
 
-SMALLEST = 1 << 15  # elements; smaller arrays, and those of one dimension, stay as they are
-HALF = 1 << 15  # multiples are of 16 bits
+SMALLEST = 1 << 15  # elements; smaller and one-dimensional arrays stay as they are
+HALF = 1 << 15  # multiples have 16 bits
 
 
 def pack(
@@ -31,7 +31,7 @@ def pack(
         known: rows of a table that are looked up for what the model has learned; the others lose `ROUGHER` bits more.
             All rows are known where this is empty.
         unused: rows of a table that are never looked up.
-        seen: what matrices are multiplied by; their rounding then spares what comes of such inputs (`compensating`).
+        seen: moments of the matrices' inputs; rounding then minimises the error for such inputs (`compensating`).
     """
     graph = model.graph
     users = {name: node for node in graph.node for name in node.input}
@@ -65,18 +65,18 @@ ROUGHER = 4  # bits
 
 
 def _turned(matrix: np.ndarray, axis: int) -> np.ndarray:
-    """With the dimension that is summed over first; a second time turns it back."""
+    """The matrix with the summed dimension first; applying it twice restores the original."""
     return np.ascontiguousarray(matrix.T) if axis else matrix
 
 
 def _input_axis(user: NodeProto) -> int:
-    """Of the matrix that this node multiplies by, the dimension over which it sums."""
+    """The dimension of the matrix over which this node sums."""
     turned = user.op_type == "Gemm" and any(one.name == "transB" and one.i for one in user.attribute)
     return 1 if turned or user.op_type == "Conv" else 0
 
 
 def _rounded(weights: np.ndarray, axis: int, precision: float) -> tuple[np.ndarray, np.ndarray]:
-    """Whole multiples, int32, of steps that broadcast to them: one for each channel of the axis."""
+    """Integer multiples, int32, and the steps, one per channel of the axis, which broadcast to them."""
     others = tuple(i for i in range(weights.ndim) if i != axis)
     size = np.sqrt(np.square(weights.astype(np.float64)).mean(axis=others, keepdims=True))
     least = np.abs(weights).max(axis=others, keepdims=True) / (HALF - 1)  # so that no multiple needs more than 16 bits
@@ -112,7 +112,7 @@ def _matrix(name: str, multiples: np.ndarray, step: np.ndarray) -> tuple[list[No
 def _table(
     user: NodeProto, weights: np.ndarray, precision: float, known: Sequence[int], unused: Sequence[int]
 ) -> tuple[list[NodeProto], list[TensorProto]]:
-    """Rows stay bytes in memory. Known ones lie together, as do rough ones: mixed, gzip makes little of either."""
+    """Rows stay bytes in memory. Known and rough rows are stored separately: mixed, they would compress badly."""
     name, wanted = user.input
     multiples, step = _rounded(weights, 1, precision)
     rough = np.setdiff1d(np.arange(len(weights)), known) if len(known) else np.array([], int)

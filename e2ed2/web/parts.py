@@ -20,7 +20,7 @@ from e2ed2.models.minilm import MiniLM, pool
 from e2ed2.reading.reader import ReaderHead
 from e2ed2.types import TextEmbedding
 
-SAMPLE = "red apple, flat style"  # any caption: only its shapes are used
+SAMPLE = "red apple, flat style"  # any caption will do: only the shapes are used
 
 
 class Text(nn.Module):
@@ -93,9 +93,9 @@ class Part:
 
 
 def parts_of(pipeline: Model, judge: Judge | None) -> list[Part]:
-    """What the page runs, in the order in which it runs it; `step-0`, `step-1`, ... where steps are independent."""
+    """The parts that the page runs, in order; `step-0`, `step-1`, ... if steps are independent."""
     encoder, denoiser = pipeline.text_encoder, pipeline.denoiser
-    assert isinstance(encoder, MiniLM)  # as all models of this project have it
+    assert isinstance(encoder, MiniLM)  # true of all models of this project
     shorten(encoder)
     text = encoder([SAMPLE])
     z = torch.zeros(1, *denoiser.latent_shape)
@@ -113,7 +113,7 @@ def parts_of(pipeline: Model, judge: Judge | None) -> list[Part]:
 
 
 def shorten(encoder: MiniLM) -> None:
-    """Forget the places in a text that are never read."""
+    """Remove the embeddings of positions that are never read."""
     places: Any = encoder.model.embeddings["position_embeddings"]
     places.weight = nn.Parameter(places.weight[: encoder.max_tokens].clone(), requires_grad=False)
 
@@ -140,5 +140,5 @@ def graph_of(part: Part, most_tokens: int) -> ModelProto:
 
 
 def _text(tokens: Tensor, pooled: Tensor) -> TextEmbedding:
-    """Of a single caption, which has no padding."""
+    """The embedding of a single caption, which has no padding."""
     return TextEmbedding(tokens, torch.ones_like(tokens[..., 0], dtype=torch.bool), pooled)

@@ -1,4 +1,4 @@
-"""What the page's reader and tokenizer look up, as JSON."""
+"""Lookup tables of the page's reader and tokenizer, as JSON."""
 
 import json
 import string
@@ -13,14 +13,14 @@ from e2ed2.reading import characters, denied, reader, spelling, usual
 
 
 def tokenizer_table() -> dict[str, Any]:
-    """As Hugging Face's tokenizers read it, without padding and truncation."""
+    """The tokenizer in the format of Hugging Face's tokenizers, without padding and truncation."""
     table = json.loads((weights_folder() / "tokenizer.json").read_text())
     settings = json.loads((weights_folder() / "tokenizer_config.json").read_text())
     return {"tokenizer": table | {"truncation": None, "padding": None}, "settings": settings}
 
 
 def text_table() -> dict[str, Any]:
-    """What a prompt is rewritten with before anything reads it: the names of symbols, and the styles."""
+    """What every prompt is rewritten with first: the names of symbols, and the styles."""
     symbols = (chr(code) for code in range(sys.maxunicode + 1))
     return {
         "symbols": {symbol: spelt for symbol in symbols if (spelt := spelt_out(symbol)) != symbol},
@@ -63,7 +63,7 @@ def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
 
 
 def asking_table() -> dict[str, Any]:
-    """What a prompt does not want, and words of one country."""
+    """Patterns of what a prompt excludes, and regional words."""
     return {
         "denial": denied.DENIAL.pattern,
         "nothing": denied.NOTHING.pattern,
@@ -74,7 +74,7 @@ def asking_table() -> dict[str, Any]:
 
 
 def character_table() -> dict[str, Any]:
-    """What emoji and emoticons are called."""
+    """Names of emoji and emoticons."""
     return {
         "emoji": characters.emoji(),
         "emoticons": characters.emoticons(),
@@ -93,7 +93,7 @@ def spelling_table() -> dict[str, float]:
 
 
 def colour_table(names: list[str], concepts: Concepts) -> dict[str, Any]:
-    """Words for colours, and where they say nothing of a colour."""
+    """Words for colours, and contexts in which they do not mean a colour."""
     words = sorted({word.lower() for word in concepts.words if COLOUR.search(word)})
     return {
         "words": WORDS,
@@ -110,7 +110,7 @@ def never_in(name: str) -> list[str]:
 
 
 def token_rows(encoder: MiniLM, concepts: Concepts | None) -> dict[str, list[int]]:
-    """Of the table of tokens, the rows that the model's captions need, and those that no text can have."""
+    """Rows of the token table: those that the model's captions need, and those that no text can contain."""
     ids: dict[str, int] = encoder.tokenizer.get_vocab()
     unused = [row for token, row in ids.items() if token.startswith("[unused")]
     if concepts is None:

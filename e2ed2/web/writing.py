@@ -1,4 +1,4 @@
-"""A model's folder as a page's."""
+"""Exports a model's folder as a page's folder."""
 
 import gzip
 import hashlib
@@ -33,12 +33,12 @@ PRECISION = {"text": 8.8, "coarse": 8.8, "step": 8.2, "decoder": 8.6, "reader": 
 
 @dataclass(frozen=True)
 class Source:
-    """What is exported: a model, and the reader if the model learned the names that it knows."""
+    """What to export: a model, and the reader if the model learned the names that the reader knows."""
 
     pipeline: Model
     head: ReaderHead | None
     concepts: Concepts | None
-    colours: bool = False  # it has seen things in other colours than their own
+    colours: bool = False  # the model has seen things in other colours than their own
 
     @property
     def judge(self) -> Judge | None:
@@ -46,7 +46,7 @@ class Source:
 
 
 def write_page(model: str, out: Path) -> Iterator[str]:
-    """Write the page into `out`, which is there whole or not at all; says what it has done, a line each.
+    """Write the page into `out` atomically; yields a line about each thing done.
 
     Raises:
         UserError: npm cannot fetch what the page runs on, or the model is damaged.
@@ -103,7 +103,7 @@ def _write_tables(page: Path, source: Source) -> None:
 
 def _write_graphs(page: Path, source: Source) -> Iterator[Path]:
     encoder = source.pipeline.text_encoder
-    assert isinstance(encoder, MiniLM)  # as all models of this project have it
+    assert isinstance(encoder, MiniLM)  # true of all models of this project
     rows = token_rows(encoder, source.concepts)
     for part in parts_of(source.pipeline, source.judge):
         graph = graph_of(part, encoder.max_tokens)
@@ -116,7 +116,7 @@ def _write_graphs(page: Path, source: Source) -> Iterator[Path]:
 
 
 def _write_packed(file: Path, content: bytes) -> Path:
-    """Compressed whatever the host does; not called .gz, since some hosts would unpack that on the way."""
+    """Write the content compressed, whatever the host does; not named .gz, since some hosts would unpack that."""
     file.parent.mkdir(parents=True, exist_ok=True)
     packed = file.with_name(file.name + ".bin")
     packed.write_bytes(gzip.compress(content, 9, mtime=0))
@@ -124,7 +124,7 @@ def _write_packed(file: Path, content: bytes) -> Path:
 
 
 def _describe(folder: Path, called: str, source: Source) -> None:
-    """The manifest, and what depends on everything else: the version, by which a browser knows a new page."""
+    """Write the manifest, and last the version, by which a browser recognises a new page."""
     pipeline = source.pipeline
     digest = hashlib.sha256()
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
@@ -157,7 +157,7 @@ def _describe(folder: Path, called: str, source: Source) -> None:
 
 
 def _shell(folder: Path) -> list[str]:
-    """Everything small: the page's own files, without what says something about it to people who host it."""
+    """The page's own small files, except those meant for the people who host it."""
     kinds = (".html", ".css", ".js", ".mjs", ".json", ".svg")
     files = (file for file in sorted(folder.rglob("*")) if file.suffix in kinds and file.name != WORKER)
     return [file.relative_to(folder).as_posix() for file in files]
