@@ -9,7 +9,7 @@ __all__ = ["E2ED2Pipeline"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the pipeline when it is asked for: the command line's `--help` needs no torch."""
+    """Import the pipeline on first use: the command line's `--help` needs no torch."""
     if name == "E2ED2Pipeline":
         from e2ed2.inference.pipeline import E2ED2Pipeline
 

@@ -1,6 +1,6 @@
-"""Where the bundled files are: the only module that knows.
+"""Paths of the bundled files: the only module that knows them.
 
-In a checkout they lie in `assets/` beside the package; in an installed wheel, inside the package.
+In a checkout they are in `assets/` beside the package; in an installed wheel, inside the package.
 """
 
 from pathlib import Path
@@ -14,8 +14,8 @@ RETRIEVAL_HEAD = CHECKPOINTS / "retrieval" / "head.safetensors"
 READER = CHECKPOINTS / "reader"
 EMOJI = ASSETS / "emoji" / "emoji.parquet"
 EMOJI_WORDS = ASSETS / "emoji" / "words.json"
-EMOJI_ASKED = ASSETS / "emoji" / "asked.json"  # by what words people ask for each name
-EMOJI_CHARACTERS = ASSETS / "emoji" / "characters.json"  # what each is called
+EMOJI_ASKED = ASSETS / "emoji" / "asked.json"  # words that people ask for each name with
+EMOJI_CHARACTERS = ASSETS / "emoji" / "characters.json"  # the name of each
 EMOJI_LICENSES = ASSETS / "emoji" / "LICENSES.json"
 EMOJI_FEATURES = ASSETS / "emoji" / "features.safetensors"
 VISITOR_PROMPTS = ASSETS / "emoji" / "visitor_prompts.csv"

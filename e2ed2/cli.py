@@ -1,6 +1,6 @@
 """`python -m e2ed2 train | sample | inspect | evaluate | data | export`.
 
-A command imports what does its work, torch among it, when its options are known to be right.
+A command imports the modules that do its work, including torch, only after its options have been validated.
 """
 
 import re
@@ -66,7 +66,7 @@ class Train:
     name: str = ""
     """Instead of --out: a name below the data folder's `runs`; `own/NAME` appears on the app's pages."""
     dry_run: bool = False
-    """Say what the run would be, and write nothing."""
+    """Describe the run, and write nothing."""
 
     def __post_init__(self) -> None:
         if Path(self.name).is_absolute() or ".." in Path(self.name).parts:
@@ -80,7 +80,7 @@ class Train:
 
 
 def train_command(arguments: list[str]) -> None:
-    """Ctrl-C, whenever it comes, ends the command with one line and exit code 130."""
+    """Train; Ctrl-C at any time ends the command with one line and exit code 130."""
     try:
         stopped = train_as_asked(arguments)
     except KeyboardInterrupt:
@@ -91,7 +91,7 @@ def train_command(arguments: list[str]) -> None:
 
 
 def train_as_asked(arguments: list[str]) -> str:
-    """Train, or describe the run. Returns what to say if it was stopped; empty if it was not."""
+    """Train, or describe the run. Returns the message if it was stopped; empty if it was not."""
     options = train_options(with_new_names(arguments))
     check_start(options.config.objective)
     if options.dry_run:
@@ -141,14 +141,14 @@ class Sample:
     guidance: float | None = None
     """Guidance scale of a diffusers pipeline that takes one: its own by default, and none if it was trained here."""
     seed: int = 0
-    """Seed of the first picture of each prompt; the next have the seeds that follow."""
+    """Seed of the first picture of each prompt; the others have the seeds that follow."""
     count: int = 1
     """Pictures of each prompt."""
     style: str = ""
     """Drawing style for prompts that name none: noto, twemoji, flat, fluent, openmoji, emojione or "by seed"; flat by
     default."""
     exactly: bool = False
-    """Give the model the prompts as they are; else each is read as one of the captions that the model knows."""
+    """Give the model the prompts unchanged; by default each is read as one of the captions that the model knows."""
     out: Path = Path("samples")
     """The folder to write into."""
     device: str = ""
@@ -186,7 +186,7 @@ def sample_command(arguments: list[str]) -> None:
 
 
 def sampled(options: Sample) -> Iterator[tuple[Request, "Image", dict[str, Any]]]:
-    """Each picture as it is asked for, and what else decided it."""
+    """The request for each picture, the picture, and the other settings that determined it."""
     more: dict[str, Any] = {}
     if options.stock:
         from e2ed2.inference.stock import load_stock
@@ -205,7 +205,7 @@ def sampled(options: Sample) -> Iterator[tuple[Request, "Image", dict[str, Any]]
 
 
 def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list[Request]:
-    """One for each picture; what the prompt is read as, and what of it is not read, is noted on stderr."""
+    """One request per picture; what the prompt is read as, and which words are not read, is printed on stderr."""
     from e2ed2.reading.captions import advice_on, captions_of, read
 
     seeds = range(options.seed, options.seed + options.count)
@@ -223,7 +223,7 @@ def sample_jobs(options: Sample, prompt: str, encoder: "TextEncoder") -> list[Re
 
 
 def requests(options: Sample, prompt: str, captions: Sequence[str] = ()) -> list[Request]:
-    """One for each picture of the prompt; `captions` are what it is read as, each picture's."""
+    """One request per picture of the prompt; `captions`: what the prompt is read as, for each picture."""
     seeds = range(options.seed, options.seed + options.count)
     read = captions or [""] * len(seeds)
     return [Request(prompt, options.model, options.steps, *pair) for pair in zip(seeds, read, strict=True)]
@@ -231,7 +231,7 @@ def requests(options: Sample, prompt: str, captions: Sequence[str] = ()) -> list
 
 @dataclass(frozen=True)
 class Inspect:
-    """Say what a model is: its parts, parameters, FLOPs a picture."""
+    """Describe a model: its parts, parameters, FLOPs per picture."""
 
     model: Annotated[str, tyro.conf.Positional]
 
@@ -284,7 +284,7 @@ def evaluate_command(arguments: list[str]) -> None:
 
 
 def unique_names(models: Sequence[str]) -> list[str]:
-    """A name for each model's file: `runs/a/model` and `runs/b/model` are `model` and `model-2`."""
+    """A unique file name for each model: `runs/a/model` and `runs/b/model` become `model` and `model-2`."""
     names: list[str] = []
     for model in models:
         name, number = slug(Path(model).name), 1

@@ -35,10 +35,10 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def raise_if_disk_full(folder: Path, *also: type[Exception]) -> Generator[None]:
-    """A full disk, while something that can go on later writes, as a UserError.
+    """Turn a full disk, while writing something that can be resumed, into a UserError.
 
     Args:
-        also: exceptions that libraries raise in its place.
+        also: exceptions that libraries raise instead.
     """
     try:
         yield

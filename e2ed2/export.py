@@ -1,4 +1,4 @@
-"""`python -m e2ed2 export`: a model to move or upload, or as a page that paints in the visitor's own browser."""
+"""`python -m e2ed2 export`: a model to move or upload, or a page that generates pictures in the browser."""
 
 import sys
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ NEEDED = ("onnx", "onnxscript")
 class Export:
     """Copy a model with everything that it shares with others, to move or upload it.
 
-    `export web --model NAME --out FOLDER` writes a page that paints in the visitor's own browser: see its --help.
+    `export web --model NAME --out FOLDER` writes a page that generates pictures in the browser: see its --help.
     """
 
     model: Annotated[str, tyro.conf.Positional]
@@ -29,12 +29,12 @@ class Export:
 
 @dataclass(frozen=True)
 class ExportWeb:
-    """Write a static page that paints in the visitor's own browser, without any server: any host of files will do."""
+    """Write a static page that generates pictures in the visitor's browser, without a server: any file host will do."""
 
     model: str
     """A bundled model's name, a training's, or a model's folder."""
     out: Path
-    """The page's folder; a page that was written there before is written anew."""
+    """The page's folder; a page written there before is replaced."""
 
     def __post_init__(self) -> None:
         if is_stock(model_path(self.model)):

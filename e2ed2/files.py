@@ -1,4 +1,4 @@
-"""Where files are kept between runs, and how they are replaced."""
+"""Where files are stored between runs, and how they are replaced."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ def runs_folder() -> Path:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Put the text in the file's place: whoever reads it finds the old text or the new one, and never a part."""
+    """Replace the file's text atomically: a reader finds either the old text or the new one, never a part."""
     partial = file.with_suffix(".partial")
     try:
         partial.write_text(text)

@@ -1,9 +1,9 @@
-"""Every use of chance in a training: a purpose, and a stream of numbers of its own.
+"""Every use of randomness in a training: each purpose has its own stream of numbers.
 
 One seed for two purposes gives the same numbers twice: caption noise that is picture noise, crops that go with
 strengths. So a generator is seeded by a hash of the seed, the purpose and the indices, never by arithmetic on them.
 A picture's own seed is another matter: it is what the user typed, and is used as it is. Where bundled weights or stored
-results are of draws from before there were purposes, they stay: `tests/e2ed2/test_seeds.py` lists each use without a
+results come from draws made before there were purposes, they stay: `tests/e2ed2/test_seeds.py` lists each use without a
 purpose, with its reason, and fails where there is another.
 """
 
@@ -47,7 +47,7 @@ def number(seed: int, purpose: str, *indices: int) -> int:
 
 
 def stream(seed: int, purpose: str, *indices: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator that no other purpose, and no other indices, share."""
+    """A generator used for this purpose and these indices only."""
     return torch.Generator(device).manual_seed(number(seed, purpose, *indices))
 
 
@@ -64,9 +64,9 @@ class UpdateSeeds:
         return stream(self.seed, purpose, self.update, self.process, device=self.device)
 
     def on_cpu(self, purpose: str) -> torch.Generator:
-        """For what Python needs to know, such as where to crop: no GPU is waited for."""
+        """A stream for values that Python needs, such as where to crop, without waiting for a GPU."""
         return stream(self.seed, purpose, self.update, self.process)
 
     def shared(self, purpose: str) -> torch.Generator:
-        """The same on every process, and on the CPU, so that what it decides needs no waiting for a GPU."""
+        """A stream that is the same on every process, on the CPU, so that nothing has to wait for a GPU."""
         return stream(self.seed, purpose, self.update)

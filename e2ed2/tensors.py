@@ -1,4 +1,4 @@
-"""Files of tensors, in the safetensors format; and memory that is too small for them."""
+"""Files of tensors, in the safetensors format; and errors of too little memory."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ from torch import Tensor
 from e2ed2.errors import UserError
 
 READ_AND_WRITE = 0o666
-FULL = ("MPS backend out of memory", "can't allocate memory", "not enough memory")  # as others than CUDA say it
+FULL = ("MPS backend out of memory", "can't allocate memory", "not enough memory")  # of devices other than CUDA
 
 
 def save_tensors(tensors: Mapping[str, Tensor], file: Path, about: Mapping[str, str] | None = None) -> None:
-    """Write them as safetensors, for everybody who may read the file's folder.
+    """Write the tensors as safetensors, readable by everybody who may read the file's folder.
 
     Args:
         about: the file's metadata.
@@ -28,13 +28,13 @@ def save_tensors(tensors: Mapping[str, Tensor], file: Path, about: Mapping[str, 
 
 
 def as_readable_as_its_folder(file: Path) -> None:
-    """safetensors writes files that only their owner may read, whatever the umask."""
+    """Fix the file's permissions: safetensors lets only the owner read its files, whatever the umask."""
     file.chmod(file.parent.stat().st_mode & READ_AND_WRITE)
 
 
 @contextmanager
 def raise_if_out_of_memory(advice: str) -> Generator[None]:
-    """Memory that does not suffice, a GPU's or the machine's, as a UserError that gives the advice."""
+    """Turn an out-of-memory error, of a GPU or the machine, into a UserError that gives the advice."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -1,4 +1,4 @@
-"""Values that pass between the stages.
+"""Values passed between the stages.
 
 One shape convention everywhere: images are float `[B, 3, H, W]` in [-1, 1], latents float
 `[B, C, h, w]` with zero mean and unit variance per channel over the training set.
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TextEmbedding:
-    """What the text encoder says of B captions."""
+    """The text encoder's output for B captions."""
 
     tokens: Tensor  # [B, L, D] last hidden states; zeros where the mask is 0
     mask: Tensor  # [B, L] bool, true on real tokens
@@ -29,7 +29,7 @@ class TextEmbedding:
         return type(self)(self.tokens.to(device, dtype), self.mask.to(device), self.pooled.to(device, dtype))
 
     def first_words(self) -> Self:
-        """One token of each caption, for a model that reads no more than what they are pooled to."""
+        """The first token of each caption, for a model that reads only the pooled embeddings."""
         return type(self)(self.tokens[:, :1], self.mask[:, :1], self.pooled)
 
     def repeat(self, count: int) -> Self:
@@ -51,10 +51,8 @@ class CaptionedBatch:
     images: Tensor  # [B, 3, H, W] in [-1, 1]; [0, 3, H, W] for an objective that sees latents only
     latents: Tensor  # [B, C, h, w] of the same pictures
     text: TextEmbedding  # B captions
-    named: Tensor  # [B] bool: those that name the drawing's style, and so leave less open
-    captions: tuple[
-        str, ...
-    ] = ()  # as they are written, for another encoder; empty where only their embeddings are kept
+    named: Tensor  # [B] bool: whether it names the drawing's style, and so leaves less open
+    captions: tuple[str, ...] = ()  # the captions' text, for another encoder; empty if only embeddings are stored
 
 
 @dataclass(frozen=True)

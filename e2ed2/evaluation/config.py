@@ -1,4 +1,4 @@
-"""What is measured, and how much of it."""
+"""What to measure, and how much of it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +14,14 @@ from e2ed2.inference.request import MAX_STEPS, check_guidance, check_seed
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure models: distance to real pictures, alignment, variety, cost. Called again, it goes on."""
+    """Measure models: distance to real pictures, alignment, variety, cost. The same command resumes."""
 
     model: tyro.conf.Suppress[str] = ""
     """A bundled model's name, a model's folder, or that of any diffusers pipeline, or its id on a hub."""
     images: str = ""
     """Instead of a model: a folder of pictures made elsewhere, with a table of their prompts."""
     label: str = ""
-    """What the file calls it; the model's name, or the folder's, where empty."""
+    """Name in the file; by default the model's name, or the folder's."""
     steps: int = 4
     """Sampler steps of each picture, 1 to 50."""
     guidance: float | None = None
@@ -34,13 +34,13 @@ class Evaluate:
     read: bool = False
     """Give the model what each prompt is read as, as the pages do; else the prompt's own words."""
     captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000
-    """How many are sampled at most, drawn by lot; FD needs many."""
+    """Maximum number of captions to sample, drawn at random; FD needs many."""
     seed: int = 0
     """Seed of the choice of captions; number i is sampled with seed + i."""
     variety: int = 24
     """Captions without a style for the diversity ratio, four samples each; 0 leaves the ratio out."""
     nearest: int = 100
-    """Pictures whose nearest training drawing is looked for; 0 leaves the distance out."""
+    """Number of pictures whose nearest training drawing is searched; 0 leaves the distance out."""
     out: Path = Path("evaluation.json")
     """The file to write; of several models, the folder of one for each."""
     device: str = ""
@@ -67,6 +67,6 @@ class Evaluate:
 
 
 def check_captions(captions: int) -> None:
-    """Raises UserError: there are too few, since each picture needs some others as neighbours."""
+    """Raises UserError: there are too few captions, since each picture needs others as neighbours."""
     if captions < FEWEST:
         raise UserError(f"{captions} captions are too few for precision and recall: choose at least {FEWEST}.")

@@ -19,22 +19,22 @@ from e2ed2.evaluation.features.held_out import HeldOutEncoder
 from e2ed2.evaluation.judges import Alignment, Colour, Distance, Diversity, Nearest
 from e2ed2.evaluation.metrics.ceilings import load_ceilings
 
-# What people type; no training caption.
+# What people type; not training captions.
 WORDS = {"visitor": VISITOR_PROMPTS, "everyday": EVERYDAY_PROMPTS, "strangers": STRANGERS_PROMPTS}
 COLOUR = "colour"  # things that a training on `emoji-colours` shows, in colours in which it never shows them
 SPLITS = ("train", "combo", "concept", *WORDS, COLOUR)
-ARTISTS = 5  # at least so many drew a thing whose samples are to be as varied
+ARTISTS = 5  # concepts whose samples are compared in variety were drawn by at least this many
 
 
 @dataclass(frozen=True)
 class Emoji:
-    """What is asked of a model, and what is measured."""
+    """What to ask of a model, and what to measure."""
 
     split: str = "combo"
     captions: int | None = None  # at most; None takes all
-    seed: int = 0  # of the choice of captions
+    seed: int = 0  # seed of the choice of captions
     variety: int = 0  # captions without a style for the diversity ratio
-    nearest: int = 0  # pictures whose nearest training drawing is looked for
+    nearest: int = 0  # pictures whose nearest training drawing is searched
 
     def benchmark(self, encoder: HeldOutEncoder) -> Benchmark:
         prompts = prompts_of(self.split, self.captions, self.seed)
@@ -42,7 +42,7 @@ class Emoji:
         real = drawings("combo") if self.split == "combo" else training
         known = encoder.deepest_of(training.images, "the training drawings")
         features = known if real is training else encoder.deepest_of(real.images, "the real drawings")
-        # No drawing is in the colours that are asked for, so there is nothing that pictures should be near to.
+        # No drawing has the requested colours, so there is nothing that pictures should be near.
         first: Metric = Colour() if self.split == COLOUR else Distance(features)
         metrics: list[Metric] = [first, Alignment(concept_names())]
         if self.variety:
@@ -58,7 +58,7 @@ class Emoji:
 
 
 def drawn_by_many(pictures: Pictures, most: int, seed: int = 0) -> dict[str, list[int]]:
-    """At most so many things that at least five artists drew, by lot, each with the rows of its drawings."""
+    """At most `most` random concepts drawn by at least five artists, each with the rows of its drawings."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, name in enumerate(pictures.captions):
         rows[name].append(row)
@@ -99,16 +99,16 @@ def unseen_colours(pictures: Pictures) -> list[Prompt]:
 
 
 def words_of(row: dict[str, str]) -> Prompt:
-    """A line of a list: the prompt, and every concept that it may mean."""
+    """A row of a list: the prompt, and every concept that it may mean."""
     first, *others = row["concepts"].split("; ")
     return Prompt(row["prompt"], first, others=tuple(others))
 
 
 def write_prompts(folder: Path, split: str, captions: int, seed: int) -> Path:
-    """What somebody else's model is to be asked: a table that is ready for its pictures, to be judged with `--images`.
+    """Write a table of prompts for somebody else's model; add its pictures, and judge them with `--images`.
 
     Raises:
-        UserError: there is a table already.
+        UserError: the table already exists.
     """
     file = folder / "metadata.csv"
     if file.exists():
@@ -123,7 +123,7 @@ def write_prompts(folder: Path, split: str, captions: int, seed: int) -> Path:
 
 
 def chosen(count: int, limit: int | None, seed: int) -> np.ndarray:
-    """At most `limit` of `count` rows, by a seed without a purpose: the stored results are of these captions."""
+    """At most `limit` of `count` rows, by a seed without a purpose: the stored results used these captions."""
     return np.random.default_rng(seed).permutation(count)[:limit]
 
 

@@ -14,7 +14,7 @@ SINGLE = ("diversity_ratio", "nearest_training_lpips")
 
 
 def as_result(settings: dict[str, Any], choices: dict[str, Any], figures: Figures) -> Result:
-    """Figures `group.name` stand in their group, the others by themselves: null where they were not measured."""
+    """Figures `group.name` stand in their group, the others by themselves: null if they were not measured."""
     found: Result = {"settings": settings, "choices": choices, **{group: {} for group in GROUPS}}
     found |= dict.fromkeys(SINGLE)
     for key, figure in figures.items():
@@ -34,19 +34,19 @@ def read_result(file: Path) -> Result:
 
 
 def prompts_label(settings: dict[str, Any]) -> str:
-    """What the model was given: the prompts of a split, or what these were read as."""
+    """A label of the model's inputs: the prompts of a split, or what they were read as."""
     return f"{settings['split']}, read" if settings.get("read") else settings["split"]
 
 
 def check_out(file: Path) -> None:
-    """Before the work; no folder is made yet. Raises UserError: no file can be there."""
+    """Check the output before any work; no folder is created yet. Raises UserError: no file can be written there."""
     if file.is_dir():
         raise UserError(f"{file} is a folder: name a file to write, such as {file / 'evaluation.json'}.")
     check_folder(file.parent)
 
 
 def check_folder(folder: Path) -> None:
-    """Raises UserError: it can neither be written nor made."""
+    """Raises UserError: the folder can be neither written to nor created."""
     place = next(place for place in (folder, *folder.parents) if place.exists())
     if not place.is_dir():
         raise UserError(f"{folder} cannot be a folder, since {place} is a file: choose another --out.")
@@ -60,7 +60,7 @@ def write_result(result: Result, file: Path) -> None:
 
 
 def rows(result: Result) -> list[tuple[str, str, str, str]]:
-    """For a table: each figure's name, value, interval, and what is the most that can be expected."""
+    """Table rows: each figure's name, value, interval, and the best value that can be expected."""
     singles = {name: result[name] for name in SINGLE}
     found = {f"{group}.{name}": value for group in GROUPS for name, value in result[group].items()} | singles
     return [

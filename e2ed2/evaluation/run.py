@@ -45,7 +45,7 @@ def evaluate(options: Evaluate, read: Read | None = None) -> Result:
     Raises:
         UserError: there is no such model, folder, split or data set, or too little in it.
     """
-    check_out(options.out)  # a mistake is told before the work
+    check_out(options.out)  # report mistakes before the work
     subject, encoder = subject_of(options), HeldOutEncoder(options.device)
     read = reader_for(options.model) if options.read else read
     benchmark = benchmark_of(options, encoder)
@@ -62,7 +62,7 @@ def evaluate(options: Evaluate, read: Read | None = None) -> Result:
 
 
 def reader_for(model: str) -> Read:
-    """What the pages give this model for a prompt, in the style that is usual there.
+    """The caption that the pages would give this model for a prompt, in their default style.
 
     Raises:
         UserError: it has not learned the captions that prompts are read as.
@@ -97,15 +97,15 @@ def benchmark_of(options: Evaluate, encoder: HeldOutEncoder) -> Benchmark:
 def settings_of(options: Evaluate, benchmark: Benchmark) -> dict[str, Any]:
     """The command's options, as JSON has them; pages and reports go by model, steps and split.
 
-    Of the file itself its name alone: where it lay when it was made is nobody's business.
+    Only the file's name is kept: where it was when it was made is nobody's business.
     """
     own = {} if is_bundled(options.data.path) else {"split": benchmark.name}
-    elsewhere = {"steps": 0} if options.images else {}  # nobody told us
+    elsewhere = {"steps": 0} if options.images else {}  # unknown
     return asdict(options) | {"model": options.called, "out": options.out.name} | own | elsewhere
 
 
 def judges_of(options: Evaluate) -> dict[str, str]:
-    """Fingerprints of the retrieval head and of the reader, where there are any: others would give other figures."""
+    """Fingerprints of the retrieval head and the reader, if used: different ones would give different figures."""
     head = head_digest() if is_bundled(options.data.path) else ""
     return {"head": head, "reader": reader_digest() if options.read else ""}
 
@@ -124,7 +124,7 @@ def choices_of(subject: Generator, benchmark: Benchmark, sampled: Sampled) -> di
 
 
 def up_to_date(wanted: Evaluate) -> bool:
-    """Whether its file has these very figures, of this model, by these judges."""
+    """Whether the file already has exactly these figures, of this model, by these judges."""
     if not wanted.out.is_file():
         return False
     found = read_result(wanted.out)

@@ -10,7 +10,7 @@ from e2ed2.evaluation.results import Result, rows
 
 
 def show(called: str, result: Result, out: Path) -> None:
-    """A table of its figures, and where they were written."""
+    """Print a table of the figures, and where they were written."""
     title = f"{called}, {result['choices']['images']} pictures"
     table = Table("figure", "value", "95% interval", "as right as can be", title=title)
     for row in rows(result):
@@ -20,6 +20,6 @@ def show(called: str, result: Result, out: Path) -> None:
 
 
 def table(columns: list[str], rows: list[list[Any]]) -> str:
-    """In Markdown."""
+    """A Markdown table."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"

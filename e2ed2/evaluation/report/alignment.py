@@ -1,4 +1,4 @@
-"""What is found in the pictures (the thing, its style, its colour), beside what drawings reach."""
+"""What is recognised in the pictures (the concept, its style, its colour), beside the rates of real drawings."""
 
 from typing import Any
 
@@ -43,12 +43,12 @@ def alignment(pictures: Pictures, aligned: Ceilings) -> str:
 
 
 def firsts(*splits: str) -> list[tuple[str, str, str]]:
-    """Split, rate and heading: the thing found first, or among five."""
+    """Split, rate and heading: the concept found first, or among five."""
     return [(split, key, f"{split} {key.replace('top', 'top-')}") for split in splits for key in ("top1", "top5")]
 
 
 def rates(pictures: Pictures, columns: list[tuple[str, str, str]]) -> str:
-    """Rows and columns that nothing was measured for are left out."""
+    """A table of rates; rows and columns without measurements are left out."""
     shown = [one for one in columns if any(one[0] in by for by in pictures.values())]
     rows = [
         [name, *(spread(by.get(split, {}), f"alignment.{key}", ".2f") for split, key, _ in shown)]
@@ -58,7 +58,7 @@ def rates(pictures: Pictures, columns: list[tuple[str, str, str]]) -> str:
 
 
 def coloured(pictures: Pictures, colours: dict[str, Any]) -> str:
-    """Of pairs that no training showed: is the colour right, is the thing found, which colours are harder?"""
+    """Results on pairs that training never showed: is the colour right, the thing found, which colours are harder?"""
     asked = {name: by[COLOUR] for name, by in pictures.items() if COLOUR in by}
     if not colours or not asked:
         return "Run `python -m e2ed2.evaluation.report.measure_colours` first.\n"

@@ -1,4 +1,4 @@
-"""What each model cost to train, as its run.json tells."""
+"""What each model cost to train, according to its run.json."""
 
 import json
 from typing import Any

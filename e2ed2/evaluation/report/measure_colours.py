@@ -28,7 +28,7 @@ from e2ed2.evaluation.report.colours import OUT, TURNED
 from e2ed2.evaluation.results import as_result, read_result
 from e2ed2.inference.request import available_models
 
-NO_FEATURES = torch.empty(0)  # a colour is told from the pixels
+NO_FEATURES = torch.empty(0)  # colour is determined from the pixels
 
 
 @exit_on_user_error()
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def models(prompts: list[Prompt]) -> dict[str, dict[str, Any]]:
-    """Of each, the weights that sampled, and the share of each colour that is right."""
+    """For each model, its weights' fingerprint and the share of right pictures for each colour."""
     found = {}
     for file in sorted(RESULTS.glob(f"*-{COLOUR}.json")):
         settings = read_result(file)["settings"]
@@ -80,7 +80,7 @@ def turned_drawings(prompts: list[Prompt], pictures: Pictures) -> tuple[list[Pro
 
 
 def ceiling(prompts: list[Prompt], images: np.ndarray) -> dict[str, Any]:
-    """All figures of the split, of drawings that are as they were asked for."""
+    """All figures of the split, for drawings that match their prompts."""
     sampled = Sampled(prompts, images, HeldOutEncoder().of(images, TURNED))
     found = as_result({}, {}, Colour()(sampled) | Alignment(concept_names())(sampled))
     figures = {group: found[group] for group in ("alignment", "intervals")}

@@ -36,7 +36,7 @@ from e2ed2.progress import track
 from e2ed2.reading.captions import knows_colours
 
 FOLDER = RESULTS
-MORE_STEPS = (8, 50)  # of the single-step baselines only
+MORE_STEPS = (8, 50)  # for the single-step baselines only
 VARIETY = 60  # captions: with 24 the ratio is off by up to 0.02
 OTHER_SPLITS = ("combo", "concept", *WORDS)
 
@@ -47,7 +47,7 @@ class Results:
     captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000
     """For each figure."""
     times: bool = False
-    """Nothing is measured but how long a picture takes: all in one go, so that they can be compared."""
+    """Measure only the time of a picture: all models in one go, so that they can be compared."""
 
 
 @exit_on_user_error()
@@ -85,7 +85,7 @@ def measure_times() -> None:
 
 
 def plan(name: str, captions: int) -> list[Evaluate]:
-    """Every number of steps on `train`; of bundled models, the other splits at the most steps that each takes."""
+    """Every number of steps on `train`; for bundled models also the other splits, at each one's largest step count."""
     bundled = name in available_models()
     label = name if bundled else Path(name).parent.name
     most = most_steps(load(name))
