@@ -9,6 +9,8 @@ from e2ed2.progress import say
 from e2ed2.training.config import KINDS, RENAMED
 from e2ed2.training.names import option_of, options_of
 
+FORMER_PRESETS = {"coarse-choices": "coarse"}  # former name => name
+
 
 def refuse_unread(objective: ObjectiveConfig, arguments: Sequence[str]) -> None:
     """Reject options that this objective never reads, before the misunderstanding costs a training.
@@ -24,9 +26,12 @@ def refuse_unread(objective: ObjectiveConfig, arguments: Sequence[str]) -> None:
 
 
 def with_new_names(arguments: Sequence[str]) -> list[str]:
-    """The command with the names that options have now; each old one is noted on stderr."""
+    """The command with the current names of its preset and options; each old name is noted on stderr."""
     words = []
-    for word in arguments:
+    for place, word in enumerate(arguments):
+        if place == 0 and (preset := FORMER_PRESETS.get(word)):
+            say(f"The preset {word} is now called {preset}.", sys.stderr)
+            word = preset
         new = RENAMED.get(option_of(word).removeprefix("trainer."), "") if word.startswith("--trainer.") else ""
         if new:
             old, equals, value = word.partition("=")

@@ -21,6 +21,7 @@ from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.codec import build_codec
 from e2ed2.models.weights import save_model
 from e2ed2.training.metrics import read_metrics
+from e2ed2.training.options import FORMER_PRESETS, with_new_names
 from e2ed2.training.presets import ABOUT, PRESETS
 
 from .conftest import TINY_CODEC, TINY_DENOISER
@@ -185,6 +186,17 @@ def test_the_former_name_of_updates_is_taken_with_a_note(called, small, tmp_path
     printed = called("train", "l2", "--out", tmp_path, "--no-precompute", *small, *given)
     assert "--trainer.steps is now called --trainer.updates" in printed.err
     assert read_metrics(tmp_path)[-1].update == 2
+
+
+def test_a_former_preset_is_taken_with_a_note(capsys):
+    assert with_new_names(["coarse-choices", "--data.path", "coarse-choices"]) == [
+        "coarse",
+        "--data.path",
+        "coarse-choices",
+    ]
+    assert capsys.readouterr().err == "The preset coarse-choices is now called coarse.\n"
+    assert set(FORMER_PRESETS.values()) <= set(PRESETS)
+    assert not set(FORMER_PRESETS) & set(PRESETS)
 
 
 @pytest.mark.parametrize("where", ["e2ed2.objectives.objective.open_pictures", "e2ed2.training.run.Trainer.run"])
