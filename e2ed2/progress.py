@@ -23,7 +23,7 @@ def say(text: str, file: TextIO | None = None) -> None:
     """Print a message once, although every process calls this: only the first one prints.
 
     Args:
-        file: stdout where it is None.
+        file: stdout if it is None.
     """
     if next((os.environ[name] for name in RANKS if name in os.environ), "0") == "0":
         print(text, file=file, flush=True)

@@ -4,7 +4,7 @@ One seed for two purposes gives the same numbers twice: caption noise that is pi
 strengths. So a generator is seeded by a hash of the seed, the purpose and the indices, never by arithmetic on them.
 A picture's own seed is another matter: it is what the user typed, and is used as it is. Where bundled weights or stored
 results come from draws made before there were purposes, they stay: `tests/e2ed2/test_seeds.py` lists each use without a
-purpose, with its reason, and fails where there is another.
+purpose, with its reason, and fails if there is another.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ PURPOSES = (
     "zoomed square",  # of a codec's images, which LPIPS sees enlarged
     "caption",  # which one of an image's
     "caption noise",  # and its strength
-    "image noise",  # where the chain begins
+    "image noise",  # the start of the chain
     "style code",  # of the coarse path
     "time",  # of single-step training
     "step count",  # T of end-to-end training
@@ -32,7 +32,7 @@ PURPOSES = (
     "votes",  # which of them a member of a preference learns from
     "folds",  # of what a preference's accuracy leaves out
     "reading",  # which of the likely names a prompt is read as
-    "style",  # which artist's, where none is asked for
+    "style",  # of the artist, if none is requested
     "colour",  # in which a thing is shown
     "held-out colour",  # of each thing
 )

@@ -1,6 +1,6 @@
 """The pictures of update k as a pure function of (seed, k), so that resuming needs no saved order.
 
-Processes share each update's pictures: place p of n takes the p-th part. So a training goes on with the same pictures
+Processes share each update's pictures: place p of n takes the p-th part. So a training resumes with the same pictures
 on another number of processes, and in the middle of an epoch, wherever the pictures are kept.
 """
 

@@ -26,7 +26,7 @@ class Look:
 
     action: Annotated[Literal["check", "show"], tyro.conf.Positional] = "show"
     where: Annotated[str | None, tyro.conf.Positional] = None
-    """The set, as --path has it."""
+    """The set, as for --path."""
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
     out: Path = Path("contact-sheet.png")
     """The file for the contact sheet that `show` draws."""

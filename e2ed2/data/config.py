@@ -35,7 +35,7 @@ class DataConfig:
     files, WebDataset shards, a Hugging Face dataset (a folder, or `hf:` and its id), or what `data cache` wrote.
     docs/data.md has all that is read."""
     split: str = "train"
-    """Keep rows whose `split` column says this; ignored where there is no such column."""
+    """Keep rows whose `split` column has this value; ignored if there is no such column."""
     image_column: str = "image"
     caption_column: str = "caption"
     resolution: int = 128
@@ -71,12 +71,12 @@ class DataConfig:
 @dataclass(frozen=True)
 class CacheOptions:
     """Encode pictures and captions once, into shards on disk that a training maps into memory; give their folder as
-    its --data.path. Called again, it goes on; `accelerate launch` shares the work."""
+    its --data.path. The same command resumes; `accelerate launch` shares the work."""
 
     out: Path
     """The shards' folder."""
     where: Annotated[str | None, tyro.conf.Positional] = None
-    """The set, as --path has it."""
+    """The set, as for --path."""
     backbone: str = ""
     """Use the codec and text encoder of this diffusers pipeline, named as for --backbone of a training."""
     codec_from: str = ""

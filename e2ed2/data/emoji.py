@@ -50,7 +50,7 @@ class Concepts:
 
 
 def split_style(prompt: str) -> tuple[str, str]:
-    """`red apple, noto style` => `red apple` and `noto`; an empty style where the prompt names none.
+    """`red apple, noto style` => `red apple` and `noto`; an empty style if the prompt names none.
 
     So is `a noto style apple`.
     """

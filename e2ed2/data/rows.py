@@ -31,7 +31,7 @@ class Rows:
         return (self[place] for place in range(len(self)))
 
     def values(self, column: str) -> list[Any]:
-        """The column of every row, without reading the pictures; None where a row lacks it."""
+        """The column of every row, without reading the pictures; None if a row lacks it."""
         return [row.fields.get(column) for row in self]
 
 

@@ -34,11 +34,11 @@ READ = ("split", "image_column", "caption_column")  # what of a set is encoded
 
 @dataclass(frozen=True)
 class Cached:
-    """One sample as a shard has it."""
+    """One sample of a shard."""
 
     latents: Tensor  # [C, h, w] float16
     texts: list[tuple[Tensor, Tensor]]  # of each caption its tokens [L, D] float16, and pooled [P]
-    jpeg: bytes  # empty where none is kept
+    jpeg: bytes  # empty if none is kept
 
 
 class Group:
@@ -156,7 +156,7 @@ def check_read(config: DataConfig, settings: dict[str, Any]) -> None:
     """Which columns and split are in the shards was decided when they were written.
 
     Raises:
-        UserError: others are asked for.
+        UserError: different ones are requested.
     """
     for name in READ:
         wanted, usual = getattr(config, name), getattr(DataConfig, name)

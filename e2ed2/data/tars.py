@@ -1,4 +1,4 @@
-"""WebDataset shards, read at any place: where each part of each sample lies in its file is noted once, and kept.
+"""WebDataset shards, read at any place: the place of each part of each sample in its file is indexed once, and cached.
 
 Nothing is unpacked and nothing copied. A tar file is not compressed, so that a sample is one read of its file.
 """
@@ -21,7 +21,7 @@ from e2ed2.data.rows import Row, Rows
 from e2ed2.progress import say
 
 MEMBER = re.compile(r"^((?:.*/|)[^./]+)[.]([^/]*)$")  # a sample's key, and which part of it
-NONE = -1  # where a sample lacks a part
+NONE = -1  # marks a part that a sample lacks
 LONGEST = 1 << 20  # bytes of a part that is read as a text
 KEY = "__key__"
 
@@ -126,7 +126,7 @@ def letters(text: str) -> Tensor:
 
 
 class Samples:
-    """Where the parts lie, collected one after the other at a few bytes each."""
+    """Places of the parts, collected one after the other at a few bytes each."""
 
     def __init__(self) -> None:
         self.shard, self.key_ends, self.keys = array("i"), array("q"), bytearray()
@@ -142,7 +142,7 @@ class Samples:
         self.found.extend((len(self.shard) - 1, part, offset, size))
 
     def end(self) -> None:
-        """The end of a file: no sample goes on in the next."""
+        """Mark the end of a file: no sample continues in the next one."""
         self.key = None
 
     def tensors(self, parts: list[str]) -> dict[str, Tensor]:

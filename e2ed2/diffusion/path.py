@@ -26,7 +26,7 @@ class Path(Protocol):
         ...
 
     def timesteps(self, t: Tensor) -> Tensor:
-        """What a network is told of levels `[B]`, `[B]`."""
+        """The network's time input for levels `[B]`, `[B]`."""
         ...
 
     def jumps(self, levels: Sequence[float]) -> list[Jump]:
@@ -48,7 +48,7 @@ class Flow:
         return 1 - t.float(), t.float()
 
     def timesteps(self, t: Tensor) -> Tensor:
-        return 1000 * t  # as every flow model of diffusers has it
+        return 1000 * t  # the convention of diffusers' flow models
 
     def jumps(self, levels: Sequence[float]) -> list[Jump]:
         return list(pairwise(levels))
@@ -70,7 +70,7 @@ class VariancePreserving:
         return (1 - self._cumprod(t)) ** 0.5
 
     def timestep(self, t: float) -> int:
-        """What a network trained on N timesteps is told of level t. Raises ValueError: t is outside (0, 1]."""
+        """The timestep that a network trained on N of them gets for level t. Raises ValueError: t is outside (0, 1]."""
         step = round(t * len(self.alphas_cumprod)) - 1
         if not 0 <= step < len(self.alphas_cumprod):
             raise ValueError(f"level {t} is not one of {len(self.alphas_cumprod)} timesteps")

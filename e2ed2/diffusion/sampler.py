@@ -11,7 +11,7 @@ from e2ed2.diffusion.levels import check_levels
 from e2ed2.diffusion.path import Path, step
 from e2ed2.types import TextEmbedding, TrajectoryStep
 
-StepEnd = Callable[[int, float, Tensor, Tensor], Tensor]  # (index, t, x after the step, x0) => what goes on for x
+StepEnd = Callable[[int, float, Tensor, Tensor], Tensor]  # (index, t, x after the step, x0) => the x to continue with
 
 
 class Denoiser(Protocol):

@@ -87,7 +87,7 @@ def subject_of(options: Evaluate) -> Generator:
 
 
 def benchmark_of(options: Evaluate, encoder: HeldOutEncoder) -> Benchmark:
-    """A folder's pictures may be of any of the prompts; a model is asked for `captions` of them."""
+    """A folder's pictures may be of any of the prompts; a model gets `captions` of them."""
     captions = None if options.images else options.captions
     if not is_bundled(options.data.path):
         return own_benchmark(encoder, options.data, captions, options.seed, options.nearest)

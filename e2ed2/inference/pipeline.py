@@ -146,11 +146,11 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
             callback_on_step_end: called with the pipeline, the step's index, its noise level and the tensors that
                 `callback_on_step_end_tensor_inputs` names (`latents` by default; `clean` is the step's estimate of the
                 sample); the `latents` that it returns go on. Once for each batch.
-            batch_size: images sampled together. One by one, an image's bytes are the same whatever else is asked for;
+            batch_size: images sampled together. One by one, an image's bytes do not depend on the rest of the request;
                 in larger batches they differ by rounding, and a GPU is put to better use.
             others: what other pipelines take, where it changes nothing: a `guidance_scale` of 1, the model's own size.
 
-        A bar counts the steps, as `set_progress_bar_config` has it.
+        A progress bar, configured by `set_progress_bar_config`, counts the steps.
 
         Raises:
             UserError: values that cannot be used, or that would have no effect; or there is not enough memory.

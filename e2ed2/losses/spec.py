@@ -58,7 +58,7 @@ class LossSpec:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `term[:weight]` joined by `+`; a weight is 1 where none is given.
+        """Read `term[:weight]` joined by `+`; a weight is 1 if none is given.
 
         Raises:
             UserError: an unknown term (the known ones are listed), a repeated one, or a weight that is not positive.

@@ -1,9 +1,9 @@
 """A model's folder: which components it holds itself, which it shares, and what diffusers reads of it.
 
 `components.json` names each shared component, `codec` or `coarse`, by the SHA-256 of its weights,
-`{"shared": "<hash>"}`: it lies beside the model or among the bundled ones. Or it names a repository of a hub,
+`{"shared": "<hash>"}`: it is beside the model or among the bundled ones. Or it names a repository of a hub,
 `{"hub": "someone/codec", "revision": "<commit>"}`, or, for the coarse path, the model beside it whose file has it,
-`{"model": "energy"}`. A folder without that file may be older than it: what it lacks lies beside it, and no bundled one
+`{"model": "energy"}`. A folder without that file may be older than it: what it lacks is beside it, and no bundled one
 is put in its place.
 """
 

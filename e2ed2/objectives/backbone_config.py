@@ -74,7 +74,7 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
 
     decode: Literal["full", "crop", "tiny", "latent"] = "full"
     """What the terms on pictures, such as lpips and gan, look at: the whole picture; a crop of it, and of the target
-    coded and decoded the same way; the whole picture by a tiny decoder; or nothing, where the loss is on latents."""
+    coded and decoded the same way; the whole picture by a tiny decoder; or nothing, for losses on latents."""
     decode_crop: int = 32
     """With `--decode crop`: height and width, in latents."""
     decode_batch: int = 4

@@ -36,7 +36,7 @@ def decode_crop(
     """Decode a random `size` x `size` window of the latents, or all of them if they are no larger.
 
     Returns the decoded crops and the same crops of `images`. The decoder is convolutional, so near a
-    window's inner edges it lacks a little context. `rows` at a time, as `in_parts` has it.
+    window's inner edges it lacks a little context. `rows` at a time, as in `in_parts`.
     """
     scale = images.shape[-1] // latents.shape[-1]
     window = random_window(latents.shape[-2:], size, generator)

@@ -115,7 +115,7 @@ class DenoisingConfig(ObjectiveConfig):
     init: str = ""
     """A model's folder to start from; its denoiser, and its codec too."""
     codec_from: str = ""
-    """A model's folder to take the codec from, where there is no `init`."""
+    """A model's folder to take the codec from, if there is no `init`."""
     coarse_from: str = ""
     """A model's folder to take the coarse path from, instead of that of `init`."""
     coarse_lr_share: float = 0.1

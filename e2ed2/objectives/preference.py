@@ -29,7 +29,7 @@ CHUNK = 32
 
 
 class PreferenceObjective(Objective):
-    """Two preferences at once: one to train models on, and a judge that such a training never sees.
+    """Learns two preferences together: one to train models on, and a judge that such a training never sees.
 
     The judge reads another network's features and the votes of the other half of the raters.
     """

@@ -38,7 +38,7 @@ class Foretold:
     prompts: Accuracy
     raters: Accuracy
     agreement: float | None
-    """How often two people who decided on one pair agree; None where no two saw one."""
+    """How often two people who decided on the same pair agree; None if no two did."""
     chance: float = 0.5
 
     @property
@@ -69,7 +69,7 @@ def _known(value: float | None) -> str:
 
 
 def foretold(votes: Votes, answers: Answers, seed: int) -> list[Foretold]:
-    """All questions together, then each. `answers` are those of `votes`, in their order."""
+    """Accuracies for all questions together, then for each. `answers` are those of `votes`, in their order."""
     groups = {"prompt": votes.prompt, "rater": votes.rater}
     right = {name: cross_validated(votes, answers, group, seed) for name, group in groups.items()}
     found = []

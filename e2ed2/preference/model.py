@@ -134,7 +134,7 @@ class Preference(ModelMixin):
     def reward(self, images: Tensor, others: Tensor, pooled: Tensor, question: str = "") -> Tensor:
         """`[B]`: log odds that people prefer each image to the other one of the same caption, `[B, 3, H, W]` both.
 
-        The mean over the members less their standard deviation, so that where few votes decide, little is to be had.
+        The mean over the members less their standard deviation, so that little can be gained where few votes decide.
         Of one question, or of the mean of all.
         """
         scores = self(images, pooled) - self(others, pooled)

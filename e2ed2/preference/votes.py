@@ -86,7 +86,7 @@ def counting(votes: pd.DataFrame, raters: pd.DataFrame) -> pd.DataFrame:
 
 
 def shortage(table: pd.DataFrame) -> str:
-    """What answers (`counting`) lack, as in “it needs 12 more answers to ...”; empty where they suffice."""
+    """What answers (`counting`) lack, as in “it needs 12 more answers to ...”; empty if they suffice."""
     if table.empty:
         return f"{DECIDED} answers to a question that are no tie"
     for question, asked in table.groupby("question"):

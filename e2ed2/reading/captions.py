@@ -70,7 +70,7 @@ def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list
     """One caption per seed: the likeliest name for the first picture; for the others, one of the likely names.
 
     Args:
-        style: one of `STYLES`, where the prompt names none; `BEST` by default.
+        style: one of `STYLES`, if the prompt names none; `BEST` by default.
 
     Raises:
         UserError: no such style.

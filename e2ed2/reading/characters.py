@@ -12,7 +12,7 @@ DRAWN = "[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]"  # how an emoji is drawn, the tone
 
 
 def spelt(text: str) -> str:
-    """`a 😡` => `a  enraged face`; `:)`, where there is nothing else, => `slightly smiling face`."""
+    """`a 😡` => `a  enraged face`; `:)`, if there is nothing else, => `slightly smiling face`."""
     if text in emoticons():
         return emoticons()[text]
     return spelt_out(any_emoji().sub(lambda match: f" {emoji()[match[0]]} ", re.sub(DRAWN, "", text))).strip()

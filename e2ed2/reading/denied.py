@@ -13,7 +13,7 @@ DENIED = (
     r"^no\b(?= \w.*(?:[,;:]|\bbut\b|\bjust\b|\bonly\b))",
 )
 DENIAL = re.compile(rf"(?:{'|'.join(DENIED)})[^,.;:!?]*?(?=[,.;:!?]|\b(?:but|just|only)\b|$)", FLAGS)
-# Of what is left, what names nothing; where there is nothing else, nothing is left out.
+# Of what is left, what names nothing; if there is nothing else, nothing is left out.
 EMPTY = rf"{ONE}|but|just|only|and|please|i|me|want|draw|paint|show|it|is|that|what|which|s"
 NOTHING = re.compile(rf"\b(?:{EMPTY})\b|[\s,.;:!?'’-]", FLAGS)
 AROUND = re.compile(r"^[\s,.;:!?]+|[\s,;:]+$")

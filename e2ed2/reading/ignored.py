@@ -1,4 +1,4 @@
-"""What a prompt asks for besides a thing, and the models cannot do: they draw one thing, of one size, on white."""
+"""Requests in a prompt that the models cannot fulfil: they draw one thing, of one size, on white."""
 
 import re
 
@@ -13,16 +13,16 @@ IGNORED = (
 )
 PATTERN = re.compile("|".join(IGNORED), re.IGNORECASE)
 WORD = re.compile(r"\w+")
-OFTEN = {"a", "and", "the", "with"}  # in names, too
+OFTEN = {"a", "and", "the", "with"}  # common in names, too
 
 
 def ignores(words: str, name: str) -> bool:
-    """Does a picture of `name` leave out what `words` say? Not where the name says it too, as “two hearts” does."""
+    """Whether a picture of `name` ignores a part of `words`; not if the name contains it too, as “two hearts” does."""
     wanted = PATTERN.search(words)
     return bool(wanted) and not leads(wanted.group(), name)
 
 
 def leads(words: str, name: str) -> bool:
-    """Does the name begin as the words do, articles apart?"""
+    """Whether the name begins like the words, apart from articles."""
     first, other = ([word for word in WORD.findall(text.lower()) if word not in OFTEN] for text in (words, name))
     return first[:1] == other[:1] and len(other) > 1

@@ -91,7 +91,7 @@ def write_card(
 ) -> None:
     """Put the card, `run.json`, the curve and the last preview of the run into the model's folder.
 
-    `flops` are those of one update, on all processes; `beside` is what the objective has to say.
+    `flops` are those of one update, on all processes; `beside` is text from the objective.
     """
     lines = read_metrics(run)
     updates = lines[-1].update  # fewer than requested if training stopped early

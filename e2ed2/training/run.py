@@ -141,7 +141,7 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
 
     Raises:
         UserError: it belongs to another run, or the pictures per update would change, or it has more updates
-            than are asked for.
+            than requested.
     """
     check_length(folder, config.trainer.updates)
     file = folder / "run.json"

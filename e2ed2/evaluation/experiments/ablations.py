@@ -3,7 +3,7 @@
 From one small single-step model of each seed every variant is trained end to end, on the same pictures and noise,
 for as many updates.
 
-python -m e2ed2.evaluation.experiments.ablations    # goes on where it stopped; writes assets/results/ablations.json
+python -m e2ed2.evaluation.experiments.ablations    # resumes where it stopped; writes assets/results/ablations.json
 """
 
 import json

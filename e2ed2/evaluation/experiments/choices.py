@@ -31,7 +31,7 @@ class Choices:
     model: Annotated[str, tyro.conf.Positional] = "energy"
     """A bundled model's name, a training's, or a model's folder."""
     captions: int = 200
-    """Names of things that at least five artists drew, by lot."""
+    """Number of random concepts that at least five artists drew."""
 
 
 @dataclass

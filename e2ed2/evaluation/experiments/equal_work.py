@@ -1,9 +1,9 @@
 """Fig. 1 of the paper on our data: single-step against end-to-end training at equal, counted work, over several seeds.
 
-A small transformer on the bundled codec and coarse path is trained single-step; from there one copy goes on so, the
+A small transformer on the bundled codec and coarse path is trained single-step; from there one copy continues so, the
 other end to end, for the same number of floating-point operations.
 
-python -m e2ed2.evaluation.experiments.equal_work    # goes on where it stopped; writes assets/results/equal_work.json
+python -m e2ed2.evaluation.experiments.equal_work    # resumes where it stopped; writes assets/results/equal_work.json
 python -m e2ed2.evaluation.experiments.equal_work --loss l2:0.3+lpips
 """
 

@@ -2,7 +2,7 @@
 
 Fewer pictures give a larger distance, so figures of unequal N are not compared. `fd_infinite` is free of that (Chong
 and Forsyth 2020): the distance is nearly linear in 1/N, and the line's value at 0 is that of endless pictures. Theirs
-goes through subsets drawn by lot; ours through the means over halves, thirds and so on, which use every picture alike.
+goes through subsets drawn randomly; ours through the means over halves, thirds and so on, which use all pictures alike.
 """
 
 from dataclasses import dataclass

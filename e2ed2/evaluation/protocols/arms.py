@@ -37,7 +37,7 @@ class Arm:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`MODEL`, `MODEL:STEPS` or `MODEL:STEPS:GUIDANCE`. Raises UserError: it is none of them."""
+        """`MODEL`, `MODEL:STEPS` or `MODEL:STEPS:GUIDANCE`. Raises UserError: the text has none of these forms."""
         found = WRITTEN.fullmatch(text)
         if not found:
             raise UserError(f"The arm {text!r} names no model: give MODEL, MODEL:STEPS or MODEL:STEPS:GUIDANCE.")

@@ -60,7 +60,7 @@ BENCHMARKS = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """Measure models as the field does: FID with clean resizing, CLIP score. Called again, it goes on."""
+    """Measure models the way the field does: FID with clean resizing, CLIP score. The same command resumes."""
 
     benchmark: Literal["coco30k", "mjhq30k", "hw30k"]
     data: Path
@@ -119,14 +119,14 @@ class Protocol:
 @dataclass(frozen=True)
 class SideBySide:
     """Models and baselines side by side: the same prompts and seeds, what a picture costs, scores; a table (Markdown
-    and JSON) and a grid. Called again, it goes on."""
+    and JSON) and a grid. The same command resumes."""
 
     arms: tuple[str, ...]
     """Each MODEL, MODEL:STEPS or MODEL:STEPS:GUIDANCE: a bundled model's name, a model's folder, or that of any
-    diffusers pipeline, or its id on a hub; 4 steps, and its own guidance, where none are given. Or a file ARMS.json: a
+    diffusers pipeline, or its id on a hub; 4 steps, and its own guidance, if none are given. Or a file ARMS.json: a
     list of arms that also have a label, scheduler, spacing, timesteps or lora (docs/scaling.md)."""
     prompts: Path | None = None
-    """A file with one prompt a line; a dozen everyday ones where there is none."""
+    """A file with one prompt a line; a dozen everyday ones if there is none."""
     seed: int = 0
     """Prompt number i is sampled with seed + i by every arm."""
     scores: tuple[Literal["clip", "pickscore", "hpsv2", "imagereward"], ...] = ()

@@ -1,7 +1,7 @@
 """Scores of how well pictures fit prompts: each is imported, and its weights loaded, on demand.
 
 CLIP (Hessel et al. 2021) and PickScore (Kirstain et al. 2023) are CLIP models of transformers, in folders; HPSv2 (Wu et
-al. 2023) and ImageReward (Xu et al. 2023) are packages of their own, whose old requirements belong into another
+al. 2023) and ImageReward (Xu et al. 2023) are packages of their own, whose old requirements call for another
 environment.
 """
 

@@ -10,7 +10,7 @@ from e2ed2.evaluation.report.tables import number, spread
 from e2ed2.evaluation.results import Result
 from e2ed2.evaluation.shown import table
 
-Pictures = dict[str, dict[str, Result]]  # of a model, or real ones => what was asked for => figures
+Pictures = dict[str, dict[str, Result]]  # model, or real drawings => split => figures
 STAND_IN = "{}, of training captions"
 TYPED = """Nobody drew what people typed. The first two rows stand in for it: what the head makes of drawings of
 training captions.

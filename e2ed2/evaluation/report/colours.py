@@ -12,6 +12,6 @@ TURNED = "turned drawings"
 
 
 def read_colours(file: Path = OUT) -> dict[str, Any]:
-    """What was measured; nothing where it was not, or by an earlier retrieval head."""
+    """The measured shares; empty if there are none, or an earlier retrieval head was used."""
     found = json.loads(file.read_text()) if file.is_file() else {}
     return found if found.get("head") == head_digest() else {}

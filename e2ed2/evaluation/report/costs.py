@@ -43,7 +43,7 @@ def _row(config: dict[str, Any], cost: dict[str, Any]) -> list[str]:
 
 
 def _start(name: str, config: dict[str, Any]) -> str:
-    """A sentence on a start whose cost is in no row."""
+    """A sentence about an initial model whose cost is not in any row."""
     start = config["objective"].get("init", "")
     if start == name:
         return LONGER.format(name)

@@ -41,14 +41,14 @@ STEPWISE = """KID / FD (smaller is better); in brackets the share of pictures wh
 
 @dataclass(frozen=True)
 class Found:
-    """Everything that was measured, as the JSON files have it."""
+    """Everything that was measured, from the JSON files."""
 
     models: list[Result]
     aligned: Ceilings  # what the retrieval head makes of real drawings, as they are and through the codec
-    ceiling: dict[str, Any]  # how far as many real drawings as each model's pictures are from all, likewise
+    ceiling: dict[str, Any]  # distances of equal numbers of real drawings from all of them, likewise
     equal_work: dict[str, Any]
     ablations: dict[str, Any]
-    colours: dict[str, Any]  # which are right how often, and what turned drawings reach
+    colours: dict[str, Any]  # share of right pictures by colour, and the rates of turned drawings
 
 
 def write_page(found: Found, file: Path) -> Path:
@@ -93,7 +93,7 @@ def write_page(found: Found, file: Path) -> Path:
 
 
 def older(models: list[Result], bundled: list[str]) -> list[str]:
-    """A warning, where a bundled model's weights are not those that were measured."""
+    """Warnings for bundled models whose weights are not those that were measured."""
     names = {
         result["settings"]["model"]
         for result in models
@@ -163,7 +163,7 @@ def by_steps(of: dict, names: list[str]) -> str:
 
 
 def _near_and_right(result: Result) -> str:
-    """Without the share of hits where an earlier retrieval head judged: it could not be compared."""
+    """The distance and, unless an earlier retrieval head judged (not comparable), the share of hits."""
     far = " / ".join(f"{result['distance'][key]:.{digits}f}" for key, digits in DISTANCE_DIGITS.items())
     hits = result["alignment"].get("top1")
     return far + (f" ({hits:.2f})" if hits is not None else "")

@@ -8,7 +8,7 @@ def number(value: float | None, digits: int) -> str:
 
 
 def spread(result: dict[str, Any], key: str, form: str) -> str:
-    """A figure `group.name` with its 95% interval, where its file has one; empty where it was not measured."""
+    """A figure `group.name` with its 95% interval, where its file has one; empty if it was not measured."""
     group, _, name = key.partition(".")
     value, interval = result.get(group, {}).get(name), result.get("intervals", {}).get(key)
     ends = f" ({' to '.join(format(end, form) for end in interval)})" if interval else ""

@@ -26,7 +26,7 @@ class Family:
 
 
 def family_of(pipeline: Any) -> Family:
-    """The family of a pipeline. Raises UserError: it is none of those that are known here."""
+    """The family of a pipeline. Raises UserError: the family is not supported."""
     for part in ("unet", "transformer"):
         network: Any = getattr(pipeline, part, None)
         if (found := FAMILIES.get(type(network).__name__)) and found.part == part:

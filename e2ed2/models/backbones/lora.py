@@ -1,4 +1,4 @@
-"""Low-rank adapters (Hu et al. 2021) beside a network's layers, by peft."""
+"""Low-rank adapters (Hu et al. 2021) for a network's layers, with peft."""
 
 import copy
 from pathlib import Path
