@@ -40,7 +40,7 @@ class PictureSet(Protocol):
         ...
 
     def tensor(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
-        """Those rows as `[B, 3, H, W]` in [-1, 1]."""
+        """The pictures of these rows, `[B, 3, H, W]` in [-1, 1]."""
         ...
 
 
@@ -72,7 +72,7 @@ class Pictures:
         return self.captions[0]
 
     def tensor(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
-        """Those rows as `[B, 3, H, W]` in [-1, 1]."""
+        """The pictures of these rows, `[B, 3, H, W]` in [-1, 1]."""
         return to_tensor(self.images[rows.numpy()], device)
 
     def first(self, most: int) -> "Pictures":

@@ -98,7 +98,7 @@ def as_unreadable(path: str) -> Generator[None]:
 
 
 def _folder(folder: Path) -> Table:
-    """A table beside the pictures, or a text beside each, or folders that are named after what they show."""
+    """A folder with a table beside the pictures, or a text beside each, or subfolders named after what they show."""
     pictures = sorted(file for file in folder.rglob("*") if _is_picture(file, folder))
     tables = sorted(file for name in TABLES for file in folder.rglob(name))
     rows = [row for table in tables for row in _listed(table, folder)] if tables else _unlisted(pictures, folder)
@@ -169,7 +169,7 @@ def _text(table: Path) -> str:
 
 
 def _unlisted(pictures: list[Path], folder: Path) -> list[Row]:
-    """Captions from `picture.txt` beside `picture.png`, or labels from the folders' names."""
+    """Rows with captions from `picture.txt` beside `picture.png`, or with the folders' names as labels."""
     if texts := {file: file.with_suffix(".txt") for file in pictures if file.with_suffix(".txt").is_file()}:
         return [
             Row(str(file.relative_to(folder)), file, _split(file, folder) | {"text": _text(text).strip()})

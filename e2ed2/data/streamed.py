@@ -59,7 +59,7 @@ class StreamedPictures:
         return to_tensor(np.stack([sample.image for sample in self.samples(rows)]), device)
 
     def samples(self, picked: Tensor) -> list[Sample]:
-        """Those samples, decoded in several threads."""
+        """The picked samples, decoded in several threads."""
         return list(self.pool.map(self.at, picked.tolist()))
 
     def at(self, place: int) -> Sample:

@@ -88,7 +88,7 @@ def columns_of(part: str, data: bytes) -> dict[str, Any]:
 
 
 def scan(files: list[Path]) -> dict[str, Tensor]:
-    """Where the parts of all samples are, from one pass over the files' headers.
+    """The places of the parts of all samples, from one pass over the files' headers.
 
     Of N samples with P kinds of parts: `shard` `[N]`, `places` `[N, P, 2]` of offset and size in bytes, `keys`,
     `key_ends` `[N]`, the `parts`' names, and a line for each file that is `damaged`.

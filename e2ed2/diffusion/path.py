@@ -84,7 +84,7 @@ class VariancePreserving:
         return (t * len(self.alphas_cumprod)).round().long() - 1
 
     def jumps(self, levels: Sequence[float]) -> list[Jump]:
-        """Between uniform levels, those of diffusers' `DDIMScheduler` with trailing timesteps.
+        """The steps of a chain; between uniform levels, those of diffusers' `DDIMScheduler` with trailing timesteps.
 
         It counts down by N // T. Where T does not divide N, a step writes a timestep or so above the one that the next
         reads; a model sampled by the stock scheduler meets exactly what it was trained on.
@@ -105,7 +105,7 @@ class VariancePreserving:
 
 
 def step(path: Path, x: Tensor, x0: Tensor, t: float, s: float) -> Tensor:
-    """From level t to the lower level s: `alpha_s x0 + sigma_s (x - alpha_t x0) / sigma_t`.
+    """A step from level t to the lower level s: `alpha_s x0 + sigma_s (x - alpha_t x0) / sigma_t`.
 
     The noise in `x` is kept and its sample replaced by the estimate `x0`: deterministic DDIM (Song et al. 2021,
     eq. 12 with sigma = 0), and on the flow path an Euler step. At s = 0 it returns the estimate.

@@ -87,7 +87,7 @@ def is_stock(folder: Path) -> bool:
 
 
 def slug(prompt: str) -> str:
-    """For a file's name: `A red apple!` => `a-red-apple`."""
+    """The prompt as part of a file name: `A red apple!` => `a-red-apple`."""
     return "-".join("".join(c if c.isalnum() else " " for c in prompt.lower()).split())[:40] or "picture"
 
 

@@ -19,7 +19,7 @@ class Decoded:
 
 
 class PixelShuffleAutoencoder(ModelMixin):
-    """Layers at 1/4, 1/8, 1/16, ... of the resolution, one width each: what is finer costs most and adds least.
+    """Layers at 1/4, 1/8, 1/16, ... of the resolution, one width each: finer layers would cost most and add least.
 
     No normalisation: the residual blocks start as the identity, and channels-last convolutions stay unbroken.
     The interface is that of diffusers' autoencoders.

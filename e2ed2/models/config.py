@@ -29,7 +29,7 @@ class DenoiserConfig:
     choices: int = 16
     """Numbers that the coarse path derives from the initial noise: the global choice, such as which artist draws."""
     choice: Choice = "normal"
-    """Those numbers as they are, standard normal; `one-hot`, the largest alone: artists do not blend; `none`, zeros.
+    """The numbers as they are, standard normal; `one-hot`, the largest alone: artists do not blend; `none`, zeros.
     Beside `init`, `normal` leaves that model's choice as it is."""
     kept: tuple[int, ...] = ()
     """With one-hot choices, those that the noise selects from: 0 is the first, and none named means all. Some of those

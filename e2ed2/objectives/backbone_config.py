@@ -84,7 +84,7 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
     in `teacher-steps` steps, not the data's. Each noise then has one right picture, and the finished model needs no
     guidance. 0: off. It costs 2 x teacher-steps calls of the network, and a second copy of it."""
     teacher_steps: int = 25
-    """With guidance: steps that its pictures take."""
+    """With guidance: sampler steps of the target pictures."""
     tiny_codec: str = ""
     """With `--decode tiny`: the folder or the hub's id of an AutoencoderTiny, such as madebyollin/taesd."""
 

@@ -132,12 +132,12 @@ def sharing_findings(found: dict[str, Any]) -> list[Finding]:
 
 
 def _consistently(verdict: Verdict, seeds: list[bool]) -> Verdict:
-    """What holds on average holds consistently where it does in every seed."""
+    """The verdict, but "open" if it holds on average and not for every seed."""
     return "open" if verdict == "holds" and not all(seeds) else verdict
 
 
 def _ceilings(found: dict[str, Any], ceiling: dict[str, Any], aligned: Ceilings) -> list[list[str]]:
-    """Rows of real drawings. FD needs as many of them as pictures were judged, the head the one that judged."""
+    """Rows of real drawings: FD over as many of them as pictures were judged, and the rates of the head that judged."""
     as_many, today = found["settings"]["captions"] == ceiling["captions"], judged_today(found)
     rows = []
     for kind, by in ceiling["pictures"].items():
@@ -162,7 +162,7 @@ def _judged(found: dict[str, Any]) -> str:
 
 
 def judged_today(found: dict[str, Any]) -> bool:
-    """By the retrieval head that is bundled now?"""
+    """Whether the currently bundled retrieval head judged the results."""
     return found["settings"].get("head") == head_digest()
 
 

@@ -72,7 +72,7 @@ def _share(name: str, best: str, work: dict[str, float]) -> str:
 
 
 def _beside(theirs: dict[str, float], ours: dict[str, float]) -> list[str]:
-    """Each of their distances, and ours over it."""
+    """Each of their distances, and the ratio of ours to it."""
     pairs = ((f"{theirs[key]:.{DISTANCE_DIGITS[key]}f}", f"{ours[key] / theirs[key]:.2f}") for key in DISTANCES)
     return [cell for pair in pairs for cell in pair]
 
@@ -104,7 +104,7 @@ def counted_steps(steps: str | int) -> str:
 
 
 def earlier(result: dict[str, Any]) -> bool:
-    """Was an experiment over seeds made with another coarse path than the bundled one?"""
+    """Whether an experiment over seeds used a coarse path other than the bundled one."""
     return result["settings"].get("coarse") != digest(CHECKPOINTS / "coarse" / WEIGHTS)
 
 
@@ -118,7 +118,7 @@ def _work(result: dict[str, Any]) -> str:
 
 
 def _answer(arms: dict[str, Any], steps: str) -> str:
-    """To our question, at this number of steps."""
+    """The answer to our question at this number of steps."""
     found = equal_ratios(arms, steps)
     return f"{counted_steps(steps)}: end to end has {times_each(found, 2)}: {ANSWERS[judge_nearer(found)]}."
 
