@@ -279,7 +279,7 @@ def test_what_npm_cannot_do_is_one_sentence(tmp_path, monkeypatch, script, sente
         pretend_npm(tmp_path, script)
     with pytest.raises(UserError, match=sentence):
         packages.vendored()
-    assert not ONE.kept.exists()
+    assert not ONE.cache_file.exists()
 
 
 def test_the_page_asks_no_other_host_and_runs_no_text():
