@@ -1,1 +1,1 @@
-"""The pages. `app.settings` comes before everything that imports gradio."""
+"""The pages. Import `app.settings` before anything that imports gradio."""

@@ -1,4 +1,4 @@
-"""Starts the pages where the project is installed: `e2ed2-studio`, or `python -m app`."""
+"""Starts the pages of an installed project: `e2ed2-studio`, or `python -m app`."""
 
 import sys
 

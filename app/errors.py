@@ -1,8 +1,8 @@
-"""What can go wrong between a page and the engine, besides a UserError."""
+"""Errors between a page and the engine, besides UserError."""
 
 
 class ForgedError(Exception):
-    """A value that the page cannot send; the message says what is possible."""
+    """A value that no page sends; the message says what is allowed."""
 
 
 class StoppedError(Exception):

@@ -1,4 +1,4 @@
-"""Serves the pages: what is specific first, the pages at / last."""
+"""Serves the pages; more specific paths are mounted before those at /."""
 
 import contextlib
 import logging
@@ -33,14 +33,14 @@ LOOK: dict[str, Any] = {
     "css": style_css(),
     "ssr_mode": False,
     "run_history": False,
-    "max_file_size": MEGABYTES * 2**20,  # nobody fills the disk with what is refused anyway
+    "max_file_size": MEGABYTES * 2**20,  # so that nobody fills the disk with files that would be refused anyway
     "footer_links": ["api", "settings"],
     "favicon_path": str(Path(__file__).with_name("look") / "favicon.svg"),
 }
 
 
 def assemble(settings: ServerSettings, warm_up: bool = False) -> tuple[gr.Blocks, Services, Studies]:
-    """The pages, what they call, and the studies; a mistake in the settings is one sentence and exit code 2.
+    """The pages, the services they call, and the studies; a mistake in the settings exits with one sentence and code 2.
 
     Args:
         warm_up: get ready for the first visitor while the pages are built.
@@ -58,14 +58,14 @@ def assemble(settings: ServerSettings, warm_up: bool = False) -> tuple[gr.Blocks
 
 
 def build_app(demo: gr.Blocks, studies: Studies, secret: str = "", root_path: str = "") -> FastAPI:
-    """Everything: what `build_site` has, and the demo. A server with a root path must be told it, too."""
+    """The whole site: `build_site` and the demo. The server must be given the same root path."""
     warnings.filterwarnings("ignore", "SSR mode is not supported")  # it is off
     site = build_site(studies, secret, root_path)
     return mount(site, demo, path="/", root_path=root_path or None, **LOOK)
 
 
 def build_site(studies: Studies, secret: str = "", root_path: str = "") -> FastAPI:
-    """The health check, the rater's pages, and the admin pages where there is a secret."""
+    """The health check, the rater's pages, and, if there is a secret, the admin pages."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/healthz")
@@ -74,7 +74,7 @@ def build_site(studies: Studies, secret: str = "", root_path: str = "") -> FastA
 
     @app.get("/study")
     def bare(request: Request) -> RedirectResponse:
-        """A mount has no page at its bare name; platforms put the person into the query, which must arrive."""
+        """Redirect a mount's bare name to its page; keep the query, in which platforms pass the participant."""
         return RedirectResponse(f"study/{'?' if request.url.query else ''}{request.url.query}", status_code=307)
 
     app.mount("/study", create_app(studies.store, studies.offer))
@@ -84,7 +84,7 @@ def build_site(studies: Studies, secret: str = "", root_path: str = "") -> FastA
 
 
 def serve(demo: gr.Blocks, services: Services, studies: Studies, settings: ServerSettings) -> None:
-    """Runs until interrupted. An address that cannot be had is one sentence and exit code 2."""
+    """Run until interrupted. If the address is unavailable, exit with one sentence and code 2."""
     if "GRADIO_WATCH_DIRS" in os.environ:
         reload(demo, services, studies, settings)
         return
@@ -101,12 +101,12 @@ def serve(demo: gr.Blocks, services: Services, studies: Studies, settings: Serve
     config = uvicorn.Config(
         app, log_level="warning", timeout_graceful_shutdown=1, root_path=settings.root_path, access_log=False
     )
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a visitor at home leaves
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to quit
         Server(config).run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
-    """Ends quietly: pages that are open are waiting for something, and each would leave a traceback."""
+    """Shuts down quietly: every open page is waiting on a request, and each would leave a traceback."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -114,7 +114,7 @@ class Server(uvicorn.Server):
 
 
 def reload(demo: gr.Blocks, services: Services, studies: Studies, settings: ServerSettings) -> None:
-    """`gradio app.py`: its own server, which shows changed code at once; what the site has besides goes before it."""
+    """For `gradio app.py`, whose own server reloads changed code; the rest of the site is mounted before it."""
     studies.prepare(after=services.ready)
     site = build_site(studies, settings.admin_secret)
     parts = {

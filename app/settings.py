@@ -1,4 +1,4 @@
-"""What the environment says about serving the pages."""
+"""The server's settings, from environment variables."""
 
 import atexit
 import gc
@@ -20,16 +20,16 @@ from e2ed2.files import runs_folder
 from e2ed2.inference.hub import ID, hub_folder
 from e2ed2.inference.request import is_stock
 
-# Gradio reads these while it is imported: no request to the outside, and no proxy that hides mounted routes.
+# Gradio reads these on import: no requests to other hosts, and no proxy that hides mounted routes.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["GRADIO_SSR_MODE"] = "False"
 
 
-# Gradio would give it to each of its apps, of which one is at /admin.
+# Gradio would apply it to each of its apps, including the one at /admin.
 ROOT_PATH = os.environ.pop("GRADIO_ROOT_PATH", "").rstrip("/")
-PERSISTENT = Path("/data")  # of a Hugging Face Space that has one; the rest is lost when it restarts
+PERSISTENT = Path("/data")  # persistent storage of a Hugging Face Space, if it has any; the rest is lost at a restart
 MIN_SECRET = 12  # characters
-ADDED = "added"  # such a model is called `added/<name>`
+ADDED = "added"  # such a model is named `added/<name>`
 MODELS = "E2ED2_MODELS"
 
 
@@ -37,12 +37,12 @@ MODELS = "E2ED2_MODELS"
 class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 7860  # 0..65535; 0 takes any free one
-    checkpoints: Path | None = None  # the models' folder; None is the bundled one
+    checkpoints: Path | None = None  # the models' folder; None means the bundled one
     runs: Path = field(default_factory=runs_folder)  # trainings
-    added: Mapping[str, Path] = field(default_factory=dict)  # models that the owner adds
-    study_data: Path | None = None  # votes; None leaves it to the study's own settings
-    admin_secret: str = field(default="", repr=False)  # opens the admin pages; without one there are none
-    root_path: str = ""  # where a proxy shows the pages, "/sub/studio"; it takes that away from what it passes on
+    added: Mapping[str, Path] = field(default_factory=dict)  # models that the owner adds, by name
+    study_data: Path | None = None  # where votes are stored; None leaves that to the study's own settings
+    admin_secret: str = field(default="", repr=False)  # opens the admin pages; if empty, there are none
+    root_path: str = ""  # where a proxy serves the pages, like "/sub/studio"; the proxy must strip it
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -59,7 +59,7 @@ class ServerSettings:
     def from_environment(cls) -> Self:
         """HOST, PORT, GRADIO_ROOT_PATH, E2ED2_CHECKPOINTS, E2ED2_RUNS, E2ED2_MODELS, E2ED2_ADMIN_SECRET.
 
-        A Hugging Face Space is reached from outside its container, and keeps its state in its persistent folder.
+        On a Hugging Face Space the server listens on all addresses and keeps its state in persistent storage.
         """
         port = os.environ.get("PORT", "7860")
         if not (port.isascii() and port.isdigit()):
@@ -79,15 +79,15 @@ class ServerSettings:
 
 
 def added_models(told: str) -> Mapping[str, Path]:
-    """Of folders with the separator of paths between them; each is called as its folder, or a training's run.
+    """Models by name, from folders or hub ids separated by `os.pathsep`; each is named after its folder or its run.
 
     Raises:
-        UserError: a folder holds no model, or two are called alike.
+        UserError: a folder holds no model, or two would get the same name.
     """
     found: dict[str, Path] = {}
     for part in filter(None, map(str.strip, told.split(os.pathsep))):
         called = folder = Path(part).expanduser().resolve()
-        if not folder.exists() and ID.fullmatch(part):  # its snapshot is called as a commit
+        if not folder.exists() and ID.fullmatch(part):  # its snapshot's folder is named after a commit
             called, folder = Path(part), hub_folder(part)
         if not is_stock(folder) and not (folder / "denoiser").is_dir():
             raise UserError(
@@ -119,7 +119,7 @@ USAGE = """Opens the pages. Its settings are variables of the environment, as in
 
 
 def own_cache() -> None:
-    """A folder for the pictures of this server alone: one that ends deletes what another still serves."""
+    """Give this server a picture cache of its own: Gradio deletes its cache on exit, even if another server uses it."""
     if "GRADIO_TEMP_DIR" not in os.environ:
         os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="e2ed2-studio-")
         atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
@@ -127,10 +127,10 @@ def own_cache() -> None:
 
 @contextmanager
 def quickly() -> Generator[None]:
-    """Imports without what costs seconds and is of no use to whoever serves pages.
+    """Speed up imports by skipping seconds of work that serving pages does not need.
 
-    Gradio writes type stubs for editors beside its components, and for that parses itself whenever it is imported; it
-    leaves out classes that have no file. And what is imported stays: nothing of it is garbage.
+    Gradio parses itself on import to write type stubs for editors, but skips classes that have no file. And imported
+    modules stay in memory, so garbage collection is paused.
     """
     find = inspect.getfile
 
@@ -150,7 +150,7 @@ def quickly() -> Generator[None]:
 
 
 def settings_or_exit(arguments: Sequence[str] = ()) -> ServerSettings:
-    """A mistake in the environment, or an argument, is one sentence and exit code 2; `--help` is what there is."""
+    """Print help for `--help`; for a mistake in the environment or an argument, exit with a sentence and code 2."""
     ArgumentParser(description=USAGE, formatter_class=RawDescriptionHelpFormatter).parse_args(arguments)
     try:
         return ServerSettings.from_environment()

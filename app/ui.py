@@ -22,13 +22,13 @@ from app.studies.ready import Studies
 from app.studies.votes import rounds
 
 NAME = "E2ED² Studio"
-TITLE = f"{NAME}: pictures in one to four steps"  # for whoever shows a link to it; each page has its own besides
-KEPT = 24 * 3600  # s; a visitor's pictures are deleted from the disk after a day
+TITLE = f"{NAME}: pictures in one to four steps"  # for link previews; each page also has its own
+KEPT = 24 * 3600  # s; a visitor's pictures are deleted from disk after a day
 
 
 @without_servers()
 def build_ui(services: Services, studies: Studies, organiser: Organiser | None = None) -> gr.Blocks:
-    """`organiser`: whether a request comes from a study's organiser; None where nobody can sign in."""
+    """`organiser`: whether a request comes from a study's organiser; None if nobody can sign in."""
     trainings = Trainings(services.models)
     results = partial(
         ResultsPage,

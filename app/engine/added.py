@@ -1,4 +1,4 @@
-"""Pipelines of diffusers that the owner of the server adds to the models of the pages."""
+"""Diffusers pipelines that the server's owner adds to the models on the pages."""
 
 import inspect
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from e2ed2.inference.request import Request
 
 
 class AddedPipeline:
-    """A diffusers pipeline, called as it was made to be called; a chain of steps that cannot be looked into."""
+    """A diffusers pipeline, called as it is meant to be; its chain of steps cannot be inspected."""
 
     def __init__(self, folder: Path, device: str):
         from e2ed2.inference.stock import load_pipeline, was_trained_here  # diffusers takes seconds to import
@@ -20,7 +20,7 @@ class AddedPipeline:
         self.trained_here = was_trained_here(folder)
 
     def image(self, request: Request, after_step: Callable[[], None] = lambda: None) -> Image.Image:
-        """The picture; `after_step` may end it with an exception, where the pipeline tells of its steps."""
+        """The picture; `after_step` may raise to abort it, if the pipeline reports its steps."""
         from e2ed2.inference.stock import StockPipeline
 
         model, more = StockPipeline(self.pipeline, request.steps, None, self.trained_here), {}

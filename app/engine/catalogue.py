@@ -24,19 +24,19 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec, load_denoiser
 from e2ed2.types import TrajectoryStep
 
-# The first is the cleanest to look at, and what is read is recognised in it as often as in any.
+# The first looks cleanest, and its pictures are recognised as what was asked for as often as any model's.
 FAVOURITES = ("l2-lpips-gan", "lpips", "energy", "l2-lpips")
-VARIED = "energy"  # whose pictures of one prompt differ most
+VARIED = "energy"  # the model whose pictures of one prompt differ most
 OWN = "own"  # a visitor's finished training is the model `own/<name>`
 
 
 class Models:
-    """Bundled models and finished trainings, found anew at each look; each is loaded when first asked for."""
+    """Bundled models and finished trainings, listed afresh at each call; each is loaded when first needed."""
 
     def __init__(
         self, checkpoints: Path | None = None, runs: Path | None = None, added: Mapping[str, Path] | None = None
     ):
-        """`added`: those of `ServerSettings`."""
+        """`added`: as in `ServerSettings`."""
         self.checkpoints, self.runs, self.added = checkpoints or CHECKPOINTS, runs or runs_folder(), added or {}
         self.device = pick_device()
         self._loading = Lock()
@@ -55,7 +55,7 @@ class Models:
         return list(self.folders())
 
     def ours(self, name: str) -> bool:
-        """Is it a model of this project, into whose chain one can look, and which can be trained on?"""
+        """Whether it is one of this project's models, whose chain can be inspected and which can be trained further."""
         return not is_stock(self.folders()[name])
 
     def favourite(self) -> str | None:
@@ -63,20 +63,20 @@ class Models:
         return next((name for name in (*FAVOURITES, *names) if name in names), None)
 
     def choices(self) -> list[tuple[str, str]]:
-        """What a visitor reads, and the name."""
+        """Pairs of what a visitor reads and the model's name."""
         return [(f"{name}: {DESCRIPTIONS[name]}" if name in DESCRIPTIONS else name, name) for name in self.names()]
 
     def our_choices(self) -> list[tuple[str, str]]:
         return [one for one in self.choices() if self.ours(one[1])]
 
     def plain_choices(self) -> list[tuple[str, str]]:
-        """The same, but the first two, where there are both, by what a visitor may want."""
+        """The same, except that the first two, if both exist, are labelled by what a visitor may want."""
         plain = {self.favourite(): "Best picture", VARIED: "Most variety"}
         first = [(f"{said} ({name})", name) for name, said in plain.items() if name in self.names()]
         return first + [one for one in self.choices() if one[1] not in plain]
 
     def steps(self, name: str) -> tuple[int, ...]:
-        """The step counts that the model was made for; any, of a pipeline of diffusers."""
+        """The step counts that the model was made for; a diffusers pipeline takes any."""
         if not self.ours(name):
             return tuple(range(1, MAX_STEPS + 1))
         config = json.loads((self.folders()[name] / "denoiser" / "config.json").read_text())
@@ -87,12 +87,12 @@ class Models:
         return tuple(name for name in available_models(self.checkpoints) if count in self.steps(name))
 
     def only(self, name: str) -> str:
-        """Said where a model takes one number of steps; empty for one that takes any."""
+        """A note on a model that takes a single number of steps; empty for one that takes any."""
         possible = self.steps(name)
         return "" if len(possible) > 1 else f"{name} was made for {counted(possible[0], 'step')} only."
 
     def captions(self, name: str) -> list[str] | None:
-        """Of the pictures that a visitor's model learned from; None where these are the bundled ones."""
+        """Captions of the pictures that a visitor's model learned from; None if these are the bundled ones."""
         run = self.folders()[name] / "run.json"
         data = json.loads(run.read_text())["config"]["data"] if run.is_file() else {"path": BUNDLED}
         table = Path(data["path"]) / "metadata.csv"
@@ -106,7 +106,7 @@ class Models:
             return self._shared_encoder()
 
     def load(self, name: str) -> Model:
-        """Raises UserError: its files are damaged, or it is none of this project's."""
+        """Raises UserError: its files are damaged, or it is not one of this project's models."""
         with self._loading:
             if name not in self._pipelines:
                 folder = self.folders()[name]
@@ -119,14 +119,14 @@ class Models:
             return self._pipelines[name]
 
     def get_ready(self, name: str) -> None:
-        """Load whatever model that is. Raises UserError: its files are damaged."""
+        """Load a model of either kind. Raises UserError: its files are damaged."""
         if self.ours(name):
             self.load(name)
         else:
             self._pipeline(name)
 
     def sampled(self, request: Request, look: Callable[[TrajectoryStep | None], None] | None = None) -> Image.Image:
-        """`look` sees every step of a model of ours; of others it is only told that there was one, and sees None."""
+        """`look` gets every step of one of our models; for other models it is called with None after each step."""
         if self.ours(request.model):
             return sample_image(self.load(request.model), request, look)
         tell = (lambda: look(None)) if look else lambda: None
@@ -135,12 +135,12 @@ class Models:
     def _pipeline(self, name: str) -> AddedPipeline:
         with self._loading:
             if self._stock is None or self._stock[0] != name:
-                self._stock = None  # the memory of one is free before the next is loaded
+                self._stock = None  # frees its memory before the next one is loaded
                 self._stock = name, AddedPipeline(self.folders()[name], str(self.device))
             return self._stock[1]
 
     def forget(self, name: str) -> None:
-        """Free its memory; what it shares with others stays."""
+        """Free its memory; what it shares with other models stays."""
         with self._loading:
             self._pipelines.pop(name, None)
             if self._stock and self._stock[0] == name:
@@ -151,7 +151,7 @@ class Models:
         return self._encoder
 
     def _codec(self, folder: Path) -> Codec:
-        """Models beside each other share one."""
+        """Models in the same parent folder share one codec."""
         home = folder if (folder / "codec").is_dir() else folder.parent
         if home not in self._codecs:
             self._codecs[home] = load_codec(folder)

@@ -1,4 +1,4 @@
-"""What a visitor's training will cost, before it starts: measured by a dry run of the very command."""
+"""What a visitor's training will cost, before it starts: measured by a dry run of the same command."""
 
 import re
 import subprocess
@@ -15,9 +15,11 @@ LIMIT = 600  # s
 
 
 def estimate(trainings: Trainings, order: Order) -> str:
-    """What it changes and how long it takes here, on the bundled drawings, which take as long as any. About a minute.
+    """What it trains and how long it takes here, measured on the bundled drawings (any others take as long).
 
-    Raises UserError: a training is going on, which would make this one look slow; or it cannot be measured.
+    Takes about a minute.
+
+    Raises UserError: another training is running, which would distort the measurement; or it cannot be measured.
     """
     trainings.check_free()
     command = trainings.command(replace(order, files=()), Path("never"))
@@ -34,7 +36,7 @@ def estimate(trainings: Trainings, order: Order) -> str:
 
 
 def in_words(dry_run: str, order: Order) -> str:
-    """The first lines of a dry run, for a visitor."""
+    """The first lines of a dry run, put into words for a visitor."""
     trained = re.search(r"^([\d.]+) M trained parameters$", dry_run, re.M)
     rate = re.search(r"^([\d.]+) samples/s", dry_run, re.M)
     if not trained or not rate:

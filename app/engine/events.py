@@ -1,4 +1,4 @@
-"""What happens while pictures are generated, as values: the engine yields them, and a page puts them into words."""
+"""Events while pictures are generated: the engine yields them, and a page puts them into words."""
 
 import threading
 from dataclasses import dataclass
@@ -9,33 +9,33 @@ from e2ed2.inference.request import Request
 
 
 class Flag(threading.Event):
-    """Goes with what a visitor asks for; set to stop it, also before its turn has come."""
+    """Belongs to one request of a visitor; set it to stop the request, even before its turn has come."""
 
-    over = False  # nothing more comes of it
+    over = False  # nothing more will come of the request
 
 
 @dataclass(frozen=True)
 class Loading:
-    """The model is being read from disk, unless somebody has asked for it before."""
+    """The model is being read from disk, unless it is loaded already."""
 
 
 @dataclass(frozen=True)
 class Started:
-    """A picture is asked for; it may have to wait."""
+    """A picture has been requested; it may have to wait."""
 
     request: Request
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Other visitors come first."""
+    """Other visitors are ahead in the queue."""
 
     ahead: int  # pictures of theirs, at least 1
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """The picture as the model guesses it after a step that is not the last."""
+    """The model's estimate of the picture after a step other than the last."""
 
     step: int  # from 1
     image: Image.Image
@@ -44,7 +44,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """A picture is there."""
+    """A picture is finished."""
 
     request: Request
     image: Image.Image
@@ -52,7 +52,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Ended:
-    """No more pictures come: all are there, or the visitor has stopped."""
+    """No more pictures will come: all are finished, or the visitor pressed Stop."""
 
     seconds: float  # since the model was ready
 

@@ -1,4 +1,4 @@
-"""What trainings can be asked for, and the project's own command line for each."""
+"""Which trainings a visitor can start, and the project's command line for each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ from e2ed2.models.config import DenoiserConfig
 from e2ed2.objectives.config import EndToEndConfig
 from e2ed2.training.presets import PRESETS
 
-# Any number of steps: a training of one's own takes those of the model that it starts from.
+# For any number of steps: a visitor's training uses the step counts of the model that it starts from.
 LOSSES = {
     name: str(preset.objective.loss)
     for name, preset in PRESETS.items()
     if isinstance(preset.objective, EndToEndConfig)
     and preset.objective.sampling_steps == STEPS
-    and not preset.objective.gradient_cache  # wants hundreds of pictures an update
+    and not preset.objective.gradient_cache  # needs hundreds of pictures an update
 }
 FEWEST, MOST = 10, 300  # updates
 SHOWN_EVERY = 10  # updates at most between two sheets of samples
 BATCH = 16  # pictures an update
 PLEASING = "anchor:0.3+preference:0.1"  # as in `benchmarks.preference_loop`
-PATIENCE = 2  # measurements without a gain by the preference's judge, a fifth of the updates apart
+PATIENCE = 2  # measurements in a row without a gain by the preference's judge; one every fifth of the updates
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class Order:
     base: str
     loss: str  # a key of LOSSES
     updates: int
-    files: Sequence[str] = ()  # uploaded pictures; none means the bundled ones
-    captions: Mapping[str, str] = field(default_factory=dict)  # by file name, where a person wrote another one
-    name: str = ""  # of the training and its model; one is made up without
-    note: str = ""  # for the person's own memory
-    preference: str = ""  # of a finished one, which is to be pleased as well
+    files: Sequence[str] = ()  # uploaded pictures; if empty, the bundled ones
+    captions: Mapping[str, str] = field(default_factory=dict)  # those that a person changed, by file name
+    name: str = ""  # of the training and its model; if empty, one is made up
+    note: str = ""  # a reminder for the visitor
+    preference: str = ""  # name of a finished preference that is added to the loss
 
 
 def command_of(order: Order, run: Path, models: Models, preference: Path | None) -> list[str]:
-    """A training in the folder `run`, which has the uploaded pictures in `data`."""
+    """The command for a training in the folder `run`; uploaded pictures are in its folder `data`."""
     own = ["--data.path", str(run / "data"), "--data.caption-column", CAPTION]
     return [
         "train",
@@ -52,7 +52,7 @@ def command_of(order: Order, run: Path, models: Models, preference: Path | None)
         "--coarse-from",
         "",
         "--denoiser.choice",
-        DenoiserConfig.choice,  # no other than the model that it starts from has
+        DenoiserConfig.choice,  # must be that of the model that it starts from
         "--out",
         str(run),
         *([*own, "--data.held-out", "0.1"] if order.files else ["--data.path", BUNDLED, "--no-precompute"]),
@@ -86,5 +86,5 @@ def _pleasing(order: Order, preference: Path) -> list[str]:
 
 
 def learning_command(votes: Path, run: Path) -> list[str]:
-    """A preference from a study's export."""
+    """The command that learns a preference from a study's export."""
     return ["train", "preference", "--votes", str(votes), "--out", str(run), "--trainer.save-every", "100"]

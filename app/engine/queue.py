@@ -1,4 +1,4 @@
-"""One device, many visitors: a queue in which the first to come is the first served."""
+"""One device, many visitors: a queue that is first come, first served."""
 
 from collections import deque
 from collections.abc import Callable, Generator
@@ -8,16 +8,16 @@ from threading import Condition
 
 class Turns:
     def __init__(self) -> None:
-        self._queue: deque[object] = deque()  # the first one is at work
+        self._queue: deque[object] = deque()  # the first one is being served
         self._moved = Condition()
 
     def __len__(self) -> int:
-        """How many are at work or wait."""
+        """How many are being served or waiting."""
         return len(self._queue)
 
     @contextmanager
     def take(self, ahead: Callable[[int], None] = lambda count: None) -> Generator[None]:
-        """Waits; `ahead` is told how many come first, whenever that changes. What it raises ends the waiting."""
+        """Wait for a turn; `ahead` is called with the number still ahead whenever it changes, and may raise to give up."""
         mine = object()
         with self._moved:
             self._queue.append(mine)

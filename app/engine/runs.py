@@ -1,4 +1,4 @@
-"""Trainings on disk: the bundled models' and those in the runs folder. Read only."""
+"""Trainings on disk, those of bundled models and those in the runs folder. Nothing here writes."""
 
 import json
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from e2ed2.training.metrics import CURVE, Logged, read_metrics
 
 @dataclass(frozen=True)
 class Run:
-    """A folder with a curve."""
+    """A training's folder, which has a loss curve."""
 
     name: str
     folder: Path
 
     def lines(self) -> list[Logged]:
-        """One for each logged update; a line that is being written is left out."""
+        """One for each logged update; a line that is only half written is left out."""
         return read_metrics(self.folder)
 
     def curve(self, name: str, over: str) -> list[tuple[float, float]]:
-        """`over`, which is `update` or `seconds`, and a value; terms without their weights, so that they compare."""
+        """Pairs of `over` (`update` or `seconds`) and a value; terms are unweighted, so that runs can be compared."""
         return [(getattr(line, over), value) for line in self.lines() if (value := line.value(name)) is not None]
 
     def single_step(self) -> bool:
-        """Whether it is trained on one step at a time, whose loss is another than that of whole chains."""
+        """Whether it is trained one step at a time, so that its loss is not comparable to that of whole chains."""
         return self.kind() == SingleStepConfig.kind
 
     def kind(self) -> str:
-        """Of its objective; empty where that is not known."""
+        """The kind of its objective; empty if unknown."""
         return self.config().get("objective", {}).get("kind", "")
 
     def config(self) -> dict[str, Any]:
@@ -39,14 +39,14 @@ class Run:
         return upgraded(json.loads(file.read_text())["config"]) if file.is_file() else {}
 
     def sheets(self) -> list[Path]:
-        """Sample sheets over time, the newest last."""
+        """Sample sheets in order of time, the newest last."""
         return sorted(self.folder.glob("previews/*.png")) or sorted(self.folder.glob("preview.*"))
 
 
 def find_runs(models: Models) -> dict[str, Run]:
-    """Bundled ones by their name; others by their place below the runs folder.
+    """Runs by name: bundled ones by the model's name, others by their path below the runs folder.
 
-    Without preferences: what they show are pictures of a study.
+    Preferences are left out: their sheets show a study's pictures.
     """
     bundled = {path.parent.name: path.parent for path in sorted(models.checkpoints.glob(f"*/{CURVE}"))}
     files = [*models.runs.glob(f"*/{CURVE}"), *models.runs.glob(f"own/*/{CURVE}")]
@@ -56,7 +56,7 @@ def find_runs(models: Models) -> dict[str, Run]:
 
 
 def sharing_pair(runs: dict[str, Run]) -> list[str]:
-    """Runs with a network for each step, and those that differ from them in the sharing only (Fig. 4)."""
+    """Runs with a network for each step, and those that differ from them only in sharing one (Fig. 4)."""
     configs = {name: run.config() for name, run in runs.items() if name.partition("/")[0] != "runs"}
     objectives = {name: config["objective"] for name, config in configs.items() if config}
     kinds = {name: (objective["kind"], objective.get("loss")) for name, objective in objectives.items()}

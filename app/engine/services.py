@@ -1,4 +1,4 @@
-"""What the pages ask for: checked requests, and the pictures that they ask for, one at a time."""
+"""What the pages call: requests are checked, and their pictures generated one at a time."""
 
 import contextlib
 import secrets
@@ -32,11 +32,11 @@ from e2ed2.reading.reader import Reader, Reading, load_head
 from e2ed2.reading.spelling import english
 from e2ed2.types import TrajectoryStep
 
-FRESH_SEEDS = 1_000_000  # six digits at most: easy to read out and to type again
+FRESH_SEEDS = 1_000_000  # six digits at most: easy to read out and to retype
 NO_MODELS = "There is no model yet: train one with `python -m e2ed2 train`, then load this page again."
 KEPT = 256  # pictures of 48 kB
 READ = 64  # prompts
-FAR = 0.5  # cosine of a prompt to the nearest caption that a visitor's model learned
+FAR = 0.5  # a prompt is far off below this cosine to the nearest caption that a visitor's model learned
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Look:
 
     level: float  # noise level on entry, in (0, 1]
     noisy: Image.Image  # what the model was shown
-    clean: Image.Image  # what it made of it
+    clean: Image.Image  # what it predicted from that
 
 
 class Services:
@@ -64,21 +64,21 @@ class Services:
         self.turns = Turns()
         self._kept: dict[Request, Timed] = {}
         self._flags: dict[str | None, threading.Event] = {}
-        self._next = threading.Lock()  # one request of a visitor after the other
-        self.ready = threading.Event()  # the first visitor need not wait
+        self._next = threading.Lock()  # a visitor's requests come one after the other
+        self.ready = threading.Event()  # set once the first visitor need not wait
 
     def warm_up(self) -> None:
-        """In a thread, load the model that the first visitor will want, and what reads prompts."""
+        """Load, in a thread, the model that the first visitor will want and the vocabulary that reads prompts."""
 
         def load() -> None:
             try:
-                with contextlib.suppress(UserError):  # whoever asks for it sees why
+                with contextlib.suppress(UserError):  # whoever asks for that model is told why
                     if name := self.models.favourite():
                         self.models.load(name)
                         self.reading("cat")
             finally:
                 self.ready.set()
-            english()  # of which the words of the models' own names have no need
+            english()  # not needed while prompts use the models' own names
 
         threading.Thread(target=load, name="warm up", daemon=True).start()
 
@@ -91,7 +91,7 @@ class Services:
         count: object = 1,
         wording: Wording = USUAL,
     ) -> list[Request]:
-        """One entry for each picture, with the seeds seed, seed + 1, ... and what the prompt is read as.
+        """One request for each picture, with seeds seed, seed + 1, ... and the caption that the prompt is read as.
 
         Raises:
             UserError: a visitor can correct it.
@@ -111,14 +111,14 @@ class Services:
         if not whole(seed, 0, last):
             raise UserError(f"The seed must be a whole number from 0 to {last}.")
         seeds = [int(seed) + offset for offset in range(int(count))]
-        first = Request(prompt, model, int(steps), seeds[0])  # a prompt that is empty or too long is not read
+        first = Request(prompt, model, int(steps), seeds[0])  # rejects an empty or overlong prompt before it is read
         captions = wording.captions(self.read(prompt, model, wording), seeds)
         return [replace(first, seed=one, caption=text) for one, text in zip(seeds, captions, strict=True)]
 
     def read(self, prompt: str, model: str, wording: Wording = USUAL) -> Reading | None:
-        """What a prompt may mean; None where the model knows no names, or is given the prompt's own words.
+        """What a prompt may mean; None if the model knows no names, or is to get the prompt verbatim.
 
-        Raises ForgedError: the name that it is to be read as is not known.
+        Raises ForgedError: the chosen reading is not a known name.
         """
         if wording.exactly or not self.readable(model):
             return None
@@ -138,7 +138,7 @@ class Services:
         return str(model)
 
     def named(self, name: str) -> str:
-        """Raises UserError: a name that a visitor typed is that of no model."""
+        """Raises UserError: no model has the name that the visitor typed."""
         if name not in self.models.names():
             raise UserError(f"There is no model “{name}”: choose from {', '.join(self.models.names())}.")
         return name
@@ -147,21 +147,21 @@ class Services:
         return self.timed(request).picture
 
     def timed(self, request: Request) -> Timed:
-        """Of bundled models, the last pictures are kept: whoever comes back need not wait for them again."""
+        """The picture and its time; recent ones by bundled models are cached, so that nobody waits for them twice."""
         if found := self._kept.get(request):
             return found
         self.models.get_ready(request.model)
         with self.turns.take():
             start = time.perf_counter()
             made = Timed(self.models.sampled(request), time.perf_counter() - start)
-        if not request.model.startswith(f"{OWN}/"):  # a training of the same name may be made anew
+        if not request.model.startswith(f"{OWN}/"):  # another training may get the same name later
             self._kept[request] = made
             while len(self._kept) > KEPT:
                 self._kept.pop(next(iter(self._kept)), None)
         return made
 
     def generate(self, requests: Sequence[Request], stop: threading.Event) -> Iterator[Event]:
-        """Everything that happens until the pictures of one visitor, all by one model, are there."""
+        """All events until a visitor's pictures, all by one model, are finished."""
         yield Loading()
         self.models.get_ready(requests[0].model)
         start = time.perf_counter()
@@ -201,10 +201,10 @@ class Services:
         with ThreadPoolExecutor(1) as thread:
             done = thread.submit(work)
             yield from iter(seen.get, None)
-            done.result()  # raises what went wrong
+            done.result()  # raises what the worker raised
 
     def looks(self, request: Request) -> list[Look]:
-        """Every step of one picture, from pure noise."""
+        """Every step of one picture, starting from pure noise."""
         pipeline = self.models.load(request.model)
         steps: list[TrajectoryStep] = []
         with self.turns.take():
@@ -212,16 +212,16 @@ class Services:
             return [Look(step.t, pipeline.image(step.noisy), pipeline.image(step.clean)) for step in steps]
 
     def blend(self, request: Request, other: str, share: float) -> Image.Image:
-        """A picture of a point between what the model is given for a request and other words; the ends are theirs."""
+        """A picture from between a request's caption (`share` 0) and other words (`share` 1)."""
         pipeline = self.models.load(request.model)
         with self.turns.take():
             text = between(*(pipeline.text_encoder([words.strip()]) for words in (request.words, other)), share)
             return pipeline.sample(text, request.steps, torch.Generator().manual_seed(request.seed))
 
     def midway(self, first: Request, last: Request, share: float) -> Image.Image:
-        """A picture between two, which are of one model and as many steps: its words and its noise are between theirs.
+        """A picture between two of the same model and step count: its words and its noise lie between theirs.
 
-        Noise goes along the arc, so that it has the length that the model expects.
+        Noise is interpolated along the arc, so that it keeps the norm that the model expects.
         """
         pipeline = self.models.load(first.model)
         network = pipeline.denoiser
@@ -242,13 +242,13 @@ class Services:
 
     @cached_property
     def reading(self) -> Callable[..., Reading]:
-        """What a prompt may mean; the last ones are remembered, since a page asks several times."""
+        """The function that reads a prompt; recent readings are cached, since a page asks several times."""
         return lru_cache(READ)(self.reader)
 
     def far(self, prompt: str, model: str) -> list[str]:
-        """The known things that are nearest to a prompt that is far from all of them; empty where it is not.
+        """The nearest known things, for a prompt that is far from all of them; empty if it is not.
 
-        Of a pipeline of diffusers nobody here knows what it knows.
+        Empty for a diffusers pipeline too: what it knows is unknown here.
         """
         if not self.models.ours(model):
             return []
@@ -261,10 +261,10 @@ class Services:
 
     @contextlib.contextmanager
     def stoppable(self, session: str | None, flag: Flag) -> Generator[Flag]:
-        """`stop` raises the flag for this visitor; so does the visitor's next request.
+        """Register a flag that `stop`, or this visitor's next request, sets.
 
-        Two requests within milliseconds may come with the same one: the second is given another, or it would stop
-        itself.
+        Two requests within milliseconds may come with the same flag: the second gets a new one, or it would
+        stop itself.
         """
         with self._next:
             if self._flags.get(session) is flag:
@@ -278,7 +278,7 @@ class Services:
                 del self._flags[session]
 
     def running(self, session: str | None) -> threading.Event | None:
-        """The flag of what is being generated for the visitor."""
+        """The flag of the request that is being served for the visitor."""
         return self._flags.get(session)
 
     def stop(self, session: str | None) -> None:
@@ -287,7 +287,7 @@ class Services:
 
 
 def slerp(a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
-    """Of two noises of one shape, the point `share` (in [0, 1]) of the way along the arc from one to the other."""
+    """The point `share` (in [0, 1]) of the way along the arc between two noise tensors of the same shape."""
     cosine = torch.cosine_similarity(a.flatten(), b.flatten(), dim=0).clamp(-1, 1)
     angle = torch.acos(cosine)
     if angle < 1e-4:

@@ -1,4 +1,4 @@
-"""How a training is getting on."""
+"""How far a training has got."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ class State:
     done: int  # updates
     updates: int  # in all
     going: bool
-    stopping: bool  # it is still going on, until it has saved
+    stopping: bool  # still running, until it has saved
     finished: bool
     sheet: Path | None = None  # its latest samples, below the drawings of the same captions
-    trouble: str = ""  # what it said before it died
-    seconds_left: float | None = None  # None where that is not known
-    learning: bool = False  # a preference, from votes
+    trouble: str = ""  # its last message before it died
+    seconds_left: float | None = None  # None if unknown
+    learning: bool = False  # it is a preference, learned from votes
 
 
 def sentence(state: State) -> str:
-    """For a visitor."""
+    """One line on the training for a visitor."""
     if state.trouble:
         return f"{state.name} stopped unexpectedly after {counted(state.done, 'update')}: {state.trouble}"
     if state.stopping:
@@ -55,7 +55,7 @@ def _last(state: State) -> str:
 
 
 def seconds_left(lines: Sequence[Logged], updates: int) -> float | None:
-    """At the pace of the updates after the first, which is slower."""
+    """Estimated from the pace of the updates after the first, which is slower."""
     if len(lines) < 2:
         return None
     first, last = lines[0], lines[-1]
@@ -67,8 +67,8 @@ def duration(seconds: float) -> str:
 
 
 def last_line(log: Path) -> str:
-    """What it said before it died; empty where it was only stopped."""
+    """Its last message before it died; empty if it was merely stopped."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    if lines and lines[-1] in (STOPPED_EARLY, "KeyboardInterrupt"):  # the second: while it was still importing
+    if lines and lines[-1] in (STOPPED_EARLY, "KeyboardInterrupt"):  # the second if it was still importing
         return ""
     return lines[-1][:300] if lines else "it said nothing."

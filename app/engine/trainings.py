@@ -1,4 +1,4 @@
-"""A visitor's short training: the project's own command line, in a process of its own, one at a time."""
+"""Visitors' short trainings: the project's own command line in a separate process, one at a time."""
 
 import atexit
 import json
@@ -25,8 +25,8 @@ from e2ed2.preference.files import accuracies
 from e2ed2.training.presets import PRESETS
 
 KEPT = 20  # trainings
-NICENESS = 10  # the pages come first
-VOTES = "votes"  # in a preference's folder, the export that it learns from; only until it has
+NICENESS = 10  # so that the pages stay responsive
+VOTES = "votes"  # folder of the export that a preference learns from; deleted once it has learned
 
 
 class Trainings:
@@ -38,7 +38,10 @@ class Trainings:
         self._lock = Lock()
 
     def start(self, order: Order) -> str:
-        """The new training's name. Raises UserError: one is going on, or there is no room, or the pictures are bad."""
+        """Start a training and return its name.
+
+        Raises UserError: another one is running, there is no room, or the pictures are unusable.
+        """
         liked = self.learned(order.preference) if order.preference else None
 
         def prepare(run: Path) -> dict[str, Any]:
@@ -50,9 +53,9 @@ class Trainings:
         return self._begin(order.name, f"{order.base.replace('/', '-')}-{order.loss}", prepare)
 
     def learn(self, study: str, export: Callable[[Path], object], name: str = "") -> str:
-        """A preference from a study's votes, which `export` writes into a folder. Raises as `start`, and what it does.
+        """Learn a preference from a study's votes, which `export` writes into a folder; return its name.
 
-        The export is deleted when the preference has learned from it.
+        The export is deleted once the preference has learned from it. Raises as `start`, and what `export` raises.
         """
 
         def prepare(run: Path) -> dict[str, Any]:
@@ -60,10 +63,10 @@ class Trainings:
             updates = PRESETS["preference"].trainer.updates
             return {"updates": updates, "command": learning_command(run / VOTES, run), "study": study}
 
-        return self._begin(name, "liked", prepare)  # without the study: everybody may read it
+        return self._begin(name, "liked", prepare)  # not named after the study: everybody may read the name
 
     def _begin(self, name: str, stem: str, prepare: Callable[[Path], dict[str, Any]]) -> str:
-        """`prepare` fills the folder and says what the training is; a folder that it cannot fill is gone again."""
+        """`prepare` fills the folder and describes the training; if it fails, the folder is removed."""
         with self._lock:
             self.check_free()
             if len(self.all_names()) >= KEPT:
@@ -80,43 +83,43 @@ class Trainings:
         return name
 
     def go_on(self, name: str) -> None:
-        """From where it was stopped: the same command again."""
+        """Resume a stopped training by running the same command again."""
         with self._lock:
             self.check_free()
             self._launch(name)
 
     def stop(self) -> None:
-        """Saves after the update that is being made."""
+        """Stop after the current update; progress is saved."""
         if process := self._alive():
             self._stopping = self.going()
             process.send_signal(signal.SIGINT)
 
     def going(self) -> str | None:
-        """The name of the training that is going on."""
+        """The name of the running training, if any."""
         return json.loads(self._note.read_text())["name"] if self._alive() else None
 
     def all_names(self) -> list[str]:
         return [path.parent.name for path in sorted(self.folder.glob("*/order.json"))]
 
     def names(self) -> list[str]:
-        """Of trainings of models, which everybody sees."""
+        """Names of the trainings of models, which everybody can see."""
         return [name for name in self.all_names() if not self.is_preference(name)]
 
     def preferences(self) -> list[str]:
-        """Learned from votes, or being so; for who may see the votes."""
+        """Names of preferences, learned or still learning from votes; only for people who may see the votes."""
         return [name for name in self.all_names() if self.is_preference(name)]
 
     def is_preference(self, name: str) -> bool:
         return "study" in self.said(name)
 
     def said(self, name: str) -> dict[str, Any]:
-        """What was ordered."""
+        """What was ordered, as stored when the training began."""
         return json.loads((self.folder / name / "order.json").read_text())
 
     def learned(self, name: str) -> dict[str, Any]:
-        """Of a finished preference: its name, its study, and how well it foretells votes, of all questions together.
+        """A finished preference's name, its study, and how well it predicts votes over all questions.
 
-        Raises UserError: there is none of the name, or it is damaged.
+        Raises UserError: no preference has this name, or it is damaged.
         """
         if name not in self.preferences() or not self.state(name).finished:
             raise UserError(f"There is no finished preference called {name!r}: choose another one.")
@@ -134,7 +137,7 @@ class Trainings:
         done = lines[-1].update if lines else 0
         updates = self.said(name)["updates"]
         saved = any((run / "checkpoints").glob("*"))
-        lost = not saved and self._stopping != name  # who stops it at once ends it before it can say so
+        lost = not saved and self._stopping != name  # stopped right at the start, it ends before it can say so
         broken = not going and not finished and (lost or self._failed(name))
         if learning and finished and not going:
             shutil.rmtree(run / VOTES, ignore_errors=True)
@@ -155,13 +158,13 @@ class Trainings:
         return self.said(name).get("note", "")
 
     def start_of(self, name: str) -> str:
-        """The name of the model that it started from."""
+        """The name of the model that the training started from."""
         command = self.said(name)["command"]
         folder = command[command.index("--init") + 1] if "--init" in command else ""
         return next((known for known, path in self.models.folders().items() if str(path) == folder), "")
 
     def delete(self, name: str) -> None:
-        """With its model. Raises UserError: it is going on, or there is none of the name."""
+        """Delete a training and its model. Raises UserError: it is running, or no training has this name."""
         with self._lock:
             if name not in self.preferences():
                 self.known(name)
@@ -170,9 +173,9 @@ class Trainings:
             shutil.rmtree(self.folder / name)
 
     def package(self, name: str, folder: Path) -> str:
-        """Its model as a zip that shares nothing with others: a folder that diffusers loads.
+        """Zip its model as a self-contained folder that diffusers can load; return the path.
 
-        Raises UserError: it is not finished, or there is none of the name.
+        Raises UserError: it is not finished, or no training has this name.
         """
         if not self.state(self.known(name)).finished:
             raise UserError(f"{name} is not finished, so it has no model to download.")
@@ -185,17 +188,17 @@ class Trainings:
         return str(name)
 
     def _failed(self, name: str) -> bool:
-        """By itself, so that going on would fail again; known of the training that these pages began last."""
+        """Whether it failed by itself, so that resuming would fail again; known only for the training started last."""
         return name == self._launched and self._process is not None and self._process.poll() in (1, 2)
 
     @property
     def _note(self) -> Path:
-        """Which process it is: a server that starts again finds it."""
+        """The file that records the process, so that a restarted server finds it."""
         return self.folder / "going.json"
 
     def _alive(self) -> psutil.Process | None:
         if self._process:
-            self._process.poll()  # a child that has ended leaves no trace
+            self._process.poll()  # reaps a child that has ended
         try:
             note = json.loads(self._note.read_text())
             process = psutil.Process(note["pid"])
@@ -204,7 +207,7 @@ class Trainings:
             return None
 
     def check_free(self) -> None:
-        """Raises UserError: a training is going on."""
+        """Raises UserError: a training is running."""
         if name := self.going():
             raise UserError(f"The training {name} is going on, and there is room for one: wait for it, or stop it.")
 
@@ -217,7 +220,7 @@ class Trainings:
         return next(name for name in (f"{stem}-{n}" for n in range(1, KEPT + 2)) if not (self.folder / name).exists())
 
     def command(self, order: Order, run: Path) -> list[str]:
-        """Of the project's own command line."""
+        """The project's command line that carries out the order."""
         preference = self.folder / order.preference / "model" if order.preference else None
         return command_of(order, run, self.models, preference)
 

@@ -1,4 +1,4 @@
-"""A visitor's pictures become a folder that a training reads."""
+"""Turns a visitor's pictures into a folder that a training reads."""
 
 import csv
 import re
@@ -21,11 +21,22 @@ FEWEST, MOST = 12, 500  # pictures
 MEGABYTES = 50  # all together
 TOO_LARGE = f"These files are too large: {MEGABYTES} MB are possible in all."
 TWICE = "{} is there twice: give the pictures different names."
-SIDE = 512  # px; larger ones are made smaller
+SIDE = 512  # px; larger pictures are scaled down
 SMALL = 48  # px, beside a caption
 CAPTION = "text"  # the column
 TABLE = "metadata.csv"
-SUFFIXES = {".csv", ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}  # of a folder's files
+SUFFIXES = {
+    ".csv",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".avif",
+}  # what is taken from a folder
 MEANINGLESS = re.compile(
     r"(img|dscn?|dscf|pxl|mvimg|image|photo|picture|screenshot|unnamed|untitled|download)?\d*|\d{8}t\d+|wa\d+"
 )
@@ -35,18 +46,18 @@ MEANINGLESS = re.compile(
 class Uploaded:
     """Pictures as they were uploaded or unpacked."""
 
-    captions: dict[Path, str]  # of each picture; empty where none could be found
-    listed: bool  # by a table, not by file names
+    captions: dict[Path, str]  # of each picture; empty if none was found
+    listed: bool  # the captions come from a table, not from file names
 
 
 def take(files: Sequence[str], folder: Path, captions: Mapping[str, str] | None = None) -> None:
-    """Check and copy the pictures, also those in a zip.
+    """Check and copy the pictures, including those in a zip.
 
     Args:
-        captions: by file name, what a person wrote; else metadata.csv has them if it is there, or the file names.
+        captions: what a person wrote, by file name; otherwise metadata.csv is used if it exists, or the file names.
 
     Raises:
-        UserError: not pictures, too few, too many, too large, or a picture without a caption.
+        UserError: a file is no picture or too large, there are too few or too many, or one has no caption.
     """
     with opened(files) as uploaded:
         said = {path: (captions or {}).get(path.name, caption).strip() for path, caption in uploaded.captions.items()}
@@ -63,14 +74,17 @@ def take(files: Sequence[str], folder: Path, captions: Mapping[str, str] | None 
 
 
 def shown(files: Sequence[str]) -> list[tuple[str, str, Image.Image]]:
-    """Name, caption and a small picture of each. Raises UserError: as `take`, a missing caption apart."""
+    """Name, caption and thumbnail of each. Raises UserError as `take` does, except for a missing caption."""
     with opened(files) as uploaded:
         return [(path.name, caption, _small(path, SMALL)) for path, caption in uploaded.captions.items()]
 
 
 @contextmanager
 def opened(files: Sequence[str]) -> Generator[Uploaded]:
-    """Raises UserError: too few, too many, too large, twice of one name, or a table that cannot be used."""
+    """The uploads, unpacked in a temporary folder.
+
+    Raises UserError: too few, too many or too large, two of the same name, or an unusable table.
+    """
     with tempfile.TemporaryDirectory() as unpacked:
         paths = [path for file in files for path in _unpacked(Path(file), Path(unpacked))]
         if sum(path.stat().st_size for path in paths) > MEGABYTES * 2**20:
@@ -90,9 +104,9 @@ def opened(files: Sequence[str]) -> Generator[Uploaded]:
 
 
 def _unpacked(path: Path, folder: Path) -> list[Path]:
-    """The files in a zip, whatever folders they stand in; any other file as it is.
+    """The files in a zip, from all of its folders; any other file is returned as it is.
 
-    Raises UserError: it cannot be read, is too large unpacked, or has a file twice.
+    Raises UserError: it cannot be read, is too large when unpacked, or contains a file name twice.
     """
     if path.suffix.lower() != ".zip":
         return [path]
@@ -112,7 +126,7 @@ def _unpacked(path: Path, folder: Path) -> list[Path]:
 
 
 def _hidden(name: str) -> bool:
-    """What a system puts into a zip besides."""
+    """Whether it is a file that an operating system adds to a zip."""
     return any(part.startswith((".", "__MACOSX")) and part != ".." for part in PurePosixPath(name).parts)
 
 
@@ -130,7 +144,7 @@ def _captions(table: Path) -> dict[str, str]:
 
 
 def _words(path: Path) -> str:
-    """`red-apple_2.png` => `red apple`; empty where the name is one that a camera or a program gave."""
+    """`red-apple_2.png` => `red apple`; empty if the name was given by a camera or a program."""
     words = [word for word in path.stem.replace("_", " ").replace("-", " ").split() if not word.isdigit()]
     return "" if all(MEANINGLESS.fullmatch(word.lower()) for word in words) else " ".join(words)
 

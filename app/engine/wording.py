@@ -1,4 +1,4 @@
-"""How a visitor wants a prompt to be understood."""
+"""How a visitor wants a prompt to be read."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from e2ed2.reading.reader import Reading
 
 @dataclass(frozen=True)
 class Wording:
-    style: str = BEST  # of prompts that name none; one of `STYLES`
-    exactly: bool = False  # the model is given the prompt's own words
-    read_as: str = ""  # one of the names that the models know; the likeliest by default
+    style: str = BEST  # for prompts that name none; one of `STYLES`
+    exactly: bool = False  # the model gets the prompt verbatim
+    read_as: str = ""  # one of the names that the models know; if empty, the likeliest
 
     def captions(self, reading: Reading | None, seeds: list[int]) -> list[str]:
-        """For each seed what the model is given; empty where it is given the prompt itself."""
+        """What the model is given for each seed; empty if it gets the prompt itself."""
         if self.exactly or reading is None:
             return [""] * len(seeds)
         if self.read_as:
