@@ -21,12 +21,12 @@ from study.store.studies import find_study
 from study.web.limits import Limit
 
 COOKIE, HOURS = "study_admin", 12
-TRIES = 10  # of the secret, from one address in a minute
+TRIES = 10  # attempts at the secret, from one address in a minute
 MAX_UPLOAD = "2gb"
 
 
 class Organisers:
-    """Who has the secret: a signed cookie says so, on every page."""
+    """Recognises whoever has entered the secret, by a signed cookie that is valid on every page."""
 
     def __init__(self, secret: str):
         self.signer = TimestampSigner(secret, salt="admin")
@@ -38,12 +38,12 @@ class Organisers:
             return None
 
     def asks(self, request: gr.Request | None) -> bool:
-        """Whether this request of one of the app's pages is an organiser's."""
+        """Whether this request from one of the app's pages is an organiser's."""
         return request is not None and self.named(request.cookies.get(COOKIE, "")) is not None
 
 
 def add_admin(app: FastAPI, studies: Studies, secret: str, root_path: str = "") -> None:
-    """The pages at /admin. A Blocks of their own: the demo's /config must hold nothing of them."""
+    """Mount the pages at /admin. They are a separate Blocks, so that the demo's /config reveals nothing of them."""
     organisers = Organisers(secret)
     tries = Limit(TRIES)
 
@@ -51,7 +51,7 @@ def add_admin(app: FastAPI, studies: Studies, secret: str, root_path: str = "") 
         return organisers.named(request.cookies.get(COOKIE, ""))
 
     def visitor(request: Request) -> str | None:
-        """The page itself leads a stranger to the sign-in; everything behind it refuses."""
+        """The signed-in user. The page itself redirects strangers to the sign-in; everything behind it refuses them."""
         user = known(request)
         if user is None and request.url.path.endswith("/admin/"):
             raise HTTPException(303, headers={"Location": "login"})
@@ -111,7 +111,7 @@ def add_admin(app: FastAPI, studies: Studies, secret: str, root_path: str = "") 
     app.mount("/admin/previews", previews)
 
     @app.exception_handler(StudyError)
-    def told(request: Request, error: Exception) -> Response:
+    def error_page(request: Request, error: Exception) -> Response:
         values = {"root": "../../../study/", "title": "This did not work", "sentence": str(error)}
         return TEMPLATES.TemplateResponse(request, "message.html", values, status_code=409)
 

@@ -1,4 +1,4 @@
-"""What an organiser does with a study, as on the command line: each act answers in a sentence or raises StudyError."""
+"""What an organiser can do with a study, as on the command line: each returns a sentence or raises StudyError."""
 
 import os
 import tempfile
@@ -45,7 +45,7 @@ def _rater(studies: Studies, study: StudyInfo, who: str) -> str:
 
 
 def adjusted(studies: Studies, name: str | None, wanted: dict[str, Any]) -> str:
-    """`wanted`: the spec's OPERATIONS; those that are as they were are left alone."""
+    """`wanted`: fields of the spec's OPERATIONS; unchanged ones are left alone."""
     study = study_of(studies, name)
     changes = changed(study.spec, wanted)
     if not changes:
@@ -55,7 +55,7 @@ def adjusted(studies: Studies, name: str | None, wanted: dict[str, Any]) -> str:
 
 
 def amended(studies: Studies, name: str | None, reason: str, wanted: dict[str, Any]) -> StudyInfo:
-    """The new version; the old one takes nobody new."""
+    """The new version; the old one is closed to new raters."""
     study = study_of(studies, name)
     return amend_study(studies.store, study.name, reason or "", **changed(study.spec, wanted))
 
@@ -65,7 +65,7 @@ def changed(spec: StudySpec, wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def questions_of(text: str) -> tuple[Question, ...]:
-    """One a line, `key:gold=text`; the usual ones where nothing is written."""
+    """Questions, one a line, as `key:gold=text`; the default ones if the text is empty."""
     lines = tuple(line.strip() for line in text.splitlines() if line.strip())
     return parse_questions(lines) if lines else DEFAULT_QUESTIONS
 
@@ -75,11 +75,11 @@ def as_text(questions: tuple[Question, ...]) -> str:
 
 
 def verified(studies: Studies, name: str | None, key: str = "", receipt: str = "") -> str:
-    """Of a fresh export: the chain of votes, and every image.
+    """Check the chain of votes and every image of a fresh export.
 
     Args:
         key: a public key that must have signed the chain.
-        receipt: number and hash of a vote, as a rater's last page shows them, which must be in it.
+        receipt: number and hash of a vote that the chain must contain, as a rater's last page shows them.
     """
     from study.reporting.export import export_study
     from study.reporting.verify import verify_export
@@ -109,9 +109,9 @@ def _receipt(text: str) -> tuple[int, str] | None:
 
 
 def predictions(studies: Studies, name: str | None, scores: str | None, lower: str = "") -> list[list[str]]:
-    """How well each column of a table of scores predicts the votes, and what another person reaches.
+    """How well each column of a table of scores predicts the votes, and how well another person would.
 
-    The table is deleted: what is uploaded to a page can be read by whoever knows its address.
+    The table is then deleted: anyone who knows the address of an upload can read it.
     """
     from study.reporting.export import export_pooled
     from study.reporting.metrics import compare
@@ -140,7 +140,7 @@ def predictions(studies: Studies, name: str | None, scores: str | None, lower: s
 
 
 def power(arms: int, prompts: int, copies: int, raters_per_pair: int, pairs_per_rater: int) -> str:
-    """What a study of this shape will find, before it is made."""
+    """What a study of this shape can be expected to find, before it is made."""
     from study.simulation.power import RATE, Simulate, planned, promise
 
     if arms < 2 or not prompts:

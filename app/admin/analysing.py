@@ -1,11 +1,11 @@
-"""Under a study: its chain checked, its methods section, how well metrics predict its votes."""
+"""Below a study: checking its chain, its methods section, how well metrics predict its votes."""
 
 from typing import Any
 
 import gradio as gr
 
 from app.admin.acts import predictions, verified
-from app.admin.changing import QUIET, said
+from app.admin.changing import QUIET, reporting_mistakes
 from app.studies.ready import Studies
 from study.errors import StudyError
 
@@ -13,7 +13,7 @@ SCORES = (
     "A table with a score for each picture: a column `image` (its hash, or its file in the export), or `arm` with "
     "`file` or `prompt`; every other column is a metric."
 )
-# In a tab of its own: Gradio takes a page that is on its way elsewhere for one without a server, and reloads it.
+# In a new tab: when a page navigates away, Gradio believes that the server is gone, and reloads the page.
 METHODS = """(name, version, pay, ethics) => {
     if (!name) return;
     window.open(`methods/${name}/${version}?${new URLSearchParams({ pay, ethics })}`);
@@ -28,7 +28,7 @@ def build_analysing(studies: Studies, chosen: gr.Dropdown) -> None:
         check = gr.Button("Verify")
         status = gr.Markdown(label="What was found", elem_id="verified")
     check.click(
-        said(lambda *given: verified(studies, *given)),
+        reporting_mistakes(lambda *given: verified(studies, *given)),
         [chosen, key, receipt],
         status,
         api_visibility="private",

@@ -1,4 +1,4 @@
-"""Under a study: its people, what can be changed while it runs, its next version."""
+"""Below a study: its people, what can be changed while it runs, its next version."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from app.admin.acts import adjusted, amended, as_text, dropped, questions_of, released, study_of
-from app.admin.request import whole
+from app.admin.request import whole_number
 from app.look.handlers import afterwards
 from app.studies.ready import Studies
 from study.errors import StudyError
@@ -14,7 +14,7 @@ from study.protocol.spec import StudySpec
 from study.store.raters import people
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-# Without a reason where the organiser has thought better of it.
+# The reason is null if the organiser cancels.
 SURE = """(name, who, reason, erase) =>
     confirm("Withdraw these answers? They stay in the chain, and count no more.")
         ? [name, who, reason, erase] : [name, who, null, false]"""
@@ -25,8 +25,8 @@ MODES = [
 ]
 
 
-def said(act: Callable[..., str]) -> Callable[..., str]:
-    """A mistake is a warning, and stands where the answer would."""
+def reporting_mistakes(act: Callable[..., str]) -> Callable[..., str]:
+    """`act`, except that a mistake is shown as a warning and returned in place of the answer."""
 
     def answer(*given: Any) -> str:
         try:
@@ -74,9 +74,9 @@ def build_people(studies: Studies, chosen: gr.Dropdown) -> None:
         return "" if reason is None else dropped(studies, name, who, reason, erase)
 
     acts = (
-        free.click(said(lambda *given: released(studies, *given)), [chosen, who], status, **QUIET),
+        free.click(reporting_mistakes(lambda *given: released(studies, *given)), [chosen, who], status, **QUIET),
         withdraw.click(
-            said(withdrawn),
+            reporting_mistakes(withdrawn),
             [chosen, who, reason, erase],
             status,
             js=SURE,
@@ -110,17 +110,17 @@ def build_adjusting(studies: Studies, chosen: gr.Dropdown) -> None:
             "contact": contact.strip(),
             "completion_url": completion.strip(),
             "full_url": full.strip(),
-            "open_cap": whole(cap or 0, "Raters through the open link") or None,
-            "abandoned_after_minutes": whole(minutes, "The minutes"),
+            "open_cap": whole_number(cap or 0, "Raters through the open link") or None,
+            "abandoned_after_minutes": whole_number(minutes, "The minutes"),
         }
         return adjusted(studies, name, wanted)
 
     _filled(studies, chosen, part, fields, values)
-    button.click(said(adjust), [chosen, *fields], status, **QUIET)
+    button.click(reporting_mistakes(adjust), [chosen, *fields], status, **QUIET)
 
 
 def build_amending(studies: Studies, chosen: gr.Dropdown) -> gr.State:
-    """Returns the state that holds the name of the version that was made last."""
+    """The state that holds the name of the latest version made here."""
     made = gr.State("")
     with gr.Accordion("Amend: a new version of it", open=False) as part:
         gr.Markdown("The old version takes nobody new; whoever has begun may finish. The reason is recorded.")
@@ -144,8 +144,8 @@ def build_amending(studies: Studies, chosen: gr.Dropdown) -> gr.State:
         try:
             wanted = {
                 "title": title.strip(),
-                "raters_per_pair": whole(raters, "Raters for each pair"),
-                "pairs_per_rater": whole(pairs, "Pairs for each rater"),
+                "raters_per_pair": whole_number(raters, "Raters for each pair"),
+                "pairs_per_rater": whole_number(pairs, "Pairs for each rater"),
                 "mode": mode,
                 "questions": questions_of(questions),
             }
@@ -168,7 +168,7 @@ def _filled(
     fields: list[Any],
     values: Callable[[StudySpec], list[Any]],
 ) -> None:
-    """The fields are as the study has them, when they are opened and when another study is chosen."""
+    """Fill the fields with the study's values when they are opened and when another study is chosen."""
 
     def fill(name: str | None) -> list[Any]:
         try:

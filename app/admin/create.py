@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from app.admin import acts
-from app.admin.changing import MODES, said
-from app.admin.request import ARCHIVE, FOLDER, OURS, Pictures, create, summary, whole
+from app.admin.changing import MODES, reporting_mistakes
+from app.admin.request import ARCHIVE, FOLDER, OURS, Pictures, create, summary, whole_number
 from app.studies.ready import Studies
 from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS
@@ -24,7 +24,7 @@ LAYOUT = (
     "leave the prompts empty, and put a `prompts.txt` beside the folders, or a `manifest.csv` with the columns prompt, "
     "arm, file and perhaps category."
 )
-FRESH = 30  # prompts of a study of before against after
+FRESH = 30  # prompts in a before-and-after study
 FRESH_RATERS = 10  # for each pair
 CHECKS = {
     "identical": "Same picture twice",
@@ -35,9 +35,9 @@ CHECKS = {
 
 
 def build_new(studies: Studies, page: gr.Blocks, tabs: gr.Tabs) -> gr.State:
-    """Returns the state that holds the name of the study that was made last.
+    """The state that holds the name of the latest study made here.
 
-    An address with `before` and `after` opens it filled in: a study of these two models.
+    An address with `before` and `after` opens the form filled in for a study of these two models.
     """
     created = gr.State("")
     fields: dict[str, Any] = {}
@@ -56,7 +56,7 @@ def build_new(studies: Studies, page: gr.Blocks, tabs: gr.Tabs) -> gr.State:
     def make(values: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
         given = {name: values[field] for name, field in fields.items()}
         try:
-            for step in create(studies, (given["name"] or "").strip(), _wanted(given), _asked(given)):
+            for step in create(studies, (given["name"] or "").strip(), _chosen_pictures(given), _chosen_plan(given)):
                 if isinstance(step, str):
                     yield step, gr.skip()
                 else:
@@ -65,9 +65,9 @@ def build_new(studies: Studies, page: gr.Blocks, tabs: gr.Tabs) -> gr.State:
             gr.Warning(str(error).splitlines()[0])
             yield "\n".join(f"- {line}" for line in str(error).splitlines()), gr.skip()
 
-    def foretold(values: dict[Any, Any]) -> str:
+    def predict_power(values: dict[Any, Any]) -> str:
         given = {name: values[field] for name, field in fields.items()}
-        return told(given)
+        return power_of(given)
 
     def opened(request: gr.Request) -> dict[Any, Any]:
         models = studies.all_models()
@@ -83,7 +83,7 @@ def build_new(studies: Studies, page: gr.Blocks, tabs: gr.Tabs) -> gr.State:
 
     page.load(opened, None, [*fields.values(), tabs], show_progress="hidden", api_visibility="private")
     power.click(
-        said(foretold),
+        reporting_mistakes(predict_power),
         {*fields.values()},
         status,
         api_visibility="private",
@@ -185,9 +185,11 @@ def _plan(fields: dict[str, Any]) -> None:
 
 
 def before_after(studies: Studies, before: str, after: str) -> dict[str, Any]:
-    """What the form says of a study of a model before and after a training: things in styles in which no training saw
-    them, and which nobody was asked about yet."""
-    from e2ed2.evaluation.emoji import prompts_of  # seconds to import, for which the first page need not wait
+    """Form values for a study of a model before and after a training.
+
+    Its prompts are things in styles in which no training saw them, and which no study has asked about yet.
+    """
+    from e2ed2.evaluation.emoji import prompts_of  # takes seconds to import: the first page need not wait for it
 
     asked = {prompt.text for study in list_studies(studies.store.database) for prompt in study.spec.prompts}
     fresh = [prompt.text for prompt in prompts_of("combo", None) if prompt.text not in asked]
@@ -201,51 +203,51 @@ def before_after(studies: Studies, before: str, after: str) -> dict[str, Any]:
 
 
 def free_name(store: Store, stem: str) -> str:
-    """The stem, or with the first number that no study has."""
+    """The stem, with a number appended if a study has that name already."""
     taken = {study.name for study in list_studies(store.database)}
     return next(name for name in chain([stem], (f"{stem}-{n}" for n in count(2))) if name not in taken)
 
 
-def told(given: dict[str, Any]) -> str:
-    """With what chance a study of our models finds a win rate of 60%, before anything is made."""
+def power_of(given: dict[str, Any]) -> str:
+    """The chance that a study of our models detects a win rate of 60%, computed before anything is made."""
     if given["origin"] != OURS:
         raise StudyError("Of pictures of your own this can be told when they are there: `python -m study simulate`.")
     prompts = [line for line in (given["prompts"] or "").splitlines() if line.strip()]
     return acts.power(
         len(given["models"]) * len(given["steps"]),
         len(prompts),
-        whole(given["copies"], "Pictures for each prompt"),
-        whole(given["raters_per_pair"], "Raters for each pair"),
-        whole(given["pairs_per_rater"], "Pairs for each rater"),
+        whole_number(given["copies"], "Pictures for each prompt"),
+        whole_number(given["raters_per_pair"], "Raters for each pair"),
+        whole_number(given["pairs_per_rater"], "Pairs for each rater"),
     )
 
 
-def _wanted(given: dict[str, Any]) -> Pictures:
+def _chosen_pictures(given: dict[str, Any]) -> Pictures:
     return Pictures(
         given["origin"],
         given["prompts"] or "",
         given["models"],
         [int(s) for s in given["steps"]],
-        whole(given["copies"], "Pictures for each prompt"),
-        whole(given["seed"], "The seed"),
+        whole_number(given["copies"], "Pictures for each prompt"),
+        whole_number(given["seed"], "The seed"),
         given["archive"],
         given["folder"] or "",
     )
 
 
-def _asked(given: dict[str, Any]) -> Plan:
+def _chosen_plan(given: dict[str, Any]) -> Plan:
     questions = tuple(line.strip() for line in (given["questions"] or "").splitlines() if line.strip())
     return Plan(
-        seed=whole(given["seed"], "The seed"),
-        raters_per_pair=whole(given["raters_per_pair"], "Raters for each pair"),
-        pairs_per_rater=whole(given["pairs_per_rater"], "Pairs for each rater"),
+        seed=whole_number(given["seed"], "The seed"),
+        raters_per_pair=whole_number(given["raters_per_pair"], "Raters for each pair"),
+        pairs_per_rater=whole_number(given["pairs_per_rater"], "Pairs for each rater"),
         mode=given["mode"],
         question=questions,
         title=(given["title"] or "").strip() or Plan.title,
         contact=(given["contact"] or "").strip(),
         completion_url=(given["completion_url"] or "").strip(),
-        open_cap=whole(given["open_cap"] or 0, "Raters through the open link") or None,
-        abandoned_after_minutes=whole(given["minutes"], "The minutes"),
+        open_cap=whole_number(given["open_cap"] or 0, "Raters through the open link") or None,
+        abandoned_after_minutes=whole_number(given["minutes"], "The minutes"),
         checks=CheckShares(**{name: given[name] for name in CHECKS}),
         exclusions=Exclusions(given["gold_rate"] or None, min_median_pace_ms=given["median_ms"] or None),
         stopping=Stopping(given["rule"]),

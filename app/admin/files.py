@@ -1,6 +1,6 @@
-"""A study's report and export, made when they are asked for. They never enter Gradio's cache, which anyone may read.
+"""A study's report and export, made on request. They never enter Gradio's cache, which anyone may read.
 
-What makes them takes two seconds to import, for which the first page need not wait.
+What makes them takes two seconds to import, so it is imported late: the first page need not wait for it.
 """
 
 import tempfile
@@ -15,14 +15,14 @@ from study.store.studies import find_study
 
 
 def report_page(store: Store, name: str, version: int) -> str:
-    """As it is now. Raises StudyError: no such study, or nothing to report yet."""
+    """The report as of now. Raises StudyError: no such study, or nothing to report yet."""
     from study.reporting.report import page_now
 
     return page_now(store, find_study(store.database, name, version))
 
 
 def export_zip(store: Store, name: str, version: int) -> FileResponse:
-    """Spec, tables, all revisions and images, as `study export` writes them. Raises StudyError: no such study."""
+    """A zip of what `study export` writes: spec, tables, all revisions, images. Raises StudyError: no such study."""
     from study.reporting.export import export_study
 
     study = find_study(store.database, name, version)
@@ -32,7 +32,7 @@ def export_zip(store: Store, name: str, version: int) -> FileResponse:
 
 
 def methods_zip(store: Store, name: str, version: int, pay: str, ethics: str) -> FileResponse:
-    """The section of a paper, as `study methods` writes it. Raises StudyError: no such study, or no answers yet."""
+    """A zip of the methods section that `study methods` writes. Raises StudyError: no such study, or no answers yet."""
     from study.reporting.export import export_pooled
     from study.reporting.methods import Methods, write
 

@@ -1,4 +1,4 @@
-"""A study as its raters see it, on a copy: no answer is stored, and every page says so."""
+"""A preview of a study as its raters see it, on a copy: no answer is stored, and every page says so."""
 
 import re
 import secrets
@@ -15,21 +15,21 @@ from study.store.store import Store
 from study.store.studies import StudyInfo
 from study.web import create_app
 
-MOST = 8  # copies at a time; the oldest goes
+MOST = 8  # copies at a time; then the oldest is deleted
 BANNER = '<p class="note" role="note"><strong>Preview.</strong> Nothing that you answer here is stored or counted.</p>'
-# Nobody is sent to a crowd platform from here, and there is room whoever else has come.
+# A preview sends nobody to a crowd platform, and always has room.
 HERE: dict[str, Any] = {"completion_url": "", "full_url": "", "open_cap": None, "stopping": Stopping()}
 
 
 class Previews:
-    """An application: the rater's pages of each copy, under a name that nobody guesses."""
+    """An ASGI application: the rater's pages of each copy, under an unguessable name."""
 
     def __init__(self, store: Store):
         self.store, self.router = store, Router()
         self.copies: list[tuple[Store, tempfile.TemporaryDirectory[str]]] = []
 
     def open(self, study: StudyInfo) -> str:
-        """A new copy; where it begins, relative to this application."""
+        """Make a new copy and return the address of its first page, relative to this application."""
         folder = tempfile.TemporaryDirectory(prefix="preview-")
         copy, copied = copy_study(self.store, study, Path(folder.name), **HERE)
         name = secrets.token_urlsafe(12)
@@ -54,7 +54,7 @@ class Previews:
 
 
 class Marked:
-    """An application whose pages begin with the banner."""
+    """Wraps an ASGI application so that its pages begin with the banner."""
 
     def __init__(self, app: ASGIApp):
         self.app = app

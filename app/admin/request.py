@@ -1,4 +1,4 @@
-"""From a filled-in form to a study: checked values, pictures from one of three places, progress in words."""
+"""Makes a study from a filled-in form: checks values, takes pictures from one of three places, reports progress."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.studies.pictures import Order, Wanted, paint_order
+from app.studies.pictures import PictureOrder, Wanted, paint_order
 from app.studies.ready import Studies
 from study.errors import StudyError
 from study.images.sources import Source
@@ -21,7 +21,7 @@ OURS, ARCHIVE, FOLDER = "Our models", "A zip file", "A folder on the server"
 
 @dataclass(frozen=True)
 class Pictures:
-    """Where the pictures come from; which fields count depends on `origin`."""
+    """Where the pictures come from; `origin` decides which other fields count."""
 
     origin: str
     prompts: str  # one a line
@@ -33,24 +33,24 @@ class Pictures:
     folder: str = ""
 
 
-def create(studies: Studies, name: str, pictures: Pictures, asked: Plan) -> Iterator[str | StudyInfo]:
-    """Sentences about how far it is; the study comes last.
+def create(studies: Studies, name: str, pictures: Pictures, chosen: Plan) -> Iterator[str | StudyInfo]:
+    """Make a study: yields sentences on its progress, and the study last.
 
     Raises:
-        StudyError, UserError: something to correct; then there is no study.
+        StudyError, UserError: something must be corrected; no study is created.
     """
     check_name(studies.store, name)
     with tempfile.TemporaryDirectory() as temporary:
         try:
-            yield from _made(studies, name, pictures, asked, Path(temporary))
-        except StudyError as error:  # the organiser knows nothing of our temporary files
+            yield from _store(studies, name, pictures, chosen, Path(temporary))
+        except StudyError as error:  # paths of temporary files would mean nothing to the organiser
             text = str(error).replace(f"{temporary}/prompts.txt", "the list of prompts")
             raise StudyError(text.replace(f"{temporary}/unpacked/", "")) from None
     if pictures.origin == ARCHIVE and pictures.archive:
-        os.unlink(pictures.archive)  # Gradio's cache is one for all its pages
+        os.unlink(pictures.archive)  # all pages share Gradio's cache, so anyone could read the upload
 
 
-def _made(studies: Studies, name: str, pictures: Pictures, asked: Plan, temporary: Path) -> Iterator[str | StudyInfo]:
+def _store(studies: Studies, name: str, pictures: Pictures, chosen: Plan, temporary: Path) -> Iterator[str | StudyInfo]:
     sources: list[Source] = []
     for step in _sources(studies, pictures, temporary):
         if isinstance(step, str):
@@ -58,13 +58,13 @@ def _made(studies: Studies, name: str, pictures: Pictures, asked: Plan, temporar
         else:
             sources.append(step)
     yield f"Storing {len(sources)} pictures …"
-    yield make_study(studies.store, name, sources, **asked.changes())
+    yield make_study(studies.store, name, sources, **chosen.changes())
 
 
 def _sources(studies: Studies, pictures: Pictures, temporary: Path) -> Iterator[str | Source]:
     lines = [line.strip() for line in pictures.prompts.splitlines() if line.strip()]
     if pictures.origin == OURS:
-        order = Order(
+        order = PictureOrder(
             tuple(pictures.models),
             tuple(sorted(pictures.steps)),
             tuple(Wanted(line, line) for line in lines),
@@ -99,7 +99,7 @@ def _folder(pictures: Pictures, unpacked: Path) -> Path:
 
 
 def summary(study: StudyInfo) -> str:
-    """What has been made, and what it takes."""
+    """A line on what was made and how many raters it takes, and the spec's notes."""
     spec = study.spec
     said = (
         f"**{study.name}** is ready: {len(spec.arms)} arms ({', '.join(spec.arms)}), {len(spec.prompts)} prompts, "
@@ -109,8 +109,8 @@ def summary(study: StudyInfo) -> str:
     return "\n\n".join((said, *spec.notes))
 
 
-def whole(value: Any, what: str) -> int:
-    """A number field that was left empty comes as None."""
+def whole_number(value: Any, what: str) -> int:
+    """The value of a number field as an int. Raises StudyError: it was left empty (None) or is no whole number."""
     if value is None or value != int(value):
         raise StudyError(f"{what} must be a whole number.")
     return int(value)

@@ -1,4 +1,4 @@
-"""Under a study: rehearsed by simulated raters, and attacked, before anybody is asked."""
+"""Below a study: rehearse it with simulated raters, and have it attacked, before anybody is invited."""
 
 from typing import Any
 

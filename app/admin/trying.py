@@ -1,4 +1,4 @@
-"""A rehearsal or a certification of a study: the study's own command, in a process of its own, one at a time."""
+"""Rehearsals and certifications of studies: the study's command in a separate process, one at a time."""
 
 import atexit
 import os
@@ -14,21 +14,21 @@ from study.errors import StudyError
 from study.store.studies import StudyInfo
 
 REHEARSE, CERTIFY = "rehearse", "certify"
-# Its progress bar, which it draws for terminals alone, goes into a file.
+# The command draws its progress bar only for terminals: this makes it write one into a file.
 TERMINAL = {"TTY_COMPATIBLE": "1", "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
 PERCENT = re.compile(r"(\d+)%")
-NICENESS = 10  # the pages come first
+NICENESS = 10  # so that the pages stay responsive
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The one that goes on, or that was last."""
+    """The trial that is running, or the last one."""
 
     study: str
     command: str
     going: bool
-    percent: int | None  # of what is counted; what follows it takes a moment more
-    said: str  # its table and sentences, or its mistake; empty while it goes on
+    percent: int | None  # of what the bar counts; the work after it takes a moment more
+    said: str  # its table and sentences, or its error; empty while it runs
 
 
 class Trials:
@@ -41,7 +41,7 @@ class Trials:
         self._lock = Lock()
 
     def start(self, study: StudyInfo, command: str) -> None:
-        """Raises StudyError: one is going on."""
+        """Start a trial. Raises StudyError: one is running."""
         with self._lock:
             if (last := self.last()) and last.going:
                 raise StudyError(f"{last.study} is being tried out: wait for that, or stop it.")
@@ -59,13 +59,13 @@ class Trials:
             atexit.register(self.stop)
 
     def stop(self) -> None:
-        """It leaves nothing behind."""
+        """Stop the running trial, if any; it leaves nothing behind."""
         if self._process and self._process.poll() is None:
             self._process.terminate()
             self.wait()
 
     def wait(self) -> None:
-        """Until it has ended."""
+        """Wait until the running trial has ended."""
         if self._process:
             self._process.wait()
 

@@ -38,12 +38,12 @@ def build_watch(studies: Studies, page: gr.Blocks) -> gr.Dropdown:
         return _card(studies, study, _site(request)) if study else EMPTY
 
     def renew(name: str | None, before: list[tuple[str, str]]) -> tuple[Any, Any]:
-        """Studies that are new since the last look; the choice stays, or is the newest where there was none."""
+        """List studies again if there are new ones; the choice is kept, or is the newest if there was none."""
         names = studies.names()
         if names == before:
             return gr.skip(), gr.skip()
         values = [value for _, value in names]
-        if name in values:  # it may be another by the time that this arrives: a study that has just been made
+        if name in values:  # leave the choice alone: it may have changed meanwhile to a study just made
             return gr.update(choices=names), names
         return gr.update(choices=names, value=next(iter(values), None)), names
 

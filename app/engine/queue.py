@@ -17,7 +17,7 @@ class Turns:
 
     @contextmanager
     def take(self, ahead: Callable[[int], None] = lambda count: None) -> Generator[None]:
-        """Wait for a turn; `ahead` is called with the number still ahead whenever it changes, and may raise to give up."""
+        """Wait for a turn. `ahead` gets the number still ahead whenever it changes; it may raise to give up."""
         mine = object()
         with self._moved:
             self._queue.append(mine)

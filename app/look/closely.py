@@ -1,4 +1,4 @@
-"""Two pictures on top of each other: under a slider, in turn, or their difference; both enlarged at one place."""
+"""Two pictures on top of each other: under a slider, in turn, or as their difference; both zoom to one place."""
 
 from html import escape
 from pathlib import Path
@@ -12,7 +12,7 @@ WAYS = {"slide": "Slider", "flicker": "In turn", "difference": "Difference"}
 
 
 def closely(left: tuple[str, Image.Image], right: tuple[str, Image.Image], source: Source) -> str:
-    """Named pictures; ranges, which keys move too, say where one ends and how large both are. See `SCRIPT`."""
+    """HTML for two named pictures; range inputs, which keys move too, set the split and the zoom. See `SCRIPT`."""
     under, over = (f'<img src="{source(picture)}" alt="{escape(name)}">' for name, picture in (left, right))
     ways = "".join(
         f'<label><input type="radio" name="way" value="{way}"{" checked" if way == "slide" else ""}> {said}</label>'

@@ -1,12 +1,12 @@
-"""A picture for use elsewhere: larger, and without its white background."""
+"""Prepares a picture for use elsewhere: larger, and without its white background."""
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-SIDES = (128, 256, 512)  # px; the models make the first
-WHITE = 236  # a background's darkest channel, of 255
-COLOUR = 120  # how much darker than white a channel of a drawing's own is at least
-SEAM = 2  # px at the first side: how far a drawing's soft edge reaches into it
+SIDES = (128, 256, 512)  # px; the first is the models' own size
+WHITE = 236  # the least that every channel of a background pixel has, of 255
+COLOUR = 120  # how much darker than white some channel of a drawing's own colour is at least
+SEAM = 2  # px at the first of `SIDES`: how far a drawing's soft edge reaches into the drawing
 
 
 def enlarged(image: Image.Image, side: int) -> Image.Image:
@@ -19,11 +19,12 @@ def enlarged(image: Image.Image, side: int) -> Image.Image:
 
 
 def transparent(image: Image.Image) -> Image.Image:
-    """RGBA: the white that reaches the border is gone; white inside the drawing, as of an eye, stays.
+    """The picture in RGBA without the white that reaches the border; white inside the drawing, as in an eye, stays.
 
-    In the seam between the two, a colour is taken for a drawing's over white: as much of it stays as is not white.
+    In the seam between the two, a colour is treated as the drawing's over white, and keeps only the part that is not
+    white.
     """
-    from scipy.ndimage import binary_dilation  # a second to import, for which the first page need not wait
+    from scipy.ndimage import binary_dilation  # takes a second to import: the first page need not wait for it
 
     colours = np.asarray(image.convert("RGB"), dtype=np.float32)
     darkest = colours.min(axis=2)
@@ -37,7 +38,7 @@ def transparent(image: Image.Image) -> Image.Image:
 
 
 def _background(white: np.ndarray) -> np.ndarray:
-    """Of the white pixels, those of regions that reach the border."""
+    """The white pixels whose region reaches the border."""
     from scipy.ndimage import label
 
     regions, _ = label(white)

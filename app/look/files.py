@@ -14,14 +14,14 @@ from e2ed2.inference.request import Request, png_info, slug
 
 
 def png(image: Image.Image, settings: Request | None = None) -> bytes:
-    """The same picture and settings give the same bytes."""
+    """The picture as PNG bytes; the same picture and settings always give the same bytes."""
     file = BytesIO()
     image.save(file, "PNG", pnginfo=png_info(settings) if settings else None)
     return file.getvalue()
 
 
 def file_name(settings: Request) -> str:
-    """Says what the picture is: `red-apple_l2_4-steps_seed-7.png`."""
+    """A file name that says what the picture is: `red-apple_l2_4-steps_seed-7.png`."""
     steps = f"{settings.steps}-step{'s' * (settings.steps > 1)}"
     return f"{slug(settings.prompt)}_{settings.model.replace('/', '-')}_{steps}_seed-{settings.seed}.png"
 
@@ -32,7 +32,7 @@ def write(folder: Path, data: bytes, name: str) -> str:
 
 
 def write_zip(folder: Path, files: Sequence[str], settings: Sequence[Request]) -> str:
-    """All the files, and what each is of in `manifest.json`; named after the first."""
+    """A zip of all files, with the settings of each in `manifest.json`; it is named after the first."""
     rows = [{"file": Path(file).name, **asdict(one)} for file, one in zip(files, settings, strict=True)]
     path = folder / f"{slug(settings[0].prompt)}_{len(files)}-pictures.zip"
     with zipfile.ZipFile(path, "w") as archive:

@@ -1,4 +1,4 @@
-"""A page's address that says all settings, and back."""
+"""Turns settings into a page's address, and back."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -11,14 +11,14 @@ SWITCHES = ("exactly",)
 
 
 def link(request: gr.Request, page: str = "", **values: object) -> str:
-    """The address of a page of this site with these settings, as the visitor's browser sees the site."""
+    """The address of one of this site's pages with these settings, as seen from the visitor's browser."""
     seen = urlsplit(request.headers.get("referer") or str(request.url))
     folder = seen.path.rpartition("/")[0] if "gradio_api" not in seen.path else ""
     return urlunsplit((seen.scheme, seen.netloc, f"{folder}/{page}", urlencode(values, errors="replace"), ""))
 
 
-def asked(query: Mapping[str, str]) -> dict[str, str | int | None]:
-    """The settings in an address: numbers where they should be; None, which no plan takes, where they are not."""
+def settings_of(query: Mapping[str, str]) -> dict[str, str | int | None]:
+    """The settings in an address; one that should be a number but is not becomes None, which no plan accepts."""
     reads = dict.fromkeys(TEXTS, str) | dict.fromkeys(NUMBERS, _number) | dict.fromkeys(SWITCHES, _on)
     return {name: read(value) for name, read in reads.items() if (value := query.get(name))}
 
@@ -28,7 +28,7 @@ def _on(text: str) -> bool:
 
 
 def nearest(value: str | int | None, offered: Sequence[int]) -> int:
-    """The number on offer that is nearest to what a link asks for; the last where it asks for no number."""
+    """The offered number nearest to what a link asks for; the last one if it asks for no number."""
     return min(offered, key=lambda one: abs(one - value)) if isinstance(value, int) else offered[-1]
 
 

@@ -1,4 +1,4 @@
-"""Pages become part of a site, and answer a hand-made request as they do a click: in one sentence."""
+"""Mounts pages on a site, and lets them answer a hand-made request as they answer a click: in one sentence."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ ONLY_PAGES = "Only the pages themselves can ask for this: `gradio_client`'s view
 
 
 class Pages(gr.Blocks):
-    """Gradio's, with words for who calls an endpoint by hand."""
+    """Gradio's Blocks, with a sentence for anyone who calls an endpoint by hand and gets it wrong."""
 
     async def process_api(
         self,
@@ -27,7 +27,7 @@ class Pages(gr.Blocks):
         event_data: gr.EventData | None = None,
         **named: Any,
     ) -> dict[str, Any]:
-        """Raises gr.Error, which leaves no traceback: what a person is to know is no fault of the server's."""
+        """Raises gr.Error, without a traceback in the log: a caller's mistake is no fault of the server."""
         try:
             if isinstance(block_fn, BlockFunction) and block_fn.api_visibility == "private" and not from_page(request):
                 raise gr.Error(ONLY_PAGES)
@@ -44,7 +44,7 @@ class Pages(gr.Blocks):
             raise gr.Error(message, print_exception=False) from error
 
     async def preprocess_data(self, block_fn: BlockFunction, *given: Any, **named: Any) -> list[Any]:
-        """Raises gr.Error: a value is of a kind that the endpoint does not take."""
+        """Raises gr.Error: a value is of the wrong type for the endpoint."""
         try:
             return await super().preprocess_data(block_fn, *given, **named)
         except gr.Error:
@@ -55,20 +55,20 @@ class Pages(gr.Blocks):
             raise gr.Error(f"/{block_fn.api_name} got a value of the wrong kind: {LISTED}") from error
 
     def validate_inputs(self, block_fn: BlockFunction, inputs: list[Any]) -> None:
-        """Raises gr.Error: fewer values than the endpoint takes. Gradio's own words list objects of Python's."""
+        """Raises gr.Error: too few values for the endpoint. Gradio's own message would list Python objects."""
         if len(inputs) < len(block_fn.inputs):
             raise gr.Error(f"/{block_fn.api_name} got too few values: {LISTED}")
 
 
 def mount(site: FastAPI, demo: gr.Blocks, **options: Any) -> FastAPI:
-    """As Gradio does, and safely: of pages that were never `launch`ed it does not ask where a file comes from.
+    """Mount as Gradio does, but safely: Gradio does not check files' origin for pages that were never `launch`ed.
 
-    A hand-made request could then name any file of this machine as one that was uploaded, and get it back.
+    Otherwise a hand-made request could name any file on this machine as its upload, and get it back.
     """
     demo.has_launched = True
     site = gr.mount_gradio_app(site, demo, **options)
     mounted = next(route.app for route in reversed(site.routes) if isinstance(route, Mount))
-    for unknown in (FnIndexInferError, KeyError):  # what Gradio raises of an endpoint's name or number that it lacks
+    for unknown in (FnIndexInferError, KeyError):  # what Gradio raises for an unknown endpoint name or number
         mounted.add_exception_handler(unknown, no_such_endpoint)
     return site
 

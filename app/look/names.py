@@ -1,4 +1,4 @@
-"""How the models are called on every page."""
+"""What the models are called on every page."""
 
 DESCRIPTIONS = {
     "energy": "likeness and variety",

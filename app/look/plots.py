@@ -1,4 +1,4 @@
-"""Plotly figures in the look of the pages, light and dark."""
+"""Plotly figures in the style of the pages, light and dark."""
 
 from zlib import crc32
 
@@ -6,13 +6,13 @@ import plotly.graph_objects as go
 
 from app.look.names import DESCRIPTIONS
 
-GREY = "#7c8798"  # reads on white and on black
+GREY = "#7c8798"  # legible on white and on black
 COLOURS = ("#0d9488", "#d97706", "#6366f1", "#dc2626", "#65a30d", "#c026d3", "#0284c7", "#92400e")
-OTHER_COLOURS = ("#64748b", "#ec4899", "#a16207")  # of models that are not bundled
+OTHER_COLOURS = ("#64748b", "#ec4899", "#a16207")  # for models that are not bundled
 
 
 def colour_of(model: str) -> str:
-    """The same on every page."""
+    """A model's colour, the same on every page."""
     names = list(DESCRIPTIONS)
     if model in names:
         return COLOURS[names.index(model)]
@@ -20,7 +20,7 @@ def colour_of(model: str) -> str:
 
 
 def blank(x: str, y: str) -> go.Figure:
-    """Axes with their titles, on whatever background the page has; `y` stands above, where there is room for it."""
+    """An empty figure with axis titles and no background of its own; `y` is written above, where there is room."""
     figure = go.Figure()
     figure.update_layout(
         template="none",

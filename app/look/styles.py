@@ -1,4 +1,4 @@
-"""The six artists, each shown by a drawing of theirs."""
+"""The six styles, each shown by one of its artist's drawings."""
 
 from io import BytesIO
 
@@ -13,7 +13,7 @@ SIDE = 40  # px
 
 
 def style_css() -> str:
-    """A drawing beside each choice of a style."""
+    """CSS that puts a drawing beside each choice of a style."""
     rows = pq.read_table(EMOJI, columns=["image", "style"], filters=[("caption", "=", THING)]).to_pylist()
     drawings = {row["style"]: Image.open(BytesIO(row["image"]["bytes"])).convert("RGB") for row in rows}
     return "\n".join(

@@ -1,4 +1,4 @@
-"""Tables of pictures: as a part of a page, as a page of its own, as one picture."""
+"""Tables of pictures: as part of a page, as a standalone page, or as one picture."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ MARK = """(...names) => document.querySelectorAll('.cells button').forEach((one)
 
 @dataclass(frozen=True)
 class Cell:
-    picture: Image.Image | None  # None while it is not there yet, or where there is none
+    picture: Image.Image | None  # None if it is not finished yet, or if there is none
     caption: str = ""
 
 
@@ -47,8 +47,8 @@ class Row:
 class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    turned: bool = False  # on a wide screen its rows stand side by side
-    choosable: bool = False  # on a page of ours its pictures are buttons: see `CHOOSE` and `MARK`
+    turned: bool = False  # on a wide screen its rows are shown as columns
+    choosable: bool = False  # on our pages its pictures are buttons: see `CHOOSE` and `MARK`
 
 
 Source = Callable[[Image.Image], str]
@@ -59,14 +59,14 @@ def cached_file(file: Path, cache: str) -> str:
 
 
 def cached(cache: str) -> Source:
-    """For a page of ours: the pictures are files in Gradio's cache."""
-    return lambda picture: f"gradio_api/file={kept(picture, cache)}"
+    """A source for our own pages: pictures are files in Gradio's cache."""
+    return lambda picture: f"gradio_api/file={cache_picture(picture, cache)}"
 
 
-def kept(picture: Image.Image, cache: str) -> str:
-    """A file in Gradio's cache, written once and whole.
+def cache_picture(picture: Image.Image, cache: str) -> str:
+    """The path of the picture in Gradio's cache, where it is written once, atomically.
 
-    What is given to Gradio as a picture it writes anew at every update, while a browser may be reading it.
+    Gradio would write a picture again at every update, while a browser may be reading the file.
     """
     with TemporaryDirectory() as folder:
         return save_file_to_cache(write(Path(folder), png(picture), "picture.png"), cache)
@@ -77,7 +77,7 @@ def page_tables(tables: Sequence[Table], source: Source) -> str:
 
 
 def file_page(title: str, note: str, tables: Sequence[Table]) -> str:
-    """A page that holds everything in itself."""
+    """A self-contained HTML page."""
     still = [replace(one, choosable=False) for one in tables]
     return PAGE.format(title=escape(title), note=escape(note), tables=page_tables(still, data_url))
 
@@ -86,7 +86,7 @@ def _table(table: Table, source: Source) -> str:
     rows, head = table.rows, "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
     if (
         len(rows) == 1 and not table.turned and not any(cell.caption for cell in rows[0].cells)
-    ):  # the columns' names stand below it
+    ):  # the columns' names go below the pictures
         named = zip(rows[0].cells, table.columns, strict=True)
         rows, head = (replace(rows[0], cells=tuple(replace(cell, caption=column) for cell, column in named)),), ""
     body = "".join(_row(row, table, source) for row in rows)
@@ -111,7 +111,7 @@ def _picture(cell: Cell, name: str, choosable: bool, source: Source) -> str:
 
 
 def sheet(title: str, note: str, tables: Sequence[Table], side: int = 128) -> Image.Image:
-    """Everything as one picture, with its labels."""
+    """All tables as one picture, with their labels."""
     gap, line = 12, 22
     widest = max(len(table.columns) for table in tables)
     height = 4 * line + sum(line + len(table.rows) * (side + 2 * line + gap) + gap for table in tables)

@@ -1,4 +1,4 @@
-"""Small words in messages."""
+"""Helpers for wording messages."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ def list_of(names: Sequence[str], last: str = "or") -> str:
 
 
 def plain(text: str) -> str:
-    """What somebody else may have written, for Markdown and warnings: no picture or link in it is one.
+    """Text from other people, escaped for Markdown and warnings: pictures and links in it are not rendered.
 
-    A picture would have every reader's browser ask its host.
+    A picture would make every reader's browser contact its host.
     """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "&#91;")

@@ -1,4 +1,4 @@
-"""Pictures of the bundled models for a study: the same prompts and noise for every model and step count."""
+"""Generates a study's pictures: the same prompts and noise for every model and step count."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Order:
+class PictureOrder:
     """Every model at every step count is an arm; copy c of a prompt has the seed `seed + c` in all of them."""
 
     models: tuple[str, ...]
@@ -46,7 +46,9 @@ class Order:
         if self.pictures > MAX_PICTURES:
             raise StudyError(f"These are {self.pictures} pictures; at most {MAX_PICTURES} are possible.")
         for wanted in self.prompts:
-            Request(wanted.painted, self.models[0], self.steps[0], self.seed)  # its sentences, before anything starts
+            Request(
+                wanted.painted, self.models[0], self.steps[0], self.seed
+            )  # its errors come before anything starts
 
     @property
     def pictures(self) -> int:
@@ -57,15 +59,15 @@ class Order:
 
 
 def paint_order(
-    order: Order,
+    order: PictureOrder,
     folder: Path,
     checkpoints: Path | None = None,
     runs: Path | None = None,
     added: Mapping[str, Path] | None = None,
 ) -> Iterator[Source]:
-    """Paints into the folder, and gives each picture when it is there. Holds one model at a time.
+    """Generate pictures into the folder and yield each when it is finished. Only one model is loaded at a time.
 
-    Bundled models (`checkpoints`), trainings of one's own (`runs`), and those that the server's owner added.
+    Models may be bundled (`checkpoints`), visitors' trainings (`runs`), or added by the server's owner (`added`).
     """
     models = Models(checkpoints, runs, added)
     unknown = [model for model in order.models if model not in models.folders()]

@@ -1,4 +1,4 @@
-"""The studies behind the pages: the ready one of the bundled models, its link and its results."""
+"""The studies behind the pages, among them the ready-made one of the bundled models, its link and its results."""
 
 import hashlib
 import sys
@@ -12,7 +12,7 @@ from PIL import Image
 
 from app.engine.catalogue import Models
 from app.settings import ServerSettings
-from app.studies.pictures import Order, Wanted, paint_order
+from app.studies.pictures import PictureOrder, Wanted, paint_order
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS, available_models
@@ -45,15 +45,15 @@ class Standing:
     """One arm of the ready study on one question, against all others. Shares in [0, 1]."""
 
     arm: str
-    win_rate: float  # a tie counts half; nan without an answer
-    low: float  # 95% interval, for new raters and new prompts
+    win_rate: float  # a tie counts half; nan if there is no answer
+    low: float  # 95% interval, generalising to new raters and new prompts
     high: float
     answers: int
 
 
 @dataclass(frozen=True)
 class Question:
-    """What the ready study found so far on one question."""
+    """What the ready study has found so far on one question."""
 
     key: str
     text: str
@@ -62,13 +62,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Found:
-    raters: int  # who answered at least once
+    raters: int  # those who answered at least once
     answers: int  # to comparisons, all questions together
     questions: tuple[Question, ...]
 
 
 class Studies:
-    """The store of all studies, and the ready study, which is made of the bundled models when the pages start."""
+    """The store of all studies, and the ready study, which compares the bundled models and is made at the start."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Studies:
         runs: Path | None = None,
         added: Mapping[str, Path] | None = None,
     ):
-        """`runs`: where trainings of one's own are, whose models a study may compare as well; `added` too."""
+        """`runs`: the visitors' trainings, whose models a study may compare as well; so it may those in `added`."""
         self.store, self.checkpoints, self.runs, self.added = store, checkpoints or CHECKPOINTS, runs, added
         self.models = tuple(available_models(self.checkpoints))
         self.usual_models = Models(self.checkpoints).of_steps(STEPS[-1])[:2]
@@ -85,23 +85,25 @@ class Studies:
         self._why_not = PAINTING
 
     def all_models(self) -> list[str]:
-        """The bundled ones, and by now finished trainings."""
+        """The bundled models, and all trainings finished by now."""
         return Models(self.checkpoints, self.runs, self.added).names()
 
     def prepare(self, after: Event | None = None) -> Thread:
-        """Makes the ready study, or finds it, in a thread, once `after` is set: the pages need not wait."""
+        """Find or make the ready study, in a thread and once `after` is set, so that the pages need not wait."""
         thread = Thread(target=self._prepare, args=(after,), name="ready study", daemon=True)
         thread.start()
         return thread
 
     def offer(self) -> Offer:
-        """What the bare address of the rater's pages leads to."""
+        """What the bare address of the rater's pages offers."""
         if self._ready:
             return Offer(self._ready.token, home="../")
         return Offer(sentence=self._why_not, waiting=self._why_not == PAINTING, home="../")
 
     def pair_link(self, prompt: str, pictures: Mapping[str, Image.Image], back: str) -> str:
-        """Where a visitor votes on two pictures, relative to the site's root; `back` is relative to the rater's pages.
+        """The address where a visitor votes on two pictures, relative to the site's root.
+
+        `back` is relative to the rater's pages.
 
         Raises:
             StudyError: the two are not a pair, or there is no room for another.
@@ -109,23 +111,23 @@ class Studies:
         return f"study/join/{open_pair(self.store, prompt, pictures, back).token}"
 
     def chosen(self) -> list[Chosen]:
-        """What visitors said, on the whole, of pairs that they chose themselves."""
+        """Totals of what visitors said about pairs that they chose themselves."""
         return tally(self.store.database)
 
     def names(self) -> list[tuple[str, str]]:
-        """Every version of every study, newest first: what a person reads, and what `named` takes."""
+        """Every version of every study, newest first: a label, and the value that `named` takes."""
         studies = sorted(list_studies(self.store.database), key=lambda study: -study.id)
         return [
             (f"{s.name}, version {s.version}" if s.version > 1 else s.name, f"{s.name} {s.version}") for s in studies
         ]
 
     def named(self, name: str) -> StudyInfo | None:
-        """By a value of `names`."""
+        """The study for a value from `names`."""
         known = {f"{study.name} {study.version}": study for study in list_studies(self.store.database)}
         return known.get(name)
 
     def found(self) -> Found | None:
-        """What raters said about the bundled models so far; None while there is no ready study."""
+        """What raters have said about the bundled models so far; None while there is no ready study."""
         return results_of(self.store, self._ready) if self._ready else None
 
     def _prepare(self, after: Event | None) -> None:
@@ -140,7 +142,7 @@ class Studies:
 
 
 def studies_or_exit(settings: ServerSettings) -> Studies:
-    """A data folder or a database that cannot be used is one sentence and exit code 2."""
+    """The studies; if the data folder or the database is unusable, exit with one sentence and code 2."""
     try:
         return Studies(Store.open(settings.study_data), settings.checkpoints, settings.runs, settings.added)
     except StudyError as error:
@@ -149,7 +151,7 @@ def studies_or_exit(settings: ServerSettings) -> Studies:
 
 
 def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
-    """The study of these very models: found, or painted. None with fewer than two that take its number of steps."""
+    """The study of exactly these models, found or made. None if fewer than two of them take its number of steps."""
     models = Models(checkpoints).of_steps(STEPS[-1])
     if len(models) < 2:
         return None
@@ -158,7 +160,7 @@ def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
     if known:
         return known[-1]
     with tempfile.TemporaryDirectory() as folder:
-        sources = list(paint_order(Order(models, STEPS[-1:], PROMPTS), Path(folder), checkpoints))
+        sources = list(paint_order(PictureOrder(models, STEPS[-1:], PROMPTS), Path(folder), checkpoints))
         return make_study(
             store,
             name,
@@ -171,7 +173,7 @@ def make_ready(store: Store, checkpoints: Path) -> StudyInfo | None:
 
 
 def fingerprint(checkpoints: Path) -> str:
-    """Of the weights and how they are used: other models make another study."""
+    """A hash of the weights and how they are used: different models make a different study."""
     digest = hashlib.sha256(repr(PROMPTS).encode())
     for file in sorted({*checkpoints.glob("*/**/*.safetensors"), *checkpoints.glob("*/**/*config.json")}):
         digest.update(str(file.relative_to(checkpoints)).encode())
@@ -181,8 +183,8 @@ def fingerprint(checkpoints: Path) -> str:
 
 
 def results_of(store: Store, study: StudyInfo) -> Found:
-    """Win rates of every arm against all others, by the study's own rules of exclusion."""
-    from study.stats import exclude  # a second to import, for which the first page need not wait
+    """Win rates of every arm against all others, after the study's own exclusion rules."""
+    from study.stats import exclude  # takes a second to import: the first page need not wait for it
     from study.stats.answers import comparisons
     from study.stats.preference import against_others
 

@@ -1,4 +1,4 @@
-"""The loop of votes and trainings: which studies can teach a preference, and what became of what they taught."""
+"""The loop of votes and trainings: which studies can teach a preference, and what came of it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +16,22 @@ from study.store.studies import StudyInfo, list_studies
 class Teacher:
     """A study, and whether a preference can be learned from its votes."""
 
-    said: str  # for a person
-    value: str  # as `Studies.named` takes it
-    lacks: str  # "12 more raters"; empty where its votes suffice
+    said: str  # the label that a person reads
+    value: str  # what `Studies.named` takes
+    lacks: str  # "12 more raters"; empty if its votes suffice
 
 
 @dataclass(frozen=True)
 class Round:
-    """A model that was finished with what votes taught."""
+    """A model that was fine-tuned with a preference learned from votes."""
 
     model: str  # own/NAME
-    start: str  # the model that it began as; empty where that is gone
+    start: str  # the model that it started from; empty if that is gone
     preference: str
     accuracy: dict[str, Any]  # as `e2ed2.preference.accuracy.Foretold.plain` has it
-    asked: str = ""  # the study of before against after, empty where there is none
-    answers: int = 0  # of that
-    won: Standing | None = None  # the share that the model wins against its start, once that study is closed
+    asked: str = ""  # the before-and-after study; empty if there is none
+    answers: int = 0  # in that study
+    won: Standing | None = None  # how often the model wins against its start, once that study is closed
 
 
 def teachers(studies: Studies) -> list[Teacher]:
@@ -45,14 +45,14 @@ def teachers(studies: Studies) -> list[Teacher]:
 
 
 def export(studies: Studies, study: StudyInfo, folder: Path) -> None:
-    """As `study export` does: what a preference learns from."""
-    from study.reporting.export import export_study  # two seconds to import, for which the first page need not wait
+    """Export the study as `study export` does, for a preference to learn from."""
+    from study.reporting.export import export_study  # takes two seconds to import: the first page need not wait for it
 
     export_study(studies.store, study, folder)
 
 
 def rounds(trainings: Trainings, studies: Studies) -> list[Round]:
-    """The oldest first."""
+    """All rounds, the oldest first."""
     found = []
     for name in trainings.names():
         liked = trainings.said(name).get("preference")
@@ -70,5 +70,5 @@ def _round(trainings: Trainings, studies: Studies, name: str, liked: dict[str, A
     study = max(both, key=lambda one: one.id)
     (question, *_) = results_of(studies.store, study).questions
     won = next(one for one in question.standings if one.arm == model)
-    # Until it is closed nobody is told who wins: whoever takes part could read it here.
+    # Until the study is closed, this does not say who wins: its raters could read it here.
     return Round(*told, study.name, won.answers, won if study.closed and won.answers else None)

@@ -11,7 +11,7 @@ from app.errors import ForgedError
 from app.look.enlarge import enlarged
 from app.pages.generate.progress import Progress, notes
 from app.settings import ServerSettings, added_models
-from app.studies.pictures import Order, Wanted, paint_order
+from app.studies.pictures import PictureOrder, Wanted, paint_order
 from e2ed2.errors import UserError
 from e2ed2.models.backbones.tiny import tiny_pipeline
 
@@ -81,7 +81,7 @@ def test_a_large_picture_is_not_made_smaller_for_a_download():
 
 
 def test_it_is_an_arm_of_a_study(checkpoints, pipeline, tmp_path):
-    order = Order(("l2", NAME), (2,), (Wanted("red apple", "red apple"),))
+    order = PictureOrder(("l2", NAME), (2,), (Wanted("red apple", "red apple"),))
     sources = list(paint_order(order, tmp_path, checkpoints, tmp_path, added_models(str(pipeline))))
     assert [source.arm for source in sources] == ["l2", NAME]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.admin import acts
-from app.admin.create import told
+from app.admin.create import power_of
 from app.admin.files import methods_zip
 from app.admin.page import build_admin
 from app.admin.request import ARCHIVE, FOLDER, OURS, Pictures, create
@@ -150,9 +150,9 @@ def test_the_methods_section_comes_as_a_zip(studies, asked):
 
 def test_what_a_study_will_find_is_told_before_it_is_made():
     given = {"origin": OURS, "prompts": "a\nb", "models": ["l2", "lpips"], "steps": [4], "copies": 1}
-    said = told(given | {"raters_per_pair": 2, "pairs_per_rater": 4})
+    said = power_of(given | {"raters_per_pair": 2, "pairs_per_rater": 4})
     assert "finds that with a chance of" in said
     with pytest.raises(StudyError, match="two arms at least"):
-        told(given | {"models": ["l2"], "raters_per_pair": 2, "pairs_per_rater": 4})
+        power_of(given | {"models": ["l2"], "raters_per_pair": 2, "pairs_per_rater": 4})
     with pytest.raises(StudyError, match="Of pictures of your own"):
-        told(given | {"origin": ARCHIVE})
+        power_of(given | {"origin": ARCHIVE})

@@ -24,8 +24,8 @@ from app.errors import ForgedError
 from app.look.closely import closely
 from app.look.enlarge import enlarged, transparent
 from app.look.files import data_url, from_data_url, png
-from app.look.links import asked, link
-from app.look.tables import Cell, Row, Table, file_page, kept, page_tables, sheet
+from app.look.links import link, settings_of
+from app.look.tables import Cell, Row, Table, cache_picture, file_page, page_tables, sheet
 from app.look.theme import THEME
 from app.pages.generate.again import prompts_of
 from app.pages.generate.drawings import COLUMNS, SIDE, drawings, places, things
@@ -57,7 +57,7 @@ def test_half_a_character_makes_a_link_too():
 
 
 def test_an_address_gives_numbers_or_what_no_plan_takes():
-    assert asked({"prompt": "a b", "steps": "3", "seed": "many", "other": "x"}) == {
+    assert settings_of({"prompt": "a b", "steps": "3", "seed": "many", "other": "x"}) == {
         "prompt": "a b",
         "steps": 3,
         "seed": None,
@@ -140,10 +140,10 @@ def test_a_sheet_shows_every_picture_at_its_place():
 
 
 def test_a_picture_that_a_browser_may_be_reading_is_not_written_again(tmp_path):
-    file = Path(kept(RED, str(tmp_path)))
+    file = Path(cache_picture(RED, str(tmp_path)))
     assert file.read_bytes() == png(RED)
     file.write_bytes(b"as it was")
-    assert kept(RED.copy(), str(tmp_path)) == str(file)
+    assert cache_picture(RED.copy(), str(tmp_path)) == str(file)
     assert file.read_bytes() == b"as it was"
 
 

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from app.engine.services import Services
 from app.server import build_app, build_site
-from app.studies.pictures import Order, Wanted, paint_order
+from app.studies.pictures import PictureOrder, Wanted, paint_order
 from app.studies.ready import Studies
 from app.ui import build_ui
 from e2ed2.errors import UserError
@@ -111,7 +111,7 @@ def test_results_are_the_win_rates_of_every_arm(studies, store):
 
 
 def test_every_arm_is_painted_from_the_same_noise_and_named(checkpoints, tmp_path):
-    order = Order(("l2", "l2-lpips"), (1, 2), (Wanted("apple", "red apple", "fruit"),), copies=2, seed=5)
+    order = PictureOrder(("l2", "l2-lpips"), (1, 2), (Wanted("apple", "red apple", "fruit"),), copies=2, seed=5)
     sources = list(paint_order(order, tmp_path, checkpoints))
     assert len(sources) == order.pictures == 8
     assert {s.arm for s in sources} == {"l2, 1 step", "l2, 2 steps", "l2-lpips, 1 step", "l2-lpips, 2 steps"}
@@ -135,12 +135,12 @@ def test_every_arm_is_painted_from_the_same_noise_and_named(checkpoints, tmp_pat
 )
 def test_an_order_that_cannot_be_says_why(changes, words):
     with pytest.raises((StudyError, UserError), match=words):
-        Order(**ORDER | changes)
+        PictureOrder(**ORDER | changes)
 
 
 def test_a_model_that_is_gone_is_one_sentence(checkpoints, tmp_path):
     with pytest.raises(StudyError, match="no model 'l9'"):
-        next(paint_order(Order(**ORDER | {"models": ("l2", "l9")}), tmp_path, checkpoints))
+        next(paint_order(PictureOrder(**ORDER | {"models": ("l2", "l9")}), tmp_path, checkpoints))
 
 
 def test_a_model_of_two_steps_is_in_no_study_of_four(with_independent, store, tmp_path):
@@ -148,7 +148,7 @@ def test_a_model_of_two_steps_is_in_no_study_of_four(with_independent, store, tm
     studies.prepare().join()
     assert studies.found()
     assert all(study.spec.arms == ("l2", "l2-lpips") for study in list_studies(store.database))
-    order = Order(**ORDER | {"models": ("l2", "independent"), "steps": (4,)})
+    order = PictureOrder(**ORDER | {"models": ("l2", "independent"), "steps": (4,)})
     with pytest.raises(StudyError, match="independent was made for 2 steps only"):
         next(paint_order(order, tmp_path, with_independent))
 

@@ -16,7 +16,7 @@ from app.errors import ForgedError
 from app.look.closely import closely
 from app.look.files import png, write
 from app.look.handlers import MISTAKES, Updates, warn
-from app.look.links import asked, link
+from app.look.links import link, settings_of
 from app.look.tables import Table, cached, file_page, page_tables, sheet
 from app.look.words import counted
 from app.pages.compare.axes import KINDS, Axis, Base, axis, example, requests_of
@@ -47,7 +47,7 @@ class ComparePage(Layout):
 
     def open_page(self, request: gr.Request) -> Updates:
         """What the address asks for; a field that it does not name stays: a visitor may be typing already."""
-        wanted, names = asked(request.query_params), self.services.models.names()
+        wanted, names = settings_of(request.query_params), self.services.models.names()
         ticked = [name for name in str(wanted.get("models", "")).split(",") if name in names]
         allowed = {"rows": KINDS, "columns": KINDS, "model": names}
         fields: dict[str, Any] = {

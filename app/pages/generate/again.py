@@ -11,7 +11,7 @@ from app.engine.services import fresh_seed
 from app.engine.wording import wording
 from app.errors import ForgedError
 from app.look.handlers import MISTAKES, Updates, warn
-from app.look.tables import kept
+from app.look.tables import cache_picture
 from app.look.words import counted, plain
 from app.pages.generate.history import NOT_OURS, archive, entries, restored
 from app.pages.generate.opening import Opening
@@ -94,7 +94,7 @@ class Again(Opening):
                 share = stage / (STAGES - 1)
                 words = {0: first.words, 1: last.words}.get(share, f"{share:.0%} of the way")
                 picture = self.services.midway(first, last, share)
-                pictures.append((kept(picture, self.pictures.GRADIO_CACHE), words))
+                pictures.append((cache_picture(picture, self.pictures.GRADIO_CACHE), words))
                 yield {
                     self.pictures: pictures,
                     self.status: plain(f"From “{first.words}” to “{last.words}”."),

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from app.look.handlers import Updates
-from app.look.links import asked, nearest
+from app.look.links import nearest, settings_of
 from app.pages.generate.layout import EXAMPLES, STEPS_INFO
 from app.pages.generate.painting import Painting
 from e2ed2.data.styles import BEST, STYLES
@@ -15,7 +15,7 @@ from e2ed2.inference.request import MAX_COUNT, STEPS
 class Opening(Painting):
     def open_page(self, request: gr.Request) -> Updates:
         """What no link asks for stays as it is: the visitor may be typing already."""
-        models, wanted = self.services.models, asked(request.query_params)
+        models, wanted = self.services.models, settings_of(request.query_params)
         model, known = wanted.pop("model", None), models.names()
         if model and model not in known:
             gr.Warning("The link asks for a model that is not here, so another one is chosen.")

@@ -16,7 +16,7 @@ from app.look.enlarge import SIDES, enlarged, transparent
 from app.look.files import file_name, png, write, write_zip
 from app.look.handlers import MISTAKES, Updates, warn
 from app.look.links import link
-from app.look.tables import Cell, Row, Table, cached, kept, page_tables
+from app.look.tables import Cell, Row, Table, cache_picture, cached, page_tables
 from app.pages.generate.layout import Layout
 from app.pages.generate.progress import Progress, alike, notes
 from app.pages.generate.reading import other_names, said_of
@@ -108,7 +108,7 @@ class Painting(Layout):
 
     def files_of(self, progress: Progress) -> list[tuple[str, str]]:
         cache = self.pictures.GRADIO_CACHE
-        return [(one if isinstance(one, str) else kept(one, cache), words) for one, words in progress.pictures]
+        return [(one if isinstance(one, str) else cache_picture(one, cache), words) for one, words in progress.pictures]
 
     def welcome(
         self,

@@ -13,8 +13,8 @@ from app.engine.events import Flag
 from app.engine.services import NO_MODELS, Services
 from app.engine.wording import wording
 from app.look.handlers import FAILED, GENERATING, MISTAKES, QUIET, UNCHECKED, Updates, afterwards, at_once, busy, warn
-from app.look.links import asked, link, nearest
-from app.look.tables import cached, kept, page_tables
+from app.look.links import link, nearest, settings_of
+from app.look.tables import cache_picture, cached, page_tables
 from app.pages.generate.page import IN_THE_BAR
 from app.pages.generate.reading import said_of
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
@@ -149,7 +149,7 @@ class TrajectoryPage:
 
     def open_page(self, request: gr.Request) -> Updates:
         """What the address asks for; a field that it does not name stays: a visitor may be typing already."""
-        models, wanted = self.services.models, asked(request.query_params)
+        models, wanted = self.services.models, settings_of(request.query_params)
         offered = [name for _, name in models.our_choices()]
         shown: Updates = {}
         for name, field in (("model", self.model), ("second", self.second)):
@@ -280,7 +280,7 @@ class TrajectoryPage:
     def one_by_one(self, gallery: gr.Gallery, cells: Iterator[tuple[Image.Image, str]], said: str) -> Iterator[Updates]:
         pictures = []
         for picture, words in cells:
-            pictures.append((kept(picture, gallery.GRADIO_CACHE), words))
+            pictures.append((cache_picture(picture, gallery.GRADIO_CACHE), words))
             yield {gallery: pictures, self.status: said}
 
 
