@@ -39,7 +39,7 @@ def build_trying(studies: Studies, chosen: gr.Dropdown, page: gr.Blocks) -> None
             gr.Button(interactive=not going),
             gr.Button(visible=going),
             in_words(last) if last else "",
-            gr.Code(last.said if last else "", visible=bool(last and last.said)),
+            gr.Code(last.output if last else "", visible=bool(last and last.output)),
             gr.Timer(active=going),
         ]
 

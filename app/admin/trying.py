@@ -28,7 +28,7 @@ class Trial:
     command: str
     going: bool
     percent: int | None  # of what the bar counts; the work after it takes a moment more
-    said: str  # its table and sentences, or its error; empty while it runs
+    output: str  # its table and sentences, or its error; empty while it runs
 
 
 class Trials:

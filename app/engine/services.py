@@ -62,7 +62,7 @@ class Services:
     ):
         self.models = Models(checkpoints, runs, added)
         self.turns = Turns()
-        self._kept: dict[Request, Timed] = {}
+        self._recent: dict[Request, Timed] = {}
         self._flags: dict[str | None, threading.Event] = {}
         self._next = threading.Lock()  # a visitor's requests come one after the other
         self.ready = threading.Event()  # set once the first visitor need not wait
@@ -100,15 +100,15 @@ class Services:
         if not isinstance(prompt, str):
             raise ForgedError("prompt must be text.")
         model = self.known(model)
-        if not whole(count, 1, MAX_COUNT):
+        if not is_whole(count, 1, MAX_COUNT):
             raise ForgedError(f"count must be a whole number from 1 to {MAX_COUNT}.")
         possible = self.models.steps(model)
-        if not whole(steps, STEPS[0], most := max(STEPS[-1], possible[-1])):
+        if not is_whole(steps, STEPS[0], most := max(STEPS[-1], possible[-1])):
             raise ForgedError(f"steps must be a whole number from {STEPS[0]} to {most}.")
         if steps not in possible:
             raise UserError(f"{model} was made for {' or '.join(map(str, possible))} steps only: choose that.")
         last = MAX_SEED - int(count) + 1
-        if not whole(seed, 0, last):
+        if not is_whole(seed, 0, last):
             raise UserError(f"The seed must be a whole number from 0 to {last}.")
         seeds = [int(seed) + offset for offset in range(int(count))]
         first = Request(prompt, model, int(steps), seeds[0])  # rejects an empty or overlong prompt before it is read
@@ -148,16 +148,16 @@ class Services:
 
     def timed(self, request: Request) -> Timed:
         """The picture and its time; recent ones by bundled models are cached, so that nobody waits for them twice."""
-        if found := self._kept.get(request):
+        if found := self._recent.get(request):
             return found
         self.models.get_ready(request.model)
         with self.turns.take():
             start = time.perf_counter()
             made = Timed(self.models.sampled(request), time.perf_counter() - start)
         if not request.model.startswith(f"{OWN}/"):  # another training may get the same name later
-            self._kept[request] = made
-            while len(self._kept) > KEPT:
-                self._kept.pop(next(iter(self._kept)), None)
+            self._recent[request] = made
+            while len(self._recent) > KEPT:
+                self._recent.pop(next(iter(self._recent)), None)
         return made
 
     def generate(self, requests: Sequence[Request], stop: threading.Event) -> Iterator[Event]:
@@ -299,5 +299,5 @@ def fresh_seed() -> int:
     return secrets.randbelow(FRESH_SEEDS)
 
 
-def whole(value: object, low: int, high: int) -> TypeGuard[int | float]:
+def is_whole(value: object, low: int, high: int) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high and value % 1 == 0

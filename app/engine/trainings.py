@@ -110,9 +110,9 @@ class Trainings:
         return [name for name in self.all_names() if self.is_preference(name)]
 
     def is_preference(self, name: str) -> bool:
-        return "study" in self.said(name)
+        return "study" in self.record(name)
 
-    def said(self, name: str) -> dict[str, Any]:
+    def record(self, name: str) -> dict[str, Any]:
         """What was ordered, as stored when the training began."""
         return json.loads((self.folder / name / "order.json").read_text())
 
@@ -125,7 +125,7 @@ class Trainings:
             raise UserError(f"There is no finished preference called {name!r}: choose another one.")
         return {
             "name": name,
-            "study": self.said(name)["study"],
+            "study": self.record(name)["study"],
             "accuracy": accuracies(self.folder / name / "model")[""],
         }
 
@@ -135,7 +135,7 @@ class Trainings:
         sheets = Run(name, run).sheets()
         going, finished = self.going() == name, (run / "model" / "README.md").is_file()
         done = lines[-1].update if lines else 0
-        updates = self.said(name)["updates"]
+        updates = self.record(name)["updates"]
         saved = any((run / "checkpoints").glob("*"))
         lost = not saved and self._stopping != name  # stopped right at the start, it ends before it can say so
         broken = not going and not finished and (lost or self._failed(name))
@@ -155,11 +155,11 @@ class Trainings:
         )
 
     def note(self, name: str) -> str:
-        return self.said(name).get("note", "")
+        return self.record(name).get("note", "")
 
     def start_of(self, name: str) -> str:
         """The name of the model that the training started from."""
-        command = self.said(name)["command"]
+        command = self.record(name)["command"]
         folder = command[command.index("--init") + 1] if "--init" in command else ""
         return next((known for known, path in self.models.folders().items() if str(path) == folder), "")
 
@@ -225,7 +225,7 @@ class Trainings:
         return command_of(order, run, self.models, preference)
 
     def _launch(self, name: str) -> None:
-        command = self.said(name)["command"]
+        command = self.record(name)["command"]
         with open(self.folder / name / "log.txt", "w") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "e2ed2", *command],

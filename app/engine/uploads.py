@@ -73,7 +73,7 @@ def take(files: Sequence[str], folder: Path, captions: Mapping[str, str] | None 
         csv.writer(file).writerows([("file_name", CAPTION), *rows])
 
 
-def shown(files: Sequence[str]) -> list[tuple[str, str, Image.Image]]:
+def previews(files: Sequence[str]) -> list[tuple[str, str, Image.Image]]:
     """Name, caption and thumbnail of each. Raises UserError as `take` does, except for a missing caption."""
     with opened(files) as uploaded:
         return [(path.name, caption, _small(path, SMALL)) for path, caption in uploaded.captions.items()]

@@ -1,1 +1,1 @@
-"""One folder for each page: layout, wiring, and what only that page needs."""
+"""One folder per page: its layout, its wiring, and whatever only that page needs."""

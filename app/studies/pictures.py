@@ -46,9 +46,7 @@ class PictureOrder:
         if self.pictures > MAX_PICTURES:
             raise StudyError(f"These are {self.pictures} pictures; at most {MAX_PICTURES} are possible.")
         for wanted in self.prompts:
-            Request(
-                wanted.painted, self.models[0], self.steps[0], self.seed
-            )  # its errors come before anything starts
+            Request(wanted.painted, self.models[0], self.steps[0], self.seed)  # its errors come before anything starts
 
     @property
     def pictures(self) -> int:

@@ -16,7 +16,7 @@ from study.store.studies import StudyInfo, list_studies
 class Teacher:
     """A study, and whether a preference can be learned from its votes."""
 
-    said: str  # the label that a person reads
+    label: str  # what a person reads
     value: str  # what `Studies.named` takes
     lacks: str  # "12 more raters"; empty if its votes suffice
 
@@ -55,7 +55,7 @@ def rounds(trainings: Trainings, studies: Studies) -> list[Round]:
     """All rounds, the oldest first."""
     found = []
     for name in trainings.names():
-        liked = trainings.said(name).get("preference")
+        liked = trainings.record(name).get("preference")
         if liked and trainings.state(name).finished:
             found.append((trainings.folder / name / "order.json", _round(trainings, studies, name, liked)))
     return [one for file, one in sorted(found, key=lambda pair: pair[0].stat().st_mtime)]

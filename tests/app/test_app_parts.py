@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from app.engine.catalogue import Models
 from app.engine.runs import Run, find_runs, sharing_pair
 from app.engine.services import Services
-from app.engine.uploads import FEWEST, shown, take
+from app.engine.uploads import FEWEST, previews, take
 from app.errors import ForgedError
 from app.look.closely import closely
 from app.look.enlarge import enlarged, transparent
@@ -34,7 +34,7 @@ from app.pages.generate.palette import palette
 from app.pages.generate.reading import offered
 from app.pages.training.curves import curves, terms
 from app.pages.training.page import TrainingPage
-from app.pages.training.pictures import written
+from app.pages.training.pictures import captions_in
 from e2ed2.data.emoji import Concepts, bundled_words, without_style
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
@@ -204,11 +204,11 @@ def test_a_table_of_captions_goes_before_file_names(upload, tmp_path):
 def test_captions_are_shown_and_what_a_person_wrote_goes_first(upload, tmp_path):
     camera = Path(upload[1]).rename(tmp_path / "IMG_7.png")
     files = [upload[0], str(camera), *upload[2:]]
-    rows = shown(files)
+    rows = previews(files)
     assert [row[:2] for row in rows[:3]] == [("red-apple_0.png", "red apple"), ("IMG_7.png", ""), (ANY, "red apple")]
     assert max(rows[0][2].size) <= 48
     table = {"headers": [], "data": [["", "IMG_7.png", "a pear"], ["", "red-apple_0.png", "a fruit"], ["", "", ""]]}
-    take(files, tmp_path / "data", written(table))
+    take(files, tmp_path / "data", captions_in(table))
     assert captions(tmp_path / "data") == {"red apple", "a pear", "a fruit"}
     with pytest.raises(UserError, match=r"no caption for red-apple_0\.png: .*, or write one in the table"):
         take(files, tmp_path / "again", {"red-apple_0.png": " "})
@@ -219,13 +219,13 @@ def test_a_name_that_is_there_twice_has_no_place_in_the_table(upload, tmp_path):
     (tmp_path / "more").mkdir()
     twice = shutil.copy(upload[0], tmp_path / "more")
     with pytest.raises(UserError, match=r"red-apple_0\.png is there twice"):
-        shown([*upload, str(twice)])
+        previews([*upload, str(twice)])
 
 
 @pytest.mark.parametrize("table", ["x", 5, {"data": "x"}, [["a", "b"]], {"data": [["", "a.png", 5]]}])
 def test_captions_that_are_no_table_are_refused(table):
     with pytest.raises(ForgedError, match="captions must be a table"):
-        written(table)
+        captions_in(table)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from app.engine.trainings import Trainings
 from app.engine.wording import Wording, wording
 from app.errors import ForgedError
 from app.pages.generate.progress import Progress, alike, summary
-from app.pages.generate.reading import other_names, said_of
+from app.pages.generate.reading import describe_reading, other_names
 from app.server import serve
 from app.settings import ServerSettings
 from app.studies.ready import Studies
@@ -110,19 +110,19 @@ def test_a_reading_in_words():
     reading = Reading(
         (Candidate("cat", 0.5), Candidate("cat face", 0.2), Candidate("tiger", 0.1)), "", ("cat",), "kitty"
     )
-    assert said_of(requests[:1], reading) == "Read as: **cat**, flat style."
-    assert said_of(requests, reading) == "Read as: **cat** or **cat face**."
+    assert describe_reading(requests[:1], reading) == "Read as: **cat**, flat style."
+    assert describe_reading(requests, reading) == "Read as: **cat** or **cat face**."
     told = "Read as: **cat**, flat style. The models were never shown “lynx”."
-    assert said_of(requests[:1], replace(reading, never_shown="lynx")) == told
+    assert describe_reading(requests[:1], replace(reading, never_shown="lynx")) == told
     assert other_names(requests[:1], reading) == ["cat face", "tiger"]
     unread = [Request("linear algebra", "l2", 4, 7)]
-    assert said_of(unread, replace(reading, candidates=())).startswith("Not read: this is far from all")
+    assert describe_reading(unread, replace(reading, candidates=())).startswith("Not read: this is far from all")
     other_script = replace(reading, candidates=(), words="تفاحة حمراء")
     assert (
-        said_of(unread, other_script)
+        describe_reading(unread, other_script)
         == "Not read: the models know English words and emoji, so the model is given this as it is."
     )
-    assert said_of(unread) == ""
+    assert describe_reading(unread) == ""
     assert other_names(unread, None) == []
 
 

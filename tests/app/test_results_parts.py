@@ -46,7 +46,7 @@ def test_each_question_has_an_answer_and_its_intervals(tmp_path):
     (tmp_path / "equal_work.json").write_text(json.dumps(found))
     made = claims(tmp_path)
     assert [one.verdict for one in made] == ["holds", "not", "open"]
-    assert [one.said for one in made] == ["Yes", "No", "Inconclusive"]
+    assert [one.answer for one in made] == ["Yes", "No", "Inconclusive"]
     assert "0.50 times (0.49 to 0.51) the KID and 0.50 times (0.49 to 0.51) the FD" in made[0].found
     assert "95% interval, 3 seeds" in made[0].found
     html = page(made[:1])

@@ -100,7 +100,7 @@ def test_a_study_is_tried_out_in_a_process_of_its_own(study, tmp_path, monkeypat
     with open(f"{script}.go", "w") as go:
         go.write("on\n")
     trials.wait()
-    assert trials.last().said == "-m study rehearse first --version 1"
+    assert trials.last().output == "-m study rehearse first --version 1"
     trials.start(study, CERTIFY)
     trials.stop()
     assert not trials.last().going
@@ -119,4 +119,4 @@ def test_a_real_rehearsal_ends_with_its_table(studies, study):
     trials.start(study, REHEARSE)
     trials.wait()
     assert trials.last().percent == 100
-    assert "careful" in trials.last().said
+    assert "careful" in trials.last().output

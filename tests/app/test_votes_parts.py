@@ -136,7 +136,7 @@ def test_a_study_is_offered_once_its_votes_suffice(studies, tmp_path, checkpoint
     assert votes.begin("first 1") == ""
     assert runs.preferences() == ["liked-1"]
     run = runs.folder / "liked-1"
-    command = runs.said("liked-1")["command"]
+    command = runs.record("liked-1")["command"]
     assert command[:4] == ["train", "preference", "--votes", str(run / VOTES)]
     assert (run / VOTES / "votes.parquet").is_file()
     assert "was stopped after 0" in votes.show(asking(True))[votes.status]
@@ -166,7 +166,7 @@ def test_a_model_is_finished_with_it_and_people_are_asked_again(studies, tmp_pat
     page = page_of(studies, checkpoints)
     assert page.votes.form(asking(True), page.pleasing)[page.pleasing].choices[1:] == [("liked", "liked")]
     page.begin("l2", "l2", 50, None, "Nicer", "", None, "liked", asking(True))
-    command = runs.said("nicer")["command"]
+    command = runs.record("nicer")["command"]
     place = command.index("--loss")
     model = str(runs.folder / "liked" / "model")
     assert command[place : place + 4] == ["--loss", "l2+anchor:0.3+preference:0.1", "--preference-from", model]

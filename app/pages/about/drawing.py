@@ -1,6 +1,6 @@
-"""The About page's drawing: where the loss looks in single-step and in end-to-end training; on a phone it stands."""
+"""The About page's drawing: where the loss applies in single-step and in end-to-end training; vertical on a phone."""
 
-WIDTH, HEIGHT, GAP = 92, 48, 32  # of a box, and from one to the next
+WIDTH, HEIGHT, GAP = 92, 48, 32  # size of a box, and the gap to the next one
 STEP, TALL_STEP = WIDTH + GAP, HEIGHT + GAP
 SINGLE = ("noisy picture", "model", "guess", "loss")
 END_TO_END = ("pure noise", "model", "model", "picture", "loss")
@@ -36,7 +36,7 @@ def down(x: int, names: tuple[str, ...]) -> str:
 
 
 def back_up(x: int, row: int, to: int) -> str:
-    """Right of a column, from one row to one further up."""
+    """An arrow on the right of a column, from one row to a higher one."""
     start, end = (34 + TALL_STEP * i + HEIGHT // 2 for i in (row, to))
     return arrow(f"M{x + WIDTH} {start} h20 V{end} h-18", "back")
 

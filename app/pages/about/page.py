@@ -1,4 +1,4 @@
-"""The About page: the method in one figure and a few words, its weak sides, whose work it stands on."""
+"""The About page: the method in one figure and a few words, its weaknesses, and whose work it builds on."""
 
 import json
 from html import escape
@@ -51,7 +51,7 @@ def sets() -> dict[str, dict]:
 
 
 def credit(style: str, one: dict) -> str:
-    """A line of Markdown."""
+    """A set's credit, as a line of Markdown."""
     author, licence = one["author"], one["license"]
     return (
         f"- *{escape(style)}*: [{escape(one['set'])}]({author['url']}) by {escape(author['name'])}, "

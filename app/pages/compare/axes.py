@@ -1,4 +1,4 @@
-"""What varies along the rows and the columns of a grid: prompts, models, steps, seeds or styles."""
+"""What varies along the rows and columns of a grid: prompts, models, steps, seeds or styles."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Base:
-    """What does not vary; of what does, the axes say more."""
+    """Settings of all pictures in a grid; the axes override those that vary."""
 
     prompt: object
     model: object
@@ -46,15 +46,15 @@ class Base:
 
 
 def example(kind: str, services: Services) -> str:
-    """Values to begin with."""
+    """Initial values for an axis of this kind."""
     named = {"models": services.models.names()[:MOST], "styles": STYLES[:MOST]}
     return EXAMPLES.get(kind) or ", ".join(named.get(kind, ()))
 
 
 def axis(kind: object, text: object) -> Axis:
-    """Prompts stand one a line; everything else between commas, or one a line.
+    """Parse an axis: prompts one a line; other values separated by commas, or one a line.
 
-    Raises UserError: none, too many, or one twice; ForgedError: no such kind, or no text.
+    Raises UserError: no values, too many, or one twice; ForgedError: an unknown kind, or not text.
     """
     if kind not in KINDS or not isinstance(text, str):
         raise ForgedError(f"An axis is one of {', '.join(KINDS)}, and its values are text.")
@@ -78,15 +78,15 @@ def _number(text: str, kind: str) -> int:
 
 
 def requests_of(services: Services, base: Base, rows: Axis, columns: Axis) -> list[list[Request | str]]:
-    """For each place a request, or why there is none. Raises UserError or ForgedError: see `Services.plan`."""
+    """A request for each place, or a text that says why there is none. Raises as `Services.plan` does."""
     if rows.kind == columns.kind:
         raise UserError(f"Rows and columns are both {rows.kind}: choose two different things.")
     if "styles" in (rows.kind, columns.kind) and base.wording.exactly:
         raise UserError("A style has no effect on exactly your words: untick that, or let something else differ.")
-    return [[_one(services, base, {rows.kind: r, columns.kind: c}) for c in columns.values] for r in rows.values]
+    return [[_request_at(services, base, {rows.kind: r, columns.kind: c}) for c in columns.values] for r in rows.values]
 
 
-def _one(services: Services, base: Base, varied: dict[str, str | int]) -> Request | str:
+def _request_at(services: Services, base: Base, varied: dict[str, str | int]) -> Request | str:
     model = services.named(str(varied["models"])) if "models" in varied else services.known(base.model)
     steps = varied.get("steps", base.steps)
     if steps in STEPS and steps not in (possible := services.models.steps(model)):

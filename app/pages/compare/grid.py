@@ -1,4 +1,4 @@
-"""Pictures in rows and columns: sampled, as a table, and as the files that a visitor takes home."""
+"""Pictures in rows and columns: sampling them, showing them as a table, and writing them as files to download."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,22 +16,22 @@ from e2ed2.assets import EMOJI
 from e2ed2.data.emoji import split_style
 from e2ed2.inference.request import Request
 
-SURE = 0.85  # similarity from which a drawing is shown as one of the prompt
+SURE = 0.85  # similarity from which a drawing is shown for the prompt
 
 Place = tuple[int, int]  # row and column
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """What is asked for, and what of it is there."""
+    """The requested pictures, and those finished so far."""
 
     rows: Axis
     columns: Axis
-    requests: list[list[Request | str]]  # a text says why there is no picture
+    requests: list[list[Request | str]]  # a text says why there is no request
     made: Mapping[Place, Timed]
 
     def name(self, place: Place) -> str:
-        """As `Table` names a picture."""
+        """The picture's name, as in `Table`."""
         return f"{self.rows.labels[place[0]]}, {self.columns.labels[place[1]]}"
 
     def request(self, place: Place) -> Request:
@@ -42,14 +42,14 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A grid that a visitor looks at: by its name, each picture and what it is of."""
+    """The grid that a visitor is looking at: each picture and its request, by name."""
 
     address: str
     cells: Mapping[str, tuple[Request, Image.Image]]
 
 
 def paint(services: Services, grid: Grid) -> Iterator[Grid]:
-    """The grid after each row."""
+    """Generate the pictures, yielding the grid after each row."""
     made: dict[Place, Timed] = {}
     for row, requests in enumerate(grid.requests):
         for column, request in enumerate(requests):
@@ -81,7 +81,7 @@ def compared(grid: Grid, address: str) -> Compared:
 
 
 def manifest(grid: Grid) -> bytes:
-    """JSON: each picture's row and column, and all that it was made of."""
+    """JSON with each picture's row, column and all its settings."""
     rows = [
         {
             "row": grid.rows.labels[place[0]],
@@ -95,7 +95,7 @@ def manifest(grid: Grid) -> bytes:
 
 
 def drawings_of(services: Services, prompt: str) -> list[Table]:
-    """What the artists of the bundled set drew for the prompt, the style that it names first; empty if nothing."""
+    """Drawings of the prompt by the bundled set's artists, the style it names first; empty if there are none."""
     text, named = split_style(prompt)
     nearest = services.bundled.nearest(text, 1)
     if not nearest or nearest[0].similarity < SURE:

@@ -1,4 +1,4 @@
-"""The Compare page's fields, and where they stand."""
+"""The Compare page's fields and their layout."""
 
 import gradio as gr
 
@@ -10,7 +10,7 @@ from app.pages.compare.axes import KINDS, example
 from e2ed2.data.styles import BEST, STYLES
 from e2ed2.inference.request import STEPS
 
-PROMPT, SEED = "butterfly", 4  # in no artist's style, so that the models differ, and all look like one
+PROMPT, SEED = "butterfly", 4  # names no style, so that the models differ and yet every picture is recognisable
 VOTE = (
     "Three questions, without the names; after you vote, we show which model made which picture. By voting you "
     "agree that your answers are kept under a random number, with the size of your window and the time that you took, "
@@ -41,7 +41,7 @@ class Layout:
             self.manifest = gr.DownloadButton("As a manifest", size="md", interactive=False, min_width=140)
             self.share = gr.Button("Copy link", size="md", min_width=140)
         self.lay_out_pair()
-        self.compared = gr.State(None)  # what the grid shows
+        self.compared = gr.State(None)  # the `Compared` that the grid shows
         self.address = gr.Textbox(visible="hidden", label="Link to this comparison", elem_id="address")
         self.ballot = gr.Textbox(visible=False)  # the address of the pair to vote on
 
@@ -50,7 +50,7 @@ class Layout:
             self.prompt = gr.Textbox(PROMPT, label="Prompt", max_lines=1, scale=4, min_width=280)
             self.seed = gr.Number(SEED, label="Seed", precision=0, scale=1, min_width=110)
             self.other = gr.Button("Other noise", scale=1, min_width=110)
-        self.exactly = gr.Checkbox(  # for the prompt to begin with
+        self.exactly = gr.Checkbox(  # on, for the initial prompt
             True, label="Exactly my words", info="Give the models your words as they are: they may not know them."
         )
 

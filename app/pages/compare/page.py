@@ -1,4 +1,4 @@
-"""The Compare page: models and steps, or any two things, beside each other; and a vote on two of the pictures."""
+"""The Compare page: models and steps, or any two settings, side by side; and a vote on two of the pictures."""
 
 import random
 import tempfile
@@ -24,12 +24,12 @@ from app.pages.compare.grid import Compared, Grid, compared, drawings_of, manife
 from app.pages.compare.layout import BLIND, VOTE_ON, Layout
 from app.pages.compare.wiring import wire
 from app.pages.generate.progress import IN_TURN
-from app.pages.generate.reading import said_of
+from app.pages.generate.reading import describe_reading
 from e2ed2.data.styles import BEST
 from e2ed2.errors import UserError
 from e2ed2.inference.request import STEPS, Request, slug
 
-PairLink = Callable[[str, Mapping[str, Image.Image], str], str]  # prompt, pictures by name, the way back
+PairLink = Callable[[str, Mapping[str, Image.Image], str], str]  # prompt, pictures by name, the address to return to
 
 
 class Wanted(NamedTuple):
@@ -46,7 +46,7 @@ class ComparePage(Layout):
         wire(self, demo)
 
     def open_page(self, request: gr.Request) -> Updates:
-        """What the address asks for; a field that it does not name stays: a visitor may be typing already."""
+        """Set the fields that the address names; others stay as they are, since a visitor may be typing already."""
         wanted, names = settings_of(request.query_params), self.services.models.names()
         ticked = [name for name in str(wanted.get("models", "")).split(",") if name in names]
         allowed = {"rows": KINDS, "columns": KINDS, "model": names}
@@ -85,7 +85,7 @@ class ComparePage(Layout):
         status: object,
         request: gr.Request,
     ) -> Iterator[Updates]:
-        """The grid that the address asks for, or one to begin with, unless the visitor was quicker."""
+        """The grid that the address asks for, or an initial one, unless the visitor has already asked for another."""
         if status or self.services.running(request.session_hash) or not self.services.models.names():
             yield {self.status: gr.skip()}
         elif {"rows", "columns"} <= set(request.query_params):
@@ -93,7 +93,7 @@ class ComparePage(Layout):
             yield from self.compare_any(prompt, model, steps, seed, style, exactly, *axes, request)
         else:
             for shown in self.compare(prompt, models, seed, exactly, request):
-                if not request.query_params:  # it is what everybody sees first
+                if not request.query_params:  # the initial grid has no address of its own
                     shown.pop(self.address, None)
                 yield shown
 
@@ -129,7 +129,7 @@ class ComparePage(Layout):
         column_values: object,
         request: gr.Request,
     ) -> Iterator[Updates]:
-        """Any two things, in rows and columns."""
+        """Any two settings, in rows and columns."""
 
         def wanted() -> Wanted:
             base = Base(prompt, model, steps, seed, wording(style, exactly, ""))
@@ -143,7 +143,7 @@ class ComparePage(Layout):
         yield from self.answer(wanted, request)
 
     def answer(self, wanted: Callable[[], Wanted], request: gr.Request) -> Iterator[Updates]:
-        """The pictures, or what is wrong with what is asked for; both end what the visitor asked for before."""
+        """The pictures, or what is wrong with the request; either way, the visitor's earlier request ends."""
         flag = Flag()
         try:
             with self.services.stoppable(request.session_hash, flag):
@@ -152,7 +152,7 @@ class ComparePage(Layout):
             yield {self.status: warn(mistake, request)}
 
     def follow(self, wanted: Wanted, flag: Flag, request: gr.Request) -> Iterator[Updates]:
-        """Row by row; the files and the pair at the end, whole, for clients of the API. The next request ends it."""
+        """The grid row by row, then the complete update, for clients of the API. The visitor's next request ends it."""
         base, rows, columns, address = wanted
         empty = Grid(rows, columns, requests_of(self.services, base, rows, columns), {})
         first = next((one for row in empty.requests for one in row if isinstance(one, Request)), None)
@@ -163,17 +163,21 @@ class ComparePage(Layout):
         source = cached(self.grid.GRADIO_CACHE)
         for number, grid in enumerate(paint(self.services, empty), 1):
             if self.services.running(request.session_hash) is not flag:
-                yield {self.status: gr.skip()}  # Gradio empties what a function that yields nothing was to fill
+                yield {self.status: gr.skip()}  # if nothing is yielded, Gradio empties the outputs
                 return
             tables = [*drawn, table_of(grid)]
             said = f"{number} of {counted(len(rows.values), 'row')}{IN_TURN if len(self.services.turns) else ''} …"
             yield {self.grid: page_tables(tables, source), self.status: said, self.address: address}
-        yield from self.whole(grid, tables, first, one_prompt, address)
+        yield from self.finish(grid, tables, first, one_prompt, address)
 
-    def whole(
+    def finish(
         self, grid: Grid, tables: list[Table], first: Request, one_prompt: bool, address: str
     ) -> Iterator[Updates]:
-        read = f"{said_of([first])} " if one_prompt and "styles" not in (grid.rows.kind, grid.columns.kind) else ""
+        read = (
+            f"{describe_reading([first])} "
+            if one_prompt and "styles" not in (grid.rows.kind, grid.columns.kind)
+            else ""
+        )
         seed = "" if "seeds" in (grid.rows.kind, grid.columns.kind) else f"Seed {first.seed}; "
         said = f"{read}{seed}the time is of one picture on this machine.".strip()
         note, title = said.replace("**", ""), first.prompt if one_prompt else "Several prompts"
@@ -195,7 +199,7 @@ class ComparePage(Layout):
             }
 
     def begin_axis(self, kind: str) -> tuple[str, Any]:
-        """Values to begin with; a style has no effect on exactly somebody's words."""
+        """Initial values for an axis, and “Exactly my words” off for styles, which have no effect on exact words."""
         return example(kind, self.services), False if kind == "styles" else gr.skip()
 
     def enable(self, kept: Compared | None) -> Updates:
@@ -207,7 +211,7 @@ class ComparePage(Layout):
         return buttons | {self.png: file, self.page: file, self.manifest: file}
 
     def choose(self, left: str, right: str, kept: Compared | None, pressed: gr.EventData) -> Updates:
-        """The two pictures that were pressed last."""
+        """Select the two pictures that were pressed last."""
         name = pressed.name
         known = kept is not None and name in kept.cells
         left, right = (right, name) if known and name not in (left, right) else (left, right)
@@ -221,7 +225,7 @@ class ComparePage(Layout):
         return closely(*pictures, cached(self.slider.GRADIO_CACHE))
 
     def open_ballot(self, left: str, right: str, kept: Compared | None, request: gr.Request) -> Updates:
-        """The address where this very pair is voted on; the button as it was."""
+        """Set the address where this pair is voted on, and restore the button."""
         address = ""
         try:
             if kept is None or not {left, right} <= set(kept.cells):
@@ -232,7 +236,7 @@ class ComparePage(Layout):
         return {self.ballot: address, self.vote: gr.Button(VOTE_ON, interactive=True)}
 
     def vote_blind(self, prompt: object, models: object, seed: object, exactly: object, request: gr.Request) -> Updates:
-        """A pair that nobody has seen: two of the models, drawn by lot."""
+        """Open a vote on a pair that nobody has seen: two of the models, drawn at random."""
         address = ""
         try:
             names = [self.services.known(model) for model in models] if isinstance(models, list) else []
@@ -253,7 +257,7 @@ class ComparePage(Layout):
         return {self.ballot: address, self.blind: gr.Button(BLIND, interactive=True)}
 
     def ballot_of(self, pair: list[tuple[Request, Image.Image]], back: str) -> str:
-        """Raises UserError or StudyError: the two are no pair to vote on."""
+        """The address of a vote on the pair. Raises UserError or StudyError: the two cannot be voted on."""
         arms = {f"{one.model}, {counted(one.steps, 'step')}": picture for one, picture in pair}
         if len({one.words for one, _ in pair}) > 1:
             raise UserError("Choose two pictures of the same words to vote on.")
@@ -263,7 +267,7 @@ class ComparePage(Layout):
 
 
 def pair_of(grid: Grid) -> tuple[str, str]:
-    """The names of two pictures to begin with: of the last column, or, if the rows are prompts, of the first row."""
+    """The names of the two pictures selected at first: in the last column, or in the first row if rows are prompts."""
     if grid.rows.kind == "prompts":
         row = [place for place in grid.made if place[0] == 0]
         return grid.name(row[0]), grid.name(row[-1])

@@ -1,4 +1,4 @@
-"""How the Compare page's fields hang together."""
+"""How the Compare page's fields are wired."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from app.pages.compare.page import ComparePage
 
 OTHER_SEED = f"() => Math.floor({FRESH_SEEDS} * Math.random())"
-# “Exactly my words” is for the words that the address names, or the page begins with; others are read.
+# “Exactly my words” holds for the prompt in the address or the initial one; any other prompt is read.
 READ_AGAIN = f"""(prompt, exactly) =>
     exactly && prompt === (new URLSearchParams(location.search).get("prompt") ?? "{PROMPT}")"""
-# The address is empty where the pair cannot be voted on.
+# The address is empty if the pair cannot be voted on.
 TO_BALLOT = """(address) => {
     if (!address) return;
     const form = Object.assign(document.createElement("form"), { method: "post", action: address });
@@ -43,7 +43,7 @@ def wire(page: "ComparePage", demo: gr.Blocks) -> None:
 
 
 def wire_grid(page: "ComparePage", demo: gr.Blocks, of_models: list[Any], of_any: list[Any]) -> None:
-    # What a client of the API needs comes first.
+    # What an API client needs comes first.
     results = [
         *(page.grid, page.status, page.png, page.page, page.manifest, page.address),
         *(page.left, page.right, page.pair, page.compared),

@@ -1,4 +1,4 @@
-"""Pictures that come from pictures: one's own of before, more of a kind, those between two; and a list of prompts."""
+"""Pictures made from pictures: earlier ones again, more of the same, those between two; and a list of prompts."""
 
 import tempfile
 from collections.abc import Iterator
@@ -18,22 +18,22 @@ from app.pages.generate.opening import Opening
 from app.pages.generate.painting import Made
 from app.pages.generate.palette import palette
 from app.pages.generate.progress import Progress
-from app.pages.generate.reading import said_of
+from app.pages.generate.reading import describe_reading
 from e2ed2.data.emoji import split_style
 from e2ed2.data.styles import BEST
 from e2ed2.errors import UserError
 from e2ed2.inference.request import MAX_PROMPT, Request
 
-MORE = 4  # pictures at least, where more like one are asked for
-LONGEST = 200  # prompts of a list
+MORE = 4  # pictures at least, when more like one are requested
+LONGEST = 200  # prompts in a list
 LONGEST_TEXT = LONGEST * (MAX_PROMPT + 1)  # characters
-STAGES = 7  # from one picture to another, both included
+STAGES = 7  # pictures from one to another, both included
 GO_LIST = "Generate the list"
 
 
 class Again(Opening):
     def use_again(self, event: gr.EventData, request: gr.Request) -> Updates:
-        """A picture's settings, back in the fields."""
+        """Put a picture's settings back into the fields."""
         try:
             one = restored(event.settings)
         except UserError as mistake:
@@ -48,26 +48,26 @@ class Again(Opening):
         }
 
     def like_this(self, made: Made, count: int) -> Updates:
-        """The same reading, other seeds."""
+        """Set the fields for more pictures of the same reading with other seeds."""
         if not made:
             return {self.count: max(count, MORE)}
         one = made[0][0]
         return {self.prompt: one.prompt, **self.words_of(one), self.randomise: True, self.count: max(count, MORE)}
 
     def words_of(self, one: Request) -> Updates:
-        """How the prompt was read, so that it is read so again."""
+        """Set the fields so that the prompt is read as it was for this picture."""
         name, style = split_style(one.caption)
         return {self.exactly: not name, self.read_as: name, self.style: style or BEST}
 
     def choose(self, event: gr.EventData) -> str:
-        """The thing that was pressed."""
+        """The name of the thing that was pressed."""
         return str(event.name)[:MAX_PROMPT]
 
     def not_ours(self) -> None:
         gr.Warning(NOT_OURS)
 
     def to_browser(self, made: Made, sent: Made) -> tuple[str, Made]:
-        """What has been made since the last time: several, where they come faster than they are taken."""
+        """Pictures made since the last call: several, if they come faster than the browser takes them."""
         known = set(map(id, sent))
         return entries([one for one in made if id(one) not in known]), made
 
@@ -75,7 +75,7 @@ class Again(Opening):
         return palette(self.pictures.GRADIO_CACHE)
 
     def archive_of(self, event: gr.EventData) -> Iterator[Updates]:
-        """The browser's pictures as a file."""
+        """The browser's pictures as a zip file."""
         with tempfile.TemporaryDirectory() as folder:
             try:
                 yield {self.archive: archive(event.pictures, Path(folder))}
@@ -84,7 +84,7 @@ class Again(Opening):
                 yield {self.archive: None}
 
     def between_two(self, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
-        """The way from one picture to another, through captions and noise."""
+        """Show the way from one picture to another, through captions and noise between theirs."""
         try:
             first, last = map(self.known_request, event.two)
             if (first.model, first.steps) != (last.model, last.steps):
@@ -121,7 +121,7 @@ class Again(Opening):
         begun: Flag | None,
         request: gr.Request,
     ) -> Iterator[Updates]:
-        """One picture of each prompt. Those that are left are always in the browser, which begins with them again."""
+        """One picture of each prompt. The browser always holds the prompts that are left, so that it can resume."""
         flag = begun or Flag()
         try:
             with self.services.stoppable(request.session_hash, flag) as stop:
@@ -142,20 +142,20 @@ class Again(Opening):
             progress = Progress(requests, Path(folder), inside)
             for event in self.services.generate(requests, stop):
                 if self.services.running(visitor.session_hash) is not stop:
-                    yield {self.status: gr.skip()}  # Gradio empties what a function that yields nothing was to fill
-                    return  # the visitor has asked for something else
+                    yield {self.status: gr.skip()}  # if nothing is yielded, Gradio empties the outputs
+                    return  # the visitor has made another request
                 progress.add(event)
                 done = len(progress.made)
                 yield self.seen(progress) | {
                     self.left: prompts[done:],
-                    self.reading: said_of([requests[min(done, len(requests) - 1)]]),
+                    self.reading: describe_reading([requests[min(done, len(requests) - 1)]]),
                     self.names: [],
                 }
             if progress.made:
                 yield {self.made: progress.made, self.download: progress.download()}
 
     def what_is_left(self, left: object) -> Updates:
-        """Of a list that a reload, or a stop, has interrupted."""
+        """Offer to resume a list that a reload or a stop interrupted."""
         if not isinstance(left, list) or not left:
             return {self.go_list: GO_LIST}
         return {
@@ -165,11 +165,11 @@ class Again(Opening):
         }
 
     def dropped_list(self, event: gr.EventData) -> Updates:
-        """A file of prompts that was dropped anywhere on the page."""
+        """Fill the list from a file of prompts that was dropped anywhere on the page."""
         return {self.lines: str(event.text)[:LONGEST_TEXT], self.listed: gr.Accordion(open=True)}
 
     def lines_of(self, file: str) -> str:
-        """The text of a file of prompts."""
+        """The text in a file of prompts."""
         try:
             return Path(file).read_text(encoding="utf-8-sig")[:LONGEST_TEXT]
         except UnicodeDecodeError:
@@ -178,7 +178,7 @@ class Again(Opening):
 
 
 def prompts_of(text: object) -> list[str]:
-    """Raises UserError: none, too many, or one that is too long; ForgedError: no text."""
+    """The prompts in a text. Raises UserError: none, too many, or one too long; ForgedError: not text."""
     if not isinstance(text, str):
         raise ForgedError("prompts must be text.")
     prompts = [line.strip() for line in text.splitlines() if line.strip()]

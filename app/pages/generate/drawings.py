@@ -1,4 +1,4 @@
-"""Everything that the bundled models know: each thing with a drawing of it."""
+"""Everything that the bundled models know, each with a drawing."""
 
 import tempfile
 from functools import cache
@@ -14,14 +14,14 @@ from PIL import Image
 from e2ed2.assets import EMOJI
 from e2ed2.data.styles import BEST
 
-SCRIPT = Path(__file__).with_name("drawings.js").read_text()  # says which button with a drawing was pressed
-SIDE = 48  # px of a drawing
+SCRIPT = Path(__file__).with_name("drawings.js").read_text()  # reports which button with a drawing was pressed
+SIDE = 48  # px, a drawing
 COLUMNS = 32
 
 
 @cache
 def things() -> list[dict[str, Any]]:
-    """Name, group, search words and a drawing (PNG or WebP bytes) of each, by groups."""
+    """Name, group, search words and a drawing (PNG or WebP bytes) of each thing, ordered by group."""
     columns = ["caption", "group", "keywords", "style", "image"]
     rows = pq.read_table(EMOJI, columns=columns, filters=[("split", "=", "train")]).to_pylist()
     best: dict[str, Any] = {}
@@ -47,7 +47,7 @@ def drawings() -> bytes:
 
 @cache
 def places() -> dict[str, str]:
-    """Where on the sheet the drawing of each name is, as a style for `.drawing`."""
+    """The place of each name's drawing on the sheet, as a CSS style for `.drawing`."""
     return {row["caption"]: f"--x: {number % COLUMNS}; --y: {number // COLUMNS}" for number, row in enumerate(things())}
 
 

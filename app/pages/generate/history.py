@@ -1,4 +1,4 @@
-"""This browser's pictures: the browser keeps them, `history.js` shows them; here is what goes out and comes back."""
+"""This browser's pictures: the browser stores them, `history.js` shows them; here is what is sent and what returns."""
 
 import base64
 import json
@@ -15,29 +15,29 @@ from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
 
 SCRIPT = Path(__file__).with_name("history.js").read_text()
-MOST = 500  # pictures that can be downloaded together
+MOST = 500  # pictures in one download
 NOT_OURS = "This picture does not say how it was made: take one from here that has its settings written into it."
 
 
 def entries(made: Sequence[tuple[Request, Image.Image]]) -> str:
-    """JSON for the browser: settings, and the whole picture, small enough to keep a hundred."""
+    """JSON for the browser: settings and the full picture, small enough to store a hundred."""
     return json.dumps([asdict(settings) | {"picture": _lossless(picture)} for settings, picture in made])
 
 
 def restored(given: object) -> Request:
-    """Settings that a browser kept, or read in a picture's file. Raises UserError: these are none."""
+    """The request that a browser stored, or read from a picture's file. Raises UserError: it is not valid."""
     try:
         kept: Mapping = given  # ty: ignore[invalid-assignment]
         prompt, model, caption = (str(kept[name]) for name in ("prompt", "model", "caption"))
         return Request(prompt, model, int(kept["steps"]), int(kept["seed"]), caption)
-    except (TypeError, KeyError, ValueError, OverflowError):  # the last of an infinite number
+    except (TypeError, KeyError, ValueError, OverflowError):  # the last for an infinite number
         raise UserError(NOT_OURS) from None
 
 
 def archive(kept: object, folder: Path) -> str:
-    """A zip of the pictures that a browser kept, as PNG files with their settings, and a manifest.
+    """A zip of the pictures that a browser stored, as PNG files with their settings, and a manifest.
 
-    Raises UserError or ForgedError: these are no pictures of ours, none, or too many.
+    Raises UserError or ForgedError: no pictures, too many, or some that are not ours.
     """
     if not isinstance(kept, list) or len(kept) > MOST:
         raise ForgedError(f"pictures must be a list of at most {MOST}.")

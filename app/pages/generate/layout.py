@@ -1,4 +1,4 @@
-"""The Generate page's fields, and where they stand."""
+"""The Generate page's fields and their layout."""
 
 import gradio as gr
 
@@ -8,7 +8,14 @@ from app.pages.generate import drawings, history, palette
 from e2ed2.data.styles import BEST, STYLES
 from e2ed2.inference.request import MAX_COUNT, STEPS
 
-EXAMPLES = ["red apple", "cat face", "sunflower", "rocket", "🐙", "pizza"]  # the style is chosen beside them
+EXAMPLES = [
+    "red apple",
+    "cat face",
+    "sunflower",
+    "rocket",
+    "🐙",
+    "pizza",
+]  # the style has its own field
 WELCOME_SEED = 7
 STEPS_INFO = "How often the model goes over a picture; fewer is faster."
 TITLE = "# Type a few words, and watch them become a picture"
@@ -40,8 +47,8 @@ class Layout:
         self.anew = gr.Number(visible="hidden", label="Asks for pictures from other noise")
         self.same = gr.Number(visible="hidden", label="Asks for pictures from the same noise")
         self.fresh = gr.Textbox(visible=False)  # pictures on their way into the browser's storage, as JSON
-        self.kept = gr.State([])  # all of the request so far, on the server
-        self.sent = gr.State([])  # those of them that the browser has been given
+        self.kept = gr.State([])  # all pictures of the request so far, on the server
+        self.sent = gr.State([])  # those of them that have been sent to the browser
         self.archive = gr.DownloadButton(visible=False)
 
     def lay_out_question(self) -> None:
@@ -87,11 +94,11 @@ class Layout:
             elem_classes="pictures",
         )
         self.strip = gr.HTML(visible=False, elem_id="strip", label="Step by step")
-        self.trail = gr.State([])  # its pictures
-        self.underway = gr.State(None)  # another value with each news of a run
+        self.trail = gr.State([])  # the pictures of the steps
+        self.underway = gr.State(None)  # changes with every event of a run
         self.status = gr.Markdown(label="Status", elem_id="status")
         self.made = gr.State([])
-        self.begun = gr.State(None)  # the flag that stops what was asked for last, also before its turn has come
+        self.begun = gr.State(None)  # the flag that stops the last request, even before its turn
 
     def lay_out_reading(self) -> None:
         self.reading = gr.Markdown(label="Read as", elem_id="reading")
@@ -100,7 +107,7 @@ class Layout:
             js_on_load=drawings.SCRIPT, visible=False, elem_id="others", label="Or is it one of these?"
         )
         self.read_as = gr.Textbox("", visible=False, label="Read as this name")
-        self.off = gr.State(False)  # for a switch that another reading does not ask
+        self.off = gr.State(False)  # in place of “randomise”, for events that keep the seed
 
     def lay_out_file(self) -> None:
         with gr.Row(elem_id="acts"):

@@ -1,4 +1,4 @@
-"""The Generate page when it is opened by a link, or its model is changed."""
+"""What the Generate page does when a link opens it, or its model changes."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from e2ed2.inference.request import MAX_COUNT, STEPS
 
 class Opening(Painting):
     def open_page(self, request: gr.Request) -> Updates:
-        """What no link asks for stays as it is: the visitor may be typing already."""
+        """Set the fields that the link names; others stay as they are, since a visitor may be typing already."""
         models, wanted = self.services.models, settings_of(request.query_params)
         model, known = wanted.pop("model", None), models.names()
         if model and model not in known:
@@ -44,7 +44,7 @@ class Opening(Painting):
         return shown | ({self.randomise: False} if "seed" in wanted else {})
 
     def suit_model(self, model: str | None, steps: int) -> Updates:
-        """Only the steps that the model was made for, and examples of what it learned from."""
+        """Offer only the steps that the model was made for, and examples of what it learned from."""
         if model not in self.services.models.names():
             return {self.steps: gr.skip()}
         readable = self.services.readable(model)

@@ -1,4 +1,4 @@
-"""The Generate page: type a prompt, watch the pictures appear. Here is how its fields hang together."""
+"""The Generate page: type a prompt, watch the pictures appear. This module wires its fields."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,15 +24,15 @@ KEEP = "(made) => { document.dispatchEvent(new CustomEvent('e2ed2-made', { detai
 SAVE = """(file) => {
     if (file) Object.assign(document.createElement("a"), { href: file.url, download: file.orig_name }).click();
 }"""
-# Ctrl+Enter, wherever one is.
+# Ctrl+Enter works anywhere on the page.
 KEYS = """() => document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) document.querySelector("#go")?.click();
 })"""
-# Where the pictures come, which is not where a list is started on a phone.
+# Scroll to where the pictures appear: on a phone, a list is started further down.
 TO_TOP = """() => document.querySelector("#generate").scrollIntoView({
     behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth",
 })"""
-# Changes a field that asks for pictures.
+# Changes a hidden field, which triggers a request for pictures.
 NOW: dict[str, Any] = QUIET | {"fn": None, "js": "() => Date.now()"}
 STOPPABLE = gr.update(visible=False), gr.update(visible=True)  # the buttons Generate and Stop during a run
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False, **GENERATING}
@@ -83,7 +83,7 @@ class GeneratePage(Again):
         self.generated(self.anew.change(**self.starting()), self.randomise, **PRIVATE)
 
     def wire_again(self) -> None:
-        """What is chosen is seen at once, from the same noise."""
+        """Show at once what is chosen, from the same noise."""
         self.names.change(self.offer, self.names, self.others, **QUIET)
         suited = [self.steps, self.examples, self.known, self.style, self.exactly]
         self.model.change(self.suit_model, [self.model, self.steps], suited, **UNCHECKED)
@@ -98,7 +98,7 @@ class GeneratePage(Again):
         others.failure(outputs=self.status, **at_once(FAILED))
         for one in chosen:
             one.success(outputs=self.same, **NOW)
-        # One that the prompt names would go before the one that was pressed.
+        # A style named in the prompt would override the one that was pressed.
         obeyed = self.style.input(lambda prompt: split_style(prompt)[0], self.prompt, self.prompt, **QUIET)
         obeyed.success(outputs=self.same, **NOW)
         changed = [self.exactly.input, self.steps.release, self.same.change]
@@ -129,7 +129,7 @@ class GeneratePage(Again):
     def wire_rest(self, demo: gr.Blocks) -> None:
         demo.load(None, js=KEYS)
         self.known.expand(self.show_known, None, self.palette, **QUIET)
-        # What was said of the run before may have come after this one was asked for.
+        # A message of the previous run may arrive after this one was requested.
         self.underway.change(outputs=[self.go, self.stop], **at_once(*STOPPABLE))
         self.stop.click(outputs=self.status, **at_once("Stopping …"))
         self.stop.click(self.stop_generating, self.begun, **QUIET)
@@ -147,12 +147,12 @@ class GeneratePage(Again):
         self.past.clear(self.not_ours, None, None, **SAYING)
 
     def starting(self) -> dict[str, Any]:
-        """What is seen at once when pictures have been asked for."""
+        """Options for an event that shows at once that pictures were requested."""
         shown = *STOPPABLE, "Starting …", gr.update(interactive=False)
         return {"outputs": [self.go, self.stop, self.status, self.download], **at_once(*shown)}
 
     def generated(self, started: Dependency, randomise: gr.Checkbox | gr.State, **options: Any) -> None:
-        """After `started`, the pictures; the next request ends the one before."""
+        """Generate pictures after `started`; a new request ends the one before."""
         begun = started.then(Flag, None, self.begun, trigger_mode="multiple", **QUIET)
         inputs: Sequence[Any] = [
             *(self.prompt, self.model, self.steps, self.seed, randomise, self.count, self.inside),
@@ -165,7 +165,7 @@ class GeneratePage(Again):
         self.come_to_rest(done)
 
     def come_to_rest(self, done: Dependency) -> None:
-        """The file as it is wanted, the buttons, the steps."""
+        """Update the file, the buttons and the steps."""
         wanted = [self.made, self.side, self.clear, self.inside]
         done.success(self.file_of, wanted, self.download, **UNCHECKED).success(
             self.rest, self.run, self.at_rest, **QUIET

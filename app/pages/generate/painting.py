@@ -1,4 +1,4 @@
-"""What the Generate page does when pictures are asked for."""
+"""What the Generate page does when pictures are requested."""
 
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from app.look.links import link
 from app.look.tables import Cell, Row, Table, cache_picture, cached, page_tables
 from app.pages.generate.layout import Layout
 from app.pages.generate.progress import Progress, alike, notes
-from app.pages.generate.reading import other_names, said_of
+from app.pages.generate.reading import describe_reading, other_names
 from e2ed2.data.emoji import split_style
 from e2ed2.inference.request import Request
 
@@ -42,7 +42,7 @@ class Painting(Layout):
         begun: Flag | None,
         request: gr.Request,
     ) -> Iterator[Updates]:
-        """The last one is whole: it is what a client of the API gets."""
+        """The pictures as they come; the last update is complete, since it is what an API client gets."""
         flag = begun or Flag()
         try:
             with self.services.stoppable(request.session_hash, flag) as stop:
@@ -59,21 +59,21 @@ class Painting(Layout):
     def follow(
         self, requests: list[Request], wanted: Wording, inside: bool, stop: Flag, visitor: gr.Request
     ) -> Iterator[Updates]:
-        """The pictures while they come into being, and when they are there all that goes with them."""
+        """The pictures while they are being made and, when they are finished, all that goes with them."""
         first = requests[0]
         reading = self.services.read(first.prompt, first.model, wanted)
         fields: Updates = {
             self.seed: first.seed,
             self.address: self.link(requests, wanted, visitor),
-            self.reading: said_of(requests, reading),
+            self.reading: describe_reading(requests, reading),
             self.names: other_names(requests, reading),
         }
         with tempfile.TemporaryDirectory() as folder:
             progress = Progress(requests, Path(folder), inside)
             for event in self.services.generate(requests, stop):
                 if self.services.running(visitor.session_hash) is not stop:
-                    yield {self.status: gr.skip()}  # Gradio empties what a function that yields nothing was to fill
-                    return  # the visitor has asked for something else
+                    yield {self.status: gr.skip()}  # if nothing is yielded, Gradio empties the outputs
+                    return  # the visitor has made another request
                 progress.add(event)
                 yield fields | self.seen(progress)
             if progress.made:
@@ -89,7 +89,7 @@ class Painting(Layout):
                 yield whole | {self.status: progress.status + said}
 
     def link(self, requests: list[Request], wanted: Wording, visitor: gr.Request) -> str:
-        """The address of these pictures; of one alone it says what its prompt was read as."""
+        """The address of these pictures; for a single one, it includes what its prompt was read as."""
         first = requests[0]
         name, style = (wanted.read_as, wanted.style) if len(requests) > 1 else split_style(first.caption)
         words = {"exactly": 1} if not first.caption else {"style": style, "read_as": name}
@@ -97,7 +97,7 @@ class Painting(Layout):
         return link(visitor, "", **{one: value for one, value in settings.items() if value != "" and one != "caption"})
 
     def seen(self, progress: Progress) -> Updates:
-        """All that is there so far."""
+        """Everything that is finished so far."""
         return {
             self.pictures: self.files_of(progress),
             self.status: progress.status,
@@ -124,22 +124,22 @@ class Painting(Layout):
         status: object,
         request: gr.Request,
     ) -> Iterator[Updates]:
-        """The pictures that the address asks for, or one to begin with, unless the visitor was quicker."""
+        """The pictures that the address asks for, or an initial one, unless the visitor has asked for others."""
         if not self.services.models.names():
             yield {self.status: NO_MODELS}
         elif not status and self.services.running(request.session_hash) is None:
             words = style, exactly, read_as
             for shown in self.generate(prompt, model, steps, seed, False, count, inside, *words, None, request):
-                if not request.query_params:  # nobody asked for this one: it is none of the visitor's pictures
+                if not request.query_params:  # nobody asked for the initial one: it is none of the visitor's
                     shown.pop(self.kept, None)
                     shown.pop(self.address, None)
                 yield shown
-        else:  # Gradio empties what a function that yields nothing was to fill
+        else:  # if nothing is yielded, Gradio empties the outputs
             yield {self.status: gr.skip()}
 
     def rest(self, made: Made, trail: list[Image.Image], begun: Flag | None, request: gr.Request) -> Updates:
-        """The buttons of a page where nothing is under way any more, and the steps: they come after their picture."""
-        strip = self.strip_of(trail)  # takes a moment, in which more may be asked for
+        """Update the buttons once nothing is running any more, and the steps, which come after their picture."""
+        strip = self.strip_of(trail)  # takes a moment, in which more may be requested
         waiting = begun is not None and not begun.over
         running = waiting or self.services.running(request.session_hash) is not None
         there = bool(made) and not running
@@ -160,7 +160,7 @@ class Painting(Layout):
         return gr.HTML(page_tables([table], cached(self.pictures.GRADIO_CACHE)), visible=True)
 
     def ways(self, one: Request | None, visitor: gr.Request) -> Updates:
-        """To the pages that show more of a picture, by links with its settings."""
+        """Links with a picture's settings to the pages that show more of it."""
         if one is None or one.model not in self.services.models.names():
             return {self.to_compare: gr.Button(visible=False), self.to_steps: gr.Button(visible=False)}
         asked = {"prompt": one.words, "seed": one.seed} | ({} if one.caption else {"exactly": 1})
@@ -171,7 +171,7 @@ class Painting(Layout):
         }
 
     def give_up(self, made: Made, trail: list[Image.Image], begun: Flag | None, request: gr.Request) -> Updates:
-        """Nothing comes of what was asked for."""
+        """Mark the request as over, and restore the page."""
         if begun:
             begun.over = True
         return self.rest(made, trail, begun, request)
@@ -182,7 +182,7 @@ class Painting(Layout):
         self.services.stop(request.session_hash)
 
     def file_of(self, made: Made, side: object, clear: object, inside: object) -> Iterator[Updates]:
-        """The picture's file, or a zip of several, as a visitor wants them."""
+        """The picture's file, or a zip of several, with the options that the visitor chose."""
         if not made or side not in SIDES:
             yield {self.download: gr.skip()}
             return

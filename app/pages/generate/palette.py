@@ -1,4 +1,4 @@
-"""Everything that the bundled models know, to look through and to search."""
+"""Everything that the bundled models know, to browse and search."""
 
 from html import escape
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A visitor's pictures while they come into being, and a line about them: what the engine's events add up to."""
+"""A visitor's pictures while they are being made, and a line about them, gathered from the engine's events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from app.look.words import counted, list_of, plain
 from e2ed2.inference.request import Request
 
 IN_TURN = ", in turn with other visitors"
-APART = 2.5  # mean difference of two pictures, of 255, from which on one sees that they are two
+APART = 2.5  # mean difference, of 255, from which two pictures look different
 OTHERS = "“Most variety”, or the style “by seed”, has others."
-BLANK = Image.new("RGB", (128, 128), "#cbd5e1")  # the place of a picture to come
+BLANK = Image.new("RGB", (128, 128), "#cbd5e1")  # stands for a picture to come
 
 
 @dataclass
@@ -26,29 +26,29 @@ class Progress:
     inside: bool  # whether the files carry their settings
     status: str = ""
     estimate: tuple[Image.Image, str] | None = None  # the picture that is not finished yet, and its caption
-    guesses: list[Image.Image] = field(default_factory=list)  # of that picture, after each step so far
-    over: bool = False  # no more pictures come
+    guesses: list[Image.Image] = field(default_factory=list)  # estimates of that picture, after each step so far
+    over: bool = False  # no more pictures will come
     made: list[tuple[Request, Image.Image]] = field(default_factory=list)
     files: list[str] = field(default_factory=list)  # those of `made`
 
     @property
     def pictures(self) -> list[tuple[str | Image.Image, str]]:
-        """Files of the finished ones, the unfinished one, and the places of those to come, with their captions."""
+        """Files of finished pictures, the unfinished one, and placeholders of those to come, each with its caption."""
         finished = zip(self.files, (self.label(request) for request, _ in self.made), strict=True)
         begun = [*finished, *([self.estimate] if self.estimate else [])]
         return begun if self.over else begun + [(BLANK, "…")] * (len(self.requests) - len(begun))
 
     @property
     def trail(self) -> list[Image.Image]:
-        """What was made of a picture after each step, the picture last; empty unless one was asked for and is there.
+        """The estimates of a picture after each step, then the picture; empty unless exactly one was made.
 
-        Of a pipeline of diffusers, and in a single step, there is nothing to see on the way.
+        A diffusers pipeline, or a single step, has nothing to show on the way.
         """
         whole = self.over and self.guesses and len(self.requests) == len(self.made) == 1
         return [*self.guesses, self.made[0][1]] if whole else []
 
     def label(self, request: Request) -> str:
-        """What is written below a picture: what it was read as where that is not the same for all."""
+        """The text below a picture; it includes what the prompt was read as if that is not the same for all."""
         one = len({request.words for request in self.requests}) == 1
         return f"seed {request.seed}" if one else f"{request.words} · seed {request.seed}"
 
@@ -86,13 +86,13 @@ def generating(number: int, count: int, in_turn: bool = False) -> str:
 
 
 def waiting(ahead: int) -> str:
-    """A visitor's place in the queue, in bold; once pictures come, turns are short and need no count."""
+    """A visitor's place in the queue; once pictures come, turns are short and need no count."""
     first = "picture of another visitor comes" if ahead == 1 else "pictures of other visitors come"
     return f"**Waiting for your turn:** {ahead} {first} first. {'● ' * ahead}○"
 
 
 def summary(requests: list[Request], done: int, seconds: float) -> str:
-    """The time it took, and the seeds of the pictures that are there; where many have nothing in common, none."""
+    """The time it took, and the seeds of the finished pictures; none are listed if many have nothing in common."""
     if not done:
         return "Stopped before the first picture."
     stopped = f"Stopped after {done} of {len(requests)} pictures" if done < len(requests) else counted(done, "picture")
@@ -104,7 +104,7 @@ def summary(requests: list[Request], done: int, seconds: float) -> str:
 
 
 def alike(made: Sequence[tuple[Request, Image.Image]]) -> str:
-    """What to say where other noise has hardly changed anything, so that nobody takes it for a fault."""
+    """A note for when other noise has hardly changed anything, so that nobody takes it for a fault."""
     pictures = [np.asarray(picture, dtype=np.float32) for _, picture in made]
     if len(pictures) < 2 or len({request.words for request, _ in made}) > 1:
         return ""
@@ -117,9 +117,9 @@ def alike(made: Sequence[tuple[Request, Image.Image]]) -> str:
 
 
 def notes(services: Services, request: Request, read: bool) -> str:
-    """What of the prompt has no effect; and whether one that is not `read` is far from all that the model knows.
+    """Notes on parts of the prompt without effect, and on a prompt, not `read`, that is far from all the model knows.
 
-    Pipelines of diffusers have text encoders of their own, of which nothing is said.
+    Diffusers pipelines have text encoders of their own, so nothing is said about prompts for them.
     """
     if not services.models.ours(request.model):
         return ""

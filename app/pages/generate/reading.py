@@ -1,4 +1,4 @@
-"""What a prompt was read as, in words; and its other likely readings."""
+"""Says what a prompt was read as, and offers other likely readings."""
 
 from html import escape
 
@@ -9,21 +9,21 @@ from e2ed2.inference.request import Request
 from e2ed2.reading.captions import advice_on
 from e2ed2.reading.reader import Reading
 
-OTHERS = 4  # readings that are offered besides
+OTHERS = 4  # other readings that are offered
 
 
-def said_of(requests: list[Request], reading: Reading | None = None) -> str:
-    """One line or two; empty where the model is given the prompt's own words, as the visitor wants."""
+def describe_reading(requests: list[Request], reading: Reading | None = None) -> str:
+    """One line or two; empty if the visitor wants the model to get the prompt verbatim."""
     captions = list(dict.fromkeys(request.caption for request in requests if request.caption))
     names = [in_bold(captions[0])] if len(captions) == 1 else [f"**{name}**" for name in names_of(captions)]
-    lines = [f"Read as: {list_of(names)}."] if names else []  # of several, each caption is written below its picture
+    lines = [f"Read as: {list_of(names)}."] if names else []  # with several, each caption is written below its picture
     if reading and (reading.candidates or not names):
         lines.append(advice_on(reading))
     return " ".join(filter(None, lines))
 
 
 def names_of(captions: list[str]) -> list[str]:
-    """Without their styles, each once."""
+    """The names in captions, without styles and repetitions."""
     return list(dict.fromkeys(split_style(caption)[0] for caption in captions))
 
 
@@ -34,7 +34,7 @@ def in_bold(caption: str) -> str:
 
 
 def other_names(requests: list[Request], reading: Reading | None) -> list[str]:
-    """Names that the prompt may mean as well, the likeliest first."""
+    """Other names that the prompt may mean, the likeliest first."""
     taken = {split_style(request.caption)[0] for request in requests}
     names = {one.name: split_style(reading.caption(name=one.name))[0] for one in reading.candidates} if reading else {}
     return [name for name, read in names.items() if read not in taken][:OTHERS]

@@ -23,27 +23,27 @@ class Claim:
     text: str
     verdict: Verdict
     found: str  # figures with their intervals
-    question: str = ""  # of ours, where the paper's sentence is nothing that figures could judge
+    question: str = ""  # our question, if figures cannot judge the paper's sentence itself
 
     @property
-    def said(self) -> str:
+    def answer(self) -> str:
         words = ANSWERS if self.question else WORDS
         return words[self.verdict].removeprefix("the claim ").capitalize()
 
 
 def claims(results: Path = RESULTS) -> list[Claim]:
-    """Those for which there is something to say."""
+    """All claims on which there are findings."""
     return [*end_to_end(experiment("equal_work", results)), *ablations(experiment("ablations", results))]
 
 
 def experiment(name: str, results: Path = RESULTS) -> dict:
-    """What an experiment over seeds found; nothing where it was not made."""
+    """The findings of an experiment over seeds; empty if it was not run."""
     file = results / f"{name}.json"
     return json.loads(file.read_text()) if file.is_file() else {}
 
 
 def end_to_end(found: dict) -> list[Claim]:
-    """An answer for each loss: what holds for one need not hold for another."""
+    """A claim for each loss, since what holds for one need not hold for another."""
     return [
         Claim(
             "abstract and Fig. 1, in our words",
@@ -57,7 +57,7 @@ def end_to_end(found: dict) -> list[Claim]:
 
 
 def ablations(found: dict) -> list[Claim]:
-    """What Fig. 3 and 4 say, each sentence by itself."""
+    """The statements of Fig. 3 and 4, one claim each."""
     return [
         Claim(
             source,
@@ -75,19 +75,19 @@ def sentence(text: str) -> str:
 
 
 def over(found: dict) -> str:
-    """How sure an experiment's figures are."""
+    """How certain an experiment's figures are."""
     return f" (95% interval, {counted(len(found['settings']['seeds']), 'seed')})."
 
 
 def page(found: list[Claim]) -> str:
-    """HTML: a card for each."""
+    """HTML with a card for each claim."""
     return f'<div class="claims">{"".join(map(_card, found))}</div>'
 
 
 def _card(claim: Claim) -> str:
     asked = f"<p class='question'>We ask: {escape(claim.question)}</p>" if claim.question else ""
     return (
-        f'<article><p class="verdict {claim.verdict}">{escape(claim.said)}</p><h3>{escape(claim.text)}</h3>{asked}'
+        f'<article><p class="verdict {claim.verdict}">{escape(claim.answer)}</p><h3>{escape(claim.text)}</h3>{asked}'
         f"<p>{escape(claim.found)}</p><p class='source'>The paper’s {escape(claim.source)}</p></article>"
     )
 

@@ -1,4 +1,4 @@
-"""Evaluation files as one table, and how they agree with what people prefer."""
+"""Evaluation files as one table, and how well they agree with what people prefer."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from e2ed2.evaluation.report.colours import TURNED, read_colours
 from e2ed2.evaluation.results import prompts_label
 
 FOLDER, ALIGNMENT = RESULTS, "alignment"
-TYPED = {  # by people, a hundred of each
+TYPED = {  # prompts typed by people, a hundred of each
     "visitor, read": "visitors' own words, read as captions",
     "everyday, read": "everyday words, read as captions",
     "strangers, read": "strangers' words, read as captions",
@@ -37,7 +37,7 @@ class Measure:
     name: str
     path: tuple[str, ...]  # in an evaluation file
     better: int  # 1: more is better, -1: less is
-    share: bool = False  # of the pictures, so that it has an interval
+    share: bool = False  # it is a share of the pictures, so that it has an interval
 
 
 MEASURES = {
@@ -61,7 +61,7 @@ GFLOP, SECONDS = "GFLOP a picture", "seconds a picture"
 
 
 class Net(NamedTuple):
-    """Share of pairs won less share lost, in [-1, 1]."""
+    """The share of pairs won minus the share lost, in [-1, 1]."""
 
     value: float
     low: float  # 95% interval
@@ -70,15 +70,15 @@ class Net(NamedTuple):
 
 @dataclass(frozen=True)
 class Preferences:
-    """What people said of the bundled models: a plain table, so that this page knows nothing of how votes are kept."""
+    """What people said about the bundled models, as plain values: this page need not know how votes are stored."""
 
     net: Mapping[str, Net]  # by model
     votes: int
-    steps: int = 4  # that all pictures of the study took
+    steps: int = 4  # of all pictures in the study
 
 
 def read(folder: Path = FOLDER) -> pd.DataFrame:
-    """A row for each file; a figure that a file lacks is empty, and a file that is no evaluation is left out."""
+    """One row per file; a figure missing from a file is empty, and files that are no evaluations are left out."""
     rows = []
     for file in sorted(folder.glob("*.json")):
         try:
@@ -94,7 +94,7 @@ def read(folder: Path = FOLDER) -> pd.DataFrame:
 
 
 def _intervals(data: dict[str, Any]) -> dict[str, float]:
-    """Both ends of each that the file has."""
+    """Both ends of each interval in the file."""
     found: dict[str, Any] = data.get("intervals") or {}
     ends = {name: found.get(".".join(measure.path)) for name, measure in MEASURES.items()}
     return {
@@ -106,7 +106,7 @@ def _intervals(data: dict[str, Any]) -> dict[str, float]:
 
 
 def interval(row: Mapping[Any, Any], measure: str) -> tuple[float, float]:
-    """95% interval of a row's figure: its file's own, else of a share that of so many pictures, else none."""
+    """95% interval of a row's figure: from its file, else (for a share) from the number of pictures, else none."""
     low, high = (row.get(end.format(measure), math.nan) for end in (LOW, HIGH))
     if pd.notna(low):
         return low, high
@@ -114,7 +114,7 @@ def interval(row: Mapping[Any, Any], measure: str) -> tuple[float, float]:
 
 
 def splits(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """What a visitor reads, and the value; what is asked by people comes first."""
+    """Pairs of what a visitor reads and the value; prompts typed by people come first."""
     order = list(SPLITS)
     found = set(table["split"]) if len(table) else set()
     ordered = sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
@@ -122,16 +122,16 @@ def splits(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def measured(table: pd.DataFrame, split: str | None) -> list[str]:
-    """The measures of which a split has figures; of people's words, which are few, shares go before distances."""
+    """The measures that a split has figures for; for people's prompts, which are few, shares come before distances."""
     part = table[table["split"] == split] if len(table) else table
     found = [name for name in MEASURES if len(part) and part[name].notna().any()]
     return sorted(found, key=lambda name: not MEASURES[name].share) if split in TYPED else found
 
 
 def ceilings(split: str | None, measure: str, folder: Path = FOLDER) -> dict[str, float]:
-    """The same figure of real drawings, and of those through the codec, which is the limit of all models here.
+    """The same figure for real drawings, and for drawings passed through the codec, which limits all models here.
 
-    Rates are in the file of the head that finds things, distances and what turned drawings reach in `folder`.
+    Rates are in the retrieval head's file; distances and what hue-turned drawings reach are in `folder`.
     """
     path = MEASURES[measure].path
     pictures = _aligned(split, folder) if path[0] == ALIGNMENT else _distances(split, folder)
@@ -146,7 +146,7 @@ def _distances(split: str | None, folder: Path) -> dict[str, Any]:
 
 
 def _aligned(split: str | None, folder: Path) -> dict[str, Any]:
-    """Nobody drew what people typed: drawings of training captions stand in for it, and are called so."""
+    """No drawings exist of what people typed: those of training captions stand in, and are labelled so."""
     if split == "colour":
         measured = read_colours(folder / COLOURS.name)
         return {TURNED: measured[TURNED]} if measured else {}
@@ -155,15 +155,15 @@ def _aligned(split: str | None, folder: Path) -> dict[str, Any]:
 
 
 def within(share: float, count: float) -> tuple[float, float]:
-    """95% interval (Wilson) of a share of so many pictures."""
-    from scipy.stats import binomtest  # a second to import, for which the first page need not wait
+    """95% interval (Wilson) of a share of `count` pictures."""
+    from scipy.stats import binomtest  # takes a second to import: the first page need not wait for it
 
     found = binomtest(round(share * count), int(count)).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
 
 
 def agreement(table: pd.DataFrame, split: str | None, people: Preferences) -> pd.DataFrame:
-    """Rank correlation over models of each figure, turned so that more is better, with what people prefer."""
+    """Each figure's rank correlation, over models, with what people prefer; signs are such that more is better."""
     from scipy.stats import spearmanr
 
     rows = []
@@ -173,7 +173,7 @@ def agreement(table: pd.DataFrame, split: str | None, people: Preferences) -> pd
         both = [
             (measure.better * x, people.net[model].value) for model, x in figures if model in people.net and pd.notna(x)
         ]
-        if len(both) >= 3:  # two always agree or disagree wholly
+        if len(both) >= 3:  # two always agree or disagree completely
             rows.append((name, spearmanr(*zip(*both, strict=True)).statistic, len(both)))
     return pd.DataFrame(rows, columns=["figure", "rank correlation", "models"])
 

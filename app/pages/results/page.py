@@ -1,4 +1,4 @@
-"""The Results page: figures without people, and with them."""
+"""The Results page: measured figures, and what people prefer."""
 
 import json
 import tempfile
@@ -52,7 +52,7 @@ class ResultsPage:
         gr.Markdown("# What holds of the paper’s claims here?")
         self.claims = gr.HTML(label="The paper's claims", elem_id="claims")
         self.ratios = gr.Plot(label="End to end against single steps", show_label=False, visible=False)
-        self.said = gr.Markdown(label="Status")
+        self.unlisted = gr.Markdown(label="Status")
         with gr.Column() as self.figures:
             self.lay_out_figures()
         self.lay_out_people()
@@ -94,7 +94,7 @@ class ResultsPage:
         drawn = [self.plot, self.variety, self.table]
         people = [self.votes, self.preferences, self.agreement]
         first = [self.claims, self.ratios]
-        opened = [*first, self.said, self.figures, self.split, self.measure, *drawn, *people, self.loop, self.pairs]
+        opened = [*first, self.unlisted, self.figures, self.split, self.measure, *drawn, *people, self.loop, self.pairs]
         demo.load(self.open_page, None, opened, **QUIET).success(self.as_csv, None, self.csv, **QUIET)
         gr.on(
             [one.change for one in picked],
@@ -116,7 +116,7 @@ class ResultsPage:
         return {
             self.claims: page(claims()),
             self.ratios: gr.Plot(ratios, visible=ratios is not None),
-            self.said: self.absent(table) if offered else NOTHING,
+            self.unlisted: self.absent(table) if offered else NOTHING,
             self.figures: gr.Column(visible=bool(offered)),
             self.split: gr.Dropdown(choices=offered, value=split),
             self.measure: self.offer(split, measure),
@@ -127,7 +127,7 @@ class ResultsPage:
         }
 
     def offer(self, split: str | None, measure: str | None) -> Any:
-        """Of the measures, those that this kind of prompts has."""
+        """The dropdown of measures, with only those that this kind of prompts has."""
         found = measured(read(), split)
         return gr.Dropdown(choices=found, value=measure if measure in found else next(iter(found), None))
 
@@ -140,7 +140,7 @@ class ResultsPage:
         return f"Measured, but not among the models here: {list_of(names, 'and')}." if names else ""
 
     def results_of(self, split: str) -> list[dict[str, Any]]:
-        """Everything that was measured on one kind of prompts: a row for each model and number of steps."""
+        """Everything measured on one kind of prompts: a row for each model and number of steps."""
         table = read()
         offered = [value for _, value in splits(table)]
         if split not in offered:

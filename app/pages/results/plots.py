@@ -10,9 +10,9 @@ from app.pages.results.figures import MEASURES, VARIETY, Preferences, ceilings, 
 
 
 def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> go.Figure | None:
-    """A line for each model; the marks are its numbers of steps. Models of one number alone stand one below the other.
+    """A line for each model, with a mark for each number of steps; if there is only one number, a list of models.
 
-    Lines through the marks are 95% intervals; dotted, what real drawings reach, and those that went through the codec.
+    Lines through the marks are 95% intervals; dotted lines show real drawings, and drawings through the codec.
     """
     part = table[table["split"] == split].dropna(subset=[measure, against]) if len(table) else table
     if part.empty:
@@ -36,7 +36,7 @@ def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> 
     for name, value in limits.items():
         figure.add_hline(y=value, line={"color": GREY, "dash": "dot"}, annotation={"text": name, "font_color": GREY})
     if against == "steps":
-        counts = sorted({str(int(count)) for count in part["steps"]}, key=int)  # evenly spaced: 50 is far from 4
+        counts = sorted({str(int(count)) for count in part["steps"]}, key=int)  # evenly spaced, since 50 is far from 4
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=counts)
     return figure
 
@@ -60,7 +60,7 @@ def _dots(part: pd.DataFrame, measure: str, limits: dict[str, float]) -> go.Figu
 
 
 def _errors(rows: pd.DataFrame, measure: str, thin: bool = False) -> dict[str, Any]:
-    """Plotly's description of the intervals."""
+    """The intervals as Plotly's error bars."""
     intervals = [interval(row, measure) for row in rows.to_dict("records")]
     return {
         "type": "data",
@@ -74,7 +74,7 @@ def _errors(rows: pd.DataFrame, measure: str, thin: bool = False) -> dict[str, A
 
 
 def variety_plot(table: pd.DataFrame) -> go.Figure | None:
-    """A bar for each model at the most steps that were measured; its captions are those of no split."""
+    """A bar for each model at the most steps measured; its captions belong to no split."""
     part = table.dropna(subset=[VARIETY]) if len(table) else table
     if part.empty:
         return None

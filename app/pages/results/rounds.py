@@ -1,4 +1,4 @@
-"""The loop of votes and trainings: a row for each model that was finished with what votes taught."""
+"""The loop of votes and trainings: a row for each model fine-tuned with a preference learned from votes."""
 
 from collections.abc import Sequence
 
@@ -22,14 +22,14 @@ def rounds_table(rounds: Sequence[Round]) -> str:
             "start": one.start or "deleted",
             "preference": one.preference,
             "foretells": shown(one.accuracy["prompts"]),
-            "wins against its start": _won(one),
+            "wins against its start": _wins(one),
         }
         for one in rounds
     ]
     return LOOP + html_table(pd.DataFrame(rows))
 
 
-def _won(one: Round) -> str:
+def _wins(one: Round) -> str:
     if one.won:
         won = shown({"value": one.won.win_rate, "low": one.won.low, "high": one.won.high})
         return f"{won}, {one.answers} answers"

@@ -8,7 +8,7 @@ import pandas as pd
 from app.pages.results.figures import MEASURES
 from study.store.visitors import Chosen
 
-# `element` is Gradio's. A column's head sorts by it, and once more the other way round.
+# `element` is Gradio's. A click on a column's head sorts by it, a second click in reverse.
 SORT = """element.addEventListener("click", (event) => {
     const head = event.target.closest("th button")?.closest("th");
     if (!head) return;
@@ -26,7 +26,7 @@ SORT = """element.addEventListener("click", (event) => {
 
 
 def by_steps(table: pd.DataFrame, split: str | None, measure: str) -> str:
-    """One figure of one kind of prompts: a row for each model, a column for each number of steps, the best in bold."""
+    """One figure for one kind of prompts: a row per model, a column per number of steps, the best in bold."""
     part = table[table["split"] == split].dropna(subset=[measure]) if len(table) else table
     if part.empty:
         return ""
@@ -52,7 +52,7 @@ def _figure(value: float, best: float) -> str:
 
 
 def html_table(table: pd.DataFrame) -> str:
-    """It scrolls by itself on a narrow screen, also by keys."""
+    """The table as HTML; on a narrow screen it scrolls on its own, with keys too."""
     numbers = table.to_html(
         index=False, border=0, classes="figures", na_rep="", float_format=lambda value: f"{value:.3g}"
     )
@@ -60,14 +60,14 @@ def html_table(table: pd.DataFrame) -> str:
 
 
 def csv_file(table: pd.DataFrame, folder: Path) -> str:
-    """Everything that was measured."""
+    """All measurements as a CSV file."""
     file = folder / "results.csv"
     table.to_csv(file, index=False)
     return str(file)
 
 
 def chosen_table(chosen: Sequence[Chosen]) -> str:
-    """The better of the two first."""
+    """Votes on pairs that visitors chose; the better one of each pair comes first."""
     ordered = [one if one.wins >= one.losses else one.turned() for one in chosen]
     rows = [(one.arm, one.other, one.wins, one.ties, one.losses) for one in ordered]
     return html_table(

@@ -1,4 +1,4 @@
-"""The Study page: why vote, and the way in."""
+"""The Study page: why to vote, and where to start."""
 
 import gradio as gr
 

@@ -1,4 +1,4 @@
-"""The loss curves of trainings."""
+"""Trainings' loss curves."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ import plotly.graph_objects as go
 from app.engine.runs import Run
 from app.look.plots import blank, colour_of
 
-BESIDE = ("loss", "held_out", "discriminator", "grad_norm", "lr")  # what is no term of the loss
+BESIDE = ("loss", "held_out", "discriminator", "grad_norm", "lr")  # logged values that are no terms of the loss
 SMOOTH = 5  # logged updates in a running mean
 
 
 def terms(runs: Sequence[Run]) -> list[str]:
-    """Every value that they logged: terms first, and of these what most runs have; then what is beside them."""
+    """The names of all logged values: loss terms first, those of most runs before others; then `BESIDE`."""
     logged = Counter(name for run in runs for name in {name for line in run.lines() for name in line.names()})
     return sorted(logged, key=lambda name: (BESIDE.index(name) + 1 if name in BESIDE else 0, -logged[name], name))
 
@@ -22,7 +22,7 @@ def terms(runs: Sequence[Run]) -> list[str]:
 def curves(runs: Sequence[Run], term: str, over: str) -> go.Figure:
     """One value, over `update` or `seconds`: running means, the values themselves faint behind.
 
-    Beside the loss, dotted, that on pictures that are not trained on.
+    Dotted, beside `loss`: the loss on held-out pictures.
     """
     figure = blank({"update": "updates", "seconds": "minutes of training"}[over], term)
     for run in runs:

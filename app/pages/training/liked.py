@@ -1,4 +1,4 @@
-"""What a preference has learned, as a part of a page: how well it foretells votes, what it likes, and where."""
+"""What a preference has learned, as part of a page: how well it predicts votes, what it likes, and where."""
 
 import json
 from html import escape
@@ -18,7 +18,7 @@ GROUPS = {"prompts": "of new prompts", "raters": "of new people"}
 
 
 def accuracy_html(accuracy: dict[str, Any]) -> str:
-    """Both accuracies with their intervals on a scale from 0.4 to 1, between chance and what people reach."""
+    """Both accuracies with their intervals on a scale from 0.4 to 1, which marks chance and what people reach."""
     marks = {"chance": accuracy["chance"], "two people agree": accuracy["agreement"], "at best": accuracy["ceiling"]}
     known = {name: value for name, value in marks.items() if value is not None}
     ticks = "".join(f'<i style="left: {_place(value):.1f}%"></i>' for value in known.values())
@@ -47,7 +47,7 @@ def _bar(one: dict[str, float]) -> str:
 
 
 def examples_html(folder: Path) -> str:
-    """What it likes most and least, in the page itself: a cache of files could be read by whoever knows an address."""
+    """What it likes most and least, embedded in the page: anyone who knows an address could read cached files."""
     file = folder / "examples.json"
     if not file.is_file():
         return ""

@@ -1,4 +1,4 @@
-"""A training of one's own on the Training page: begun, watched, kept."""
+"""Visitors' own trainings on the Training page: starting, watching and keeping them."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from app.engine.catalogue import OWN
 from app.engine.estimate import estimate
 from app.engine.orders import FEWEST, LOSSES, MOST, Order
 from app.engine.runs import Run
-from app.engine.services import Services, whole
+from app.engine.services import Services, is_whole
 from app.engine.standing import sentence
 from app.engine.trainings import Trainings
 from app.errors import ForgedError
@@ -20,18 +20,18 @@ from app.look.handlers import MISTAKES, QUIET, SAYING, UNCHECKED, Updates, at_on
 from app.look.tables import cached_file
 from app.look.words import plain
 from app.pages.training.curves import curves
-from app.pages.training.pictures import OwnPictures, paths_of, written
+from app.pages.training.pictures import OwnPictures, captions_in, paths_of
 from app.pages.training.votes import Organiser
 from e2ed2.errors import UserError
 
 START, STOP, GO_ON, MEASURE = "Start training", "Stop and save", "Go on", "How long will it take?"
-EVERY = 2  # s, between two looks at a training that goes on
+EVERY = 2  # s, between updates while a training runs
 LONGEST_NOTE = 500  # characters
 
 
 class OwnTrainings:
     def __init__(self, services: Services, organiser: Organiser | None):
-        """`organiser`: whether a request comes from one, who may train on votes; None where nobody can be."""
+        """`organiser`: whether a request comes from one, who may train on votes; None if nobody can sign in."""
         self.services, self.trainings = services, Trainings(services.models)
         self.organiser = organiser or (lambda request: False)
         self.timer = gr.Timer(EVERY, active=False)
@@ -89,7 +89,7 @@ class OwnTrainings:
             self.package = gr.DownloadButton(visible=False)
 
     def progressing(self) -> list[Any]:
-        """What `progress` fills."""
+        """The components that `progress` updates."""
         return [
             *(self.status, self.latest, self.live, self.start, self.stop, self.go_on, self.measure, self.use),
             *(self.beside, self.kept, self.timer),
@@ -138,7 +138,7 @@ class OwnTrainings:
         packed.success(None, self.package, js=save, **QUIET)
 
     def progress(self) -> Updates:
-        """The line, the last pictures, the curve, the buttons, what is kept, and whether to look again."""
+        """Update the line, the last pictures, the curve, the buttons, the kept trainings, and the timer."""
         names = self.trainings.names()
         last = self.trainings.going() or max(names, key=self.age, default=None)
         kept = {self.kept: gr.Dropdown(choices=names, value=last if last in names else None)}
@@ -182,7 +182,7 @@ class OwnTrainings:
         return gr.Plot(curves([run], "loss", "update").update_layout(height=300), visible=True)
 
     def buttons(self, *offered: str) -> Updates:
-        """Those that are offered can be seen, and none is pressed."""
+        """Show only the offered buttons, none of them pressed."""
         labels = {self.start: START, self.stop: STOP, self.go_on: GO_ON, self.measure: MEASURE}
         return {one: gr.Button(label, visible=label in offered, interactive=True) for one, label in labels.items()}
 
@@ -225,18 +225,18 @@ class OwnTrainings:
         captions: object = None,
         pleasing: str = "",
     ) -> Order:
-        """Raises UserError or ForgedError: see `Services.known`; another value is not possible."""
+        """The order for a training. Raises UserError or ForgedError: a value is invalid; see `Services.known` too."""
         if loss not in list(LOSSES):
             raise ForgedError(f"loss must be one of {', '.join(LOSSES)}.")
-        if not whole(updates, FEWEST, MOST):
+        if not is_whole(updates, FEWEST, MOST):
             raise ForgedError(f"updates must be a whole number from {FEWEST} to {MOST}.")
         if not isinstance(name, str) or not isinstance(note, str) or len(note) > LONGEST_NOTE:
             raise ForgedError(f"name and note must be text, the note of at most {LONGEST_NOTE} characters.")
         asked = self.services.known(base), str(loss), int(updates)
-        return Order(*asked, paths_of(files), written(captions), name.strip(), note.strip(), pleasing)
+        return Order(*asked, paths_of(files), captions_in(captions), name.strip(), note.strip(), pleasing)
 
     def pleased(self, preference: object, request: gr.Request | None) -> str:
-        """The preference that a training is to please, or none. Raises ForgedError: that is for organisers."""
+        """The preference that a training is to please, or "". Raises ForgedError: only organisers may use one."""
         if preference and not self.organiser(request):
             raise ForgedError("Only an organiser who is signed in may train on the votes of a study.")
         return str(preference or "")
@@ -269,7 +269,7 @@ class OwnTrainings:
         return plain(self.trainings.note(name)) if name in self.trainings.names() else ""
 
     def remove(self, name: object, request: gr.Request) -> Updates:
-        """The name is empty where the visitor has thought better of it."""
+        """Delete a training; the name is empty if the visitor cancelled."""
         said = ""
         try:
             if name:

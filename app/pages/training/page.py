@@ -1,4 +1,4 @@
-"""The Training page: how the models learned, and a short training of one's own."""
+"""The Training page: how the models learned, and visitors' own short trainings."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ class TrainingPage(OwnTrainings):
         self.votes = FromVotes(self.trainings, studies, organiser)
         self.lay_out_curves()
         self.lay_out_sheets()
-        self.seen = gr.State((0, 0))  # sizes of the curves on the page: unchanged, they are not drawn again
+        self.seen = gr.State((0, 0))  # sizes of the curves' files on the page: if unchanged, they are not drawn again
         self.wire_own()
         self.votes.wire(self.pleasing, self.progress, self.progressing())
         self.wire(demo)
@@ -90,7 +90,7 @@ class TrainingPage(OwnTrainings):
             **UNCHECKED,
         )
         watched = [*progress, self.term, *drawn, self.run, self.moment, self.seen]
-        votes = [*self.votes.filled(), self.pleasing]
+        votes = [*self.votes.shown_parts(), self.pleasing]
         demo.load(self.fill_votes, None, votes, **QUIET)
         looked = self.timer.tick(
             self.look,
@@ -107,7 +107,7 @@ class TrainingPage(OwnTrainings):
         return self.votes.show(request) | self.votes.form(request, self.pleasing)
 
     def runs(self, names: list[str] | None) -> list[Run]:
-        """Of these names, those that there are; the training that goes on may have no curve yet."""
+        """The runs with these names that exist: a running training may have no curve yet."""
         known = find_runs(self.services.models)
         return [known[name] for name in names or [] if name in known]
 
@@ -128,7 +128,7 @@ class TrainingPage(OwnTrainings):
         }
 
     def alike(self, runs: dict[str, Run]) -> list[str]:
-        """The bundled end-to-end trainings that have a value in common: that which most of them have."""
+        """The bundled end-to-end trainings that logged the most common value."""
         names = self.services.models.names()
         whole_chains = [run for name, run in runs.items() if name in names and not run.single_step()]
         value = next(iter(terms(whole_chains)), "")
@@ -152,7 +152,7 @@ class TrainingPage(OwnTrainings):
         }
 
     def curves_of(self, names: list[str], term: str, over: Literal["update", "seconds"] = "update") -> dict[str, Any]:
-        """A plotly figure, as JSON, of one value that these trainings logged, over updates or seconds."""
+        """A Plotly figure, as JSON, of one value that these trainings logged, over updates or seconds."""
         known = find_runs(self.services.models)
         if not isinstance(names, list) or not names or not known.keys() >= set(map(str, names)):
             raise gr.Error(f"names must be some of {', '.join(known)}.", print_exception=False)
@@ -187,7 +187,7 @@ class TrainingPage(OwnTrainings):
         return [sheet for run in self.runs([name] if name else []) for sheet in run.sheets()]
 
     def look(self, names: list[str], term: str | None, over: str, run: str | None, seen: tuple[int, int]) -> Updates:
-        """At the training that goes on; what has not changed stays as it is."""
+        """Update the page from the running training; whatever has not changed stays as it is."""
         runs, shown = self.runs(names), self.progress()
         size = sum((one.folder / CURVE).stat().st_size for one in runs)
         own = sum(file.stat().st_size for file in self.trainings.folder.glob(f"*/{CURVE}"))
@@ -199,7 +199,7 @@ class TrainingPage(OwnTrainings):
         }
         if own == seen[1]:
             del shown[self.live]
-        del shown[self.kept]  # somebody may be choosing there
+        del shown[self.kept]  # somebody may be using the dropdown
         if size == seen[0]:
             return shown
         fresh = terms(runs)

@@ -1,4 +1,4 @@
-"""The pictures that a training of one's own learns from: files, a zip, a folder, and their captions in a table."""
+"""The pictures for a visitor's training: files, a zip or a folder, and their captions in a table."""
 
 from html import escape
 from pathlib import Path
@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.components.dataframe import DataframeData
 from gradio.data_classes import ListFiles
 
-from app.engine.uploads import FEWEST, MOST, SUFFIXES, shown
+from app.engine.uploads import FEWEST, MOST, SUFFIXES, previews
 from app.errors import ForgedError
 from app.look.handlers import MISTAKES, SAYING, Updates, warn
 from app.look.tables import cached
@@ -21,7 +21,7 @@ HINT = (
 FORGED = "captions must be a table whose rows are a picture, its file name and its caption, or null."
 
 
-# Files and tables of a hand-made request are checked before any handler: what is wrong is a sentence there too.
+# Files and tables of a hand-made request are validated before any handler runs: mistakes get a sentence there too.
 
 
 class Uploads(ListFiles):
@@ -69,19 +69,19 @@ class OwnPictures:
         self.files.change(self.offer, self.files, self.captions, preprocess=False, **SAYING)
 
     def of_folder(self, files: list[dict[str, Any]] | None) -> list[str]:
-        """Of all that lies in a folder, what may be a picture or the table."""
+        """The files in a folder that may be a picture or the table."""
         paths = [Path(file["path"]) for file in files or ()]
         return [str(path) for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
 
     def offer(self, files: list[dict[str, Any]] | None, request: gr.Request) -> Updates:
-        """The captions that these pictures have so far."""
+        """Show the captions that these pictures have so far."""
         if not files:
             return {self.captions: gr.Dataframe(value=None, visible=False)}
         try:
             source = cached(self.captions.GRADIO_CACHE)
             rows = [
                 [f'<img src="{source(image)}" alt="{escape(name)}" height="40">', name, caption]
-                for name, caption, image in shown(paths_of(files))
+                for name, caption, image in previews(paths_of(files))
             ]
         except MISTAKES as mistake:
             warn(mistake, request)
@@ -93,8 +93,8 @@ def paths_of(files: list[dict[str, Any]] | None) -> tuple[str, ...]:
     return tuple(file["path"] for file in files or ())
 
 
-def written(table: object) -> dict[str, str]:
-    """The captions by their file names. Raises ForgedError: it is no such table."""
+def captions_in(table: object) -> dict[str, str]:
+    """The table's captions by file name. Raises ForgedError: it is no such table."""
     rows = table.get("data") if isinstance(table, dict) else [] if table is None else table
     if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == 3 for row in rows):
         raise ForgedError(FORGED)

@@ -1,4 +1,4 @@
-"""From the votes of a study to a model: for its organisers, since votes are people's."""
+"""From a study's votes to a model: for organisers only, since votes are personal data."""
 
 from collections.abc import Callable, Sequence
 from html import escape
@@ -31,7 +31,7 @@ NO_STUDY = "There are no votes yet from which a preference could be learned."
 
 class FromVotes:
     def __init__(self, trainings: Trainings, studies: Studies, organiser: Organiser | None):
-        """`organiser`: whether a request comes from one; None where nobody can sign in."""
+        """`organiser`: whether a request comes from an organiser; None if nobody can sign in."""
         self.trainings, self.studies, self.organiser = trainings, studies, organiser
         self.invitation = gr.Markdown(SIGN_IN, visible=False, elem_classes="hint")
         with gr.Column(visible=False, elem_id="from-votes") as self.part:
@@ -53,20 +53,20 @@ class FromVotes:
         return self.organiser is not None and self.organiser(request)
 
     def check(self, request: gr.Request | None) -> None:
-        """Raises ForgedError: whoever asks is no organiser."""
+        """Raises ForgedError: the request is not an organiser's."""
         if not self.allows(request):
             raise ForgedError("Only an organiser who is signed in may use the votes of a study.")
 
-    def filled(self) -> list[Any]:
-        """What `show` fills."""
+    def shown_parts(self) -> list[Any]:
+        """The components that `show` updates."""
         return [
             *(self.invitation, self.part, self.lacking, self.asking, self.study, self.learn, self.status, self.resume),
             *(self.learned, self.preference, self.shown, self.finish),
         ]
 
     def wire(self, form: gr.Dropdown, progress: Callable[[], Updates], progressing: Sequence[Any]) -> None:
-        """`form`: the field of a training that says which preference it is to please; the rest of the page follows."""
-        outputs = [*self.filled(), form, *progressing]
+        """`form`: the training field that chooses the preference to please; `progress` updates the rest of the page."""
+        outputs = [*self.shown_parts(), form, *progressing]
 
         def answering(act: Callable[..., str]) -> Callable[..., Updates]:
             def answer(given: object, request: gr.Request) -> Updates:
@@ -81,7 +81,7 @@ class FromVotes:
             return answer
 
         def again(event: Any) -> None:
-            event.failure(self.show, None, self.filled(), **QUIET)
+            event.failure(self.show, None, self.shown_parts(), **QUIET)
 
         begun = self.learn.click(outputs=self.learn, **at_once(busy("Starting …")))
         again(begun.then(answering(self.begin), self.study, outputs, preprocess=False, **SAYING))
@@ -114,7 +114,7 @@ class FromVotes:
         return ""
 
     def remove(self, name: object) -> str:
-        """The name is empty where the organiser has thought better of it."""
+        """Delete a preference; the name is empty if the organiser cancelled."""
         if not name:
             return ""
         if name not in self.trainings.preferences():
@@ -123,7 +123,7 @@ class FromVotes:
         return f"{name} is deleted."
 
     def stopped(self) -> str | None:
-        """A preference that has not learned all."""
+        """The name of a preference whose learning was stopped, if any."""
         states = [self.trainings.state(name) for name in self.trainings.preferences()]
         return next((state.name for state in reversed(states) if not (state.going or state.finished)), None)
 
@@ -131,17 +131,17 @@ class FromVotes:
         return [name for name in self.trainings.preferences() if self.trainings.state(name).finished]
 
     def form(self, request: gr.Request | None, form: gr.Dropdown) -> Updates:
-        """The field by which a training is asked to please one of the preferences."""
+        """Update the field that chooses which preference a training is to please."""
         names = self.finished() if self.allows(request) else []
         useful = [name for name in names if sure(self.trainings.learned(name)["accuracy"])]
         return {form: gr.Dropdown(choices=[("nobody in particular", ""), *useful], visible=bool(useful))}
 
     def show(self, request: gr.Request) -> Updates:
-        """All of it, as it is now; for a stranger nothing but where to sign in."""
+        """Show the current state of everything; strangers are only shown where to sign in."""
         if not self.allows(request):
             return {self.part: gr.Column(visible=False), self.invitation: gr.Markdown(visible=bool(self.organiser))}
         known, names, going = teachers(self.studies), self.trainings.preferences(), self.trainings.going()
-        able = [(one.said, one.value) for one in known if not one.lacks]
+        able = [(one.label, one.value) for one in known if not one.lacks]
         finished, stopped = self.finished(), self.stopped()
         telling = going if going in names else stopped
         chosen = max(finished, key=self.age, default=None)
@@ -176,10 +176,10 @@ class FromVotes:
         return {self.shown: shown, self.finish: gr.Button(visible=sure(accuracy))}
 
     def models_of(self, preference: str) -> str:
-        """What was finished with it, and where that leads."""
+        """The models that were fine-tuned with it, with links to what to do next."""
         rows = []
         for name in self.trainings.names():
-            liked = self.trainings.said(name).get("preference", {}).get("name")
+            liked = self.trainings.record(name).get("preference", {}).get("name")
             if liked != preference or not self.trainings.state(name).finished:
                 continue
             model, start = f"{OWN}/{name}", self.trainings.start_of(name)
@@ -196,7 +196,7 @@ class FromVotes:
 
 
 def lacking(known: Sequence[Teacher]) -> str:
-    """What those studies need whose votes do not suffice yet."""
+    """What the studies without enough votes still need."""
     if not known:
         return NO_STUDY
-    return "\n".join(f"- {one.said} needs {one.lacks}." for one in known if one.lacks)
+    return "\n".join(f"- {one.label} needs {one.lacks}." for one in known if one.lacks)

@@ -1,4 +1,4 @@
-"""The Trajectory page: how a picture comes out of noise, and what noise and caption each decide."""
+"""The Trajectory page: how a picture emerges from noise, and what noise and caption each decide."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -16,7 +16,7 @@ from app.look.handlers import FAILED, GENERATING, MISTAKES, QUIET, UNCHECKED, Up
 from app.look.links import link, nearest, settings_of
 from app.look.tables import cache_picture, cached, page_tables
 from app.pages.generate.page import IN_THE_BAR
-from app.pages.generate.reading import said_of
+from app.pages.generate.reading import describe_reading
 from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
 from e2ed2.data.styles import BEST
 from e2ed2.inference.request import STEPS
@@ -82,7 +82,7 @@ class TrajectoryPage:
     def wire(self, demo: gr.Blocks) -> None:
         both = [self.prompt, self.model, self.second, self.steps, self.seed, self.exactly]
         opened = demo.load(self.open_page, None, both, **QUIET)
-        # Not in the queue: whoever leaves meanwhile would break off the stream of its answers.
+        # Not queued: a visitor who leaves meanwhile would break the stream of its answers.
         opened.success(self.welcome, [*both, self.status], [self.table, self.status], **UNCHECKED)
         self.address.change(None, self.address, js=IN_THE_BAR, **QUIET)
         chosen = [self.model, self.second]
@@ -148,7 +148,7 @@ class TrajectoryPage:
         return done
 
     def open_page(self, request: gr.Request) -> Updates:
-        """What the address asks for; a field that it does not name stays: a visitor may be typing already."""
+        """Set the fields that the address names; others stay as they are, since a visitor may be typing already."""
         models, wanted = self.services.models, settings_of(request.query_params)
         offered = [name for _, name in models.our_choices()]
         shown: Updates = {}
@@ -162,7 +162,7 @@ class TrajectoryPage:
         return shown | ({self.seed: wanted["seed"]} if wanted.get("seed") is not None else {})
 
     def usual(self) -> tuple[str | None, str | None]:
-        """The two models that the page opens with; the second is the first where there is no other."""
+        """The two models that the page opens with; both are the same if there is only one."""
         first = self.services.models.favourite()
         return first, next((name for _, name in reversed(self.services.models.our_choices()) if name != first), first)
 
@@ -177,7 +177,7 @@ class TrajectoryPage:
         status: object,
         request: gr.Request,
     ) -> Updates:
-        """What the address asks for, or something to look at, alike for all, unless the visitor was quicker."""
+        """The steps that the address asks for, or an initial example, unless the visitor has asked for others."""
         names = dict.fromkeys(filter(None, self.usual()))
         if status or not names:
             return {self.status: gr.skip()}
@@ -193,13 +193,16 @@ class TrajectoryPage:
         return {self.status: gr.skip()} if flag.is_set() else shown
 
     def first_seen(self, names: Iterable[str]) -> Updates:
-        """Raises UserError: a model's files are damaged."""
+        """The initial example. Raises UserError: a model's files are damaged."""
         wanted = [self.services.plan(PROMPT, name, self.services.models.steps(name)[-1], SEED)[0] for name in names]
         tables = [self.opening(one) for one in wanted]
-        return {self.table: page_tables(tables, cached(self.table.GRADIO_CACHE)), self.status: said_of(wanted[:1])}
+        return {
+            self.table: page_tables(tables, cached(self.table.GRADIO_CACHE)),
+            self.status: describe_reading(wanted[:1]),
+        }
 
     def suit_models(self, model: str | None, second: str | None, steps: int) -> Any:
-        """Only the steps that both models were made for."""
+        """Offer only the steps that both models were made for."""
         models = self.services.models
         chosen = [name for name in (model, second) if name in models.names()]
         possible = [step for step in STEPS if all(step in models.steps(name) for name in chosen)] or STEPS
@@ -225,12 +228,15 @@ class TrajectoryPage:
     def steps_of(
         self, prompt: object, model: object, second: object, steps: object, seed: object, exactly: object
     ) -> Iterator[Updates]:
-        """Raises UserError or ForgedError."""
+        """The steps of both models' pictures, as tables. Raises UserError or ForgedError."""
         tables, wanted = [], wording(BEST, exactly, "")
         for name in dict.fromkeys((self.services.known(model), self.services.known(second))):
             (one,) = self.services.plan(prompt, name, steps, seed, wording=wanted)
             tables.append(steps_table(self.services, one))
-            yield {self.table: page_tables(tables, cached(self.table.GRADIO_CACHE)), self.status: said_of([one])}
+            yield {
+                self.table: page_tables(tables, cached(self.table.GRADIO_CACHE)),
+                self.status: describe_reading([one]),
+            }
 
     def address_of(
         self,
@@ -242,19 +248,19 @@ class TrajectoryPage:
         exactly: object,
         request: gr.Request,
     ) -> str:
-        """What Reload and Back open again."""
+        """The address that Reload and Back open again."""
         words = {"prompt": prompt, "model": model, "second": second, "steps": steps, "seed": seed}
         return link(request, "trajectory", **words | ({"exactly": 1} if exactly else {}))
 
     def show_seeds(
         self, prompt: object, model: object, steps: object, seed: object, exactly: object, request: gr.Request
     ) -> Iterator[Updates]:
-        """Pictures of one reading, so that only the noise differs."""
+        """Pictures of a single reading, so that only the noise differs."""
         self.services.stop(request.session_hash)
         try:
             wanted = self.services.plan(prompt, model, steps, seed, SEEDS, wording(BEST, exactly, ""))
             same = [replace(one, caption=wanted[0].caption) for one in wanted]
-            yield from self.one_by_one(self.seeds, seed_cells(self.services, same), said_of(same))
+            yield from self.one_by_one(self.seeds, seed_cells(self.services, same), describe_reading(same))
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
@@ -273,7 +279,9 @@ class TrajectoryPage:
             wanted = wording(BEST, exactly, "")
             (first,) = self.services.plan(prompt, model, steps, seed, wording=wanted)
             (last,) = self.services.plan(other, model, steps, seed, wording=wanted)
-            yield from self.one_by_one(self.between, blend_cells(self.services, first, last), said_of([first, last]))
+            yield from self.one_by_one(
+                self.between, blend_cells(self.services, first, last), describe_reading([first, last])
+            )
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 

@@ -9,11 +9,11 @@ from app.look.tables import Cell, Row, Table
 from e2ed2.inference.request import Request
 
 SEEDS = 8
-STAGES = 7  # from one prompt to the other, both included
+STAGES = 7  # pictures from one prompt to the other, both included
 
 
 def steps_table(services: Services, request: Request) -> Table:
-    """One column a step: what the model was shown, and the clean picture that it made of it."""
+    """One column per step: what the model was shown, and the clean picture that it predicted from it."""
     looks = services.looks(request)
     columns = tuple(f"step {number}: {look.level:.0%} noise" for number, look in enumerate(looks, 1))
     shown = Row(f"{request.model} is shown", tuple(Cell(look.noisy) for look in looks))
@@ -22,13 +22,13 @@ def steps_table(services: Services, request: Request) -> Table:
 
 
 def seed_cells(services: Services, requests: list[Request]) -> Iterator[tuple[Image.Image, str]]:
-    """One picture after the other, each from other noise, and what is written below it."""
+    """Pictures one after the other, each from different noise, with the text below it."""
     for request in requests:
         yield services.picture(request), f"seed {request.seed}"
 
 
 def blend_cells(services: Services, request: Request, other: Request) -> Iterator[tuple[Image.Image, str]]:
-    """From one prompt to another, through the captions between them; the noise stays."""
+    """Pictures from one prompt to another, through captions between them; the noise stays the same."""
     for stage in range(STAGES):
         share = stage / (STAGES - 1)
         words = {0: request.words, 1: other.words}.get(share, f"{share:.0%} of the way")
