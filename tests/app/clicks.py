@@ -2,7 +2,7 @@
 
 The answer is the first visible change of the page after the press: a label, a disabled button, a result. It is timed
 from the pointer's going down to the frame that shows it, once on a quiet server and once while another visitor has
-pictures painted. Ways to other pages and downloads are the browser's own to show, and left out.
+pictures generated. Links to other pages and downloads are the browser's own to show, and left out.
 """
 
 import threading
@@ -82,7 +82,7 @@ def box(start_app) -> str:
 
 @contextmanager
 def painting(url: str) -> Iterator[None]:
-    """Another visitor has pictures painted, one after the other."""
+    """Another visitor generates pictures, one after the other."""
     over = threading.Event()
 
     def paint() -> None:
@@ -98,7 +98,7 @@ def painting(url: str) -> Iterator[None]:
 
 
 def answer(page: Page, name: str) -> float:
-    """Milliseconds from the press to what is seen of it."""
+    """Milliseconds from the press to its first visible effect."""
     wanted = page.get_by_label(name, exact=True).or_(page.get_by_role("button", name=name))
     expect(wanted.first).to_be_visible(timeout=SLOW)
     page.evaluate(WATCH)

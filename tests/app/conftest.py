@@ -27,13 +27,13 @@ from tests.e2ed2.conftest import text_encoder_read_once  # noqa: F401, for the m
 from tests.study.stores import open_store
 
 ROOT = Path(__file__).parents[2]
-START_LIMIT = 300  # s; much, since the machine may be training
+START_LIMIT = 300  # s; generous, since the machine may be training
 SECRET = "a-secret-of-the-tests"
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory) -> Path:
-    """Two models beside a shared codec, as in the box."""
+    """Two models beside a shared codec, like the bundled ones."""
     folder = tmp_path_factory.mktemp("checkpoints")
     torch.manual_seed(0)
     save_model(build_codec(CodecConfig(widths=(8, 16, 16))), folder / "codec")
@@ -45,7 +45,7 @@ def checkpoints(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def with_independent(checkpoints, tmp_path_factory) -> Path:
-    """And one with a network for each of its two steps."""
+    """The same and a model with a network for each of its two steps."""
     folder = shutil.copytree(checkpoints, tmp_path_factory.mktemp("more") / "checkpoints")
     config = DenoiserConfig(width=32, depth=1, heads=2, coarse_width=32, sharing="independent", steps=2)
     save_model(build_denoiser(config), folder / "independent" / "denoiser")
@@ -56,7 +56,7 @@ def with_independent(checkpoints, tmp_path_factory) -> Path:
 def start_app(tmp_path_factory) -> Iterator[Callable[..., str]]:
     """Runs `python app.py` on a free port, with data folders of its own, and returns its URL.
 
-    `start.kill()` ends the last one without a warning.
+    `start.kill()` kills the last one without warning.
     """
     processes = []
 
@@ -152,7 +152,7 @@ def serve_app(painted, tmp_path_factory) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def gate(monkeypatch) -> Iterator[threading.Event]:
-    """While it is cleared, no picture is made: there is time to press something meanwhile."""
+    """While it is cleared, no picture is made, which leaves time to press something."""
     from app.engine import catalogue
 
     sample_image, opened = catalogue.sample_image, threading.Event()
@@ -169,5 +169,5 @@ def gate(monkeypatch) -> Iterator[threading.Event]:
 
 @pytest.fixture(scope="session")
 def url(serve_app, checkpoints) -> str:
-    """Of the whole site; its organiser knows `SECRET`."""
+    """The whole site's URL; its organiser knows `SECRET`."""
     return serve_app(checkpoints, SECRET)

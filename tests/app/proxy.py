@@ -1,4 +1,4 @@
-"""A proxy as many have one: it shows a server under a path of its own, which it takes away from what it passes on."""
+"""A typical proxy: it serves a server under a path of its own, which it strips from what it passes on."""
 
 import asyncio
 import socket

@@ -53,7 +53,7 @@ PAGES = {
 
 @pytest.fixture(scope="session")
 def box(start_app) -> str:
-    """The pages with the models in the box."""
+    """The pages with the bundled models."""
     return start_app()
 
 

@@ -1,4 +1,4 @@
-"""Models that the owner of the server adds."""
+"""Models that the server's owner adds."""
 
 import threading
 

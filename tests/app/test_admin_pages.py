@@ -1,4 +1,4 @@
-"""The admin pages as a runner meets them: the site with a secret, a real browser."""
+"""The admin pages as an organiser meets them: the site with a secret, a real browser."""
 
 import re
 import zipfile

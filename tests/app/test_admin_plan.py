@@ -1,4 +1,4 @@
-"""What the admin's form becomes, without a browser."""
+"""What becomes of the admin form's values, without a browser."""
 
 import zipfile
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_what_is_wrong_is_told_in_the_runners_own_words(studies, tmp_path, promp
         list(create(studies, "zipped", pictures, Plan()))
     assert "/tmp" not in str(raised.value)
     assert list_studies(studies.store.database) == []
-    assert (tmp_path / "all.zip").exists()  # so that the runner can mend the prompts and try again
+    assert (tmp_path / "all.zip").exists()  # so that the organiser can correct the prompts and try again
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_votes_are_verified_and_metrics_measured_on_them(studies, asked, tmp_pat
 
 
 def test_a_look_for_new_studies_leaves_the_choice_alone(studies, asked):
-    """What it answers arrives later than it was asked, perhaps after a study was made and chosen."""
+    """The answer may arrive after another study was made and chosen."""
     renew = next(function.fn for function in build_admin(studies).fns.values() if function.name == "renew")
     found, names = renew(asked, [])
     assert found["choices"] == names

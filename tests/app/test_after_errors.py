@@ -14,7 +14,7 @@ COME = {  # a page, its button, and what there is to see when the button has don
 
 
 def full_queue(page: Page) -> None:
-    """From now on the server says what it says when too many wait."""
+    """From now on the server answers as it does when too many are waiting."""
     page.route("**/queue/join*", lambda route: route.fulfill(status=503, body=json.dumps(BUSY)))
 
 

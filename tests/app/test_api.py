@@ -216,13 +216,13 @@ def test_an_endpoint_that_is_not_there_is_a_404_in_one_sentence(client):
 
 
 def numbers_of(client: Client, name: str) -> list[int]:
-    """Of the endpoints of that name, those that have a function."""
+    """The numbers of the endpoints with that name that have a function."""
     found = [one["id"] for one in client.config["dependencies"] if one["backend_fn"] and one["api_name"] == name]
     return found or pytest.fail(f"no endpoint {name}")
 
 
 def said_to(client: Client, number: int, asked: dict, **headers: str) -> str:
-    """What an endpoint says in the end."""
+    """The last message of an endpoint."""
     session = f"{number} {len(str(asked))} {len(headers)}"
     body = {"data": [], "fn_index": number, "session_hash": session} | asked
     httpx.post(f"{client.src}gradio_api/queue/join", json=body, headers=headers)

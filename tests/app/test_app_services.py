@@ -1,4 +1,4 @@
-"""What stands behind the page, with no browser."""
+"""What is behind the pages, without a browser."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What the Compare page is made of, with no browser: axes, grids, what a visitor takes home."""
+"""The parts of the Compare page, without a browser: axes, grids, downloads."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What the Results page is made of: claims, evaluations, their plots and tables, people's votes."""
+"""The parts of the Results page: claims, evaluations, their plots and tables, people's votes."""
 
 import json
 from dataclasses import replace

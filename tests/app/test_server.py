@@ -1,4 +1,4 @@
-"""What is true of all pages alike, by requests alone: names, icons, proxies, and a server that ends."""
+"""What holds for all pages alike, tested by requests alone: names, icons, proxies, and a server that ends."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ PROXY = {"x-forwarded-host": "example.org", "x-forwarded-proto": "https"}
 
 @pytest.fixture(scope="module")
 def behind(serve_app, checkpoints) -> str:
-    """As a proxy sees the server: it takes its own path away."""
+    """The server as a proxy sees it, which strips its own path."""
     return serve_app(checkpoints, SECRET, ROOT)
 
 

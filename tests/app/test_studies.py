@@ -32,7 +32,7 @@ def opened(folder: Path) -> Store:
 
 @pytest.fixture
 def store(painted, tmp_path):
-    """With the ready study, to vote in."""
+    """A store with the ready study, to vote in."""
     store = opened(shutil.copytree(painted, tmp_path / "data"))
     yield store
     store.database.engine.dispose()
@@ -46,7 +46,7 @@ def studies(store, checkpoints) -> Studies:
 
 
 def site(studies: Studies, secret: str = "") -> TestClient:
-    """Without the demo, which takes seconds to build."""
+    """The site without the demo, which takes seconds to build."""
     return TestClient(build_site(studies, secret), follow_redirects=False)
 
 

@@ -44,7 +44,7 @@ def study(studies, tmp_path):
 
 
 def pressed(client: TestClient, page) -> object:
-    """What comes of the page's first form, as it is."""
+    """The response to the page's first form, submitted unchanged."""
     attributes, form = re.search(r"<form([^>]*)>(.*?)</form>", page.text, re.S).groups()
     action = re.search(r'action="([^"]*)"', attributes)
     fields = dict(re.findall(r'<input[^>]*type="hidden"[^>]*name="([^"]*)"[^>]*value="([^"]*)"', form))

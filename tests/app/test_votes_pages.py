@@ -1,4 +1,4 @@
-"""The whole loop on the pages: votes, preference, a model that is finished with it, a study of before against after."""
+"""The whole loop on the pages: votes, a preference, a model fine-tuned with it, a before-and-after study."""
 
 from pathlib import Path
 
