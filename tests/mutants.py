@@ -33,7 +33,7 @@ class Options:
     some: int = 0
     """So many of each package, by lot; 0 for all."""
     seed: int = 0
-    """Of the lot."""
+    """Seed of the random draw."""
     processes: int = 2
 
 

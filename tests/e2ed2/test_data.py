@@ -125,7 +125,7 @@ OWN = [
 
 
 def test_a_persons_own_captions_are_used_as_they_are():
-    """Of seven draws, five used to be other words."""
+    """Five of seven draws used to be other words."""
     others = [["boats"], [], [], ["kitty", "a cat"], []]
     plain, styled = caption_texts(Pictures(np.zeros((5, 2, 2, 3), np.uint8), OWN, others))
     assert plain == [[text, *more] for text, more in zip(OWN, others, strict=True)]

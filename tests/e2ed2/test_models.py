@@ -242,7 +242,7 @@ def test_a_damaged_list_of_what_is_shared_is_one_sentence(tmp_path, text):
     ],
 )
 def test_a_list_of_what_is_shared_that_cannot_be_understood_is_one_sentence(tmp_path, text):
-    """Of `%s`, the bundled codec's hash, each would otherwise load that codec, or anybody's."""
+    """`%s` is the bundled codec's hash: otherwise each would load that codec, or anybody's."""
     (tmp_path / "components.json").write_text(text.replace("%s", digest(CHECKPOINTS / "codec" / WEIGHTS)))
     with pytest.raises(UserError, match=r"components\.json cannot be understood at \{"):
         load_codec(tmp_path)

@@ -28,7 +28,7 @@ def drawn():
 
 
 def features(drawn, telling: float):
-    """Of two views; the thing and the style are `telling` times as plain as what is of one drawing only."""
+    """Features of two views; the thing and the style are `telling` times as strong as what is of one drawing only."""
     generator = torch.Generator().manual_seed(0)
     own = torch.randn(90, SIZE, generator=generator)
     own[:, :800].unflatten(1, (8, 100))[torch.arange(90), drawn.concepts] += telling

@@ -21,7 +21,7 @@ CHANCE = 6 / COUNT**0.5  # six standard deviations of the correlation of indepen
 
 
 def correlations(drawn: torch.Tensor) -> torch.Tensor:
-    """Of every pair of rows."""
+    """The absolute correlation of every pair of rows."""
     matrix = torch.corrcoef(drawn)
     first, second = torch.triu_indices(*matrix.shape, offset=1)
     return matrix[first, second].abs()
@@ -49,7 +49,7 @@ def test_an_unlisted_purpose_is_refused():
 
 
 def test_processes_draw_the_same_number_of_steps_and_other_noise(run_config, monkeypatch):
-    """Of T's, some for each update; ranks with different ones would wait for each other."""
+    """All ranks use the same T in an update, drawn from several; with different ones they would wait for each other."""
     drawn = []
     monkeypatch.setattr(end_to_end, "uniform_levels", lambda steps: drawn.append(steps) or torch.linspace(1, 0, 2))
     objective, batches = build(options(run_config, sampling_steps=(1, 2, 3, 4), precompute=False))

@@ -103,7 +103,7 @@ def test_what_is_logged_is_the_mean_over_processes(run_config, tmp_path):
 
 
 def test_processes_wait_for_each_other_once_an_update(run_config, tmp_path, monkeypatch):
-    """Of what is accumulated, only the last part sends its gradient."""
+    """Only the last accumulated part sends its gradient."""
     trainer, alone = trainer_of(run_config, tmp_path, accumulate=3), []
 
     @contextmanager

@@ -49,7 +49,7 @@ def alpha(answers: Iterable[Sequence[str]]) -> float:
 
 
 def posterior_means(effects: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Of normal effects with flat priors on mean and spread, by summing over a grid of both."""
+    """The posterior means of normal effects with flat priors on mean and spread, by summing over a grid of both."""
     total, sums = 0.0, np.zeros(len(effects))
     rest = effects - np.linspace(-3, 3, 601)[:, None]
     for spread in np.linspace(0.0, 2.0, 201):

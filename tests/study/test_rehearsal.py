@@ -55,7 +55,7 @@ def test_everybody_goes_through_and_the_study_is_as_it_was(store, make_study, tm
 
 
 def test_cost_and_power_are_of_the_raters_whom_the_rules_let_through():
-    """Of 10 who finished in 6 minutes 8 count, 2 of them though they did not look: each place takes 10 / 8 people."""
+    """8 of 10 who finished in 6 minutes count, 2 of them although they did not look: a place takes 10 / 8 people."""
     spec = make_spec(prompts=10, raters_per_pair=6, pairs_per_rater=10)
     kinds = ["careful"] * 6 + ["speeders"] * 4
     visits = [Visit(kind, None, 0.0, 360.0, True, f"r{i}") for i, kind in enumerate(kinds)]

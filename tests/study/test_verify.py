@@ -49,7 +49,7 @@ def reports(make_study, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def report(reports, tmp_path) -> Path:
-    """Of the study that is still open."""
+    """A copy of the report of the study that is still open."""
     return shutil.copytree(reports / "open", tmp_path / "report")
 
 

@@ -339,7 +339,7 @@ def test_an_export_verifies_from_its_files_alone(store, study, tmp_path):
 
 @pytest.fixture(scope="module")
 def exported(make_study, tmp_path_factory) -> Path:
-    """Of a study with one rater, who has answered everything."""
+    """The export of a study with one rater, who has answered everything."""
     folder = tmp_path_factory.mktemp("exported")
     store = open_store(folder / "data")
     study = make_study(store)
