@@ -23,7 +23,7 @@ LIMIT = 300  # s
 
 @dataclass(frozen=True)
 class Start:
-    """Starts of the pages, the first with an empty data folder, the others with what it has left, as at home."""
+    """Starts of the pages, the first with an empty data folder, the others with what that left, as at home."""
 
     starts: int = 4
     site: Path = Path(__file__).parents[1]  # a checkout
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def start(site: Path, data: str) -> tuple[float, float, float, float]:
-    """Seconds until the address is printed, until a page is there, until a picture is; and of the processor by then."""
+    """Seconds until the address is printed, a page comes and a picture is there; and CPU seconds by then."""
     begun = time.perf_counter()
     environment = os.environ | {"PORT": "0", "E2ED2_DATA": data, "PYTHONPATH": str(site)}
     server = subprocess.Popen([sys.executable, "app.py"], cwd=site, env=environment, text=True, stdout=subprocess.PIPE)

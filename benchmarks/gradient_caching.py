@@ -24,11 +24,11 @@ from e2ed2.training.presets import PRESETS
 @dataclass(frozen=True)
 class Options:
     samples: tuple[int, ...] = (512, 1024, 2048)
-    """Judged together."""
+    """Samples that the loss judges together."""
     micro: int = 32
-    """Of them, sampled at a time."""
+    """Samples generated at a time."""
     plain: tuple[int, ...] = (512,)
-    """Also without caching: memory grows with these."""
+    """Numbers of samples measured without caching too, where memory grows with them."""
     loss: str = "l2+mmd"
     steps: int = 1
     """T of the chain."""

@@ -24,7 +24,7 @@ class Options:
 
 
 def seconds(command: list[str]) -> float:
-    """Of the processor, of a process of its own."""
+    """CPU seconds of a command, run in a separate process."""
     before = getrusage(RUSAGE_CHILDREN)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, *command], env=environment, check=True, capture_output=True)

@@ -45,24 +45,24 @@ class Loop:
     """Votes, preference, finish, fresh votes: for each crowd, one that votes by lot, and one that is not asked."""
 
     out: Path = Path("runs/preference-loop")
-    """Everything that is made; a crowd that is done is not asked again."""
+    """Where all results go; a crowd that is done is not asked again."""
     crowds: tuple[str, ...] = tuple(crowd.name for crowd in CROWDS)
     prompts: int = 40
-    """That are voted on first, of training captions."""
+    """Number of prompts, from training captions, that are voted on first."""
     raters_per_pair: int = 3
     fresh: int = 60
-    """Prompts of the fresh study: things in styles in which no training saw them."""
+    """Number of prompts in the fresh study: things in styles in which no training saw them."""
     fresh_raters_per_pair: int = 10
     updates: int = 60
-    """Of a finish, at most: the judge of the preference may end it."""
+    """Most updates of a fine-tuning: the preference's judge may end it earlier."""
     batch_size: int = 8
     lr: float = 3e-4
     weight: float = 0.1
-    """Of the preference in the loss."""
+    """Weight of the preference in the loss."""
     anchor: float = 0.3
-    """Of the distance to the start in the loss."""
+    """Weight in the loss of the distance to the starting model."""
     captions: int = 200
-    """That retrieval and FD are measured on, before and after."""
+    """Number of captions on which retrieval and FD are measured, before and after."""
     seed: int = 0
 
 
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def one_round(options: Loop, crowd: Crowd) -> dict[str, Any]:
-    """What became of one crowd's votes, from its file where that is there."""
+    """The outcome of one crowd's votes, read from its file if that exists."""
     folder = options.out / slug(crowd)
     file = folder / "round.json"
     if file.is_file():
@@ -136,7 +136,7 @@ def sampled(model: str, prompts: Sequence[Prompt], seed: int) -> np.ndarray:
 def asked(
     prompts: Sequence[Prompt], arms: Sequence[Arm], crowd: Crowd, folder: Path, raters_per_pair: int, seed: int
 ) -> pd.DataFrame:
-    """The votes of a study, those of an earlier call where it was finished."""
+    """The votes of a study; if an earlier call finished it, those."""
     whole = folder / "votes.parquet"
     if not whole.is_file():
         shutil.rmtree(folder, ignore_errors=True)
@@ -157,7 +157,7 @@ def accuracy(folder: Path) -> dict[str, Any]:
 
 
 def finished(options: Loop, crowd: Crowd, folder: Path) -> Path:
-    """The model that was finished with what the votes taught, or as long without."""
+    """The model fine-tuned with what the votes taught, or for as long without."""
     trained(finish(options, str(folder / "liked" / "model") if crowd.asked else ""), folder / "preferred")
     return folder / "preferred" / "model"
 
@@ -186,7 +186,7 @@ def finish(options: Loop, liked: str) -> RunConfig:
 
 
 def fresh_votes(options: Loop, crowd: Crowd, scale: Scale, folder: Path) -> list[dict[str, Any]]:
-    """By each crowd that judges, the share of decided answers that the finished model wins against its start."""
+    """The share of decided answers that the fine-tuned model wins against its start, for each judging crowd."""
     prompts = prompts_of("combo", options.fresh, options.seed + 1)
     seed = options.seed + 10_000
     arms = []

@@ -155,7 +155,7 @@ class Training:
 
     @property
     def tflop(self) -> float:
-        """Of a picture."""
+        """TFLOP of one picture."""
         network, decoder = self.network, self.decoder
         gradient = network.lora if self.lora else network.whole
         if decoder is None:
@@ -180,7 +180,7 @@ class Training:
     def batch(self) -> int:
         return int((MEMORY - self.fixed) / self.each)
 
-    def told(self) -> list[str]:
+    def cells(self) -> list[str]:
         rate = RATE / self.tflop
         hours = 1e6 / rate / 3600
         costs = [f"{self.tflop:.1f}", f"{rate:.0f}", f"{hours:.1f} h", f"{hours / 8 / SHARE:.1f} h"]
@@ -202,7 +202,7 @@ def trainings(networks: dict[str, Network], decoders: dict[str, Decoder]) -> Tab
             for lora in (True, False) if decoder else (False,):
                 tuned = "LoRA" if lora else "all weights" if decoder else "all weights, one step"
                 of = decoders[decoder] if decoder else None
-                table.add_row(f"{name}, {tuned}", decoder or "-", *Training(network, of, lora).told())
+                table.add_row(f"{name}, {tuned}", decoder or "-", *Training(network, of, lora).cells())
     return table
 
 

@@ -27,10 +27,10 @@ PAIRS = 30  # of a rater
 class Options:
     arms: int = 12
     arms_sd: float = 0.5
-    """Of the arms' log strengths."""
+    """Standard deviation of the arms' log strengths."""
     prompts: int = 110
     raters: tuple[int, ...] = (22, 44, 66, 88, 110, 132)
-    """Looks; the last one ends a study."""
+    """Numbers of raters at which the study is looked at; the last look ends it."""
     studies: int = 200
     seed: int = 0
     world: World = field(default_factory=World)
@@ -82,7 +82,7 @@ def study(options: Options, seed: int, adaptive: bool) -> Iterator[tuple[int, np
 
 
 def right_order(found: np.ndarray, strengths: np.ndarray) -> float:
-    """Share of pairs of arms."""
+    """Share of pairs of arms that stand the right way round."""
     pairs = combinations(range(len(found)), 2)
     return float(np.mean([(found[a] > found[b]) == (strengths[a] > strengths[b]) for a, b in pairs]))
 
@@ -112,7 +112,7 @@ def marginal(world: World) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def reached(looks: np.ndarray, shares: np.ndarray, wanted: float) -> float:
-    """Answers at which a curve that rises first has this share; NaN where it never does."""
+    """The number of answers at which a rising curve first reaches this share; NaN if it never does."""
     above = np.flatnonzero(shares >= wanted)
     if not len(above) or not above[0]:
         return float("nan") if not len(above) else float(looks[0])
@@ -121,7 +121,7 @@ def reached(looks: np.ndarray, shares: np.ndarray, wanted: float) -> float:
 
 
 def saved(looks: np.ndarray, in_turns: np.ndarray, chosen: np.ndarray) -> float:
-    """Share of the answers that chosen pairs need not: of those after which pairs in turns are as good at the end."""
+    """The share of answers that chosen pairs save, to be as good as pairs in turns at the end."""
     return 1 - reached(looks, chosen.mean(0), float(in_turns.mean(0)[-1])) / looks[-1]
 
 

@@ -43,9 +43,9 @@ class Coverage:
 
     studies: int = 500
     resamples: int = 0
-    """Of the pigeonhole bootstrap, to compare; it takes most of the time."""
+    """Resamples of the pigeonhole bootstrap, for comparison; it takes most of the time."""
     only: str = ""
-    """Scenarios whose name has this in it."""
+    """Run only scenarios whose name contains this."""
     json: Path | None = None
 
 
@@ -81,7 +81,7 @@ def cover(
 
 
 def truths(world: World) -> dict[str, float]:
-    """Of the population: every rater and prompt there could be, sides balanced."""
+    """The true figures of the population: every possible rater and prompt, sides balanced."""
     arms = tuple(world.strengths)
     if len(arms) == 2:
         won, tied, lost = truth(world, *arms)

@@ -34,7 +34,7 @@ LAPSES = (0.0, 0.01, 0.03)
 @dataclass(frozen=True)
 class Options:
     raters: int = 1000
-    """Of each kind."""
+    """Number of raters of each kind."""
     pairs: tuple[int, ...] = (10, 20, 30, 60)
     """Comparisons a rater."""
 

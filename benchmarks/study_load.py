@@ -46,7 +46,7 @@ class Load:
     size: int = 1024
     """Pixels of the pictures' sides; 0 leaves them on the server."""
     quality: int = 95
-    """Of the pictures, as `study create --image-quality` has it."""
+    """Quality of the pictures, as in `study create --image-quality`."""
 
     def __post_init__(self) -> None:
         if self.raters < 1 or self.think < 0 or self.prompts < 1 or not (self.size == 0 or 16 <= self.size <= 4096):
@@ -213,7 +213,7 @@ class Rater:
 def vote_at_once(
     port: Callable[[], int], study: StudyInfo, count: int, think: float = 0.0, pictures: bool = False
 ) -> list[Rater]:
-    """As many raters as threads. Raises the first error of any of them."""
+    """Run each rater in a thread of its own; returns all of them. Raises the first error of any."""
     raters = [Rater(port, seed, think, pictures) for seed in range(count)]
 
     def run(rater: Rater) -> None:

@@ -17,17 +17,17 @@ TASTES = ("warm colours", "crisp edges", "the right thing")
 
 @dataclass(frozen=True)
 class Crowd:
-    """Each rater has one of the tastes, in turn; none is no taste at all: they answer by lot."""
+    """Each rater has one of the tastes, in turn; without tastes, they answer at random."""
 
     name: str
     tastes: tuple[str, ...]
     lapses: float = 0.0  # share of answers by lot
     asked: bool = True
-    """Else a model is finished without anybody's votes: what going on alone changes."""
+    """If not, a model is fine-tuned without votes, to see what more training alone changes."""
 
     @property
     def judges(self) -> "tuple[Crowd, ...]":
-        """Whose fresh raters say what became better: the crowd's own; where it has no taste, of every taste."""
+        """The crowds whose fresh raters judge the change: itself or, if it has no taste, one of each taste."""
         own = (self,) if self.asked else ()
         return own if self.tastes else (*own, *LOVERS)
 
@@ -42,7 +42,10 @@ CROWDS = (
 
 
 def worths(images: np.ndarray, concepts: Sequence[str]) -> Mapping[str, np.ndarray]:
-    """Of each taste, `[N]`, in its own unit: images uint8 `[N, H, W, 3]`, and the things that they should show."""
+    """The worth of images by each taste, `[N]`, in the taste's unit.
+
+    Images are uint8 `[N, H, W, 3]`; `concepts` are the things that they should show.
+    """
     pixels = images.astype(np.float32) / 255
     values = (warmth(pixels), crispness(pixels), rightness(images, concepts))
     return dict(zip(TASTES, values, strict=True))
@@ -63,7 +66,7 @@ def crispness(pixels: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def rightness(images: np.ndarray, concepts: Sequence[str]) -> np.ndarray:
-    """Log-probability of the right thing among all, by the head that evaluation goes by and no training sees."""
+    """Log-probability of the right thing among all, by the head that evaluation uses and no training sees."""
     names = concept_names()
     found, _ = load_head()(HeldOutEncoder().of(images))
     chances = (TEMPERATURE * found @ spread(MiniLM()(names).pooled).T).log_softmax(dim=-1)

@@ -9,7 +9,7 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def risen(call: Callable[[], object]) -> float:
-    """MB. Where the kernel cannot forget an earlier peak (other than Linux), only what goes beyond that counts."""
+    """MB above what was there. If the kernel cannot reset an earlier peak (not Linux), only MB beyond it count."""
     if RESET.exists():
         RESET.write_text("5")
     before = peak()
@@ -18,7 +18,7 @@ def risen(call: Callable[[], object]) -> float:
 
 
 def peak() -> float:
-    """MB, since the start of the process, or since it was last forgotten."""
+    """Peak MB since the process started or the peak was last reset."""
     if STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())):
         return int(found[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
