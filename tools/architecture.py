@@ -62,7 +62,7 @@ def reachable(graph: Graph, start: str) -> set[str]:
 
 
 def reduced(graph: Graph) -> dict[str, set[str]]:
-    """Without the arrows that follow from others; the graph has no cycle."""
+    """The graph, which has no cycle, without the arrows that follow from others."""
     return {
         room: {other for other in others if not any(other in reachable(graph, via) for via in others - {other})}
         for room, others in graph.items()

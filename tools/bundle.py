@@ -33,7 +33,7 @@ class Bundle:
     names: Annotated[tuple[str, ...], tyro.conf.Positional]
     runs: Path = field(default_factory=runs_folder)
     curves: tuple[str, ...] = ()
-    """Runs of which only settings and curve are kept, to compare others with."""
+    """Runs kept only as settings and curve, for comparison."""
 
 
 def main() -> None:
@@ -70,14 +70,14 @@ def main() -> None:
 
 
 def say_where(folder: Path) -> None:
-    """The card's example takes the model from where it lies now."""
+    """Let the card's example load the model from its new place."""
     card, place = folder / "README.md", folder.relative_to(CHECKPOINTS.parent.parent).as_posix()
     if card.is_file():
         card.write_text(re.sub(r'from_pretrained\("[^"]*"\)', f'from_pretrained("{place}")', card.read_text()))
 
 
 def check_encoder(folder: Path, bundled: Path) -> None:
-    """A decoder may take the place of another only where the latents are the same."""
+    """A decoder may replace another only if the latents are the same."""
     new, old = (load_file(place / WEIGHTS) for place in (folder, bundled))
     if not all(torch.equal(new[name], value) for name, value in old.items() if ".decoder." not in name):
         sys.exit(f"{folder} has other latents than the bundled codec: bundle it as `codec`, and train the models anew.")
@@ -101,7 +101,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def bundle_denoiser(source: Path, target: Path) -> None:
-    """All of it, except a coarse path equal to the bundled one; of `coarse` itself, nothing else."""
+    """Copy the denoiser, without its coarse path if that equals the bundled one; for `coarse`, only that path."""
     weights = load_file(source / WEIGHTS)
     coarse = coarse_of(weights)
     if target == SHARED.parent:

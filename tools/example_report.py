@@ -51,7 +51,7 @@ class Example:
     prompts: int = 40
     raters_per_pair: int = 16
     people: People = field(default_factory=lambda: People(36, 3, 2, 2, 2, 1))
-    """More than there are places: those whom the rules leave out are replaced."""
+    """More than there are places, since raters whom the rules exclude are replaced."""
     showings: int = 240
     out: Path = Path("docs/example-report")
 

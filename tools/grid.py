@@ -38,10 +38,10 @@ class Grid:
     out: Path = Path("docs/grid.jpg")
     prompts: tuple[str, ...] = PROMPTS
     style: str = "noto"
-    """Added to each prompt; empty for none."""
+    """Style added to each prompt; empty for none."""
     models: tuple[str, ...] = tuple(available_models())
     steps: tuple[int, ...] = (4,)
-    """A model that takes fewer steps samples with those."""
+    """Numbers of steps; a model that takes only fewer samples with those."""
     seeds: tuple[int, ...] = (7,)
     """One column each for every prompt."""
 
