@@ -61,7 +61,7 @@ def tokens(store: Store, study: StudyInfo, raters: int) -> list[str]:
 
 
 def test_photographs_at_a_stated_quality_come_in_a_third_of_the_bytes(sqlite_store, tmp_path):
-    """Pictures take a third of PNG's bytes; all pictures of a prompt are as long as the longest, which is not the spoilt copy."""
+    """A third of that of PNG; all pictures of a prompt are as long as the longest, which is not the spoilt copy."""
     sources = [Source("a photograph", arm, tmp_path / f"{arm}.jpg") for arm in "ab"]
     for seed, source in enumerate(sources):
         photograph(seed).save(source.file, quality=92)
