@@ -368,7 +368,9 @@ def test_curves_are_drawn_without_the_weights(tmp_path):
     assert plain.curve("l2", "update") == [(1, 0.5)]
     assert weighted.curve("l2", "update") == [(1, 2.0)]
     assert weighted.curve("lpips", "update") == []  # it logged none
-    bold = [trace for trace in curves([plain, weighted], "l2", "seconds").data if trace.name]
+    figure = curves([plain, weighted], "l2", "seconds")
+    assert "l2: squared error" in figure.to_json()  # a model may be called l2 too
+    bold = [trace for trace in figure.data if trace.name]
     assert [(trace.name, tuple(trace.y)) for trace in bold] == [("plain", (0.5,)), ("weighted", (2.0,))]
 
 

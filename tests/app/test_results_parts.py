@@ -190,3 +190,12 @@ def test_intervals_of_a_file_are_drawn_and_in_the_table(tmp_path):
     assert not plot(table, "everyday", VARIETY, "steps").data[0].error_x.visible
     assert table[f"{FD}: high end"].tolist() == [12.0]
     assert measured(table, "everyday")[0] == TOP1  # a hundred pictures say little of a distance
+
+
+def test_a_newcomer_is_told_what_a_figure_means_and_which_way_is_better(evaluations):
+    html = by_steps(evaluations, "combo", TOP1)
+    assert "<caption>right thing, first guess: share of the pictures in which a recogniser sees" in html
+    assert "More is better" in html
+    assert "Less is better" in by_steps(evaluations, "combo", FD)
+    assert "less is better" in page([Claim("Fig. 3", "LPIPS improves", "holds", "so far")])
+    assert page([]) == ""

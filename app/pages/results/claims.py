@@ -15,6 +15,10 @@ from e2ed2.evaluation.report.claims import PAPER, QUESTION, equal_ratios
 from e2ed2.evaluation.report.ratios import ANSWERS, DISTANCES, WORDS, Verdict, judge_nearer, times_each
 
 SYMBOLS = {"kid": "circle", "fd": "circle-open"}
+HINT = (
+    "KID and FD are distances to real drawings: less is better. “0.50 times” is half the distance, and so better; "
+    "“1.12 times” is a larger one, and so worse."
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def end_to_end(found: dict) -> list[Claim]:
             "abstract and Fig. 1, in our words",
             f"{sentence(PAPER['abstract'])}. Fig. 1 shows {PAPER['Fig. 1']}.",
             judge_nearer(ratios := equal_ratios(result["arms"], "4")),
-            f"Four steps trained end to end have {times_each(ratios, 2)}, two distances to drawings{over(result)}",
+            f"Four steps trained end to end have {times_each(ratios, 2)}, two distances to drawings, "
+            f"of which less is better{over(result)}",
             f"{QUESTION} (loss {loss})?",
         )
         for loss, result in found.items()
@@ -80,8 +85,10 @@ def over(found: dict) -> str:
 
 
 def page(found: list[Claim]) -> str:
-    """HTML with a card for each claim."""
-    return f'<div class="claims">{"".join(map(_card, found))}</div>'
+    """HTML with a hint and a card for each claim; empty without claims."""
+    if not found:
+        return ""
+    return f'<div class="hint"><p>{HINT}</p></div><div class="claims">{"".join(map(_card, found))}</div>'
 
 
 def _card(claim: Claim) -> str:
@@ -96,7 +103,10 @@ def ratios_plot(found: dict) -> go.Figure | None:
     """Both trainings' distances at each number of steps as ratios, with intervals; below 1, end to end is nearer."""
     if not found:
         return None
-    figure = blank("times its distance to drawings", "End to end against single steps,<br>for the same work")
+    figure = blank(
+        "distance to drawings, as a multiple of single steps’<br>(less is better; below 1, end to end is nearer)",
+        "End to end against single steps,<br>for the same work",
+    )
     steps: list[str] = []
     series = [(loss, key) for loss in found for key in DISTANCES]
     for number, (loss, key) in enumerate(series):

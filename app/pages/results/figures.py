@@ -37,22 +37,67 @@ class Measure:
     name: str
     path: tuple[str, ...]  # in an evaluation file
     better: int  # 1: more is better, -1: less is
+    meaning: str  # for a newcomer
     share: bool = False  # it is a share of the pictures, so that it has an interval
 
 
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure("distance to real drawings (KID)", ("distance", "kid"), -1),
-        Measure("distance to real drawings (FD)", ("distance", "fd"), -1),
-        Measure("precision", ("distance", "precision"), 1),
-        Measure("recall", ("distance", "recall"), 1),
-        Measure("right thing, first guess", (ALIGNMENT, "top1"), 1, share=True),
-        Measure("right thing, five guesses", (ALIGNMENT, "top5"), 1, share=True),
-        Measure("right style", (ALIGNMENT, "style"), 1, share=True),
-        Measure("right colour", (ALIGNMENT, "colour"), 1, share=True),
-        Measure("variety (1: as varied as the artists)", ("diversity_ratio",), 1),
-        Measure("distance to the nearest training drawing", ("nearest_training_lpips",), 1),
+        Measure(
+            "distance to real drawings (KID)",
+            ("distance", "kid"),
+            -1,
+            "how far the pictures as a whole are from real drawings",
+        ),
+        Measure(
+            "distance to real drawings (FD)",
+            ("distance", "fd"),
+            -1,
+            "how far the pictures as a whole are from real drawings, by another formula",
+        ),
+        Measure("precision", ("distance", "precision"), 1, "share of the pictures that are near a real drawing"),
+        Measure("recall", ("distance", "recall"), 1, "share of the real drawings that are near a picture"),
+        Measure(
+            "right thing, first guess",
+            (ALIGNMENT, "top1"),
+            1,
+            "share of the pictures in which a recogniser sees what was asked for at its first guess",
+            share=True,
+        ),
+        Measure(
+            "right thing, five guesses",
+            (ALIGNMENT, "top5"),
+            1,
+            "share of the pictures in which a recogniser sees what was asked for within five guesses",
+            share=True,
+        ),
+        Measure(
+            "right style",
+            (ALIGNMENT, "style"),
+            1,
+            "share of the pictures in which a recogniser sees the style that was asked for",
+            share=True,
+        ),
+        Measure(
+            "right colour",
+            (ALIGNMENT, "colour"),
+            1,
+            "share of the pictures whose main colour is the one that was asked for",
+            share=True,
+        ),
+        Measure(
+            "variety (1: as varied as the artists)",
+            ("diversity_ratio",),
+            1,
+            "how much pictures of one caption differ, compared with the artists’ drawings of it",
+        ),
+        Measure(
+            "distance to the nearest training drawing",
+            ("nearest_training_lpips",),
+            1,
+            "how much a picture differs from the training drawing most like it; a copy has 0",
+        ),
     )
 }
 VARIETY = "variety (1: as varied as the artists)"

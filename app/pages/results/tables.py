@@ -1,6 +1,7 @@
 """The Results page's tables."""
 
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -37,7 +38,10 @@ def by_steps(table: pd.DataFrame, split: str | None, measure: str) -> str:
         f'<tr><th scope="row">{model}</th>{"".join(_figure(value, best) for value in row)}</tr>'
         for model, row in zip(wide.index, wide.to_numpy(), strict=True)
     )
-    return f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    one = MEASURES[measure]
+    note = f"{one.meaning}. {'More' if one.better > 0 else 'Less'} is better; the best is in bold."
+    caption = f"<caption>{escape(measure)}: {escape(note, quote=False)}</caption>"
+    return f'<table class="figures">{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _head(text: str) -> str:

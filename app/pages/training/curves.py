@@ -10,6 +10,16 @@ from app.engine.runs import Run
 from app.look.plots import blank, colour_of
 
 BESIDE = ("loss", "held_out", "discriminator", "grad_norm", "lr")  # logged values that are no terms of the loss
+MEANINGS = {
+    "l1": "absolute error",
+    "l2": "squared error",
+    "lpips": "difference to the eye",
+    "loss": "everything that is minimised, with its weights",
+    "held_out": "loss on pictures that are not trained on",
+    "discriminator": "loss of the critic itself",
+    "grad_norm": "size of the gradient",
+    "lr": "learning rate",
+}
 SMOOTH = 5  # logged updates in a running mean
 
 
@@ -24,7 +34,7 @@ def curves(runs: Sequence[Run], term: str, over: str) -> go.Figure:
 
     Dotted, beside `loss`: the loss on held-out pictures.
     """
-    figure = blank({"update": "updates", "seconds": "minutes of training"}[over], term)
+    figure = blank({"update": "updates", "seconds": "minutes of training"}[over], title_of(term))
     for run in runs:
         line = {"color": colour_of(run.name), "width": 2}
         table = table_of(run, term, over)
@@ -39,6 +49,11 @@ def curves(runs: Sequence[Run], term: str, over: str) -> go.Figure:
             dotted = {"name": f"{run.name}, held out", "mode": "lines+markers", "line": line | {"dash": "dot"}}
             figure.add_scatter(x=held_out["x"], y=held_out["y"], **dotted)
     return figure
+
+
+def title_of(term: str) -> str:
+    """`l2` => `l2: squared error`, since a model may have the same name as a value."""
+    return f"{term}: {MEANINGS[term]}" if term in MEANINGS else term
 
 
 def table_of(run: Run, name: str, over: str) -> pd.DataFrame:

@@ -17,6 +17,9 @@ from app.studies.ready import Studies
 from e2ed2.training.metrics import CURVE
 
 SHARING = "Shared against independent networks"
+SHARING_HINT = (
+    "Chooses models that differ in one thing only: one network shared by all steps, or a network for each step."
+)
 OVER = [("updates", "update"), ("time", "seconds")]
 UNWEIGHTED = (
     "Faint: the value at each update; bold: a running mean. The parts of a loss are drawn without their weights, so "
@@ -54,6 +57,7 @@ class TrainingPage(OwnTrainings):
                 gr.Markdown(UNWEIGHTED, elem_classes="hint")
             with gr.Column(scale=1, min_width=280):
                 self.sharing = gr.Button(SHARING, size="sm")
+                gr.Markdown(SHARING_HINT, elem_classes="hint")
 
     def lay_out_sheets(self) -> None:
         gr.Markdown("## Samples along the way\nDrawings above, the model's pictures of the same captions below.")
