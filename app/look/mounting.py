@@ -1,5 +1,7 @@
 """Mounts pages on a site, and lets them answer a hand-made request as they answer a click: in one sentence."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -14,6 +16,8 @@ from app.look.handlers import from_page
 
 LISTED = "`gradio_client`'s view_api() lists what it takes."
 ONLY_PAGES = "Only the pages themselves can ask for this: `gradio_client`'s view_api() lists what programs can."
+
+UNFIT = "/{} got a value that no page sends: only the pages themselves can ask for this."
 
 
 class Pages(gr.Blocks):
@@ -39,9 +43,13 @@ class Pages(gr.Blocks):
             raise
         except AttributeError as error:
             if not isinstance(error.obj, gr.EventData):
+                refuse_unfit(block_fn, named.get("inputs", given[0] if given else ()), error)
                 raise
             message = f"The event says no {error.name}: only the page itself can ask for this."
             raise gr.Error(message, print_exception=False) from error
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
+            refuse_unfit(block_fn, named.get("inputs", given[0] if given else ()), error)
+            raise
 
     async def preprocess_data(self, block_fn: BlockFunction, *given: Any, **named: Any) -> list[Any]:
         """Raises gr.Error: a value is of the wrong type for the endpoint."""
@@ -58,6 +66,28 @@ class Pages(gr.Blocks):
         """Raises gr.Error: too few values for the endpoint. Gradio's own message would list Python objects."""
         if len(inputs) < len(block_fn.inputs):
             raise gr.Error(f"/{block_fn.api_name} got too few values: {LISTED}")
+
+
+def refuse_unfit(block_fn: BlockFunction | int, values: Sequence[Any], error: Exception) -> None:
+    """Raises gr.Error if a private handler failed on a value that no page sends; any other failure is the server's."""
+    if not isinstance(block_fn, BlockFunction) or block_fn.api_visibility != "private":
+        return
+    if not all(map(fits, block_fn.inputs, values)):
+        raise gr.Error(UNFIT.format(block_fn.api_name), print_exception=False) from error
+
+
+def fits(component: Any, value: Any) -> bool:
+    """Whether a page can send a value of this type for the component."""
+    if isinstance(component, gr.CheckboxGroup) or (isinstance(component, gr.Dropdown) and component.multiselect):
+        return value is None or (isinstance(value, list) and all(isinstance(one, str | int | float) for one in value))
+    if isinstance(component, gr.Dropdown | gr.Radio):
+        return value is None or isinstance(value, str | int | float)
+    if isinstance(component, gr.Textbox):
+        return value is None or isinstance(value, str)
+    if isinstance(component, gr.Slider | gr.Number):
+        empty = value is None and isinstance(component, gr.Number)
+        return empty or (isinstance(value, int | float) and math.isfinite(value))
+    return True
 
 
 def mount(site: FastAPI, demo: gr.Blocks, **options: Any) -> FastAPI:

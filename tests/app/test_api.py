@@ -257,6 +257,24 @@ def test_values_of_the_wrong_kind_leave_no_traceback(client, capfd):
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
+def test_what_no_page_sends_is_a_sentence_and_a_fault_of_the_server_stays_in_its_log(client, capfd, monkeypatch):
+    for name in ("begin_axis", "side_by_side", "offer_terms", "draw", "offer_moments", "show_sheet", "look", "offer"):
+        for number in numbers_of(client, name):
+            inputs = next(one["inputs"] for one in client.config["dependencies"] if one["id"] == number)
+            for forged in ({"a": 1}, [["a"]], 5, None):
+                said_to(client, number, {"data": [forged] * len(inputs)}, **FROM_PAGE)
+    (number,) = numbers_of(client, "lines_of")
+    said_to(client, number, {"data": [None]}, **FROM_PAGE)
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+    def broken(*_: object) -> None:
+        raise KeyError("a fault")
+
+    monkeypatch.setattr("app.pages.training.page.terms", broken)
+    said_to(client, numbers_of(client, "offer_terms")[0], {"data": [[], "l2"]}, **FROM_PAGE)
+    assert "KeyError: 'a fault'" in "".join(capfd.readouterr())
+
+
 def test_too_few_values_are_told_without_objects_of_pythons(client):
     address = f"{client.src}gradio_api/call/generate"
     event = httpx.post(address, json={"data": ["cat"]}).json()["event_id"]

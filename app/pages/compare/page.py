@@ -200,6 +200,8 @@ class ComparePage(Layout):
 
     def begin_axis(self, kind: str) -> tuple[str, Any]:
         """Initial values for an axis, and “Exactly my words” off for styles, which have no effect on exact words."""
+        if kind not in KINDS:
+            raise gr.Error("There is no such axis.", print_exception=False)
         return example(kind, self.services), False if kind == "styles" else gr.skip()
 
     def enable(self, kept: Compared | None) -> Updates:

@@ -168,8 +168,10 @@ class Again(Opening):
         """Fill the list from a file of prompts that was dropped anywhere on the page."""
         return {self.lines: str(event.text)[:LONGEST_TEXT], self.listed: gr.Accordion(open=True)}
 
-    def lines_of(self, file: str) -> str:
-        """The text in a file of prompts."""
+    def lines_of(self, file: str | None) -> str:
+        """The text in a file of prompts; only a hand-made request sends no file."""
+        if file is None:
+            return ""
         try:
             return Path(file).read_text(encoding="utf-8-sig")[:LONGEST_TEXT]
         except UnicodeDecodeError:

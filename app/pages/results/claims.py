@@ -104,7 +104,7 @@ def ratios_plot(found: dict) -> go.Figure | None:
     if not found:
         return None
     figure = blank(
-        "distance to drawings, as a multiple of single steps’<br>(less is better; below 1, end to end is nearer)",
+        "times the distance of single steps<br>(below 1 is better: nearer drawings)",
         "End to end against single steps,<br>for the same work",
     )
     steps: list[str] = []
