@@ -132,4 +132,4 @@ def ratios_plot(found: dict) -> go.Figure | None:
     figure.update_yaxes(
         tickmode="array", tickvals=list(range(len(steps))), ticktext=[counted(int(one), "step") + "  " for one in steps]
     )
-    return figure.update_layout(height=460, margin_b=88)
+    return figure.update_layout(height=460, margin_b=96, legend_y=-0.3)
