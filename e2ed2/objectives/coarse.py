@@ -42,7 +42,7 @@ class CoarseRegression(DenoiserObjective):
         return Outcome({"l2": l2(path(choice, batch.text), x0)}, {"l2": 1.0})
 
     def nearest(self, choices: Tensor, text: TextEmbedding, x0: Tensor) -> Tensor:
-        """Of each caption's choices, `[B, m, choices]`, the one whose picture is nearest to `x0`: `[B, choices]`."""
+        """The one of each caption's choices, `[B, m, choices]`, whose picture is nearest to `x0`: `[B, choices]`."""
         best = self.model.coarse.nearest(choices, text, x0)
         return choices[torch.arange(len(x0), device=best.device), best]
 

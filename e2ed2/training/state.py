@@ -63,7 +63,7 @@ class TrainState:
             state.update(self.taken["weights"])
 
     def cut_moments(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-        """Of a checkpoint's optimizer, what lies here."""
+        """The part of a checkpoint's optimizer that belongs to this process."""
         weights = [one for group in optimizer.param_groups for one in group["params"]]
         moments = {
             number: {name: self.sharding.cut(value, weights[number]) for name, value in values.items()}

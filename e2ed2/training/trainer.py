@@ -161,7 +161,7 @@ class Trainer:
         return Outcome(outcome.detached(), outcome.weights, outcome.judged)
 
     def place(self, part: int) -> int:
-        """Of a batch among all that make up an update."""
+        """The number of a batch among all that make up an update, over all processes."""
         return self.accelerator.process_index * self.config.accumulate + part
 
     def batch(self, part: int) -> Batch:
@@ -191,7 +191,7 @@ class Trainer:
 
     @torch.no_grad()
     def held_out_loss(self, batch: Batch) -> Tensor:
-        """Of the averaged weights, with the same noise each time."""
+        """The loss of the averaged weights, with the same noise each time."""
         with self.averaged():
             return self.bare(batch, UpdateSeeds(0, 0, device=self.accelerator.device)).total()
 

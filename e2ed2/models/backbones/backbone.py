@@ -45,7 +45,7 @@ class Backbone(Placed):
 
     @property
     def text_width(self) -> int:
-        """Of the pooled embedding: the network's own, or the mean of its tokens."""
+        """The width of the pooled embedding: the network's own, or that of the mean of its tokens."""
         config = self.network.config
         widths = ("pooled_projection_dim", "caption_channels", "cross_attention_dim")
         return next(width for name in widths if (width := config.get(name)))
