@@ -194,7 +194,10 @@ def test_the_clock_starts_when_the_pictures_are_seen_and_the_server_looks_on(ope
     assert first + second <= elapsed - waited
     assert waited <= third
     assert votes.votes["response_ms"].tolist() == [first, first + second, first + second + third]
-    assert all(r["server_ms"] >= r["response_ms"] + r["decode_ms"] >= 2 * waited for r in votes.revisions[2:])
+    last = votes.revisions[-1]
+    assert last["server_ms"] >= last["response_ms"] + last["decode_ms"]
+    assert last["server_ms"] >= 2 * waited
+    assert last["decode_ms"] > waited / 2  # a browser asks for a picture before the page's clock runs
     page.unroute_all(behavior="ignoreErrors")  # the next pair may be on its way
 
 
