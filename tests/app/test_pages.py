@@ -411,6 +411,7 @@ def test_the_pages_come_back_after_a_kill(start_app, checkpoints, open_page, tmp
     page = open_page(f"http://127.0.0.1:{port}").page
     painted(page)
     start_app.kill()
+    page.goto("about:blank")  # or the open page loads itself anew as soon as it finds the server, in the middle of this
     url = start_app(E2ED2_CHECKPOINTS=str(checkpoints), PORT=port)
     page.goto(url)
     painted(page)
