@@ -51,7 +51,8 @@ def test_each_question_has_an_answer_and_its_intervals(tmp_path):
     assert "95% interval, 3 seeds" in made[0].found
     html = page(made[:1])
     assert html.index("Gaussian noise to the final picture") < html.index("We ask: does training end to end")
-    assert html.index("(loss yes)?") < html.index("The paper’s abstract and Fig. 1")
+    assert "<h3>We ask: " in html  # the paper's own words stand above it, small
+    assert html.index("The paper’s abstract and Fig. 1") < html.index("(loss yes)?")
     kid, fd, *_ = ratios_plot(found).data
     assert (kid.name, fd.name) == ("loss yes, KID", "loss yes, FD")
     assert kid.x == pytest.approx((0.5,), abs=0.01)

@@ -92,11 +92,20 @@ def page(found: list[Claim]) -> str:
 
 
 def _card(claim: Claim) -> str:
-    asked = f"<p class='question'>We ask: {escape(claim.question)}</p>" if claim.question else ""
+    """A claim as its heading, or, if we ask something else, that question below the paper's words."""
+    source = f"The paper’s {escape(claim.source)}"
+    if claim.question:
+        above, heading, below = f"{source}: {escape(claim.text)}", f"We ask: {escape(claim.question)}", ""
+    else:
+        above, heading, below = "", escape(claim.text), source
     return (
-        f'<article><p class="verdict {claim.verdict}">{escape(claim.answer)}</p><h3>{escape(claim.text)}</h3>{asked}'
-        f"<p>{escape(claim.found)}</p><p class='source'>The paper’s {escape(claim.source)}</p></article>"
+        f'<article><p class="verdict {claim.verdict}">{escape(claim.answer)}</p>{_muted(above)}<h3>{heading}</h3>'
+        f"<p>{escape(claim.found)}</p>{_muted(below)}</article>"
     )
+
+
+def _muted(text: str) -> str:
+    return f"<p class='source'>{text}</p>" if text else ""
 
 
 def ratios_plot(found: dict) -> go.Figure | None:
