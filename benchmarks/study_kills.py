@@ -23,7 +23,7 @@ def run(kills: int, raters: int, prompts: int, folder: Path) -> tuple[int, int]:
     def kill() -> None:
         nonlocal killed
         for _ in range(kills):
-            if done.wait(rng.uniform(0.2, 2)):  # random moments are what is tested
+            if done.wait(rng.uniform(0.05, 1)):  # random moments are what is tested
                 return
             server.kill()
             server.start()

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -23,6 +23,7 @@ from PIL import Image
 
 from study.images.importing import import_images
 from study.images.sources import Source
+from study.protocol.parts import Exclusions
 from study.protocol.spec import StudySpec
 from study.reporting.export import export_study
 from study.reporting.verify import verify_export
@@ -56,7 +57,10 @@ class Load:
 def make_store(
     folder: Path, raters: int, prompts: int = 20, size: int = 128, quality: int | None = None
 ) -> tuple[Store, StudyInfo]:
-    """A study of two arms, as many raters a pair; pictures of blurred noise, with as many bytes as photographs."""
+    """A study of two arms, as many raters a pair; pictures of blurred noise, with as many bytes as photographs.
+
+    No rule leaves a rater out: these answer in milliseconds, and the place of one who is left out goes to the next.
+    """
     rng = np.random.default_rng(0)
     sources = []
     for arm in ("one", "two"):
@@ -67,8 +71,9 @@ def make_store(
             sources.append(Source(f"prompt {i}", arm, file))
     store = Store.open(folder / "data", f"sqlite:///{folder}/data/study.db")
     images = import_images(sources, store.library, quality=quality)
+    pictures = images.arms, images.prompts, images.stimuli, images.degraded, images.gold_of
     spec = StudySpec(
-        "load", images.arms, images.prompts, images.stimuli, images.degraded, images.gold_of, raters_per_pair=raters
+        "load", *pictures, raters_per_pair=raters, exclusions=Exclusions(*[None] * len(fields(Exclusions)))
     )
     return store, create_study(store.database, spec)
 
