@@ -52,8 +52,9 @@ def storages(values: Any) -> list[Any]:
 
 
 def kept_bytes(call: Callable[[], Tensor], network: nn.Module) -> int:
-    """Bytes that a call keeps for its gradient, each storage once, weights apart; of attention, what flash attention
-    does. On meta tensors, too.
+    """Bytes that a call keeps for its gradient: each storage once, without the weights, with flash attention.
+
+    It works on meta tensors, too.
     """
     weights = {one.untyped_storage()._cdata for one in network.parameters()}
     alive: dict[int, Any] = {}  # storages by address; no other can have the same address while they are held here

@@ -2,13 +2,12 @@
 
 import json
 from html import escape
-from pathlib import Path
 
 import gradio as gr
 
 from app.engine.services import Services
 from app.pages.about.drawing import FIGURE
-from e2ed2.assets import EMOJI
+from e2ed2.assets import EMOJI_LICENSES
 
 METHOD = """# What this is
 A diffusion model turns noise into a picture in small steps. Usually it practises **one step at a time**: it gets a real
@@ -47,7 +46,7 @@ class AboutPage:
 
 
 def sets() -> dict[str, dict]:
-    return json.loads(Path(EMOJI).with_name("LICENSES.json").read_text())
+    return json.loads(EMOJI_LICENSES.read_text())
 
 
 def credit(style: str, one: dict) -> str:

@@ -86,6 +86,7 @@ def sampled(options: ByEye, model: str, prompts: list[Prompt]) -> list[Judged]:
     ]
 
 
+@torch.no_grad()
 def verdicts(images: np.ndarray, prompts: list[Prompt]) -> list[str]:
     """The retrieval head's verdicts, `right` or `wrong`.
 
@@ -146,5 +147,4 @@ def counted(judged: list[Judged]) -> str:
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     main()
