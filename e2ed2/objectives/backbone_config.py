@@ -1,10 +1,13 @@
 """Options of the objectives that train a backbone of diffusers."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from e2ed2.errors import UserError
 from e2ed2.objectives.config import PREVIEW_STEPS, ChainConfig, ObjectiveConfig
+
+if TYPE_CHECKING:
+    from e2ed2.objectives.objective import Objective
 
 RANK = 64
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -61,6 +64,11 @@ class BackboneSingleStepConfig(BackboneConfig):
         if not 0 <= self.few_steps_share <= 1:
             raise UserError(f"few-steps-share is {self.few_steps_share}: choose a share from 0 to 1.")
 
+    def build(self, resolution: int) -> "Objective":
+        from e2ed2.objectives.backbone import BackboneSingleStep
+
+        return BackboneSingleStep.of(self, resolution)
+
     def what(self) -> str:
         return "A backbone trained one denoising step at a time, so that end-to-end training can start from it."
 
@@ -106,6 +114,11 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
             raise UserError(f"teacher-steps is {self.teacher_steps}: choose at least 1.")
         if min(self.decode_crop, self.decode_batch) < 1:
             raise UserError("decode-crop and decode-batch must be at least 1.")
+
+    def build(self, resolution: int) -> "Objective":
+        from e2ed2.objectives.backbone import BackboneEndToEnd
+
+        return BackboneEndToEnd.of(self, resolution)
 
     def networks(self) -> dict[str, str]:
         return super().networks() | ({self.tiny_codec: "AutoencoderTiny"} if self.tiny_codec else {})

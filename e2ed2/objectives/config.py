@@ -1,13 +1,19 @@
-"""Options of the objectives; each class has exactly the options that its objective reads."""
+"""Options of the objectives; each class has exactly the options that its objective reads, and builds it.
+
+torch is imported in `build` only: a command line is read, and refused, without it.
+"""
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import OFFLINE_CRITIC, ON_COMMAND_LINE, TERMS, LossSpec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
+
+if TYPE_CHECKING:
+    from e2ed2.objectives.objective import Objective
 
 ABOUT_LOSS = (
     f"Terms of the loss, each with an optional weight: `{' '.join(TERMS)}`, as in `l2:0.3+lpips:1`; "
@@ -27,6 +33,14 @@ class ObjectiveConfig:
 
     def __post_init__(self) -> None:
         """Ends the chain of `super().__post_init__()` calls: there is nothing to check."""
+
+    def build(self, resolution: int) -> "Objective":
+        """The objective, with the models that it names.
+
+        Raises:
+            UserError: a model is missing, damaged, or does not fit the resolution.
+        """
+        raise NotImplementedError
 
     def check_complete(self) -> None:
         """Raises UserError: a required option without a default is missing."""
@@ -100,6 +114,11 @@ class ReconstructionConfig(ObjectiveConfig):
         if self.init and replace(self.codec, finest_layers=0) != CodecConfig():
             raise UserError("--init brings a codec: of its options, only --codec.finest-layers can be given.")
 
+    def build(self, resolution: int) -> "Objective":
+        from e2ed2.objectives.reconstruction import Reconstruction
+
+        return Reconstruction.of(self, resolution)
+
     def what(self) -> str:
         return "Images to latents and back."
 
@@ -161,6 +180,11 @@ class CoarseConfig(DenoisingConfig):
         if not 0 <= self.plain_share <= 1:
             raise UserError(f"plain-share is {self.plain_share}: choose a number from 0 to 1.")
 
+    def build(self, resolution: int) -> "Objective":
+        from e2ed2.objectives.coarse import CoarseRegression
+
+        return CoarseRegression.of(self, resolution)
+
     def what(self) -> str:
         return "The coarse path alone."
 
@@ -181,6 +205,11 @@ class SingleStepConfig(DenoisingConfig):
             raise UserError(
                 f"time-shift is {self.time_shift}: choose a number above 0; 1 leaves the levels as they are."
             )
+
+    def build(self, resolution: int) -> "Objective":
+        from e2ed2.objectives.single_step import SingleStep
+
+        return SingleStep.of(self, resolution)
 
     def what(self) -> str:
         return "The single-step baseline (Fig. 1a of arXiv 2412.21044), and the start of the end-to-end ones."
@@ -204,6 +233,11 @@ class PreferenceConfig(ObjectiveConfig):
     def __post_init__(self) -> None:
         if self.members < 2:
             raise UserError(f"members is {self.members}: choose at least 2, whose disagreement can be seen.")
+
+    def build(self, resolution: int) -> "Objective":
+        from e2ed2.objectives.preference import PreferenceObjective
+
+        return PreferenceObjective.of(self, resolution)
 
     def check_complete(self) -> None:
         if not self.votes:
@@ -313,6 +347,11 @@ class EndToEndConfig(ChainConfig, DenoisingConfig):
             raise UserError(f"nearest-of is {self.nearest_of}: choose at least 1.")
         if self.nearest_of > 1 and self.samples > 1:
             raise UserError("Of several samples a caption, none is chosen: leave --nearest-of or --samples at 1.")
+
+    def build(self, resolution: int) -> "Objective":
+        from e2ed2.objectives.end_to_end import EndToEnd
+
+        return EndToEnd.of(self, resolution)
 
     def noises_each(self) -> int:
         return self.nearest_of

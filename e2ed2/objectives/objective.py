@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -36,15 +36,6 @@ class Objective(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.adversary = None
-
-    @classmethod
-    def of(cls, config: Any, resolution: int) -> Self:
-        """The objective that the config describes, with the models it names.
-
-        Raises:
-            UserError: a model is missing, damaged, or does not fit the resolution.
-        """
-        raise NotImplementedError
 
     def pictures(self, data: DataConfig) -> PictureSet:
         """The pictures to learn from. Raises UserError: they cannot be read."""

@@ -18,7 +18,6 @@ from e2ed2.data.pictures import Pictures
 from e2ed2.data.streamed import noted
 from e2ed2.errors import UserError, raise_if_disk_full
 from e2ed2.files import write_whole
-from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.progress import say
 from e2ed2.tensors import raise_if_out_of_memory
@@ -111,7 +110,7 @@ def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
 def fresh_objective(config: RunConfig) -> Objective:
     """As it was before the first update."""
     torch.manual_seed(seeds.number(config.trainer.seed, "weights"))
-    return build_objective(config.objective, config.data.resolution)
+    return config.objective.build(config.data.resolution)
 
 
 @contextmanager
@@ -216,7 +215,7 @@ def build(config: RunConfig, device: torch.device | str = "cpu", most: int = 0) 
     Args:
         most: the number of pictures to use of a set held in memory; 0 uses all.
     """
-    objective = build_objective(config.objective, config.data.resolution)  # fails faster than loading the pictures
+    objective = config.objective.build(config.data.resolution)  # fails faster than loading the pictures
     pictures, trainer = objective.pictures(config.data), config.trainer
     if most and isinstance(pictures, Pictures):
         pictures = pictures.first(most)

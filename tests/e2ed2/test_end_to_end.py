@@ -25,7 +25,6 @@ from e2ed2.models.weights import load_codec, load_denoiser, save_model
 from e2ed2.objectives import backbone, denoising, end_to_end
 from e2ed2.objectives.backbone import BackboneEndToEnd
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
-from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, SingleStepConfig
 from e2ed2.objectives.denoising import start_denoiser
 from e2ed2.objectives.objective import Outcome
@@ -43,8 +42,8 @@ def built(run_config, loss, **given):
 
 def test_a_size_that_the_start_does_not_have_is_refused(run_config):
     with pytest.raises(UserError, match=r"whose width is 16: leave --denoiser\.width out"):
-        build_objective(options(run_config, denoiser=DenoiserConfig(width=24)).objective, 32)
-    build_objective(options(run_config, denoiser=TINY_DENOISER).objective, 32)
+        options(run_config, denoiser=DenoiserConfig(width=24)).objective.build(32)
+    options(run_config, denoiser=TINY_DENOISER).objective.build(32)
 
 
 def test_samples_are_chains_of_the_model_from_the_updates_noise_several_of_each_caption(run_config):
@@ -102,7 +101,7 @@ def test_every_term_is_what_it_says_of_the_samples(run_config):
 )
 def test_pictures_are_read_and_lpips_is_loaded_where_the_loss_asks_for_them(run_config, loss, sees, looks):
     config = options(run_config, loss=loss, samples=2, precompute=False).objective
-    objective = build_objective(config, 32)
+    objective = config.build(32)
     assert objective.sees_images is sees
     assert (objective.perceptual is not None) is looks
     assert (objective.adversary is not None) is (loss == "gan")
@@ -261,8 +260,8 @@ def test_a_start_from_nothing_has_the_sizes_that_are_given(tiny_model):
 def test_a_resolution_that_the_latents_do_not_make_is_refused(run_config):
     for resolution in (16, 64):
         with pytest.raises(UserError, match=r"choose --data\.resolution 32"):
-            build_objective(run_config.objective, resolution)
-    objective = build_objective(run_config.objective, 32)
+            run_config.objective.build(resolution)
+    objective = run_config.objective.build(32)
     assert objective.model.training
     assert not any(weights.requires_grad for weights in objective.codec.parameters())
 
@@ -273,9 +272,9 @@ def test_a_codec_comes_from_the_start_or_from_where_it_is_named(run_config, one_
     other.std.fill_(3)
     save_model(other, tmp_path / "other" / "codec")
     config = CoarseConfig(codec_from=str(tmp_path / "other"), denoiser=TINY_DENOISER)
-    assert (build_objective(config, 32).codec.std == 3).all()
+    assert (config.build(32).codec.std == 3).all()
     config = CoarseConfig(init=str(one_hot), codec_from=str(tmp_path / "other"))
-    assert (build_objective(config, 32).codec.std != 3).all()
+    assert (config.build(32).codec.std != 3).all()
 
 
 @pytest.mark.parametrize("kind", ["end_to_end", "single_step", "coarse"])
@@ -284,7 +283,7 @@ def test_batches_are_made_as_the_settings_say(run_config, monkeypatch, kind):
     monkeypatch.setattr(denoising, "captioned_batches", lambda *rest, **named: seen.append((rest, named)))
     given = {"loss": LossSpec.parse("lpips")} if kind == "end_to_end" else {}
     config = of_kind(run_config, kind, styled_share=0.3, text_noise=0.2, **given).objective
-    objective = build_objective(config, 32)
+    objective = config.build(32)
     for once in (False, True):
         objective.batches("pictures", 7, 11, torch.device("meta"), once)
     objective.config = replace(config, precompute=False)
@@ -331,7 +330,7 @@ def test_a_backbones_batches_are_made_as_the_settings_say(monkeypatch, precomput
 
 
 def test_a_finished_denoiser_is_written_with_its_codec_and_an_index(run_config, tmp_path):
-    objective = build_objective(run_config.objective, 32)
+    objective = run_config.objective.build(32)
     objective.export(tmp_path, None)
     assert same(load_denoiser(tmp_path), objective.model)
     assert same(load_codec(tmp_path), objective.codec)
@@ -352,7 +351,7 @@ def test_one_step_and_coarse_trainings_show_targets_above_samples(run_config):
 
 
 def test_pictures_of_a_training_and_those_held_out_are_the_datas(run_config, parquet):
-    objective = build_objective(run_config.objective, 32)
+    objective = run_config.objective.build(32)
     data = DataConfig(path=str(parquet), resolution=32, held_out=0.25)
     learned, apart = objective.pictures(data), objective.held_out(data, 5)
     assert len(learned) > len(apart) == 5

@@ -23,7 +23,6 @@ from e2ed2.inference.request import available_models
 from e2ed2.models import components
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import load_codec, load_denoiser
-from e2ed2.objectives.build import build_objective
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,7 +119,7 @@ def test_every_bundled_model_has_the_index_that_is_written(name, tmp_path):
 
 
 def test_what_a_training_writes_loads_with_diffusers(run_config, tmp_path):
-    build_objective(run_config.objective, 32).write(tmp_path / "model", None)
+    run_config.objective.build(32).write(tmp_path / "model", None)
     assert drawn(with_diffusers(tmp_path / "model")) == drawn(E2ED2Pipeline.from_pretrained(tmp_path / "model"))
 
 

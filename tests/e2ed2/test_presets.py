@@ -9,7 +9,6 @@ from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models import references
 from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndConfig
-from e2ed2.objectives.build import build_objective
 from e2ed2.objectives.config import PreferenceConfig
 from e2ed2.training import describe
 from e2ed2.training.presets import PRESETS, check_start
@@ -34,7 +33,7 @@ def test_every_preset_starts_from_what_is_bundled(name, tmp_path):
     if isinstance(config.objective, PreferenceConfig):  # from a study
         config = replace(config, objective=replace(config.objective, votes=str(write_votes(tmp_path / "export"))))
     check_start(config.objective)
-    assert build_objective(config.objective, config.data.resolution)
+    assert config.objective.build(config.data.resolution).config is config.objective
 
 
 @pytest.mark.parametrize("name", [name for name, config in PRESETS.items() if config.objective.models()])
