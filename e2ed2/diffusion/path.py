@@ -21,6 +21,10 @@ class Path(Protocol):
 
     def sigma(self, t: float) -> float: ...
 
+    def carried(self, t: float) -> float:
+        """`d x_0 / d x_t` at a constant velocity: what an estimate moves by with `x_t`, apart from the network."""
+        ...
+
     def coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """alpha and sigma of levels `[B]`, each `[B]` in float32."""
         ...
@@ -43,6 +47,9 @@ class Flow:
 
     def sigma(self, t: float) -> float:
         return t
+
+    def carried(self, t: float) -> float:
+        return 1.0  # x_0 = x_t - t v
 
     def coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return 1 - t.float(), t.float()
@@ -68,6 +75,9 @@ class VariancePreserving:
 
     def sigma(self, t: float) -> float:
         return (1 - self._cumprod(t)) ** 0.5
+
+    def carried(self, t: float) -> float:
+        return self.alpha(t)  # x_0 = alpha x_t - sigma v
 
     def timestep(self, t: float) -> int:
         """The timestep that a network trained on N of them gets for level t. Raises ValueError: t is outside (0, 1]."""

@@ -35,6 +35,7 @@ def sample(
     *,
     grad: bool = False,
     backprop_steps: int | None = None,
+    detach_inputs: bool = False,
     checkpointed: bool = False,
     callback: Callable[[TrajectoryStep], None] | None = None,
     on_step_end: StepEnd | None = None,
@@ -45,6 +46,7 @@ def sample(
         levels: T + 1 noise levels that fall from 1 to 0.
         grad: build the graph through the chain, for training.
         backprop_steps: keep the gradient of the last N steps only; None keeps all.
+        detach_inputs: no gradient through what the denoiser reads; a step is passed by at a constant velocity.
         checkpointed: recompute each step in the backward pass instead of storing it.
         callback: sees each step's noisy input and clean estimate.
         on_step_end: may replace what a step ends with.
@@ -59,9 +61,12 @@ def sample(
         conditioning = denoiser.condition(z, text)
         x = z
         for i, (t, s) in enumerate(denoiser.path.jumps(levels)):
-            arguments = (x, x.new_full((len(x),), t), text, conditioning, i)
+            read = x.detach() if detach_inputs else x
+            arguments = (read, x.new_full((len(x),), t), text, conditioning, i)
             with torch.set_grad_enabled(grad and i >= first_with_grad):
                 x0 = checkpoint(denoiser, *arguments, use_reentrant=False) if checkpointed else denoiser(*arguments)
+                if detach_inputs:  # adds zeros, whose gradient is that of x
+                    x0 = x0 + denoiser.path.carried(t) * (x - read)
                 if callback is not None:
                     callback(TrajectoryStep(index=i, t=t, noisy=x.detach(), clean=x0.detach()))
                 x = step(denoiser.path, x, x0, t, s)

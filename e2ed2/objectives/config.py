@@ -273,6 +273,9 @@ class ChainConfig(ObjectiveConfig):
     """Backpropagate through the last N steps only (default: all)."""
     random_backprop: bool = False
     """Draw the number of last steps anew at each update, from 1 to `backprop-steps`, or to all."""
+    detach_inputs: bool = False
+    """No gradient through what the network reads, as in DRTune: it reaches every step through the chain's update alone,
+    and so does not grow from step to step."""
     checkpointed: bool = False
     """Recompute each step in the backward pass: less memory, more time."""
     samples: int = 1

@@ -113,6 +113,7 @@ class EndToEnd(DenoiserObjective):
             uniform_levels(steps),
             grad=torch.is_grad_enabled(),
             backprop_steps=self.backprop_steps(steps, seeds),
+            detach_inputs=self.config.detach_inputs,
             checkpointed=self.config.checkpointed,
         )
 

@@ -90,7 +90,9 @@ def of_denoiser(objective: DenoisingConfig, data: DataConfig) -> Iterator[Rule]:
 
 def of_chain(objective: ChainConfig) -> Iterator[Rule]:
     most = max(objective.sampling_steps)
-    yield "random-backprop", min(most, objective.backprop_steps or most) == 1, "two steps or more to draw from"
+    last_only = min(most, objective.backprop_steps or most) == 1
+    yield "random-backprop", last_only, "two steps or more to draw from"
+    yield "detach-inputs", last_only, "a gradient through two steps or more"
     yield "repulsion", not {"energy", "energy-lpips"} & set(objective.loss.weights), "a loss of energy"
     yield "patience", not objective.loss.preferences, "a preference in the loss"
 

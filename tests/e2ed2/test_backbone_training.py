@@ -116,6 +116,23 @@ def test_the_gradient_is_that_of_the_loss(batch):
     assert measured.item() == pytest.approx((slope @ direction).item(), rel=2e-2)
 
 
+@pytest.mark.parametrize("family", ["sd", pytest.param("sana", marks=pytest.mark.slow)])
+def test_no_gradient_passes_what_a_network_reads_where_that_is_asked_for(batch, family):
+    """With and without recomputed steps, alike; the loss is what it was."""
+    made = BackboneEndToEnd.of(BackboneEndToEndConfig(backbone=f"tiny:{family}"), 32)
+    batch = replace(batch, text=made.encoder("cpu")(PROMPTS))
+    full, detached, again = (
+        stirred(objective(family=family, sampling_steps=(2,), **options))
+        for options in ({}, {"detach_inputs": True}, {"detach_inputs": True, "checkpointed": True})
+    )
+    assert full(batch, UpdateSeeds(0, 0)).total() == detached(batch, UpdateSeeds(0, 0)).total()
+    slope, whole = gradient(detached, batch), gradient(full, batch)
+    assert torch.allclose(gradient(again, batch), slope, rtol=1e-5, atol=1e-6 * slope.abs().max())
+    last = gradient(stirred(objective(family=family, sampling_steps=(2,), backprop_steps=1)), batch)
+    assert not torch.allclose(slope, whole, rtol=1e-2)
+    assert not torch.allclose(slope, last, rtol=1e-2)
+
+
 def test_one_cut_an_update_the_same_on_all_processes():
     made = objective(sampling_steps=(4,), random_backprop=True)
     cuts = [[made.backprop_steps(4, UpdateSeeds(0, update, process)) for update in range(40)] for process in (0, 1)]

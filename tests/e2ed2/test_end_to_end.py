@@ -173,11 +173,12 @@ def test_a_chain_is_recomputed_and_cut_as_asked(run_config, monkeypatch):
     monkeypatch.setattr(
         end_to_end, "sample", lambda *rest, **named: given.append((rest[3], named)) or sample(*rest, **named)
     )
-    objective, batches = built(run_config, "l2", checkpointed=True, backprop_steps=1)
+    objective, batches = built(run_config, "l2", checkpointed=True, backprop_steps=1, detach_inputs=True)
     batch = batches(0)
     objective(batch, SEEDS)
     objective.samples(batch, SEEDS)
-    assert given == [((1, 0.5, 0), {"grad": grad, "backprop_steps": 1, "checkpointed": True}) for grad in (True, False)]
+    asked = {"backprop_steps": 1, "detach_inputs": True, "checkpointed": True}
+    assert given == [((1, 0.5, 0), {"grad": grad, **asked}) for grad in (True, False)]
 
 
 def test_the_weights_of_a_sum_are_those_of_its_terms():

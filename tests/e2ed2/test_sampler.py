@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from e2ed2.diffusion.levels import add_noise, check_levels, uniform_levels
-from e2ed2.diffusion.path import Flow
+from e2ed2.diffusion.path import Flow, VariancePreserving
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
 
@@ -171,3 +171,70 @@ def test_what_a_callback_sees_holds_no_graph(z):
     seen = []
     sample(Affine(), z, None, uniform_levels(2), grad=True, callback=seen.append)
     assert not any(value.requires_grad for step in seen for value in (step.noisy, step.clean))
+
+
+class Linear(Affine):
+    """f(x, t) = a x + b t."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def forward(self, x, t, text, conditioning, step):
+        return self.a * x + self.b * t.view(-1, 1, 1, 1)
+
+
+FADING = VariancePreserving([0.98, 0.9, 0.7, 0.5, 0.4, 0.2, 0.1, 0.02])
+
+
+def by_hand(f, z, levels, passed):
+    """What a and b get of the sum of all samples, where a step passes `passed(t, s)` of a gradient by its network."""
+    seen = []
+    sample(f, z, None, levels, callback=seen.append)
+    of_a, of_b = z.new_zeros(2)
+    for (t, s), one in zip(f.path.jumps(levels), seen, strict=True):
+        kept = f.path.sigma(s) / f.path.sigma(t)
+        weight = f.path.alpha(s) - f.path.alpha(t) * kept  # of the step's estimate in what it writes
+        of_a = passed(t, s) * of_a + weight * one.noisy.sum()
+        of_b = passed(t, s) * of_b + weight * t * one.noisy.numel()
+    return torch.stack([of_a, of_b])
+
+
+def given(f, z, levels, **options):
+    sample(f, z, None, levels, grad=True, detach_inputs=True, **options).sum().backward()
+    found = torch.stack([f.a.grad, f.b.grad])
+    f.a.grad = f.b.grad = None
+    return found
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+@pytest.mark.parametrize("path", [Flow(), FADING], ids=["flow", "vp"])
+def test_with_detached_inputs_a_gradient_passes_a_step_at_its_velocity(z, path, steps):
+    """On the straight path whole; on the other one by the cosine of the angle between its two levels: never more."""
+
+    def passed(t, s):
+        if isinstance(path, Flow):
+            return 1.0
+        return path.alpha(t) * path.alpha(s) + path.sigma(t) * path.sigma(s)
+
+    f, levels = Linear(path), uniform_levels(steps)
+    assert all(passed(*jump) <= 1 for jump in path.jumps(levels))
+    expected = by_hand(f, z, levels, passed)
+    assert torch.allclose(given(f, z, levels), expected, rtol=1e-6)
+    assert torch.allclose(given(f, z, levels, checkpointed=True), expected, rtol=1e-6)
+    last = by_hand(f, z, levels, lambda t, s: 0.0)
+    assert torch.allclose(given(f, z, levels, backprop_steps=1), last, rtol=1e-6)
+    assert not torch.allclose(expected, last, rtol=0.1)  # steps before the last are learnt
+
+
+def test_detached_inputs_change_no_sample_and_nothing_of_a_single_step(z):
+    f = Linear(FADING)
+    for steps in (1, 4):
+        plain, detached = (
+            sample(f, z, None, uniform_levels(steps), grad=True, detach_inputs=detach) for detach in (False, True)
+        )
+        assert torch.equal(plain, detached)
+    sample(f, z, None, (1, 0), grad=True).sum().backward()
+    plain = torch.stack([f.a.grad, f.b.grad])
+    f.a.grad = f.b.grad = None
+    assert torch.equal(given(f, z, (1, 0)), plain)
