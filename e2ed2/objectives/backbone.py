@@ -50,7 +50,7 @@ class BackboneObjective(DenoiserObjective):
         codec = PretrainedCodec(pipeline.vae)
         backbone = cls.reading(Backbone.of(pipeline, resolution // codec.factor), config)
         check_resolution(config.backbone, resolution, codec.factor * backbone.multiple)
-        start = copy.deepcopy(backbone) if getattr(config, "guidance", 0) else None
+        start = copy.deepcopy(backbone) if config.folded_guidance() else None
         choose_trained(backbone.network, config)
         objective = cls(backbone.train(), codec, config)
         objective.pipeline = pipeline
@@ -86,6 +86,9 @@ class BackboneObjective(DenoiserObjective):
             encoder.to("cpu")  # it has said all that it will be asked
         return made
 
+    def beside(self) -> list[nn.Module]:
+        return [part for part in self.pipeline.components.values() if isinstance(part, nn.Module)]
+
     def compiled_parts(self) -> list[nn.Module]:
         return [self.model.network]
 
@@ -96,8 +99,7 @@ class BackboneObjective(DenoiserObjective):
         return [{"params": trained(self.model), "lr": lr}]
 
     def write(self, folder: Path, pictures: PictureSet) -> None:
-        trained_for = {*getattr(self.config, "sampling_steps", ())}
-        save_pipeline(self.pipeline, self.model, folder, trained_for.pop() if len(trained_for) == 1 else None)
+        save_pipeline(self.pipeline, self.model, folder, self.config.only_steps())
 
     def rounding_note(self) -> str:
         return self.model.rounding_note()

@@ -49,6 +49,12 @@ class BackboneConfig(ObjectiveConfig):
     def start(self) -> str:
         return f"`{self.backbone}`"
 
+    def pipeline(self) -> str:
+        return self.backbone
+
+    def less_memory(self) -> list[str]:
+        return [] if self.block_checkpointing else ["add --block-checkpointing"]
+
 
 @dataclass(frozen=True)
 class BackboneSingleStepConfig(BackboneConfig):
@@ -119,6 +125,16 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
         from e2ed2.objectives.backbone import BackboneEndToEnd
 
         return BackboneEndToEnd.of(self, resolution)
+
+    def folded_guidance(self) -> float:
+        return self.guidance
+
+    def decoded_together(self) -> int:
+        return self.decode_batch
+
+    def less_memory(self) -> list[str]:
+        fewer = [f"lower --decode-batch ({self.decode_batch})"] if self.decode_batch > 1 else []
+        return super().less_memory() + fewer
 
     def networks(self) -> dict[str, str]:
         return super().networks() | ({self.tiny_codec: "AutoencoderTiny"} if self.tiny_codec else {})

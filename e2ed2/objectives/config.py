@@ -4,7 +4,7 @@ torch is imported in `build` only: a command line is read, and refused, without 
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 import tyro
 
@@ -20,6 +20,7 @@ ABOUT_LOSS = (
     "`preference.QUESTION` for one question of a study. A preference brings `anchor:0.3` along where none is given."
 )
 DEFAULT_LOSS = LossSpec.parse("l2+lpips")
+NO_CHOICE = LossSpec(())
 ANCHOR = 0.3  # default weight of `anchor` beside a preference; as in `benchmarks.preference_loop`
 PREVIEW_STEPS = 4  # for models that were trained one step at a time
 
@@ -47,7 +48,7 @@ class ObjectiveConfig:
 
     def models(self) -> list[str]:
         """Names of the models that the training starts from."""
-        return [name for option in ("init", "codec_from", "coarse_from") if (name := getattr(self, option, ""))]
+        return []
 
     def networks(self) -> dict[str, str]:
         """Frozen networks by folder or hub id, and the role of each."""
@@ -65,13 +66,54 @@ class ObjectiveConfig:
         """What the training starts from, in the words of a model's card."""
         return "random weights"
 
+    def pipeline(self) -> str:
+        """The diffusers pipeline that is trained further; empty for a model of our own."""
+        return ""
+
+    def terms(self) -> LossSpec:
+        """The terms that `--loss` chose; none if there is no choice."""
+        return NO_CHOICE
+
+    def caches_gradient(self) -> bool:
+        """Whether the loss sees the samples of all batches of an update at once."""
+        return False
+
+    def folded_guidance(self) -> float:
+        """The scale of the guidance that a teacher's targets are made with; 0 without a teacher."""
+        return 0.0
+
     def chain_steps(self) -> int | None:
         """Steps to sample with, if the finished model can be sampled from."""
         return None
 
+    def only_steps(self) -> int | None:
+        """The number of steps, if the training is for one number alone."""
+        return None
+
+    def draws(self) -> list[Self]:
+        """The possible draws at an update, all equally likely, as configs that leave nothing to chance; none if an
+        update's work does not depend on chance."""
+        return []
+
+    def longest(self) -> Self:
+        """As a config whose every update needs the most memory."""
+        return self
+
+    def noises_each(self) -> int:
+        """Noises drawn for each sample, one of which is chosen to train on."""
+        return 1
+
     def pictures_each(self) -> int:
         """Pictures generated for each one of a batch."""
         return 1
+
+    def decoded_together(self) -> int:
+        """Pictures that are decoded, and recomputed in the backward pass, at a time; 1 if there is no such division."""
+        return 1
+
+    def less_memory(self) -> list[str]:
+        """Changes of options with which the same training needs less memory, as in `add --checkpointed`."""
+        return []
 
     def source(self, path: str) -> str:
         """The source of the training pictures; `path` is the data's."""
@@ -119,6 +161,9 @@ class ReconstructionConfig(ObjectiveConfig):
 
         return Reconstruction.of(self, resolution)
 
+    def models(self) -> list[str]:
+        return [self.init] if self.init else []
+
     def what(self) -> str:
         return "Images to latents and back."
 
@@ -155,6 +200,9 @@ class DenoisingConfig(ObjectiveConfig):
             raise UserError(f"text-noise is {self.text_noise}: choose 0 or more.")
         if not (self.init or self.codec_from):
             raise UserError("A denoiser needs a codec: name a model's folder with --codec-from or --init.")
+
+    def models(self) -> list[str]:
+        return [name for name in (self.init, self.codec_from, self.coarse_from) if name]
 
     def start(self) -> str:
         if self.init:
@@ -325,15 +373,35 @@ class ChainConfig(ObjectiveConfig):
             f"all steps; T drawn from {', '.join(map(str, self.sampling_steps))} at each update."
         )
 
+    def terms(self) -> LossSpec:
+        return self.loss
+
+    def caches_gradient(self) -> bool:
+        return self.gradient_cache
+
     def chain_steps(self) -> int:
         return max(self.sampling_steps)
 
-    def noises_each(self) -> int:
-        """Noises drawn for each sample, one of which is chosen to train on."""
-        return 1
+    def only_steps(self) -> int | None:
+        return self.chain_steps() if len(set(self.sampling_steps)) == 1 else None
+
+    def draws(self) -> list[Self]:
+        """The work grows evenly with the steps that have a gradient, so the fewest and the most stand for all."""
+        cases = []
+        for steps in self.sampling_steps:
+            most = min(steps, self.backprop_steps or steps)
+            for gradient in (1, most) if self.random_backprop else (self.backprop_steps and most,):
+                cases.append(replace(self, sampling_steps=(steps,), backprop_steps=gradient, random_backprop=False))
+        return cases
+
+    def longest(self) -> Self:
+        return replace(self, sampling_steps=(self.chain_steps(),), random_backprop=False)
 
     def pictures_each(self) -> int:
         return self.samples
+
+    def less_memory(self) -> list[str]:
+        return ([] if self.checkpointed else ["add --checkpointed"]) + super().less_memory()
 
 
 @dataclass(frozen=True)

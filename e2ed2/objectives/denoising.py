@@ -83,7 +83,7 @@ def start_denoiser(config: DenoisingConfig) -> CoarseToFineDenoiser:
         denoiser.choose(sizes.choice, sizes.kept)
     if config.coarse_from:
         load_coarse(denoiser, model_folder(config.coarse_from))
-    if getattr(config, "nearest_of", 1) > 1 and denoiser.coarse.choice == "none":
+    if config.noises_each() > 1 and denoiser.coarse.choice == "none":
         raise UserError(
             "nearest-of goes by the noise's choice, and this model makes none: add --denoiser.choice one-hot."
         )

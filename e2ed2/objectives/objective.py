@@ -29,6 +29,7 @@ class Objective(nn.Module):
     """What a training minimises: `model` is trained, averaged and saved; all else is constant, except an adversary."""
 
     model: Any
+    config: Any  # the ObjectiveConfig that built it
     adversary: Any  # a discriminator, or None
     caches_gradient = False  # whether the loss is on the samples of all batches of an update
     needs_held_out = False  # whether a training makes no sense without a held-out batch
@@ -81,6 +82,10 @@ class Objective(nn.Module):
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """The trained parameters as optimizer groups, each with its own full learning rate."""
         return [{"params": trained(self.model), "lr": lr}]
+
+    def beside(self) -> list[nn.Module]:
+        """Networks that it uses and does not own."""
+        return []
 
     def compiled_parts(self) -> list[nn.Module]:
         """The modules that `trainer.compile` compiles: those called with tensors."""

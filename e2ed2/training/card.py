@@ -13,7 +13,6 @@ from e2ed2.data.config import BUNDLED, COLOURED, HUB, is_bundled
 from e2ed2.data.pictures import PictureSet
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.models.references import INDEX
-from e2ed2.objectives.backbone_config import BackboneConfig
 from e2ed2.training.config import RunConfig
 from e2ed2.training.metrics import Logged, read_metrics, write_metrics
 
@@ -100,11 +99,11 @@ def write_card(
     write_beside(folder, run, settings, lines)
     last = lines[-10:]
     path = config.objective.source(config.data.path)
-    bundled, backbone = is_bundled(path), isinstance(config.objective, BackboneConfig)
+    ours = is_bundled(path) and not config.objective.pipeline()
     size = f"{len(pictures)} pictures at {config.data.resolution}x{config.data.resolution} pixels"
     card = TEMPLATE.format(
         name=run.name,
-        license="license: apache-2.0\n" if bundled and not backbone else "",
+        license="license: apache-2.0\n" if ours else "",
         data=BUNDLED_SETS.get(path, f"`{path}`, {size}"),
         about=about(config),
         beside=beside,
@@ -147,8 +146,8 @@ def about(config: RunConfig) -> str:
     """What the model knows, and the origin of its data."""
     path = config.objective.source(config.data.path)
     data = BUNDLED_DATA if is_bundled(path) else licence_of(path)
-    if isinstance(config.objective, BackboneConfig):
-        return BACKBONE_DATA.format(backbone=config.objective.backbone) + data
+    if pipeline := config.objective.pipeline():
+        return BACKBONE_DATA.format(backbone=pipeline) + data
     return BUNDLED_KNOWS + data if is_bundled(path) else data
 
 
@@ -171,7 +170,7 @@ def usage(folder: Path, config: RunConfig, pictures: PictureSet) -> str:
     if not (steps := config.objective.chain_steps()):
         return ""
     caption = pictures.example.replace('"', "'")
-    if not isinstance(config.objective, BackboneConfig):
+    if not config.objective.pipeline():
         return USAGE.format(folder=folder, caption=caption, steps=steps)
     scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
     call, levels = f"num_inference_steps={steps}, guidance_scale=1", ""

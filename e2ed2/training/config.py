@@ -114,9 +114,9 @@ class RunConfig:
         for option, value in flat(plain(self)).items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise UserError(f"{option} is {value}: choose a finite number.")
-        cache = getattr(self.objective, "gradient_cache", False)
+        cache = self.objective.caches_gradient()
         together = self.trainer.pictures if cache else self.trainer.batch_size
-        if together < 2 and "mmd" in getattr(self.objective, "loss", ()):
+        if together < 2 and "mmd" in self.objective.terms():
             raise UserError("mmd compares distributions: give it a batch of at least 2, and better hundreds.")
         if cache and self.trainer.mixed_precision == "fp16":
             raise UserError("The gradient cache holds gradients that fp16 cannot: train in bf16, or without.")
@@ -124,12 +124,11 @@ class RunConfig:
 
     def check_sharding(self) -> None:
         """Raises UserError: something that sharded weights do not go with."""
-        cache, loss = getattr(self.objective, "gradient_cache", False), getattr(self.objective, "loss", None)
         against = [
             ("--trainer.compile", self.trainer.compile),
             ("--trainer.mixed-precision fp16", self.trainer.mixed_precision == "fp16"),
-            ("--gradient-cache", cache),
-            ("a preference in the loss", bool(loss and loss.preferences)),
+            ("--gradient-cache", self.objective.caches_gradient()),
+            ("a preference in the loss", bool(self.objective.terms().preferences)),
         ]
         if self.trainer.shard and (given := [name for name, is_given in against if is_given]):
             raise UserError(f"--trainer.shard does not go with {' or '.join(given)}: leave one of them out.")

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from e2ed2.objectives.config import ChainConfig
 from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.adversary import judge, learning
@@ -21,28 +20,15 @@ def update_flops(objective: Any, batches: Batches, updates: int = 8) -> float:
     For a chain, each possible number of steps is counted once; for other objectives it is a mean over `updates`.
     A teacher's steps all cost the same, so only two of them are made.
     """
-    config: Any = getattr(objective, "config", None)
-    cases = possible_draws(config) if isinstance(config, ChainConfig) else [config] * updates
-    taught = getattr(config, "guidance", 0) > 0
+    config = objective.config
+    cases = config.draws() or [config] * updates
+    taught = config.folded_guidance() > 0
     work = [counted(objective, batches, at, _taught(case, 1) if taught else case) for at, case in enumerate(cases)]
     mean = sum(work) / len(work)
     if not taught:
         return mean
     step = counted(objective, batches, 0, _taught(cases[0], 2)) - work[0]
     return mean + (config.teacher_steps - 1) * step
-
-
-def possible_draws(config: Any) -> list[Any]:
-    """The possible draws at an update, all equally likely, as configs that leave nothing to chance.
-
-    The work grows evenly with the steps that have a gradient, so the fewest and the most stand for all.
-    """
-    cases = []
-    for steps in config.sampling_steps:
-        most = min(steps, config.backprop_steps or steps)
-        for gradient in (1, most) if config.random_backprop else (config.backprop_steps and most,):
-            cases.append(replace(config, sampling_steps=(steps,), backprop_steps=gradient, random_backprop=False))
-    return cases
 
 
 def _taught(config: Any, steps: int) -> Any:
@@ -62,8 +48,7 @@ def counted(objective: Any, batches: Batches, update: int, config: Any) -> float
 @contextmanager
 def with_config(objective: Any, config: Any) -> Generator[None]:
     """Temporarily give the objective another config."""
-    before = getattr(objective, "config", None)
-    objective.config = config
+    before, objective.config = objective.config, config
     try:
         yield
     finally:

@@ -1,11 +1,9 @@
 """The memory that an update needs, predicted from a few pictures; and advice if there is not enough."""
 
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import astuple, dataclass, fields, replace
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import astuple, dataclass, fields
 from typing import Any
-
-from torch import nn
 
 from e2ed2.objectives.objective import Batches, Objective, trained
 from e2ed2.seeds import UpdateSeeds
@@ -50,9 +48,8 @@ def update_memory(
         with autocast():
             differentiate(objective, batch, seeds)
 
-    together = getattr(getattr(objective, "config", None), "decode_batch", 2)
-    with longest(objective):
-        activations = predicted_peak(call, batches(0, 0, 1), size, together)
+    with with_config(objective, objective.config.longest()):
+        activations = predicted_peak(call, batches(0, 0, 1), size, objective.config.decoded_together())
     objective.zero_grad()
     return UpdateMemory(resident(objective), learned + critic, 2 * (learned + critic), learned, activations)
 
@@ -80,36 +77,18 @@ def first_of(batch: PictureBatch | CaptionedBatch, count: int) -> PictureBatch |
     return CaptionedBatch(*seen, batch.text[:count], batch.named[:count], batch.captions[:count])
 
 
-@contextmanager
-def longest(objective: Any) -> Generator[None]:
-    """Meanwhile every chain has the maximum number of steps, and as many of them as possible have a gradient."""
-    config = getattr(objective, "config", None)
-    if not hasattr(config, "sampling_steps"):
-        yield
-        return
-    with with_config(objective, replace(config, sampling_steps=(max(config.sampling_steps),), random_backprop=False)):
-        yield
-
-
-def resident(objective: Any) -> int:
-    """Bytes of the networks on the objective's device, including the text encoders of a backbone's pipeline."""
+def resident(objective: Objective) -> int:
+    """Bytes of the networks on the objective's device, including those that it uses and does not own."""
     device = next(objective.parameters()).device
-    components = getattr(getattr(objective, "pipeline", None), "components", {})
-    modules = [objective, *(part for part in components.values() if isinstance(part, nn.Module))]
-    tensors = [value for module in modules for value in (*module.parameters(), *module.buffers())]
+    tensors = [
+        value for module in (objective, *objective.beside()) for value in (*module.parameters(), *module.buffers())
+    ]
     return bytes_of(value for value in tensors if value.device == device)
 
 
 def what_to_lower(config: RunConfig) -> str:
     """Advice if a training does not fit, starting with settings that the same run can resume with."""
-    objective, trainer = config.objective, config.trainer
-    levers = [
-        f"add --{name.replace('_', '-')}"
-        for name in ("checkpointed", "block_checkpointing")
-        if getattr(objective, name, True) is False
-    ]
-    if (pictures := getattr(objective, "decode_batch", 1)) > 1:
-        levers.append(f"lower --decode-batch ({pictures})")
+    levers, trainer = config.objective.less_memory(), config.trainer
     fewer = f"lower --trainer.batch-size ({trainer.batch_size}) and raise --trainer.accumulate ({trainer.accumulate})"
     go_on = f"{', '.join(levers)}, with which the same command goes on from what was saved; or " if levers else ""
     return f"{go_on}{fewer} as much, in a folder of its own (--out)"

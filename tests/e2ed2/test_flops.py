@@ -11,7 +11,7 @@ from e2ed2.losses.spec import LossSpec
 from e2ed2.objectives.backbone import BackboneEndToEnd
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
 from e2ed2.training import flops
-from e2ed2.training.flops import flop_counter, possible_draws, update_flops
+from e2ed2.training.flops import flop_counter, update_flops
 from e2ed2.types import CaptionedBatch
 
 
@@ -44,12 +44,12 @@ CHAIN = BackboneEndToEndConfig(backbone="tiny:sd", loss=LossSpec.parse("l2"), sa
 
 def test_of_a_chain_what_may_be_drawn_is_counted_once_each_and_nothing_is_left_to_draw():
     def cases(**options):
-        return [(one.sampling_steps, one.backprop_steps) for one in possible_draws(replace(CHAIN, **options))]
+        return [(one.sampling_steps, one.backprop_steps) for one in replace(CHAIN, **options).draws()]
 
     assert cases() == [((2,), None), ((4,), None)]
     assert cases(backprop_steps=3) == [((2,), 2), ((4,), 3)]
     assert cases(random_backprop=True) == [((2,), 1), ((2,), 2), ((4,), 1), ((4,), 4)]
-    assert not any(one.random_backprop for one in possible_draws(replace(CHAIN, random_backprop=True)))
+    assert not any(one.random_backprop for one in replace(CHAIN, random_backprop=True).draws())
 
 
 def test_two_steps_of_a_teacher_stand_for_all(monkeypatch):

@@ -18,8 +18,8 @@ from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
 from e2ed2.objectives.objective import trained
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.alive import bytes_of, kept_bytes, most_alive
-from e2ed2.training.flops import differentiate
-from e2ed2.training.memory import first_of, longest, update_memory
+from e2ed2.training.flops import differentiate, with_config
+from e2ed2.training.memory import first_of, update_memory
 from e2ed2.types import CaptionedBatch, TextEmbedding
 
 FLOAT = 4  # bytes
@@ -82,7 +82,7 @@ RECOMPUTED = {"loss": LossSpec.parse("l2+lpips"), "checkpointed": True}
 def test_an_update_is_foretold_from_a_few_of_its_pictures(batch, options):
     made = objective(decode_batch=2, **options)
     memory = update_memory(made, lambda *_: batch, 8, nullcontext)
-    with longest(made):
+    with with_config(made, made.config.longest()):
         differentiate(made, first_of(batch, 2), UpdateSeeds(0, 0))
         measured = most_alive(lambda: differentiate(made, batch, UpdateSeeds(0, 0)))
     assert memory.activations == pytest.approx(measured, rel=0.05)
@@ -100,7 +100,7 @@ def test_at_its_most_an_update_has_what_autograd_keeps_or_less_where_steps_are_r
         for checkpointed in (False, True)
     )
     made = objective()
-    with longest(made):
+    with with_config(made, made.config.longest()):
         kept = kept_bytes(lambda: made(few, UpdateSeeds(0, 0)).total(), made)
     assert plain == pytest.approx(kept, rel=0.05)
     assert recomputed < 0.7 * plain
