@@ -21,10 +21,10 @@ from e2ed2.evaluation.protocols.config import Protocol, SideBySide
 from e2ed2.export import export_command
 from e2ed2.files import runs_folder
 from e2ed2.inference.request import Request, check_guidance, is_stock, model_path, slug
+from e2ed2.objectives.names import option_of
 from e2ed2.progress import say
 from e2ed2.training.config import RunConfig
 from e2ed2.training.idle import left_as_it_is, refuse_idle
-from e2ed2.training.names import option_of
 from e2ed2.training.options import refuse_unread, with_new_names
 from e2ed2.training.presets import ABOUT, PRESETS, check_start
 

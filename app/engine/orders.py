@@ -9,7 +9,7 @@ from app.engine.uploads import CAPTION
 from e2ed2.data.config import BUNDLED
 from e2ed2.inference.request import STEPS
 from e2ed2.models.config import DenoiserConfig
-from e2ed2.objectives.config import EndToEndConfig
+from e2ed2.objectives.chain_config import EndToEndConfig
 from e2ed2.training.presets import PRESETS
 
 # For any number of steps: a visitor's training uses the step counts of the model that it starts from.

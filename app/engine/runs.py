@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from app.engine.catalogue import Models
-from e2ed2.objectives.config import PreferenceConfig, SingleStepConfig
+from e2ed2.objectives.config import PreferenceConfig
+from e2ed2.objectives.denoiser_config import SingleStepConfig
 from e2ed2.training.config import upgraded
 from e2ed2.training.metrics import CURVE, Logged, read_metrics
 

@@ -1,10 +1,13 @@
 """Options of the objectives that train a backbone of diffusers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
-from e2ed2.objectives.config import PREVIEW_STEPS, ChainConfig, ObjectiveConfig
+from e2ed2.objectives.chain_config import ChainConfig
+from e2ed2.objectives.config import PREVIEW_STEPS, ObjectiveConfig, Rule
 
 if TYPE_CHECKING:
     from e2ed2.objectives.objective import Objective
@@ -41,6 +44,11 @@ class BackboneConfig(ObjectiveConfig):
             raise UserError("With LoRA the layers are named by --lora-targets: leave --parts out, or add --tune full.")
         if self.tune == "full" and (self.lora_rank, self.lora_targets) != (RANK, TARGETS):
             raise UserError("With --tune full there are no adapters: leave lora-rank and lora-targets out.")
+
+    def idle(self, data: DataConfig) -> Iterator[Rule]:
+        full = self.tune == "full"
+        yield "lora-rank", full, "--tune lora"
+        yield "lora-targets", full, "--tune lora"
 
     def models(self) -> list[str]:
         """The backbone, if it is a training's name; folders, hub ids and tiny: names are looked up when opened."""
@@ -125,6 +133,17 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
         from e2ed2.objectives.backbone import BackboneEndToEnd
 
         return BackboneEndToEnd.of(self, resolution)
+
+    def idle(self, data: DataConfig) -> Iterator[Rule]:
+        yield from super().idle(data)
+        blind = not self.loss.on_pictures
+        seeing = "a loss that looks at pictures, such as lpips,"
+        yield "decode", blind and self.decode != "latent", seeing
+        yield "decode-batch", blind, seeing
+        yield "tiny-codec", blind, seeing
+        yield "decode-crop", self.decode != "crop", "--decode crop"
+        yield "decode-crop", blind, seeing
+        yield "teacher-steps", not self.guidance, "--guidance"
 
     def folded_guidance(self) -> float:
         return self.guidance

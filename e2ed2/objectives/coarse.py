@@ -7,7 +7,7 @@ from e2ed2.losses.pixel import l2
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.models.codec import Codec
 from e2ed2.objectives.chain import decode_preview, noise_like
-from e2ed2.objectives.config import CoarseConfig
+from e2ed2.objectives.denoiser_config import CoarseConfig
 from e2ed2.objectives.denoising import DenoiserObjective
 from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds

@@ -15,7 +15,7 @@ from e2ed2.models.config import DenoiserConfig
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_coarse, load_codec, load_denoiser, save_model
-from e2ed2.objectives.config import DenoisingConfig
+from e2ed2.objectives.denoiser_config import DenoisingConfig
 from e2ed2.objectives.objective import Objective, trained
 
 

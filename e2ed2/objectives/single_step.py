@@ -8,7 +8,8 @@ from e2ed2.diffusion.sampler import sample
 from e2ed2.losses.pixel import l2
 from e2ed2.models.coarse_to_fine import CoarseToFineDenoiser
 from e2ed2.objectives.chain import decode_preview, noise_like
-from e2ed2.objectives.config import PREVIEW_STEPS, SingleStepConfig
+from e2ed2.objectives.config import PREVIEW_STEPS
+from e2ed2.objectives.denoiser_config import SingleStepConfig
 from e2ed2.objectives.denoising import DenoiserObjective
 from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds

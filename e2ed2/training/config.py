@@ -11,13 +11,9 @@ from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
-from e2ed2.objectives.config import (
-    CoarseConfig,
-    EndToEndConfig,
-    PreferenceConfig,
-    ReconstructionConfig,
-    SingleStepConfig,
-)
+from e2ed2.objectives.chain_config import EndToEndConfig
+from e2ed2.objectives.config import PreferenceConfig, ReconstructionConfig
+from e2ed2.objectives.denoiser_config import CoarseConfig, SingleStepConfig
 from e2ed2.training.schedule import Schedule
 
 AnyObjective = (

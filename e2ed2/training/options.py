@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from e2ed2.errors import UserError
 from e2ed2.objectives.config import ObjectiveConfig
+from e2ed2.objectives.names import option_of, options_of
 from e2ed2.progress import say
 from e2ed2.training.config import KINDS, RENAMED
-from e2ed2.training.names import option_of, options_of
 
 FORMER_PRESETS = {"coarse-choices": "coarse"}  # former name => name
 

@@ -9,14 +9,9 @@ from e2ed2.losses.spec import LossSpec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
 from e2ed2.models.references import model_folder
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
-from e2ed2.objectives.config import (
-    CoarseConfig,
-    EndToEndConfig,
-    ObjectiveConfig,
-    PreferenceConfig,
-    ReconstructionConfig,
-    SingleStepConfig,
-)
+from e2ed2.objectives.chain_config import EndToEndConfig
+from e2ed2.objectives.config import ObjectiveConfig, PreferenceConfig, ReconstructionConfig
+from e2ed2.objectives.denoiser_config import CoarseConfig, SingleStepConfig
 from e2ed2.training.config import RunConfig, TrainerConfig
 
 IN_COLOURS = DataConfig(path=COLOURED)

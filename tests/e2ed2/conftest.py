@@ -22,7 +22,7 @@ from e2ed2.models.codec import build_codec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.weights import save_model
-from e2ed2.objectives.config import EndToEndConfig
+from e2ed2.objectives.chain_config import EndToEndConfig
 from e2ed2.training.config import KINDS, RunConfig
 from e2ed2.training.flops import update_flops
 from e2ed2.training.trainer import TrainerConfig

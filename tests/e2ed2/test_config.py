@@ -14,13 +14,9 @@ from e2ed2.evaluation.config import Evaluate
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.config import CodecConfig, DenoiserConfig
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
-from e2ed2.objectives.config import (
-    CoarseConfig,
-    EndToEndConfig,
-    PreferenceConfig,
-    ReconstructionConfig,
-    SingleStepConfig,
-)
+from e2ed2.objectives.chain_config import EndToEndConfig
+from e2ed2.objectives.config import PreferenceConfig, ReconstructionConfig
+from e2ed2.objectives.denoiser_config import CoarseConfig, SingleStepConfig
 from e2ed2.training.config import KINDS, RunConfig, TrainerConfig, flat, upgraded
 from e2ed2.training.options import refuse_unread
 from e2ed2.training.presets import PRESETS

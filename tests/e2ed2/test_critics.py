@@ -12,7 +12,7 @@ from e2ed2.losses.adversarial import FeatureDiscriminator, discriminator_loss, g
 from e2ed2.losses.feature_network import TransformerFeatures, feature_network
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models import hub
-from e2ed2.objectives.config import EndToEndConfig
+from e2ed2.objectives.chain_config import EndToEndConfig
 from e2ed2.training.adversary import learning
 from e2ed2.training.run import build
 from e2ed2.training.trainer import Trainer

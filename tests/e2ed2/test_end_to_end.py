@@ -25,7 +25,8 @@ from e2ed2.models.weights import load_codec, load_denoiser, save_model
 from e2ed2.objectives import backbone, denoising, end_to_end
 from e2ed2.objectives.backbone import BackboneEndToEnd
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
-from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, SingleStepConfig
+from e2ed2.objectives.chain_config import EndToEndConfig
+from e2ed2.objectives.denoiser_config import CoarseConfig, SingleStepConfig
 from e2ed2.objectives.denoising import start_denoiser
 from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds

@@ -20,7 +20,8 @@ from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import WEIGHTS
 from e2ed2.objectives import preference as module
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
-from e2ed2.objectives.config import EndToEndConfig, PreferenceConfig
+from e2ed2.objectives.chain_config import EndToEndConfig
+from e2ed2.objectives.config import PreferenceConfig
 from e2ed2.objectives.liking import Liking
 from e2ed2.objectives.preference import PreferenceObjective
 from e2ed2.preference.accuracy import Foretold, accuracy, in_words

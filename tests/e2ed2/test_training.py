@@ -19,8 +19,10 @@ from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.coarse_to_fine import CoarsePath, build_denoiser
 from e2ed2.models.weights import load_codec
+from e2ed2.objectives.chain_config import EndToEndConfig
 from e2ed2.objectives.coarse import CoarseRegression
-from e2ed2.objectives.config import CoarseConfig, EndToEndConfig, ReconstructionConfig, SingleStepConfig
+from e2ed2.objectives.config import ReconstructionConfig
+from e2ed2.objectives.denoiser_config import CoarseConfig, SingleStepConfig
 from e2ed2.objectives.end_to_end import EndToEnd
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.config import RunConfig, TrainerConfig
