@@ -27,6 +27,7 @@ PURPOSES = (
     "backprop steps",  # through how many of them its gradient goes
     "decoded window",  # of the latents
     "judged square",  # of the decoded window
+    "judged noise",  # on latents that a critic judges, and its level
     "discriminator noise",
     "raters",  # the half whose votes the judge of a preference learns from
     "votes",  # which of them a member of a preference learns from

@@ -10,6 +10,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from e2ed2.errors import UserError
 
 OFFLINE_CRITIC = "alexnet"  # a feature network for gan that needs no download: LPIPS's
+START_CRITIC = "start"  # the blocks of the backbone that a training starts from, which gan looks through at latents
 PREFERENCE = "preference"  # for all questions of a study, or one: "preference.aesthetic"
 
 

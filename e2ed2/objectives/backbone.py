@@ -15,10 +15,14 @@ from e2ed2.data.pictures import PictureSet
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
+from e2ed2.losses.adversarial import Judged
+from e2ed2.losses.discriminators import LatentDiscriminator
 from e2ed2.losses.pixel import l2
+from e2ed2.losses.spec import START_CRITIC
 from e2ed2.models.backbones.backbone import Backbone, check_pure_noise
 from e2ed2.models.backbones.codec import PretrainedCodec
 from e2ed2.models.backbones.export import save_pipeline
+from e2ed2.models.backbones.features import BlockFeatures
 from e2ed2.models.backbones.guided import Guided
 from e2ed2.models.backbones.lora import add_lora
 from e2ed2.models.backbones.opening import BROKEN, open_pipeline
@@ -29,10 +33,10 @@ from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndCon
 from e2ed2.objectives.chain import decode_preview, noise_like, random_window
 from e2ed2.objectives.config import PREVIEW_STEPS
 from e2ed2.objectives.denoising import DenoiserObjective
-from e2ed2.objectives.end_to_end import EndToEnd
+from e2ed2.objectives.end_to_end import EndToEnd, Pair
 from e2ed2.objectives.objective import Outcome, trained
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.types import CaptionedBatch
+from e2ed2.types import CaptionedBatch, TextEmbedding
 
 STYLED_SHARE = 0.5  # of captions that name a drawing style, where the data has styles
 
@@ -50,13 +54,16 @@ class BackboneObjective(DenoiserObjective):
         codec = PretrainedCodec(pipeline.vae)
         backbone = cls.reading(Backbone.of(pipeline, resolution // codec.factor), config)
         check_resolution(config.backbone, resolution, codec.factor * backbone.multiple)
-        start = copy.deepcopy(backbone) if config.folded_guidance() else None
+        start = copy.deepcopy(backbone) if config.keeps_start() else None
         choose_trained(backbone.network, config)
         objective = cls(backbone.train(), codec, config)
         objective.pipeline = pipeline
         if start is not None:
-            objective.teacher = Guided(start, objective.encoder("cpu").empty(), config.guidance)
+            objective.keep(start)
         return objective
+
+    def keep(self, start: Backbone) -> None:
+        """Take the network as it was at the start, for those that `config.keeps_start` names."""
 
     @classmethod
     def reading(cls, backbone: Backbone, config: Any) -> Backbone:
@@ -145,6 +152,20 @@ class BackboneEndToEnd(BackboneObjective, EndToEnd):
         super().__init__(denoiser, codec, config)
         self.tiny = open_tiny(config.tiny_codec) if config.decode == "tiny" else None
         self.teacher: Guided | None = None  # the start with guidance, where that is folded in
+
+    def keep(self, start: Backbone) -> None:
+        if self.config.guidance:
+            self.teacher = Guided(start, self.encoder("cpu").empty(), self.config.guidance)
+        if self.config.critic == START_CRITIC:
+            if self.config.block_checkpointing:
+                start.network.enable_gradient_checkpointing()
+            critic = LatentDiscriminator(BlockFeatures(start), start.text_width)
+            self.adversary = critic.requires_grad_(False)
+
+    def judged(self, latents: Pair, pictures: Pair | None, text: TextEmbedding, seeds: UpdateSeeds) -> Judged:
+        if isinstance(self.adversary, LatentDiscriminator):
+            return self.adversary.shown(*latents, text, seeds.stream("judged noise"))
+        return super().judged(latents, pictures, text, seeds)
 
     @classmethod
     def reading(cls, backbone: Backbone, config: BackboneEndToEndConfig) -> Backbone:

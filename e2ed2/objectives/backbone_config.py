@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
+from e2ed2.losses.spec import START_CRITIC
 from e2ed2.objectives.chain_config import ChainConfig
 from e2ed2.objectives.config import PREVIEW_STEPS, ObjectiveConfig, Rule
 
@@ -49,6 +50,10 @@ class BackboneConfig(ObjectiveConfig):
         full = self.tune == "full"
         yield "lora-rank", full, "--tune lora"
         yield "lora-targets", full, "--tune lora"
+
+    def keeps_start(self) -> bool:
+        """Whether the training needs a copy of the backbone as it was."""
+        return False
 
     def models(self) -> list[str]:
         """The backbone, if it is a training's name; folders, hub ids and tiny: names are looked up when opened."""
@@ -114,8 +119,9 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
         super().__post_init__()
         if self.loss.preferences and self.decode in ("crop", "latent"):
             raise UserError("People saw whole pictures, and so must a preference: choose --decode full or tiny.")
-        if self.decode == "latent" and (seen := self.loss.on_pictures):
-            raise UserError(f"{seen[0]} looks at pictures: choose --decode full, crop or tiny, or another loss.")
+        if self.decode == "latent" and (seen := self.on_pictures()):
+            other = "--critic start" if seen == ["gan"] else "another loss"
+            raise UserError(f"{seen[0]} looks at pictures: choose --decode full, crop or tiny, or {other}.")
         if (self.decode == "tiny") != bool(self.tiny_codec):
             raise UserError("--decode tiny and --tiny-codec FOLDER go together: give both, or none.")
         if not (self.guidance == 0 or self.guidance > 1):
@@ -136,7 +142,7 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
 
     def idle(self, data: DataConfig) -> Iterator[Rule]:
         yield from super().idle(data)
-        blind = not self.loss.on_pictures
+        blind = not self.on_pictures()
         seeing = "a loss that looks at pictures, such as lpips,"
         yield "decode", blind and self.decode != "latent", seeing
         yield "decode-batch", blind, seeing
@@ -154,6 +160,9 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
     def less_memory(self) -> list[str]:
         fewer = [f"lower --decode-batch ({self.decode_batch})"] if self.decode_batch > 1 else []
         return super().less_memory() + fewer
+
+    def keeps_start(self) -> bool:
+        return self.guidance > 0 or self.critic == START_CRITIC
 
     def networks(self) -> dict[str, str]:
         return super().networks() | ({self.tiny_codec: "AutoencoderTiny"} if self.tiny_codec else {})

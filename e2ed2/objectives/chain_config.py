@@ -8,7 +8,7 @@ import tyro
 
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
-from e2ed2.losses.spec import OFFLINE_CRITIC, ON_COMMAND_LINE, TERMS, LossSpec
+from e2ed2.losses.spec import OFFLINE_CRITIC, ON_COMMAND_LINE, START_CRITIC, TERMS, LossSpec
 from e2ed2.objectives.config import ObjectiveConfig, Rule
 from e2ed2.objectives.denoiser_config import DenoisingConfig
 
@@ -30,7 +30,8 @@ class ChainConfig(ObjectiveConfig):
     loss: Annotated[LossSpec, ON_COMMAND_LINE, tyro.conf.arg(help=ABOUT_LOSS)] = DEFAULT_LOSS
     critic: str = ""
     """With `gan`: what the discriminator looks through. Empty: a small network of its own. `alexnet`, which is here, or
-    a vision transformer such as DINOv2 or CLIP, by its folder or its id on a hub: heads on its frozen features."""
+    a vision transformer such as DINOv2 or CLIP, by its folder or its id on a hub: heads on its frozen features. For
+    a backbone also `start`: heads on its frozen blocks, which see noised latents: nothing is decoded for that."""
     preference_from: str = ""
     """With a preference: the folder, or the name, of its training (`train preference`)."""
     patience: int = 5
@@ -65,6 +66,8 @@ class ChainConfig(ObjectiveConfig):
             raise UserError("The energy score needs at least 2 samples a caption: add --samples 2.")
         if self.critic and "gan" not in self.loss:
             raise UserError("A critic is the discriminator of gan: add gan to the loss, or leave --critic out.")
+        if self.critic == START_CRITIC and self.gradient_cache:
+            raise UserError("--critic start reads every word of its captions: leave --gradient-cache out.")
         if self.patience < 1:
             raise UserError(f"patience is {self.patience}: choose at least 1.")
         if bool(self.loss.preferences) != bool(self.preference_from):
@@ -94,7 +97,12 @@ class ChainConfig(ObjectiveConfig):
         yield "patience", not self.loss.preferences, "a preference in the loss"
 
     def networks(self) -> dict[str, str]:
-        return {self.critic: "vision transformer"} if self.critic not in ("", OFFLINE_CRITIC) else {}
+        known = ("", OFFLINE_CRITIC, START_CRITIC)
+        return {self.critic: "vision transformer"} if self.critic not in known else {}
+
+    def on_pictures(self) -> list[str]:
+        """The terms of the loss that look at decoded pictures."""
+        return [name for name in self.loss.on_pictures if (name, self.critic) != ("gan", START_CRITIC)]
 
     def what(self) -> str:
         return (
@@ -143,6 +151,11 @@ class EndToEndConfig(ChainConfig, DenoisingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.critic == START_CRITIC:
+            raise UserError(
+                "--critic start looks through a backbone's blocks: for this project's own models, choose "
+                "alexnet or a vision transformer, or leave it out."
+            )
         if self.nearest_of < 1:
             raise UserError(f"nearest-of is {self.nearest_of}: choose at least 1.")
         if self.nearest_of > 1 and self.samples > 1:

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
-from e2ed2.losses.adversarial import Discriminator, FeatureDiscriminator, Judged, generator_loss
+from e2ed2.losses.adversarial import Judged
 from e2ed2.losses.compared import Compared
+from e2ed2.losses.discriminators import Discriminator, FeatureDiscriminator
 from e2ed2.losses.feature_network import feature_network
 from e2ed2.losses.perceptual import PerceptualLoss
+from e2ed2.losses.spec import START_CRITIC
 from e2ed2.models.base import Denoiser
 from e2ed2.objectives.chain import decode_crop, decode_preview, in_parts, noise_like, same_crop
 from e2ed2.objectives.denoising import DenoiserObjective
@@ -21,6 +23,7 @@ from e2ed2.objectives.objective import Outcome
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch, TextEmbedding
 
+Pair = tuple[Tensor, Tensor]  # of samples and of their targets, [B * samples, C, h, w] each
 AT_ONCE = 32  # pictures decoded at a time, if hundreds are judged together
 
 
@@ -50,12 +53,12 @@ class EndToEnd(DenoiserObjective):
         self.perceptual = PerceptualLoss() if any(kind.perceptual for kind in self.kinds.values()) else None
         self.caches_gradient = config.gradient_cache
         self.rows = AT_ONCE if config.gradient_cache else None  # pictures that are decoded and judged at a time
-        if "gan" in self.weights:
+        if "gan" in self.weights and config.critic != START_CRITIC:
             self.adversary = discriminator(config.critic, denoiser.text_width).requires_grad_(False)
         self.start = copy.deepcopy(denoiser).requires_grad_(False).eval() if "anchor" in self.weights else None
         self.liking = Liking.of(config, denoiser.text_width)
         self.needs_held_out = self.liking is not None
-        self.sees_images = bool(config.loss.on_pictures)
+        self.sees_images = bool(config.on_pictures())
 
     def forward(self, batch: CaptionedBatch, seeds: UpdateSeeds, pull: Tensor | None = None) -> Outcome:
         """`pull`: the gradient of the loss with respect to these samples, if it is already known."""
@@ -76,21 +79,25 @@ class EndToEnd(DenoiserObjective):
         return Made(self.roll_out(self.model, batch, text, seeds), self.held(batch, text, seeds))
 
     def judgement(self, made: "Made", batch: CaptionedBatch, seeds: UpdateSeeds) -> Outcome:
-        """The loss on samples of the batch; only the pooled embeddings of its captions are read."""
-        pooled = batch.text.pooled.repeat_interleave(self.config.samples, dim=0)
+        """The loss on samples of the batch; a critic on latents alone reads more of captions than is pooled."""
+        text = batch.text.repeat(self.config.samples)
         target = batch.latents.repeat_interleave(self.config.samples, dim=0)
-        terms, judged = self.compare("latents", made.x0, target, pooled, made.held), None
+        terms, pictures, judged = self.compare("latents", made.x0, target, text.pooled, made.held), None, None
         if self.sees_images:
-            fake, real = self.decode(made.x0, batch, seeds)
-            terms |= self.compare("pictures", fake, real, pooled)
+            pictures = fake, real = self.decode(made.x0, batch, seeds)
+            terms |= self.compare("pictures", fake, real, text.pooled)
             if self.liking is not None and made.held is not None:
                 read = self.liking.read(batch).repeat_interleave(self.config.samples, dim=0)
                 terms |= self.liking.terms(fake, self.decoded(made.held), read)
-            if self.adversary is not None:
-                fake, real = same_crop(fake, real, seeds.on_cpu("judged square"))
-                terms["gan"] = generator_loss(self.adversary, fake, real, pooled)
-                judged = Judged(fake.detach(), real, pooled)
-        return Outcome(terms, self.weights, judged)
+        if self.adversary is not None:
+            judged = self.judged((made.x0, target), pictures, text, seeds)
+            terms["gan"] = self.adversary.losses.generator(self.adversary, *judged)
+        return Outcome(terms, self.weights, None if judged is None else judged.detached())
+
+    def judged(self, latents: Pair, pictures: Pair | None, text: TextEmbedding, seeds: UpdateSeeds) -> Judged:
+        """What the adversary sees of samples and targets."""
+        assert pictures is not None
+        return Judged(*same_crop(*pictures, seeds.on_cpu("judged square")), text.pooled)
 
     @torch.no_grad()
     def held(self, batch: CaptionedBatch, text: TextEmbedding, seeds: UpdateSeeds) -> Tensor | None:

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from e2ed2.errors import UserError
-from e2ed2.losses.adversarial import Judged, discriminator_loss
+from e2ed2.losses.adversarial import Judged
 from e2ed2.seeds import UpdateSeeds
 
 
@@ -45,9 +45,9 @@ class Adversary:
         return torch.stack([loss.detach() for loss in losses]).mean()
 
 
-def judge(discriminator: nn.Module, judged: Judged, seeds: UpdateSeeds) -> Tensor:
+def judge(discriminator: Any, judged: Judged, seeds: UpdateSeeds) -> Tensor:
     """The discriminator's loss on the samples of an update, a scalar."""
-    return discriminator_loss(discriminator, *judged, seeds.stream("discriminator noise"))
+    return discriminator.losses.discriminator(discriminator, *judged, seeds.stream("discriminator noise"))
 
 
 @contextmanager

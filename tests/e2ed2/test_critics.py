@@ -8,7 +8,8 @@ import transformers
 from safetensors.torch import load_file
 
 from e2ed2.errors import UserError
-from e2ed2.losses.adversarial import FeatureDiscriminator, discriminator_loss, generator_loss
+from e2ed2.losses.adversarial import discriminator_loss, generator_loss
+from e2ed2.losses.discriminators import FeatureDiscriminator
 from e2ed2.losses.feature_network import TransformerFeatures, feature_network
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models import hub

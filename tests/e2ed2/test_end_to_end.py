@@ -14,7 +14,8 @@ from e2ed2.data.config import DataConfig
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
-from e2ed2.losses.adversarial import Discriminator, FeatureDiscriminator, generator_loss
+from e2ed2.losses.adversarial import generator_loss
+from e2ed2.losses.discriminators import Discriminator, FeatureDiscriminator
 from e2ed2.losses.distribution import energy_score, mmd
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.spec import TERMS, Kind, LossSpec

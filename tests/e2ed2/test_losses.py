@@ -5,7 +5,8 @@ from torchvision.transforms.functional import gaussian_blur
 from e2ed2.data.config import DataConfig
 from e2ed2.data.pictures import load_pictures
 from e2ed2.errors import UserError
-from e2ed2.losses.adversarial import Discriminator, FeatureDiscriminator, Head, discriminator_loss, generator_loss
+from e2ed2.losses.adversarial import discriminator_loss, generator_loss
+from e2ed2.losses.discriminators import Discriminator, FeatureDiscriminator, Head
 from e2ed2.losses.distribution import energy, energy_score, pairs
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import edges, l1, l2

@@ -76,9 +76,14 @@ def batch() -> CaptionedBatch:
 
 
 RECOMPUTED = {"loss": LossSpec.parse("l2+lpips"), "checkpointed": True}
+JUDGED = {"loss": LossSpec.parse("l2+gan"), "critic": "start", "decode": "latent"}
 
 
-@pytest.mark.parametrize("options", [{}, pytest.param(RECOMPUTED, marks=pytest.mark.slow)], ids=["plain", "recomputed"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, *(pytest.param(one, marks=pytest.mark.slow) for one in (RECOMPUTED, JUDGED))],
+    ids=["plain", "recomputed", "judged"],
+)
 def test_an_update_is_foretold_from_a_few_of_its_pictures(batch, options):
     made = objective(decode_batch=2, **options)
     memory = update_memory(made, lambda *_: batch, 8, nullcontext)
@@ -87,7 +92,8 @@ def test_an_update_is_foretold_from_a_few_of_its_pictures(batch, options):
         measured = most_alive(lambda: differentiate(made, batch, UpdateSeeds(0, 0)))
     assert memory.activations == pytest.approx(measured, rel=0.05)
     learned = bytes_of(trained(made.model))
-    assert (memory.gradients, memory.optimizer, memory.average) == (learned, 2 * learned, learned)
+    heads = bytes_of(made.adversary.learned) if made.adversary else 0
+    assert (memory.gradients, memory.optimizer, memory.average) == (learned + heads, 2 * (learned + heads), learned)
     networks = (made.model, made.codec, made.pipeline.text_encoder)
     assert memory.weights >= sum(bytes_of(network.parameters()) for network in networks)
     assert "GB of memory at the most of an update: weights" in str(memory)

@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from e2ed2.errors import UserError
+from e2ed2.losses.adversarial import RELATIVISTIC
+from e2ed2.losses.discriminators import Discriminator
 from e2ed2.losses.pixel import edges, l1, l2
 from e2ed2.models.codec import Codec, build_codec
 from e2ed2.models.config import CodecConfig
@@ -19,7 +21,6 @@ from e2ed2.objectives.config import ReconstructionConfig
 from e2ed2.objectives.reconstruction import Reconstruction
 from e2ed2.objectives.single_step import SingleStep
 from e2ed2.seeds import UpdateSeeds, stream
-from e2ed2.training import adversary
 from e2ed2.training.config import TrainerConfig
 from e2ed2.training.run import build, train
 from e2ed2.training.trainer import Trainer
@@ -404,10 +405,9 @@ def test_captions_are_blurred_as_much_as_asked(run_config):
 
 def test_the_adversary_sees_what_the_update_made(run_config, tmp_path, monkeypatch):
     judged, made = [], []
-    real_loss, real_crop = adversary.discriminator_loss, end_to_end.same_crop
-    monkeypatch.setattr(
-        adversary, "discriminator_loss", lambda model, *rest: judged.append(rest) or real_loss(model, *rest)
-    )
+    real_loss, real_crop = RELATIVISTIC.discriminator, end_to_end.same_crop
+    seen = RELATIVISTIC._replace(discriminator=lambda model, *rest: judged.append(rest) or real_loss(model, *rest))
+    monkeypatch.setattr(Discriminator, "losses", seen)
     monkeypatch.setattr(end_to_end, "same_crop", lambda *given: made.append(real_crop(*given)) or made[-1])
     config = options(run_config, loss="l2+gan", precompute=False)
     trainer = Trainer(config.trainer, *build(config), tmp_path)

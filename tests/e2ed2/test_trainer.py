@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from e2ed2.errors import UserError
-from e2ed2.losses.adversarial import Judged
+from e2ed2.losses.adversarial import RELATIVISTIC, Judged
 from e2ed2.objectives.end_to_end import EndToEnd
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.adversary import Adversary, judge
@@ -280,6 +280,8 @@ def test_a_schedule_without_a_rise_begins_at_the_full_rate():
 
 class Line(nn.Module):
     """One weight: how real a picture is, times its caption."""
+
+    losses = RELATIVISTIC
 
     def __init__(self):
         super().__init__()

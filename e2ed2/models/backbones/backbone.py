@@ -63,6 +63,21 @@ class Backbone(Placed):
         middle = getattr(self.network, "mid_block", None)
         return [*(block for blocks in lists for block in blocks), *([] if middle is None else [middle])]
 
+    @property
+    def widths(self) -> list[int]:
+        """Channels of what each of `blocks` returns."""
+        config = self.network.config
+        if stages := config.get("block_out_channels"):
+            return [*stages, *reversed(stages), stages[-1]]
+        return [config["num_attention_heads"] * config["attention_head_dim"]] * len(self.blocks)
+
+    def hidden_map(self, output: Any, x: Tensor) -> Tensor:
+        """What one of `blocks` has returned for latents `x` => its map of them `[B, D, h', w']`."""
+        hidden = self.family.hidden(output)
+        if hidden.dim() == 4:
+            return hidden
+        return hidden.mT.unflatten(2, [side // self.multiple for side in x.shape[-2:]])
+
     def converted(self, kind: Prediction) -> "Backbone":
         """The same network, whose output is read as another kind from now on, at noise levels that end in pure noise.
 

@@ -23,6 +23,7 @@ class Family:
     part: str  # the name of the network among the pipeline's components
     predict: Predict  # (network, x [B, C, h, w], timesteps [B], text) => the prediction, shaped as x
     embed: Callable[[Any], TextEmbedding]  # what the pipeline's encode_prompt gives => the text
+    hidden: Callable[[Any], Tensor]  # what a block gives => the latents' part: a map, or tokens [B, N, D] row by row
 
 
 def family_of(pipeline: Any) -> Family:
@@ -87,9 +88,19 @@ def _sd3(network: Any, x: Tensor, timesteps: Tensor, text: TextEmbedding) -> Ten
     return network(x, timestep=timesteps, **text_of).sample
 
 
+def _first(output: Any) -> Tensor:
+    """A stage of a UNet on the way down returns what it passes on, and what it passes across."""
+    return output if isinstance(output, Tensor) else output[0]
+
+
+def _second(output: Any) -> Tensor:
+    """The text's tokens come first."""
+    return output[1]
+
+
 FAMILIES = {
-    "UNet2DConditionModel": Family("unet", _unet, unmasked),
-    "PixArtTransformer2DModel": Family("transformer", _pixart, masked),
-    "SanaTransformer2DModel": Family("transformer", _sana, masked),
-    "SD3Transformer2DModel": Family("transformer", _sd3, with_pooled),
+    "UNet2DConditionModel": Family("unet", _unet, unmasked, _first),
+    "PixArtTransformer2DModel": Family("transformer", _pixart, masked, _first),
+    "SanaTransformer2DModel": Family("transformer", _sana, masked, _first),
+    "SD3Transformer2DModel": Family("transformer", _sd3, with_pooled, _second),
 }
