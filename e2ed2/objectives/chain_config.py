@@ -92,7 +92,9 @@ class ChainConfig(ObjectiveConfig):
     def idle(self, data: DataConfig) -> Iterator[Rule]:
         yield from super().idle(data)
         most = self.chain_steps()
-        yield "random-backprop", min(most, self.backprop_steps or most) == 1, "two steps or more to draw from"
+        last_only = min(most, self.backprop_steps or most) == 1
+        yield "random-backprop", last_only, "two steps or more to draw from"
+        yield "detach-inputs", last_only, "a gradient through two steps or more"
         yield "repulsion", not {"energy", "energy-lpips"} & set(self.loss.weights), "a loss of energy"
         yield "patience", not self.loss.preferences, "a preference in the loss"
 
