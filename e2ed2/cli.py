@@ -145,8 +145,8 @@ class Sample:
     count: int = 1
     """Pictures of each prompt."""
     style: str = ""
-    """Drawing style for prompts that name none: noto, twemoji, flat, fluent, openmoji, emojione or "by seed"; flat by
-    default."""
+    """Drawing style for prompts that name none: noto, twemoji, flat, fluent, openmoji, emojione; "by seed"; or mixed,
+    the default: of several pictures, the first is flat, and the next ones are by the other artists in turn."""
     exactly: bool = False
     """Give the model the prompts unchanged; by default each is read as one of the captions that the model knows."""
     out: Path = Path("samples")

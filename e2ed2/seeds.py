@@ -34,6 +34,7 @@ PURPOSES = (
     "folds",  # of what a preference's accuracy leaves out
     "reading",  # which of the likely names a prompt is read as
     "style",  # of the artist, if none is requested
+    "style order",  # of the artists, if pictures are to differ
     "colour",  # in which a thing is shown
     "held-out colour",  # of each thing
 )

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from app.errors import ForgedError
-from e2ed2.data.styles import BEST, STYLES
+from e2ed2.data.styles import MIXED, STYLES
 from e2ed2.reading.captions import captions_of
 from e2ed2.reading.reader import Reading
 
 
 @dataclass(frozen=True)
 class Wording:
-    style: str = BEST  # for prompts that name none; one of `STYLES`
+    style: str = MIXED  # or one of `STYLES`, for prompts that name none
     exactly: bool = False  # the model gets the prompt verbatim
     read_as: str = ""  # one of the names that the models know; if empty, the likeliest
 
@@ -28,8 +28,8 @@ USUAL = Wording()
 
 def wording(style: object, exactly: object, read_as: object) -> Wording:
     """Raises ForgedError: only a hand-made request sends this."""
-    if style not in STYLES:
-        raise ForgedError(f"style must be one of {', '.join(STYLES)}.")
+    if style not in (MIXED, *STYLES):
+        raise ForgedError(f"style must be one of {', '.join((MIXED, *STYLES))}.")
     if not isinstance(exactly, bool):
         raise ForgedError("exactly must be true or false.")
     if not isinstance(read_as, str):

@@ -25,7 +25,7 @@ class Sampled:
     prompts: list[Prompt]
     images: np.ndarray  # uint8 [N, H, W, 3]
     features: Tensor  # [N, 5120] of the held-out encoder
-    more: Callable[[Sequence[str]], np.ndarray] | None = None  # samples pictures of other prompts, if possible
+    more: Callable[[Sequence[str], int], np.ndarray] | None = None  # samples so many pictures of each of other prompts
 
 
 Metric = Callable[[Sampled], Figures]

@@ -38,7 +38,8 @@ class Evaluate:
     seed: int = 0
     """Seed of the choice of captions; number i is sampled with seed + i."""
     variety: int = 24
-    """Captions without a style for the diversity ratio, four samples each; 0 leaves the ratio out."""
+    """Captions without a style for the diversity ratio, four samples each; 0 leaves the ratio out. With `--read`, the
+    four are those that the pages make of one prompt."""
     nearest: int = 100
     """Number of pictures whose nearest training drawing is searched; 0 leaves the distance out."""
     out: Path = Path("evaluation.json")

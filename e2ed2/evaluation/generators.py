@@ -33,7 +33,7 @@ TEXTS = ("prompt", "caption", "text")
 SHARED = ("codec", "coarse")  # parts that neighbouring models may share
 DECISIVE = ("*.safetensors", "*.bin", "*config.json")  # files that change a model's pictures
 
-Read = Callable[[str, int], str]  # (prompt, seed) => the caption that is sampled instead
+Read = Callable[[str, Sequence[int]], list[str]]  # (prompt, seeds) => the captions of its pictures, one for each seed
 
 
 class Generator(Protocol):
@@ -163,11 +163,11 @@ def sample_for(
     """One picture for each of its prompts, the first from `seed`, the next from those that follow.
 
     Args:
-        read: what is sampled instead of a prompt: a reader that turns anybody's words into a known caption.
+        read: what is sampled instead of a prompt: a reader that turns anybody's words into known captions.
     """
 
-    def pictures(texts: Sequence[str]) -> np.ndarray:
-        return sample_all(generator, texts, range(seed, seed + len(texts)), benchmark.side, read)
+    def pictures(texts: Sequence[str], count: int = 1) -> np.ndarray:
+        return sample_all(generator, texts, range(seed, seed + count * len(texts)), benchmark.side, read)
 
     if isinstance(generator, ImageFolder):
         prompts, places = generator.of(benchmark)
@@ -181,8 +181,14 @@ def sample_for(
 def sample_all(
     generator: Generator, prompts: Sequence[str], seeds: Sequence[int], side: int, read: Read | None = None
 ) -> np.ndarray:
-    """uint8 `[N, side, side, 3]`; batches that an earlier call sampled are read back from disk."""
-    texts = [read(*one) for one in zip(prompts, seeds, strict=True)] if read else list(prompts)
+    """As many pictures of each prompt as there are seeds for it.
+
+    Returns:
+        uint8 `[len(seeds), side, side, 3]`; batches that an earlier call sampled are read back from disk.
+    """
+    each = len(seeds) // len(prompts)
+    shares = [(prompt, seeds[each * i : each * (i + 1)]) for i, prompt in enumerate(prompts)]
+    texts = [text for prompt, own in shares for text in (read(prompt, own) if read else [prompt] * each)]
     images = []
     for start in track(range(0, len(texts), BATCH), "sampling"):
         jobs = list(zip(texts[start : start + BATCH], seeds[start : start + BATCH], strict=True))

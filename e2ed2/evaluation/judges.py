@@ -77,7 +77,7 @@ class Diversity:
     def __call__(self, sampled: Sampled) -> Figures:
         if sampled.more is None:
             return {}
-        images = sampled.more([name for name in self.names for _ in range(SAMPLES)])
+        images = sampled.more(self.names, SAMPLES)
         ratio = diversity_ratio(self.encoder, np.split(images, len(self.names)), self.drawings)
         return {"diversity_ratio": Figure(ratio)}
 

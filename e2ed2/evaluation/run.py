@@ -62,7 +62,7 @@ def evaluate(options: Evaluate, read: Read | None = None) -> Result:
 
 
 def reader_for(model: str) -> Read:
-    """The caption that the pages would give this model for a prompt, in their default style.
+    """The captions that the pages would give this model for pictures of a prompt, in their default styles.
 
     Raises:
         UserError: it has not learned the captions that prompts are read as.
@@ -71,7 +71,7 @@ def reader_for(model: str) -> Read:
         raise UserError(f"{model} has not learned the captions that prompts are read as: leave --read out.")
     reader = Reader(load_head(), Concepts(bundled_words(), MiniLM()))
     colours = knows_colours(folder)
-    return lambda prompt, seed: captions_of(reader(prompt, colours), [seed])[0] or prompt
+    return lambda prompt, seeds: [one or prompt for one in captions_of(reader(prompt, colours), seeds)]
 
 
 def cost_of(generator: Generator) -> Figures:

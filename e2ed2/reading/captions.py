@@ -8,12 +8,12 @@ from typing import Any
 
 from e2ed2.data.config import BUNDLED, COLOURED, is_bundled
 from e2ed2.data.emoji import Concepts, bundled_words
-from e2ed2.data.styles import BEST, BY_SEED, check_style
+from e2ed2.data.styles import BY_SEED, MIXED, check_style
 from e2ed2.errors import UserError
 from e2ed2.models.base import TextEncoder
 from e2ed2.models.references import model_folder
 from e2ed2.reading.ignored import ignores
-from e2ed2.reading.reader import Reader, Reading, load_head, style_of
+from e2ed2.reading.reader import Reader, Reading, load_head, mixed_styles, style_of
 
 GUESS = 0.2  # below this probability, the likeliest name is seldom right; of 302 people's prompts one is below
 ALONE = "The models draw one thing at a time, of one size, on white."
@@ -70,15 +70,20 @@ def captions_of(reading: Reading, seeds: Sequence[int], style: str = "") -> list
     """One caption per seed: the likeliest name for the first picture; for the others, one of the likely names.
 
     Args:
-        style: one of `STYLES`, if the prompt names none; `BEST` by default.
+        style: `MIXED`, the default, or one of `STYLES`, if the prompt names none.
 
     Raises:
         UserError: no such style.
     """
     check_style(style)
     names = ["" if index == 0 else reading.draw(seed) for index, seed in enumerate(seeds)]
-    styles = [style_of(seed) if style == BY_SEED else style or BEST for seed in seeds]
-    return [reading.caption(*pair) for pair in zip(styles, names, strict=True)]
+    return [reading.caption(*pair) for pair in zip(_styles(style or MIXED, seeds), names, strict=True)]
+
+
+def _styles(style: str, seeds: Sequence[int]) -> list[str]:
+    if style == MIXED:
+        return mixed_styles(seeds)
+    return [style_of(seed) if style == BY_SEED else style for seed in seeds]
 
 
 def advice_on(reading: Reading) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from e2ed2.assets import READER
 from e2ed2.data.colours import FIRST, asked_colour, can_have, in_colour
 from e2ed2.data.emoji import Concepts, groups, in_style, split_style
-from e2ed2.data.styles import STYLE_NAMES
+from e2ed2.data.styles import BEST, STYLE_NAMES
 from e2ed2.models.components import as_damaged
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.saved import ModelMixin, register_to_config
@@ -85,6 +86,13 @@ class Reading:
 def style_of(seed: int) -> str:
     """One of the drawing styles; always the same one for a seed."""
     return random.Random(number(seed, "style")).choice(STYLE_NAMES)
+
+
+def mixed_styles(seeds: Sequence[int]) -> list[str]:
+    """The best style, then the others in an order that the first seed decides, and so on for as many seeds."""
+    others = [name for name in STYLE_NAMES if name != BEST]
+    random.Random(number(seeds[0], "style order")).shuffle(others)
+    return list(islice(cycle([BEST, *others]), len(seeds)))
 
 
 class ReaderHead(ModelMixin):

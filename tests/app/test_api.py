@@ -26,7 +26,7 @@ def generated(*values: object) -> None:
     assert seed == 7
     assert "prompt=" in link
     assert file.endswith(".zip")
-    assert read == "Read as: **red apple**, flat style."
+    assert read == "Read as: **red apple**, in several styles."
 
 
 def compared(*values: object) -> None:

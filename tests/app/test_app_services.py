@@ -72,8 +72,10 @@ def visitor(name: str) -> SimpleNamespace:
 
 
 def test_a_plan_has_one_seed_for_each_picture(services):
-    read = "red apple, flat style"
-    assert services.plan(**GOOD) == [Request("red apple", "l2", 4, seed, read) for seed in (7, 8, 9)]
+    planned = services.plan(**GOOD)
+    assert planned == [Request("red apple", "l2", 4, 7 + i, one.caption) for i, one in enumerate(planned)]
+    assert planned[0].caption == "red apple, flat style"
+    assert len({one.caption for one in planned}) == 3  # each by another artist
 
 
 def test_a_prompt_is_read_unless_the_visitor_wants_otherwise(services):

@@ -150,6 +150,9 @@ def test_what_is_chosen_is_painted_at_once(open_page, url):
     expect(page.locator("#reading")).to_have_text("Read as: octopus, noto style.")
     page.get_by_role("button", name="More like this").click()
     expect(page.locator("#status")).to_contain_text("4 pictures in")
+    expect(page.locator("#reading")).to_have_text("Read as: octopus, noto style.")
+    page.locator("#style").get_by_label("mixed").check()
+    expect(page.locator("#reading")).to_have_text("Read as: octopus, in several styles.")
     visit.assert_clean()
 
 
@@ -351,7 +354,8 @@ def client(url, tmp_path_factory) -> Client:
 
 def test_the_same_seed_gives_the_same_bytes(client):
     def paint(seed: int, count: int) -> list[Path]:
-        shown, _, used, *_ = client.predict("red apple", "l2", 2, seed, False, count, api_name="/generate")
+        words = {"style": "flat", "api_name": "/generate"}
+        shown, _, used, *_ = client.predict("red apple", "l2", 2, seed, False, count, **words)
         assert used == seed
         return [Path(entry["image"]) for entry in shown]
 

@@ -32,7 +32,7 @@ def test_the_head_is_counted_beside_the_eye():
 def test_the_table_is_written_from_what_was_sampled_and_judged_before(tmp_path, monkeypatch):
     table = tmp_path / "by_eye.csv"
     monkeypatch.setattr(by_eye, "OUT", table)
-    monkeypatch.setattr(by_eye, "reader_for", lambda model: lambda prompt, seed: f"{prompt}, flat style")
+    monkeypatch.setattr(by_eye, "reader_for", lambda model: lambda prompt, seeds: [f"{prompt}, flat style"])
     monkeypatch.setattr(by_eye, "verdicts", lambda images, prompts: ["right"] * len(prompts))
 
     class Grey:

@@ -216,8 +216,13 @@ def test_pictures_in_batches_are_those_of_the_pages_but_for_rounding(tmp_path, m
 def test_a_reader_stands_between_the_prompt_and_the_model(tiny_model, tmp_path, monkeypatch):
     monkeypatch.setenv("E2ED2_DATA", str(tmp_path))
     model = load_generator(str(tiny_model), 1)
-    read = sample_all(model, ["kitty", "kitty"], [1, 2], 32, read=lambda prompt, seed: f"{prompt} read with {seed}")
+
+    def read_with(prompt, seeds):
+        return [f"{prompt} read with {seed}" for seed in seeds]
+
+    read = sample_all(model, ["kitty", "kitty"], [1, 2], 32, read=read_with)
     assert np.array_equal(read, sample_all(model, ["kitty read with 1", "kitty read with 2"], [1, 2], 32))
+    assert np.array_equal(read, sample_all(model, ["kitty"], [1, 2], 32, read=read_with))
     assert not np.array_equal(read, sample_all(model, ["kitty", "kitty"], [1, 2], 32))
 
 
@@ -229,7 +234,7 @@ def test_figures_are_of_what_was_asked_not_of_what_was_read(tiny_model, small, m
         "e2ed2.evaluation.judges.align", lambda *given: concepts.append(given[2].tolist()) or align(*given)
     )
     exact = evaluate(options)
-    read = evaluate(options, read=lambda prompt, seed: "red apple, noto style")
+    read = evaluate(options, read=lambda prompt, seeds: ["red apple, noto style"] * len(seeds))
     assert concepts[0] == concepts[1]
     assert read["distance"] != exact["distance"]
 

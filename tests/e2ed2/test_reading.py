@@ -13,7 +13,7 @@ import pytest
 from e2ed2.assets import EMOJI_ASKED, EVERYDAY_PROMPTS, READER, STRANGERS_PROMPTS, VISITOR_PROMPTS
 from e2ed2.data import emoji as data
 from e2ed2.data.emoji import Concepts, bundled_words, in_style, split_style
-from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
+from e2ed2.data.styles import BEST, BY_SEED, MIXED, STYLE_NAMES
 from e2ed2.errors import UserError
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import WEIGHTS
@@ -300,6 +300,19 @@ def test_the_first_picture_is_of_the_likeliest_name_and_seeds_draw_for_the_other
     assert set(drawn) == {"cat face", "cat"}  # the tiger is less than half as likely as the cat's face
     assert drawn["cat face"] / 1999 == pytest.approx(4 / 7, abs=0.04)
     assert captions == captions_of(READING, seeds)
+
+
+def test_several_pictures_are_of_as_many_artists_and_the_first_is_in_the_best_style():
+    drawn = [
+        [split_style(one)[1] for one in captions_of(READING, range(first, first + 7))] for first in range(0, 70, 7)
+    ]
+    for styles in drawn:
+        assert styles[0] == styles[6] == BEST
+        assert sorted(styles[:6]) == sorted(STYLE_NAMES)
+    assert len({styles[1] for styles in drawn}) > 2  # the first seed decides who is next
+    assert captions_of(READING, [5, 6], MIXED) == captions_of(READING, [5, 6])
+    own = Reading(READING.candidates, "openmoji", (), "kitty")
+    assert {split_style(one)[1] for one in captions_of(own, range(6))} == {"openmoji"}
 
 
 def test_a_style_is_the_prompts_own_else_the_one_that_is_asked_for():

@@ -20,7 +20,7 @@ from app.pages.generate.palette import palette
 from app.pages.generate.progress import Progress
 from app.pages.generate.reading import describe_reading
 from e2ed2.data.emoji import split_style
-from e2ed2.data.styles import BEST
+from e2ed2.data.styles import MIXED
 from e2ed2.errors import UserError
 from e2ed2.inference.request import MAX_PROMPT, Request
 
@@ -48,16 +48,17 @@ class Again(Opening):
         }
 
     def like_this(self, made: Made, count: int) -> Updates:
-        """Set the fields for more pictures of the same reading with other seeds."""
+        """Set the fields for more pictures of the same name with other seeds, in the styles that are set."""
         if not made:
             return {self.count: max(count, MORE)}
         one = made[0][0]
-        return {self.prompt: one.prompt, **self.words_of(one), self.randomise: True, self.count: max(count, MORE)}
+        words = self.words_of(one) | {self.style: gr.skip()}
+        return {self.prompt: one.prompt, **words, self.randomise: True, self.count: max(count, MORE)}
 
     def words_of(self, one: Request) -> Updates:
         """Set the fields so that the prompt is read as it was for this picture."""
         name, style = split_style(one.caption)
-        return {self.exactly: not name, self.read_as: name, self.style: style or BEST}
+        return {self.exactly: not name, self.read_as: name, self.style: style or MIXED}
 
     def choose(self, event: gr.EventData) -> str:
         """The name of the thing that was pressed."""

@@ -5,7 +5,7 @@ import gradio as gr
 from app.engine.services import Services
 from app.look.enlarge import SIDES
 from app.pages.generate import drawings, history, palette
-from e2ed2.data.styles import BEST, STYLES
+from e2ed2.data.styles import MIXED, STYLES
 from e2ed2.inference.request import MAX_COUNT, STEPS
 
 EXAMPLES = [
@@ -129,7 +129,11 @@ class Layout:
     def lay_out_settings(self) -> None:
         models = self.services.models
         self.style = gr.Radio(
-            STYLES, value=BEST, label="Style", info="Whose drawings it is to look like.", elem_id="style"
+            (MIXED, *STYLES),
+            value=MIXED,
+            label="Style",
+            info="Whose drawings it is to look like. Mixed: the first picture is flat, others are by others.",
+            elem_id="style",
         )
         self.model = gr.Radio(models.plain_choices(), value=models.favourite(), label="Model", elem_id="model")
         self.all_models = gr.Checkbox(False, label="More models", elem_id="all-models")

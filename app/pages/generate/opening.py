@@ -8,7 +8,7 @@ from app.look.handlers import Updates
 from app.look.links import nearest, settings_of
 from app.pages.generate.layout import EXAMPLES, STEPS_INFO
 from app.pages.generate.painting import Painting
-from e2ed2.data.styles import BEST, STYLES
+from e2ed2.data.styles import MIXED, STYLES
 from e2ed2.inference.request import MAX_COUNT, STEPS
 
 
@@ -28,7 +28,7 @@ class Opening(Painting):
             wanted["steps"] = possible[0]
         radio: dict[str, Any] = {"value": model} if model in known else {}
         shown: Updates = {self.model: gr.Radio(choices=models.plain_choices(), **radio)}
-        if wanted.get("style", BEST) not in STYLES or wanted.get("read_as", "") not in (
+        if wanted.get("style", MIXED) not in (MIXED, *STYLES) or wanted.get("read_as", "") not in (
             "",
             *self.services.reader.names,
         ):

@@ -15,7 +15,7 @@ from e2ed2.inference.request import Request
 
 IN_TURN = ", in turn with other visitors"
 APART = 2.5  # mean difference, of 255, from which two pictures look different
-OTHERS = "“Most variety”, or the style “by seed”, has others."
+OTHERS = "“Most variety”, or the style “mixed”, has others."
 BLANK = Image.new("RGB", (128, 128), "#cbd5e1")  # stands for a picture to come
 
 

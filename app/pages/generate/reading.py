@@ -16,7 +16,8 @@ def describe_reading(requests: list[Request], reading: Reading | None = None) ->
     """One line or two; empty if the visitor wants the model to get the prompt verbatim."""
     captions = list(dict.fromkeys(request.caption for request in requests if request.caption))
     names = [in_bold(captions[0])] if len(captions) == 1 else [f"**{name}**" for name in names_of(captions)]
-    lines = [f"Read as: {list_of(names)}."] if names else []  # with several, each caption is written below its picture
+    styles = ", in several styles" if len({split_style(caption)[1] for caption in captions}) > 1 else ""
+    lines = [f"Read as: {list_of(names)}{styles}."] if names else []  # each picture has its caption below it
     if reading and (reading.candidates or not names):
         lines.append(advice_on(reading))
     return " ".join(filter(None, lines))

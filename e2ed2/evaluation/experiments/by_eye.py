@@ -75,7 +75,7 @@ def draw_prompts(count: int, seed: int) -> list[Prompt]:
 def sampled(options: ByEye, model: str, prompts: list[Prompt]) -> list[Judged]:
     """Sample the prompts, write the model's sheet, and return the pictures to judge."""
     read, generator = reader_for(model), load_generator(model, STEPS)
-    captions = [read(prompt.text, options.seed) for prompt in prompts]
+    captions = [read(prompt.text, [options.seed])[0] for prompt in prompts]
     images = generator(captions, [options.seed] * len(prompts))
     options.sheets.mkdir(parents=True, exist_ok=True)
     sheet(images, [prompt.text for prompt in prompts], captions).save(options.sheets / f"{model}.png")
