@@ -32,8 +32,11 @@ OLDER = """
 """
 CEILING = """The first two rows are as many real drawings, as they are and through the codec: no model on it can be
 expected to do better, and the FD of so few pictures is not zero even then. The times were measured in one go, on two
-cores of one machine (`python -m e2ed2.evaluation.report.run --times`), except for models that are not bundled.
+cores of one machine (`python -m e2ed2.evaluation.report.run --times`), except for models that are not bundled. The
+diversity ratio is of captions without a style, exactly as they are; “as the pages read it”, of the four pictures that
+the pages make of such a prompt, each by another artist.
 """
+READ = "visitor, read"  # the split
 STEPWISE = """KID / FD (smaller is better); in brackets the share of pictures whose thing the head finds first. It is
 {real drawings:.2f} of the drawings themselves, {through the codec:.2f} of those that went through the codec.
 """
@@ -123,15 +126,16 @@ def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str
     def distance(result: Result) -> list[str]:
         return [spread(result, key, ".4g") for key in keys]
 
-    rows = [[name, "", *distance(figures["train"]), *[""] * 4] for name, figures in ceiling["pictures"].items()]
+    rows = [[name, "", *distance(figures["train"]), *[""] * 5] for name, figures in ceiling["pictures"].items()]
     for name, result in zip(names, results, strict=True):
-        cost = result["cost"]
+        cost, read = result["cost"], of.get((name, most[name], READ), {})
         rows.append(
             [
                 name,
                 most[name],
                 *distance(result),
                 number(result["diversity_ratio"], 2),
+                number(read.get("diversity_ratio"), 2),
                 number(result["nearest_training_lpips"], 3),
                 f"{cost['gflop']:.2f}",
                 f"{1000 * cost['seconds']:.0f}",
@@ -146,6 +150,7 @@ def overview(of: dict, names: list[str], most: dict[str, int], ceiling: dict[str
         "precision",
         "recall",
         "diversity ratio",
+        "as the pages read it",
         "nearest drawing",
         "GFLOP",
         "ms a picture",

@@ -94,7 +94,8 @@ def plan(name: str, captions: int) -> list[Evaluate]:
     wanted.append(replace(quick, steps=most, split="train", variety=VARIETY, nearest=Evaluate.nearest))
     if bundled:
         wanted += [replace(quick, steps=most, split=split) for split in OTHER_SPLITS]
-        wanted += [replace(quick, steps=most, split=split, read=True) for split in WORDS]
+        wanted += [replace(quick, steps=most, split=split, read=True) for split in WORDS if split != "visitor"]
+        wanted.append(replace(quick, steps=most, split="visitor", read=True, variety=VARIETY))
         wanted += [replace(quick, steps=most, split=COLOUR)] * knows_colours(model_path(name))
     if label in BASELINES:
         wanted += [replace(quick, steps=count, split="train") for count in MORE_STEPS]
