@@ -29,8 +29,8 @@ types: $(DEV)
 
 check: lint types test
 
-check-slow: $(DEV)
-	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && $(BIN)/python -m pytest -m slow
+check-slow: $(DEV) # the slow tests on two processes, as `make test`; then mutants by lot
+	E2ED2_BROWSER="$$(PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/find_browser.sh)" && export E2ED2_BROWSER && OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m tests.mutants --some 50
 
 mutants: $(DEV) # hours: all of them; goes on where it was stopped

@@ -132,7 +132,7 @@ class Layout:
             (MIXED, *STYLES),
             value=MIXED,
             label="Style",
-            info="Whose drawings it is to look like. Mixed: the first picture is flat, others are by others.",
+            info="Whose drawings it is to look like. Mixed: flat first, then the other artists, one a picture.",
             elem_id="style",
         )
         self.model = gr.Radio(models.plain_choices(), value=models.favourite(), label="Model", elem_id="model")
