@@ -21,6 +21,7 @@ PURPOSES = (
     "caption",  # which one of an image's
     "caption noise",  # and its strength
     "image noise",  # the start of the chain
+    "paired noise",  # of which a teacher makes a picture that is kept
     "style code",  # of the coarse path
     "time",  # of single-step training
     "step count",  # T of end-to-end training

@@ -53,6 +53,7 @@ class CaptionedBatch:
     text: TextEmbedding  # B captions
     named: Tensor  # [B] bool: whether it names the drawing's style, and so leaves less open
     captions: tuple[str, ...] = ()  # the captions' text, for another encoder; empty if only embeddings are stored
+    noise: Tensor | None = None  # [B, C, h, w] that a teacher made the latents of; None if chains draw their own
 
 
 @dataclass(frozen=True)

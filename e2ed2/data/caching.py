@@ -1,8 +1,8 @@
 """`python -m e2ed2 data cache`: encode pictures and captions once, into shards that trainings map into memory."""
 
 import io
-import json
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,13 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from PIL import Image
-from safetensors import SafetensorError
-from torch import Tensor
 
 from e2ed2.data.captions import text_key
-from e2ed2.data.config import SETTINGS, CacheOptions, is_bundled
+from e2ed2.data.config import CacheOptions
 from e2ed2.data.pictures import decoded_row, fitted, rows_of, to_tensor
 from e2ed2.data.rows import Row, Rows, chunks
-from e2ed2.data.shards import READ, SHARD, is_whole, lines_of, settings_of
-from e2ed2.errors import UserError, raise_if_disk_full
+from e2ed2.data.shard_writing import Part, kept_texts, save_shard, write_shards
+from e2ed2.errors import UserError
 from e2ed2.models.backbones.backbone import Backbone
 from e2ed2.models.backbones.codec import PretrainedCodec
 from e2ed2.models.backbones.opening import open_pipeline
@@ -27,8 +25,6 @@ from e2ed2.models.backbones.text import PipelineText
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import model_folder
 from e2ed2.models.weights import load_codec
-from e2ed2.progress import track
-from e2ed2.tensors import save_tensors
 
 QUALITY = 95  # JPEG quality of the stored pictures, without subsampling
 WIDEST = 2.0  # largest ratio of a picture's longer side to its shorter one
@@ -41,27 +37,18 @@ def write_cache(options: CacheOptions) -> tuple[int, int]:
     Raises:
         UserError: the set or the model cannot be read, or the folder holds what was made with other options.
     """
-    if is_bundled(options.set.path):
-        raise UserError("The captions of the bundled drawings are made in the training: name a set of your own.")
-    state = PartialState()
-    codec, encoder, multiple = parts_of(options, state.device)
+    codec, encoder, multiple = parts_of(options, PartialState().device)
+    settings = {
+        "buckets": options.buckets,
+        "pixels": options.pixels,
+        "model": options.backbone or options.codec_from,
+        "codec": codec.fingerprint,
+        "text": text_key(encoder),
+    }
     rows = rows_of(options.set)
-    count = -(-len(rows) // options.shard_size)
-    if state.is_main_process:
-        claim(options, codec, encoder, len(rows), count)
-    state.wait_for_everyone()
-    mine = range(state.process_index, count, state.num_processes)
-    with ThreadPoolExecutor(options.data.workers) as pool, raise_if_disk_full(options.out, SafetensorError):
+    with ThreadPoolExecutor(options.data.workers) as pool:
         writer = Writer(options, codec, encoder, shapes_of(options, multiple), pool)
-        for number in track(mine, "encoding", disable=not state.is_main_process):
-            file = options.out / SHARD.format(number)
-            if not is_whole(file):
-                first = number * options.shard_size
-                writer.write(rows, range(first, min(first + options.shard_size, len(rows))), file)
-    state.wait_for_everyone()
-    shards = (options.out / SHARD.format(number) for number in range(count))
-    found = Counter(key for shard in shards for line in lines_of(shard) for key in ("texts", "left_out") if key in line)
-    return found["texts"], found["left_out"]
+        return write_shards(options, settings, rows, writer.write, "encoding")
 
 
 def parts_of(options: CacheOptions, device: Any) -> tuple[Any, Any, int]:
@@ -72,34 +59,6 @@ def parts_of(options: CacheOptions, device: Any) -> tuple[Any, Any, int]:
     pipeline = open_pipeline(options.backbone)
     codec = PretrainedCodec(pipeline.vae).to(device).eval()
     return codec, PipelineText(pipeline, device), codec.factor * Backbone.of(pipeline).multiple
-
-
-def claim(options: CacheOptions, codec: Any, encoder: Any, rows: int, shards: int) -> None:
-    """Record the settings of the shards, or check that existing shards were made with the same ones."""
-    settings = {
-        "source": options.set.path,
-        **{name: getattr(options.data, name) for name in READ},
-        "held_out": options.data.held_out,
-        "rows": rows,
-        "shards": shards,
-        "shard_size": options.shard_size,
-        "resolution": options.data.resolution,
-        "buckets": options.buckets,
-        "pixels": options.pixels,
-        "model": options.backbone or options.codec_from,
-        "codec": codec.fingerprint,
-        "text": text_key(encoder),
-    }
-    options.out.mkdir(parents=True, exist_ok=True)
-    file = options.out / SETTINGS
-    if file.is_file():
-        before = settings_of(options.out)  # an earlier release did not record the columns
-        if differing := [name for name, value in settings.items() if before.get(name, value) != value]:
-            raise UserError(
-                f"{options.out} holds shards of another set or model (other {', '.join(differing)}): choose another "
-                "--out, or delete it."
-            )
-    file.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def shapes_of(options: CacheOptions, multiple: int) -> list[Shape]:
@@ -131,8 +90,8 @@ class Writer:
     def __init__(self, options: CacheOptions, codec: Any, encoder: Any, shapes: list[Shape], pool: ThreadPoolExecutor):
         self.options, self.codec, self.encoder, self.shapes, self.pool = options, codec, encoder, shapes, pool
 
-    def write(self, rows: Rows, places: range, file: Path) -> None:
-        """Write the shard of these rows atomically; the file of lines beside it names the samples left out."""
+    def write(self, rows: Rows, places: range, file: Path) -> Iterator[None]:
+        """Write the shard of these rows, yielding after each batch."""
         parts: dict[str, Part] = defaultdict(Part)
         lines = []
         for chunk in chunks(places, self.options.batch_size):
@@ -146,11 +105,8 @@ class Writer:
                 groups[shape].append((image, texts))
             for group in groups.values():
                 self.encode(group, parts)
-        tensors = {f"{shape}.{name}": one for shape, part in parts.items() for name, one in part.tensors().items()}
-        partial = file.with_suffix(".partial")
-        save_tensors(tensors, partial)
-        file.with_suffix(".jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-        partial.rename(file)
+            yield
+        save_shard(parts, lines, file)
 
     def read(self, row: Row) -> tuple[Row, Any]:
         """A row, and either its picture with captions and shape, or a message about what is wrong with it."""
@@ -162,46 +118,16 @@ class Writer:
             return row, error
 
     @torch.no_grad()
-    def encode(self, group: list[tuple[np.ndarray, list[str]]], parts: "dict[str, Part]") -> None:
+    def encode(self, group: list[tuple[np.ndarray, list[str]]], parts: dict[str, Part]) -> None:
         """Encode pictures of one shape, and add them to the part for their latents' shape."""
         images = to_tensor(np.stack([image for image, _ in group]), self.codec.device)
         latents = self.codec.encode(images).half().cpu()
         part = parts["x".join(map(str, latents.shape[-2:]))]
         part.latents += list(latents)
-        states = self.encoder([text for _, texts in group for text in texts]).to("cpu")
-        columns = (states.tokens, states.mask, states.pooled)
-        part.texts += [(words[mask].half(), one) for words, mask, one in zip(*columns, strict=True)]
+        part.texts += kept_texts(self.encoder([text for _, texts in group for text in texts]))
         part.captions += [len(texts) for _, texts in group]
         if self.options.pixels:
             part.jpegs += self.pool.map(jpeg_of, [image for image, _ in group])
-
-
-class Part:
-    """The samples of a shard whose latents share one shape."""
-
-    def __init__(self) -> None:
-        self.latents: list[Tensor] = []
-        self.texts: list[tuple[Tensor, Tensor]] = []
-        self.captions: list[int] = []
-        self.jpegs: list[bytes] = []
-
-    def tensors(self) -> dict[str, Tensor]:
-        found = {
-            "latents": torch.stack(self.latents),
-            "captions": starts_of(self.captions),
-            "tokens": torch.cat([tokens for tokens, _ in self.texts]),
-            "lengths": starts_of([len(tokens) for tokens, _ in self.texts]),
-            "pooled": torch.stack([pooled.float() for _, pooled in self.texts]),
-        }
-        if self.jpegs:
-            found["jpegs"] = torch.frombuffer(bytearray(b"".join(self.jpegs)), dtype=torch.uint8)
-            found["jpeg_ends"] = starts_of([len(jpeg) for jpeg in self.jpegs])
-        return found
-
-
-def starts_of(lengths: list[int]) -> Tensor:
-    """Lengths of N pieces => `[N + 1]`: where each begins, and where the last one ends."""
-    return torch.tensor([0, *lengths]).cumsum(0)
 
 
 def jpeg_of(image: np.ndarray) -> bytes:

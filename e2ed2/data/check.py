@@ -83,10 +83,11 @@ def _(pictures: CachedPictures, encoder: TextEncoder) -> list[str]:
     shapes = ", ".join(f"{group.shape} {len(group)}" for group in pictures.groups)
     out = sum("left_out" in line for file in pictures.files for line in lines_of(file))
     kept = "latents, texts and pictures" if pictures.with_pixels else "latents and texts"
+    how = "made of noise by" if pictures.paired else "encoded for"
     return [
-        f"{len(pictures)} pictures of {pictures.side} pixels, encoded for {pictures.settings['model']}: {kept}",
+        f"{len(pictures)} pictures of {pictures.side} pixels, {how} {pictures.settings['model']}: {kept}",
         f"shapes of latents: {shapes}",
-        *([f"{out} were left out when they were encoded"] if out else []),
+        *([f"{out} were left out then"] if out else []),
     ]
 
 

@@ -1,17 +1,18 @@
-"""`python -m e2ed2 data check | show | cache`."""
+"""`python -m e2ed2 data check | show | cache | pairs`."""
 
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from e2ed2.data.config import CacheOptions, DataConfig
+from e2ed2.data.config import CacheOptions, DataConfig, PairOptions
 from e2ed2.errors import UserError
 
 PROG = "python -m e2ed2 data"
 KINDS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # of a contact sheet
+WRITTEN: dict[str, type] = {"cache": CacheOptions, "pairs": PairOptions}  # actions that write shards
 # Options of a set by the names that `train` and messages give them: --data.skip-bad for --skip-bad.
 AS_IN_TRAINING = re.compile(
     rf"^--data\.(?=(no[-_])?({'|'.join(one.name.replace('_', '[-_]') for one in fields(DataConfig))})(=|$))"
@@ -20,9 +21,10 @@ AS_IN_TRAINING = re.compile(
 
 @dataclass(frozen=True)
 class Look:
-    """Look at a training set: `check` reports whether it can be used, `show` also draws a contact sheet; `cache` (which
-    has a --help of its own) encodes it once for all trainings of a model. The set's options may also be called as
-    `train` calls them: --data.caption-column."""
+    """Look at a training set: `check` reports whether it can be used, `show` also draws a contact sheet.
+
+    `cache` encodes it, and `pairs` has a backbone sample its captions, once for all trainings; each has a --help of its
+    own. Options of the set may also be called as `train` calls them: --data.caption-column."""
 
     action: Annotated[Literal["check", "show"], tyro.conf.Positional] = "show"
     where: Annotated[str | None, tyro.conf.Positional] = None
@@ -44,8 +46,8 @@ class Look:
 
 def data_command(arguments: list[str]) -> None:
     arguments = [AS_IN_TRAINING.sub("--", word) for word in arguments]
-    if arguments[:1] == ["cache"]:
-        return cache_command(arguments[1:])
+    if arguments and arguments[0] in WRITTEN:
+        return shards_command(arguments[0], arguments[1:])
     options = tyro.cli(Look, prog=PROG, args=arguments)
     from e2ed2.data.check import check
     from e2ed2.data.from_disk import open_pictures
@@ -59,13 +61,15 @@ def data_command(arguments: list[str]) -> None:
         print(f"contact sheet: {options.out}")
 
 
-def cache_command(arguments: list[str]) -> None:
-    options = tyro.cli(CacheOptions, prog=f"{PROG} cache", args=arguments)
+def shards_command(action: str, arguments: list[str]) -> None:
+    options: Any = tyro.cli(WRITTEN[action], prog=f"{PROG} {action}", args=arguments)
     from accelerate import PartialState
 
-    from e2ed2.data.caching import write_cache
-
-    kept, left_out = write_cache(options)
+    if action == "pairs":
+        from e2ed2.data.pairs import write_pairs as write
+    else:
+        from e2ed2.data.caching import write_cache as write
+    kept, left_out = write(options)
     if not PartialState().is_main_process:
         return
     names = f"; {left_out} were left out: {options.out}/shard-*.jsonl say which and why" if left_out else ""

@@ -12,7 +12,7 @@ from e2ed2.errors import UserError
 BUNDLED = "emoji"
 COLOURED = "emoji-colours"  # the same, with each drawing in two more colours
 HUB = "hf:"  # before the id of a dataset on the Hugging Face hub
-SETTINGS = "shards.json"  # in a folder written by `data cache`
+SETTINGS = "shards.json"  # in a folder written by `data cache` or `data pairs`
 LARGEST = 8192  # pixels of a side
 
 
@@ -21,7 +21,7 @@ def is_bundled(path: str) -> bool:
 
 
 def is_cached(path: str) -> bool:
-    """Whether the folder was written by `data cache`."""
+    """Whether the folder was written by `data cache` or `data pairs`."""
     return (Path(path) / SETTINGS).is_file()
 
 
@@ -32,8 +32,8 @@ class DataConfig:
     path: str = BUNDLED
     """`emoji`, the bundled set; `emoji-colours`, the same and each drawing in two more colours, with captions that name
     them; else a folder with `metadata.csv` or `.jsonl` (Hugging Face imagefolder), Parquet
-    files, WebDataset shards, a Hugging Face dataset (a folder, or `hf:` and its id), or what `data cache` wrote.
-    docs/data.md has all that is read."""
+    files, WebDataset shards, a Hugging Face dataset (a folder, or `hf:` and its id), or what `data cache` or
+    `data pairs` wrote. docs/data.md has all that is read."""
     split: str = "train"
     """Keep rows whose `split` column has this value; ignored if there is no such column."""
     image_column: str = "image"
@@ -69,39 +69,78 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class CacheOptions:
-    """Encode pictures and captions once, into shards on disk that a training maps into memory; give their folder as
-    its --data.path. The same command resumes; `accelerate launch` shares the work."""
+class ShardOptions:
+    """What is written into shards on disk, once, and where."""
 
     out: Path
     """The shards' folder."""
     where: Annotated[str | None, tyro.conf.Positional] = None
     """The set, as for --path."""
     backbone: str = ""
-    """Use the codec and text encoder of this diffusers pipeline, named as for --backbone of a training."""
+    """Use the networks of this diffusers pipeline, named as for --backbone of a training."""
+    shard_size: int = 1024
+    """Pictures in a shard."""
+    batch_size: int = 16
+    """Pictures computed at a time."""
+    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
+
+    def __post_init__(self) -> None:
+        if min(self.shard_size, self.batch_size) < 1:
+            raise UserError("shard-size and batch-size must be at least 1.")
+        if is_bundled(self.set.path):
+            raise UserError("The captions of the bundled drawings are made in the training: name a set of your own.")
+
+    @property
+    def set(self) -> DataConfig:
+        """The set to read, streamed from disk: unusable pictures are left out, and named beside the shards."""
+        return replace(self.data.at(self.where), stream=True, skip_bad=True)
+
+
+@dataclass(frozen=True)
+class CacheOptions(ShardOptions):
+    """Encode pictures and captions once, into shards on disk that a training maps into memory; give their folder as
+    its --data.path. The same command resumes; `accelerate launch` shares the work."""
+
     codec_from: str = ""
     """Instead of --backbone: use the codec and text encoder of this model of the project."""
     buckets: bool = False
     """Keep about the pictures' own aspect ratios, up to 2:1, with the pixels of a square; for backbones."""
     pixels: bool = True
     """Also keep the pictures, as JPEG: for losses that look at them (lpips, gan, energy-lpips)."""
-    shard_size: int = 1024
-    """Pictures in a shard."""
-    batch_size: int = 16
-    """Pictures encoded at a time."""
-    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
 
     def __post_init__(self) -> None:
         if bool(self.backbone) == bool(self.codec_from):
             raise UserError("Whose codec and text encoder? Name one model: --backbone, or --codec-from.")
-        if min(self.shard_size, self.batch_size) < 1:
-            raise UserError("shard-size and batch-size must be at least 1.")
         if self.buckets and self.codec_from:
             raise UserError("The models of this project make squares: --buckets is for backbones.")
-        self.set  # noqa: B018, it checks
+        super().__post_init__()
 
-    @property
-    def set(self) -> DataConfig:
-        """The set to read, streamed from disk: unusable pictures are left out, and named beside the shards."""
-        data = self.data.at(self.where)
-        return replace(data, stream=not is_bundled(data.path), skip_bad=True)
+
+@dataclass(frozen=True)
+class PairOptions(ShardOptions):
+    """Have a backbone make a picture of noise for each caption of a set, with guidance and in many steps, once. Noise,
+    latents and text states go into shards on disk; a training that is given their folder as its --data.path learns to
+    make the same of the same noise in few steps. The same command resumes; `accelerate launch` shares the work."""
+
+    where: Annotated[str | None, tyro.conf.Positional] = None
+    """The set, as for --path, or a text file with one caption a line."""
+    guidance: float = 4.5
+    """Guidance scale, which is so folded in; 1: none."""
+    steps: int = 25
+    """Sampler steps."""
+    seed: int = 0
+    """Decides the noise of each caption."""
+    bf16: bool = False
+    """Call the network in bf16, its chain in float32: much faster on a GPU, and less exact."""
+
+    def __post_init__(self) -> None:
+        if not self.backbone:
+            raise UserError("Whose pictures? Name a diffusers pipeline with --backbone.")
+        if self.guidance < 1:
+            raise UserError(f"guidance is {self.guidance}: choose a scale above 1, or 1 for none.")
+        if self.steps < 1:
+            raise UserError(f"steps is {self.steps}: choose at least 1.")
+        for name in ("workers", "stream", "skip_bad"):
+            if getattr(self.data, name) != getattr(DataConfig, name):
+                raise UserError(f"Of a set, captions alone are read here: leave --{name.replace('_', '-')} out.")
+        super().__post_init__()

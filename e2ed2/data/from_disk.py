@@ -1,4 +1,4 @@
-"""Batches from sets on disk: pictures read when needed, and shards written by `data cache`."""
+"""Batches from sets on disk: pictures read when needed, and shards written by `data cache` or `data pairs`."""
 
 from dataclasses import replace
 from typing import Any
@@ -143,7 +143,7 @@ class StreamedBatches(DiskBatches):
 
 
 class ShardBatches(DiskBatches):
-    """Latents and text states as written by `data cache`; all pictures of a batch have one shape."""
+    """Latents and text states as written by `data cache` or `data pairs`; all pictures of a batch have one shape."""
 
     def __init__(self, pictures: CachedPictures, encoder: TextEncoder, codec: Codec, *options: Any):
         super().__init__(pictures, encoder, codec, *options)
@@ -152,7 +152,7 @@ class ShardBatches(DiskBatches):
             if pictures.settings[part] != key:
                 raise UserError(
                     f"{pictures.folder} was made with another {'codec' if part == 'codec' else 'text encoder'}: run "
-                    "`data cache` for this model into another folder."
+                    f"`data {'pairs' if pictures.paired else 'cache'}` for this model into another folder."
                 )
         if self.with_images and not pictures.with_pixels:
             raise UserError(
@@ -193,7 +193,7 @@ class ShardBatches(DiskBatches):
         if with_images:
             return batch
         with torch.no_grad():  # what the latents are of
-            return CaptionedBatch(self.codec.decode(batch.latents), batch.latents, batch.text, batch.named)
+            return replace(batch, images=self.codec.decode(batch.latents))
 
     def batch(
         self, samples: tuple[list[Cached], Tensor], text_noise: float, seeds: UpdateSeeds, with_images: bool = True
@@ -202,7 +202,8 @@ class ShardBatches(DiskBatches):
         which = draw_captions([len(one.texts) for one in found], seeds)
         text = padded([one.texts[i] for one, i in zip(found, which, strict=True)], self.with_words)
         latents = torch.stack([one.latents for one in found]).float()
-        return self.assemble(images, latents, text, text_noise, seeds)
+        batch, noise = self.assemble(images, latents, text, text_noise, seeds), self.pictures.noise(found)
+        return batch if noise is None else replace(batch, noise=noise.to(self.device))
 
 
 def draw_captions(counts: list[int], seeds: UpdateSeeds) -> list[int]:

@@ -1,13 +1,16 @@
-"""Latents and text states on disk, in shards that are mapped into memory: `python -m e2ed2 data cache` writes them.
+"""Latents and text states on disk, in shards that are mapped into memory: `data cache` and `data pairs` write them.
 
 A shard holds the samples of a run of rows, those of one shape of latents together; of shape `64x64`, with n samples and
 m captions: `latents` [n, C, h, w], `captions` [n + 1] where each one's captions begin, `tokens` [sum of lengths, D] of
 all captions one after the other, `lengths` [m + 1] where each one's begin, `pooled` [m, P], and, where pictures are
-kept, `jpegs` bytes and `jpeg_ends` [n + 1]. A file of lines beside it names the samples, and what was left out.
+kept, `jpegs` bytes and `jpeg_ends` [n + 1]. What `data pairs` writes has latents in float32, and in `drawn` [n, 2] the
+row of each caption and its number there, which with the seed decide the noise that the latents were made of. A file of
+lines beside a shard names the samples, and what was left out.
 """
 
 import io
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +28,7 @@ from torch import Tensor
 from e2ed2.data.config import SETTINGS, DataConfig
 from e2ed2.data.pictures import divided_places, to_tensor
 from e2ed2.errors import UserError
+from e2ed2.seeds import stream
 from e2ed2.types import TextEmbedding
 
 SHARD = "shard-{:05d}.safetensors"
@@ -36,9 +40,10 @@ READ = ("split", "image_column", "caption_column")  # what of a set is encoded
 class Cached:
     """One sample of a shard."""
 
-    latents: Tensor  # [C, h, w] float16
+    latents: Tensor  # [C, h, w] float16; float32 of a teacher's
     texts: list[tuple[Tensor, Tensor]]  # of each caption its tokens [L, D] float16, and pooled [P]
     jpeg: bytes  # empty if none is kept
+    drawn: tuple[int, ...] = ()  # what decides the noise that the latents were made of, if they were
 
 
 class Group:
@@ -67,7 +72,8 @@ class Group:
         if "jpegs" in parts:
             start, end = parts["jpeg_ends"][row : row + 2].tolist()
             jpeg = parts["jpegs"][start:end].numpy().tobytes()
-        return Cached(parts["latents"][row], texts, jpeg)
+        drawn = tuple(parts["drawn"][row].tolist()) if "drawn" in parts else ()
+        return Cached(parts["latents"][row], texts, jpeg, drawn)
 
     def _part(self, which: int) -> dict[str, Tensor]:
         if which not in self.opened:
@@ -83,7 +89,7 @@ class Group:
 
 
 class CachedPictures:
-    """A set written by `data cache`: samples by shape and place. None of it is held in memory."""
+    """A set written by `data cache` or `data pairs`: samples by shape and place. None of it is held in memory."""
 
     def __init__(self, config: DataConfig, held: bool = False):
         """`held`: the samples that are not trained on.
@@ -119,6 +125,18 @@ class CachedPictures:
     def with_pixels(self) -> bool:
         return self.settings["pixels"]
 
+    @property
+    def paired(self) -> bool:
+        """Whether its latents are what a teacher made of noise that is known."""
+        return "guidance" in self.settings
+
+    def noise(self, samples: list[Cached]) -> Tensor | None:
+        """The noise that their latents were made of, `[B, C, h, w]`; None if they were encoded."""
+        if not self.paired:
+            return None
+        seed = self.settings["seed"]
+        return torch.stack([paired_noise(seed, *one.drawn, shape=one.latents.shape) for one in samples])
+
     @cached_property
     def largest(self) -> Group:
         return max(self.groups, key=len)
@@ -130,14 +148,17 @@ class CachedPictures:
     def tensor(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Pictures of the most frequent shape. Raises UserError: the shards contain latents only."""
         if not self.with_pixels:
-            raise UserError(
-                f"{self.folder} has latents and texts, and no pictures to show: run `data cache` with them."
-            )
+            raise UserError(f"{self.folder} has latents and texts, and no pictures to show: `data cache` keeps them.")
         return self.pixels([self.largest.at(row % len(self.largest)) for row in rows.tolist()]).to(device)
 
     def pixels(self, samples: list[Cached]) -> Tensor:
         """Their pictures `[B, 3, H, W]` in [-1, 1], decoded in several threads."""
         return to_tensor(np.stack(list(self.pool.map(decoded, samples))))
+
+
+def pairs_of(pictures: Any) -> CachedPictures | None:
+    """The set, if its latents are what a teacher made of noise that is known."""
+    return pictures if isinstance(pictures, CachedPictures) and pictures.paired else None
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
@@ -178,7 +199,7 @@ def shard_files(folder: Path, count: int) -> list[Path]:
     files = [folder / SHARD.format(number) for number in range(count)]
     if missing := [file for file in files if not is_whole(file)]:
         raise UserError(
-            f"{folder} has {count - len(missing)} of {count} shards: run `data cache` with the same options again; "
+            f"{folder} has {count - len(missing)} of {count} shards: run the same `data cache` or `data pairs` again; "
             "it goes on."
         )
     return files
@@ -195,7 +216,7 @@ def counts_of(file: Path) -> dict[str, int]:
 
 
 def damaged(file: Path) -> str:
-    return f"{file} cannot be read: delete it, and run `data cache` with the same options again"
+    return f"{file} cannot be read: delete it, and run the same `data cache` or `data pairs` again"
 
 
 def lines_of(shard: Path) -> list[dict[str, Any]]:
@@ -205,6 +226,11 @@ def lines_of(shard: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     except ValueError as error:
         raise UserError(f"{damaged(file)} ({error}).") from error
+
+
+def paired_noise(seed: int, row: int, number: int, shape: Sequence[int]) -> Tensor:
+    """What a teacher's latents of that caption of that row begin as, on the CPU."""
+    return torch.randn(shape, generator=stream(seed, "paired noise", row, number))
 
 
 def decoded(sample: Cached) -> np.ndarray:

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from e2ed2.data.from_disk import ShardBatches, captioned_batches
 from e2ed2.data.pictures import PictureSet
+from e2ed2.data.shards import CachedPictures, pairs_of
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
@@ -25,9 +26,8 @@ from e2ed2.models.backbones.export import save_pipeline
 from e2ed2.models.backbones.features import BlockFeatures
 from e2ed2.models.backbones.guided import Guided
 from e2ed2.models.backbones.lora import add_lora
-from e2ed2.models.backbones.opening import BROKEN, open_pipeline
+from e2ed2.models.backbones.opening import BROKEN, check_resolution, open_pipeline
 from e2ed2.models.backbones.text import PipelineText
-from e2ed2.models.backbones.tiny import PREFIX, SIDE
 from e2ed2.models.hub import network_place
 from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndConfig, BackboneSingleStepConfig
 from e2ed2.objectives.chain import decode_preview, noise_like, random_window
@@ -84,7 +84,7 @@ class BackboneObjective(DenoiserObjective):
             seed,
             styled_share=STYLED_SHARE,
             text_noise=0.0,
-            with_images=self.sees_images,
+            with_images=self.sees_images and pairs_of(pictures) is None,
             with_words=True,
             device=device,
             precompute=precompute,
@@ -172,13 +172,38 @@ class BackboneEndToEnd(BackboneObjective, EndToEnd):
         check_pure_noise(backbone)
         return backbone
 
+    def batches(self, pictures: PictureSet, size: int, seed: int, device: torch.device, once: bool = False) -> Any:
+        if (pairs := pairs_of(pictures)) is not None:
+            self.check_pairs(pairs)
+        return super().batches(pictures, size, seed, device, once)
+
+    def check_pairs(self, pairs: CachedPictures) -> None:
+        """Raises UserError: this training has other targets, or the pairs are of another start."""
+        if self.teacher is not None or self.config.samples > 1:
+            raise UserError(f"In {pairs.folder} each noise has its one target: leave --guidance and --samples out.")
+        if pairs.settings["network"] != self.model.fingerprint:
+            raise UserError(
+                f"The pictures in {pairs.folder} were made by another network than {self.config.backbone}: run "
+                "`data pairs` for this one into another folder."
+            )
+
+    def card(self, pictures: PictureSet) -> str:
+        if (pairs := pairs_of(pictures)) is None:
+            return ""
+        told = pairs.settings
+        guidance = f" with a guidance of {told['guidance']:g}, which is so folded in" if told["guidance"] > 1 else ""
+        return f"The targets are what its start makes of the same noise in {told['steps']} steps{guidance}.\n\n"
+
     @torch.no_grad()
     def targets(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> CaptionedBatch:
-        """With guidance: what the teacher makes of the very noise that the samples are made of."""
-        if self.teacher is None:
+        """What a teacher makes, or has made, of the very noise that the samples are made of; else the data's own."""
+        if self.teacher is not None:
+            levels = uniform_levels(self.config.teacher_steps)
+            latents = sample(self.teacher, self.noise(batch, seeds), batch.text, levels)
+        elif batch.noise is not None:
+            latents = batch.latents
+        else:
             return batch
-        levels = uniform_levels(self.config.teacher_steps)
-        latents = sample(self.teacher, noise_like(batch.latents, seeds.stream("image noise")), batch.text, levels)
         seen = self.sees_images and self.config.decode in ("full", "tiny")
         images = self.in_parts(self.codec, latents) if seen else batch.images
         return replace(batch, latents=latents, images=images)
@@ -200,17 +225,6 @@ class BackboneEndToEnd(BackboneObjective, EndToEnd):
         """Pictures; each part of the batch is decoded again in the backward pass instead of being stored."""
         parts = latents.split(self.config.decode_batch)
         return torch.cat([checkpoint(codec.decode, part, use_reentrant=False).float() for part in parts])
-
-
-def check_resolution(backbone: str, resolution: int, multiple: int) -> None:
-    """Raises UserError: the backbone cannot make pictures of that size."""
-    if backbone.startswith(PREFIX) and resolution != SIDE:
-        raise UserError(f"{backbone} is for pictures of {SIDE} by {SIDE} pixels: add --data.resolution {SIDE}.")
-    if resolution % multiple:
-        near = max(1, round(resolution / multiple)) * multiple
-        raise UserError(
-            f"{backbone} makes pictures whose side is a multiple of {multiple}: try --data.resolution {near}."
-        )
 
 
 def choose_trained(network: Any, config: BackboneConfig) -> None:

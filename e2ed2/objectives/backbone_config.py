@@ -109,7 +109,8 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
     guidance: float = 0.0
     """Fold this guidance scale in: the targets are the pictures that the start itself makes with it of the same noise,
     in `teacher-steps` steps, not the data's. Each noise then has one right picture, and the finished model needs no
-    guidance. 0: off. It costs 2 x teacher-steps calls of the network, and a second copy of it."""
+    guidance. 0: off. It costs 2 x teacher-steps calls of the network in each update, and a second copy of it; `data
+    pairs` makes the targets once."""
     teacher_steps: int = 25
     """With guidance: sampler steps of the target pictures."""
     tiny_codec: str = ""

@@ -126,6 +126,8 @@ class EndToEnd(DenoiserObjective):
 
     def noise(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Tensor:
         """The initial noise of the chains, `[B * samples, C, h, w]`."""
+        if batch.noise is not None:
+            return batch.noise
         count, generator = self.config.noises_each(), seeds.stream("image noise")
         noise = noise_like(batch.latents.repeat_interleave(self.config.samples * count, dim=0), generator)
         if count == 1:
@@ -173,5 +175,6 @@ class EndToEnd(DenoiserObjective):
 
     @torch.no_grad()
     def preview(self, model: Denoiser, batch: CaptionedBatch) -> Tensor:
-        latents = sample(model, noise_like(batch.latents), batch.text, uniform_levels(max(self.config.sampling_steps)))
+        noise = noise_like(batch.latents) if batch.noise is None else batch.noise
+        latents = sample(model, noise, batch.text, uniform_levels(max(self.config.sampling_steps)))
         return decode_preview(self.codec, batch, latents)

@@ -50,7 +50,7 @@ class Objective(nn.Module):
         """At most `count` pictures to measure the loss on; None if there are none."""
         return open_held_out(data, count)
 
-    def card(self) -> str:
+    def card(self, pictures: PictureSet) -> str:
         """Additional text for a finished model's card, in Markdown."""
         return ""
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from e2ed2.data.config import DataConfig
 from e2ed2.data.decode import decode
-from e2ed2.data.pictures import Pictures, square, to_tensor
+from e2ed2.data.pictures import Pictures, PictureSet, square, to_tensor
 from e2ed2.models.minilm import MiniLM
 from e2ed2.objectives.config import PreferenceConfig
 from e2ed2.objectives.objective import Objective, Outcome
@@ -128,7 +128,7 @@ class PreferenceObjective(Objective):
         every = self.voted.answers("preference", torch.arange(len(self.votes)))
         return foretold(self.votes, every, self.config.split_seed)
 
-    def card(self) -> str:
+    def card(self, pictures: PictureSet) -> str:
         return in_words(self.found)
 
 

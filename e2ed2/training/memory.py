@@ -74,7 +74,8 @@ def first_of(batch: PictureBatch | CaptionedBatch, count: int) -> PictureBatch |
     if isinstance(batch, PictureBatch):
         return PictureBatch(batch.images[:count])
     seen = batch.images[:count], batch.latents[:count]
-    return CaptionedBatch(*seen, batch.text[:count], batch.named[:count], batch.captions[:count])
+    noise = None if batch.noise is None else batch.noise[:count]
+    return CaptionedBatch(*seen, batch.text[:count], batch.named[:count], batch.captions[:count], noise)
 
 
 def resident(objective: Objective) -> int:

@@ -97,7 +97,9 @@ def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
                 return True
             with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError):
                 objective.export(folder / "model", batches.pictures)
-            beside = objective.card() + (BEST_WEIGHTS.format(best) if (best := trainer.best_update) else "")
+            beside = objective.card(batches.pictures) + (
+                BEST_WEIGHTS.format(best) if (best := trainer.best_update) else ""
+            )
             model, pictures = objective.model, batches.pictures
             with raise_if_disk_full(folder / "model"):
                 write_card(folder / "model", folder, config, model, pictures, machine(), flops, processes, beside)

@@ -16,8 +16,9 @@ from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.backbones.backbone import Backbone
+from e2ed2.models.backbones.opening import check_resolution
 from e2ed2.models.backbones.tiny import tiny_pipeline
-from e2ed2.objectives.backbone import BackboneEndToEnd, BackboneSingleStep, check_resolution
+from e2ed2.objectives.backbone import BackboneEndToEnd, BackboneSingleStep
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig, BackboneSingleStepConfig
 from e2ed2.objectives.objective import trained
 from e2ed2.seeds import UpdateSeeds

@@ -307,7 +307,7 @@ def test_caching_goes_on_and_is_not_mixed(shards, tars, tmp_path, monkeypatch):
     assert len(written) == 3
     times = [file.stat().st_mtime_ns for file in written]
     written[1].rename(tmp_path / "away")
-    with pytest.raises(UserError, match=r"2 of 3 shards: run `data cache`"):
+    with pytest.raises(UserError, match=r"2 of 3 shards: run the same `data cache`"):
         open_pictures(data_of(shards))
     assert cached(tars, shards) == (COUNT, 0)
     assert [file.stat().st_mtime_ns == time for file, time in zip(written, times, strict=True)] == [True, False, True]
@@ -348,7 +348,7 @@ def test_lines_that_are_lost_are_missed_at_once_and_written_again(shards, tars, 
     copytree(shards, tmp_path, dirs_exist_ok=True)
     lines = tmp_path / "shard-00001.jsonl"
     lines.unlink()
-    with pytest.raises(UserError, match="has 2 of 3 shards: run `data cache`"):
+    with pytest.raises(UserError, match="has 2 of 3 shards: run the same `data cache`"):
         open_pictures(data_of(tmp_path))
     cached(tars, tmp_path)
     assert lines.read_text() == (shards / lines.name).read_text()
@@ -366,7 +366,7 @@ def test_a_disk_that_is_full_ends_caching_in_one_sentence(tars, tmp_path, monkey
     def full(*given):
         raise SafetensorError("No space left on device")
 
-    monkeypatch.setattr("e2ed2.data.caching.save_tensors", full)
+    monkeypatch.setattr("e2ed2.data.shard_writing.save_tensors", full)
     with pytest.raises(UserError, match=r"No space left on device\): free some space"):
         cached(tars, tmp_path / "shards")
 
@@ -395,7 +395,7 @@ def test_held_out_samples_of_shards_are_not_trained_on(shards):
 
 
 def test_shapes_have_the_pixels_of_the_square_and_the_sides_that_a_model_needs():
-    options = CacheOptions(out="x", backbone="tiny:sd", buckets=True, data=DataConfig(resolution=512))
+    options = CacheOptions(out="x", backbone="tiny:sd", buckets=True, data=DataConfig("x", resolution=512))
     shapes = shapes_of(options, 64)
     assert {(512, 512), (704, 320), (384, 640)} <= {*shapes} | {(704, 320), (384, 640)}
     for width, height in shapes:
@@ -405,7 +405,7 @@ def test_shapes_have_the_pixels_of_the_square_and_the_sides_that_a_model_needs()
     assert nearest(shapes, 1000, 1000) == (512, 512)
     assert nearest(shapes, 1600, 900)[0] > nearest(shapes, 1600, 900)[1]
     with pytest.raises(UserError, match="multiples of 64"):
-        shapes_of(replace(options, data=DataConfig(resolution=500)), 64)
+        shapes_of(replace(options, data=DataConfig("x", resolution=500)), 64)
 
 
 def test_an_update_has_pictures_of_one_shape_and_an_epoch_has_all(buckets):

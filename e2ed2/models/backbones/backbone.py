@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from e2ed2.diffusion.path import Flow, Path, VariancePreserving
 from e2ed2.diffusion.prediction import Prediction, clean_of
 from e2ed2.errors import UserError
+from e2ed2.models.backbones.codec import digest
 from e2ed2.models.backbones.families import Family, family_of
+from e2ed2.models.backbones.lora import without_adapters
 from e2ed2.models.saved import Placed
 from e2ed2.types import TextEmbedding
 
@@ -77,6 +79,11 @@ class Backbone(Placed):
         if hidden.dim() == 4:
             return hidden
         return hidden.mT.unflatten(2, [side // self.multiple for side in x.shape[-2:]])
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the network's weights, whether or not it has adapters."""
+        return digest(without_adapters(self.network).items())
 
     def converted(self, kind: Prediction) -> "Backbone":
         """The same network, whose output is read as another kind from now on, at noise levels that end in pure noise.

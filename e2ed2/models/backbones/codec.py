@@ -1,6 +1,7 @@
 """diffusers' autoencoders as codecs: AutoencoderKL, AutoencoderDC, AutoencoderTiny, with their scale and shift."""
 
 import hashlib
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -47,9 +48,14 @@ class PretrainedCodec(Placed):
 
 def digest_of(modules: dict[str, nn.Module]) -> str:
     """The SHA-256 of all weights."""
-    digest = hashlib.sha256()
-    for name, module in sorted(modules.items()):
-        for key, value in module.state_dict().items():
-            digest.update(f"{name}.{key}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    named = sorted(modules.items())
+    return digest((f"{name}.{key}", value) for name, module in named for key, value in module.state_dict().items())
+
+
+def digest(weights: Iterable[tuple[str, Tensor]]) -> str:
+    """The SHA-256 of weights and their names."""
+    found = hashlib.sha256()
+    for name, value in weights:
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

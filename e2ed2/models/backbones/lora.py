@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusers.utils import convert_state_dict_to_diffusers
-from torch import nn
+from torch import Tensor, nn
 
 from e2ed2.errors import UserError
 
@@ -59,6 +59,12 @@ def save_lora(pipeline: Any, part: str, network: nn.Module, folder: Path) -> boo
 
 def has_lora(network: nn.Module) -> bool:
     return any("lora_" in name for name, _ in network.named_parameters())
+
+
+def without_adapters(network: nn.Module) -> dict[str, Tensor]:
+    """The weights by the names that they have where there are no adapters."""
+    weights = network.state_dict().items()
+    return {name.replace(".base_layer", ""): value for name, value in weights if "lora_" not in name}
 
 
 def as_trained(network: Any) -> Any:

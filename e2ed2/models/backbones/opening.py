@@ -13,7 +13,7 @@ from e2ed2.files import runs_folder
 from e2ed2.models.backbones.backbone import Backbone
 from e2ed2.models.backbones.codec import PretrainedCodec
 from e2ed2.models.backbones.text import PipelineText
-from e2ed2.models.backbones.tiny import PREFIX, tiny_pipeline
+from e2ed2.models.backbones.tiny import PREFIX, SIDE, tiny_pipeline
 
 BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
 
@@ -45,6 +45,17 @@ def open_parts(folder: Path, dtype: torch.dtype) -> tuple[Backbone, PretrainedCo
     for module in (parts[0].network, parts[1], *parts[2].encoders.values()):
         torch.nn.Module.to(module, dtype)
     return parts
+
+
+def check_resolution(backbone: str, resolution: int, multiple: int) -> None:
+    """Raises UserError: the backbone cannot make pictures of that size."""
+    if backbone.startswith(PREFIX) and resolution != SIDE:
+        raise UserError(f"{backbone} is for pictures of {SIDE} by {SIDE} pixels: add --data.resolution {SIDE}.")
+    if resolution % multiple:
+        near = max(1, round(resolution / multiple)) * multiple
+        raise UserError(
+            f"{backbone} makes pictures whose side is a multiple of {multiple}: try --data.resolution {near}."
+        )
 
 
 def quiet(pipeline: Any) -> Any:
