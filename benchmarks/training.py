@@ -13,14 +13,13 @@ from typing import Any, Literal
 
 import torch
 import tyro
-from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from e2ed2.objectives.objective import Batches
 from e2ed2.training.compiling import compile_network
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
-from e2ed2.training.precision import precision
+from e2ed2.training.precision import accelerator_for
 from e2ed2.training.presets import PRESETS
 from e2ed2.training.run import build
 from e2ed2.training.trainer import Trainer
@@ -71,16 +70,17 @@ def config_of(name: str, wanted: Literal["auto", "no", "bf16"]) -> RunConfig:
 
 def measure(name: str, options: Options, wanted: Literal["auto", "no", "bf16"]) -> None:
     config = config_of(name, wanted)
-    kind = precision(config.trainer)
     for state in (AcceleratorState, GradientState, PartialState):  # one precision a process, as accelerate has it
         state._reset_state()
+    accelerator = accelerator_for(config.trainer)
+    kind = accelerator.mixed_precision
     with TemporaryDirectory() as folder:
         objective, source = build(config)
         batches: Any = Drawn(source, options.updates, config.trainer.accumulate)
         work = update_flops(objective, batches, options.updates) * config.trainer.accumulate
-        trainer = Trainer(config.trainer, objective, batches, Path(folder), Accelerator(mixed_precision=kind))
+        trainer = Trainer(config.trainer, objective, batches, Path(folder), accelerator)
         if options.compile:
-            compile_network(objective, trainer.accelerator.device)
+            compile_network(objective, accelerator.device)
         for _ in range(options.updates if options.compile else 1):
             trainer.train_step()  # the first is slower than the rest, and each with another number of steps is compiled
         trainer.done = 0  # the very updates whose work was counted: each draws its number of steps

@@ -15,6 +15,7 @@ import tyro
 
 from e2ed2.data.commands import data_command
 from e2ed2.data.styles import check_style
+from e2ed2.device import Device
 from e2ed2.errors import STOPPED_EARLY, UserError, exit_on_user_error
 from e2ed2.evaluation.config import Evaluate
 from e2ed2.evaluation.protocols.config import Protocol, SideBySide
@@ -67,6 +68,7 @@ class Train:
     """Instead of --out: a name below the data folder's `runs`; `own/NAME` appears on the app's pages."""
     dry_run: bool = False
     """Describe the run, and write nothing."""
+    device: Device = ""
 
     def __post_init__(self) -> None:
         if Path(self.name).is_absolute() or ".." in Path(self.name).parts:
@@ -97,12 +99,12 @@ def train_as_asked(arguments: list[str]) -> str:
     if options.dry_run:
         from e2ed2.training.describe import describe_run
 
-        say(describe_run(options.config))
+        say(describe_run(options.config, options.device))
         return ""
 
     from e2ed2.training.run import train
 
-    if not train(options.config, options.folder):
+    if not train(options.config, options.folder, options.device):
         return "Stopped and saved: the same command resumes."
     say(f"Finished: the model is in {options.folder / 'model'}")
     return ""
@@ -151,8 +153,7 @@ class Sample:
     """Give the model the prompts unchanged; by default each is read as one of the captions that the model knows."""
     out: Path = Path("samples")
     """The folder to write into."""
-    device: str = ""
-    """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
+    device: Device = ""
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -234,13 +235,14 @@ class Inspect:
     """Describe a model: its parts, parameters, FLOPs per picture."""
 
     model: Annotated[str, tyro.conf.Positional]
+    device: Device = ""
 
 
 def inspect_command(arguments: list[str]) -> None:
     options = tyro.cli(Inspect, prog="python -m e2ed2 inspect", args=arguments)
     from e2ed2.training.describe import describe_model
 
-    print(describe_model(options.model))
+    print(describe_model(options.model, options.device))
 
 
 DATA = re.compile(r"^--data(?=$|=)")

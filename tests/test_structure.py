@@ -59,9 +59,9 @@ def packages(*parts: str) -> set[str]:
 
 # Rooms from the ground up: each imports only rooms that stand before it. Those that every room may use come first.
 FLOORS = {
-    "e2ed2": "errors progress assets files tensors seeds types diffusion models models.backbones losses data reading "
-    "preference objectives inference training evaluation.features evaluation.metrics evaluation evaluation.protocols "
-    "evaluation.experiments evaluation.report web export cli __main__",
+    "e2ed2": "errors device progress assets files tensors seeds types diffusion models models.backbones losses data "
+    "reading preference objectives inference training evaluation.features evaluation.metrics evaluation "
+    "evaluation.protocols evaluation.experiments evaluation.report web export cli __main__",
     "study": "errors clock protocol images store migrations stats stopping reporting simulation web rehearsal commands "
     "cli __main__",
     "app": "errors settings look engine studies pages pages.about pages.generate pages.compare pages.trajectory "

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("app", "study", "e2ed2")
 PAGE = ROOT / "docs" / "architecture.md"
 START, END = "<!-- drawn by tools/architecture.py -->\n", "<!-- end -->\n"
-EVERYWHERE = {"errors", "progress", "assets", "files", "seeds", "types", "settings", "cli", "__main__", "__init__"}
+ENTRANCES = {"cli", "__main__", "__init__"}
+EVERYWHERE = {"errors", "device", "progress", "assets", "files", "seeds", "types", "settings"} | ENTRANCES
 
 Graph = Mapping[str, set[str]]
 

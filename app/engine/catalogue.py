@@ -13,9 +13,9 @@ from app.look.names import DESCRIPTIONS
 from app.look.words import counted
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.data.config import BUNDLED, is_bundled
+from e2ed2.device import pick_device
 from e2ed2.errors import UserError
 from e2ed2.files import runs_folder
-from e2ed2.inference.device import pick_device
 from e2ed2.inference.model import Model
 from e2ed2.inference.request import MAX_STEPS, STEPS, Request, available_models, is_stock
 from e2ed2.inference.sampling import sample_image

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 import tyro
 
+from e2ed2.device import Device
 from e2ed2.errors import UserError
 
 # Names rather than paths, so that a run's settings stay valid wherever the repository is.
@@ -82,6 +83,7 @@ class ShardOptions:
     """Pictures in a shard."""
     batch_size: int = 16
     """Pictures computed at a time."""
+    device: Device = ""
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
 
     def __post_init__(self) -> None:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from torch import Tensor
 
 from e2ed2.data.captions import text_key
@@ -19,6 +18,7 @@ from e2ed2.data.pictures import divided, rows_of, texts_of
 from e2ed2.data.rows import Listed, Row, Rows, chunks
 from e2ed2.data.shard_writing import Part, kept_texts, save_shard, write_shards
 from e2ed2.data.shards import READ, padded, paired_noise
+from e2ed2.device import take_device
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
@@ -43,7 +43,7 @@ def write_pairs(options: PairOptions) -> tuple[int, int]:
     Raises:
         UserError: the set or the teacher cannot be read, or the folder holds what was made with other options.
     """
-    device: Any = PartialState().device
+    device: Any = take_device(options.device)
     pipeline = open_pipeline(options.backbone)
     codec, encoder = PretrainedCodec(pipeline.vae), PipelineText(pipeline, device)
     backbone = Backbone.of(pipeline, options.data.resolution // codec.factor).to(device).eval()

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from e2ed2.data.config import DataConfig
+from e2ed2.device import Device
 from e2ed2.errors import UserError
 from e2ed2.evaluation.metrics.neighbours import FEWEST
 from e2ed2.inference.request import MAX_STEPS, check_guidance, check_seed
@@ -44,8 +45,7 @@ class Evaluate:
     """Number of pictures whose nearest training drawing is searched; 0 leaves the distance out."""
     out: Path = Path("evaluation.json")
     """The file to write; of several models, the folder of one for each."""
-    device: str = ""
-    """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
+    device: Device = ""
 
     def __post_init__(self) -> None:
         check_captions(self.captions)

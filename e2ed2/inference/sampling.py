@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from e2ed2.assets import CHECKPOINTS
-from e2ed2.inference.device import pick_device
+from e2ed2.device import pick_device
 from e2ed2.inference.model import Model, Sampling, load_parts
 from e2ed2.inference.request import STEPS, Request, model_path
 from e2ed2.types import TrajectoryStep

@@ -11,8 +11,8 @@ import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from PIL import Image
 
+from e2ed2.device import pick_device
 from e2ed2.errors import UserError
-from e2ed2.inference.device import pick_device
 from e2ed2.inference.request import Request
 from e2ed2.models.backbones.opening import BROKEN, quiet
 from e2ed2.models.backbones.stock import for_any_steps, stock_call

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from torch.utils.flop_counter import FlopCounterMode
 
 from e2ed2.data.config import BUNDLED, COLOURED
@@ -20,7 +19,7 @@ from e2ed2.tensors import raise_if_out_of_memory
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
 from e2ed2.training.memory import update_memory, what_to_lower
-from e2ed2.training.precision import precision
+from e2ed2.training.precision import accelerator_for
 from e2ed2.training.run import build
 from e2ed2.training.trainer import Trainer
 
@@ -28,21 +27,21 @@ NETWORKS = ("unet", "transformer")  # pipelines' names of the trained network
 FEW = 64  # pictures; each must be encoded, and its captions embedded, before the first update
 
 
-def describe_model(model: str) -> str:
+def describe_model(model: str, device: str = "") -> str:
     """A model's parts, their parameters, and the FLOPs of a picture in 1 to 4 steps, as far as it supports them."""
     if is_stock(model_path(model)):
-        return describe_stock(load_stock(model_path(model), 1), model)
-    pipeline = load(model)
-    z = torch.zeros(1, *pipeline.denoiser.latent_shape)
+        return describe_stock(load_stock(model_path(model), 1, device=device), model)
+    pipeline = load(model, device=device)
     denoiser = pipeline.denoiser
+    z = torch.zeros(1, *denoiser.latent_shape, device=pipeline.device)
     lines = [
         f"{model}: {millions(denoiser.coarse)} coarse path, {millions(denoiser.transformers)} transformer "
         f"({denoiser.config.sharing}), {millions(pipeline.codec)} codec"
     ]
     for steps in range(STEPS[0], most_steps(pipeline) + 1):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            text = pipeline.text_encoder(["red apple"])
-            pipeline.codec.decode(sample(pipeline.denoiser, z, text, uniform_levels(steps)))
+            text = pipeline.text_encoder(["red apple"]).to(pipeline.device)
+            pipeline.codec.decode(sample(denoiser, z, text, uniform_levels(steps)))
         gflop = counter.get_total_flops() / 1e9
         taken = f"{steps} step{'s' * (steps > 1)}"
         lines.append(f"{taken}: {gflop:.2f} GFLOP a picture, caption and decoding included")
@@ -64,20 +63,20 @@ def describe_stock(stock: StockPipeline, model: str) -> str:
     return "\n".join(lines)
 
 
-def describe_run(config: RunConfig, updates: int = 4) -> str:
+def describe_run(config: RunConfig, device: str = "", updates: int = 4) -> str:
     """Parameters, FLOPs, memory, speed and time, then the resolved config.
 
     A few updates are made exactly as in the training, in its precision, on some of its pictures, and discarded.
 
     Raises:
-        UserError: there is not enough memory for them.
+        UserError: there is no such device, or not enough memory.
     """
     with raise_if_out_of_memory(what_to_lower(config)):
-        return _described(config, updates)
+        return _described(config, device, updates)
 
 
-def _described(config: RunConfig, updates: int) -> str:
-    accelerator = Accelerator(mixed_precision=precision(config.trainer))
+def _described(config: RunConfig, device: str, updates: int) -> str:
+    accelerator = accelerator_for(config.trainer, device)
     objective, batches = build(_as_drawn(config), accelerator.device, most=FEW)
     trained = sum(p.numel() for p in objective.model.parameters() if p.requires_grad)
     flops = config.trainer.accumulate * update_flops(objective, batches, updates)

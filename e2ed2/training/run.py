@@ -55,13 +55,13 @@ ENDED = "After {done} of {updates} updates this training has ended: its judge sa
 HELD_OUT = 64  # pictures of the batch that the held-out loss is measured on
 
 
-def train(config: RunConfig, folder: Path) -> bool:
+def train(config: RunConfig, folder: Path, device: str = "") -> bool:
     """Train in `folder`, or resume there. True when finished: the model is then in `folder/model`.
 
     Raises:
-        UserError: the folder holds another run, or something that the config names is missing or damaged.
+        UserError: the folder holds another run, or the device or something that the config names is missing or damaged.
     """
-    accelerator = accelerator_of(config.trainer, folder)
+    accelerator = accelerator_of(config.trainer, folder, device)
     log = f"data{'' if accelerator.is_main_process else f'-{accelerator.process_index}'}.log"
     with (
         held(folder, accelerator.is_main_process),
@@ -102,7 +102,17 @@ def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
             )
             model, pictures = objective.model, batches.pictures
             with raise_if_disk_full(folder / "model"):
-                write_card(folder / "model", folder, config, model, pictures, machine(), flops, processes, beside)
+                write_card(
+                    folder / "model",
+                    folder,
+                    config,
+                    model,
+                    pictures,
+                    machine(trainer.accelerator.device),
+                    flops,
+                    processes,
+                    beside,
+                )
                 write_hashes(pictures, folder / "model")
     except KeyboardInterrupt:
         return False
@@ -241,7 +251,9 @@ def held_out_batch(config: RunConfig, objective: Objective, device: torch.device
     return objective.batches(pictures, len(pictures), 0, torch.device(device), once=True)(0, 0, 1)
 
 
-def machine() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+def machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "an Apple GPU"
     return f"a CPU, {torch.get_num_threads()} threads"

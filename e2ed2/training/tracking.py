@@ -11,14 +11,19 @@ from accelerate import Accelerator
 from e2ed2.errors import UserError
 from e2ed2.training.config import RunConfig, TrainerConfig, flat
 from e2ed2.training.metrics import Logged
-from e2ed2.training.precision import precision
+from e2ed2.training.precision import accelerator_for
 
 PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "trackio": ("trackio",), "wandb": ("wandb",)}
 SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM")  # `accelerate launch`
 
 
-def accelerator_of(config: TrainerConfig, folder: Path) -> Accelerator:
-    """Raises UserError: the tracker's package is not installed, or the launcher asks to shard the weights itself."""
+def accelerator_of(config: TrainerConfig, folder: Path, device: str = "") -> Accelerator:
+    """The accelerator of a run on that device.
+
+    Raises:
+        UserError: there is no such device, the tracker's package is not installed, or the launcher asks to shard the
+            weights itself.
+    """
     if any(os.environ.get(name, "").lower() in ("1", "true") for name in SHARDING):
         raise UserError(
             "The launcher's own way of sharding weights (FSDP, DeepSpeed, Megatron-LM) is not for this trainer: launch "
@@ -26,7 +31,7 @@ def accelerator_of(config: TrainerConfig, folder: Path) -> Accelerator:
         )
     if config.track and not any(map(find_spec, PACKAGES[config.track])):
         raise UserError(f"{config.track} is not installed: run `pip install {config.track}`, or leave --track out.")
-    return Accelerator(mixed_precision=precision(config), log_with=config.track or None, project_dir=folder / "track")
+    return accelerator_for(config, device, log_with=config.track or None, project_dir=folder / "track")
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from e2ed2.training.adversary import Adversary
 from e2ed2.training.config import TrainerConfig
 from e2ed2.training.gradient_cache import cached_gradient
 from e2ed2.training.metrics import Measured, Metrics, read_metrics
-from e2ed2.training.precision import note_rounding, precision
+from e2ed2.training.precision import accelerator_for, note_rounding
 from e2ed2.training.sharding import sharding_of
 from e2ed2.training.state import TrainState, checkpoints_in, constants_of
 from e2ed2.training.tracking import track
@@ -53,7 +53,7 @@ class Trainer:
         """`held_out`: pictures that are not trained on, to measure the loss on."""
         self.held_out = held_out
         self.config, self.batches, self.folder = config, batches, folder
-        self.accelerator = accelerator or Accelerator(mixed_precision=precision(config))
+        self.accelerator = accelerator or accelerator_for(config)
         note_rounding(objective, config, self.accelerator)
         self.skipped = 0  # updates in a row that fp16 could not represent
         self.adversary = None

@@ -11,8 +11,6 @@ import torch
 from e2ed2 import E2ED2Pipeline
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
-from e2ed2.inference.device import pick_device
-from e2ed2.inference.sampling import load
 from e2ed2.models.components import INDEX, MANIFEST, PIPELINE, WEIGHTS, digest
 from e2ed2.models.weights import export_whole, load_codec, load_denoiser, save_model
 from tools import bundle
@@ -78,26 +76,6 @@ def test_a_prompt_that_is_no_text_is_refused(tiny_model, prompt):
 def test_generators_that_do_not_fit_are_refused(tiny_model):
     with pytest.raises(UserError, match="2 generators do not fit 1 images"):
         E2ED2Pipeline.from_pretrained(tiny_model)("cat", 1, [torch.Generator()] * 2)
-
-
-def test_the_device_is_the_one_asked_for_or_the_best_there_is(monkeypatch, tiny_model):
-    monkeypatch.delenv("E2ED2_DEVICE", raising=False)
-    assert pick_device("cpu").type == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert pick_device().type == "cuda"
-    assert pick_device("cuda:1").index == 1
-    with pytest.raises(UserError, match="no device 'cuda:2'"):
-        pick_device("cuda:2")
-    monkeypatch.setenv("E2ED2_DEVICE", "cpu")
-    assert pick_device().type == "cpu"
-    assert load(str(tiny_model)).device.type == "cpu"
-    with pytest.raises(UserError, match="There is no device 'gpu'"):
-        pick_device("gpu")
-
-
-def test_a_device_that_is_not_there_is_one_sentence(called, tiny_model):
-    assert "no device" in called("sample", "--prompt", "cat", "--model", tiny_model, "--device", "cuda:99", code=2).err
 
 
 def test_a_finished_training_is_bundled_as_the_bundled_ones_are(monkeypatch, tmp_path):

@@ -221,7 +221,7 @@ def test_only_the_first_process_writes(run_config, tmp_path):
 @pytest.mark.parametrize("rank", ["RANK", "OMPI_COMM_WORLD_RANK"])
 @pytest.mark.parametrize(("finished", "code"), [(True, 0), (False, 130)])
 def test_only_the_first_process_says_how_it_ended(called, monkeypatch, tmp_path, rank, finished, code):
-    monkeypatch.setattr("e2ed2.training.run.train", lambda config, folder: finished)
+    monkeypatch.setattr("e2ed2.training.run.train", lambda *given: finished)
     monkeypatch.setenv(rank, "0")
     first = called("train", "l2", "--trainer.steps", 1, "--out", tmp_path, code=code)
     assert ("Finished" if finished else "Stopped and saved") in first.out

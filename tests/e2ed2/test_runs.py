@@ -174,7 +174,7 @@ def test_the_card_counts_the_work_and_the_samples_of_every_process_and_batch(run
         options(run_config, samples=2, precompute=False), trainer=replace(run_config.trainer, accumulate=3)
     )
     objective, batches = build(config)
-    accelerator = SimpleNamespace(num_processes=2)
+    accelerator = SimpleNamespace(num_processes=2, device=torch.device("cpu"))
     finished = {"bare": objective, "batches": batches, "accelerator": accelerator, "best_update": None}
     trainer = SimpleNamespace(**finished, to_write=lambda fresh: nullcontext(objective))
     claim(tmp_path, config, processes=2)

@@ -331,11 +331,11 @@ def test_independent_steps_can_start_as_one_shared_transformer(run_config, tmp_p
 
 
 def test_auto_precision_is_bf16_only_where_the_hardware_multiplies_it(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    cpu = torch.device("cpu")
     for flag, expected in (("amx_bf16", "bf16"), ("avx512_bf16", "bf16"), ("avx2", "no")):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flag=flag: {flag: True})
-        assert precision(TrainerConfig()) == expected
-        assert precision(TrainerConfig(mixed_precision="no")) == "no"
+        assert precision(TrainerConfig(), cpu) == expected
+        assert precision(TrainerConfig(mixed_precision="no"), cpu) == "no"
 
 
 def test_the_card_says_what_the_training_cost(run_config, tmp_path, counted):

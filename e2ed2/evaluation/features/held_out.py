@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from e2ed2.assets import EMOJI_FEATURES
 from e2ed2.data.cache import cached
 from e2ed2.data.pictures import to_tensor
-from e2ed2.inference.device import pick_device
+from e2ed2.device import pick_device
 from e2ed2.losses.perceptual import SHA256, PerceptualLoss
 from e2ed2.progress import track
 

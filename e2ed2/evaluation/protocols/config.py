@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from e2ed2.device import Device
 from e2ed2.errors import UserError
 from e2ed2.evaluation.protocols.arms import Arm, arms_of
 from e2ed2.inference.request import MAX_STEPS, check_guidance, check_seed, slug
@@ -83,8 +84,7 @@ class Protocol:
     shard: str = ""
     """`0/4` to `3/4`: sample this part of the prompts only, on as many machines; without it, all is measured."""
     out: Path = Path("evaluation.json")
-    device: str = ""
-    """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
+    device: Device = ""
 
     def __post_init__(self) -> None:
         if bool(self.model) == bool(self.images):
@@ -141,8 +141,7 @@ class SideBySide:
     side: int = 192
     """Height and width of a picture in the grid, in pixels."""
     out: Path = Path("side-by-side")
-    device: str = ""
-    """cpu, cuda, cuda:1 or mps; the best there is by default, or $E2ED2_DEVICE."""
+    device: Device = ""
 
     def __post_init__(self) -> None:
         if len(set(self.arms)) < max(1, len(self.arms)):

@@ -13,6 +13,7 @@ from PIL import Image
 from e2ed2.data.cache import cached
 from e2ed2.data.caption_hashes import trained_on
 from e2ed2.data.decode import decode
+from e2ed2.device import pick_device
 from e2ed2.errors import UserError
 from e2ed2.evaluation.generators import BATCH, Generator, ImageFolder, load_generator, load_or_sample, read_images
 from e2ed2.evaluation.metrics.figure import SURE, Figure, Figures
@@ -23,7 +24,6 @@ from e2ed2.evaluation.protocols.config import Protocol
 from e2ed2.evaluation.protocols.files import Files, find_files
 from e2ed2.evaluation.protocols.inception import Inception, square
 from e2ed2.evaluation.results import Result, as_result, check_out, write_result
-from e2ed2.inference.device import pick_device
 from e2ed2.inference.request import model_path
 from e2ed2.progress import track
 

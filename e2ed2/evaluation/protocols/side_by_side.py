@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from e2ed2.device import pick_device
 from e2ed2.evaluation.generators import BATCH, load_or_sample
 from e2ed2.evaluation.metrics.cost import cost
 from e2ed2.evaluation.protocols.arms import Arm
@@ -22,7 +23,6 @@ from e2ed2.evaluation.protocols.geneval import overall, read_metadata, write_sam
 from e2ed2.evaluation.protocols.scores import Score, score_of
 from e2ed2.evaluation.results import check_folder
 from e2ed2.evaluation.shown import table
-from e2ed2.inference.device import pick_device
 from e2ed2.inference.request import slug
 from e2ed2.progress import track
 
