@@ -21,6 +21,7 @@ from e2ed2.inference.request import MAX_STEPS, STEPS, Request, available_models,
 from e2ed2.inference.sampling import sample_image
 from e2ed2.models.base import Codec, TextEncoder
 from e2ed2.models.minilm import MiniLM
+from e2ed2.models.references import independent_steps
 from e2ed2.models.weights import load_codec, load_denoiser
 from e2ed2.types import TrajectoryStep
 
@@ -76,10 +77,12 @@ class Models:
         return first + [one for one in self.choices() if one[1] not in plain]
 
     def steps(self, name: str) -> tuple[int, ...]:
-        """The step counts that the model was made for; a diffusers pipeline takes any."""
-        if not self.ours(name):
-            return tuple(range(1, MAX_STEPS + 1))
-        config = json.loads((self.folders()[name] / "denoiser" / "config.json").read_text())
+        """The step counts that the model was made for; most diffusers pipelines take any."""
+        folder = self.folders()[name]
+        if is_stock(folder):
+            only = independent_steps(folder)
+            return (only,) if only else tuple(range(1, MAX_STEPS + 1))
+        config = json.loads((folder / "denoiser" / "config.json").read_text())
         return (config["steps"],) if config.get("sharing") == "independent" else STEPS
 
     def of_steps(self, count: int) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from e2ed2.errors import UserError
 from e2ed2.models.backbones.backbone import Backbone, check_pure_noise
 from e2ed2.models.backbones.codec import PretrainedCodec
 from e2ed2.models.backbones.guided import Guided
-from e2ed2.models.backbones.opening import check_resolution, open_pipeline
+from e2ed2.models.backbones.opening import check_resolution, check_shared, open_pipeline
 from e2ed2.models.backbones.text import PipelineText
 
 
@@ -45,6 +45,7 @@ def write_pairs(options: PairOptions) -> tuple[int, int]:
     """
     device: Any = take_device(options.device)
     pipeline = open_pipeline(options.backbone)
+    check_shared(pipeline, options.backbone)
     codec, encoder = PretrainedCodec(pipeline.vae), PipelineText(pipeline, device)
     backbone = Backbone.of(pipeline, options.data.resolution // codec.factor).to(device).eval()
     check_resolution(options.backbone, options.data.resolution, codec.factor * backbone.multiple)

@@ -21,6 +21,7 @@ from e2ed2.inference import checks
 from e2ed2.inference.checks import Generators, OutputType
 from e2ed2.inference.model import Sampling, apart, load_parts, to_image
 from e2ed2.models.backbones.backbone import Backbone
+from e2ed2.models.backbones.step_adapters import check_steps
 from e2ed2.models.base import Codec, Denoiser, TextEncoder
 from e2ed2.models.components import from_hub, write_index
 from e2ed2.models.saved import ModelMixin
@@ -159,6 +160,8 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
             checks.unused(others, self.codec.factor * self.denoiser.latent_shape[-1], self._taken())
         each = checks.whole_number("num_images_per_prompt", num_images_per_prompt)
         steps = checks.whole_number("num_inference_steps", num_inference_steps)
+        if isinstance(self.denoiser, Backbone):
+            check_steps(self.denoiser.network, steps)
         batch_size = checks.whole_number("batch_size", batch_size)
         prompts = [one for one in checks.prompts(prompt) for _ in range(each)]
         output_type = checks.output_type(output_type)

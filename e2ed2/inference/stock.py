@@ -14,8 +14,16 @@ from PIL import Image
 from e2ed2.device import pick_device
 from e2ed2.errors import UserError
 from e2ed2.inference.request import Request
-from e2ed2.models.backbones.opening import BROKEN, quiet
+from e2ed2.models.backbones.opening import BROKEN, add_step_adapters, quiet
+from e2ed2.models.backbones.step_adapters import (
+    activate,
+    check_steps,
+    in_turn,
+    independent_steps_of,
+    network_of,
+)
 from e2ed2.models.backbones.stock import for_any_steps, stock_call
+from e2ed2.models.references import independent_steps
 
 NEEDED = {"prompt", "num_inference_steps", "generator"}
 KIND = "backbone_"  # prefix of the objective's kind in the run.json of a training here
@@ -23,7 +31,10 @@ KIND = "backbone_"  # prefix of the objective's kind in the run.json of a traini
 
 @dataclass(frozen=True)
 class StockPipeline:
-    """A pipeline with its own guidance, if it has any; one trained here is called without guidance."""
+    """A pipeline with its own guidance, if it has any; one trained here is called without guidance.
+
+    One with an adapter for each step is called with each in turn.
+    """
 
     pipeline: Any
     steps: int
@@ -33,6 +44,7 @@ class StockPipeline:
     options: dict[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_steps(network_of(self.pipeline), self.steps)
         called: dict[str, Any] = {"num_inference_steps": self.steps}
         if self.trained_here:
             self.pipeline.scheduler = for_any_steps(self.pipeline.scheduler)
@@ -43,8 +55,17 @@ class StockPipeline:
             called["guidance_scale"] = self.guidance
         object.__setattr__(self, "options", called)
 
+    @property
+    def only_steps(self) -> int | None:
+        """The steps that have an adapter each; None if all share what there is."""
+        return independent_steps_of(network_of(self.pipeline))
+
     def __call__(self, prompts: Sequence[str], seeds: Sequence[int], **more: Any) -> list[Image.Image]:
         """One picture for each prompt, from its own seed; `more` is passed on to the pipeline."""
+        if self.only_steps:
+            network = network_of(self.pipeline)
+            activate(network, 0)
+            more["callback_on_step_end"] = in_turn(network, more.get("callback_on_step_end"))
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         return self.pipeline(list(prompts), generator=generators, **self.options, **more).images
 
@@ -69,11 +90,14 @@ def load_pipeline(folder: Path, device: str = "") -> Any:
     if unknown := NEEDED - taken.keys():
         kind = type(pipeline).__name__
         raise UserError(f"{folder} holds a {kind}, which takes no {' and no '.join(sorted(unknown))}: choose another.")
+    add_step_adapters(pipeline, folder)
     return pipeline.to(pick_device(device))
 
 
 def was_trained_here(folder: Path) -> bool:
-    """Whether the settings in its card say that it was trained here."""
+    """Whether its index or the settings in its card say that it was trained here."""
+    if independent_steps(folder):
+        return True
     try:
         settings = json.loads((folder / "run.json").read_text())["config"]["objective"]
         return str(settings["kind"]).startswith(KIND)

@@ -1,5 +1,6 @@
 """Resolves a model's name on the command line or in a run's settings to its folder."""
 
+import json
 from pathlib import Path
 
 from e2ed2.assets import CHECKPOINTS
@@ -8,6 +9,7 @@ from e2ed2.files import runs_folder
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # file name of a component's weights
 INDEX = "model_index.json"  # every diffusers pipeline has one
+INDEPENDENT = "_independent_steps"  # there: steps that have an adapter each; diffusers passes over such a name
 MANIFEST = "components.json"  # where to find the components that a model's folder lacks
 
 
@@ -29,6 +31,14 @@ def model_folder(reference: str) -> Path:
         f"There is no model {reference!r}: no such folder, no finished training in {runs_folder()}, and no bundled "
         f"model of that name ({bundled})."
     )
+
+
+def independent_steps(folder: Path) -> int | None:
+    """The steps of a trained backbone's folder that has an adapter for each; None for any other folder."""
+    try:
+        return json.loads((folder / INDEX).read_text(encoding="utf-8")).get(INDEPENDENT)
+    except (OSError, ValueError, AttributeError):
+        return None  # whoever loads it is told
 
 
 def bundled_names() -> list[str]:

@@ -25,8 +25,9 @@ from e2ed2.models.backbones.codec import PretrainedCodec
 from e2ed2.models.backbones.export import save_pipeline
 from e2ed2.models.backbones.features import BlockFeatures
 from e2ed2.models.backbones.guided import Guided
-from e2ed2.models.backbones.lora import add_lora
-from e2ed2.models.backbones.opening import BROKEN, check_resolution, open_pipeline
+from e2ed2.models.backbones.lora import ADAPTER, add_lora
+from e2ed2.models.backbones.opening import BROKEN, check_resolution, check_shared, open_pipeline
+from e2ed2.models.backbones.step_adapters import recompute, step_adapters
 from e2ed2.models.backbones.text import PipelineText
 from e2ed2.models.hub import network_place
 from e2ed2.objectives.backbone_config import BackboneConfig, BackboneEndToEndConfig, BackboneSingleStepConfig
@@ -51,6 +52,7 @@ class BackboneObjective(DenoiserObjective):
     @classmethod
     def of(cls, config: Any, resolution: int) -> Self:
         pipeline = open_pipeline(config.backbone)
+        check_adapters(pipeline, config)
         codec = PretrainedCodec(pipeline.vae)
         backbone = cls.reading(Backbone.of(pipeline, resolution // codec.factor), config)
         check_resolution(config.backbone, resolution, codec.factor * backbone.multiple)
@@ -227,10 +229,21 @@ class BackboneEndToEnd(BackboneObjective, EndToEnd):
         return torch.cat([checkpoint(codec.decode, part, use_reentrant=False).float() for part in parts])
 
 
+def check_adapters(pipeline: Any, config: BackboneConfig) -> None:
+    """Raises UserError: the pipeline has adapters for its steps, or cannot have such as are asked for."""
+    check_shared(pipeline, config.backbone)
+    if config.independent_steps() and not hasattr(pipeline, "load_lora_weights"):
+        raise UserError(
+            f"A {type(pipeline).__name__} reads no adapters, and so none for each step: leave --sharing out, or choose "
+            "SD 1.5, SANA or SD 3."
+        )
+
+
 def choose_trained(network: Any, config: BackboneConfig) -> None:
     """What of the network takes gradients. Raises UserError: nothing is called so, or it cannot be recomputed."""
     if config.tune == "lora":
-        add_lora(network, config.lora_rank, config.lora_targets)
+        own = config.independent_steps()
+        add_lora(network, config.lora_rank, config.lora_targets, step_adapters(own) if own else (ADAPTER,))
     else:
         for name, weights in network.named_parameters():
             weights.requires_grad_(not config.parts or any(part in name for part in config.parts))
@@ -239,7 +252,7 @@ def choose_trained(network: Any, config: BackboneConfig) -> None:
     if config.block_checkpointing:
         if not network._supports_gradient_checkpointing:
             raise UserError("This network cannot recompute its blocks: leave --block-checkpointing out.")
-        network.enable_gradient_checkpointing()
+        network.enable_gradient_checkpointing(recompute if config.independent_steps() else None)
 
 
 def open_tiny(name: str) -> PretrainedCodec:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import START_CRITIC
+from e2ed2.models.config import Sharing
 from e2ed2.objectives.chain_config import ChainConfig
 from e2ed2.objectives.config import PREVIEW_STEPS, ObjectiveConfig, Rule
 
@@ -50,6 +51,7 @@ class BackboneConfig(ObjectiveConfig):
         full = self.tune == "full"
         yield "lora-rank", full, "--tune lora"
         yield "lora-targets", full, "--tune lora"
+        yield "sharing", full, "--tune lora"
 
     def keeps_start(self) -> bool:
         """Whether the training needs a copy of the backbone as it was."""
@@ -99,6 +101,8 @@ class BackboneSingleStepConfig(BackboneConfig):
 class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
     kind: ClassVar[str] = "backbone_end_to_end"
 
+    sharing: Sharing = "shared"
+    """With LoRA: one adapter for every step, or one for each of a single number of `sampling-steps` (Fig. 4)."""
     decode: Literal["full", "crop", "tiny", "latent"] = "full"
     """What the terms on pictures, such as lpips and gan, look at: the whole picture; a crop of it, and of the target
     coded and decoded the same way; the whole picture by a tiny decoder; or nothing, for losses on latents."""
@@ -135,6 +139,8 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
             raise UserError(f"teacher-steps is {self.teacher_steps}: choose at least 1.")
         if min(self.decode_crop, self.decode_batch) < 1:
             raise UserError("decode-crop and decode-batch must be at least 1.")
+        if self.sharing == "independent":
+            self.check_independent()
 
     def build(self, resolution: int) -> "Objective":
         from e2ed2.objectives.backbone import BackboneEndToEnd
@@ -165,13 +171,34 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
     def keeps_start(self) -> bool:
         return self.guidance > 0 or self.critic == START_CRITIC
 
+    def check_independent(self) -> None:
+        """Raises UserError: no adapter for each step can be trained with the other options."""
+        if self.tune != "lora":
+            raise UserError("Independent steps are adapters on one frozen network: leave --tune full or --sharing out.")
+        steps = self.only_steps() or 1
+        if steps == 1:
+            raise UserError(
+                "Independent steps are those of one chain: give their number, such as --sampling-steps 4, at least 2."
+            )
+        if self.random_backprop or (self.backprop_steps or steps) < steps:
+            raise UserError(
+                "Steps without a gradient would never learn where each has its own adapter: leave --backprop-steps and "
+                "--random-backprop out."
+            )
+
+    def independent_steps(self) -> int | None:
+        return self.only_steps() if self.sharing == "independent" else None
+
     def networks(self) -> dict[str, str]:
         return super().networks() | ({self.tiny_codec: "AutoencoderTiny"} if self.tiny_codec else {})
 
     def what(self) -> str:
-        if not self.guidance:
-            return super().what()
-        return (
-            f"{super().what()} The targets are what its start makes of the same noise in {self.teacher_steps} steps "
-            f"with a guidance of {self.guidance:g}, which is so folded in."
-        )
+        said = super().what()
+        if self.independent_steps():
+            said += " Each step has an adapter of its own (Fig. 4)."
+        if self.guidance:
+            said += (
+                f" The targets are what its start makes of the same noise in {self.teacher_steps} steps with a "
+                f"guidance of {self.guidance:g}, which is so folded in."
+            )
+        return said

@@ -91,6 +91,10 @@ class ObjectiveConfig:
         """The number of steps, if the training is for one number alone."""
         return None
 
+    def independent_steps(self) -> int | None:
+        """The number of steps that get an adapter each, on one frozen network; None if there are no such adapters."""
+        return None
+
     def draws(self) -> list[Self]:
         """The possible draws at an update, all equally likely, as configs that leave nothing to chance; none if an
         update's work does not depend on chance."""

@@ -12,6 +12,7 @@ from torch import nn
 from e2ed2.data.config import BUNDLED, COLOURED, HUB, is_bundled
 from e2ed2.data.pictures import PictureSet
 from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.models.backbones.step_adapters import step_adapters
 from e2ed2.models.references import INDEX
 from e2ed2.training.config import RunConfig
 from e2ed2.training.metrics import Logged, read_metrics, write_metrics
@@ -54,6 +55,25 @@ STOCK_USAGE = """
     pipe("{caption}", {call}).images[0]
 
 Without guidance, for which it was not trained; the scheduler takes the very steps of the training{levels}.{lora}
+"""
+STEPWISE_USAGE = """
+    from diffusers import DiffusionPipeline
+
+    pipe = DiffusionPipeline.from_pretrained("{folder}")
+    adapters = {adapters}
+    for name in adapters:
+        pipe.load_lora_weights("{folder}/lora", weight_name=f"{{name}}.safetensors", adapter_name=name)
+
+    def next_adapter(pipe, step, timestep, tensors):
+        pipe.set_adapters(adapters[(step + 1) % len(adapters)])
+        return tensors
+
+    pipe.set_adapters(adapters[0])
+    pipe("{caption}", {call}, callback_on_step_end=next_adapter).images[0]
+
+Each of its {steps} steps has an adapter of its own in `lora/`; without them this is what the training started from.
+Call it with that number of steps, and without guidance, for which it was not trained; the scheduler takes the very
+steps of the training{levels}.
 """
 WITH_SIGMAS = ", if it is given `sigmas`: by itself it would begin its last step at 0.001"
 THESE_ALONE = ", which were {steps}, and no other number"
@@ -181,6 +201,11 @@ def usage(folder: Path, config: RunConfig, pictures: PictureSet) -> str:
         levels = WITH_SIGMAS
     if json.loads((folder / INDEX).read_text())["_class_name"].startswith(CLEANING):
         call += ", clean_caption=False"
+    if own := config.objective.independent_steps():
+        adapters = json.dumps(step_adapters(own))
+        return STEPWISE_USAGE.format(
+            folder=folder, caption=caption, call=call, steps=own, levels=levels, adapters=adapters
+        )
     lora = LORA_USAGE if (folder / "lora").is_dir() else ""
     return STOCK_USAGE.format(folder=folder, caption=caption, call=call, levels=levels, lora=lora)
 

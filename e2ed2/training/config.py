@@ -125,6 +125,7 @@ class RunConfig:
             ("--trainer.mixed-precision fp16", self.trainer.mixed_precision == "fp16"),
             ("--gradient-cache", self.objective.caches_gradient()),
             ("a preference in the loss", bool(self.objective.terms().preferences)),
+            ("--sharing independent", self.objective.independent_steps() is not None),
         ]
         if self.trainer.shard and (given := [name for name, is_given in against if is_given]):
             raise UserError(f"--trainer.shard does not go with {' or '.join(given)}: leave one of them out.")

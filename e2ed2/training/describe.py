@@ -15,6 +15,7 @@ from e2ed2.diffusion.sampler import sample
 from e2ed2.inference.request import STEPS, is_stock, model_path
 from e2ed2.inference.sampling import load, most_steps
 from e2ed2.inference.stock import StockPipeline, load_stock
+from e2ed2.models.references import independent_steps
 from e2ed2.tensors import raise_if_out_of_memory
 from e2ed2.training.config import RunConfig
 from e2ed2.training.flops import update_flops
@@ -29,8 +30,8 @@ FEW = 64  # pictures; each must be encoded, and its captions embedded, before th
 
 def describe_model(model: str, device: str = "") -> str:
     """A model's parts, their parameters, and the FLOPs of a picture in 1 to 4 steps, as far as it supports them."""
-    if is_stock(model_path(model)):
-        return describe_stock(load_stock(model_path(model), 1, device=device), model)
+    if is_stock(folder := model_path(model)):
+        return describe_stock(load_stock(folder, independent_steps(folder) or 1, device=device), model)
     pipeline = load(model, device=device)
     denoiser = pipeline.denoiser
     z = torch.zeros(1, *denoiser.latent_shape, device=pipeline.device)
@@ -53,7 +54,7 @@ def describe_stock(stock: StockPipeline, model: str) -> str:
     modules = {name: part for name, part in stock.pipeline.components.items() if isinstance(part, torch.nn.Module)}
     sizes = ", ".join(f"{millions(part)} {name}" for name, part in modules.items())
     lines = [f"{model}, a {type(stock.pipeline).__name__}: {sizes}"]
-    for steps in STEPS:
+    for steps in (stock.only_steps,) if stock.only_steps else STEPS:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             replace(stock, steps=steps)(["red apple"], [0])
         lines.append(f"{steps} steps: {counter.get_total_flops() / 1e9:.2f} GFLOP a picture, all included")

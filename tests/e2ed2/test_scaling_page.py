@@ -75,12 +75,13 @@ def test_the_rehearsal_on_the_page_runs(images, tmp_path, called, monkeypatch):
     monkeypatch.setenv("E2ED2_RUNS", str(tmp_path / "runs"))
     section = PAGE.partition("## A rehearsal")[2].partition("\n## ")[0]
     commands = re.findall(r"^    python -m e2ed2 (.*)$", section, re.M)
-    assert len(commands) == 6
+    assert len(commands) == 8
     for command in commands:
         called(*shlex.split(command.replace("/tmp/", f"{tmp_path}/").replace("my/images", str(images))))
     assert json.loads((tmp_path / "found.json").read_text())["distance"]
     assert (tmp_path / "side-by-side" / "grid.jpg").is_file()
     assert (tmp_path / "uncached" / "model").is_dir()
+    assert len(list((tmp_path / "apples").glob("*.png"))) == 2
 
 
 @pytest.mark.slow

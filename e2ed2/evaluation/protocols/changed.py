@@ -32,7 +32,7 @@ def generator_of(arm: Arm, device: str) -> OurModel | StockPipeline:
     generator = load_generator(arm.model, arm.steps, device, arm.guidance)
     if not arm.changes:
         return generator
-    if isinstance(generator, OurModel):
+    if isinstance(generator, OurModel) or generator.only_steps:
         raise UserError(f"{arm.model} has a chain of its own: leave {' and '.join(arm.changes)} out.")
     pipeline = generator.pipeline
     pipeline.scheduler = scheduler_of(arm, pipeline.scheduler)

@@ -12,6 +12,7 @@ from e2ed2.errors import UserError
 from e2ed2.models.backbones.codec import digest
 from e2ed2.models.backbones.families import Family, family_of
 from e2ed2.models.backbones.lora import without_adapters
+from e2ed2.models.backbones.step_adapters import activate, independent_steps_of
 from e2ed2.models.saved import Placed
 from e2ed2.types import TextEmbedding
 
@@ -24,7 +25,6 @@ LEAST_ALPHA = 0.05  # of the sample at pure noise, for a network that predicts n
 class Backbone(Placed):
     """Predicts x_0 with `network`, whatever it predicts itself. The chain is in float32, the network in its own."""
 
-    only_steps = None
     dtype = torch.float32  # of noise and samples: levels and divisions by a small alpha need it
 
     def __init__(self, network: Any, family: Family, path: Path, prediction: Prediction, shape: tuple[int, int, int]):
@@ -44,6 +44,10 @@ class Backbone(Placed):
         side = side or network.config.sample_size
         path, prediction = reading_of(pipeline.scheduler)
         return cls(network, family, path, prediction, (network.config.in_channels, side, side))
+
+    @property
+    def only_steps(self) -> int | None:
+        return independent_steps_of(self.network)
 
     @property
     def text_width(self) -> int:
@@ -116,7 +120,12 @@ class Backbone(Placed):
         """Nothing: the network reads the caption in every step."""
 
     def forward(self, x: Tensor, t: Tensor, text: TextEmbedding, conditioning: None = None, step: int = 0) -> Tensor:
-        """The estimate of x_0 `[B, C, h, w]`, at least in float32, from `x` at levels `t` `[B]`."""
+        """The estimate of x_0 `[B, C, h, w]`, at least in float32, from `x` at levels `t` `[B]`.
+
+        `step` counts from pure noise; it picks the adapter where each step has its own.
+        """
+        if self.only_steps:
+            activate(self.network, step)
         kind: torch.dtype = next(self.network.parameters()).dtype
         told = self.path.timesteps(t)
         predicted = self.family.predict(self.network, x.to(kind), told, text.to(x.device, kind))

@@ -4,15 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from e2ed2.models.backbones.backbone import Backbone
-from e2ed2.models.backbones.lora import as_trained, has_lora, save_lora
+from e2ed2.models.backbones.lora import LORA, as_trained, has_lora, save_lora
 from e2ed2.models.backbones.stock import stock_scheduler
+from e2ed2.models.references import INDEPENDENT
 from e2ed2.tensors import as_readable_as_its_folder
-
-LORA = "lora"  # folder of the adapters alone, beside the pipeline with the merged weights
 
 
 def save_pipeline(pipeline: Any, backbone: Backbone, folder: Path, steps: int | None = None) -> None:
     """Write `pipeline` with the backbone's network; adapters are merged into it, and written by themselves too.
+
+    Where each step has its own adapter, the network is as it was before the training, and the index says how many.
 
     Args:
         steps: the only number of steps it was trained for, if there is one.
@@ -24,6 +25,8 @@ def save_pipeline(pipeline: Any, backbone: Backbone, folder: Path, steps: int | 
         "scheduler": stock_scheduler(backbone, pipeline.scheduler, steps),
     }
     whole = type(pipeline)(**components, **settings(pipeline))
+    if backbone.only_steps:
+        whole.register_to_config(**{INDEPENDENT: backbone.only_steps})
     whole.save_pretrained(folder)
     if has_lora(backbone.network):
         save_lora(pipeline, part, backbone.network, folder / LORA)
