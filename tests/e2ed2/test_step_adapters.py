@@ -31,8 +31,8 @@ from e2ed2.objectives.objective import trained
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.card import usage
 from e2ed2.training.config import RunConfig
-from e2ed2.training.run import train
-from e2ed2.training.trainer import TrainerConfig
+from e2ed2.training.run import build, train
+from e2ed2.training.trainer import Trainer, TrainerConfig
 from e2ed2.types import CaptionedBatch
 
 from .test_processes import assert_equal, checkpoint, in_two, one_process, words
@@ -264,12 +264,28 @@ def few(parquet, tmp_path_factory):
 
 
 def run(few, **trainer) -> RunConfig:
-    config = replace(objective().config, checkpointed=True)
     usual = {"updates": 2, "batch_size": 2, "lr": 1e-3, "warmup": 1, "ema_decay": 0.5, "log_every": 1}
     data = DataConfig(path=str(few), resolution=32)
-    return RunConfig(config, data, TrainerConfig(**usual | {"preview_every": 100, "mixed_precision": "no"} | trainer))
+    return RunConfig(
+        objective().config, data, TrainerConfig(**usual | {"preview_every": 100, "mixed_precision": "no"} | trainer)
+    )
 
 
+def test_an_update_moves_every_steps_adapter_and_its_average(few, tmp_path):
+    config = run(few, accumulate=2)
+    trainer = Trainer(config.trainer, *build(config), tmp_path)
+    named = {name: weights for name, weights in trainer.model.named_parameters() if "lora_B" in name}
+    assert not any(weights.any() for weights in named.values())
+    for _ in range(2):
+        trainer.train_step()
+    moved = {name: weights.clone() for name, weights in named.items()}
+    for step in ("step_1", "step_2"):
+        assert all(weights.any() for name, weights in moved.items() if step in name)
+    with trainer.averaged():
+        assert not any(torch.equal(weights, moved[name]) for name, weights in named.items())
+
+
+@pytest.mark.slow  # 4 s: three trainings, each with its model
 def test_a_stopped_training_goes_on_bit_for_bit(few, tmp_path, monkeypatch):
     config = run(few, accumulate=2)
     assert train(config, tmp_path / "whole")
@@ -286,10 +302,10 @@ def test_a_stopped_training_goes_on_bit_for_bit(few, tmp_path, monkeypatch):
     assert "pipe.set_adapters(adapters[0])" in (tmp_path / "parts" / "model" / "README.md").read_text()
 
 
-@pytest.mark.slow  # 20 s: two processes
+@pytest.mark.slow  # a minute: two processes
 def test_two_processes_learn_what_one_does(few, tmp_path):
     config = run(few, clip=1e9)
-    config = replace(config, objective=replace(config.objective, block_checkpointing=True))
+    config = replace(config, objective=replace(config.objective, checkpointed=True, block_checkpointing=True))
     own = ("--backbone", "tiny:sd", "--lora-rank", 4, "--sharing", "independent", "--block-checkpointing")
     in_two("sd15-l2-lpips", *own, *words(config, tmp_path))
     assert_equal(checkpoint(tmp_path), one_process(config, 2)[0])
