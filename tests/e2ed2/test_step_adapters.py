@@ -247,6 +247,19 @@ def test_a_copy_without_an_adapter_is_not_sampled_and_none_is_trained_on(finishe
     whole = finished["sd", 2] / "model"
     with pytest.raises(UserError, match="2 independent steps: start from"):
         BackboneEndToEnd.of(BackboneEndToEndConfig(backbone=str(whole)), 32)
+    (tmp_path / "captions.txt").write_text("a cat\n")
+    pairs = (
+        "data",
+        "pairs",
+        tmp_path / "captions.txt",
+        "--backbone",
+        whole,
+        "--resolution",
+        32,
+        "--out",
+        tmp_path / "p",
+    )
+    assert "2 independent steps: start from" in called(*pairs, code=2).err
     shutil.copytree(whole, tmp_path / "copy")
     (tmp_path / "copy" / "lora" / "step_2.safetensors").unlink()
     for command in ("sample", "--prompt", "cat", "--steps", 2, "--model"), ("inspect",):
