@@ -4,7 +4,8 @@ torch and accelerate are imported where they are needed: command lines are read 
 """
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -39,10 +40,13 @@ def pick_device(name: str = "") -> "torch.device":
     return device
 
 
-def take_device(name: str = "") -> "torch.device":
+def take_device(name: str = "", patience: timedelta | None = None) -> "torch.device":
     """The device by the same rule, for accelerate to use in this process.
 
     Of several processes that were launched together, each gets a GPU of its own, or all get the CPU.
+
+    Args:
+        patience: how long one of them waits for the others; by default as long as torch has it, some minutes.
 
     Raises:
         UserError: there is no such device, or it is not for this launch.
@@ -54,7 +58,8 @@ def take_device(name: str = "") -> "torch.device":
     device = pick_device(name or ("cpu" if on_cpu else ""))
     if on_cpu and device.type != "cpu":
         raise UserError(f"The launcher puts the training on the CPU: launch without --cpu, or leave {device} out.")
-    state = PartialState(cpu=device.type == "cpu")
+    timeout: Any = {"timeout": patience} if patience else {}
+    state = PartialState(cpu=device.type == "cpu", **timeout)
     if state.num_processes == 1:
         state.device = device
         if device.index is not None and device.type == "cuda":

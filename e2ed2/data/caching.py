@@ -15,7 +15,7 @@ from e2ed2.data.captions import text_key
 from e2ed2.data.config import CacheOptions
 from e2ed2.data.pictures import decoded_row, fitted, rows_of, to_tensor
 from e2ed2.data.rows import Row, Rows, chunks
-from e2ed2.data.shard_writing import Part, kept_texts, save_shard, write_shards
+from e2ed2.data.shard_writing import PATIENCE, Part, kept_texts, save_shard, write_shards
 from e2ed2.device import take_device
 from e2ed2.errors import UserError
 from e2ed2.models.backbones.backbone import Backbone
@@ -37,7 +37,7 @@ def write_cache(options: CacheOptions) -> tuple[int, int]:
     Raises:
         UserError: the set or the model cannot be read, or the folder holds what was made with other options.
     """
-    codec, encoder, multiple = parts_of(options, take_device(options.device))
+    codec, encoder, multiple = parts_of(options, take_device(options.device, PATIENCE))
     settings = {
         "buckets": options.buckets,
         "pixels": options.pixels,

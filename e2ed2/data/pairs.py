@@ -16,7 +16,7 @@ from e2ed2.data.captions import text_key
 from e2ed2.data.config import DataConfig, PairOptions
 from e2ed2.data.pictures import divided, rows_of, texts_of
 from e2ed2.data.rows import Listed, Row, Rows, chunks
-from e2ed2.data.shard_writing import Part, kept_texts, save_shard, write_shards
+from e2ed2.data.shard_writing import PATIENCE, Part, kept_texts, save_shard, write_shards
 from e2ed2.data.shards import READ, padded, paired_noise
 from e2ed2.device import take_device
 from e2ed2.diffusion.levels import uniform_levels
@@ -43,7 +43,7 @@ def write_pairs(options: PairOptions) -> tuple[int, int]:
     Raises:
         UserError: the set or the teacher cannot be read, or the folder holds what was made with other options.
     """
-    device: Any = take_device(options.device)
+    device: Any = take_device(options.device, PATIENCE)
     pipeline = open_pipeline(options.backbone)
     check_shared(pipeline, options.backbone)
     codec, encoder = PretrainedCodec(pipeline.vae), PipelineText(pipeline, device)

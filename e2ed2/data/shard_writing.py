@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from e2ed2.progress import track
 from e2ed2.tensors import save_tensors
 from e2ed2.types import TextEmbedding
 
+PATIENCE = timedelta(days=1)  # that a process which is done waits for the others
 Write = Callable[[Rows, range, Path], Iterator[None]]  # the shard of these places, yielding after each batch of rows
 
 

@@ -1,6 +1,7 @@
 """Noise, and what a teacher makes of it, written once: what a training with `--guidance` computes in every update."""
 
 import json
+import subprocess
 from dataclasses import replace
 from shutil import copytree
 
@@ -25,6 +26,7 @@ from e2ed2.training.config import RunConfig, TrainerConfig
 from e2ed2.training.memory import first_of
 from e2ed2.training.run import train
 
+from .test_processes import launched
 from .test_training import stop_after
 
 CAPTIONS = ["red apple", "a blue dog", "", "three cats", "a house by the sea", "an old car"]
@@ -257,3 +259,38 @@ def test_a_command_writes_pairs_and_a_training_on_them_goes_on_bit_for_bit(capti
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     card = (tmp_path / "whole" / "model" / "README.md").read_text()
     assert "makes of the same noise in 4 steps with a guidance of 3, which is so folded in" in card
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work_and_one_says_so(pairs, captions, tmp_path):
+    """Processes of their own, each of which imports torch."""
+    wanted = {"--backbone": "tiny:sd3", "--guidance": GUIDANCE, "--steps": STEPS, "--shard-size": 4, "--batch-size": 2}
+    words = [word for pair in wanted.items() for word in pair]
+    both = launched(2, ["pairs", captions, *words, "--resolution", 32, "--out", tmp_path], subprocess.PIPE, "data")
+    said = [one.communicate() for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert "5 pictures in" in said[0][0]
+    assert said[1][0] == ""
+    for number in range(2):
+        one, other = (load_file(folder / f"shard-0000{number}.safetensors") for folder in (pairs, tmp_path))
+        for name, value in one.items():
+            assert torch.allclose(other[name].float(), value.float(), atol=1e-5), name
+
+
+@pytest.mark.slow
+def test_of_one_caption_every_noise_learns_its_own_picture(tmp_path):
+    """Sixty updates: with other noise, nothing could be nearer to the targets than their mean."""
+    file = tmp_path / "captions.txt"
+    file.write_text("red apple\n" * 8)
+    write_pairs(options(file, tmp_path / "pairs", backbone="tiny:sana"))
+    made = objective(backbone="tiny:sana", tune="full", sampling_steps=(4,))
+    batches, optimizer = batches_of(made, tmp_path / "pairs", 8), torch.optim.Adam(made.model.parameters(), lr=1e-2)
+    spread = batches(0).latents.var(dim=0, correction=0).mean()
+    for update in range(60):
+        optimizer.zero_grad()
+        outcome = made(batches(update), UpdateSeeds(0, update))
+        outcome.total().backward()
+        optimizer.step()
+    assert outcome.terms["l2"] < 0.1 * spread
+    again = replace(batches(0), noise=None)
+    assert made(again, UpdateSeeds(0, 0)).terms["l2"] > spread

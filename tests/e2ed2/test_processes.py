@@ -30,16 +30,15 @@ from e2ed2.training.schedule import Schedule
 from e2ed2.training.trainer import Trainer, TrainerConfig
 
 
-def launched(processes: int, arguments, stdout=subprocess.DEVNULL) -> list[subprocess.Popen]:
+def launched(processes: int, arguments, stdout=subprocess.DEVNULL, command="train") -> list[subprocess.Popen]:
     """`python -m e2ed2 train ...` as torchrun starts it, without its agent, which would import torch once more."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "e2ed2", "train", *map(str, arguments)]
     return [
         subprocess.Popen(
-            command,
+            [sys.executable, "-m", "e2ed2", command, *map(str, arguments)],
             env=os.environ | shared | {"ACCELERATE_USE_CPU": "true", "RANK": rank, "LOCAL_RANK": rank},
             stdout=stdout,
             stderr=subprocess.PIPE,
