@@ -61,7 +61,9 @@ def use(module: nn.Module, adapter: str) -> None:
 
 def adapted(module: nn.Module) -> Generator[Any]:
     """The layers that have adapters."""
-    return (layer for layer in module.modules() if hasattr(layer, "_active_adapter"))
+    from peft.tuners.tuners_utils import BaseTunerLayer  # takes seconds, only needed with adapters
+
+    return (layer for layer in module.modules() if isinstance(layer, BaseTunerLayer))
 
 
 def recompute(block: nn.Module, *given: Any) -> Any:
