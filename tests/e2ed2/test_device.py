@@ -1,5 +1,6 @@
 """Where models run: `--device`, $E2ED2_DEVICE, or the best there is, whatever the command."""
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import accelerate
@@ -86,6 +87,15 @@ def test_processes_take_a_gpu_each_and_share_none(monkeypatch, two_gpus):
     assert take_device() == take_device("cuda") == torch.device("cuda:1")
     with pytest.raises(UserError, match="2 processes cannot share cuda:0: name cuda, and each takes its own"):
         take_device("cuda:0")
+
+
+def test_processes_wait_for_each_other_as_long_as_they_are_told(monkeypatch):
+    told = []
+    one = SimpleNamespace(num_processes=1, device=torch.device("cpu"))
+    monkeypatch.setattr(accelerate, "PartialState", lambda **options: told.append(options) or one)
+    take_device("cpu")
+    take_device("cpu", timedelta(hours=2))
+    assert told == [{"cpu": True}, {"cpu": True, "timeout": timedelta(hours=2)}]
 
 
 def test_a_launch_on_the_cpu_is_one_unless_a_gpu_is_asked_for(monkeypatch, two_gpus):

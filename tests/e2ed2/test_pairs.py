@@ -294,3 +294,18 @@ def test_of_one_caption_every_noise_learns_its_own_picture(tmp_path):
     assert outcome.terms["l2"] < 0.1 * spread
     again = replace(batches(0), noise=None)
     assert made(again, UpdateSeeds(0, 0)).terms["l2"] > spread
+
+
+def test_every_option_of_the_teacher_is_heeded(pairs, captions, tmp_path):
+    """Noise is the seed's alone, and bf16 is near to float32."""
+    read = lambda folder: open_pictures(data_of(folder))
+    first = read(pairs)
+    before = first.largest.at(0)
+    for name, value in {"guidance": 5.0, "steps": 3, "seed": 1, "bf16": True}.items():
+        write_pairs(options(captions, tmp_path / name, **{name: value}))
+        other = read(tmp_path / name)
+        after = other.largest.at(0)
+        error = ((after.latents - before.latents).norm() / before.latents.norm()).item()
+        assert error > 1e-4, name
+        assert name != "bf16" or error < 0.05
+        assert torch.equal(other.noise([after]), first.noise([before])) is (name != "seed"), name
