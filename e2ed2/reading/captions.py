@@ -96,7 +96,7 @@ def advice_on(reading: Reading) -> str:
         return f"{shown} {unread(reading)}".strip()
     name, probability = reading.candidates[0].name, reading.candidates[0].probability
     if shown or probability >= GUESS:
-        notes = [shown, ALONE if ignores(reading.words, name) else ""]
+        notes = [shown, ALONE if (reading.around and not shown) or ignores(reading.words, name) else ""]
     else:
         notes = ["This is a guess: nothing that the models know is near."]
     return " ".join(filter(None, notes))

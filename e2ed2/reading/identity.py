@@ -13,9 +13,19 @@ from e2ed2.models.components import digest
 from e2ed2.models.minilm import MiniLM
 from e2ed2.models.references import WEIGHTS
 from e2ed2.models.saved import ModelMixin
-from e2ed2.reading import characters, denied, reader, spelling, usual
+from e2ed2.reading import characters, denied, reader, scene, spelling, usual
 
-MODULES = (characters, colours, denied, emoji, reader, spelling, styles, usual)  # modules whose constants are tables
+MODULES = (
+    characters,
+    colours,
+    denied,
+    emoji,
+    reader,
+    scene,
+    spelling,
+    styles,
+    usual,
+)  # modules whose constants are tables
 DATA = (bool, int, float, str, list, tuple, dict)
 
 

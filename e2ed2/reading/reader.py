@@ -27,6 +27,7 @@ from e2ed2.models.saved import ModelMixin, register_to_config
 from e2ed2.reading import people
 from e2ed2.reading.characters import emoji, named, says_nothing, spelt
 from e2ed2.reading.denied import wanted
+from e2ed2.reading.scene import is_about_its_subject, scene_of
 from e2ed2.reading.spelling import Speller, words_of
 from e2ed2.reading.usual import USUAL, in_usual_words
 from e2ed2.seeds import number
@@ -45,7 +46,7 @@ KEPT_WORD = r"\b({})(?:e?s)?\b"
 @dataclass(frozen=True)
 class Candidate:
     name: str
-    probability: float  # in (0, 1]
+    probability: float  # in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Reading:
     words: str  # the prompt without the style, typing mistakes corrected
     colour: str = ""  # requested in the prompt; "" if none is, or the model knows no colours
     never_shown: str = ""  # something named in the prompt that no training saw a drawing of
+    around: str = ""  # what the prompt says beside its thing, such as “on the beach”: no picture shows it
 
     def caption(self, style: str = "", name: str = "") -> str:
         """The model's input: `name` (by default the likeliest) in the style that the prompt names, else in `style`.
@@ -134,20 +136,41 @@ class Reader:
         typed, style = split_style(prompt)
         typed = self.spell(in_usual_words(wanted(typed)))
         text = spelt(typed)
+        candidates, nearest = self.meanings(text)
+        candidates, of, around = self.in_scene(text, candidates) or (candidates, typed, "")
+        return Reading(
+            candidates,
+            style,
+            nearest,
+            text,
+            self.colour(of) if colours else "",
+            self.never_shown(typed, text.lower()),
+            around,
+        )
+
+    def meanings(self, text: str) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+        """What the text may mean, and the names nearest to it; nothing if it is far from all of them."""
         probabilities = self.head(self.concepts.encoder([text]).pooled).softmax(dim=-1)[0]
         if (index := self.exactly.get(text.lower())) is not None:
             probabilities = torch.eye(len(self.names))[index].lerp(probabilities, DOUBT)
         best = probabilities.topk(SHOWN)
         candidates = tuple(Candidate(self.names[i], p) for p, i in zip(*map(Tensor.tolist, best), strict=True))
         nearest = self.concepts.nearest(text)
-        return Reading(
-            () if says_nothing(text) or far(nearest[0].similarity, candidates[0].probability) else candidates,
-            style,
-            tuple(one.name for one in nearest),
-            text,
-            self.colour(typed) if colours else "",
-            self.never_shown(typed, text.lower()),
-        )
+        unread = says_nothing(text) or far(nearest[0].similarity, candidates[0].probability)
+        return () if unread else candidates, tuple(one.name for one in nearest)
+
+    def in_scene(self, text: str, whole: tuple[Candidate, ...]) -> tuple[tuple[Candidate, ...], str, str] | None:
+        """If a scene's subject says best what it shows: what that may mean, its words, and what is around it."""
+        if self.is_known(text) or not (scene := scene_of(text, self.known)):
+            return None
+        own, _ = self.meanings(scene.subject)
+        best = whole[0] if whole else Candidate("", 0.0)
+        about = own and is_about_its_subject(scene, best, own[0], groups().get(own[0].name, ""))
+        return (own, scene.subject, scene.rest) if about else None
+
+    def is_known(self, text: str) -> bool:
+        """Whether the text is itself a name or a keyword."""
+        return re.sub(ARTICLE, "", text.lower()) in self.known
 
     def colour(self, typed: str) -> str:
         """The requested colour; empty if the text is itself a name or a keyword, such as `orange`.
@@ -155,7 +178,7 @@ class Reader:
         An emoji whose colour differs from its drawings', such as 📗, requests that colour; 🍎 requests none.
         """
         text = typed if any(name.lower() in self.exactly for name in named(typed)) else spelt(typed)
-        return "" if re.sub(ARTICLE, "", text.lower()) in self.known else asked_colour(text)
+        return "" if self.is_known(text) else asked_colour(text)
 
     def never_shown(self, typed: str, text: str) -> str:
         """`a violin, please` => `violin`; none if it is part of a known name, as in `mirror ball`."""

@@ -3,13 +3,14 @@
 import json
 import string
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from e2ed2.data.colours import ASKED, COLOUR, COLOURS, FIRST, WORDS, can_have
 from e2ed2.data.emoji import BEFORE, ORDINARY, STYLED, Concepts, groups
 from e2ed2.data.styles import BEST, BY_SEED, STYLE_NAMES
 from e2ed2.models.minilm import MiniLM, spelt_out, weights_folder
-from e2ed2.reading import characters, denied, reader, spelling, usual
+from e2ed2.reading import characters, denied, reader, scene, spelling, usual
 
 
 def tokenizer_table() -> dict[str, Any]:
@@ -57,6 +58,7 @@ def reader_table(head: reader.ReaderHead, concepts: Concepts) -> dict[str, Any]:
         "strange_word": reader.strange_word(config.names).pattern,
         "never_drawn": sorted(reader.never_drawn(config.names)),
         "asking": asking_table(),
+        "scene": scene_table(config.names, {word.lower() for word in concepts.words}),
         "characters": character_table(),
         "spelling": spelling_table(),
     }
@@ -70,6 +72,24 @@ def asking_table() -> dict[str, Any]:
         "around": denied.AROUND.pattern,
         "slang": usual.MEANT,
         "slangy": usual.SLANGY.pattern,
+    }
+
+
+def scene_table(names: list[str], known: Collection[str]) -> dict[str, Any]:
+    """Words of places and actions, thresholds, and which names are living things, or things at all."""
+    kinds = {"living": scene.LIVING, "things": scene.THINGS}
+    return {
+        "token": scene.TOKEN.pattern,
+        "articles": scene.ARTICLES,
+        "places": scene.PLACES,
+        "company": scene.COMPANY,
+        "nouns": scene.NOUNS,
+        "longest": scene.LONGEST,
+        "place": scene.PLACE.pattern,
+        "uncertain": scene.UNCERTAIN,
+        "certain": scene.CERTAIN,
+        **{kind: [name for name in names if groups().get(name) in of_it] for kind, of_it in kinds.items()},
+        "known": sorted(known),
     }
 
 

@@ -1,5 +1,6 @@
 """The page that paints in the browser: its arithmetic against Python's, its weights, what it is made of."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,20 +12,21 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from playwright.sync_api import Route
 
-from e2ed2.data.emoji import split_style
+from e2ed2.data.emoji import groups, split_style
 from e2ed2.errors import UserError
 from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.minilm import spelt_out
 from e2ed2.reading import spelling
 from e2ed2.reading.characters import named, says_nothing, spelt
 from e2ed2.reading.denied import wanted
-from e2ed2.reading.reader import style_of
+from e2ed2.reading.reader import ARTICLE, Candidate, style_of
+from e2ed2.reading.scene import is_about_its_subject, scene_of
 from e2ed2.reading.usual import in_usual_words
 from e2ed2.web import packages
 from e2ed2.web.compensating import moments
 from e2ed2.web.packing import pack
 from e2ed2.web.parts import Coarse, Part, graph_of
-from e2ed2.web.tables import asking_table, character_table, spelling_table, text_table
+from e2ed2.web.tables import asking_table, character_table, scene_table, spelling_table, text_table
 from e2ed2.web.writing import PAGE
 
 from .conftest import TINY_DENOISER
@@ -79,20 +81,36 @@ ASKED = (
     ),
     *(":-(", ", a cat,", "My TELLY, not the loo", "two spuds!", "rocks", "brollies", "a bird that isn't a duck ", ""),
 )
+SCENES = (
+    *("a dog running on the beach", "my car parked by the sea", "A DOG, eating a carrot", "fire breathing dragon"),
+    *("a monkey with a banana", "a plate with spaghetti", "a dog in a black suit", "a dog at night", "a dog", "", "…"),
+    *("a dog's house on the hill", "a very very very small dog on the sofa", "a dog running", "flying over the sea"),
+    *("a ring on the sofa", "the dog on fire", "dogs in the garden", "naïve dog on the sofa"),
+)
+KNOWN = ("dog", "car", "carrot", "monkey", "plate", "fire", "a dog")
+MEANT = (("", 0.0), ("carrot", 0.9), ("banana", 0.6), ("spaghetti", 0.9), ("dragon", 0.9), ("dog", 0.3), ("house", 0.3))
+OWN = (("dog", 0.9), ("monkey face", 0.9), ("fire", 0.9), ("grinning face", 0.9), ("dog", 0.3))
 NAMES = ("banana", "elephant", "red apple", "teddy bear", "house")
 SCRIPT = """async (given) => {
   const { seeds, counts, styles, prompts, mistakes, vocabulary, names, english, spelling, text } = given;
-  const { typed, table, asked, asking } = given;
+  const { typed, table, asked, asking, scenes, scene, meant, own } = given;
   const { chosen, normal } = await import(`${location.origin}/chance.js`);
   const { Speller } = await import(`${location.origin}/spelling.js`);
   const { Words } = await import(`${location.origin}/words.js`);
   const { Characters } = await import(`${location.origin}/characters.js`);
   const { Asking } = await import(`${location.origin}/asking.js`);
+  const { Scenes } = await import(`${location.origin}/scene.js`);
+  const set = new Scenes(scene), called = ([name, probability]) => name ? { name, probability } : undefined;
   const ask = new Asking(asking), words = new Words(text), characters = new Characters(table, words);
   return {
     noise: seeds.map((seed) => counts.map((count) => [...normal(seed, count)])),
     styles: [...Array(64).keys()].map((seed) => chosen(seed, "style", styles)),
     read: prompts.map((prompt) => words.splitStyle(words.stripped(words.speltOut(prompt)))),
+    scenes: scenes.map((one) => {
+      const of = set.isKnown(one) ? null : set.of(one);
+      const about = (whole) => own.map((each) => set.isAboutItsSubject(of, called(whole), called(each)));
+      return of ? [of.subject, of.rest, meant.map(about)] : null;
+    }),
     asked: asked.map((one) => ask.inUsualWords(ask.wanted(one))),
     characters: typed.map((one) => [characters.spelt(one), characters.named(one), characters.sayNothing(one)]),
     spelt: mistakes.map((one) => new Speller(vocabulary, names, english, spelling).corrected(one)),
@@ -146,6 +164,10 @@ def in_javascript(vocabulary, browser) -> dict:
         "table": character_table(),
         "asked": ASKED,
         "asking": asking_table(),
+        "scenes": SCENES,
+        "scene": scene_table(list(groups()), KNOWN),
+        "meant": MEANT,
+        "own": OWN,
     }
     found = page.evaluate(SCRIPT, given)
     page.close()
@@ -174,6 +196,22 @@ def test_emoji_and_emoticons_are_called_as_in_python(in_javascript):
 
 def test_what_is_wanted_is_found_as_in_python(in_javascript):
     assert in_javascript["asked"] == [in_usual_words(wanted(one)) for one in ASKED]
+
+
+def test_scenes_are_read_as_in_python(in_javascript):
+    known = set(KNOWN)
+
+    def in_python(text: str) -> list | None:
+        if re.sub(ARTICLE, "", text.lower()) in known or not (scene := scene_of(text, known)):
+            return None
+        wholes, owns = ([Candidate(*one) for one in some] for some in (MEANT, OWN))
+        return [*scene, [[is_about_its_subject(scene, w, o, groups().get(o.name, "")) for o in owns] for w in wholes]]
+
+    expected = [in_python(text) for text in SCENES]
+    assert in_javascript["scenes"] == expected
+    decided = [each for one in expected if one for whole in one[2] for each in whole]
+    assert sum(decided) > 20
+    assert decided.count(False) > 20
 
 
 def test_typing_mistakes_are_mended_as_in_python(in_javascript, vocabulary):

@@ -3,6 +3,7 @@
 import { Asking } from "./asking.js";
 import { Characters } from "./characters.js";
 import { Colours } from "./colours.js";
+import { Scenes } from "./scene.js";
 import { Speller } from "./spelling.js";
 
 export class Reader {
@@ -13,6 +14,7 @@ export class Reader {
     this.speller = new Speller(table.vocabulary, table.names, table.english.split(" "), table.spelling);
     this.colours = new Colours(table.colours);
     this.asking = new Asking(table.asking);
+    this.scenes = new Scenes(table.scene);
     this.characters = new Characters(table.characters, words);
     this.exactly = new Map(table.names.map((name, i) => [name.toLowerCase(), i]));
     this.strangeWord = new RegExp(table.strange_word);
@@ -23,7 +25,19 @@ export class Reader {
   async read(prompt) {
     const [given, style] = this.words.splitStyle(prompt);
     const typed = this.speller.corrected(this.asking.inUsualWords(this.asking.wanted(given)));
-    const text = this.characters.spelt(typed);
+    const text = this.characters.spelt(typed), whole = await this.#meanings(text);
+    const scene = this.scenes.isKnown(text) ? null : this.scenes.of(text);
+    const own = scene ? (await this.#meanings(scene.subject)).candidates : [];
+    const about = own.length && this.scenes.isAboutItsSubject(scene, whole.candidates[0], own[0]);
+    const [candidates, of] = about ? [own, scene.subject] : [whole.candidates, typed];
+    const colour = this.paintsColours ? this.colours.asked(this.#colourful(of)) : "";
+    candidates.forEach((one) => Object.assign(one, { called: this.called(one.name, colour) }));
+    const neverShown = this.neverShown(typed, text.toLowerCase());
+    return { candidates, style, colour, nearest: whole.nearest, text, neverShown };
+  }
+
+  // { candidates, the likeliest first, none if the text is far from everything; nearest: [name] }
+  async #meanings(text) {
     let probabilities = softmax((await this.judge(text)).logits);
     const index = this.exactly.get(text.toLowerCase());
     if (index !== undefined) probabilities = probabilities.map((p, i) => (i === index ? 1 - this.doubt : 0) + this.doubt * p);
@@ -31,10 +45,7 @@ export class Reader {
     const candidates = order.slice(0, this.shown).map((i) => ({ name: this.names[i], probability: probabilities[i] }));
     const nearest = await this.#nearest(text);
     const far = this.characters.sayNothing(text) || this.far.some(([near, sure]) => nearest[0].likeness < near && candidates[0].probability < sure);
-    const colour = this.paintsColours ? this.colours.asked(this.#colourful(typed)) : "";
-    candidates.forEach((one) => Object.assign(one, { called: this.called(one.name, colour) }));
-    const neverShown = this.neverShown(typed, text.toLowerCase());
-    return { candidates: far ? [] : candidates, style, colour, nearest: nearest.map((one) => one.name), text, neverShown };
+    return { candidates: far ? [] : candidates, nearest: nearest.map((one) => one.name) };
   }
 
   // What the words name of which no training saw a drawing; not where it is part of a known name.
