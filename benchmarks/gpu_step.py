@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from benchmarks.scaling import RANK, kl, sd15
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.path import Flow
-from e2ed2.diffusion.sampler import sample
+from e2ed2.diffusion.sampler import Gradient, sample
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.pixel import l2
 from e2ed2.models.backbones.backbone import Backbone
@@ -73,7 +73,7 @@ def update(backbone: Backbone, batch: int, decoder: Any, perceptual: PerceptualL
         optimizer.zero_grad()
         with torch.autocast("cuda", torch.bfloat16):
             noise = torch.randn_like(latents)
-            x0 = sample(backbone, noise, text, uniform_levels(STEPS), grad=True, checkpointed=True)
+            x0 = sample(backbone, noise, text, uniform_levels(STEPS), gradient=Gradient(checkpointed=True))
             loss = l2(x0, latents)
             if perceptual is not None:
                 decoded = checkpoint(lambda z: decoder.decode(z).sample, x0, use_reentrant=False)

@@ -196,6 +196,52 @@ def test_a_headless_docstring_is_noticed():
     assert headless('"""Of all."""\nx = 1\n"""Of x."""\ny = "Of y"\n"""Often."""\n') == [1, 3]
 
 
+PAGE_FIELDS = "Gradio gives a handler the fields of its page one by one, and the API calls them by these names"
+# Functions with more than MOST_PARAMETERS, and why.
+LONG = {
+    "app/pages/compare/page.py": ({"welcome", "compare_any"}, PAGE_FIELDS),
+    "app/pages/generate/again.py": ({"make_list"}, PAGE_FIELDS),
+    "app/pages/generate/painting.py": ({"generate", "welcome"}, PAGE_FIELDS),
+    "app/pages/training/own.py": ({"begin"}, PAGE_FIELDS),
+    "e2ed2/inference/pipeline.py": ({"__call__"}, "what the pipelines of diffusers take"),
+    "e2ed2/models/coarse_to_fine.py": ({"__init__"}, "what config.json of a model's folder has"),
+    "e2ed2/training/flops.py": ({"convolution_backward"}, "what torch's counter of FLOPs gives"),
+}
+MOST_PARAMETERS = 8
+MOST_LINES = 250  # of a class
+
+
+def long_in(source: str) -> tuple[set[str], set[str]]:
+    """Functions with too many parameters, `self` apart, and classes with too many lines."""
+    functions, classes = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef) and node.end_lineno - node.lineno >= MOST_LINES:
+            classes.add(node.name)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            if len(given) - (given[:1] in (["self"], ["cls"])) > MOST_PARAMETERS:
+                functions.add(node.name)
+    return functions, classes
+
+
+@pytest.mark.parametrize("package", ["app", "e2ed2", "study"])
+def test_functions_take_few_things_and_classes_are_short(package):
+    """More than that is a dataclass, or two classes; LONG has the exceptions."""
+    files = {file.relative_to(ROOT).as_posix(): file for file in (ROOT / package).rglob("*.py")}
+    found = {name: long_in(file.read_text(encoding="utf-8")) for name, file in files.items()}
+    excused = {name: functions for name, (functions, _) in LONG.items() if name.startswith(package)}
+    assert {name: functions for name, (functions, _) in found.items() if functions} == excused
+    assert not {name: classes for name, (_, classes) in found.items() if classes}
+
+
+def test_a_long_function_and_a_long_class_are_noticed():
+    names = ", ".join(f"p{number}" for number in range(MOST_PARAMETERS))
+    assert long_in(f"def f({names}): pass\nasync def g({names}, *, more): pass")[0] == {"g"}
+    assert long_in(f"class A:\n  def f(self, {names}): pass\n  def g(self, {names}, more): pass")[0] == {"g"}
+    body = "    x = 1\n" * (MOST_LINES - 1)
+    assert long_in(f"class A:\n{body}class B:\n{body}    y = 2\n")[1] == {"B"}
+
+
 def test_app_is_a_package_and_a_script():
     assert (ROOT / "app" / "__init__.py").is_file()
     assert len((ROOT / "app.py").read_text().splitlines()) <= 15

@@ -4,6 +4,7 @@ Processes share each update's pictures: place p of n takes the p-th part. So a t
 on another number of processes, and in the middle of an epoch, wherever the pictures are kept.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -72,39 +73,37 @@ class CropBatches:
         return PictureBatch(images=self.pictures.tensor(spread(len(self.pictures), count), self.device))
 
 
+@dataclass(frozen=True)
+class BatchOptions:
+    """What a batch of captioned pictures has, and how much of it chance decides."""
+
+    size: int  # pictures of an update, on each process
+    seed: int
+    styled_share: float  # of the captions, that name a style; of sets in memory
+    text_noise: float  # at most, as a share of the embeddings' root mean square
+    with_images: bool  # or latents alone
+    with_words: bool  # the captions' token states, or the pooled embeddings alone
+    device: torch.device | str
+
+
 class CaptionedBatches:
     """Pictures, their latents and one of their captions each, for the denoiser."""
 
-    def __init__(
-        self,
-        pictures: Pictures,
-        pool: CaptionPool,
-        codec: Codec,
-        batch_size: int,
-        seed: int,
-        styled_share: float = 0.7,
-        text_noise: float = 0.1,
-        with_images: bool = True,
-        with_words: bool = True,
-        device: torch.device | str = "cpu",
-        precompute: bool = True,
-    ):
+    def __init__(self, pictures: Pictures, pool: CaptionPool, codec: Codec, options: BatchOptions, precompute: bool):
         """`codec` is on the device. `precompute`: encode every picture now, and keep the latents on disk."""
-        self.pictures, self.pool, self.batch_size, self.seed = pictures, pool, batch_size, seed
-        self.styled_share, self.text_noise = styled_share, text_noise
-        self.with_images, self.with_words, self.device = with_images, with_words, device
-        self.codec = codec
-        self.latents = encode_all(codec, pictures, device) if precompute else None
+        self.pictures, self.pool, self.codec, self.options = pictures, pool, codec, options
+        self.latents = encode_all(codec, pictures, options.device) if precompute else None
 
     def __call__(self, update: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
-        whole = rows(update, self.batch_size * processes, len(self.pictures), self.seed)
+        options = self.options
+        whole = rows(update, options.size * processes, len(self.pictures), options.seed)
         picked = part_of(whole, process, processes)
-        seeds = UpdateSeeds(self.seed, update, process, self.device)
-        return self.batch(picked, self.styled_share, self.text_noise, seeds, self.with_images)
+        seeds = UpdateSeeds(options.seed, update, process, options.device)
+        return self.batch(picked, options.styled_share, options.text_noise, seeds, options.with_images)
 
     def preview(self, count: int = 12) -> CaptionedBatch:
         picked = spread(len(self.pictures), count)
-        return self.batch(picked, 1.0, 0.0, UpdateSeeds(0, 0, device=self.device))
+        return self.batch(picked, 1.0, 0.0, UpdateSeeds(0, 0, device=self.options.device))
 
     def batch(
         self,
@@ -114,19 +113,20 @@ class CaptionedBatches:
         seeds: UpdateSeeds,
         with_images: bool = True,
     ) -> CaptionedBatch:
+        device = self.options.device
         captions, named = self.pool.pick(picked, styled_share, seeds.on_cpu("caption"))
-        text = self.pool.embedding(captions, self.with_words).to(self.device)
+        text = self.pool.embedding(captions, self.options.with_words).to(device)
         return CaptionedBatch(
-            images=self.pictures.tensor(picked if with_images else picked[:0], self.device),
+            images=self.pictures.tensor(picked if with_images else picked[:0], device),
             text=blur(text, text_noise, seeds.stream("caption noise")),
-            latents=self.encode(picked) if self.latents is None else self.latents[picked].to(self.device),
-            named=named.to(self.device),
+            latents=self.encode(picked) if self.latents is None else self.latents[picked].to(device),
+            named=named.to(device),
             captions=tuple(self.pool.captions[row] for row in captions.tolist()),
         )
 
     @torch.no_grad()
     def encode(self, picked: Tensor) -> Tensor:
-        return self.codec.encode(self.pictures.tensor(picked, self.device))
+        return self.codec.encode(self.pictures.tensor(picked, self.options.device))
 
 
 def blur(text: TextEmbedding, amount: float, generator: torch.Generator) -> TextEmbedding:

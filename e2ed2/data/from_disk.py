@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from e2ed2.data.batches import CaptionedBatches, blur, order, part_of, rows, spread
+from e2ed2.data.batches import BatchOptions, CaptionedBatches, blur, order, part_of, rows, spread
 from e2ed2.data.captions import caption_pool, text_key
 from e2ed2.data.config import DataConfig, is_bundled, is_cached
 from e2ed2.data.pictures import PictureSet, load_held_out, load_pictures, to_tensor
@@ -41,68 +41,31 @@ def open_held_out(config: DataConfig, count: int) -> PictureSet | None:
 
 
 def captioned_batches(
-    pictures: Any,
-    encoder: TextEncoder,
-    codec: Codec,
-    batch_size: int,
-    seed: int,
-    *,
-    styled_share: float,
-    text_noise: float,
-    with_images: bool,
-    with_words: bool,
-    device: torch.device | str,
-    precompute: bool,
+    pictures: Any, encoder: TextEncoder, codec: Codec, options: BatchOptions, precompute: bool
 ) -> "CaptionedBatches | StreamedBatches | ShardBatches":
     """Batches of pictures, latents and captions, whichever kind of set it is.
 
     Raises:
         UserError: what is on disk was made with another encoder or codec, or lacks the pictures.
     """
-    kept = (batch_size, seed, text_noise, with_images, with_words, device)
     if isinstance(pictures, CachedPictures):
-        return ShardBatches(pictures, encoder, codec, *kept)
+        return ShardBatches(pictures, encoder, codec, options)
     if isinstance(pictures, StreamedPictures):
-        return StreamedBatches(pictures, encoder, codec, *kept)
-    pool = caption_pool(pictures, encoder, precompute)
-    return CaptionedBatches(
-        pictures,
-        pool,
-        codec,
-        batch_size,
-        seed,
-        styled_share,
-        text_noise,
-        with_images=with_images,
-        with_words=with_words,
-        device=device,
-        precompute=precompute,
-    )
+        return StreamedBatches(pictures, encoder, codec, options)
+    return CaptionedBatches(pictures, caption_pool(pictures, encoder, precompute), codec, options, precompute)
 
 
 class DiskBatches:
     """The base of both kinds: prefetches an update's samples, and draws one caption for each."""
 
-    def __init__(
-        self,
-        pictures: Any,
-        encoder: TextEncoder,
-        codec: Codec,
-        batch_size: int,
-        seed: int,
-        text_noise: float,
-        with_images: bool,
-        with_words: bool,
-        device: torch.device | str,
-    ):
-        self.pictures, self.encoder, self.codec = pictures, encoder, codec
-        self.batch_size, self.seed, self.text_noise = batch_size, seed, text_noise
-        self.with_images, self.with_words, self.device = with_images, with_words, device
+    def __init__(self, pictures: Any, encoder: TextEncoder, codec: Codec, options: BatchOptions):
+        self.pictures, self.encoder, self.codec, self.options = pictures, encoder, codec, options
         self.ahead = Ahead(self.fetch)
 
     def __call__(self, update: int, process: int = 0, processes: int = 1) -> CaptionedBatch:
         samples = self.ahead(update, process, processes)
-        return self.batch(samples, self.text_noise, UpdateSeeds(self.seed, update, process), self.with_images)
+        seeds = UpdateSeeds(self.options.seed, update, process)
+        return self.batch(samples, self.options.text_noise, seeds, self.options.with_images)
 
     def fetch(self, update: int, process: int, processes: int) -> Any:
         """One process's share of an update, on the CPU; called in a thread."""
@@ -113,15 +76,16 @@ class DiskBatches:
 
     def assemble(self, images: Tensor, latents: Tensor, text: Any, noise: float, seeds: UpdateSeeds) -> CaptionedBatch:
         text = blur(text.to("cpu"), noise, seeds.stream("caption noise"))  # the same noise on every device
-        named = torch.zeros(len(latents), dtype=torch.bool, device=self.device)
-        return CaptionedBatch(images.to(self.device), latents.to(self.device), text.to(self.device), named)
+        device = self.options.device
+        named = torch.zeros(len(latents), dtype=torch.bool, device=device)
+        return CaptionedBatch(images.to(device), latents.to(device), text.to(device), named)
 
 
 class StreamedBatches(DiskBatches):
     """Reads and decodes pictures in threads; embeds captions and encodes pictures when they are needed."""
 
     def fetch(self, update: int, process: int, processes: int) -> list[Sample]:
-        whole = rows(update, self.batch_size * processes, len(self.pictures), self.seed)
+        whole = rows(update, self.options.size * processes, len(self.pictures), self.options.seed)
         return self.pictures.samples(part_of(whole, process, processes))
 
     def preview(self, count: int = 12) -> CaptionedBatch:
@@ -130,11 +94,11 @@ class StreamedBatches(DiskBatches):
     def batch(
         self, samples: list[Sample], text_noise: float, seeds: UpdateSeeds, with_images: bool = True
     ) -> CaptionedBatch:
-        images = to_tensor(np.stack([sample.image for sample in samples]), self.device)
+        images = to_tensor(np.stack([sample.image for sample in samples]), self.options.device)
         which = draw_captions([len(sample.texts) for sample in samples], seeds)
         captions = tuple(sample.texts[i] for sample, i in zip(samples, which, strict=True))
         text = self.encoder(captions)
-        if not self.with_words:
+        if not self.options.with_words:
             text = text.first_words()
         with torch.no_grad():
             latents = self.codec.encode(images)
@@ -145,8 +109,8 @@ class StreamedBatches(DiskBatches):
 class ShardBatches(DiskBatches):
     """Latents and text states as written by `data cache` or `data pairs`; all pictures of a batch have one shape."""
 
-    def __init__(self, pictures: CachedPictures, encoder: TextEncoder, codec: Codec, *options: Any):
-        super().__init__(pictures, encoder, codec, *options)
+    def __init__(self, pictures: CachedPictures, encoder: TextEncoder, codec: Codec, options: BatchOptions):
+        super().__init__(pictures, encoder, codec, options)
         made_with = {"codec": codec.fingerprint, "text": text_key(encoder)}
         for part, key in made_with.items():
             if pictures.settings[part] != key:
@@ -154,15 +118,15 @@ class ShardBatches(DiskBatches):
                     f"{pictures.folder} was made with another {'codec' if part == 'codec' else 'text encoder'}: run "
                     f"`data {'pairs' if pictures.paired else 'cache'}` for this model into another folder."
                 )
-        if self.with_images and not pictures.with_pixels:
+        if self.options.with_images and not pictures.with_pixels:
             raise UserError(
                 f"This training looks at pictures, and {pictures.folder} has only their latents: run `data cache` "
                 "without --no-pixels, or train with a loss on latents."
             )
 
     def fetch(self, update: int, process: int, processes: int) -> tuple[list[Cached], Tensor]:
-        group, whole = self.due(update, self.batch_size * processes)
-        return self.read(group, part_of(whole, process, processes), self.with_images)
+        group, whole = self.due(update, self.options.size * processes)
+        return self.read(group, part_of(whole, process, processes), self.options.with_images)
 
     def read(self, group: Group, picked: Tensor, with_images: bool) -> tuple[list[Cached], Tensor]:
         samples = [group.at(place) for place in picked.tolist()]
@@ -177,14 +141,14 @@ class ShardBatches(DiskBatches):
         """
         groups = self.pictures.groups
         if len(groups) == 1:
-            return groups[0], rows(update, size, len(groups[0]), self.seed)
+            return groups[0], rows(update, size, len(groups[0]), self.options.seed)
         turns = [which for which, group in enumerate(groups) for _ in range(-(-len(group) // size))]
         epoch, place = divmod(update, len(turns))
-        turn = int(order(len(turns), self.seed, epoch)[place])
+        turn = int(order(len(turns), self.options.seed, epoch)[place])
         which = turns[turn]
         first = (turn - turns.index(which)) * size
         places = torch.arange(first, first + size) % len(groups[which])
-        return groups[which], order(len(groups[which]), self.seed, epoch, which + 1)[places]
+        return groups[which], order(len(groups[which]), self.options.seed, epoch, which + 1)[places]
 
     def preview(self, count: int = 12) -> CaptionedBatch:
         group, with_images = self.pictures.largest, self.pictures.with_pixels
@@ -200,10 +164,10 @@ class ShardBatches(DiskBatches):
     ) -> CaptionedBatch:
         found, images = samples
         which = draw_captions([len(one.texts) for one in found], seeds)
-        text = padded([one.texts[i] for one, i in zip(found, which, strict=True)], self.with_words)
+        text = padded([one.texts[i] for one, i in zip(found, which, strict=True)], self.options.with_words)
         latents = torch.stack([one.latents for one in found]).float()
         batch, noise = self.assemble(images, latents, text, text_noise, seeds), self.pictures.noise(found)
-        return batch if noise is None else replace(batch, noise=noise.to(self.device))
+        return batch if noise is None else replace(batch, noise=noise.to(self.options.device))
 
 
 def draw_captions(counts: list[int], seeds: UpdateSeeds) -> list[int]:

@@ -1,6 +1,7 @@
 """Noise to sample in T steps: one function, for training through and for sampling."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -27,16 +28,22 @@ class Denoiser(Protocol):
     def __call__(self, x: Tensor, t: Tensor, text: TextEmbedding, conditioning: Any, step: int) -> Tensor: ...
 
 
+@dataclass(frozen=True)
+class Gradient:
+    """How a gradient passes the chain, in training."""
+
+    steps: int | None = None  # the last N alone; None: all
+    detach_inputs: bool = False  # none through what the denoiser reads; a step is passed by at a constant velocity
+    checkpointed: bool = False  # recompute each step in the backward pass instead of storing it
+
+
 def sample(
     denoiser: Denoiser,
     z: Tensor,
     text: TextEmbedding,
     levels: Sequence[float],
     *,
-    grad: bool = False,
-    backprop_steps: int | None = None,
-    detach_inputs: bool = False,
-    checkpointed: bool = False,
+    gradient: Gradient | None = None,
     callback: Callable[[TrajectoryStep], None] | None = None,
     on_step_end: StepEnd | None = None,
 ) -> Tensor:
@@ -44,10 +51,7 @@ def sample(
 
     Args:
         levels: T + 1 noise levels that fall from 1 to 0.
-        grad: build the graph through the chain, for training.
-        backprop_steps: keep the gradient of the last N steps only; None keeps all.
-        detach_inputs: no gradient through what the denoiser reads; a step is passed by at a constant velocity.
-        checkpointed: recompute each step in the backward pass instead of storing it.
+        gradient: build the graph through the chain; None builds none.
         callback: sees each step's noisy input and clean estimate.
         on_step_end: may replace what a step ends with.
 
@@ -56,16 +60,17 @@ def sample(
     """
     levels = check_levels(levels)
     steps = len(levels) - 1
-    first_with_grad = 0 if backprop_steps is None else steps - backprop_steps
-    with torch.set_grad_enabled(grad):
+    how = gradient or Gradient()
+    first_with_grad = 0 if how.steps is None else steps - how.steps
+    with torch.set_grad_enabled(gradient is not None):
         conditioning = denoiser.condition(z, text)
         x = z
         for i, (t, s) in enumerate(denoiser.path.jumps(levels)):
-            read = x.detach() if detach_inputs else x
+            read = x.detach() if how.detach_inputs else x
             arguments = (read, x.new_full((len(x),), t), text, conditioning, i)
-            with torch.set_grad_enabled(grad and i >= first_with_grad):
-                x0 = checkpoint(denoiser, *arguments, use_reentrant=False) if checkpointed else denoiser(*arguments)
-                if detach_inputs:  # adds zeros, whose gradient is that of x
+            with torch.set_grad_enabled(gradient is not None and i >= first_with_grad):
+                x0 = checkpoint(denoiser, *arguments, use_reentrant=False) if how.checkpointed else denoiser(*arguments)
+                if how.detach_inputs:  # adds zeros, whose gradient is that of x
                     x0 = x0 + denoiser.path.carried(t) * (x - read)
                 if callback is not None:
                     callback(TrajectoryStep(index=i, t=t, noisy=x.detach(), clean=x0.detach()))

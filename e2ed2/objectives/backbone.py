@@ -10,6 +10,7 @@ from diffusers import AutoencoderTiny
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from e2ed2.data.batches import BatchOptions
 from e2ed2.data.from_disk import ShardBatches, captioned_batches
 from e2ed2.data.pictures import PictureSet
 from e2ed2.data.shards import CachedPictures, pairs_of
@@ -78,22 +79,19 @@ class BackboneObjective(DenoiserObjective):
     def batches(self, pictures: PictureSet, size: int, seed: int, device: torch.device, once: bool = False) -> Any:
         encoder = self.encoder(device)
         precompute = self.config.precompute and not once
-        made = captioned_batches(
-            pictures,
-            encoder,
-            self.codec.to(device),
+        options = BatchOptions(
             size,
             seed,
-            styled_share=STYLED_SHARE,
+            STYLED_SHARE,
             text_noise=0.0,
             with_images=self.sees_images and pairs_of(pictures) is None,
             with_words=True,
             device=device,
-            precompute=precompute,
         )
-        if precompute or isinstance(made, ShardBatches):
+        batches = captioned_batches(pictures, encoder, self.codec.to(device), options, precompute)
+        if precompute or isinstance(batches, ShardBatches):
             encoder.to("cpu")  # it has said all that it will be asked
-        return made
+        return batches
 
     def beside(self) -> list[nn.Module]:
         return [part for part in self.pipeline.components.values() if isinstance(part, nn.Module)]

@@ -6,6 +6,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from e2ed2.data.batches import BatchOptions
 from e2ed2.data.from_disk import captioned_batches
 from e2ed2.data.pictures import PictureSet
 from e2ed2.errors import UserError
@@ -44,19 +45,17 @@ class DenoiserObjective(Objective):
 
     def batches(self, pictures: PictureSet, size: int, seed: int, device: torch.device, once: bool = False) -> Any:
         config = self.config
-        return captioned_batches(
-            pictures,
-            MiniLM().to(device),
-            self.codec.to(device).eval(),
+        options = BatchOptions(
             size,
             seed,
-            styled_share=config.styled_share,
-            text_noise=config.text_noise,
+            config.styled_share,
+            config.text_noise,
             with_images=self.sees_images,
             with_words=self.sees_words,
             device=device,
-            precompute=config.precompute and not once,
         )
+        codec, precompute = self.codec.to(device).eval(), config.precompute and not once
+        return captioned_batches(pictures, MiniLM().to(device), codec, options, precompute)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """The coarse path learns at a rate of its own: a full one destroys what it has learnt."""

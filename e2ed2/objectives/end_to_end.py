@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from e2ed2.diffusion.levels import uniform_levels
-from e2ed2.diffusion.sampler import sample
+from e2ed2.diffusion.sampler import Gradient, sample
 from e2ed2.losses.adversarial import Judged
 from e2ed2.losses.compared import Compared
 from e2ed2.losses.discriminators import Discriminator, FeatureDiscriminator
@@ -113,16 +113,9 @@ class EndToEnd(DenoiserObjective):
         # The same on all processes: otherwise they would wait for each other, and a sharded model would hang.
         drawn = torch.randint(len(self.config.sampling_steps), (), generator=seeds.shared("step count"))
         steps = self.config.sampling_steps[int(drawn)]
-        return sample(
-            model,
-            self.noise(batch, seeds),
-            text,
-            uniform_levels(steps),
-            grad=torch.is_grad_enabled(),
-            backprop_steps=self.backprop_steps(steps, seeds),
-            detach_inputs=self.config.detach_inputs,
-            checkpointed=self.config.checkpointed,
-        )
+        how = Gradient(self.backprop_steps(steps, seeds), self.config.detach_inputs, self.config.checkpointed)
+        gradient = how if torch.is_grad_enabled() else None
+        return sample(model, self.noise(batch, seeds), text, uniform_levels(steps), gradient=gradient)
 
     def noise(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> Tensor:
         """The initial noise of the chains, `[B * samples, C, h, w]`."""

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,24 +98,31 @@ QUOTED = 1000  # characters
 LICENSE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "COPYING", "README.md")
 
 
+@dataclass(frozen=True)
+class Work:
+    """What an update costs, and where it was made."""
+
+    flops: float  # on all processes
+    processes: int
+    machine: str
+
+
 def write_card(
     folder: Path,
     run: Path,
     config: RunConfig,
     model: nn.Module,
     pictures: PictureSet,
-    machine: str,
-    flops: float,
-    processes: int = 1,
+    work: Work,
     beside: str = "",
 ) -> None:
     """Put the card, `run.json`, the curve and the last preview of the run into the model's folder.
 
-    `flops` are those of one update, on all processes; `beside` is text from the objective.
+    `beside` is text from the objective.
     """
     lines = read_metrics(run)
     updates = lines[-1].update  # fewer than requested if training stopped early
-    cost = {"flop": flops * updates, "seconds": lines[-1].seconds, "machine": machine}
+    cost = {"flop": work.flops * updates, "seconds": lines[-1].seconds, "machine": work.machine}
     settings = json.loads((run / "run.json").read_text()) | {"cost": cost}
     write_beside(folder, run, settings, lines)
     last = lines[-10:]
@@ -128,16 +136,16 @@ def write_card(
         about=about(config),
         beside=beside,
         usage=usage(folder, config, pictures),
-        processes=f" on each of {processes} processes" if processes > 1 else "",
+        processes=f" on each of {work.processes} processes" if work.processes > 1 else "",
         what=config.objective.what(),
         shows=config.objective.shows(),
         unit=config.objective.unit,
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6,
         updates=updates,
         batch=config.trainer.pictures,
-        samples=updates * config.trainer.pictures * processes * config.objective.pictures_each(),
+        samples=updates * config.trainer.pictures * work.processes * config.objective.pictures_each(),
         minutes=duration(last[-1].seconds),
-        machine=machine,
+        machine=work.machine,
         petaflop=cost["flop"] / 1e15,
         last=len(last),
         final=", ".join(f"{name} {mean(last, name):.4g}" for name in last[-1].names() if name != "lr"),

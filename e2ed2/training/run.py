@@ -22,7 +22,7 @@ from e2ed2.objectives.objective import Batches, Objective
 from e2ed2.progress import say
 from e2ed2.tensors import raise_if_out_of_memory
 from e2ed2.training.amount import AMOUNT, keep_amount
-from e2ed2.training.card import write_card
+from e2ed2.training.card import Work, write_card
 from e2ed2.training.compiling import compile_network
 from e2ed2.training.config import RunConfig, flat, upgraded
 from e2ed2.training.flops import update_flops
@@ -89,34 +89,27 @@ def train(config: RunConfig, folder: Path, device: str = "") -> bool:
 
 def write_model(trainer: Trainer, config: RunConfig, folder: Path) -> bool:
     """Write the finished model. False if interrupted: the training is saved, and the same command writes the model."""
-    batches, processes = trainer.batches, trainer.accelerator.num_processes
+    pictures, model = trainer.batches.pictures, folder / "model"
     try:
-        flops = processes * config.trainer.accumulate * update_flops(trainer.bare, batches)
+        work = work_of(trainer, config)
         with trainer.to_write(partial(fresh_objective, config)) as objective:
             if objective is None:
                 return True
-            with raise_if_disk_full(folder / "model", RuntimeError, SafetensorError):
-                objective.export(folder / "model", batches.pictures)
-            beside = objective.card(batches.pictures) + (
-                BEST_WEIGHTS.format(best) if (best := trainer.best_update) else ""
-            )
-            model, pictures = objective.model, batches.pictures
-            with raise_if_disk_full(folder / "model"):
-                write_card(
-                    folder / "model",
-                    folder,
-                    config,
-                    model,
-                    pictures,
-                    machine(trainer.accelerator.device),
-                    flops,
-                    processes,
-                    beside,
-                )
-                write_hashes(pictures, folder / "model")
+            with raise_if_disk_full(model, RuntimeError, SafetensorError):
+                objective.export(model, pictures)
+            beside = objective.card(pictures) + (BEST_WEIGHTS.format(best) if (best := trainer.best_update) else "")
+            with raise_if_disk_full(model):
+                write_card(model, folder, config, objective.model, pictures, work, beside)
+                write_hashes(pictures, model)
     except KeyboardInterrupt:
         return False
     return True
+
+
+def work_of(trainer: Trainer, config: RunConfig) -> Work:
+    processes = trainer.accelerator.num_processes
+    flops = processes * config.trainer.accumulate * update_flops(trainer.bare, trainer.batches)
+    return Work(flops, processes, machine(trainer.accelerator.device))
 
 
 def fresh_objective(config: RunConfig) -> Objective:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -13,9 +12,6 @@ from typing import Any, Literal, Self
 from study.errors import StudyError
 from study.protocol.parts import (
     DEFAULT_QUESTIONS,
-    DEGRADED,
-    GOLDS,
-    REFERENCE,
     CheckShares,
     Exclusions,
     Hypothesis,
@@ -24,17 +20,12 @@ from study.protocol.parts import (
     Question,
     Stimulus,
     Stopping,
-    is_name,
 )
+from study.protocol.problems import problems_of
 
 FORMERLY_VISITORS = "visitors-"  # a spec that does not say its kind says it by the beginning of its name
 WRITTEN_AS = {"checks": "placebos"}  # fields that keep their first name in JSON, since the hash of a spec covers it
 OPERATIONS = ("contact", "completion_url", "full_url", "open_cap", "abandoned_after_minutes")  # may change any time
-
-
-def bad_name(name: str) -> str:
-    """What is said of a study's name that is none."""
-    return f"The study's name is {name!r}: use letters, digits, _ and -."
 
 
 @dataclass(frozen=True)
@@ -72,110 +63,8 @@ class StudySpec:
     commitment: str = ""  # SHA-256 of the secret that the plan draws from; "" where it draws from the seed alone
 
     def __post_init__(self) -> None:
-        if problems := list(self._problems()):
+        if problems := list(problems_of(self)):
             raise StudyError("\n".join(problems))
-
-    def _problems(self) -> Iterable[str]:
-        yield from self._naming_problems()
-        yield from self._design_problems()
-        yield from self._number_problems()
-        yield from self._image_problems()
-
-    def _naming_problems(self) -> Iterable[str]:
-        if not is_name(self.name):
-            yield bad_name(self.name)
-        if self.kind not in ("designed", "visitor") or (self.by_visitor and len(self.stimuli) != 2):
-            yield f"The kind is {self.kind!r}: a study is designed, or it is the one pair that a visitor chose."
-        if len(self.arms) < 2:
-            yield "A study compares at least two arms."
-        reserved = {DEGRADED, *(s.arm for s in (*self.golden, *self.references))}
-        if reserved & set(self.arms) or not all(arm.strip() for arm in self.arms):
-            yield f"An arm has no name, or a reserved one ({', '.join(sorted(reserved))}): choose another."
-        for what, names in (
-            ("arm", self.arms),
-            ("prompt", [prompt.text for prompt in self.prompts]),
-            ("question", [question.key for question in self.questions]),
-        ):
-            for name, count in Counter(names).items():
-                if count > 1:
-                    yield f"The {what} {name!r} is named {count} times: name it once."
-        if not self.questions:
-            yield "A study asks at least one question."
-        for question in self.questions:
-            if not is_name(question.key) or not question.text.strip():
-                yield f"The question {question.key!r} needs a key of letters, digits, _ and -, and a text."
-            if question.gold not in GOLDS:
-                yield f"The gold of question {question.key!r} is {question.gold!r}: choose intact, spoilt or none."
-        for h in self.hypotheses:
-            if not {h.better, h.worse} <= set(self.arms) or h.better == h.worse:
-                yield f"The hypothesis {str(h)!r} needs two of the arms {', '.join(self.arms)}."
-            if h.question not in {question.key for question in self.questions}:
-                yield f"The hypothesis {str(h)!r} asks {h.question!r}, which is not one of the questions."
-        if self.stopping.rule == "e-value" and len(self.arms) > 2:
-            yield "Stopping on an e-value is for two arms: compare two, or let the quota stop the study."
-        if self.stopping.question and self.stopping.question not in {question.key for question in self.questions}:
-            yield f"The stopping rule's question {self.stopping.question!r} is not one of the questions."
-        if self.mode not in ("joint", "separate", "randomised"):
-            yield f"The mode is {self.mode!r}: choose joint, separate or randomised."
-        for what, url in (("completion", self.completion_url), ("full", self.full_url)):
-            if url and not url.startswith(("https://", "../")):
-                yield f"The {what} URL is {url!r}: it must start with https://."
-
-    def _design_problems(self) -> Iterable[str]:
-        if self.design not in ("balanced", "adaptive"):
-            yield f"The design is {self.design!r}: choose balanced or adaptive."
-        if not self.adaptive:
-            return
-        if len(self.arms) < 3:
-            yield "An adaptive design chooses among pairs of arms, but two arms make only one pair: leave out --design."
-        if self.stopping.rule == "e-value":
-            yield "An adaptive design cannot stop on an e-value, whose bets need pairs that no answer chose: use quota."
-        if self.hypotheses:
-            yield (
-                "An adaptive design cannot answer registered hypotheses, since their test needs pairs that no answer "
-                "chose: leave out the hypotheses or --design."
-            )
-
-    def _number_problems(self) -> Iterable[str]:
-        for name in ("raters_per_pair", "pairs_per_rater", "abandoned_after_minutes"):
-            if getattr(self, name) < 1:
-                yield f"{name} is {getattr(self, name)}: choose a whole number from 1."
-        if self.pairs_per_prompt is not None:
-            units = sum(len(self.copies.get((prompt.text, self.arms[0]), ())) for prompt in self.prompts)
-            if not 1 <= self.pairs_per_prompt <= len(self.arm_pairs):
-                yield f"pairs_per_prompt is {self.pairs_per_prompt}: choose 1 to {len(self.arm_pairs)}, or none."
-            elif units * self.pairs_per_prompt < len(self.arm_pairs):
-                yield (
-                    f"pairs_per_prompt is {self.pairs_per_prompt}: over {units} prompts that leaves pairs of arms out; "
-                    f"choose {-(-len(self.arm_pairs) // units)} or more."
-                )
-        if self.open_cap is not None and self.open_cap < 0:
-            yield f"open_cap is {self.open_cap}: choose a whole number from 0, or none."
-        if self.seed < 0:
-            yield f"The seed is {self.seed}: choose a whole number from 0."
-
-    def _image_problems(self) -> Iterable[str]:
-        if not self.prompts or not all(prompt.text.strip() for prompt in self.prompts):
-            yield "A study needs prompts, and none may be empty."
-        copies = self.copies
-        known = {(prompt.text, arm) for prompt in self.prompts for arm in self.arms}
-        for prompt, arm in copies.keys() - known:
-            yield f"An image belongs to prompt {prompt!r} and arm {arm!r}, which the study does not have."
-        for prompt in self.prompts:
-            counts = {arm: len(copies.get((prompt.text, arm), ())) for arm in self.arms}
-            if len(set(counts.values())) > 1 or 0 in counts.values():
-                listed = ", ".join(f"{arm} {count}" for arm, count in counts.items())
-                yield f"Prompt {prompt.text!r} needs the same number of images for each arm; it has: {listed}."
-        if self.checks.same_arm and copies and max(map(len, copies.values())) < 2:
-            yield "Same-arm pairs need two images of one prompt and arm: add seeds, or set their share to 0."
-        if self.checks.gold and not self.degraded:
-            yield "Gold pairs need degraded copies: make the study with `study create`, or set their share to 0."
-        if {s.prompt for s in self.references} - {prompt.text for prompt in self.prompts}:
-            yield "A reference image belongs to a prompt that the study does not have."
-        if any(s.arm != REFERENCE for s in self.references):
-            yield f"The arm of reference images is {REFERENCE}."
-        if len(self.gold_of) != len(self.degraded) or set(self.gold_of) - {s.sha256 for s in self.intact}:
-            yield "Each degraded copy needs the hash of its intact image."
 
     @property
     def by_visitor(self) -> bool:

@@ -9,7 +9,8 @@ from study.errors import StudyError
 from study.images.importing import Track, import_images, quietly
 from study.images.sources import GoldSource, Source, sources_from_folders, sources_from_manifest
 from study.protocol.parts import is_name
-from study.protocol.spec import StudySpec, bad_name
+from study.protocol.problems import bad_name
+from study.protocol.spec import StudySpec
 from study.store.store import Store
 from study.store.studies import StudyInfo, create_study, list_studies
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from e2ed2.data.batches import BatchOptions
 from e2ed2.data.config import DataConfig
 from e2ed2.diffusion.levels import uniform_levels
-from e2ed2.diffusion.sampler import sample
+from e2ed2.diffusion.sampler import Gradient, sample
 from e2ed2.errors import UserError
 from e2ed2.losses.adversarial import generator_loss
 from e2ed2.losses.discriminators import Discriminator, FeatureDiscriminator
@@ -179,8 +180,8 @@ def test_a_chain_is_recomputed_and_cut_as_asked(run_config, monkeypatch):
     batch = batches(0)
     objective(batch, SEEDS)
     objective.samples(batch, SEEDS)
-    asked = {"backprop_steps": 1, "detach_inputs": True, "checkpointed": True}
-    assert given == [((1, 0.5, 0), {"grad": grad, **asked}) for grad in (True, False)]
+    how = Gradient(steps=1, detach_inputs=True, checkpointed=True)
+    assert given == [((1, 0.5, 0), {"gradient": gradient}) for gradient in (how, None)]
 
 
 def test_the_weights_of_a_sum_are_those_of_its_terms():
@@ -283,7 +284,7 @@ def test_a_codec_comes_from_the_start_or_from_where_it_is_named(run_config, one_
 @pytest.mark.parametrize("kind", ["end_to_end", "single_step", "coarse"])
 def test_batches_are_made_as_the_settings_say(run_config, monkeypatch, kind):
     seen = []
-    monkeypatch.setattr(denoising, "captioned_batches", lambda *rest, **named: seen.append((rest, named)))
+    monkeypatch.setattr(denoising, "captioned_batches", lambda *given: seen.append(given))
     given = {"loss": LossSpec.parse("lpips")} if kind == "end_to_end" else {}
     config = of_kind(run_config, kind, styled_share=0.3, text_noise=0.2, **given).objective
     objective = config.build(32)
@@ -291,45 +292,49 @@ def test_batches_are_made_as_the_settings_say(run_config, monkeypatch, kind):
         objective.batches("pictures", 7, 11, torch.device("meta"), once)
     objective.config = replace(config, precompute=False)
     objective.batches("pictures", 7, 11, torch.device("meta"))
-    expected = {
-        "styled_share": 0.3,
-        "text_noise": 0.2,
-        "with_images": kind == "end_to_end",
-        "with_words": kind != "coarse",
-        "device": torch.device("meta"),
-    }
-    for (rest, named), precompute in zip(seen, (True, False, False), strict=True):
-        assert named == expected | {"precompute": precompute}
-        assert (rest[0], rest[3], rest[4]) == ("pictures", 7, 11)
-        assert rest[1].width == 384
-        assert rest[2] is objective.codec
-        assert not rest[2].training
-        assert rest[1].device.type == rest[2].device.type == "meta"
+    expected = BatchOptions(
+        size=7,
+        seed=11,
+        styled_share=0.3,
+        text_noise=0.2,
+        with_images=kind == "end_to_end",
+        with_words=kind != "coarse",
+        device=torch.device("meta"),
+    )
+    for (pictures, encoder, codec, *how), precompute in zip(seen, (True, False, False), strict=True):
+        assert how == [expected, precompute]
+        assert pictures == "pictures"
+        assert encoder.width == 384
+        assert codec is objective.codec
+        assert not codec.training
+        assert encoder.device.type == codec.device.type == "meta"
 
 
 @pytest.mark.parametrize(("precompute", "once", "made"), [(True, False, True), (True, True, False), (False,) * 3])
 def test_a_backbones_batches_are_made_as_the_settings_say(monkeypatch, precompute, once, made):
     seen = []
-    monkeypatch.setattr(backbone, "captioned_batches", lambda *rest, **named: seen.append((rest, named)) or "batches")
+    monkeypatch.setattr(backbone, "captioned_batches", lambda *given: seen.append(given) or "batches")
     config = BackboneEndToEndConfig(backbone="tiny:sd3", loss=LossSpec.parse("l2"), precompute=precompute)
     objective = BackboneEndToEnd.of(config, 32)
     assert objective.batches("pictures", 7, 11, torch.device("cpu"), once) == "batches"
-    ((rest, named),) = seen
-    assert named == {
-        "styled_share": 0.5,
-        "text_noise": 0.0,
-        "with_images": False,
-        "with_words": True,
-        "device": torch.device("cpu"),
-        "precompute": made,
-    }
-    assert (rest[0], rest[3], rest[4]) == ("pictures", 7, 11)
-    assert rest[1].pipeline is objective.pipeline
-    assert rest[2] is objective.codec
+    ((pictures, encoder, codec, *how),) = seen
+    expected = BatchOptions(
+        size=7,
+        seed=11,
+        styled_share=0.5,
+        text_noise=0.0,
+        with_images=False,
+        with_words=True,
+        device=torch.device("cpu"),
+    )
+    assert how == [expected, made]
+    assert pictures == "pictures"
+    assert encoder.pipeline is objective.pipeline
+    assert codec is objective.codec
     objective.config = replace(config, precompute=False)
     objective.batches("pictures", 7, 11, torch.device("meta"))
-    (_, encoder, codec, *_), named = seen[1]
-    assert {encoder.options["device"].type, named["device"].type, next(codec.parameters()).device.type} == {"meta"}
+    _, encoder, codec, options, _ = seen[1]
+    assert {encoder.options["device"].type, options.device.type, next(codec.parameters()).device.type} == {"meta"}
 
 
 def test_a_finished_denoiser_is_written_with_its_codec_and_an_index(run_config, tmp_path):

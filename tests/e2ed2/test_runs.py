@@ -304,7 +304,10 @@ def test_everything_is_on_the_device_of_the_training(run_config, monkeypatch, ki
     else:
         config = options(config, precompute=False, **({"loss": "l2+lpips"} if kind == "end_to_end" else {}))
     objective, batches = build(config)
-    batches.device = "meta"  # as `build(config, device)` has it
+    if kind == "codec":
+        batches.device = "meta"  # as `build(config, device)` has it
+    else:
+        batches.options = replace(batches.options, device="meta")
     objective.to("meta")
     outcome = objective(batches(0), UpdateSeeds(0, 0, device="meta"))
     assert {term.device.type for term in outcome.terms.values()} == {"meta"}
@@ -314,4 +317,4 @@ def test_the_device_reaches_model_and_batches(run_config, monkeypatch):
     monkeypatch.setattr("e2ed2.data.batches.CaptionedBatches.encode", lambda self, picked: torch.zeros(len(picked)))
     objective, batches = build(options(run_config, precompute=False), "meta")
     assert {weights.device.type for weights in objective.parameters()} == {"meta"}
-    assert batches.device.type == "meta"
+    assert batches.options.device.type == "meta"

@@ -6,7 +6,7 @@ from torch import nn
 
 from e2ed2.diffusion.levels import add_noise, check_levels, uniform_levels
 from e2ed2.diffusion.path import Flow, VariancePreserving
-from e2ed2.diffusion.sampler import sample
+from e2ed2.diffusion.sampler import Gradient, sample
 from e2ed2.errors import UserError
 
 
@@ -66,7 +66,7 @@ def test_gradient_through_the_chain_equals_finite_differences(z, steps):
     f = Affine()
 
     def loss():
-        return sample(f, z, None, uniform_levels(steps), grad=True).square().sum()
+        return sample(f, z, None, uniform_levels(steps), gradient=Gradient()).square().sum()
 
     loss().backward()
     for parameter in (f.a, f.b):
@@ -83,7 +83,7 @@ def test_checkpointed_gradient_equals_the_plain_one(z):
     gradients = []
     for checkpointed in (False, True):
         f = Affine()
-        sample(f, z, None, uniform_levels(4), grad=True, checkpointed=checkpointed).sum().backward()
+        sample(f, z, None, uniform_levels(4), gradient=Gradient(checkpointed=checkpointed)).sum().backward()
         gradients.append(torch.stack([f.a.grad, f.b.grad]))
     assert torch.allclose(*gradients, atol=1e-6)
 
@@ -92,7 +92,7 @@ def test_checkpointed_gradient_equals_the_plain_one(z):
 def test_a_step_is_computed_twice_only_where_it_is_asked_for(z, options, calls):
     f, seen = Affine(), []
     f.register_forward_pre_hook(lambda *_: seen.append(1))
-    sample(f, z, None, uniform_levels(4), grad=True, **options).sum().backward()
+    sample(f, z, None, uniform_levels(4), gradient=Gradient(**options)).sum().backward()
     assert len(seen) == calls
 
 
@@ -100,7 +100,7 @@ def test_truncated_gradient_is_that_of_the_last_step_alone(z):
     f, levels = Affine(), uniform_levels(3)
     seen = []
     sample(f, z, None, levels, callback=seen.append)
-    sample(f, z, None, levels, grad=True, backprop_steps=1).sum().backward()
+    sample(f, z, None, levels, gradient=Gradient(steps=1)).sum().backward()
     truncated = f.a.grad.clone()
     f.a.grad = None
     last = seen[-1]
@@ -169,7 +169,7 @@ def test_the_end_of_a_step_may_be_replaced(z):
 
 def test_what_a_callback_sees_holds_no_graph(z):
     seen = []
-    sample(Affine(), z, None, uniform_levels(2), grad=True, callback=seen.append)
+    sample(Affine(), z, None, uniform_levels(2), gradient=Gradient(), callback=seen.append)
     assert not any(value.requires_grad for step in seen for value in (step.noisy, step.clean))
 
 
@@ -201,7 +201,7 @@ def by_hand(f, z, levels, passed):
 
 
 def given(f, z, levels, **options):
-    sample(f, z, None, levels, grad=True, detach_inputs=True, **options).sum().backward()
+    sample(f, z, None, levels, gradient=Gradient(detach_inputs=True, **options)).sum().backward()
     found = torch.stack([f.a.grad, f.b.grad])
     f.a.grad = f.b.grad = None
     return found
@@ -223,7 +223,7 @@ def test_with_detached_inputs_a_gradient_passes_a_step_at_its_velocity(z, path, 
     assert torch.allclose(given(f, z, levels), expected, rtol=1e-6)
     assert torch.allclose(given(f, z, levels, checkpointed=True), expected, rtol=1e-6)
     last = by_hand(f, z, levels, lambda t, s: 0.0)
-    assert torch.allclose(given(f, z, levels, backprop_steps=1), last, rtol=1e-6)
+    assert torch.allclose(given(f, z, levels, steps=1), last, rtol=1e-6)
     assert not torch.allclose(expected, last, rtol=0.1)  # steps before the last are learnt
 
 
@@ -231,10 +231,11 @@ def test_detached_inputs_change_no_sample_and_nothing_of_a_single_step(z):
     f = Linear(FADING)
     for steps in (1, 4):
         plain, detached = (
-            sample(f, z, None, uniform_levels(steps), grad=True, detach_inputs=detach) for detach in (False, True)
+            sample(f, z, None, uniform_levels(steps), gradient=Gradient(detach_inputs=detach))
+            for detach in (False, True)
         )
         assert torch.equal(plain, detached)
-    sample(f, z, None, (1, 0), grad=True).sum().backward()
+    sample(f, z, None, (1, 0), gradient=Gradient()).sum().backward()
     plain = torch.stack([f.a.grad, f.b.grad])
     f.a.grad = f.b.grad = None
     assert torch.equal(given(f, z, (1, 0)), plain)

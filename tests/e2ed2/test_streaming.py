@@ -156,7 +156,7 @@ def test_the_noise_of_captions_is_that_of_the_cpu_wherever_they_are_embedded(run
     _, batches = build(config)
     batches.encoder, here = MiniLM().to("cpu"), []
     monkeypatch.setattr(TextEmbedding, "to", lambda text, device, dtype=None: here.append(str(device)) or text)
-    batches.device = torch.device("meta")
+    batches.options = replace(batches.options, device="meta")
     batches.assemble(torch.ones(1), torch.ones(1), batches.encoder(["a cat"]), 0.1, UpdateSeeds(0, 0))
     assert here == ["cpu", "meta"]
 

@@ -16,7 +16,7 @@ from app.engine.services import Services, is_whole
 from app.engine.standing import sentence
 from app.engine.trainings import Trainings
 from app.errors import ForgedError
-from app.look.handlers import MISTAKES, QUIET, SAYING, UNCHECKED, Updates, at_once, busy, warn
+from app.look.handlers import MISTAKES, Updates, warn
 from app.look.tables import cached_file
 from app.look.words import plain
 from app.pages.training.curves import curves
@@ -94,48 +94,6 @@ class OwnTrainings:
             *(self.status, self.latest, self.live, self.start, self.stop, self.go_on, self.measure, self.use),
             *(self.beside, self.kept, self.timer),
         ]
-
-    def wire_own(self) -> None:
-        progress, asked_for = (
-            self.progressing(),
-            [self.base, self.loss, self.updates, self.own.files, self.name, self.note],
-        )
-        begun = self.start.click(outputs=self.start, **at_once(busy("Starting …"))).then(
-            self.begin,
-            [*asked_for, self.own.captions, self.pleasing],
-            progress,
-            api_name="train",
-            preprocess=False,
-            concurrency_limit=1,
-            show_progress="hidden",
-            api_description="Start a short training. Returns a line about it.",
-        )
-        halted = self.stop.click(outputs=self.stop, **at_once(busy("Stopping …"))).then(
-            self.halt,
-            None,
-            progress,
-            api_name="stop_training",
-            queue=False,
-            show_progress="hidden",
-            api_description="Stop the training after the update that is being made. Returns a line.",
-        )
-        resumed = self.go_on.click(outputs=self.go_on, **at_once(busy("Starting …"))).then(
-            self.resume, None, progress, **SAYING
-        )
-        pressed = self.measure.click(outputs=self.measure, **at_once(busy("Measuring, about a minute …")))
-        measured = pressed.then(
-            self.measure_time, [*asked_for[:3], self.pleasing], progress, preprocess=False, **SAYING
-        )
-        for done in (begun, halted, resumed, measured):
-            done.failure(self.progress, None, progress, **QUIET)
-        self.kept.change(self.note_of, self.kept, self.kept_note, **UNCHECKED)
-        confirmed = 'name => confirm(`Delete ${name} with its model?`) ? name : ""'
-        self.delete.click(self.remove, self.kept, progress, js=confirmed, preprocess=False, **SAYING)
-        packed = self.pack.click(self.packed, self.kept, [self.package, self.status], preprocess=False, **SAYING)
-        save = """(file) => {
-            if (file) Object.assign(document.createElement("a"), { href: file.url, download: file.orig_name }).click();
-        }"""
-        packed.success(None, self.package, js=save, **QUIET)
 
     def progress(self) -> Updates:
         """Update the line, the last pictures, the curve, the buttons, the kept trainings, and the timer."""

@@ -13,6 +13,7 @@ from app.look.words import list_of
 from app.pages.training.curves import curves, terms
 from app.pages.training.own import OwnTrainings
 from app.pages.training.votes import FromVotes, Organiser
+from app.pages.training.wiring import wire_own
 from app.studies.ready import Studies
 from e2ed2.training.metrics import CURVE
 
@@ -39,7 +40,7 @@ class TrainingPage(OwnTrainings):
         self.lay_out_curves()
         self.lay_out_sheets()
         self.seen = gr.State((0, 0))  # sizes of the curves' files on the page: if unchanged, they are not drawn again
-        self.wire_own()
+        wire_own(self)
         self.votes.wire(self.pleasing, self.progress, self.progressing())
         self.wire(demo)
 

@@ -6,18 +6,17 @@ from functools import lru_cache, partial
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
 from PIL import Image
 
 from app.engine.events import Flag
 from app.engine.services import NO_MODELS, Services
 from app.engine.wording import wording
-from app.look.handlers import FAILED, GENERATING, MISTAKES, QUIET, UNCHECKED, Updates, afterwards, at_once, busy, warn
+from app.look.handlers import MISTAKES, Updates, warn
 from app.look.links import link, nearest, settings_of
 from app.look.tables import cache_picture, cached, page_tables
-from app.pages.generate.page import IN_THE_BAR
 from app.pages.generate.reading import describe_reading
-from app.pages.trajectory.tables import SEEDS, STAGES, blend_cells, seed_cells, steps_table
+from app.pages.trajectory.tables import SEEDS, blend_cells, seed_cells, steps_table
+from app.pages.trajectory.wiring import wire
 from e2ed2.data.styles import BEST
 from e2ed2.inference.request import STEPS
 
@@ -25,9 +24,6 @@ PROMPT, OTHER, SEED = "cat face", "sunflower, noto style", 4
 NOISE = """## What the noise decides
 The same words, other noise. Tick “Exactly my words” and leave the style out of the prompt, and there is something to
 decide; where all pictures still look alike, the model ignores the noise."""
-WATCH = "Watch"
-TRY = f"Try {SEEDS} seeds"
-BLEND = "Go from one to the other"
 
 
 class TrajectoryPage:
@@ -42,7 +38,7 @@ class TrajectoryPage:
         self.lay_out_steps()
         self.lay_out_noise()
         self.lay_out_caption()
-        self.wire(demo)
+        wire(self, demo)
 
     def lay_out_settings(self) -> None:
         models = self.services.models
@@ -64,88 +60,20 @@ class TrajectoryPage:
 
     def lay_out_steps(self) -> None:
         gr.Markdown("## Step by step\nThe upper row is what the model is shown, the lower row its guess.")
-        self.watch = gr.Button(WATCH, variant="primary")
+        self.watch = gr.Button("Watch", variant="primary")
         self.table = gr.HTML(elem_id="trajectory", label="Steps")
 
     def lay_out_noise(self) -> None:
         gr.Markdown(NOISE)
-        self.try_seeds = gr.Button(TRY)
+        self.try_seeds = gr.Button(f"Try {SEEDS} seeds")
         self.seeds = _row_of_pictures("Other noise")
 
     def lay_out_caption(self) -> None:
         gr.Markdown("## What the words decide\nThe same noise, and captions between two prompts.")
         with gr.Row(elem_classes="ask"):
             self.other = gr.Textbox(OTHER, label="The other prompt", max_lines=1, scale=3, min_width=280)
-            self.blend = gr.Button(BLEND, scale=1, min_width=200)
+            self.blend = gr.Button("Go from one to the other", scale=1, min_width=200)
         self.between = _row_of_pictures("Between two prompts")
-
-    def wire(self, demo: gr.Blocks) -> None:
-        both = [self.prompt, self.model, self.second, self.steps, self.seed, self.exactly]
-        opened = demo.load(self.open_page, None, both, **QUIET)
-        # Not queued: a visitor who leaves meanwhile would break the stream of its answers.
-        opened.success(self.welcome, [*both, self.status], [self.table, self.status], **UNCHECKED)
-        self.address.change(None, self.address, js=IN_THE_BAR, **QUIET)
-        chosen = [self.model, self.second]
-        gr.on([one.change for one in chosen], self.suit_models, [*chosen, self.steps], self.steps, **UNCHECKED)
-        common = [self.prompt, self.model, self.steps, self.seed]
-        watched = self.act(
-            [self.watch.click, self.prompt.submit],
-            self.watch,
-            WATCH,
-            self.show_steps,
-            both,
-            self.table,
-            "trajectory",
-            "Every step of one picture by two models. Returns a table and a line.",
-        )
-        watched.success(self.address_of, both, self.address, **UNCHECKED)
-        self.act(
-            [self.try_seeds.click],
-            self.try_seeds,
-            TRY,
-            self.show_seeds,
-            [*common, self.exactly],
-            self.seeds,
-            "seeds",
-            f"{SEEDS} pictures of one prompt from different noise. Returns the pictures and a line.",
-        )
-        self.act(
-            [self.blend.click, self.other.submit],
-            self.blend,
-            BLEND,
-            self.show_between,
-            [*common, self.other, self.exactly],
-            self.between,
-            "between",
-            f"{STAGES} pictures on the way from one prompt to another. Returns the pictures and a line.",
-        )
-
-    def act(
-        self,
-        triggers: list[Any],
-        button: gr.Button,
-        label: str,
-        act: Any,
-        inputs: list,
-        output: Any,
-        name: str,
-        description: str,
-    ) -> Dependency:
-        """Show that the button was pressed, generate, and give the button back."""
-        pressed = gr.on(triggers, outputs=[button, self.status], **at_once(busy("Generating …"), "Generating …"))
-        room = pressed.then(outputs=output, **at_once(gr.update(visible=True)))
-        done = room.then(
-            act,
-            inputs,
-            [output, self.status],
-            preprocess=False,
-            api_name=name,
-            api_description=description,
-            **GENERATING,
-        )
-        afterwards(done, outputs=button, **at_once(gr.update(value=label, interactive=True)))
-        done.failure(outputs=self.status, **at_once(FAILED))
-        return done
 
     def open_page(self, request: gr.Request) -> Updates:
         """Set the fields that the address names; others stay as they are, since a visitor may be typing already."""
