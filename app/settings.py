@@ -65,14 +65,14 @@ class ServerSettings:
         if not (port.isascii() and port.isdigit()):
             raise UserError(f"PORT is {port!r}: choose a whole number from 0 to 65535.")
         folder = os.environ.get("E2ED2_CHECKPOINTS")
-        kept = PERSISTENT if "SPACE_ID" in os.environ and os.access(PERSISTENT, os.W_OK) else None
+        disk = PERSISTENT if "SPACE_ID" in os.environ and os.access(PERSISTENT, os.W_OK) else None
         return cls(
             host=os.environ.get("HOST", "0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1"),
             port=int(port),
             checkpoints=Path(folder) if folder else None,
-            runs=kept / "runs" if kept and "E2ED2_RUNS" not in os.environ else runs_folder(),
+            runs=disk / "runs" if disk and "E2ED2_RUNS" not in os.environ else runs_folder(),
             added=added_models(os.environ.get(MODELS, "")),
-            study_data=kept / "study-data" if kept and "STUDY_DATA" not in os.environ else None,
+            study_data=disk / "study-data" if disk and "STUDY_DATA" not in os.environ else None,
             admin_secret=os.environ.get("E2ED2_ADMIN_SECRET", ""),
             root_path=ROOT_PATH,
         )
@@ -84,7 +84,7 @@ def added_models(told: str) -> Mapping[str, Path]:
     Raises:
         UserError: a folder holds no model, or two would get the same name.
     """
-    found: dict[str, Path] = {}
+    models: dict[str, Path] = {}
     for part in filter(None, map(str.strip, told.split(os.pathsep))):
         called = folder = Path(part).expanduser().resolve()
         if not folder.exists() and ID.fullmatch(part):  # its snapshot's folder is named after a commit
@@ -97,10 +97,10 @@ def added_models(told: str) -> Mapping[str, Path]:
         named = called.parent.name if called.name == "model" else called.name
         plain = re.sub(r"[^\w.-]+", "-", named)
         name = f"{ADDED}/{plain}"
-        if name in found:
+        if name in models:
             raise UserError(f"{MODELS} names two models that would be called {name}: rename one of the folders.")
-        found[name] = folder
-    return found
+        models[name] = folder
+    return models
 
 
 USAGE = """Opens the pages. Its settings are variables of the environment, as in `PORT=8080 python app.py`:

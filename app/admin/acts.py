@@ -87,14 +87,15 @@ def verified(studies: Studies, name: str | None, key: str = "", receipt: str = "
     study = study_of(studies, name)
     with tempfile.TemporaryDirectory() as folder:
         export_study(studies.store, study, Path(folder))
-        found = verify_export(Path(folder), receipt=_receipt(receipt), key=key.strip())
-    if found.problems:
-        raise StudyError("\n".join(found.problems))
+        result = verify_export(Path(folder), receipt=_receipt(receipt), key=key.strip())
+    if result.problems:
+        raise StudyError("\n".join(result.problems))
     return "\n\n".join(
         (
-            f"{found.revisions} revisions, {found.votes} answers and {found.images} images are as they were written.",
-            f"Hash of the last vote: {found.head or 'no vote yet'}",
-            f"Signed by: {found.key or 'nobody'}",
+            f"{result.revisions} revisions, {result.votes} answers and {result.images} images are as they were "
+            "written.",
+            f"Hash of the last vote: {result.head or 'no vote yet'}",
+            f"Signed by: {result.key or 'nobody'}",
         )
     )
 
@@ -124,14 +125,14 @@ def predictions(studies: Studies, name: str | None, scores: str | None, lower: s
     try:
         with tempfile.TemporaryDirectory() as folder:
             export_pooled(studies.store, study, Path(folder))
-            found, ceilings = compare(Path(folder), Path(scores), less)
+            metrics, ceilings = compare(Path(folder), Path(scores), less)
     except StudyError as error:
         raise StudyError(str(error).replace(scores, "The table").replace("--lower", "“Less is better”")) from None
     finally:
         os.unlink(scores)
     rows = [
         [one.metric, one.question, with_interval(one.accuracy), p_value(one.accuracy.p), ", ".join(one.arms)]
-        for one in found
+        for one in metrics
     ]
     for one in ceilings:
         rows.append(["another rater", one.question, with_interval(one.another), "", ""])

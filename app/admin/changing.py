@@ -121,7 +121,7 @@ def build_adjusting(studies: Studies, chosen: gr.Dropdown) -> None:
 
 def build_amending(studies: Studies, chosen: gr.Dropdown) -> gr.State:
     """The state that holds the name of the latest version made here."""
-    made = gr.State("")
+    latest = gr.State("")
     with gr.Accordion("Amend: a new version of it", open=False) as part:
         gr.Markdown("The old version takes nobody new; whoever has begun may finish. The reason is recorded.")
         reason = gr.Textbox(label="Reason", max_lines=1)
@@ -156,9 +156,9 @@ def build_amending(studies: Studies, chosen: gr.Dropdown) -> gr.State:
         return f"{new.name} {new.version}", f"Version {new.version} of {new.name} takes raters now, at a new address."
 
     _filled(studies, chosen, part, fields, values)
-    done = button.click(amend, [chosen, reason, *fields], [made, status], **QUIET)
+    done = button.click(amend, [chosen, reason, *fields], [latest, status], **QUIET)
     afterwards(done, lambda: "", outputs=reason, **QUIET)
-    return made
+    return latest
 
 
 def _filled(

@@ -191,8 +191,8 @@ def before_after(studies: Studies, before: str, after: str) -> dict[str, Any]:
     """
     from e2ed2.evaluation.emoji import prompts_of  # takes seconds to import: the first page need not wait for it
 
-    asked = {prompt.text for study in list_studies(studies.store.database) for prompt in study.spec.prompts}
-    fresh = [prompt.text for prompt in prompts_of("combo", None) if prompt.text not in asked]
+    used = {prompt.text for study in list_studies(studies.store.database) for prompt in study.spec.prompts}
+    fresh = [prompt.text for prompt in prompts_of("combo", None) if prompt.text not in used]
     name = f"{after.rpartition('/')[2]}-before-after"
     return {
         "name": free_name(studies.store, name),

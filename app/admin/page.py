@@ -32,6 +32,6 @@ def build_admin(studies: Studies) -> gr.Blocks:
         def show(name: str) -> tuple[Any, Any]:
             return gr.Dropdown(value=name, choices=studies.names()), gr.Tabs(selected="watch")
 
-        for made in (created, amended):
-            made.change(show, made, [chosen, tabs], show_progress="hidden", api_visibility="private")
+        for version in (created, amended):
+            version.change(show, version, [chosen, tabs], show_progress="hidden", api_visibility="private")
     return admin.queue(max_size=16)

@@ -77,8 +77,8 @@ class Marked:
 
     async def _send_page(self, start: Message, body: bytes, send: Send) -> None:
         body = re.sub(rb"<main[^>]*>", lambda found: found[0] + BANNER.encode(), body, count=1)
-        kept = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
-        await send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
+        headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+        await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await send({"type": "http.response.body", "body": body})
 
 

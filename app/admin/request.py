@@ -101,12 +101,12 @@ def _folder(pictures: Pictures, unpacked: Path) -> Path:
 def summary(study: StudyInfo) -> str:
     """A line on what was made and how many raters it takes, and the spec's notes."""
     spec = study.spec
-    said = (
+    sentence = (
         f"**{study.name}** is ready: {len(spec.arms)} arms ({', '.join(spec.arms)}), {len(spec.prompts)} prompts, "
         f"{len(comparisons(spec))} pairs. It takes {rater_count(spec)} raters, who see about {len(plan(spec, 0))} "
         "pairs each. The link for raters is under Studies."
     )
-    return "\n\n".join((said, *spec.notes))
+    return "\n\n".join((sentence, *spec.notes))
 
 
 def whole_number(value: Any, what: str) -> int:

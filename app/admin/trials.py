@@ -27,9 +27,9 @@ def build_trying(studies: Studies, chosen: gr.Dropdown, page: gr.Blocks) -> None
             certify = gr.Button("Certify it")
             stop = gr.Button("Stop", variant="stop", visible=False)
         status = gr.Markdown(label="How far it is", elem_id="trial")
-        said = gr.Code(label="What was found", language=None, interactive=False, visible=False, elem_id="trial-said")
+        output = gr.Code(label="What was found", language=None, interactive=False, visible=False, elem_id="trial-said")
     timer = gr.Timer(EVERY, active=False)
-    outputs = [rehearse, certify, stop, status, said, timer]
+    outputs = [rehearse, certify, stop, status, output, timer]
 
     def look() -> list[Any]:
         last = trials.last()

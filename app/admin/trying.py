@@ -46,11 +46,11 @@ class Trials:
             if (last := self.last()) and last.going:
                 raise StudyError(f"{last.study} is being tried out: wait for that, or stop it.")
             folder = Path(self._folder.name)
-            with open(folder / "said", "w") as said, open(folder / "progress", "w") as progress:
+            with open(folder / "said", "w") as output, open(folder / "progress", "w") as progress:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "study", command, study.name, "--version", str(study.version)],
                     stdin=subprocess.DEVNULL,
-                    stdout=said,
+                    stdout=output,
                     stderr=progress,
                     env=os.environ | TERMINAL | {"STUDY_DATA": str(self.data)},
                     preexec_fn=lambda: os.nice(NICENESS),
@@ -73,14 +73,14 @@ class Trials:
         if self._process is None:
             return None
         going = self._process.poll() is None
-        said, shown = ((Path(self._folder.name) / name).read_text(errors="replace") for name in ("said", "progress"))
+        output, shown = ((Path(self._folder.name) / name).read_text(errors="replace") for name in ("said", "progress"))
         counted = PERCENT.findall(shown)
-        ended = "" if going else said.strip() or _mistake(shown)
+        ended = "" if going else output.strip() or _mistake(shown)
         return Trial(*self._about, going, int(counted[-1]) if counted else None, ended)
 
 
 def _mistake(shown: str) -> str:
     """The last line that is no progress bar."""
     lines = [re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", line).strip() for line in shown.splitlines()]
-    kept = [line for line in lines if line and not PERCENT.search(line)]
-    return kept[-1] if kept else "It was stopped."
+    messages = [line for line in lines if line and not PERCENT.search(line)]
+    return messages[-1] if messages else "It was stopped."

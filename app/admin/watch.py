@@ -52,8 +52,8 @@ def build_watch(studies: Studies, page: gr.Blocks) -> gr.Dropdown:
         if not study or not wanted:
             gr.Warning("Choose a study, and write at least one name.")
             return gr.skip()
-        made = [f"{who} {_site(request)}study/invite/{study.token}/{invite(study, who)}" for who in wanted]
-        return gr.Textbox("\n".join(made), visible=True)
+        invitations = [f"{who} {_site(request)}study/invite/{study.token}/{invite(study, who)}" for who in wanted]
+        return gr.Textbox("\n".join(invitations), visible=True)
 
     def closed(name: str | None) -> None:
         try:
@@ -88,7 +88,7 @@ def _site(request: gr.Request) -> str:
 
 
 def _card(studies: Studies, study: StudyInfo, site: str) -> str:
-    found = progress(studies.store.database, study)
+    counts = progress(studies.store.database, study)
     return TEMPLATES.env.get_template("card.html").render(
-        study=study, found=found, join=f"{site}study/join/{study.token}"
+        study=study, found=counts, join=f"{site}study/join/{study.token}"
     )

@@ -73,7 +73,7 @@ class Models:
     def plain_choices(self) -> list[tuple[str, str]]:
         """The same, except that the first two, if both exist, are labelled by what a visitor may want."""
         plain = {self.favourite(): "Best picture", VARIED: "Most variety"}
-        first = [(f"{said} ({name})", name) for name, said in plain.items() if name in self.names()]
+        first = [(f"{words} ({name})", name) for name, words in plain.items() if name in self.names()]
         return first + [one for one in self.choices() if one[1] not in plain]
 
     def steps(self, name: str) -> tuple[int, ...]:

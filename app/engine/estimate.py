@@ -30,8 +30,8 @@ def estimate(trainings: Trainings, order: Order) -> str:
     except subprocess.TimeoutExpired:
         raise UserError("Measuring took more than ten minutes: this machine is too busy for a training.") from None
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise UserError(f"The time cannot be measured: {said[-1]}")
+        errors = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise UserError(f"The time cannot be measured: {errors[-1]}")
     return in_words(done.stdout, order)
 
 

@@ -148,17 +148,17 @@ class Services:
 
     def timed(self, request: Request) -> Timed:
         """The picture and its time; recent ones by bundled models are cached, so that nobody waits for them twice."""
-        if found := self._recent.get(request):
-            return found
+        if recent := self._recent.get(request):
+            return recent
         self.models.get_ready(request.model)
         with self.turns.take():
             start = time.perf_counter()
-            made = Timed(self.models.sampled(request), time.perf_counter() - start)
+            timed = Timed(self.models.sampled(request), time.perf_counter() - start)
         if not request.model.startswith(f"{OWN}/"):  # another training may get the same name later
-            self._recent[request] = made
+            self._recent[request] = timed
             while len(self._recent) > KEPT:
                 self._recent.pop(next(iter(self._recent)), None)
-        return made
+        return timed
 
     def generate(self, requests: Sequence[Request], stop: threading.Event) -> Iterator[Event]:
         """All events until a visitor's pictures, all by one model, are finished."""
@@ -175,32 +175,32 @@ class Services:
     def sample(self, request: Request, stop: threading.Event) -> Iterator[Waiting | Estimate | Finished]:
         """One picture, as soon as it is this visitor's turn. Ends early, without a picture, once `stop` is set."""
         self.models.get_ready(request.model)
-        seen: SimpleQueue[Waiting | Estimate | Finished | None] = SimpleQueue()
+        events: SimpleQueue[Waiting | Estimate | Finished | None] = SimpleQueue()
 
         def wait(ahead: int) -> None:
             if stop.is_set():
                 raise StoppedError
-            seen.put(Waiting(ahead))
+            events.put(Waiting(ahead))
 
         def show(step: TrajectoryStep | None) -> None:
             if stop.is_set():
                 raise StoppedError
             if step and (number := step.index + 1) < request.steps:
                 estimate = self.models.load(request.model).image(step.clean)
-                seen.put(Estimate(number, estimate, shared=len(self.turns) > 1))
+                events.put(Estimate(number, estimate, shared=len(self.turns) > 1))
 
         def work() -> None:
             try:
                 with self.turns.take(wait):
-                    seen.put(Finished(request, self.models.sampled(request, show)))
+                    events.put(Finished(request, self.models.sampled(request, show)))
             except StoppedError:
                 pass
             finally:
-                seen.put(None)
+                events.put(None)
 
         with ThreadPoolExecutor(1) as thread:
             done = thread.submit(work)
-            yield from iter(seen.get, None)
+            yield from iter(events.get, None)
             done.result()  # raises what the worker raised
 
     def looks(self, request: Request) -> list[Look]:

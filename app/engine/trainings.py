@@ -47,8 +47,8 @@ class Trainings:
         def prepare(run: Path) -> dict[str, Any]:
             if order.files:
                 take(order.files, run / "data", order.captions)
-            said = {"updates": order.updates, "command": self.command(order, run), "note": order.note}
-            return said | ({"preference": liked} if liked else {})
+            settings = {"updates": order.updates, "command": self.command(order, run), "note": order.note}
+            return settings | ({"preference": liked} if liked else {})
 
         return self._begin(order.name, f"{order.base.replace('/', '-')}-{order.loss}", prepare)
 

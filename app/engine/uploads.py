@@ -60,15 +60,15 @@ def take(files: Sequence[str], folder: Path, captions: Mapping[str, str] | None 
         UserError: a file is no picture or too large, there are too few or too many, or one has no caption.
     """
     with opened(files) as uploaded:
-        said = {path: (captions or {}).get(path.name, caption).strip() for path, caption in uploaded.captions.items()}
-        if missing := [path.name for path, caption in said.items() if not caption]:
+        named = {path: (captions or {}).get(path.name, caption).strip() for path, caption in uploaded.captions.items()}
+        if missing := [path.name for path, caption in named.items() if not caption]:
             better = "add a row for it" if uploaded.listed else "name it after what it shows"
             raise UserError(
                 f"{TABLE if uploaded.listed else 'The name'} has no caption for {missing[0]}: {better}, or write one "
                 "in the table of captions."
             )
         folder.mkdir(parents=True)
-        rows = [(_copy(path, folder, number), caption) for number, (path, caption) in enumerate(said.items())]
+        rows = [(_copy(path, folder, number), caption) for number, (path, caption) in enumerate(named.items())]
     with open(folder / TABLE, "w", newline="") as file:
         csv.writer(file).writerows([("file_name", CAPTION), *rows])
 
@@ -112,10 +112,10 @@ def _unpacked(path: Path, folder: Path) -> list[Path]:
         return [path]
     try:
         with zipfile.ZipFile(path) as archive:
-            found = [one for one in archive.infolist() if not one.is_dir() and not _hidden(one.filename)]
-            if sum(one.file_size for one in found) > MEGABYTES * 2**20 or len(found) > MOST + 1:
+            members = [one for one in archive.infolist() if not one.is_dir() and not _hidden(one.filename)]
+            if sum(one.file_size for one in members) > MEGABYTES * 2**20 or len(members) > MOST + 1:
                 raise UserError(f"{path.name} holds too much: {MOST} pictures and {MEGABYTES} MB are possible in all.")
-            for one in found:
+            for one in members:
                 target = folder / PurePosixPath(one.filename.replace("\\", "/")).name
                 if target.exists():
                     raise UserError(TWICE.format(target.name))

@@ -15,8 +15,8 @@ def closely(left: tuple[str, Image.Image], right: tuple[str, Image.Image], sourc
     """HTML for two named pictures; range inputs, which keys move too, set the split and the zoom. See `SCRIPT`."""
     under, over = (f'<img src="{source(picture)}" alt="{escape(name)}">' for name, picture in (left, right))
     ways = "".join(
-        f'<label><input type="radio" name="way" value="{way}"{" checked" if way == "slide" else ""}> {said}</label>'
-        for way, said in WAYS.items()
+        f'<label><input type="radio" name="way" value="{way}"{" checked" if way == "slide" else ""}> {label}</label>'
+        for way, label in WAYS.items()
     )
     return (
         f'<div class="closely"><fieldset class="ways"><legend>Seen as</legend>{ways}'

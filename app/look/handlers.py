@@ -37,9 +37,9 @@ def warn(mistake: Exception, request: gr.Request | None) -> str:
     """
     if not from_page(request):
         raise gr.Error(str(mistake), print_exception=False) from mistake
-    said = plain(str(mistake))
-    gr.Warning(said)
-    return said
+    message = plain(str(mistake))
+    gr.Warning(message)
+    return message
 
 
 def from_page(request: gr.Request | None) -> bool:

@@ -12,9 +12,9 @@ SWITCHES = ("exactly",)
 
 def link(request: gr.Request, page: str = "", **values: object) -> str:
     """The address of one of this site's pages with these settings, as seen from the visitor's browser."""
-    seen = urlsplit(request.headers.get("referer") or str(request.url))
-    folder = seen.path.rpartition("/")[0] if "gradio_api" not in seen.path else ""
-    return urlunsplit((seen.scheme, seen.netloc, f"{folder}/{page}", urlencode(values, errors="replace"), ""))
+    address = urlsplit(request.headers.get("referer") or str(request.url))
+    folder = address.path.rpartition("/")[0] if "gradio_api" not in address.path else ""
+    return urlunsplit((address.scheme, address.netloc, f"{folder}/{page}", urlencode(values, errors="replace"), ""))
 
 
 def settings_of(query: Mapping[str, str]) -> dict[str, str | int | None]:

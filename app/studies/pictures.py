@@ -72,9 +72,9 @@ def paint_order(
     if unknown:
         raise StudyError(f"There is no model {unknown[0]!r}: choose from those on the page.")
     for model in order.models:
-        *_, made = possible = models.steps(model)
+        *_, only = possible = models.steps(model)
         if not set(order.steps) <= set(possible):
-            raise StudyError(f"{model} was made for {counted(made, 'step')} only: choose that, or leave it out.")
+            raise StudyError(f"{model} was made for {counted(only, 'step')} only: choose that, or leave it out.")
     number = 0
     for model in order.models:
         for steps in order.steps:

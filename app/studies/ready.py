@@ -189,11 +189,11 @@ def results_of(store: Store, study: StudyInfo) -> Found:
     from study.stats.preference import against_others
 
     votes = read_tables(store.database, study).votes
-    kept = exclude(votes, study.spec.exclusions)[0] if len(votes) else votes
-    compared = kept[kept["kind"] == "comparison"]
+    counted = exclude(votes, study.spec.exclusions)[0] if len(votes) else votes
+    compared = counted[counted["kind"] == "comparison"]
     questions = []
     for question in study.spec.questions:
-        answers = comparisons(kept, question.key)
+        answers = comparisons(counted, question.key)
         rates = {arm: against_others(answers, arm) for arm in study.spec.arms}
         standings = [Standing(a, e.value, e.interval.low, e.interval.high, e.n) for a, e in rates.items()]
         standings.sort(key=lambda s: (not s.answers, -s.win_rate if s.answers else 0))

@@ -35,13 +35,13 @@ class Round:
 
 
 def teachers(studies: Studies) -> list[Teacher]:
-    found = []
-    for said, value in studies.names():
+    possible = []
+    for label, value in studies.names():
         study = studies.named(value)
         if study is not None:
             tables = read_tables(studies.store.database, study)
-            found.append(Teacher(said, value, shortage(counting(tables.votes, tables.raters))))
-    return found
+            possible.append(Teacher(label, value, shortage(counting(tables.votes, tables.raters))))
+    return possible
 
 
 def export(studies: Studies, study: StudyInfo, folder: Path) -> None:
@@ -53,22 +53,22 @@ def export(studies: Studies, study: StudyInfo, folder: Path) -> None:
 
 def rounds(trainings: Trainings, studies: Studies) -> list[Round]:
     """All rounds, the oldest first."""
-    found = []
+    dated = []
     for name in trainings.names():
         liked = trainings.record(name).get("preference")
         if liked and trainings.state(name).finished:
-            found.append((trainings.folder / name / "order.json", _round(trainings, studies, name, liked)))
-    return [one for file, one in sorted(found, key=lambda pair: pair[0].stat().st_mtime)]
+            dated.append((trainings.folder / name / "order.json", _round(trainings, studies, name, liked)))
+    return [one for file, one in sorted(dated, key=lambda pair: pair[0].stat().st_mtime)]
 
 
 def _round(trainings: Trainings, studies: Studies, name: str, liked: dict[str, Any]) -> Round:
     model, start = f"{OWN}/{name}", trainings.start_of(name)
-    told = (model, start, liked["name"], liked["accuracy"])
+    facts = (model, start, liked["name"], liked["accuracy"])
     both = [study for study in list_studies(studies.store.database) if set(study.spec.arms) == {model, start}]
     if not both:
-        return Round(*told)
+        return Round(*facts)
     study = max(both, key=lambda one: one.id)
     (question, *_) = results_of(studies.store, study).questions
     won = next(one for one in question.standings if one.arm == model)
     # Until the study is closed, this does not say who wins: its raters could read it here.
-    return Round(*told, study.name, won.answers, won if study.closed and won.answers else None)
+    return Round(*facts, study.name, won.answers, won if study.closed and won.answers else None)

@@ -50,12 +50,12 @@ class Compared:
 
 def paint(services: Services, grid: Grid) -> Iterator[Grid]:
     """Generate the pictures, yielding the grid after each row."""
-    made: dict[Place, Timed] = {}
+    pictures: dict[Place, Timed] = {}
     for row, requests in enumerate(grid.requests):
         for column, request in enumerate(requests):
             if isinstance(request, Request):
-                made[row, column] = services.timed(request)
-        yield Grid(grid.rows, grid.columns, grid.requests, made)
+                pictures[row, column] = services.timed(request)
+        yield Grid(grid.rows, grid.columns, grid.requests, pictures)
 
 
 def table_of(grid: Grid) -> Table:
@@ -63,8 +63,8 @@ def table_of(grid: Grid) -> Table:
         request = grid.requests[row][column]
         if isinstance(request, str):
             return Cell(None, request)
-        found = grid.made.get((row, column))
-        return Cell(found.picture, f"{found.seconds:.2f} s") if found else Cell(None)
+        timed = grid.made.get((row, column))
+        return Cell(timed.picture, f"{timed.seconds:.2f} s") if timed else Cell(None)
 
     columns = grid.columns.labels
     rows = tuple(
@@ -101,7 +101,7 @@ def drawings_of(services: Services, prompt: str) -> list[Table]:
     if not nearest or nearest[0].similarity < SURE:
         return []
     name = nearest[0].name
-    found: list[Any] = pq.read_table(EMOJI, columns=["image", "style"], filters=[("caption", "=", name)]).to_pylist()
-    found.sort(key=lambda one: (one["style"] != named, one["style"]))
-    cells = tuple(Cell(Image.open(BytesIO(one["image"]["bytes"])).convert("RGB")) for one in found)
-    return [Table(tuple(one["style"] for one in found), (Row(f"“{name}” by the artists", cells),))]
+    rows: list[Any] = pq.read_table(EMOJI, columns=["image", "style"], filters=[("caption", "=", name)]).to_pylist()
+    rows.sort(key=lambda one: (one["style"] != named, one["style"]))
+    cells = tuple(Cell(Image.open(BytesIO(one["image"]["bytes"])).convert("RGB")) for one in rows)
+    return [Table(tuple(one["style"] for one in rows), (Row(f"“{name}” by the artists", cells),))]

@@ -166,8 +166,8 @@ class ComparePage(Layout):
                 yield {self.status: gr.skip()}  # if nothing is yielded, Gradio empties the outputs
                 return
             tables = [*drawn, table_of(grid)]
-            said = f"{number} of {counted(len(rows.values), 'row')}{IN_TURN if len(self.services.turns) else ''} …"
-            yield {self.grid: page_tables(tables, source), self.status: said, self.address: address}
+            message = f"{number} of {counted(len(rows.values), 'row')}{IN_TURN if len(self.services.turns) else ''} …"
+            yield {self.grid: page_tables(tables, source), self.status: message, self.address: address}
         yield from self.finish(grid, tables, first, one_prompt, address)
 
     def finish(
@@ -179,22 +179,22 @@ class ComparePage(Layout):
             else ""
         )
         seed = "" if "seeds" in (grid.rows.kind, grid.columns.kind) else f"Seed {first.seed}; "
-        said = f"{read}{seed}the time is of one picture on this machine.".strip()
-        note, title = said.replace("**", ""), first.prompt if one_prompt else "Several prompts"
-        kept = compared(grid, address)
-        names, (left, right), file = list(kept.cells), pair_of(grid), f"{slug(title)}_comparison"
+        message = f"{read}{seed}the time is of one picture on this machine.".strip()
+        note, title = message.replace("**", ""), first.prompt if one_prompt else "Several prompts"
+        record = compared(grid, address)
+        names, (left, right), file = list(record.cells), pair_of(grid), f"{slug(title)}_comparison"
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             yield {
                 self.grid: page_tables(tables, cached(self.grid.GRADIO_CACHE)),
-                self.status: said,
+                self.status: message,
                 self.png: write(folder, png(sheet(title, note, tables)), f"{file}.png"),
                 self.page: write(folder, file_page(title, note, tables).encode(), f"{file}.html"),
                 self.manifest: write(folder, manifest(grid), f"{file}.json"),
                 self.left: gr.Dropdown(choices=names, value=left),
                 self.right: gr.Dropdown(choices=names, value=right),
                 self.pair: gr.Column(visible=True),
-                self.compared: kept,
+                self.compared: record,
                 self.address: address,
             }
 

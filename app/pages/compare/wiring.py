@@ -100,11 +100,11 @@ def wire_pair(page: "ComparePage", of_models: list[Any]) -> None:
     changed = [one.change for one in pair]
     gr.on(changed, page.side_by_side, pair, page.slider, **UNCHECKED)
     gr.on(changed, None, pair[:2], js=MARK, **QUIET)
-    for button, said, act, inputs, options in (
+    for button, label, act, inputs, options in (
         (page.vote, VOTE_ON, page.open_ballot, pair, SAYING),
         (page.blind, BLIND, page.vote_blind, of_models, {"api_visibility": "private", **GENERATING}),
     ):
         chosen = button.click(outputs=button, **at_once(busy("Opening the pair …")))
         opened = chosen.then(act, inputs, [page.ballot, button], preprocess=False, **options)
         opened.success(None, page.ballot, js=TO_BALLOT)
-        opened.failure(outputs=button, **at_once(gr.update(value=said, interactive=True)))
+        opened.failure(outputs=button, **at_once(gr.update(value=label, interactive=True)))

@@ -27,9 +27,9 @@ def entries(made: Sequence[tuple[Request, Image.Image]]) -> str:
 def restored(given: object) -> Request:
     """The request that a browser stored, or read from a picture's file. Raises UserError: it is not valid."""
     try:
-        kept: Mapping = given  # ty: ignore[invalid-assignment]
-        prompt, model, caption = (str(kept[name]) for name in ("prompt", "model", "caption"))
-        return Request(prompt, model, int(kept["steps"]), int(kept["seed"]), caption)
+        entry: Mapping = given  # ty: ignore[invalid-assignment]
+        prompt, model, caption = (str(entry[name]) for name in ("prompt", "model", "caption"))
+        return Request(prompt, model, int(entry["steps"]), int(entry["seed"]), caption)
     except (TypeError, KeyError, ValueError, OverflowError):  # the last for an infinite number
         raise UserError(NOT_OURS) from None
 

@@ -112,17 +112,17 @@ class GeneratePage(Again):
         self.go_list.click(outputs=self.listed, **at_once(gr.update(open=False)))
         self.go_list.click(None, js=TO_TOP, **QUIET)
         begun = self.go_list.click(**self.starting()).then(Flag, None, self.begun, **QUIET)
-        made = begun.success(
+        listed = begun.success(
             self.make_list,
             [self.lines, *self.fields[1:5], self.inside, self.style, self.exactly, self.begun],
             [*self.results, self.left],
             **PRIVATE,
         )
         begun.failure(self.give_up, self.run, self.at_rest, **QUIET)
-        self.come_to_rest(made)
-        told = [self.listed, self.lines, self.go_list]
-        made.success(self.what_is_left, self.left, told, **QUIET)
-        demo.load(self.what_is_left, self.left, told, **QUIET)
+        self.come_to_rest(listed)
+        outputs = [self.listed, self.lines, self.go_list]
+        listed.success(self.what_is_left, self.left, outputs, **QUIET)
+        demo.load(self.what_is_left, self.left, outputs, **QUIET)
         self.file.upload(self.lines_of, self.file, self.lines, **SAYING)
         self.past.input(self.dropped_list, None, [self.lines, self.listed], **SAYING)
 

@@ -85,8 +85,8 @@ class Painting(Layout):
                     self.made: progress.made,
                 }
                 yield whole
-                said = alike(progress.made) + notes(self.services, first, reading is not None)
-                yield whole | {self.status: progress.status + said}
+                closing = alike(progress.made) + notes(self.services, first, reading is not None)
+                yield whole | {self.status: progress.status + closing}
 
     def link(self, requests: list[Request], wanted: Wording, visitor: gr.Request) -> str:
         """The address of these pictures; for a single one, it includes what its prompt was read as."""
@@ -163,10 +163,10 @@ class Painting(Layout):
         """Links with a picture's settings to the pages that show more of it."""
         if one is None or one.model not in self.services.models.names():
             return {self.to_compare: gr.Button(visible=False), self.to_steps: gr.Button(visible=False)}
-        asked = {"prompt": one.words, "seed": one.seed} | ({} if one.caption else {"exactly": 1})
-        steps = link(visitor, "trajectory", **asked, model=one.model, steps=one.steps)
+        settings = {"prompt": one.words, "seed": one.seed} | ({} if one.caption else {"exactly": 1})
+        steps = link(visitor, "trajectory", **settings, model=one.model, steps=one.steps)
         return {
-            self.to_compare: gr.Button(link=link(visitor, "compare", **asked), visible=True),
+            self.to_compare: gr.Button(link=link(visitor, "compare", **settings), visible=True),
             self.to_steps: gr.Button(link=steps, visible=self.services.models.ours(one.model)),
         }
 

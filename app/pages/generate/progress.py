@@ -97,10 +97,10 @@ def summary(requests: list[Request], done: int, seconds: float) -> str:
         return "Stopped before the first picture."
     stopped = f"Stopped after {done} of {len(requests)} pictures" if done < len(requests) else counted(done, "picture")
     seeds = [request.seed for request in requests[:done]]
-    said = ", ".join(map(str, seeds))
+    listed = ", ".join(map(str, seeds))
     if done > 2:
-        said = f"{seeds[0]} to {seeds[-1]}" if seeds == list(range(seeds[0], seeds[0] + done)) else ""
-    return f"{stopped} in {seconds:.1f} s" + (f", {'seed' if done == 1 else 'seeds'} {said}." if said else ".")
+        listed = f"{seeds[0]} to {seeds[-1]}" if seeds == list(range(seeds[0], seeds[0] + done)) else ""
+    return f"{stopped} in {seconds:.1f} s" + (f", {'seed' if done == 1 else 'seeds'} {listed}." if listed else ".")
 
 
 def alike(made: Sequence[tuple[Request, Image.Image]]) -> str:
@@ -123,8 +123,10 @@ def notes(services: Services, request: Request, read: bool) -> str:
     """
     if not services.models.ours(request.model):
         return ""
-    said = [plain(note) for note in services.models.encoder().notes(request.prompt)]
+    sentences = [plain(note) for note in services.models.encoder().notes(request.prompt)]
     near = [] if read else [f"“{name}”" for name in services.far(request.prompt, request.model)]
     if near:
-        said.append(f"This is far from what {request.model} has seen; it knows {list_of(near, 'and')}, for example.")
-    return "".join(f" {note}" for note in said)
+        sentences.append(
+            f"This is far from what {request.model} has seen; it knows {list_of(near, 'and')}, for example."
+        )
+    return "".join(f" {note}" for note in sentences)

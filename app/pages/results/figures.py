@@ -140,8 +140,8 @@ def read(folder: Path = FOLDER) -> pd.DataFrame:
 
 def _intervals(data: dict[str, Any]) -> dict[str, float]:
     """Both ends of each interval in the file."""
-    found: dict[str, Any] = data.get("intervals") or {}
-    ends = {name: found.get(".".join(measure.path)) for name, measure in MEASURES.items()}
+    intervals: dict[str, Any] = data.get("intervals") or {}
+    ends = {name: intervals.get(".".join(measure.path)) for name, measure in MEASURES.items()}
     return {
         end.format(name): value
         for name, pair in ends.items()
@@ -161,16 +161,16 @@ def interval(row: Mapping[Any, Any], measure: str) -> tuple[float, float]:
 def splits(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Pairs of what a visitor reads and the value; prompts typed by people come first."""
     order = list(SPLITS)
-    found = set(table["split"]) if len(table) else set()
-    ordered = sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
+    names = set(table["split"]) if len(table) else set()
+    ordered = sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
     return [(SPLITS.get(name, name), name) for name in ordered]
 
 
 def measured(table: pd.DataFrame, split: str | None) -> list[str]:
     """The measures that a split has figures for; for people's prompts, which are few, shares come before distances."""
     part = table[table["split"] == split] if len(table) else table
-    found = [name for name in MEASURES if len(part) and part[name].notna().any()]
-    return sorted(found, key=lambda name: not MEASURES[name].share) if split in TYPED else found
+    names = [name for name in MEASURES if len(part) and part[name].notna().any()]
+    return sorted(names, key=lambda name: not MEASURES[name].share) if split in TYPED else names
 
 
 def ceilings(split: str | None, measure: str, folder: Path = FOLDER) -> dict[str, float]:
@@ -180,8 +180,8 @@ def ceilings(split: str | None, measure: str, folder: Path = FOLDER) -> dict[str
     """
     path = MEASURES[measure].path
     pictures = _aligned(split, folder) if path[0] == ALIGNMENT else _distances(split, folder)
-    found = {name: _at(of, path) for name, of in pictures.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    values = {name: _at(of, path) for name, of in pictures.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _distances(split: str | None, folder: Path) -> dict[str, Any]:
@@ -203,8 +203,8 @@ def within(share: float, count: float) -> tuple[float, float]:
     """95% interval (Wilson) of a share of `count` pictures."""
     from scipy.stats import binomtest  # takes a second to import: the first page need not wait for it
 
-    found = binomtest(round(share * count), int(count)).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    interval = binomtest(round(share * count), int(count)).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def agreement(table: pd.DataFrame, split: str | None, people: Preferences) -> pd.DataFrame:

@@ -128,8 +128,8 @@ class ResultsPage:
 
     def offer(self, split: str | None, measure: str | None) -> Any:
         """The dropdown of measures, with only those that this kind of prompts has."""
-        found = measured(read(), split)
-        return gr.Dropdown(choices=found, value=measure if measure in found else next(iter(found), None))
+        names = measured(read(), split)
+        return gr.Dropdown(choices=names, value=measure if measure in names else next(iter(names), None))
 
     def as_csv(self) -> Iterator[Updates]:
         with tempfile.TemporaryDirectory() as folder:

@@ -51,8 +51,8 @@ def _head(text: str) -> str:
 def _figure(value: float, best: float) -> str:
     if pd.isna(value):
         return "<td></td>"
-    said = f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-    return f'<td data-value="{value}">{f"<strong>{said}</strong>" if value == best else said}</td>'
+    number = f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f'<td data-value="{value}">{f"<strong>{number}</strong>" if value == best else number}</td>'
 
 
 def html_table(table: pd.DataFrame) -> str:

@@ -23,10 +23,10 @@ def accuracy_html(accuracy: dict[str, Any]) -> str:
     known = {name: value for name, value in marks.items() if value is not None}
     ticks = "".join(f'<i style="left: {_place(value):.1f}%"></i>' for value in known.values())
     rows = "".join(
-        f'<tr><th scope="row">{said}</th><td class="wide"><div class="scale" aria-hidden="true">{ticks}'
+        f'<tr><th scope="row">{label}</th><td class="wide"><div class="scale" aria-hidden="true">{ticks}'
         f"{_bar(accuracy[group])}</div></td><td>{accuracy[group]['value']:.2f}, "
         f"{accuracy[group]['low']:.2f} to {accuracy[group]['high']:.2f}</td></tr>"
-        for group, said in GROUPS.items()
+        for group, label in GROUPS.items()
     )
     legend = ", ".join(f"{name} {value:.2f}" for name, value in known.items())
     return (
@@ -51,9 +51,9 @@ def examples_html(folder: Path) -> str:
     file = folder / "examples.json"
     if not file.is_file():
         return ""
-    said = list(enumerate(json.loads(file.read_text())))
+    examples = list(enumerate(json.loads(file.read_text())))
     rows = "".join(
-        f"<h4>{head}</h4><div>{''.join(_figure(folder, *one) for one in said if one[1]['most'] == most)}</div>"
+        f"<h4>{head}</h4><div>{''.join(_figure(folder, *one) for one in examples if one[1]['most'] == most)}</div>"
         for head, most in (("Liked most, beside others of the same prompt", True), ("Liked least", False))
     )
     return (

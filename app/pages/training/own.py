@@ -99,13 +99,13 @@ class OwnTrainings:
         """Update the line, the last pictures, the curve, the buttons, the kept trainings, and the timer."""
         names = self.trainings.names()
         last = self.trainings.going() or max(names, key=self.age, default=None)
-        kept = {self.kept: gr.Dropdown(choices=names, value=last if last in names else None)}
+        trainings = {self.kept: gr.Dropdown(choices=names, value=last if last in names else None)}
         if last is None:
             nothing = {one: gr.Button(visible=False) for one in (self.use, self.beside)}
             return (
                 self.buttons(START, MEASURE)
                 | nothing
-                | kept
+                | trainings
                 | {
                     self.status: "",
                     self.latest: "",
@@ -117,18 +117,18 @@ class OwnTrainings:
         offered = (START, MEASURE) if state.finished else (START, GO_ON, MEASURE)
         if state.going:
             offered = () if state.stopping or state.done >= state.updates else (STOP,)
-        model, made = f"{OWN}/{state.name}", state.finished and not state.learning
+        model, usable = f"{OWN}/{state.name}", state.finished and not state.learning
         start = self.trainings.start_of(state.name)
         both = urlencode({"prompt": "cat", "models": f"{start},{model}"})
         return (
             self.buttons(*offered)
-            | kept
+            | trainings
             | {
                 self.status: plain(sentence(state)),
                 self.latest: self.picture(state.sheet),
                 self.live: self.curve(state.name),
-                self.use: gr.Button(visible=made, link=f"./?{urlencode({'model': model})}"),
-                self.beside: gr.Button(visible=made, link=f"compare?{both}"),
+                self.use: gr.Button(visible=usable, link=f"./?{urlencode({'model': model})}"),
+                self.beside: gr.Button(visible=usable, link=f"compare?{both}"),
                 self.timer: gr.Timer(active=state.going),
             }
         )
@@ -190,8 +190,8 @@ class OwnTrainings:
             raise ForgedError(f"updates must be a whole number from {FEWEST} to {MOST}.")
         if not isinstance(name, str) or not isinstance(note, str) or len(note) > LONGEST_NOTE:
             raise ForgedError(f"name and note must be text, the note of at most {LONGEST_NOTE} characters.")
-        asked = self.services.known(base), str(loss), int(updates)
-        return Order(*asked, paths_of(files), captions_in(captions), name.strip(), note.strip(), pleasing)
+        settings = self.services.known(base), str(loss), int(updates)
+        return Order(*settings, paths_of(files), captions_in(captions), name.strip(), note.strip(), pleasing)
 
     def pleased(self, preference: object, request: gr.Request | None) -> str:
         """The preference that a training is to please, or "". Raises ForgedError: only organisers may use one."""
@@ -204,10 +204,10 @@ class OwnTrainings:
     ) -> Updates:
         try:
             order = self.order(base, loss, updates, pleasing=self.pleased(pleasing, request))
-            said = estimate(self.trainings, order)
+            message = estimate(self.trainings, order)
         except MISTAKES as mistake:
-            said = warn(mistake, request)
-        return self.progress() | {self.status: said}
+            message = warn(mistake, request)
+        return self.progress() | {self.status: message}
 
     def halt(self) -> Updates:
         self.trainings.stop()
@@ -228,14 +228,14 @@ class OwnTrainings:
 
     def remove(self, name: object, request: gr.Request) -> Updates:
         """Delete a training; the name is empty if the visitor cancelled."""
-        said = ""
+        message = ""
         try:
             if name:
                 self.trainings.delete(self.trainings.known(name))
-                said = f"{name} is deleted."
+                message = f"{name} is deleted."
         except MISTAKES as mistake:
-            said = warn(mistake, request)
-        return self.progress() | ({self.status: said} if said else {})
+            message = warn(mistake, request)
+        return self.progress() | ({self.status: message} if message else {})
 
     def packed(self, name: object, request: gr.Request) -> Iterator[Updates]:
         with tempfile.TemporaryDirectory() as folder:

@@ -30,8 +30,8 @@ class Uploads(ListFiles):
         try:
             return super().model_validate(*values, **options)
         except ValueError:
-            said = "files must be a list of uploaded files (gradio_client.handle_file), or null for the drawings."
-            raise gr.Error(said, print_exception=False) from None
+            message = "files must be a list of uploaded files (gradio_client.handle_file), or null for the drawings."
+            raise gr.Error(message, print_exception=False) from None
 
 
 class Captions(DataframeData):

@@ -72,11 +72,11 @@ class FromVotes:
             def answer(given: object, request: gr.Request) -> Updates:
                 try:
                     self.check(request)
-                    said = act(given)
+                    message = act(given)
                 except MISTAKES as mistake:
-                    said = warn(mistake, request)
+                    message = warn(mistake, request)
                 updates = self.show(request) | self.form(request, form) | progress()
-                return updates | ({self.status: said} if said else {})
+                return updates | ({self.status: message} if message else {})
 
             return answer
 
@@ -168,9 +168,9 @@ class FromVotes:
     def details(self, name: str | None) -> Updates:
         if name is None:
             return {self.shown: "", self.finish: gr.Button(visible=False)}
-        told = self.trainings.learned(name)
-        accuracy = told["accuracy"]
-        source = f"<p>From the votes of {escape(told['study'])}.</p>"
+        learned = self.trainings.learned(name)
+        accuracy = learned["accuracy"]
+        source = f"<p>From the votes of {escape(learned['study'])}.</p>"
         pictures = examples_html(self.trainings.folder / name / "model" / EXAMPLES)
         shown = source + accuracy_html(accuracy) + pictures + self.models_of(name)
         return {self.shown: shown, self.finish: gr.Button(visible=sure(accuracy))}
@@ -188,7 +188,7 @@ class FromVotes:
                 f"compare?{urlencode({'prompt': 'cat', 'models': f'{start},{model}'})}": "Compare with its start",
                 f"admin/?{urlencode({'before': start, 'after': model})}": "Ask people: before against after",
             }
-            links = "".join(f'<a href="{escape(way)}">{said}</a>' for way, said in ways.items())
+            links = "".join(f'<a href="{escape(way)}">{label}</a>' for way, label in ways.items())
             rows.append(
                 f"<li><div><strong>{escape(model)}</strong>, from {escape(start)}</div><span>{links}</span></li>"
             )

@@ -213,11 +213,13 @@ class TrajectoryPage:
         except MISTAKES as mistake:
             yield {self.status: warn(mistake, request)}
 
-    def one_by_one(self, gallery: gr.Gallery, cells: Iterator[tuple[Image.Image, str]], said: str) -> Iterator[Updates]:
+    def one_by_one(
+        self, gallery: gr.Gallery, cells: Iterator[tuple[Image.Image, str]], message: str
+    ) -> Iterator[Updates]:
         pictures = []
         for picture, words in cells:
             pictures.append((cache_picture(picture, gallery.GRADIO_CACHE), words))
-            yield {gallery: pictures, self.status: said}
+            yield {gallery: pictures, self.status: message}
 
 
 def _row_of_pictures(label: str) -> gr.Gallery:

@@ -17,8 +17,8 @@ def steps_table(services: Services, request: Request) -> Table:
     looks = services.looks(request)
     columns = tuple(f"step {number}: {look.level:.0%} noise" for number, look in enumerate(looks, 1))
     shown = Row(f"{request.model} is shown", tuple(Cell(look.noisy) for look in looks))
-    made = Row(f"{request.model} makes of it", tuple(Cell(look.clean) for look in looks))
-    return Table(columns, (shown, made))
+    guesses = Row(f"{request.model} makes of it", tuple(Cell(look.clean) for look in looks))
+    return Table(columns, (shown, guesses))
 
 
 def seed_cells(services: Services, requests: list[Request]) -> Iterator[tuple[Image.Image, str]]:
