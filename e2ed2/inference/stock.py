@@ -23,7 +23,7 @@ from e2ed2.models.backbones.step_adapters import (
     network_of,
 )
 from e2ed2.models.backbones.stock import for_any_steps, stock_call
-from e2ed2.models.references import independent_steps
+from e2ed2.models.references import UNGUIDED, index_of
 
 NEEDED = {"prompt", "num_inference_steps", "generator"}
 KIND = "backbone_"  # prefix of the objective's kind in the run.json of a training here
@@ -95,8 +95,8 @@ def load_pipeline(folder: Path, device: str = "") -> Any:
 
 
 def was_trained_here(folder: Path) -> bool:
-    """Whether its index or the settings in its card say that it was trained here."""
-    if independent_steps(folder):
+    """Whether its index says so, which comes along from a hub, or its `run.json`, all that earlier ones have."""
+    if index_of(folder).get(UNGUIDED):
         return True
     try:
         settings = json.loads((folder / "run.json").read_text())["config"]["objective"]

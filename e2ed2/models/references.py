@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.errors import UserError
@@ -9,7 +10,9 @@ from e2ed2.files import runs_folder
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # file name of a component's weights
 INDEX = "model_index.json"  # every diffusers pipeline has one
-INDEPENDENT = "_independent_steps"  # there: steps that have an adapter each; diffusers passes over such a name
+# There, in a backbone that was trained here; diffusers passes over such names:
+UNGUIDED = "_trained_without_guidance"  # whether it is to be called without guidance
+INDEPENDENT = "_independent_steps"  # steps that have an adapter each
 MANIFEST = "components.json"  # where to find the components that a model's folder lacks
 
 
@@ -35,10 +38,16 @@ def model_folder(reference: str) -> Path:
 
 def independent_steps(folder: Path) -> int | None:
     """The steps of a trained backbone's folder that has an adapter for each; None for any other folder."""
+    return index_of(folder).get(INDEPENDENT)
+
+
+def index_of(folder: Path) -> dict[str, Any]:
+    """What a pipeline's folder says of itself; empty if that cannot be read: whoever loads it is told."""
     try:
-        return json.loads((folder / INDEX).read_text(encoding="utf-8")).get(INDEPENDENT)
-    except (OSError, ValueError, AttributeError):
-        return None  # whoever loads it is told
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return index if isinstance(index, dict) else {}
 
 
 def bundled_names() -> list[str]:

@@ -1,6 +1,7 @@
 """Pipelines of diffusers where a model is asked for: what was trained here, and what comes from elsewhere."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,6 +24,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished") / "model"
     pipeline = quiet(tiny_pipeline("sd3"))
     save_pipeline(pipeline, Backbone.of(pipeline), folder, 4)
+    assert was_trained_here(folder)  # also where `run.json` is left behind, as diffusers does when it downloads
     (folder / "run.json").write_text(json.dumps({"config": {"objective": {"kind": "backbone_end_to_end"}}}))
     return folder
 
@@ -53,6 +55,14 @@ def test_what_was_trained_here_is_sampled_along_the_steps_of_its_training(finish
     assert Image.open(file).text["guidance"] == "1.0"
     with pytest.raises(UserError, match="copy that"):
         ours.save_pretrained(tmp_path / "again")
+
+
+def test_what_was_trained_here_before_its_index_said_so_is_known_by_its_card(foreign, tmp_path):
+    shutil.copytree(foreign, older := tmp_path / "older")
+    (older / "run.json").write_text(json.dumps({"config": {"objective": {"kind": "backbone_single_step"}}}))
+    assert was_trained_here(older)
+    (older / "run.json").write_text(json.dumps({"config": {"objective": {"kind": "end_to_end"}}}))
+    assert not was_trained_here(older)
 
 
 def test_what_comes_from_elsewhere_keeps_its_own_guidance_unless_another_is_given(foreign):

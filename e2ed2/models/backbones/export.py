@@ -6,7 +6,7 @@ from typing import Any
 from e2ed2.models.backbones.backbone import Backbone
 from e2ed2.models.backbones.lora import LORA, as_trained, has_lora, save_lora
 from e2ed2.models.backbones.stock import stock_scheduler
-from e2ed2.models.references import INDEPENDENT
+from e2ed2.models.references import INDEPENDENT, UNGUIDED
 from e2ed2.tensors import as_readable_as_its_folder
 
 
@@ -25,6 +25,7 @@ def save_pipeline(pipeline: Any, backbone: Backbone, folder: Path, steps: int | 
         "scheduler": stock_scheduler(backbone, pipeline.scheduler, steps),
     }
     whole = type(pipeline)(**components, **settings(pipeline))
+    whole.register_to_config(**{UNGUIDED: True})
     if backbone.only_steps:
         whole.register_to_config(**{INDEPENDENT: backbone.only_steps})
     whole.save_pretrained(folder)
@@ -36,5 +37,13 @@ def save_pipeline(pipeline: Any, backbone: Backbone, folder: Path, steps: int | 
 
 def settings(pipeline: Any) -> dict[str, Any]:
     """Arguments of the pipeline's class that are not components, such as whether a safety checker is required."""
-    known = {*pipeline.components, "_class_name", "_diffusers_version", "_name_or_path", "_quantization_config"}
+    known = {
+        *pipeline.components,
+        UNGUIDED,
+        INDEPENDENT,
+        "_class_name",
+        "_diffusers_version",
+        "_name_or_path",
+        "_quantization_config",
+    }
     return {name: value for name, value in pipeline.config.items() if name not in known}
