@@ -75,8 +75,8 @@ def shapes_of(options: CacheOptions, multiple: int) -> list[Shape]:
     if not options.buckets:
         return [(side, side)]
     widths = range(multiple, 2 * side + 1, multiple)
-    found = [(width, side * side // width // multiple * multiple) for width in widths]
-    return [(width, height) for width, height in found if height and 1 / WIDEST <= width / height <= WIDEST]
+    sizes = [(width, side * side // width // multiple * multiple) for width in widths]
+    return [(width, height) for width, height in sizes if height and 1 / WIDEST <= width / height <= WIDEST]
 
 
 def nearest(shapes: list[Shape], width: int, height: int) -> Shape:
@@ -96,11 +96,11 @@ class Writer:
         lines = []
         for chunk in chunks(places, self.options.batch_size):
             groups: dict[Shape, list[tuple[np.ndarray, list[str]]]] = defaultdict(list)
-            for row, found in self.pool.map(lambda place: self.read(rows[place]), chunk):
-                if isinstance(found, UserError):
-                    lines.append({"name": row.name, "left_out": str(found)})
+            for row, decoded in self.pool.map(lambda place: self.read(rows[place]), chunk):
+                if isinstance(decoded, UserError):
+                    lines.append({"name": row.name, "left_out": str(decoded)})
                     continue
-                image, texts, shape = found
+                image, texts, shape = decoded
                 lines.append({"name": row.name, "texts": texts, "pixels": shape})
                 groups[shape].append((image, texts))
             for group in groups.values():

@@ -16,8 +16,8 @@ BYTES = 8
 
 def write_hashes(pictures: PictureSet, folder: Path) -> None:
     """Write the hashes, if the set has its captions at hand: in memory or in shards, not created for each batch."""
-    if found := hashes(captions_of(pictures)):
-        (folder / FILE).write_bytes(b"".join(sorted(set(found))))
+    if digests := hashes(captions_of(pictures)):
+        (folder / FILE).write_bytes(b"".join(sorted(set(digests))))
 
 
 def captions_of(pictures: PictureSet) -> Iterator[str]:
@@ -38,5 +38,7 @@ def trained_on(prompts: Sequence[str], folder: Path) -> int | None:
     """How many of the prompts the folder's model was trained on; None if its captions are not recorded."""
     if not (folder / FILE).is_file():
         return None
-    asked, known = (np.frombuffer(found, "u8") for found in (b"".join(hashes(prompts)), (folder / FILE).read_bytes()))
+    asked, known = (
+        np.frombuffer(digests, "u8") for digests in (b"".join(hashes(prompts)), (folder / FILE).read_bytes())
+    )
     return int(np.isin(asked, known).sum())

@@ -53,15 +53,15 @@ def _(pictures: StreamedPictures, encoder: TextEncoder) -> list[str]:
             return error
 
     parts = chunks(range(len(pictures)), AT_A_TIME)
-    looked = (found for part in parts for found in pictures.pool.map(look, part))
-    for found in track(looked, "reading", total=len(pictures)):
-        if isinstance(found, UserError):
+    looked = (decoded for part in parts for decoded in pictures.pool.map(look, part))
+    for decoded in track(looked, "reading", total=len(pictures)):
+        if isinstance(decoded, UserError):
             bad += 1
-            problems += [str(found)] if bad <= LISTED else []
+            problems += [str(decoded)] if bad <= LISTED else []
             continue
-        small += found[0] < side
-        captions += len(found[1])
-        unread.over(found[1])
+        small += decoded[0] < side
+        captions += len(decoded[1])
+        unread.over(decoded[1])
     if bad:
         problems += listed([""] * bad)[LISTED:]
         if not pictures.config.skip_bad:
@@ -82,10 +82,10 @@ def _(pictures: CachedPictures, encoder: TextEncoder) -> list[str]:
                 raise UserError(f"Sample {place} of shape {group.shape} in {pictures.folder} is not finite.")
     shapes = ", ".join(f"{group.shape} {len(group)}" for group in pictures.groups)
     out = sum("left_out" in line for file in pictures.files for line in lines_of(file))
-    kept = "latents, texts and pictures" if pictures.with_pixels else "latents and texts"
+    parts = "latents, texts and pictures" if pictures.with_pixels else "latents and texts"
     how = "made of noise by" if pictures.paired else "encoded for"
     return [
-        f"{len(pictures)} pictures of {pictures.side} pixels, {how} {pictures.settings['model']}: {kept}",
+        f"{len(pictures)} pictures of {pictures.side} pixels, {how} {pictures.settings['model']}: {parts}",
         f"shapes of latents: {shapes}",
         *([f"{out} were left out then"] if out else []),
     ]

@@ -62,6 +62,6 @@ def asked_colour(prompt: str) -> str:
     `a green car` and `the car is green` ask for green, `a cat with a green hat` asks for nothing.
     """
     for pattern in ASKED:
-        if found := re.search(pattern, prompt, FLAGS):
-            return WORDS[found[1].lower()]
+        if match := re.search(pattern, prompt, FLAGS):
+            return WORDS[match[1].lower()]
     return ""

@@ -69,10 +69,10 @@ def shards_command(action: str, arguments: list[str]) -> None:
         from e2ed2.data.pairs import write_pairs as write
     else:
         from e2ed2.data.caching import write_cache as write
-    kept, left_out = write(options)
+    written, left_out = write(options)
     if not PartialState().is_main_process:
         return
     names = f"; {left_out} were left out: {options.out}/shard-*.jsonl say which and why" if left_out else ""
-    print(f"{kept} pictures in {options.out}{names}.")
+    print(f"{written} pictures in {options.out}{names}.")
     side = f" --data.resolution {options.data.resolution}"
     print(f"Train on them with --data.path {options.out}{side}")

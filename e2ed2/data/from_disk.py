@@ -152,8 +152,8 @@ class ShardBatches(DiskBatches):
 
     def preview(self, count: int = 12) -> CaptionedBatch:
         group, with_images = self.pictures.largest, self.pictures.with_pixels
-        found = self.read(group, spread(len(group), count), with_images)
-        batch = self.batch(found, 0.0, UpdateSeeds(0, 0), with_images)
+        samples = self.read(group, spread(len(group), count), with_images)
+        batch = self.batch(samples, 0.0, UpdateSeeds(0, 0), with_images)
         if with_images:
             return batch
         with torch.no_grad():  # what the latents are of

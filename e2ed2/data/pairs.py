@@ -87,7 +87,7 @@ class Writer:
         """Write the shard of these rows, yielding after each batch of them."""
         part, lines, size = Part(), list[dict[str, Any]](), self.options.batch_size
         for chunk in chunks(places, size):
-            asked = list[Asked]()
+            captions = list[Asked]()
             for place in chunk:
                 row = rows[place]
                 try:
@@ -95,9 +95,9 @@ class Writer:
                 except UserError as error:
                     lines.append({"name": row.name, "left_out": str(error)})
                     continue
-                asked += [Asked(row.name, text, (place, number)) for number, text in enumerate(texts)]
-            for few in chunks(range(len(asked)), size):
-                self.add([asked[number] for number in few], part, lines)
+                captions += [Asked(row.name, text, (place, number)) for number, text in enumerate(texts)]
+            for few in chunks(range(len(captions)), size):
+                self.add([captions[number] for number in few], part, lines)
             yield
         height, width = self.shape[1:]
         save_shard({f"{height}x{width}": part} if part.latents else {}, lines, file)
@@ -105,8 +105,8 @@ class Writer:
     def add(self, asked: list[Asked], part: Part, lines: list[dict[str, Any]]) -> None:
         """To the part, and the lines about its samples, those that are finite."""
         texts = kept_texts(self.encoder([one.text for one in asked]))
-        made = self.latents(asked, texts)
-        for one, latents, text in zip(asked, made, texts, strict=True):
+        outputs = self.latents(asked, texts)
+        for one, latents, text in zip(asked, outputs, texts, strict=True):
             if not torch.isfinite(latents).all():
                 lines.append({"name": one.name, "left_out": f"What was made for “{one.text}” is not finite."})
                 continue
@@ -122,5 +122,5 @@ class Writer:
         noise = torch.stack([paired_noise(self.options.seed, *one.drawn, shape=self.shape) for one in asked])
         text = padded(texts, with_words=True).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bf16):
-            made = sample(self.teacher, noise.to(self.device), text, uniform_levels(self.options.steps))
-        return made.float().cpu()
+            latents = sample(self.teacher, noise.to(self.device), text, uniform_levels(self.options.steps))
+        return latents.float().cpu()

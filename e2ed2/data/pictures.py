@@ -146,20 +146,20 @@ def decoded(rows: Rows, config: DataConfig) -> Pictures:
 
 def with_colours(pictures: Pictures) -> Pictures:
     """The bundled drawings, then two more copies, in other colours, of each that has a main colour."""
-    found = turned_drawings(pictures.images, pictures.captions, pictures.groups)
+    turned = turned_drawings(pictures.images, pictures.captions, pictures.groups)
 
     def and_theirs(values: list[Any]) -> list[Any]:
-        return [*values, *(values[row] for row in found.rows)]
+        return [*values, *(values[row] for row in turned.rows)]
 
     return replace(
         pictures,
-        images=np.concatenate([pictures.images, found.images]),
+        images=np.concatenate([pictures.images, turned.images]),
         captions=and_theirs(pictures.captions),
         keywords=and_theirs(pictures.keywords),
         styles=and_theirs(pictures.styles),
         descriptions=and_theirs(pictures.descriptions),
         groups=and_theirs(pictures.groups),
-        colours=[""] * len(pictures) + found.colours,
+        colours=[""] * len(pictures) + turned.colours,
     )
 
 
@@ -201,8 +201,8 @@ def split_rows(config: DataConfig) -> tuple[Rows, Rows]:
 
 
 def divided(rows: Rows, places: np.ndarray, share: float) -> tuple[Rows, Rows]:
-    kept, held = divided_places(places, share)
-    return Chosen(rows, kept), Chosen(rows, held)
+    trained, held = divided_places(places, share)
+    return Chosen(rows, trained), Chosen(rows, held)
 
 
 def divided_places(places: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:

@@ -35,9 +35,9 @@ def turned_drawings(images: np.ndarray, names: list[str], groups: list[str]) -> 
         *(f"\n{row} {colour}".encode() for row, colour in wanted),
         *(inspect.getsource(module).encode() for module in (words, turning)),  # recomputed when the code changes
     ]
-    made = cached("turned", parts, lambda: turn_all(images, wanted))
-    pairs = [wanted[place] for place in made["which"].tolist()]
-    return Turned([row for row, _ in pairs], made["images"].numpy(), [colour for _, colour in pairs])
+    turned = cached("turned", parts, lambda: turn_all(images, wanted))
+    pairs = [wanted[place] for place in turned["which"].tolist()]
+    return Turned([row for row, _ in pairs], turned["images"].numpy(), [colour for _, colour in pairs])
 
 
 def plan(names: list[str], groups: list[str]) -> list[tuple[int, str]]:

@@ -88,8 +88,8 @@ class ArrowRows(Rows):
         return (self._row(place, fields) for place, fields in enumerate(self.table))
 
     def values(self, column: str) -> list[Any]:
-        found = self.table[column]
-        return [self._label_name(column, value) for value in found]
+        values = self.table[column]
+        return [self._label_name(column, value) for value in values]
 
     def _row(self, place: int, fields: dict[str, Any]) -> Row:
         stored = fields.pop(self.image_column) or {}

@@ -49,8 +49,8 @@ def write_shards(
         for _ in track(batches, doing, total, disable=not state.is_main_process):
             pass
     state.wait_for_everyone()
-    found = Counter(key for file in files for line in lines_of(file) for key in ("texts", "left_out") if key in line)
-    return found["texts"], found["left_out"]
+    counts = Counter(key for file in files for line in lines_of(file) for key in ("texts", "left_out") if key in line)
+    return counts["texts"], counts["left_out"]
 
 
 def claim(options: ShardOptions, settings: dict[str, Any], rows: int, shards: int) -> None:
@@ -88,7 +88,7 @@ class Part:
         self.drawn: list[tuple[int, int]] = []
 
     def tensors(self) -> dict[str, Tensor]:
-        found = {
+        tensors = {
             "latents": torch.stack(self.latents),
             "captions": starts_of(self.captions),
             "tokens": torch.cat([tokens for tokens, _ in self.texts]),
@@ -96,11 +96,11 @@ class Part:
             "pooled": torch.stack([pooled.float() for _, pooled in self.texts]),
         }
         if self.drawn:
-            found["drawn"] = torch.tensor(self.drawn)
+            tensors["drawn"] = torch.tensor(self.drawn)
         if self.jpegs:
-            found["jpegs"] = torch.frombuffer(bytearray(b"".join(self.jpegs)), dtype=torch.uint8)
-            found["jpeg_ends"] = starts_of([len(jpeg) for jpeg in self.jpegs])
-        return found
+            tensors["jpegs"] = torch.frombuffer(bytearray(b"".join(self.jpegs)), dtype=torch.uint8)
+            tensors["jpeg_ends"] = starts_of([len(jpeg) for jpeg in self.jpegs])
+        return tensors
 
 
 def starts_of(lengths: list[int]) -> Tensor:

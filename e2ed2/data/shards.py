@@ -165,9 +165,9 @@ def settings_of(folder: Path) -> dict[str, Any]:
     """The settings the shards were made with. Raises UserError: the settings file is damaged."""
     file = folder / SETTINGS
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if found.keys() >= NEEDED:
-            return found
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        if settings.keys() >= NEEDED:
+            return settings
     except (ValueError, AttributeError):
         pass
     raise UserError(f"{damaged(file)}.")

@@ -73,10 +73,10 @@ def read_table(path: str, image_column: str, stream: bool = False) -> Table:
 
 def _matching(pattern: str) -> list[Path]:
     """Files that match a pattern with `*`, `?`, and ranges such as `{000..041}`, each file of which must exist."""
-    if found := RANGE.search(pattern):
-        first, last = found.groups()
+    if span := RANGE.search(pattern):
+        first, last = span.groups()
         numbers = [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
-        every = [pattern[: found.start()] + number + pattern[found.end() :] for number in numbers]
+        every = [pattern[: span.start()] + number + pattern[span.end() :] for number in numbers]
         return [file for one in every for file in _matching(one)]
     files = [Path(file) for file in sorted(glob.glob(pattern))]
     if not files and not glob.has_magic(pattern) and Path(pattern).suffix:
@@ -138,12 +138,12 @@ def records(table: Path) -> list[dict[str, Any]]:
         return [line for line in lines if line]
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
-    found = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, skipinitialspace=True)
-    if "file_name" not in found.columns:
-        raise ValueError(f"{table.name} has no column file_name, only {', '.join(found.columns)}")
-    if found.empty:
+    rows = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, skipinitialspace=True)
+    if "file_name" not in rows.columns:
+        raise ValueError(f"{table.name} has no column file_name, only {', '.join(rows.columns)}")
+    if rows.empty:
         raise ValueError(f"{table.name} has a header and no line")
-    return found.to_dict("records")
+    return rows.to_dict("records")
 
 
 def _entry(line: str, name: str) -> dict[str, Any]:
@@ -206,8 +206,8 @@ def _arrow() -> str:
 
 def _on_hub(name: str) -> Any:
     """The dataset with that id on the hub, or its local copy. Raises OSError or ValueError: there is neither."""
-    kept = Path(_arrow()).glob(f"{name.partition('/')[0]}*")
-    if not any(kept):
+    caches = Path(_arrow()).glob(f"{name.partition('/')[0]}*")
+    if not any(caches):
         check_repository(name, "dataset")
     return datasets.load_dataset(name, cache_dir=_arrow())
 

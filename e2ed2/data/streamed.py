@@ -68,20 +68,20 @@ class StreamedPictures:
         Raises:
             UserError: a thousand in a row cannot be used.
         """
-        said = ""
+        reason = ""
         for later in range(min(TRIED, len(self))):
             here = (place + later) % len(self)
             if here in self.bad:
-                said = self.bad[here]
+                reason = self.bad[here]
                 continue
             row = self.rows[here]
             try:
                 image, texts = decoded_row(row, self.config)
                 return Sample(square(image, self.side), texts)
             except UserError as error:
-                said = str(error)
-                self.leave_out(here, said)
-        raise UserError(f"{min(TRIED, len(self))} pictures of {self.config.path} in a row cannot be used. {said}")
+                reason = str(error)
+                self.leave_out(here, reason)
+        raise UserError(f"{min(TRIED, len(self))} pictures of {self.config.path} in a row cannot be used. {reason}")
 
     def leave_out(self, place: int, reason: str) -> None:
         with self.lock:
@@ -121,6 +121,6 @@ class Ahead(Generic[Fetched]):
             key = (update + later, process, processes)
             if key not in self.waiting:
                 self.waiting[key] = self.pool.submit(self.fetch, *key)
-        found = self.waiting.pop((update, process, processes))
+        samples = self.waiting.pop((update, process, processes))
         self.waiting = {key: one for key, one in self.waiting.items() if update <= key[0] <= update + AHEAD}
-        return found.result()
+        return samples.result()

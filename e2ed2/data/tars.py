@@ -31,13 +31,13 @@ class TarRows(Rows):
 
     def __init__(self, files: list[Path], image_column: str):
         stamps = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        found = cached("tars", [json.dumps(stamps).encode(), b"with what is damaged"], lambda: scan(files))
-        if damaged := bytes(found["damaged"].numpy()).decode():
+        index = cached("tars", [json.dumps(stamps).encode(), b"with what is damaged"], lambda: scan(files))
+        if damaged := bytes(index["damaged"].numpy()).decode():
             say(damaged.rstrip("\n"), sys.stderr)
         self.files, self.image_column = files, image_column
-        self.parts = bytes(found["parts"].numpy()).decode().split("\n")
-        self.shard, self.key_ends = found["shard"].numpy(), found["key_ends"].numpy()
-        self.keys, self.places = found["keys"].numpy(), found["places"].numpy()
+        self.parts = bytes(index["parts"].numpy()).decode().split("\n")
+        self.shard, self.key_ends = index["shard"].numpy(), index["key_ends"].numpy()
+        self.keys, self.places = index["keys"].numpy(), index["places"].numpy()
 
     def __len__(self) -> int:
         return len(self.shard)

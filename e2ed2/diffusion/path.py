@@ -120,5 +120,5 @@ def step(path: Path, x: Tensor, x0: Tensor, t: float, s: float) -> Tensor:
     The noise in `x` is kept and its sample replaced by the estimate `x0`: deterministic DDIM (Song et al. 2021,
     eq. 12 with sigma = 0), and on the flow path an Euler step. At s = 0 it returns the estimate.
     """
-    kept = path.sigma(s) / path.sigma(t)
-    return kept * x + (path.alpha(s) - path.alpha(t) * kept) * x0
+    ratio = path.sigma(s) / path.sigma(t)
+    return ratio * x + (path.alpha(s) - path.alpha(t) * ratio) * x0

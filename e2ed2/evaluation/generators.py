@@ -110,12 +110,12 @@ def load_generator(model: str, steps: int, device: str = "", guidance: float | N
         UserError: there is none, it is damaged, it takes no prompt, or no guidance.
     """
     folder = model_path(model)
-    told = fingerprint(folder, steps) + (f"-guidance-{guidance:g}" if guidance is not None else "")
+    mark = fingerprint(folder, steps) + (f"-guidance-{guidance:g}" if guidance is not None else "")
     if not ours(folder):
-        return load_stock(folder, steps, guidance, device, told)
+        return load_stock(folder, steps, guidance, device, mark)
     if guidance is not None:
         raise UserError(f"{model} has no guidance: leave --guidance out.")
-    return OurModel(load(model, device=device), steps, told)
+    return OurModel(load(model, device=device), steps, mark)
 
 
 def ours(folder: Path) -> bool:
@@ -126,8 +126,8 @@ def fingerprint(folder: Path, steps: int) -> str:
     """A hash of the weights (shared ones included), of how they are used, and of the number of steps."""
     beside = {file for part in SHARED for name in (WEIGHTS, CONFIG) if (file := folder.parent / part / name).is_file()}
     files = sorted({*(file for kind in DECISIVE for file in folder.rglob(kind)), *beside})
-    told = hashlib.sha256(" ".join([str(steps), *map(digest, files)]).encode())
-    return f"{folder.name}-{steps}-{told.hexdigest()[:12]}"
+    content = hashlib.sha256(" ".join([str(steps), *map(digest, files)]).encode())
+    return f"{folder.name}-{steps}-{content.hexdigest()[:12]}"
 
 
 def read_images(folder: Path) -> ImageFolder:

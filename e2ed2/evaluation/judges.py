@@ -37,8 +37,8 @@ def distances(features: Tensor, real: Tensor) -> Figures:
     scale = real.square().mean().sqrt()
     ours, theirs = features / scale, real / scale
     precision, recall = precision_recall(ours, theirs)
-    found = {"kid": kernel_distance(ours, theirs), **frechet(ours, theirs), "precision": precision, "recall": recall}
-    return {f"distance.{name}": figure for name, figure in found.items()}
+    figures = {"kid": kernel_distance(ours, theirs), **frechet(ours, theirs), "precision": precision, "recall": recall}
+    return {f"distance.{name}": figure for name, figure in figures.items()}
 
 
 @dataclass(frozen=True)

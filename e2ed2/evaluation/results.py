@@ -15,13 +15,13 @@ SINGLE = ("diversity_ratio", "nearest_training_lpips")
 
 def as_result(settings: dict[str, Any], choices: dict[str, Any], figures: Figures) -> Result:
     """Figures `group.name` stand in their group, the others by themselves: null if they were not measured."""
-    found: Result = {"settings": settings, "choices": choices, **{group: {} for group in GROUPS}}
-    found |= dict.fromkeys(SINGLE)
+    result: Result = {"settings": settings, "choices": choices, **{group: {} for group in GROUPS}}
+    result |= dict.fromkeys(SINGLE)
     for key, figure in figures.items():
         group, _, name = key.rpartition(".")
-        (found[group] if group else found)[name] = figure.value
-    found["intervals"] = {key: [one.low, one.high] for key, one in figures.items() if one.low is not None}
-    return found
+        (result[group] if group else result)[name] = figure.value
+    result["intervals"] = {key: [one.low, one.high] for key, one in figures.items() if one.low is not None}
+    return result
 
 
 def read_result(file: Path) -> Result:
@@ -62,10 +62,10 @@ def write_result(result: Result, file: Path) -> None:
 def rows(result: Result) -> list[tuple[str, str, str, str]]:
     """Table rows: each figure's name, value, interval, and the best value that can be expected."""
     singles = {name: result[name] for name in SINGLE}
-    found = {f"{group}.{name}": value for group in GROUPS for name, value in result[group].items()} | singles
+    figures = {f"{group}.{name}": value for group in GROUPS for name, value in result[group].items()} | singles
     return [
         (key, _number(value), " to ".join(map(_number, result["intervals"].get(key, ()))), _ceilings(result, key))
-        for key, value in found.items()
+        for key, value in figures.items()
     ]
 
 

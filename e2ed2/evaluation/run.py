@@ -127,11 +127,11 @@ def up_to_date(wanted: Evaluate) -> bool:
     """Whether the file already has exactly these figures, of this model, by these judges."""
     if not wanted.out.is_file():
         return False
-    found = read_result(wanted.out)
+    result = read_result(wanted.out)
     decisive = ("steps", "split", "captions", "read", "seed", "variety", "nearest")
     settings = {name: getattr(wanted, name) for name in decisive}
     choices = judges_of(wanted) | {"weights": fingerprint(model_path(wanted.model), wanted.steps)}
-    return holds(found["settings"], settings) and holds(found["choices"], choices)
+    return holds(result["settings"], settings) and holds(result["choices"], choices)
 
 
 def holds(found: dict[str, Any], wanted: dict[str, Any]) -> bool:

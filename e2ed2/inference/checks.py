@@ -111,8 +111,8 @@ def generators(given: Generators, count: int) -> list[torch.Generator | None]:
 
 def latents(given: Any, shape: tuple[int, ...]) -> Tensor:
     if not isinstance(given, Tensor) or tuple(given.shape) != shape:
-        found = list(given.shape) if isinstance(given, Tensor) else f"a {type(given).__name__}"
-        raise UserError(f"The latents are {found}: they must be a tensor {list(shape)}.")
+        what = list(given.shape) if isinstance(given, Tensor) else f"a {type(given).__name__}"
+        raise UserError(f"The latents are {what}: they must be a tensor {list(shape)}.")
     return given
 
 
@@ -135,5 +135,5 @@ def returned(given: Any, tensors: dict[str, Tensor]) -> Tensor:
         raise UserError(f"callback_on_step_end returned a {type(given).__name__}: return a dictionary, or nothing.")
     if others := [name for name in given if name != "latents" and given[name] is not tensors.get(name)]:
         raise UserError(f"callback_on_step_end returned {others[0]!r}: only latents can be replaced.")
-    kept = tensors["latents"]
-    return latents(given.get("latents", kept), tuple(kept.shape)).to(kept)
+    before = tensors["latents"]
+    return latents(given.get("latents", before), tuple(before.shape)).to(before)

@@ -87,8 +87,8 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         if not folder.is_dir():
             repository = str(pretrained_model_name_or_path or "no path")
             folder = from_hub(repository, **download, local_files_only=local_files_only)
-        elif asked := sorted(name for name, value in download.items() if value):
-            raise UserError(f"{folder} is a folder, and {', '.join(asked)} would have no effect: leave it out.")
+        elif idle := sorted(name for name, value in download.items() if value):
+            raise UserError(f"{folder} is a folder, and {', '.join(idle)} would have no effect: leave it out.")
         return cls(*load_parts(folder, precision, text_encoder))
 
     def save_pretrained(
@@ -108,9 +108,9 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         Raises:
             UserError: an option asks for something else.
         """
-        asked: dict[str, Any] = {"safe_serialization": safe_serialization, "variant": variant}
-        asked |= {"max_shard_size": max_shard_size, "push_to_hub": push_to_hub, "use_flashpack": use_flashpack}
-        checks.saving(asked | unknown)
+        options: dict[str, Any] = {"safe_serialization": safe_serialization, "variant": variant}
+        options |= {"max_shard_size": max_shard_size, "push_to_hub": push_to_hub, "use_flashpack": use_flashpack}
+        checks.saving(options | unknown)
         super().save_pretrained(save_directory)
 
     def save_config(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:
@@ -168,14 +168,14 @@ class E2ED2Pipeline(Sampling, DiffusionPipeline):
         checks.callback("callback", callback)
         on_step_end = self._on_step_end(callback_on_step_end, callback_on_step_end_tensor_inputs)
         noise = self._noise(len(prompts), generator, latents)
-        made, batches = [], [slice(first, first + batch_size) for first in range(0, len(prompts), batch_size)]
+        outputs, batches = [], [slice(first, first + batch_size) for first in range(0, len(prompts), batch_size)]
         fewer = "lower batch_size, load the model in torch.bfloat16, or move it to the CPU"
         with raise_if_out_of_memory(fewer), self.progress_bar(total=steps * len(batches)) as bar:
             for batch in batches:
                 text = self.text_encoder(prompts[batch])
                 x = self._chain(text, noise[batch], steps, callback, counted(on_step_end, bar))
-                made.append(x if output_type == "latent" else self.codec.decode(x).float().clamp(-1, 1))
-        images = _as_output(torch.cat(made), output_type)
+                outputs.append(x if output_type == "latent" else self.codec.decode(x).float().clamp(-1, 1))
+        images = _as_output(torch.cat(outputs), output_type)
         return E2ED2Output(images=images) if return_dict else (images,)
 
     def _taken(self) -> list[str]:

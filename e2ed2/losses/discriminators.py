@@ -107,10 +107,10 @@ class LatentDiscriminator(Heads):
         level = 1 - torch.rand(len(fake), generator=generator, device=fake.device)
         level, noise = level.clamp(min=LEAST_NOISE), torch.randn(fake.shape, generator=generator, device=fake.device)
         alpha, sigma = (value.view(-1, 1, 1, 1) for value in self.features.path.coefficients(level))
-        seen = self.features(alpha * fake + sigma * noise, level, text)
+        features = self.features(alpha * fake + sigma * noise, level, text)
         with torch.no_grad():
             wanted = self.features(alpha * real + sigma * noise, level, text)
-        return Judged(tuple(seen), tuple(wanted), text.pooled)
+        return Judged(tuple(features), tuple(wanted), text.pooled)
 
     def forward(self, maps: tuple[Tensor, ...], pooled: Tensor) -> Tensor:
         """Logits `[B]` of features for captions `[B, D]`."""
@@ -128,7 +128,7 @@ class Head(nn.Module):
         self.caption = nn.Linear(text_width, width, bias=False)
 
     def forward(self, features: Tensor, pooled: Tensor) -> Tensor:
-        found = self.enter(features)
-        found = found + self.around(found)
-        match = (found * self.caption(pooled)[..., None, None]).sum(dim=1)
-        return (self.score(found).squeeze(1) + match).mean(dim=(1, 2))
+        states = self.enter(features)
+        states = states + self.around(states)
+        match = (states * self.caption(pooled)[..., None, None]).sum(dim=1)
+        return (self.score(states).squeeze(1) + match).mean(dim=(1, 2))

@@ -27,10 +27,10 @@ def anchor(of: Compared) -> Tensor:
 
 def mmd(of: Compared) -> Tensor:
     """MMD between samples and targets with their captions, in LPIPS's features."""
-    made = of.in_parts(of.perceptual.embedding, of.made)
+    embedded = of.in_parts(of.perceptual.embedding, of.made)
     with torch.no_grad():
         drawn = of.in_parts(of.perceptual.embedding, of.targets[of.each])
-    return distribution.mmd(made.unflatten(0, (-1, of.samples)), drawn, of.pooled[of.each])
+    return distribution.mmd(embedded.unflatten(0, (-1, of.samples)), drawn, of.pooled[of.each])
 
 
 def lpips(of: Compared) -> Tensor:

@@ -170,8 +170,8 @@ class CoarsePath(nn.Module):
             return normal
         if self.choice == "none":
             return torch.zeros_like(normal)
-        kept = torch.tensor(self.kept, device=normal.device)
-        largest = kept[normal[..., kept].argmax(dim=-1)]
+        choices = torch.tensor(self.kept, device=normal.device)
+        largest = choices[normal[..., choices].argmax(dim=-1)]
         return F.one_hot(largest, self.choices).to(normal.dtype) * math.sqrt(self.choices)
 
     @torch.no_grad()

@@ -126,8 +126,8 @@ def from_hub(repository: str, revision: str | None = None, **options: Any) -> Pa
 
 def refuse(options: Mapping[str, Any]) -> None:
     """Raises UserError: an option passed on by diffusers would change what is loaded."""
-    if asked := sorted(name for name, value in options.items() if value and name not in WAYS):
-        raise UserError(f"Parts of this model cannot be loaded with {', '.join(asked)}: leave it out.")
+    if refused := sorted(name for name, value in options.items() if value and name not in WAYS):
+        raise UserError(f"Parts of this model cannot be loaded with {', '.join(refused)}: leave it out.")
 
 
 @contextmanager

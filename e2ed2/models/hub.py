@@ -33,8 +33,8 @@ def network_place(name: str, what: str) -> str:
         reason = "no such folder"
     except OSError as error:
         reason = str(error)
-        if isinstance(kept := try_to_load_from_cache(name, CONFIG), str):
-            return str(Path(kept).parent)
+        if isinstance(cached := try_to_load_from_cache(name, CONFIG), str):
+            return str(Path(cached).parent)
     raise UserError(
         f"There is no {what} {name!r} ({reason}): give its folder, or its id on a hub that can be reached from here."
     )

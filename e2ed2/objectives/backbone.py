@@ -190,9 +190,11 @@ class BackboneEndToEnd(BackboneObjective, EndToEnd):
     def card(self, pictures: PictureSet) -> str:
         if (pairs := pairs_of(pictures)) is None:
             return ""
-        told = pairs.settings
-        guidance = f" with a guidance of {told['guidance']:g}, which is so folded in" if told["guidance"] > 1 else ""
-        return f"The targets are what its start makes of the same noise in {told['steps']} steps{guidance}.\n\n"
+        settings = pairs.settings
+        guidance = (
+            f" with a guidance of {settings['guidance']:g}, which is so folded in" if settings["guidance"] > 1 else ""
+        )
+        return f"The targets are what its start makes of the same noise in {settings['steps']} steps{guidance}.\n\n"
 
     @torch.no_grad()
     def targets(self, batch: CaptionedBatch, seeds: UpdateSeeds) -> CaptionedBatch:
@@ -204,8 +206,8 @@ class BackboneEndToEnd(BackboneObjective, EndToEnd):
             latents = batch.latents
         else:
             return batch
-        seen = self.sees_images and self.config.decode in ("full", "tiny")
-        images = self.in_parts(self.codec, latents) if seen else batch.images
+        decoded = self.sees_images and self.config.decode in ("full", "tiny")
+        images = self.in_parts(self.codec, latents) if decoded else batch.images
         return replace(batch, latents=latents, images=images)
 
     def decode(self, x0: Tensor, batch: CaptionedBatch, seeds: UpdateSeeds) -> tuple[Tensor, Tensor]:

@@ -124,9 +124,9 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
         super().__post_init__()
         if self.loss.preferences and self.decode in ("crop", "latent"):
             raise UserError("People saw whole pictures, and so must a preference: choose --decode full or tiny.")
-        if self.decode == "latent" and (seen := self.on_pictures()):
-            other = "--critic start" if seen == ["gan"] else "another loss"
-            raise UserError(f"{seen[0]} looks at pictures: choose --decode full, crop or tiny, or {other}.")
+        if self.decode == "latent" and (terms := self.on_pictures()):
+            other = "--critic start" if terms == ["gan"] else "another loss"
+            raise UserError(f"{terms[0]} looks at pictures: choose --decode full, crop or tiny, or {other}.")
         if (self.decode == "tiny") != bool(self.tiny_codec):
             raise UserError("--decode tiny and --tiny-codec FOLDER go together: give both, or none.")
         if not (self.guidance == 0 or self.guidance > 1):
@@ -193,12 +193,12 @@ class BackboneEndToEndConfig(ChainConfig, BackboneConfig):
         return super().networks() | ({self.tiny_codec: "AutoencoderTiny"} if self.tiny_codec else {})
 
     def what(self) -> str:
-        said = super().what()
+        sentences = super().what()
         if self.independent_steps():
-            said += " Each step has an adapter of its own (Fig. 4)."
+            sentences += " Each step has an adapter of its own (Fig. 4)."
         if self.guidance:
-            said += (
+            sentences += (
                 f" The targets are what its start makes of the same noise in {self.teacher_steps} steps with a "
                 f"guidance of {self.guidance:g}, which is so folded in."
             )
-        return said
+        return sentences

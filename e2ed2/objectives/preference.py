@@ -115,12 +115,14 @@ class PreferenceObjective(Objective):
         rows = torch.cat([order[:count], order[-count:].flip(0)])
         where = sensitivity(liked, self.voted.pictures.tensor(rows, pooled.device), pooled[rows.to(pooled.device)])
         folder.mkdir(parents=True, exist_ok=True)
-        said = []
+        examples = []
         for place, row in enumerate(rows.tolist()):
             Image.fromarray(self.voted.pictures.images[row]).save(folder / f"{place}.png")
             glow(where[place]).save(folder / f"{place}-where.png")
-            said.append({"caption": self.votes.prompts[prompt[row]], "lead": float(leads[row]), "most": place < count})
-        (folder / "examples.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+            examples.append(
+                {"caption": self.votes.prompts[prompt[row]], "lead": float(leads[row]), "most": place < count}
+            )
+        (folder / "examples.json").write_text(json.dumps(examples, indent=1, ensure_ascii=False) + "\n")
 
     def foretold(self) -> list[Foretold]:
         """How well the features of the preference predict left-out answers; all votes are used."""

@@ -72,14 +72,14 @@ def foretold(votes: Votes, answers: Answers, seed: int) -> list[Foretold]:
     """Accuracies for all questions together, then for each. `answers` are those of `votes`, in their order."""
     groups = {"prompt": votes.prompt, "rater": votes.rater}
     right = {name: cross_validated(votes, answers, group, seed) for name, group in groups.items()}
-    found = []
+    accuracies = []
     for row in (None, *range(len(votes.questions))):
         chosen = votes.decided if row is None else votes.decided & (votes.question == row)
         both = votes.prompt[chosen], votes.rater[chosen]
         prompts, raters = (accuracy(name, hits[chosen], *both) for name, hits in right.items())
-        question, asked = ("", None) if row is None else (votes.questions[row], [row])
-        found.append(Foretold(question, prompts, raters, agreement(votes, asked)))
-    return found
+        question, rows = ("", None) if row is None else (votes.questions[row], [row])
+        accuracies.append(Foretold(question, prompts, raters, agreement(votes, rows)))
+    return accuracies
 
 
 def cross_validated(votes: Votes, answers: Answers, group: Tensor, seed: int) -> Tensor:

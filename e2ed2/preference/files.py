@@ -38,10 +38,10 @@ def refuse_unsure(model: Path, questions: list[str]) -> None:
     """Raises UserError: one of these preferences is not significantly better than chance, so its effect is luck."""
     known = accuracies(model)
     for question in questions:
-        if (found := known.get(question)) and not sure(found):
-            group = min(("prompts", "raters"), key=lambda left_out: found[left_out]["low"])
+        if (accuracy := known.get(question)) and not sure(accuracy):
+            group = min(("prompts", "raters"), key=lambda left_out: accuracy[left_out]["low"])
             raise UserError(
-                f"These votes taught nothing sure: of answers on new {group}, {shown(found[group])} "
-                f"are foretold, and {found['chance']} would be by chance. Where a training on it leads is luck: "
+                f"These votes taught nothing sure: of answers on new {group}, {shown(accuracy[group])} "
+                f"are foretold, and {accuracy['chance']} would be by chance. Where a training on it leads is luck: "
                 "collect more votes. For a control, --follow-unsure trains all the same."
             )

@@ -154,8 +154,8 @@ class Preference(ModelMixin):
         """Save the preference without the frozen network, whose weights come with a package."""
         folder.mkdir(parents=True, exist_ok=True)
         self.save_config(folder)
-        kept = {name: value for name, value in self.state_dict().items() if not name.startswith("features.")}
-        save_tensors(kept, folder / HEAD)
+        own = {name: value for name, value in self.state_dict().items() if not name.startswith("features.")}
+        save_tensors(own, folder / HEAD)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -164,7 +164,7 @@ class Preference(ModelMixin):
             raise UserError(f"No preference at {folder}: learn one with `python -m e2ed2 train preference`.")
         with as_damaged(folder):
             model = cls.from_config(cls.load_config(folder))
-            found = model.load_state_dict(load_file(folder / HEAD), strict=False)
-            if any(not name.startswith("features.") for name in found.missing_keys):
+            loaded = model.load_state_dict(load_file(folder / HEAD), strict=False)
+            if any(not name.startswith("features.") for name in loaded.missing_keys):
                 raise ValueError("incomplete")
             return model.eval().requires_grad_(False)

@@ -42,9 +42,9 @@ class Votes:
 
     def prompt_of_file(self) -> Tensor:
         """`[F]` rows of prompts."""
-        found = torch.zeros(len(self.files), dtype=torch.long)
-        found[self.left], found[self.right] = self.prompt, self.prompt
-        return found
+        prompts = torch.zeros(len(self.files), dtype=torch.long)
+        prompts[self.left], prompts[self.right] = self.prompt, self.prompt
+        return prompts
 
 
 def read_votes(folder: Path) -> Votes:
@@ -89,11 +89,11 @@ def shortage(table: pd.DataFrame) -> str:
     """What answers (`counting`) lack, as in “it needs 12 more answers to ...”; empty if they suffice."""
     if table.empty:
         return f"{DECIDED} answers to a question that are no tie"
-    for question, asked in table.groupby("question"):
-        decided = int((asked["answer"] != "tie").sum())
+    for question, answers in table.groupby("question"):
+        decided = int((answers["answer"] != "tie").sum())
         if decided < DECIDED:
             return f"{DECIDED - decided} more answers to “{question}” that are no tie (it has {decided})"
-        counts = {"prompts": asked["prompt"].nunique(), "raters": asked["rater"].nunique()}
+        counts = {"prompts": answers["prompt"].nunique(), "raters": answers["rater"].nunique()}
         if short := {name: least for name, least in LEAST.items() if counts[name] < least}:
             return " and ".join(f"{least - counts[name]} more {name}" for name, least in short.items())
     return ""

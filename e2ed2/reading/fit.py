@@ -60,12 +60,16 @@ def texts_of_names() -> dict[str, list[str]]:
     """Every text for each name, sorted: its captions, search words, and usual requests."""
     pictures = load_pictures(DataConfig(resolution=16))
     captions = dict(zip(pictures.captions, caption_texts(pictures)[0], strict=True))
-    words, asked = json.loads(EMOJI_WORDS.read_text()), json.loads(EMOJI_ASKED.read_text())
+    words, requested = json.loads(EMOJI_WORDS.read_text()), json.loads(EMOJI_ASKED.read_text())
     texts = {name: {*own, *searches(name, words[name].get("searches", []))} for name, own in sorted(captions.items())}
     belongs = owners(texts) | USUAL
     return {
         name: sorted(
-            {*(text for text in own if belongs.get(bare(text), name) == name), *own_words(name, belongs), *asked[name]}
+            {
+                *(text for text in own if belongs.get(bare(text), name) == name),
+                *own_words(name, belongs),
+                *requested[name],
+            }
         )
         for name, own in texts.items()
     }
@@ -126,9 +130,9 @@ def fit(options: Fit) -> ReaderHead:
     texts = texts_of_names()
     vocabulary = words_of({text for own in texts.values() for text in own})
     known = {name.lower() for name in texts}
-    asked = {name: sorted({*own, *requests(name, known)}) for name, own in texts.items()}
-    captions = [text for own in asked.values() for text in own]
-    target = torch.tensor([i for i, own in enumerate(asked.values()) for _ in own])
+    requested = {name: sorted({*own, *requests(name, known)}) for name, own in texts.items()}
+    captions = [text for own in requested.values() for text in own]
+    target = torch.tensor([i for i, own in enumerate(requested.values()) for _ in own])
     pooled = precomputed(captions, MiniLM()).pooled
     with torch.random.fork_rng():
         torch.manual_seed(number(options.seed, "weights"))

@@ -32,13 +32,15 @@ DATA = (bool, int, float, str, list, tuple, dict)
 def reader_digest() -> str:
     """Twelve hex digits, independent of how sources and files are formatted and ordered."""
     config = {name: value for name, value in ModelMixin.load_config(READER).items() if not name.startswith("_")}
-    told = json.dumps([digest(READER / WEIGHTS), config, MiniLM.fingerprint, files_digest(), tables()], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    content = json.dumps(
+        [digest(READER / WEIGHTS), config, MiniLM.fingerprint, files_digest(), tables()], sort_keys=True
+    )
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def tables() -> list[tuple[str, str]]:
     """Every word list, pattern and threshold by name, as JSON; one that several modules import appears once."""
-    return sorted({(name, told) for module in MODULES for name, told in constants(module)})
+    return sorted({(name, value) for module in MODULES for name, value in constants(module)})
 
 
 def constants(module: ModuleType) -> Iterator[tuple[str, str]]:

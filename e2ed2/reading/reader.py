@@ -185,9 +185,9 @@ class Reader:
         for name in named(typed):
             if name in self.never_drawn:
                 return name
-        if not (found := self.strange_word.search(text)):
+        if not (match := self.strange_word.search(text)):
             return ""
-        named_so = found[found.lastindex or 0]
+        named_so = match[match.lastindex or 0]
         return "" if any(named_so in name and name in text for name in self.exactly) else named_so
 
 
@@ -201,14 +201,14 @@ def kept_from_training(names: Sequence[str]) -> list[str]:
 
     Without those known in other colours, or by another name (a bus is an oncoming bus).
     """
-    kept = {name.lower() for name in groups()} - {name.lower() for name in names} - USUAL.keys()
-    return sorted((name for name in kept if not FIRST.match(name)), key=lambda name: (-len(name), name))
+    unseen = {name.lower() for name in groups()} - {name.lower() for name in names} - USUAL.keys()
+    return sorted((name for name in unseen if not FIRST.match(name)), key=lambda name: (-len(name), name))
 
 
 def strange_word(names: Sequence[str]) -> re.Pattern[str]:
     """What a text in lower case names that no training saw a drawing of, in its only group that matches."""
-    kept = KEPT_WORD.format("|".join(map(re.escape, kept_from_training(names))))
-    return re.compile(f"{kept}|{people.PERSON}", re.ASCII)
+    unseen = KEPT_WORD.format("|".join(map(re.escape, kept_from_training(names))))
+    return re.compile(f"{unseen}|{people.PERSON}", re.ASCII)
 
 
 def never_drawn(names: Sequence[str]) -> set[str]:

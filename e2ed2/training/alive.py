@@ -34,14 +34,14 @@ class Alive(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = {storage._cdata for storage in storages((args, kwargs))}
-        made = func(*args, **(kwargs or {}))
-        for storage in storages(made):
+        output = func(*args, **(kwargs or {}))
+        for storage in storages(output):
             if storage._cdata not in given and storage._cdata not in self.sizes:
                 self.sizes[storage._cdata] = storage.nbytes()
                 self.now += storage.nbytes()
                 finalize(storage, self.free, storage._cdata)
         self.most = max(self.most, self.now)
-        return made
+        return output
 
     def free(self, address: int) -> None:
         self.now -= self.sizes.pop(address)
@@ -69,8 +69,8 @@ def kept_bytes(call: Callable[[], Tensor], network: nn.Module) -> int:
         mock.patch("torch.nn.functional.scaled_dot_product_attention", flash_attention),
         torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value),
     ):
-        made = call()
-    del made
+        output = call()
+    del output
     return sum(storage.nbytes() for storage in alive.values())
 
 
@@ -83,9 +83,9 @@ class _FlashAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        made = query.new_empty(*query.shape[:-1], value.shape[-1])
-        ctx.save_for_backward(query, key, value, made)
-        return made
+        output = query.new_empty(*query.shape[:-1], value.shape[-1])
+        ctx.save_for_backward(query, key, value, output)
+        return output
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:  # ty: ignore[incompatible-method-override]

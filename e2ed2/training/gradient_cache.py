@@ -26,15 +26,16 @@ def cached_gradient(accelerator: Accelerator, objective: Any, parts: Sequence[Pa
     bare = accelerator.unwrap_model(objective)
     with accelerator.autocast():
         parts = [(bare.targets(batch, seeds), seeds) for batch, seeds in parts]
-        made = [bare.samples(*part) for part in parts]
-        x0 = everywhere(accelerator, [one.x0.float() for one in made]).requires_grad_()
-        held = [one.held for one in made if one.held is not None]
+        samples = [bare.samples(*part) for part in parts]
+        x0 = everywhere(accelerator, [one.x0.float() for one in samples]).requires_grad_()
+        held = [one.held for one in samples if one.held is not None]
         whole = Made(x0, everywhere(accelerator, held) if held else None)
         outcome = bare.judgement(whole, together(accelerator, [batch for batch, _ in parts]), parts[0][1])
         outcome.total().backward()
     assert x0.grad is not None
+    # Times the processes, since gradients are averaged over them.
     mine = x0.grad.chunk(accelerator.num_processes)[accelerator.process_index] * accelerator.num_processes
-    pulls = mine.split([len(one.x0) for one in made])  # scaled by the processes, since gradients are averaged over them
+    pulls = mine.split([len(one.x0) for one in samples])
     for number, ((batch, seeds), pull) in enumerate(zip(parts, pulls, strict=True)):
         last = number == len(parts) - 1
         with nullcontext() if last else accelerator.no_sync(objective):

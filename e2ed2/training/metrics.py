@@ -155,11 +155,11 @@ class Metrics:
             seconds = time.monotonic() - self.started
             logged = measured.logged(update, round(self.before + seconds, 1))
             self.file.write(json.dumps(logged.plain()) + "\n")
-            said = f"{(update - self.first) * self.pictures / seconds:.1f} samples/s, {measured}"
-            self.bar.update(self.task, description=said)
+            rate = f"{(update - self.first) * self.pictures / seconds:.1f} samples/s, {measured}"
+            self.bar.update(self.task, description=rate)
             if not self.terminal:
                 left = (self.config.updates - update) * seconds / (update - self.first)
-                print(f"{update}/{self.config.updates}, {timedelta(seconds=round(left))} left, {said}", flush=True)
+                print(f"{update}/{self.config.updates}, {timedelta(seconds=round(left))} left, {rate}", flush=True)
         self.bar.update(self.task, completed=update)
         return logged
 

@@ -149,7 +149,7 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
     """
     check_length(folder, config.trainer.updates)
     file = folder / "run.json"
-    resolved, places, kept = config.plain(), processes * config.trainer.accumulate, {}
+    resolved, places, amount = config.plain(), processes * config.trainer.accumulate, {}
     saved = (folder / "checkpoints").is_dir() or (folder / "model").is_dir()
     if file.is_file() and saved:  # a run that never saved claims no folder
         run, before = settings_in(file)
@@ -161,10 +161,10 @@ def claim(folder: Path, config: RunConfig, may_change: Sequence[str] = MAY_CHANG
                 "choose another folder, or delete it."
             )
         check_places(run.get("places", places), places, processes)
-        kept = {name: run[name] for name in (AMOUNT,) if name in run}
+        amount = {name: run[name] for name in (AMOUNT,) if name in run}
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"config": resolved, "commit": commit(), "torch": torch.__version__, "places": places} | kept
-    write_whole(file, json.dumps(told, indent=2) + "\n")
+    run_settings = {"config": resolved, "commit": commit(), "torch": torch.__version__, "places": places} | amount
+    write_whole(file, json.dumps(run_settings, indent=2) + "\n")
 
 
 def settings_in(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:

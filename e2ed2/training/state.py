@@ -104,17 +104,17 @@ class TrainState:
 
 def checkpoints_in(folder: Path) -> list[Path]:
     """A run's, the newest last. What a person keeps beside them, under another name, is theirs."""
-    found = (folder / "checkpoints").glob("*")
-    ours = (path for path in found if path.is_dir() and OURS.fullmatch(path.name))
+    paths = (folder / "checkpoints").glob("*")
+    ours = (path for path in paths if path.is_dir() and OURS.fullmatch(path.name))
     return sorted(ours, key=lambda path: int(path.name))  # of a million updates, names are longer
 
 
 def saved_names(objective: Objective) -> set[str]:
     """The trained weights, the model's buffers, and what the adversary learns."""
     adversary = objective.adversary.learned if objective.adversary else ()
-    kept = {id(value) for value in (*trained(objective.model), *objective.model.buffers(), *adversary)}
+    ours = {id(value) for value in (*trained(objective.model), *objective.model.buffers(), *adversary)}
     named = [*objective.named_parameters(), *objective.named_buffers()]
-    return {name for name, value in named if id(value) in kept} & objective.state_dict().keys()
+    return {name for name, value in named if id(value) in ours} & objective.state_dict().keys()
 
 
 def constants_of(objective: Objective) -> str:
@@ -124,8 +124,8 @@ def constants_of(objective: Objective) -> str:
 
 
 def digest(weights: dict[str, Tensor]) -> str:
-    found = hashlib.sha256()
+    sha = hashlib.sha256()
     for name in sorted(weights):
-        found.update(name.encode())
-        found.update(weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        sha.update(name.encode())
+        sha.update(weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()

@@ -114,8 +114,8 @@ class Trainer:
                 measured = measured.with_number(name, value)
             if self.bare.best(self.watched) == len(self.watched) - 1:
                 self.keep_best()
-        told = torch.tensor(float(self.bare.exhausted(self.watched)), device=self.accelerator.device)
-        self.exhausted = self.accelerator.reduce(told, "sum").item() > 0  # all processes end at one update
+        exhausted = torch.tensor(float(self.bare.exhausted(self.watched)), device=self.accelerator.device)
+        self.exhausted = self.accelerator.reduce(exhausted, "sum").item() > 0  # all processes end at one update
         return measured
 
     def train_step(self) -> Measured:

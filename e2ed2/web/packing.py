@@ -93,13 +93,13 @@ def _bytes(name: str, multiples: np.ndarray) -> list[TensorProto]:
 
 def _together(name: str, high: str, low: str, out: str) -> tuple[list[NodeProto], list[TensorProto]]:
     """`(256 high + low) step`."""
-    made = [f"{name}.{part}" for part in ("high.float", "low.float", "high.large", "multiples")]
+    values = [f"{name}.{part}" for part in ("high.float", "low.float", "high.large", "multiples")]
     nodes = [
-        helper.make_node("Cast", [high], [made[0]], to=TensorProto.FLOAT),
-        helper.make_node("Cast", [low], [made[1]], to=TensorProto.FLOAT),
-        helper.make_node("Mul", [made[0], f"{name}.256"], [made[2]]),
-        helper.make_node("Add", [made[2], made[1]], [made[3]]),
-        helper.make_node("Mul", [made[3], f"{name}.step"], [out]),
+        helper.make_node("Cast", [high], [values[0]], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [low], [values[1]], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [values[0], f"{name}.256"], [values[2]]),
+        helper.make_node("Add", [values[2], values[1]], [values[3]]),
+        helper.make_node("Mul", [values[3], f"{name}.step"], [out]),
     ]
     return nodes, [numpy_helper.from_array(np.array(256, np.float32), f"{name}.256")]
 

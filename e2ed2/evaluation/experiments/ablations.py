@@ -47,8 +47,8 @@ def main() -> None:
             variants[name].append(measured(options, folder, STEPS) | {"detail": detail(folder)})
         sharing.append(compared(read_metrics(folders[INDEPENDENT]), read_metrics(folders[SHARED])))
     spread = {name: over_seeds(figures) for name, figures in variants.items()}
-    found = {"settings": options.settings(), "variants": spread, "sharing": over_seeds(sharing)}
-    OUT.write_text(json.dumps(found, indent=2) + "\n")
+    results = {"settings": options.settings(), "variants": spread, "sharing": over_seeds(sharing)}
+    OUT.write_text(json.dumps(results, indent=2) + "\n")
     print(OUT)
 
 

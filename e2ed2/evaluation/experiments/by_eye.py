@@ -79,10 +79,10 @@ def sampled(options: ByEye, model: str, prompts: list[Prompt]) -> list[Judged]:
     images = generator(captions, [options.seed] * len(prompts))
     options.sheets.mkdir(parents=True, exist_ok=True)
     sheet(images, [prompt.text for prompt in prompts], captions).save(options.sheets / f"{model}.png")
-    found = verdicts(np.stack([np.asarray(one) for one in images]), prompts)
+    heads = verdicts(np.stack([np.asarray(one) for one in images]), prompts)
     return [
         Judged(model, prompt.text, caption, generator.fingerprint, head)
-        for prompt, caption, head in zip(prompts, captions, found, strict=True)
+        for prompt, caption, head in zip(prompts, captions, heads, strict=True)
     ]
 
 
@@ -94,8 +94,8 @@ def verdicts(images: np.ndarray, prompts: list[Prompt]) -> list[str]:
         images: uint8 `[N, H, W, 3]`
     """
     names = concept_names()
-    found, _ = load_head()(HeldOutEncoder().of(images))
-    nearest = (found @ spread(MiniLM()(names).pooled).T).argmax(dim=1)
+    concepts, _ = load_head()(HeldOutEncoder().of(images))
+    nearest = (concepts @ spread(MiniLM()(names).pooled).T).argmax(dim=1)
     right = [{prompt.concept, *prompt.others} for prompt in prompts]
     return ["right" if names[row] in one else "wrong" for row, one in zip(nearest.tolist(), right, strict=True)]
 

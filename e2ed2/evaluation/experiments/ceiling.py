@@ -31,7 +31,7 @@ SPLITS = ("train", "combo")
 def main(captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000, seed: int = 0) -> None:
     """Measure `captions` drawings of each split, chosen by `seed` as the models' prompts are."""
     codec, encoder = load_codec(CHECKPOINTS / "coarse"), HeldOutEncoder()
-    found: dict[str, dict[str, Any]] = {"real drawings": {}, "through the codec": {}}
+    ceilings: dict[str, dict[str, Any]] = {"real drawings": {}, "through the codec": {}}
     for split in SPLITS:
         pictures = drawings(split)
         rows = chosen(len(pictures), captions, seed)
@@ -41,9 +41,9 @@ def main(captions: Annotated[int, tyro.conf.arg(aliases=("--limit",))] = 2000, s
             ("through the codec", through(codec, pictures.images[rows])),
         ):
             result = as_result({}, {}, distances(encoder.deepest_of(images, name), real))
-            found[name][split] = {group: result[group] for group in ("distance", "intervals")}
+            ceilings[name][split] = {group: result[group] for group in ("distance", "intervals")}
     OUT.write_text(
-        json.dumps({"captions": min(captions, len(drawings("train"))), "seed": seed, "pictures": found}, indent=2)
+        json.dumps({"captions": min(captions, len(drawings("train"))), "seed": seed, "pictures": ceilings}, indent=2)
         + "\n"
     )
     print(OUT)

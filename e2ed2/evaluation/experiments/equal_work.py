@@ -47,10 +47,10 @@ def main() -> None:
         folders, work = train_both(options, seed)
         for name, folder in folders.items():
             arms[name].append({steps: measured(options, folder, steps) for steps in STEPS})
-    found = json.loads(OUT.read_text()) if OUT.is_file() else {}
+    results = json.loads(OUT.read_text()) if OUT.is_file() else {}
     spread = {arm: {steps: over_seeds([seed[steps] for seed in of]) for steps in STEPS} for arm, of in arms.items()}
-    found[options.loss] = {"settings": options.settings(), "flop": work, "arms": spread}
-    OUT.write_text(json.dumps(found, indent=2) + "\n")
+    results[options.loss] = {"settings": options.settings(), "flop": work, "arms": spread}
+    OUT.write_text(json.dumps(results, indent=2) + "\n")
     print(OUT)
 
 

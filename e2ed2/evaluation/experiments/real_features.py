@@ -19,11 +19,11 @@ NOWHERE = Path()
 def main() -> None:
     """Recompute all features; each split is stored under its fingerprint, so that other drawings never get these."""
     encoder, pictures = HeldOutEncoder(), {split: drawings(split).images for split in SPLITS}
-    found = {
+    features = {
         fingerprint(images): encoder.deepest_of(images, f"drawings of split {split}", shipped=NOWHERE).half()
         for split, images in pictures.items()
     }
-    save_tensors(found, EMOJI_FEATURES)
+    save_tensors(features, EMOJI_FEATURES)
     print(EMOJI_FEATURES)
 
 

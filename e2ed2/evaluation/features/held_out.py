@@ -53,10 +53,10 @@ class HeldOutEncoder:
         The features of the bundled drawings ship with the project; those of other pictures are cached on disk.
         """
         key = fingerprint(pictures)
-        found = _shipped(shipped, key)
-        if found is None:
-            found = cached("deepest", [key.encode()], lambda: {"all": deepest(self._all(pictures, what)).half()})["all"]
-        return found.float()
+        deep = _shipped(shipped, key)
+        if deep is None:
+            deep = cached("deepest", [key.encode()], lambda: {"all": deepest(self._all(pictures, what)).half()})["all"]
+        return deep.float()
 
     def _all(self, pictures: np.ndarray, what: str) -> Tensor:
         chunks = range(0, len(pictures), CHUNK)

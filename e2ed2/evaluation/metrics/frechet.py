@@ -60,9 +60,9 @@ def frechet(ours: Tensor, real: Tensor, seed: int = 0) -> dict[str, Figure]:
         method="basic",
         rng=generator,
     ).standard_error
-    found = {"fd": Figure(value, value - SURE * spread, value + SURE * spread)}
+    figures = {"fd": Figure(value, value - SURE * spread, value + SURE * spread)}
     parts = min(MOST_PARTS, int(len(features) / (PER_DIMENSION * features.shape[1])))
-    return found | ({"fd_infinite": _infinite(gaussian, generator.permutation(features), parts)} if parts > 1 else {})
+    return figures | ({"fd_infinite": _infinite(gaussian, generator.permutation(features), parts)} if parts > 1 else {})
 
 
 def _infinite(gaussian: Gaussian, features: np.ndarray, most: int) -> Figure:

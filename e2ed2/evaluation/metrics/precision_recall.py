@@ -11,5 +11,5 @@ PRC = {"prc_neighborhood": NEIGHBOURS, "prc_batch_size": 10_000, "save_cpu_ram":
 
 def precision_recall(ours: Tensor, real: Tensor) -> tuple[Figure, Figure]:
     """Features `[N, D]` and `[M, D]`, at least `FEWEST` of each."""
-    found = prc_features_to_metric(ours, real, **PRC)
-    return Figure(float(found["precision"])), Figure(float(found["recall"]))
+    figures = prc_features_to_metric(ours, real, **PRC)
+    return Figure(float(figures["precision"])), Figure(float(figures["recall"]))

@@ -69,8 +69,8 @@ def fit_head(
         names = spread(names)
         for _ in range(epochs):
             for rows in torch.randperm(len(features)).split(256):
-                found, style = head(features[rows])
-                loss = F.cross_entropy(TEMPERATURE * found @ names.T, concepts[rows])
+                concept, style = head(features[rows])
+                loss = F.cross_entropy(TEMPERATURE * concept @ names.T, concepts[rows])
                 loss = loss + F.cross_entropy(style, styles[rows])
                 optimizer.zero_grad()
                 loss.backward()
@@ -87,8 +87,8 @@ def align(head: RetrievalHead, features: Tensor, right: Tensor, styles: Tensor |
     Args:
         right: `[N, K]`, which of the K names are right for a picture.
     """
-    found, style = head(features)
-    hits = right.gather(1, (found @ spread(names).T).topk(5).indices)
+    concept, style = head(features)
+    hits = right.gather(1, (concept @ spread(names).T).topk(5).indices)
     rates = {"top1": rate(hits[:, 0]), "top5": rate(hits.any(dim=1))}
     return rates if styles is None else rates | {"style": rate(style.argmax(dim=1) == styles)}
 

@@ -38,11 +38,11 @@ class Arm:
     @classmethod
     def parse(cls, text: str) -> Self:
         """`MODEL`, `MODEL:STEPS` or `MODEL:STEPS:GUIDANCE`. Raises UserError: the text has none of these forms."""
-        found = WRITTEN.fullmatch(text)
-        if not found:
+        match = WRITTEN.fullmatch(text)
+        if not match:
             raise UserError(f"The arm {text!r} names no model: give MODEL, MODEL:STEPS or MODEL:STEPS:GUIDANCE.")
-        guidance = found["guidance"]
-        return cls(found["model"], int(found["steps"] or 4), float(guidance) if guidance else None)
+        guidance = match["guidance"]
+        return cls(match["model"], int(match["steps"] or 4), float(guidance) if guidance else None)
 
     @classmethod
     def of(cls, entry: Any, file: Path) -> Self:

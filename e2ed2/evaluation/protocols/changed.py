@@ -83,5 +83,5 @@ def digest_of(arm: Arm) -> str:
     """A hash of the arm's changes, including the adapters' files."""
     place = Path(arm.lora or "no file")
     files = [place] if place.is_file() else sorted(place.rglob("*.safetensors"))
-    told = together([json.dumps(arm.changes), *map(sha256, files)])
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    content = together([json.dumps(arm.changes), *map(sha256, files)])
+    return hashlib.sha256(content.encode()).hexdigest()[:12]

@@ -39,17 +39,17 @@ def protocol_of(options: Protocol, files: Files) -> dict[str, Any]:
 
 def named(options: Protocol, choices: dict[str, Any]) -> str:
     """The benchmark's readable name, then a hash of all choices."""
-    told = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:12]
     rehearsal = f"-rehearsal-{choices['images']}" if options.limit else ""
-    return f"{options.benchmark}-clean-{choices['side'] or 'as-it-is'}{rehearsal}-{told}"
+    return f"{options.benchmark}-clean-{choices['side'] or 'as-it-is'}{rehearsal}-{digest}"
 
 
 def sampling_of(subject: OurModel | StockPipeline | ImageFolder, seed: int) -> dict[str, Any]:
     """How the pictures were made; unknown for pictures made elsewhere."""
     if isinstance(subject, ImageFolder):
         return dict.fromkeys(NOTHING_KNOWN)
-    made = {"seeds": f"{seed} + the prompt's number, on the CPU", "device": str(subject.pipeline.device)}
-    return made | (ours(subject) if isinstance(subject, OurModel) else theirs(subject))
+    settings = {"seeds": f"{seed} + the prompt's number, on the CPU", "device": str(subject.pipeline.device)}
+    return settings | (ours(subject) if isinstance(subject, OurModel) else theirs(subject))
 
 
 def ours(model: OurModel) -> dict[str, Any]:

@@ -41,5 +41,5 @@ class ClipScore:
         texts = [self.prefix + prompt for prompt in prompts]
         tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=length, return_tensors="pt")
         pixels = self.processor(images=list(pictures), return_tensors="pt")
-        made = self.model(**tokens.to(self.device), pixel_values=pixels["pixel_values"].to(self.device))
-        return F.cosine_similarity(made.image_embeds, made.text_embeds).cpu()
+        embedded = self.model(**tokens.to(self.device), pixel_values=pixels["pixel_values"].to(self.device))
+        return F.cosine_similarity(embedded.image_embeds, embedded.text_embeds).cpu()

@@ -34,24 +34,24 @@ def find_files(options: Protocol, *more: Callable[[], Any]) -> tuple[Files, list
     """
     folder = options.data
     parts = (lambda: captions_of(options), lambda: references_of(options), lambda: inception_of(folder))
-    found = gathered(*parts, lambda: clips_of(folder), *more)
-    (captions, prompts), references, inception, clips = found[: len(parts) + 1]
-    return Files(captions, prompts, references, inception, clips), found[len(parts) + 1 :]
+    everything = gathered(*parts, lambda: clips_of(folder), *more)
+    (captions, prompts), references, inception, clips = everything[: len(parts) + 1]
+    return Files(captions, prompts, references, inception, clips), everything[len(parts) + 1 :]
 
 
 def gathered(*parts: Callable[[], Any]) -> list[Any]:
     """The result of each part. Raises UserError: one or more of them did; their messages are joined."""
-    found, problems = [], []
+    results, problems = [], []
     for part in parts:
         try:
-            found.append(part())
+            results.append(part())
         except UserError as error:
             problems.append(str(error))
     if len(problems) > 1:
         raise UserError("\n- ".join((f"{len(problems)} things are to be done first:", *problems)))
     if problems:
         raise UserError(problems[0])
-    return found
+    return results
 
 
 def captions_of(options: Protocol) -> tuple[Path, list[str]]:
@@ -109,8 +109,8 @@ def needed(place: Path, what: str) -> Path:
 
 def inception_of(folder: Path) -> Path:
     """The file of FID's network; its name ends in the start of its SHA-256. Raises UserError: the hash differs."""
-    found = sorted(folder.glob("weights-inception-*.pth"))
-    file = found[0] if found else needed(folder / INCEPTION, f"FID's Inception, the file of that name at {FIDELITY}")
+    files = sorted(folder.glob("weights-inception-*.pth"))
+    file = files[0] if files else needed(folder / INCEPTION, f"FID's Inception, the file of that name at {FIDELITY}")
     if not sha256(file).startswith(file.stem.rpartition("-")[2]):
         raise UserError(f"{file} is damaged, or another file than its name says: take it from {FIDELITY} again.")
     return file

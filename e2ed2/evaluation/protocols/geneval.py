@@ -54,8 +54,8 @@ def overall(folder: Path) -> float | None:
     right: dict[str, list[bool]] = defaultdict(list)
     try:
         for line in file.read_text(encoding="utf-8").splitlines():
-            found = json.loads(line)
-            right[found["tag"]].append(bool(found["correct"]))
+            judged = json.loads(line)
+            right[judged["tag"]].append(bool(judged["correct"]))
         return sum(sum(one) / len(one) for one in right.values()) / len(right)
     except (ValueError, LookupError, TypeError, ZeroDivisionError) as error:
         raise UserError(f"{file} is not what GenEval's evaluate_images.py writes: run that again.") from error

@@ -73,10 +73,10 @@ def figures_of(
     """FID, a score from each CLIP model, and a record of the pictures that were measured."""
     real = reference(files, judges.inception, choices)
     features, scores, seen = [], {name: [] for name in judges.clips}, Seen()
-    for prompts, made in pictures:
-        for picture in made:
+    for prompts, images in pictures:
+        for picture in images:
             seen.add(picture)
-        squares = [square(picture, options.about.side) for picture in made]
+        squares = [square(picture, options.about.side) for picture in images]
         features.append(judges.inception(squares))
         for name, clip in judges.clips.items():
             scores[name].append(clip(squares, prompts))

@@ -61,15 +61,15 @@ def side_by_side(options: SideBySide) -> list[Row]:
     rows, pictures = [], []
     for arm in options.parsed:
         generator = generator_of(arm, options.device)
-        made = sampled(generator, prompts, options.seed)
+        images = sampled(generator, prompts, options.seed)
         row: Row = {"arm": arm.name} | asdict(arm) | cost_of(generator, prompts[0], options.seed)
-        row |= {name: mean_score(score, made, prompts) for name, score in scores.items()}
+        row |= {name: mean_score(score, images, prompts) for name, score in scores.items()}
         if geneval:
             folder = options.out / "geneval" / slug(arm.name)
             write_samples(generator, geneval, options.seed, folder)
             row["geneval"] = overall(folder)
         rows.append(row)
-        pictures.append(made[: options.columns])
+        pictures.append(images[: options.columns])
     options.out.mkdir(parents=True, exist_ok=True)
     write(options, prompts, rows)
     grid(options.parsed, prompts, pictures, options.side).save(options.out / "grid.jpg", quality=90)

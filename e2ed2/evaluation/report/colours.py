@@ -13,5 +13,5 @@ TURNED = "turned drawings"
 
 def read_colours(file: Path = OUT) -> dict[str, Any]:
     """The measured shares; empty if there are none, or an earlier retrieval head was used."""
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    return found if found.get("head") == head_digest() else {}
+    result = json.loads(file.read_text()) if file.is_file() else {}
+    return result if result.get("head") == head_digest() else {}

@@ -19,14 +19,14 @@ UNKNOWN = " `{0}` started from `{1}`, which is not kept, and whose work is writt
 def trainings(names: list[str]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Settings and cost of each training whose curve, at least, is bundled."""
     runs = {name: CHECKPOINTS / name / "run.json" for name in names}
-    found = {name: json.loads(file.read_text()) for name, file in runs.items() if file.is_file()}
-    return {name: (upgraded(run["config"]), run["cost"]) for name, run in found.items()}
+    read = {name: json.loads(file.read_text()) for name, file in runs.items() if file.is_file()}
+    return {name: (upgraded(run["config"]), run["cost"]) for name, run in read.items()}
 
 
 def costs(names: list[str]) -> str:
-    found = trainings(names)
-    rows = [[name, *_row(*training)] for name, training in found.items()]
-    return table(COLUMNS, rows) + BESIDE + "".join(_start(name, config) for name, (config, _) in found.items()) + "\n"
+    trained = trainings(names)
+    rows = [[name, *_row(*training)] for name, training in trained.items()]
+    return table(COLUMNS, rows) + BESIDE + "".join(_start(name, config) for name, (config, _) in trained.items()) + "\n"
 
 
 def _row(config: dict[str, Any], cost: dict[str, Any]) -> list[str]:

@@ -34,22 +34,22 @@ NO_FEATURES = torch.empty(0)  # colour is determined from the pixels
 @exit_on_user_error()
 def main() -> None:
     prompts, pictures = prompts_of(COLOUR, None), drawings("train")
-    found = {"head": head_digest(), TURNED: ceiling(*turned_drawings(prompts, pictures)), "models": models(prompts)}
-    OUT.write_text(json.dumps(found, indent=2) + "\n")
+    result = {"head": head_digest(), TURNED: ceiling(*turned_drawings(prompts, pictures)), "models": models(prompts)}
+    OUT.write_text(json.dumps(result, indent=2) + "\n")
     print(OUT)
 
 
 def models(prompts: list[Prompt]) -> dict[str, dict[str, Any]]:
     """For each model, its weights' fingerprint and the share of right pictures for each colour."""
-    found = {}
+    results = {}
     for file in sorted(RESULTS.glob(f"*-{COLOUR}.json")):
         settings = read_result(file)["settings"]
         if (name := settings["model"]) in available_models():
             generator = load_generator(name, settings["steps"])
             texts = [prompt.text for prompt in prompts]
             images = sample_all(generator, texts, range(len(texts)), drawings("train").images.shape[1])
-            found[name] = {"weights": generator.fingerprint, "by_colour": by_colour(prompts, images)}
-    return found
+            results[name] = {"weights": generator.fingerprint, "by_colour": by_colour(prompts, images)}
+    return results
 
 
 def by_colour(prompts: list[Prompt], images: np.ndarray) -> dict[str, float]:
@@ -70,20 +70,20 @@ def turned_drawings(prompts: list[Prompt], pictures: Pictures) -> tuple[list[Pro
     """The drawing of each prompt's thing and style in its colour; one without a main colour cannot be turned."""
     columns = zip(pictures.captions, pictures.styles, strict=True)
     rows = {drawn: row for row, drawn in enumerate(columns)}
-    asked, images = [], []
+    wanted, images = [], []
     for prompt in prompts:
         lab = to_oklab(pictures.images[rows[prompt.concept, prompt.style]])
         if main := main_colour(lab):
-            asked.append(prompt)
+            wanted.append(prompt)
             images.append(turned(lab, main, prompt.colour))
-    return asked, np.stack(images)
+    return wanted, np.stack(images)
 
 
 def ceiling(prompts: list[Prompt], images: np.ndarray) -> dict[str, Any]:
     """All figures of the split, for drawings that match their prompts."""
     sampled = Sampled(prompts, images, HeldOutEncoder().of(images, TURNED))
-    found = as_result({}, {}, Colour()(sampled) | Alignment(concept_names())(sampled))
-    figures = {group: found[group] for group in ("alignment", "intervals")}
+    result = as_result({}, {}, Colour()(sampled) | Alignment(concept_names())(sampled))
+    figures = {group: result[group] for group in ("alignment", "intervals")}
     return {"images": len(images), **figures, "by_colour": by_colour(prompts, images)}
 
 

@@ -78,10 +78,10 @@ def measure(options: Results) -> None:
 
 def measure_times() -> None:
     for file in track(sorted(FOLDER.glob("*-*-*.json")), "sampling"):
-        found = read_result(file)
-        if (model := found["settings"]["model"]) in available_models():
-            figures = cost_of(load_generator(model, found["settings"]["steps"]))
-            write_result(found | {"cost": as_result({}, {}, figures)["cost"]}, file)
+        result = read_result(file)
+        if (model := result["settings"]["model"]) in available_models():
+            figures = cost_of(load_generator(model, result["settings"]["steps"]))
+            write_result(result | {"cost": as_result({}, {}, figures)["cost"]}, file)
 
 
 def plan(name: str, captions: int) -> list[Evaluate]:

@@ -127,8 +127,8 @@ class Backbone(Placed):
         if self.only_steps:
             activate(self.network, step)
         kind: torch.dtype = next(self.network.parameters()).dtype
-        told = self.path.timesteps(t)
-        predicted = self.family.predict(self.network, x.to(kind), told, text.to(x.device, kind))
+        times = self.path.timesteps(t)
+        predicted = self.family.predict(self.network, x.to(kind), times, text.to(x.device, kind))
         full = torch.promote_types(x.dtype, torch.float32)
         alpha, sigma = (value.view(-1, 1, 1, 1) for value in self.path.coefficients(t))
         # A variance that is predicted beside the mean is in the second half of the channels.

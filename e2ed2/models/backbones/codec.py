@@ -54,8 +54,8 @@ def digest_of(modules: dict[str, nn.Module]) -> str:
 
 def digest(weights: Iterable[tuple[str, Tensor]]) -> str:
     """The SHA-256 of weights and their names."""
-    found = hashlib.sha256()
+    sha = hashlib.sha256()
     for name, value in weights:
-        found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        sha.update(name.encode())
+        sha.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()

@@ -30,14 +30,14 @@ def family_of(pipeline: Any) -> Family:
     """The family of a pipeline. Raises UserError: the family is not supported."""
     for part in ("unet", "transformer"):
         network: Any = getattr(pipeline, part, None)
-        if (found := FAMILIES.get(type(network).__name__)) and found.part == part:
+        if (family := FAMILIES.get(type(network).__name__)) and family.part == part:
             break
     else:
         names = ", ".join(FAMILIES)
         raise UserError(f"A {type(pipeline).__name__} cannot be trained here: choose a pipeline of {names}.")
     if getattr(network.config, "addition_embed_type", None):
         raise UserError("Stable Diffusion XL cannot be trained here yet: choose SD 1.5, PixArt, SANA or SD 3.")
-    return found
+    return family
 
 
 def unmasked(encoded: Any) -> TextEmbedding:

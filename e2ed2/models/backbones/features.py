@@ -22,10 +22,10 @@ class BlockFeatures(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, text: TextEmbedding) -> list[Tensor]:
         """Noised latents `[B, C, h, w]` at levels `[B]`, and captions => a map `[B, D, h', w']` of each block."""
-        found: dict[int, Tensor] = {}
+        maps: dict[int, Tensor] = {}
 
         def keep(number: int) -> Any:
-            return lambda block, given, output: found.__setitem__(number, self.backbone.hidden_map(output, x))
+            return lambda block, given, output: maps.__setitem__(number, self.backbone.hidden_map(output, x))
 
         blocks = self.backbone.blocks
         hooks = [blocks[number].register_forward_hook(keep(number)) for number in self.chosen]
@@ -34,4 +34,4 @@ class BlockFeatures(nn.Module):
         finally:
             for hook in hooks:
                 hook.remove()
-        return [found[number] for number in self.chosen]
+        return [maps[number] for number in self.chosen]
