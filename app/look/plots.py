@@ -9,6 +9,7 @@ from app.look.names import DESCRIPTIONS
 GREY = "#7c8798"  # legible on white and on black
 COLOURS = ("#0d9488", "#d97706", "#6366f1", "#dc2626", "#65a30d", "#c026d3", "#0284c7", "#92400e")
 OTHER_COLOURS = ("#64748b", "#ec4899", "#a16207")  # for models that are not bundled
+NARROW, PAIRED = 17, 84  # characters of a name, and px, with which a phone's legend has two names in a row
 
 
 def colour_of(model: str) -> str:
@@ -37,3 +38,11 @@ def blank(x: str, y: str) -> go.Figure:
     figure.update_xaxes(title=x, gridcolor="rgba(124,135,152,.25)", zeroline=False)
     figure.update_yaxes(gridcolor="rgba(124,135,152,.25)", zeroline=False, automargin=True)
     return figure
+
+
+def with_legend(figure: go.Figure) -> go.Figure:
+    """The figure with room for its names below, which on a phone take a row for each or for each two."""
+    names = [trace.name for trace in figure.data if trace.name]
+    if names and max(map(len, names)) <= NARROW:
+        figure.update_layout(legend_entrywidth=PAIRED)
+    return figure.update_layout(height=max(400, 320 + 20 * len(names)))

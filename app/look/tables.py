@@ -19,6 +19,7 @@ th {{ text-align: left; padding: .75rem .25rem .25rem; }} thead th {{ text-align
 img {{ width: 100%; max-width: 12rem; height: auto; }}
 </style><h1>{title}</h1><p>{note}</p>{tables}</html>
 """
+FIT = 4  # columns beside each other on a phone
 # `element` and `trigger` are Gradio's.
 CHOOSE = """element.addEventListener('click', e => {
     const chosen = e.target.closest('button');
@@ -83,6 +84,7 @@ def file_page(title: str, note: str, tables: Sequence[Table]) -> str:
 
 
 def _table(table: Table, source: Source) -> str:
+    """A table with a head and more columns than a phone has room for scrolls sideways."""
     rows, head = table.rows, "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
     if (
         len(rows) == 1 and not table.turned and not any(cell.caption for cell in rows[0].cells)
@@ -90,8 +92,15 @@ def _table(table: Table, source: Source) -> str:
         named = zip(rows[0].cells, table.columns, strict=True)
         rows, head = (replace(rows[0], cells=tuple(replace(cell, caption=column) for cell, column in named)),), ""
     body = "".join(_row(row, table, source) for row in rows)
-    turned = f' turned" style="--cells: {len(table.columns)}; --rows: {len(table.rows)}' if table.turned else ""
-    return f'<table class="cells{turned}">{f"<thead><tr>{head}</tr></thead>" if head else ""}{body}</table>'
+    turned, size = " turned" if table.turned else "", f"--cells: {len(table.columns)}; --rows: {len(table.rows)}"
+    thead = f"<thead><tr>{head}</tr></thead>" if head else ""
+    html = f'<table class="cells{turned}" style="{size}">{thead}{body}</table>'
+    return scrolling(html, "Pictures") if head and len(table.columns) > FIT else html
+
+
+def scrolling(html: str, name: str) -> str:
+    """A box that is never wider than the page and scrolls sideways on its own, with keys too."""
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">{html}</div>'
 
 
 def _row(row: Row, table: Table, source: Source) -> str:

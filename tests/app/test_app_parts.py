@@ -369,7 +369,9 @@ def test_curves_are_drawn_without_the_weights(tmp_path):
     assert weighted.curve("l2", "update") == [(1, 2.0)]
     assert weighted.curve("lpips", "update") == []  # it logged none
     figure = curves([plain, weighted], "l2", "seconds")
-    assert "l2: squared error" in figure.to_json()  # a model may be called l2 too
+    assert figure.layout.title.text == "l2: squared error"  # a model may be called l2 too
+    title = curves([plain], "loss", "update").layout.title.text
+    assert max(map(len, title.split("<br>"))) <= 36  # characters, for which a phone has room
     bold = [trace for trace in figure.data if trace.name]
     assert [(trace.name, tuple(trace.y)) for trace in bold] == [("plain", (0.5,)), ("weighted", (2.0,))]
 
@@ -386,6 +388,16 @@ def test_what_stands_in_one_row_is_named_below():
     assert page.index("by the artists") < page.index("<div>flat</div>") < page.index("<div>noto</div>")
     timed = Row("one", (Cell(RED, "0.3 s"),) * 2)
     assert "<thead>" in page_tables([Table(("1 step", "2 steps"), (timed,))], data_url)
+
+
+def test_a_table_scrolls_where_a_phone_has_no_room_for_its_columns():
+    def page(count: int, caption: str) -> str:
+        columns = tuple(f"seed {number}" for number in range(count))
+        return page_tables([Table(columns, (Row("l2", (Cell(RED, caption),) * count),))], data_url)
+
+    assert 'class="scroll" tabindex="0" role="region" aria-label="Pictures"><table' in page(5, "0.3 s")
+    assert "scroll" not in page(4, "0.3 s")
+    assert "scroll" not in page(6, "")  # without a head its pictures go on in the next row
 
 
 def luminance(colour: str) -> float:

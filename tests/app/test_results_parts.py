@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import gradio as gr
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from app.engine.services import Services
+from app.look.plots import with_legend
 from app.pages.results.claims import Claim, claims, page, ratios_plot
 from app.pages.results.figures import (
     VARIETY,
@@ -146,6 +148,7 @@ def test_how_well_a_figure_predicts_the_votes(evaluations):
 def test_a_table_of_one_figure_fits_every_screen_and_marks_the_best(evaluations, tmp_path):
     html = by_steps(evaluations, "combo", TOP1)
     assert html.count('<th scope="col"') == 3  # model, one step, four steps
+    assert html.index('<div class="scroll" tabindex="0" role="region"') < html.index("<table")
     assert html.count("<strong>0.30</strong>") == 2
     assert "<strong>8.00</strong>" in by_steps(evaluations, "combo", FD)  # less is better
     assert by_steps(evaluations, "combo", "recall") == ""
@@ -175,6 +178,32 @@ def test_shares_have_intervals_and_a_ceiling_is_drawn(evaluations, tmp_path, mon
     assert ceilings("colour", TOP1, tmp_path) == {}
 
 
+@pytest.mark.parametrize("steps", [(1, 4), (4,)])
+def test_the_names_of_two_ceilings_lie_on_neither_each_other_nor_the_marks(evaluations, steps):
+    """Those of lines that go down stand above the plot, towards its middle; of lines across, around the pair."""
+    part = evaluations[evaluations["steps"].isin(steps)]
+    figure = plot(part, "combo", TOP1, "steps")
+    one, other = figure.layout.annotations
+    if len(steps) == 1:
+        assert {one.yanchor, other.yanchor} == {"bottom"}
+        assert abs(one.yshift - other.yshift) >= 12
+        assert {one.xanchor, other.xanchor} == {"right"}  # at 0.36, beyond the middle of 0 to 0.37
+        assert figure.layout.margin.t >= 58 + 2 * 16  # px: the title ends at 58
+    else:
+        upper, lower = sorted((one, other), key=lambda name: -name.y)
+        assert (upper.yanchor, lower.yanchor) == ("bottom", "top")
+
+
+def test_a_plot_grows_with_the_names_below_it_and_only_short_ones_share_a_row():
+    def named(*names: str):
+        return with_legend(go.Figure([go.Scatter(name=name) for name in names]))
+
+    assert named("l1", "l2").layout.height == 400
+    assert named(*map(str, range(9))).layout.height == 500
+    assert named("single-step-long").layout.legend.entrywidth
+    assert named("single-step-long, held out").layout.legend.entrywidth is None
+
+
 def test_intervals_of_a_file_are_drawn_and_in_the_table(tmp_path):
     data = {
         "settings": {"model": "l2", "steps": 4, "split": "everyday"},
@@ -195,7 +224,7 @@ def test_intervals_of_a_file_are_drawn_and_in_the_table(tmp_path):
 
 def test_a_newcomer_is_told_what_a_figure_means_and_which_way_is_better(evaluations):
     html = by_steps(evaluations, "combo", TOP1)
-    assert "<caption>right thing, first guess: share of the pictures in which a recogniser sees" in html
+    assert '<p class="note">right thing, first guess: share of the pictures in which a recogniser sees' in html
     assert "More is better" in html
     assert "Less is better" in by_steps(evaluations, "combo", FD)
     assert "less is better" in page([Claim("Fig. 3", "LPIPS improves", "holds", "so far")])

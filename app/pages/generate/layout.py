@@ -63,13 +63,13 @@ class Layout:
             )
             self.go = gr.Button("Generate", variant="primary", scale=1, min_width=110, elem_id="go")
             self.stop = gr.Button("Stop", variant="stop", scale=1, min_width=110, visible=False, elem_id="stop")
+        self.examples = gr.Dataset(
+            components=[self.prompt],
+            samples=[[text] for text in EXAMPLES],
+            label="Or take one of these",
+            elem_id="examples",
+        )
         with gr.Column(elem_id="ideas"):
-            self.examples = gr.Dataset(
-                components=[self.prompt],
-                samples=[[text] for text in EXAMPLES],
-                label="Or take one of these",
-                elem_id="examples",
-            )
             with gr.Accordion("Choose from everything that the models know", open=False, elem_id="known") as self.known:
                 self.palette = gr.HTML(
                     "<p>One moment …</p>",

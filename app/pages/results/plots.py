@@ -5,8 +5,10 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.look.plots import GREY, blank, colour_of
+from app.look.plots import GREY, blank, colour_of, with_legend
 from app.pages.results.figures import MEASURES, VARIETY, Preferences, ceilings, interval
+
+LINE = 16  # px; the height of a line of text
 
 
 def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> go.Figure | None:
@@ -33,12 +35,12 @@ def plot(table: pd.DataFrame, split: str | None, measure: str, against: str) -> 
             error_y=_errors(rows, measure, thin=True),
             hovertemplate="%{text} steps: %{y:.3g}",
         )
-    for name, value in limits.items():
-        figure.add_hline(y=value, line={"color": GREY, "dash": "dot"}, annotation={"text": name, "font_color": GREY})
+    for place, (name, value) in enumerate(sorted(limits.items(), key=lambda limit: -limit[1])):
+        figure.add_hline(y=value, **_marked(name), annotation_position="bottom right" if place else "top right")
     if against == "steps":
         counts = sorted({str(int(count)) for count in part["steps"]}, key=int)  # evenly spaced, since 50 is far from 4
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=counts)
-    return figure
+    return with_legend(figure)
 
 
 def _dots(part: pd.DataFrame, measure: str, limits: dict[str, float]) -> go.Figure:
@@ -53,10 +55,23 @@ def _dots(part: pd.DataFrame, measure: str, limits: dict[str, float]) -> go.Figu
         error_x=_errors(ordered, measure) | {"color": GREY},
         hovertemplate="%{y}: %{x:.3g}",
     )
-    for name, value in limits.items():
-        figure.add_vline(x=value, line={"color": GREY, "dash": "dot"}, annotation={"text": name, "font_color": GREY})
+    middle = max([*ordered[measure], *limits.values()]) / 2
+    for place, (name, value) in enumerate(limits.items()):  # their names one above the other, towards the middle
+        figure.add_vline(
+            x=value,
+            **_marked(name),
+            annotation_xanchor="right" if value > middle else "left",
+            annotation_yanchor="bottom",
+            annotation_yshift=LINE * place,
+        )
     figure.update_yaxes(ticksuffix="  ").update_xaxes(rangemode="tozero")
-    return figure.update_layout(height=140 + 32 * len(ordered), margin_t=72, margin_b=32)
+    above = 64 + LINE * len(limits)
+    return figure.update_layout(height=68 + above + 32 * len(ordered), margin_t=above, margin_b=32)
+
+
+def _marked(name: str) -> dict[str, Any]:
+    """The look of a line across the plot that has this name."""
+    return {"line": {"color": GREY, "dash": "dot"}, "annotation": {"text": name, "font_color": GREY}}
 
 
 def _errors(rows: pd.DataFrame, measure: str, thin: bool = False) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from app.look.tables import scrolling
 from app.pages.results.figures import MEASURES
 from study.store.visitors import Chosen
 
@@ -40,8 +41,9 @@ def by_steps(table: pd.DataFrame, split: str | None, measure: str) -> str:
     )
     one = MEASURES[measure]
     note = f"{one.meaning}. {'More' if one.better > 0 else 'Less'} is better; the best is in bold."
-    caption = f"<caption>{escape(measure)}: {escape(note, quote=False)}</caption>"
-    return f'<table class="figures">{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    said = f'<p class="note">{escape(measure)}: {escape(note, quote=False)}</p>'
+    numbers = f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return said + scrolling(numbers, "Figures")
 
 
 def _head(text: str) -> str:
@@ -56,11 +58,11 @@ def _figure(value: float, best: float) -> str:
 
 
 def html_table(table: pd.DataFrame) -> str:
-    """The table as HTML; on a narrow screen it scrolls on its own, with keys too."""
+    """The table as HTML; on a narrow screen it scrolls on its own."""
     numbers = table.to_html(
         index=False, border=0, classes="figures", na_rep="", float_format=lambda value: f"{value:.3g}"
     )
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="Figures">{numbers}</div>'
+    return scrolling(numbers, "Figures")
 
 
 def csv_file(table: pd.DataFrame, folder: Path) -> str:

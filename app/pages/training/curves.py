@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from textwrap import wrap
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from app.engine.runs import Run
-from app.look.plots import blank, colour_of
+from app.look.plots import blank, colour_of, with_legend
 
 BESIDE = ("loss", "held_out", "discriminator", "grad_norm", "lr")  # logged values that are no terms of the loss
 MEANINGS = {
@@ -20,6 +21,7 @@ MEANINGS = {
     "grad_norm": "size of the gradient",
     "lr": "learning rate",
 }
+LINE = 36  # characters
 SMOOTH = 5  # logged updates in a running mean
 
 
@@ -48,12 +50,12 @@ def curves(runs: Sequence[Run], term: str, over: str) -> go.Figure:
         if term == "loss" and not held_out.empty:
             dotted = {"name": f"{run.name}, held out", "mode": "lines+markers", "line": line | {"dash": "dot"}}
             figure.add_scatter(x=held_out["x"], y=held_out["y"], **dotted)
-    return figure
+    return with_legend(figure)
 
 
 def title_of(term: str) -> str:
-    """`l2` => `l2: squared error`, since a model may have the same name as a value."""
-    return f"{term}: {MEANINGS[term]}" if term in MEANINGS else term
+    """`l2` => `l2: squared error`, since a model may have the same name as a value; in lines that fit a phone."""
+    return "<br>".join(wrap(f"{term}: {MEANINGS[term]}", LINE)) if term in MEANINGS else term
 
 
 def table_of(run: Run, name: str, over: str) -> pd.DataFrame:

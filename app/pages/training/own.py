@@ -17,7 +17,7 @@ from app.engine.standing import sentence
 from app.engine.trainings import Trainings
 from app.errors import ForgedError
 from app.look.handlers import MISTAKES, Updates, warn
-from app.look.tables import cached_file
+from app.look.tables import cached_file, scrolling
 from app.look.words import plain
 from app.pages.training.curves import curves
 from app.pages.training.pictures import OwnPictures, captions_in, paths_of
@@ -145,8 +145,12 @@ class OwnTrainings:
         return {one: gr.Button(label, visible=label in offered, interactive=True) for one, label in labels.items()}
 
     def picture(self, sheet: Path | None) -> str:
+        """HTML that scrolls sideways where the sheet is wider than the screen; empty without a sheet."""
+        if not sheet:
+            return ""
         alt = "Drawings above, the model's pictures of the same captions below"
-        return f'<img src="{cached_file(sheet, self.latest.GRADIO_CACHE)}" alt="{alt}">' if sheet else ""
+        picture = f'<img src="{cached_file(sheet, self.latest.GRADIO_CACHE)}" alt="{alt}">'
+        return scrolling(picture, "Samples")
 
     def age(self, name: str) -> float:
         log = self.trainings.folder / name / "log.txt"
