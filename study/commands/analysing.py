@@ -60,19 +60,19 @@ def verify_command(arguments: list[str]) -> None:
         if not (folder / "spec.json").is_file():
             store, folder = Store.open(), Path(temporary)
             export_study(store, find_study(store.database, options.name, options.version), folder)
-        found = verify_export(folder, options.manifest, options.receipt, options.key)
+        result = verify_export(folder, options.manifest, options.receipt, options.key)
         earlier = [verify_export(one, key=options.key) for one in pooled_folders(folder)]
         report = folder / "results.json"
         reported = report.is_file()
-        wrong = differences(folder, report) if reported and not found.problems else []
+        wrong = differences(folder, report) if reported and not result.problems else []
     of_earlier = [problem for one in earlier for problem in one.problems]
-    if found.problems or of_earlier or wrong:
-        raise StudyError("\n".join((*found.problems, *of_earlier, *wrong)))
-    print(f"{found.revisions} revisions, {found.votes} answers and {found.images} images are as they were written.")
-    print(f"Hash of the last vote: {found.head or 'no vote yet'}")
-    print(f"Manifest: {found.manifest or 'none; report.html and times of raters cannot be checked'}")
-    print(f"Signed by: {found.key or 'nobody'}")
-    print(f"Head: {found.closing}")
+    if result.problems or of_earlier or wrong:
+        raise StudyError("\n".join((*result.problems, *of_earlier, *wrong)))
+    print(f"{result.revisions} revisions, {result.votes} answers and {result.images} images are as they were written.")
+    print(f"Hash of the last vote: {result.head or 'no vote yet'}")
+    print(f"Manifest: {result.manifest or 'none; report.html and times of raters cannot be checked'}")
+    print(f"Signed by: {result.key or 'nobody'}")
+    print(f"Head: {result.closing}")
     if reported:
         print("Every figure of results.json follows from the votes.")
 

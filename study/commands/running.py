@@ -67,12 +67,10 @@ def progress_command(arguments: list[str]) -> None:
     options = tyro.cli(Show, prog="python -m study progress", args=arguments)
     store = Store.open()
     study = find_study(store.database, options.name)
-    found = progress(store.database, study)
-    states = ", ".join(f"{count} {status}" for status, count in found.raters.items())
-    print(f"{study.name} version {study.version}: {found.raters_planned} raters planned; {states}")
-    print(
-        f"{found.votes} answers; {found.pairs_complete} of {found.pairs} {study.spec.quota_unit}s have all their raters"
-    )
+    now = progress(store.database, study)
+    states = ", ".join(f"{count} {status}" for status, count in now.raters.items())
+    print(f"{study.name} version {study.version}: {now.raters_planned} raters planned; {states}")
+    print(f"{now.votes} answers; {now.pairs_complete} of {now.pairs} {study.spec.quota_unit}s have all their raters")
 
 
 def people_command(arguments: list[str]) -> None:

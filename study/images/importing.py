@@ -104,9 +104,9 @@ def _stage(
             continue
         size, stored[file] = done
         sizes.setdefault(shown_with, {}).setdefault(size, file)
-    for shown_with, found in sizes.items():
-        if len(found) > 1:
-            listed = ", ".join(f"{file} {w}x{h}" for (w, h), file in found.items())
+    for shown_with, by_size in sizes.items():
+        if len(by_size) > 1:
+            listed = ", ".join(f"{file} {w}x{h}" for (w, h), file in by_size.items())
             problems.append(f"The images of {shown_with} differ in size ({listed}): make them equal.")
     if problems:
         more = [f"... and {len(problems) - MAX_PROBLEMS} more problems."] if len(problems) > MAX_PROBLEMS else []

@@ -45,7 +45,7 @@ def sources_from_folders(arms: Mapping[str, Path], prompts: Path | None = None, 
         StudyError: all problems at once; files of one prompt whose names do not match are one.
     """
     problems, sources, lines = [], [], None
-    found: dict[str, list[Path]] = {}
+    by_arm: dict[str, list[Path]] = {}
     try:
         lines = _stems(next(iter(arms.values()))) if by_name else _prompt_lines(prompts) if prompts else None
     except StudyError as error:
@@ -59,7 +59,7 @@ def sources_from_folders(arms: Mapping[str, Path], prompts: Path | None = None, 
             except StudyError as error:
                 problems.append(str(error))
         elif lines:
-            files = found[arm] = sorted(filter(_is_image, folder.iterdir()), key=_natural)
+            files = by_arm[arm] = sorted(filter(_is_image, folder.iterdir()), key=_natural)
             heic = [file.name for file in folder.iterdir() if file.suffix.lower() in NOT_READ]
             if heic:
                 problems.append(f"{folder} (arm {arm!r}) has HEIC files ({', '.join(sorted(heic))}): save them as PNG.")
@@ -67,8 +67,8 @@ def sources_from_folders(arms: Mapping[str, Path], prompts: Path | None = None, 
                 wanted = f"the first folder has {len(lines)}" if by_name else f"{prompts} has {len(lines)} prompts"
                 problems.append(f"{folder} (arm {arm!r}) has {len(files)} images, {wanted}.")
             sources += [Source(line, arm, file) for line, file in zip(lines, files, strict=False)]
-    if len({len(files) for files in found.values()}) == 1:
-        problems += _unmatched(found)
+    if len({len(files) for files in by_arm.values()}) == 1:
+        problems += _unmatched(by_arm)
     if problems:
         raise StudyError("\n".join((*problems, *_unreadable(sources))))
     return sources
@@ -87,10 +87,10 @@ def _is_image(file: Path) -> bool:
     return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
 
 
-def _unmatched(found: Mapping[str, Sequence[Path]]) -> Iterable[str]:
+def _unmatched(by_arm: Mapping[str, Sequence[Path]]) -> Iterable[str]:
     """Files that would be compared by their place alone, though their names or their numbers differ."""
-    by_place = all(file.stem.isdecimal() for files in found.values() for file in files)
-    for place, files in enumerate(zip(*found.values(), strict=True), 1):
+    by_place = all(file.stem.isdecimal() for files in by_arm.values() for file in files)
+    for place, files in enumerate(zip(*by_arm.values(), strict=True), 1):
         names = {file.stem.casefold() for file in files}
         numbers = {tuple(map(int, re.findall(r"[0-9]+", file.stem))) for file in files}
         if not by_place and len(names) > 1 and (len(numbers) > 1 or () in numbers):
@@ -169,8 +169,8 @@ def rows_of(manifest: Path) -> list[dict]:
             delimiter = max(",;\t", key=header.count)
             rows = csv.DictReader(io.StringIO(text.replace(header, header.lower(), 1)), delimiter=delimiter)
             return [{str(name).strip(): value for name, value in row.items()} for row in rows]
-        found = (json.loads(line) for line in _lines(text) if line.strip())
-        return [row if isinstance(row, dict) else {} for row in found]
+        values = (json.loads(line) for line in _lines(text) if line.strip())
+        return [row if isinstance(row, dict) else {} for row in values]
     except (ValueError, csv.Error) as error:
         raise StudyError(f"{manifest} cannot be read: {error}.") from None
 

@@ -120,10 +120,10 @@ class StudySpec:
     @cached_property
     def copies(self) -> dict[tuple[str, str], tuple[Stimulus, ...]]:
         """(prompt, arm) to its images, in order."""
-        found: dict[tuple[str, str], list[Stimulus]] = {}
+        copies: dict[tuple[str, str], list[Stimulus]] = {}
         for stimulus in self.stimuli:
-            found.setdefault((stimulus.prompt, stimulus.arm), []).append(stimulus)
-        return {key: tuple(stimuli) for key, stimuli in found.items()}
+            copies.setdefault((stimulus.prompt, stimulus.arm), []).append(stimulus)
+        return {key: tuple(stimuli) for key, stimuli in copies.items()}
 
     @property
     def arm_pairs(self) -> tuple[tuple[str, str], ...]:

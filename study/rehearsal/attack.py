@@ -51,14 +51,14 @@ def attacks(showings: Sequence[Showing], seed: int = 0) -> tuple[Attack, ...]:
     features, first_is_left = _features(showings), _labels(showings)
     groups = {"prompts": [one.prompt for one in showings], "raters": [one.rater for one in showings]}
     tries = [(split, name) for split in SPLITS if len(set(groups[split])) > 1 for name in _models(seed)]
-    found = []
+    tried = []
     for split, name in tries:
         learn, ask = _halves(groups[split], seed)
         guesses = _guesses(_models(seed)[name], features[learn], first_is_left[learn], features[ask])
         right, n = int((guesses == first_is_left[ask]).sum()), len(ask)
         caught = exact(right, n, 1 - 2 * ALARM / len(tries)).low > CHANCE
-        found.append(Attack(name, split, n, right, exact(right, n, LEVEL), caught))
-    return tuple(found)
+        tried.append(Attack(name, split, n, right, exact(right, n, LEVEL), caught))
+    return tuple(tried)
 
 
 def _models(seed: int) -> dict[str, Pipeline]:

@@ -96,8 +96,8 @@ class Browser:
     async def look(self) -> list[bytes]:
         """Load all pictures of the page at once. Raises StudyError if one does not load."""
         pictures = self.page.pictures if self.page else []
-        found = await asyncio.gather(*(self._fetch(picture) for picture in pictures))
-        return [response.content for response in found]
+        responses = await asyncio.gather(*(self._fetch(picture) for picture in pictures))
+        return [response.content for response in responses]
 
     async def _fetch(self, picture: Picture) -> Response:
         response = await self.client.get(urljoin(self.url, picture.source))

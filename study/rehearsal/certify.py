@@ -74,15 +74,15 @@ def main(arguments: list[str]) -> None:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Pairs that the attacker saw", total=options.showings)
         try:
-            found = certify(
+            certificate = certify(
                 store, study, options.showings, options.seed, on_progress=lambda n: progress.update(task, completed=n)
             )
         except KeyboardInterrupt:
             raise StudyError("Interrupted: nothing was certified, and the study is unchanged.") from None
-    keep_certificate(store.database, study, plain(found))
-    console.print(table(found))
-    console.print(verdict(found), soft_wrap=True)
-    if not found.passed:
+    keep_certificate(store.database, study, plain(certificate))
+    console.print(table(certificate))
+    console.print(verdict(certificate), soft_wrap=True)
+    if not certificate.passed:
         raise SystemExit(1)
 
 
@@ -104,16 +104,16 @@ def certify(
         copy, attacked = copy_study(store, study, Path(folder), **_room(study.spec, showings))
         try:
             with serving(around(create_app(copy, joins_a_minute=MOST))) as address:
-                seen = run(watch(address, attacked, showings, seed, on_progress))
+                responses = run(watch(address, attacked, showings, seed, on_progress))
         finally:
             copy.database.engine.dispose()
-    tried = attacks(seen, seed)
+    tried = attacks(responses, seed)
     return Certificate(
         study.name,
         study.version,
         study.spec.hash,
         now().isoformat(timespec="seconds"),
-        len(seen),
+        len(responses),
         CHANCE,
         tried,
         not any(one.caught for one in tried),
@@ -134,25 +134,25 @@ def _noticed_from(showings: int, tries: int) -> float:
     return next(hit for hit in hits if exact(hit, showings, level).low > CHANCE) / showings
 
 
-def plain(found: Certificate) -> dict[str, Any]:
+def plain(certificate: Certificate) -> dict[str, Any]:
     """As JSON."""
-    return asdict(found) | {"attacks": [asdict(one) | {"accuracy": one.accuracy} for one in found.attacks]}
+    return asdict(certificate) | {"attacks": [asdict(one) | {"accuracy": one.accuracy} for one in certificate.attacks]}
 
 
-def table(found: Certificate) -> Table:
+def table(certificate: Certificate) -> Table:
     view = Table("attacker", "on unseen", "right", "accuracy", "95% interval", "tells the arms")
-    for one in found.attacks:
+    for one in certificate.attacks:
         interval = f"{percent(one.interval.low)} to {percent(one.interval.high)}"
         right = f"{one.right} of {one.showings}"
         view.add_row(one.model, one.unseen, right, percent(one.accuracy), interval, "yes" if one.caught else "no")
     return view
 
 
-def verdict(found: Certificate) -> str:
-    if found.passed:
+def verdict(certificate: Certificate) -> str:
+    if certificate.passed:
         return (
             "Passed: no attacker did better than chance; the study would have failed from "
-            f"{percent(found.noticed_from)} on. The certificate is stored with {found.study} "
-            f"version {found.version} and shown in its report."
+            f"{percent(certificate.noticed_from)} on. The certificate is stored with {certificate.study} "
+            f"version {certificate.version} and shown in its report."
         )
     return "Not passed: something other than the pixels gives the arms away. Check addresses, headers, sizes and times."

@@ -75,8 +75,8 @@ def pilot(
     kinds = tuple(_kind(name, visits, excluded) for name in KINDS if name in {visit.kind for visit in visits})
     minutes = [(visit.ended - visit.began) / 60 for visit in done]
     low, middle, high = np.quantile(minutes, (0.05, 0.5, 0.95)) if minutes else (math.nan,) * 3
-    kept = sum(not excluded.get(visit.rater) for visit in done)
-    needed = math.ceil(rater_count(spec) * len(done) / kept) if kept else 0
+    useful = sum(not excluded.get(visit.rater) for visit in done)
+    needed = math.ceil(rater_count(spec) * len(done) / useful) if useful else 0
     cost = needed * float(np.mean(minutes)) / 60 * hourly * (1 + fee) if minutes else math.nan
     slipped = sum(not excluded.get(visit.rater) for visit in done if visit.kind not in HONEST)
     messages = sum((visit.messages for visit in visits), Counter())
@@ -88,7 +88,7 @@ def pilot(
         dict(messages.most_common()),
         needed,
         cost,
-        _power(spec, world, slipped / kept if kept else 0.0, studies),
+        _power(spec, world, slipped / useful if useful else 0.0, studies),
     )
 
 
@@ -109,9 +109,9 @@ def _power(spec: StudySpec, world: World, spoilt: float, studies: int) -> tuple[
     return careful, real
 
 
-def table(found: Pilot) -> Table:
+def table(rehearsal: Pilot) -> Table:
     view = Table("raters", "came", "finished", "left out", "should be", Column("by which rules", overflow="fold"))
-    for kind in found.kinds:
+    for kind in rehearsal.kinds:
         share = f"{kind.left_out} ({percent(kind.interval.low)} to {percent(kind.interval.high)})"
         rules = "\n".join(f"{rule} {count}" for rule, count in kind.rules.items())
         should = "no" if kind.name in HONEST else "yes"
@@ -119,18 +119,18 @@ def table(found: Pilot) -> Table:
     return view
 
 
-def sentences(found: Pilot, hourly: float, fee: float) -> list[str]:
-    low, middle, high = found.minutes
-    lines = [f"“{sentence}”: {counted(count, 'time')}." for sentence, count in found.messages.items()]
-    if math.isnan(middle) or not found.raters_needed:
+def sentences(rehearsal: Pilot, hourly: float, fee: float) -> list[str]:
+    low, middle, high = rehearsal.minutes
+    lines = [f"“{sentence}”: {counted(count, 'time')}." for sentence, count in rehearsal.messages.items()]
+    if math.isnan(middle) or not rehearsal.raters_needed:
         return [*lines, "Nobody whose answers count finished, so time, cost and power are unknown."]
     lines.append(f"A session takes {middle:.1f} minutes (median; 90% of them {low:.1f} to {high:.1f}).")
     lines.append(
-        f"With raters like these, {found.raters_needed} must finish to fill the study. That costs {found.cost:.2f}, at "
-        f"{hourly:g} an hour plus a fee of {percent(fee)}."
+        f"With raters like these, {rehearsal.raters_needed} must finish to fill the study. That costs "
+        f"{rehearsal.cost:.2f}, at {hourly:g} an hour plus a fee of {percent(fee)}."
     )
-    if found.power:
-        careful, real = found.power
+    if rehearsal.power:
+        careful, real = rehearsal.power
         lines.append(
             f"The study then finds the difference with a chance of {percent(real)}; if all raters were careful, of "
             f"{percent(careful)}."

@@ -104,11 +104,11 @@ def main(arguments: list[str]) -> None:
     study = find_study(store.database, options.name, options.version)
     console = Console()
     with tempfile.TemporaryDirectory() as temporary:
-        found, stopped = rehearsed(store, study, options, Path(temporary))
+        rehearsal, stopped = rehearsed(store, study, options, Path(temporary))
     if stopped:
         console.print("Interrupted: these are the results of the visits that had finished.")
-    console.print(table(found))
-    for sentence in sentences(found, options.hourly, options.fee):
+    console.print(table(rehearsal))
+    for sentence in sentences(rehearsal, options.hourly, options.fee):
         console.print(sentence, soft_wrap=True)
     console.print(f"The study is as it was; all that they did is {f'in {options.out}' if options.out else 'deleted'}.")
     if stopped:
@@ -129,13 +129,13 @@ def rehearsed(store: Store, study: StudyInfo, options: Rehearse, folder: Path) -
             stopped = True
     over = [visit for visit in visits if visit.ended]
     excluded = _excluded(copy, tried)
-    found = pilot(
+    rehearsal = pilot(
         study.name, study.spec, over, excluded, world, options.hourly, options.fee, 0 if stopped else options.studies
     )
     if options.out and not stopped:
-        _keep(copy, tried, found, options.out)
+        _keep(copy, tried, rehearsal, options.out)
     copy.database.engine.dispose()
-    return found, stopped
+    return rehearsal, stopped
 
 
 def _room(spec: StudySpec, options: Rehearse) -> dict[str, object]:
@@ -193,11 +193,11 @@ def _excluded(store: Store, study: StudyInfo) -> dict[str, str]:
         return {rater: rules for rater, rules in rows}
 
 
-def _keep(store: Store, study: StudyInfo, found: Pilot, out: Path) -> None:
+def _keep(store: Store, study: StudyInfo, rehearsal: Pilot, out: Path) -> None:
     """The report on the copy, closed and with the study's certificate, as on any study."""
     close_study(store, study.name)
     export_study(store, find_study(store.database, study.name, study.version), out)
     build(out, out, store.key)
-    record = asdict(found)
+    record = asdict(rehearsal)
     record["told"] = record.pop("messages")  # the file keeps its first name, for whoever reads it
     (out / "pilot.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")

@@ -67,10 +67,10 @@ class Watcher(Browser):
             response = await self._fetch(picture)
             return response, 1000 * (time.perf_counter() - began), next(finished)
 
-        found = await asyncio.gather(*(fetch(picture) for picture in pictures))
-        bodies = [response.content for response, _, _ in found]
-        seen = [_seen(picture, *one) for picture, one in zip(pictures, found, strict=True)]
-        self._note(seen, [self.known.get(hash_of(body)) for body in bodies])
+        responses = await asyncio.gather(*(fetch(picture) for picture in pictures))
+        bodies = [response.content for response, _, _ in responses]
+        views = [_seen(picture, *one) for picture, one in zip(pictures, responses, strict=True)]
+        self._note(views, [self.known.get(hash_of(body)) for body in bodies])
         return bodies
 
     def _note(self, seen: list[Seen], shown: list[Stimulus | None]) -> None:

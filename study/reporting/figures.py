@@ -118,8 +118,8 @@ def strengths(analysis: Analysis, names: dict[str, str], look: Look) -> go.Figur
     ranked = {key: q.ranking for key, q in analysis.questions.items() if q.ranking}
     order = list(next(iter(ranked.values())).strengths)
     figure = _figure(look, len(order) * max(1, len(ranked) // 2) + 1)
-    for i, (key, found) in enumerate(ranked.items()):
-        rows = [(arm, found.strengths[arm]) for arm in order]
+    for i, (key, ranking) in enumerate(ranked.items()):
+        rows = [(arm, ranking.strengths[arm]) for arm in order]
         _intervals(figure, rows, look, names[key], look.series[i % 5], offset=_offset(i, len(ranked)))
     _middle(figure, 0, look)
     figure.update_xaxes(title_text="log odds")
@@ -197,10 +197,10 @@ def progress(answers: pd.DataFrame, look: Look) -> go.Figure:
     return figure
 
 
-def evidence(found: dict[str, Evidence], names: dict[str, str], alpha: float, look: Look) -> go.Figure:
+def evidence(evidences: dict[str, Evidence], names: dict[str, str], alpha: float, look: Look) -> go.Figure:
     """The e-value after each rater, on a log scale, and where it is enough."""
     figure = _figure(look)
-    for key, e in found.items():
+    for key, e in evidences.items():
         figure.add_scatter(
             x=np.arange(len(e.path) + 1),
             y=(1.0, *e.path),
@@ -209,7 +209,7 @@ def evidence(found: dict[str, Evidence], names: dict[str, str], alpha: float, lo
             line={"width": 2},
             hovertemplate="%{x} raters: %{y:.3g}<extra>" + names[key] + "</extra>",
         )
-    last = max(len(e.path) for e in found.values())
+    last = max(len(e.path) for e in evidences.values())
     figure.add_scatter(
         x=[0, last],
         y=[1 / alpha] * 2,
@@ -219,7 +219,7 @@ def evidence(found: dict[str, Evidence], names: dict[str, str], alpha: float, lo
         line={"color": look.quiet, "dash": "dash", "width": 1},
     )
     figure.update_xaxes(title_text="raters who finished", rangemode="tozero", dtick=max(1, last // 8))
-    decades = int(np.log10(max(1 / alpha, *(e.highest for e in found.values()))))
+    decades = int(np.log10(max(1 / alpha, *(e.highest for e in evidences.values()))))
     figure.update_yaxes(type="log", title_text="e-value", exponentformat="power", dtick=max(1, decades // 6))
     return figure
 

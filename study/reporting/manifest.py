@@ -48,12 +48,12 @@ def signer(folder: Path) -> str:
 def read_json(file: Path) -> dict[str, Any]:
     """Raises StudyError where it holds no JSON object."""
     try:
-        found = json.loads(file.read_text("utf-8"))
+        value = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
+        value = None
+    if not isinstance(value, dict):
         raise StudyError(f"{file} cannot be read: export the study again.")
-    return found
+    return value
 
 
 def manifest_hash(folder: Path) -> str:

@@ -86,23 +86,23 @@ def _folder(options: Methods) -> Path:
 def write(options: Methods, folder: Path) -> list[Path]:
     """From an export alone. Raises StudyError where it is none, or nobody has answered."""
     export = read(folder)
-    found = results(export.votes, export.raters, export.spec, closed=export.closed)
-    text = paragraphs(export, found, _viewports(export, folder), options.pay, options.ethics)
+    recomputed = results(export.votes, export.raters, export.spec, closed=export.closed)
+    text = paragraphs(export, recomputed, _viewports(export, folder), options.pay, options.ethics)
     options.out.mkdir(parents=True, exist_ok=True)
     written = {
         "methods.md": "# Human evaluation\n\n" + "\n\n".join(text) + "\n",
         "methods.tex": "\\subsection*{Human evaluation}\n" + "\n\n".join(map(latex, text)) + "\n",
         "methods.bib": BIBLIOGRAPHY.read_text("utf-8"),
-        "README.md": card(export, found),
+        "README.md": card(export, recomputed),
     }
     for name, content in written.items():
         (options.out / name).write_text(content, "utf-8")
     return [options.out / name for name in written]
 
 
-def paragraphs(export: Export, found: Results, viewports: Sequence[str], pay: str, ethics: str) -> list[str]:
+def paragraphs(export: Export, results: Results, viewports: Sequence[str], pay: str, ethics: str) -> list[str]:
     """The section, a paragraph each."""
-    design, exclusions, inference, *_ = section.methods(export.spec, found)
+    design, exclusions, inference, *_ = section.methods(export.spec, results)
     recruitment, times = _recruitment(export, pay, ethics), _times_and_windows(export, viewports)
     blind = [sentences] if (sentences := blindness_in_words(export.certificate)) else []
     return [
@@ -112,7 +112,7 @@ def paragraphs(export: Export, found: Results, viewports: Sequence[str], pay: st
         recruitment,
         exclusions,
         times,
-        _agreement(found),
+        _agreement(results),
         inference,
         _what_is_published(),
     ]
@@ -170,8 +170,8 @@ def _times_and_windows(export: Export, viewports: Sequence[str]) -> str:
     return text
 
 
-def _agreement(found: Results) -> str:
-    questions = found.kept.questions.items()
+def _agreement(results: Results) -> str:
+    questions = results.kept.questions.items()
     parts = [f"{key} {words.with_interval(question.agreement.alpha, False)}" for key, question in questions]
     return f"Agreement between raters (Krippendorff's alpha, 95% interval): {'; '.join(parts)}."
 
@@ -203,9 +203,9 @@ def latex(text: str) -> str:
     return escaped.replace("“", "``").replace("”", "''")
 
 
-def card(export: Export, found: Results) -> str:
+def card(export: Export, results: Results) -> str:
     """For a hub of data sets: its tables, what they hold, and what must be known before they are used."""
-    spec, flow = export.spec, found.flow
+    spec, flow = export.spec, results.flow
     head: Mapping[str, Any] = {
         "pretty_name": f"{spec.name}: pairwise preferences",
         "language": [spec.page.language],

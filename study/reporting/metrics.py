@@ -42,10 +42,10 @@ class Metrics:
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Metrics, prog="python -m study metrics", args=arguments)
     with tempfile.TemporaryDirectory() as temporary:
-        found, ceilings = compare(_folder(options, Path(temporary)), options.scores, options.lower)
-    Console().print(_table(found, ceilings))
+        predictions, ceilings = compare(_folder(options, Path(temporary)), options.scores, options.lower)
+    Console().print(_table(predictions, ceilings))
     if options.json:
-        record = {"metrics": plain(found), "ceiling": plain(ceilings)}
+        record = {"metrics": plain(predictions), "ceiling": plain(ceilings)}
         options.json.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
@@ -75,11 +75,11 @@ def compare(folder: Path, scores: Path, lower: tuple[str, ...] = ()) -> tuple[li
     answered = [answers for q in export.spec.questions if not (answers := comparisons(kept, q.key)).empty]
     if not answered:
         raise StudyError("There are no comparisons to predict yet: wait for the first answers.")
-    found = []
+    predictions = []
     for name in table.columns:
         by_image = (table[name] * (-1 if name in lower else 1)).to_dict()
-        found += [predicted(answers, name, by_image) for answers in answered]
-    return found, [ceiling(answers) for answers in answered]
+        predictions += [predicted(answers, name, by_image) for answers in answered]
+    return predictions, [ceiling(answers) for answers in answered]
 
 
 def read_scores(file: Path, spec: StudySpec) -> pd.DataFrame:
@@ -95,12 +95,12 @@ def read_scores(file: Path, spec: StudySpec) -> pd.DataFrame:
             f"{file} needs columns of numbers besides {', '.join(KEYS)}; {', '.join(wrong) or 'it has none'}."
         )
     keys = _keys(table, spec, file)
-    found = table[metrics].groupby(keys).mean()
+    scores = table[metrics].groupby(keys).mean()
     wanted = [spec.image_name(s.sha256) for s in spec.stimuli]
-    missing = [name for name in wanted if name not in found.index or found.loc[name].isna().any()]
+    missing = [name for name in wanted if name not in scores.index or scores.loc[name].isna().any()]
     if missing:
         raise StudyError(f"{file} has no score for {len(missing)} of {len(wanted)} pictures, {missing[0]} among them.")
-    return found.loc[list(dict.fromkeys(wanted))]
+    return scores.loc[list(dict.fromkeys(wanted))]
 
 
 def _keys(table: pd.DataFrame, spec: StudySpec, file: Path) -> pd.Series:
@@ -120,9 +120,9 @@ def _keys(table: pd.DataFrame, spec: StudySpec, file: Path) -> pd.Series:
     return pd.Series([names.get(pair, "") for pair in pairs], table.index)
 
 
-def _table(found: list[Predicted], ceilings: list[Ceiling]) -> Table:
+def _table(predictions: list[Predicted], ceilings: list[Ceiling]) -> Table:
     view = Table("metric", "question", "accuracy, ties left out", "p of chance", "arms, best score first")
-    for one in found:
+    for one in predictions:
         cells = (one.metric, one.question, words.with_interval(one.accuracy), words.p_value(one.accuracy.p))
         view.add_row(*cells, ", ".join(one.arms))
     for one in ceilings:

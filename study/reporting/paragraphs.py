@@ -9,9 +9,9 @@ from study.stats.analysis import Results
 from study.stats.intervals import RESAMPLES
 
 
-def methods(spec: StudySpec, found: Results) -> list[str]:
+def methods(spec: StudySpec, results: Results) -> list[str]:
     """Paragraphs for the methods section of a paper."""
-    arms, flow = len(spec.arms), found.flow
+    arms, flow = len(spec.arms), results.flow
     mode = {
         "joint": "on one screen",
         "separate": "in a separate pass each",
@@ -24,9 +24,9 @@ def methods(spec: StudySpec, found: Results) -> list[str]:
         f"{counted(len(spec.questions), 'question')} with left, tie or right, asked {mode}. "
         f"Arms were not named. {_planned(spec)}."
     )
-    if checks := _checks_shown(found.shown):
+    if checks := _checks_shown(results.shown):
         design += (
-            f" In addition to {found.shown['comparison']} comparisons they answered, without knowing which: {checks}."
+            f" In addition to {results.shown['comparison']} comparisons they answered, without knowing which: {checks}."
         )
     exclusions = (
         f"{len(flow.raters)} raters gave {flow.answers} answers. Rules fixed in advance left out raters who "

@@ -50,10 +50,10 @@ def pictures(kept: pd.DataFrame, spec: StudySpec) -> dict[str, list[Pictures]]:
     }
 
 
-def by_category(kept: pd.DataFrame, spec: StudySpec, found: Analysis) -> dict[str, list[Pictures]]:
+def by_category(kept: pd.DataFrame, spec: StudySpec, analysis: Analysis) -> dict[str, list[Pictures]]:
     """The pairs that drive the effect of each category on the first question, the clearest first."""
     key = spec.questions[0].key
-    pooled = found.questions[key].pooling if key in found.questions else None
+    pooled = analysis.questions[key].pooling if key in analysis.questions else None
     if pooled is None:
         return {}
     votes = comparisons(kept, key)

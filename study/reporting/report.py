@@ -121,26 +121,26 @@ def _results(export: Export) -> Results:
 def differences(folder: Path, written: Path) -> list[str]:
     """Figures in a results.json that do not follow from the export; empty where all do."""
     try:
-        found = json.loads(written.read_text("utf-8"))
+        before = json.loads(written.read_text("utf-8"))
     except (OSError, ValueError):
         return [f"{written} cannot be read: make the report again."]
-    if not isinstance(found, dict) or found.get("figures") != FIGURES:
+    if not isinstance(before, dict) or before.get("figures") != FIGURES:
         return [f"The figures of {written} were computed by another version of this program: make the report again."]
-    return list(_differences(recompute(folder), found, ""))
+    return list(_differences(recompute(folder), before, ""))
 
 
-def _differences(expected: Any, found: Any, where: str):
-    if isinstance(expected, dict) and isinstance(found, dict):
-        for key in sorted(expected.keys() | found.keys()):
-            yield from _differences(expected.get(key), found.get(key), f"{where}/{key}")
-    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
-        for i, (a, b) in enumerate(zip(expected, found, strict=True)):
+def _differences(expected: Any, written: Any, where: str):
+    if isinstance(expected, dict) and isinstance(written, dict):
+        for key in sorted(expected.keys() | written.keys()):
+            yield from _differences(expected.get(key), written.get(key), f"{where}/{key}")
+    elif isinstance(expected, list) and isinstance(written, list) and len(expected) == len(written):
+        for i, (a, b) in enumerate(zip(expected, written, strict=True)):
             yield from _differences(a, b, f"{where}/{i}")
-    elif isinstance(expected, float) and isinstance(found, float | int):
-        if not np.isclose(expected, found, rtol=1e-6, atol=1e-9):
-            yield f"{where} is {found}, the export gives {expected}."
-    elif expected != found:
-        yield f"{where} is {found!r}, the export gives {expected!r}."
+    elif isinstance(expected, float) and isinstance(written, float | int):
+        if not np.isclose(expected, written, rtol=1e-6, atol=1e-9):
+            yield f"{where} is {written}, the export gives {expected}."
+    elif expected != written:
+        yield f"{where} is {written!r}, the export gives {expected!r}."
 
 
 def build(folder: Path, out: Path, key: Key | None = None) -> Path:
@@ -153,12 +153,12 @@ def build(folder: Path, out: Path, key: Key | None = None) -> Path:
         The page.
     """
     export = read(folder)
-    found = _results(export)
-    record = _record(export, found)
+    results = _results(export)
+    record = _record(export, results)
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     page = out / "report.html"
-    page.write_text(_page(export, found, lambda name: folder / name), "utf-8")
+    page.write_text(_page(export, results, lambda name: folder / name), "utf-8")
     add_to_manifest(out, [page.name, "results.json"], key)
     return page
 
@@ -179,8 +179,8 @@ def page_now(store: Store, study: StudyInfo) -> str:
     return _page(export, _results(export), lambda name: store.library.path(Path(name).stem))
 
 
-def _record(export: Export, found: Results) -> dict[str, Any]:
-    behind = pictures(_votes_that_count(export, found), export.spec)
+def _record(export: Export, results: Results) -> dict[str, Any]:
+    behind = pictures(_votes_that_count(export, results), export.spec)
     return {
         "figures": FIGURES,
         "study": export.spec.name,
@@ -189,8 +189,8 @@ def _record(export: Export, found: Results) -> dict[str, Any]:
         "withdrawn": _withdrawn(export),
         "deviations": export.deviations,
         "pooled": list(export.pooled),
-        "response_ms": _quantiles(own_ms(_votes_that_count(export, found))),
-        "results": plain(found),
+        "response_ms": _quantiles(own_ms(_votes_that_count(export, results))),
+        "results": plain(results),
         "pictures": {name: plain(list(pairs)) for name, pairs in behind.items()},
     }
 
@@ -206,8 +206,8 @@ def _quantiles(values: pd.Series) -> dict[str, float]:
     return {name: float(values.quantile(q)) for name, q in (("p05", 0.05), ("median", 0.5), ("p95", 0.95))}
 
 
-def _votes_that_count(export: Export, found: Results) -> pd.DataFrame:
-    return export.votes[~export.votes["rater"].isin(found.flow.excluded)]
+def _votes_that_count(export: Export, results: Results) -> pd.DataFrame:
+    return export.votes[~export.votes["rater"].isin(results.flow.excluded)]
 
 
 def page_template() -> Template:
@@ -221,29 +221,29 @@ def page_template() -> Template:
     return environment.get_template("report.html")
 
 
-def _page(export: Export, found: Results, picture: Callable[[str], Path]) -> str:
+def _page(export: Export, results: Results, picture: Callable[[str], Path]) -> str:
     """`picture`: where the file of a name in the export is."""
     texts = {q.key: q.text for q in export.spec.questions}
     return page_template().render(
         spec=export.spec,
-        found=found,
+        results=results,
         texts=texts,
         picture=lambda name: data_uri(picture(name)),
-        verdicts=words.verdicts(export.spec, found),
-        interim=words.interim(found.reached, export.spec.quota_unit),
+        verdicts=words.verdicts(export.spec, results),
+        interim=words.interim(results.reached, export.spec.quota_unit),
         withdrawn=_withdrawn(export),
         deviations=export.deviations,
         pooled=export.pooled,
-        fragile=_fragile(export.spec, found),
-        claims=[(texts[one.hypothesis.question], words.claimed(one, found.reached)) for one in found.registered],
+        fragile=_fragile(export.spec, results),
+        claims=[(texts[one.hypothesis.question], words.claimed(one, results.reached)) for one in results.registered],
         blind=blindness_in_words(export.certificate),
         registration=export.registration,
-        halo=words.halo(found.kept),
-        methods=paragraphs.methods(export.spec, found),
-        times=_quantiles(own_ms(_votes_that_count(export, found))),
-        driven=by_category(_votes_that_count(export, found), export.spec, found.kept),
-        pictures=pictures(_votes_that_count(export, found), export.spec),
-        figures=_figures(export, found),
+        halo=words.halo(results.kept),
+        methods=paragraphs.methods(export.spec, results),
+        times=_quantiles(own_ms(_votes_that_count(export, results))),
+        driven=by_category(_votes_that_count(export, results), export.spec, results.kept),
+        pictures=pictures(_votes_that_count(export, results), export.spec),
+        figures=_figures(export, results),
         plotly=_packed_plotly(),
     )
 
@@ -254,24 +254,24 @@ def _packed_plotly() -> str:
     return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
 
 
-def _fragile(spec: StudySpec, found: Results) -> dict[str, str]:
+def _fragile(spec: StudySpec, results: Results) -> dict[str, str]:
     """By question, where a verdict on two arms is given by p-values."""
-    if len(spec.arms) > 2 or spec.stopping.rule != "quota" or not found.reached.over:
+    if len(spec.arms) > 2 or spec.stopping.rule != "quota" or not results.reached.over:
         return {}
-    return {key: words.fragile(one) for key, q in found.kept.questions.items() for one in q.fragility}
+    return {key: words.fragile(one) for key, q in results.kept.questions.items() for one in q.fragility}
 
 
-def _figures(export: Export, found: Results) -> str:
+def _figures(export: Export, results: Results) -> str:
     """Every figure in every look, as JSON that may stand inside a script element."""
     plots = {
-        name: {look: draw(figures.LOOKS[look]) for look in figures.LOOKS} for name, draw in _drawers(export, found)
+        name: {look: draw(figures.LOOKS[look]) for look in figures.LOOKS} for name, draw in _drawers(export, results)
     }
     text = json.dumps({name: {look: json.loads(f.to_json()) for look, f in by.items()} for name, by in plots.items()})
     return text.replace("<", "\\u003c")
 
 
-def _drawers(export: Export, found: Results) -> list[tuple[str, Callable[[figures.Look], go.Figure]]]:
-    kept, names = found.kept, {q.key: q.key for q in export.spec.questions}
+def _drawers(export: Export, results: Results) -> list[tuple[str, Callable[[figures.Look], go.Figure]]]:
+    kept, names = results.kept, {q.key: q.key for q in export.spec.questions}
     alpha, rules = export.spec.stopping.alpha, export.spec.exclusions
     limit = rules.min_median_pace_ms or rules.min_median_response_ms
     drawers = [
@@ -285,6 +285,6 @@ def _drawers(export: Export, found: Results) -> list[tuple[str, Callable[[figure
         drawers.append(("strengths", lambda look: figures.strengths(kept, names, look)))
     if any(q.categories for q in kept.questions.values()):
         drawers.append(("categories", lambda look: figures.categories(kept, names, look)))
-    if any(e.raters for e in found.evidence.values()):
-        drawers.append(("evidence", lambda look: figures.evidence(found.evidence, names, alpha, look)))
+    if any(e.raters for e in results.evidence.values()):
+        drawers.append(("evidence", lambda look: figures.evidence(results.evidence, names, alpha, look)))
     return drawers

@@ -50,9 +50,11 @@ def verify_export(
     problems += [*_rater_problems(tables), *_position_problems(tables), *copy_problems(folder, tables)]
     problems += [*state_problems(tables), *plan_problems(folder, tables)]
     problems += [*signature_problems(folder, key), *head_problems(folder, tables, key)]
-    found = manifest_hash(folder)
-    if manifest and manifest != found:
-        problems.append(f"The manifest's hash is {found or 'none'}, not {manifest}: these are not the original files.")
+    computed = manifest_hash(folder)
+    if manifest and manifest != computed:
+        problems.append(
+            f"The manifest's hash is {computed or 'none'}, not {manifest}: these are not the original files."
+        )
     if receipt and not _has_entry(tables, *receipt):
         problems.append(
             f"Entry {receipt[0]} is missing, or is not that of the receipt: the chain was made anew or cut."
@@ -66,7 +68,7 @@ def verify_export(
     head = tables.revisions[-1]["hash"] if tables.revisions else ""
     by, closing = ("", "") if problems else (signer(folder), head_of(folder, tables))
     counts = (len(tables.revisions), len(tables.votes), len(hashes))
-    return Verification(*counts, head, found, by, closing, tuple(problems))
+    return Verification(*counts, head, computed, by, closing, tuple(problems))
 
 
 def _has_entry(tables: Tables, number: int, hash: str) -> bool:

@@ -74,18 +74,18 @@ def at_any_time(e: Evidence, arms: Sequence[str], alpha: float) -> Verdict:
     return Verdict(head, text, "at any look")
 
 
-def verdicts(spec: StudySpec, found: Results) -> dict[str, Verdict]:
+def verdicts(spec: StudySpec, results: Results) -> dict[str, Verdict]:
     """By question. Before the study is over, only what is true at any look."""
-    if found.reached.over and spec.stopping.rule == "quota":
-        return {key: verdict(question) for key, question in found.kept.questions.items()}
+    if results.reached.over and spec.stopping.rule == "quota":
+        return {key: verdict(question) for key, question in results.kept.questions.items()}
     if len(spec.arms) > 2:
-        head = "Closed early" if found.reached.early else "Not over yet"
+        head = "Closed early" if results.reached.early else "Not over yet"
         nothing = Verdict(head, "With more than two arms nothing can be said before the end.", "")
-        return dict.fromkeys(found.kept.questions, nothing)
+        return dict.fromkeys(results.kept.questions, nothing)
     at_any_look = {
-        key: at_any_time(found.evidence[key], spec.arms, spec.stopping.alpha) for key in found.kept.questions
+        key: at_any_time(results.evidence[key], spec.arms, spec.stopping.alpha) for key in results.kept.questions
     }
-    if found.reached.over or found.reached.early:
+    if results.reached.over or results.reached.early:
         return at_any_look
     return {key: replace(one, headline="Not over yet", sure="") for key, one in at_any_look.items()}
 
@@ -119,18 +119,18 @@ def claimed(one: Registered, reached: Reached) -> Verdict:
     return Verdict(head, text, one.answer)
 
 
-def fragile(found: Fragility) -> str:
+def fragile(fragility: Fragility) -> str:
     """What would change a verdict on two arms; "" where nobody has answered."""
     ways = [
-        f"reversing {counted(found.answers, 'answer')}" if found.answers else "",
-        f"leaving out {counted(found.raters, 'rater')}" if found.raters else "",
-        f"leaving out {counted(found.prompts, 'prompt')}" if found.prompts else "",
+        f"reversing {counted(fragility.answers, 'answer')}" if fragility.answers else "",
+        f"leaving out {counted(fragility.raters, 'rater')}" if fragility.raters else "",
+        f"leaving out {counted(fragility.prompts, 'prompt')}" if fragility.prompts else "",
     ]
     possible = [way for way in ways if way]
     if not possible:
         return ""
     listed = " or ".join([", ".join(possible[:-1]), possible[-1]] if len(possible) > 1 else possible)
-    what = "would leave no clear winner" if found.preferred else "would make a clear winner"
+    what = "would leave no clear winner" if fragility.preferred else "would make a clear winner"
     return f"How fragile this is: {listed} {what}."
 
 
@@ -158,27 +158,27 @@ def _of_two(p: Preference, p_holm: float) -> Verdict:
     return Verdict(f"{better} is preferred", text, sure)
 
 
-def _of_ranking(found: Ranking) -> Verdict:
-    order = list(found.strengths)
-    clear = [d for d in found.differences if d.p_holm < ALPHA]
-    first = [d for d in found.differences if d.arm == order[0]]
+def _of_ranking(ranking: Ranking) -> Verdict:
+    order = list(ranking.strengths)
+    clear = [d for d in ranking.differences if d.p_holm < ALPHA]
+    first = [d for d in ranking.differences if d.arm == order[0]]
     sure = certainty(max((d.p_holm for d in first), default=1.0))
     head = f"{order[0]} is preferred" if sure != "not sure" else "No clear winner"
-    text = f"From best to worst: {', '.join(order)}. {len(clear)} of {len(found.differences)} differences are clear."
-    if len(clear) < len(found.differences):
+    text = f"From best to worst: {', '.join(order)}. {len(clear)} of {len(ranking.differences)} differences are clear."
+    if len(clear) < len(ranking.differences):
         shared = "; ".join(f"{rank} {', '.join(arms)}" for rank, arms in _ranks(order, clear).items())
         text += f" Ranks (1 plus the number of arms that are clearly better): {shared}."
-    if found.fit.separated:
+    if ranking.fit.separated:
         text += " An arm, or a side, won everything it could, so the distances are only roughly known."
     return Verdict(head, text, sure)
 
 
 def _ranks(order: Sequence[str], clear: Sequence[Difference]) -> dict[int, list[str]]:
     """Arms by the rank that they share, the best one first."""
-    found: dict[int, list[str]] = {}
+    ranks: dict[int, list[str]] = {}
     for arm in order:
-        found.setdefault(1 + sum(d.other == arm for d in clear), []).append(arm)
-    return dict(sorted(found.items()))
+        ranks.setdefault(1 + sum(d.other == arm for d in clear), []).append(arm)
+    return dict(sorted(ranks.items()))
 
 
 def halo(analysis: Analysis) -> list[str]:

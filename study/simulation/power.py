@@ -94,13 +94,13 @@ def main(arguments: list[str]) -> None:
     world = replace(options.world, strengths=strengths(spec.arms, options.win_rate, options.world))
     console = Console()
     if options.raters:
-        found = [simulate(spec, world, options.raters, options.studies, options.seed, shown_as_they_go)]
+        powers = [simulate(spec, world, options.raters, options.studies, options.seed, shown_as_they_go)]
     else:
-        found = needed(spec, world, options.power, options.studies, options.seed, shown_as_they_go)
-    console.print(table(found))
-    console.print(verdict(found[-1], None if options.raters else options.power))
+        powers = needed(spec, world, options.power, options.studies, options.seed, shown_as_they_go)
+    console.print(table(powers))
+    console.print(verdict(powers[-1], None if options.raters else options.power))
     if options.json:
-        record = {"spec": spec.hash, "world": asdict(world), "results": [asdict(power) for power in found]}
+        record = {"spec": spec.hash, "world": asdict(world), "results": [asdict(power) for power in powers]}
         options.json.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
@@ -203,11 +203,14 @@ def simulate(
     else:
         shown = comparisons(design(spec, raters), spec.questions[0].key)
         count, of_studies = len(shown), (answer(shown, world, rng) for _ in rounds)
-    found = np.array([_one_study(answers, spec.arms) for answers in of_studies])
+    outcomes = np.array([_one_study(answers, spec.arms) for answers in of_studies])
     first, others = spec.arms[0], spec.arms[1:]
     won = [truth(world, first, other) for other in others]
     net = [float(p[0] - p[2]) for p in won]
-    better, worse = (found[..., 0] < ALPHA) & (found[..., 1] > 0), (found[..., 0] < ALPHA) & (found[..., 1] < 0)
+    better, worse = (
+        (outcomes[..., 0] < ALPHA) & (outcomes[..., 1] > 0),
+        (outcomes[..., 0] < ALPHA) & (outcomes[..., 1] < 0),
+    )
     return Power(
         raters,
         count,
@@ -215,7 +218,7 @@ def simulate(
         spec.arms,
         tuple(net),
         tuple(map(float, better.mean(0))),
-        tuple(map(float, found[..., 2].mean(0))),
+        tuple(map(float, outcomes[..., 2].mean(0))),
         float(worse.any(1).mean()),
     )
 
@@ -225,13 +228,13 @@ def _one_study(answers: pd.DataFrame, arms: tuple[str, ...]) -> list[tuple[float
     if len(arms) == 2:
         net = preference(answers, *arms, resamples=0).net
         return [(net.p, net.value, net.interval.width)]
-    found = {}
+    against = {}
     for difference in ranking(answers, resamples=0).differences:
         estimate, sign = difference.estimate, 1 if difference.arm == arms[0] else -1
         if arms[0] in (difference.arm, difference.other):
             other = difference.other if sign > 0 else difference.arm
-            found[other] = (difference.p_holm, sign * estimate.value, estimate.interval.width)
-    return [found[other] for other in arms[1:]]
+            against[other] = (difference.p_holm, sign * estimate.value, estimate.interval.width)
+    return [against[other] for other in arms[1:]]
 
 
 def needed(
@@ -268,12 +271,12 @@ def promise(spec: StudySpec, studies: int = 40, progress: Progress | None = None
         return "To see what it can find, run python -m study simulate --spec with the spec.json of an export."
     world = World()
     world = replace(world, strengths=strengths(spec.arms, (RATE,) * (len(spec.arms) - 1), world))
-    found = simulate(spec, world, raters, studies, progress=progress)
+    power = simulate(spec, world, raters, studies, progress=progress)
     against = f"each of the others {RATE:.0%}" if len(spec.arms) > 2 else f"{RATE:.0%}"
     what = "the difference in log odds" if len(spec.arms) > 2 else "the net preference (-1 to 1)"
     return (
         f"If {spec.arms[0]} wins {against} of the decided answers, the study finds that with a chance of "
-        f"{min(found.power):.0%}; the 95% interval of {what} is {max(found.width):.2f} wide "
+        f"{min(power.power):.0%}; the 95% interval of {what} is {max(power.width):.2f} wide "
         f"({studies} simulated studies)."
     )
 
@@ -283,13 +286,13 @@ def large(spec: StudySpec) -> bool:
     return rater_count(spec) * spec.pairs_per_rater * (len(spec.arm_pairs) if spec.adaptive else 1) > MOST_SHOWN
 
 
-def table(found: list[Power]) -> Table:
-    view = Table("raters", "answers", title=f"{found[0].studies} simulated studies each")
-    for other in found[0].arms[1:]:
+def table(powers: list[Power]) -> Table:
+    view = Table("raters", "answers", title=f"{powers[0].studies} simulated studies each")
+    for other in powers[0].arms[1:]:
         view.add_column(f"power against {other}", justify="right")
         view.add_column("width", justify="right")
     view.add_column("wrong winner", justify="right")
-    for p in sorted(found, key=lambda power: power.raters):
+    for p in sorted(powers, key=lambda power: power.raters):
         cells = [
             cell for power, width in zip(p.power, p.width, strict=True) for cell in (f"{power:.0%}", f"{width:.2f}")
         ]

@@ -41,15 +41,15 @@ def attention(answers: pd.DataFrame) -> pd.Series:
 
 def _checks(answers: pd.DataFrame, given: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of answers to checks, the answer that hits each, and whether that is the one of its first showing."""
-    kinds, gold, asked = (answers[name].to_numpy(object) for name in ("kind", "gold", "question"))
+    kinds, gold, questions = (answers[name].to_numpy(object) for name in ("kind", "gold", "question"))
     shown, first = (answers[name].to_numpy(object) for name in ("assignment", "repeat_of"))
-    before = dict(zip(zip(shown, asked, strict=True), given, strict=True))
-    found = []
+    before = dict(zip(zip(shown, questions, strict=True), given, strict=True))
+    checks = []
     for row, kind in enumerate(kinds):
         if kind == "repeat":
-            if (first[row], asked[row]) in before:  # its sides are exchanged
-                found.append((row, 2 - before[first[row], asked[row]], True))
+            if (first[row], questions[row]) in before:  # its sides are exchanged
+                checks.append((row, 2 - before[first[row], questions[row]], True))
         elif kind == "identical" or gold[row] in SIDES:
-            found.append((row, 1 if kind == "identical" else SIDES.index(gold[row]), False))
-    row, wanted, again = np.array(found, int).reshape(-1, 3).T
+            checks.append((row, 1 if kind == "identical" else SIDES.index(gold[row]), False))
+    row, wanted, again = np.array(checks, int).reshape(-1, 3).T
     return row, wanted, again.astype(bool)

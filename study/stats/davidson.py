@@ -80,7 +80,7 @@ def fit(counts: np.ndarray, arms: tuple[str, ...]) -> Fit:
         counts = counts + PSEUDO * compared * np.array([1, 0, 1])
     ties = counts[:, :, 1].sum() > 0
     design, table = _design(counts, ties)
-    found = minimize(
+    optimum = minimize(
         _objective,
         np.zeros(design.shape[2]),
         (design, table),
@@ -89,7 +89,7 @@ def fit(counts: np.ndarray, arms: tuple[str, ...]) -> Fit:
         method="trust-exact",
         options={"gtol": 1e-9 * max(counts.sum(), 1.0), "maxiter": 500},
     )
-    x = _newton(found.x, design, table[None], steps=3, ridge=0.0)[0]  # to the last digits
+    x = _newton(optimum.x, design, table[None], steps=3, ridge=0.0)[0]  # to the last digits
     strengths, tie, side = _unpack(x, len(arms), ties)
     return Fit(arms, strengths, tie, side, -_objective(x, design, table)[0], separated)
 
@@ -276,11 +276,11 @@ def _named(model: Fit, estimates: list[Estimate]) -> Ranking:
 
 def corrected_together(rankings: Mapping[str, Ranking]) -> dict[str, Ranking]:
     """The rankings of several questions, their p-values corrected for all of these differences at once."""
-    ps = [d.estimate.p for found in rankings.values() for d in found.differences]
+    ps = [d.estimate.p for ranking in rankings.values() for d in ranking.differences]
     corrected = iter(holm([1.0 if np.isnan(p) else p for p in ps]))
     return {
-        key: replace(found, differences=tuple(replace(d, p_holm=next(corrected)) for d in found.differences))
-        for key, found in rankings.items()
+        key: replace(ranking, differences=tuple(replace(d, p_holm=next(corrected)) for d in ranking.differences))
+        for key, ranking in rankings.items()
     }
 
 

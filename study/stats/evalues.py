@@ -117,5 +117,5 @@ def for_new_prompts(limits: Interval, by_prompt: np.ndarray) -> Interval:
 def sequence(values: np.ndarray, error: float) -> list[Interval]:
     """After each value: from the first to the last null that was never refuted (a confidence sequence)."""
     refuted = np.maximum.accumulate(wealth(values, NULLS), 0) >= 1 / error
-    kept = [NULLS[~row] for row in refuted]
-    return [Interval(float(alive[0]), float(alive[-1])) if len(alive) else NOTHING for alive in kept]
+    possible = [NULLS[~row] for row in refuted]
+    return [Interval(float(alive[0]), float(alive[-1])) if len(alive) else NOTHING for alive in possible]

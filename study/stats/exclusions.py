@@ -51,10 +51,10 @@ def exclude(answers: pd.DataFrame, rules: Exclusions) -> tuple[pd.DataFrame, Flo
     A rater without checks of a kind cannot break the rule on them.
     """
     by_rater = _behaviour(answers)
-    found = tuple(_rule(name, limit, by_rater[name]) for name in RULES if (limit := getattr(rules, name)) is not None)
-    out = sorted({rater for rule in found for rater in rule.broken_by})
+    applied = tuple(_rule(name, limit, by_rater[name]) for name in RULES if (limit := getattr(rules, name)) is not None)
+    out = sorted({rater for rule in applied for rater in rule.broken_by})
     kept = answers[~answers["rater"].isin(out)]
-    return kept, Flow(tuple(sorted(by_rater.index)), len(answers), found, tuple(out), len(kept))
+    return kept, Flow(tuple(sorted(by_rater.index)), len(answers), applied, tuple(out), len(kept))
 
 
 def _behaviour(answers: pd.DataFrame) -> pd.DataFrame:

@@ -112,8 +112,8 @@ def _satterthwaite(total: np.ndarray, parts: list[np.ndarray], counts: list[int]
     The cells are left out of the sum: there are many of them.
     """
     pieces = sum(part**2 / (count - 1) for part, count in zip(parts, counts, strict=True))
-    found = np.divide(total**2, pieces, out=np.zeros_like(total), where=pieces > 0)
-    return np.maximum(found, min(counts) - 1)
+    degrees = np.divide(total**2, pieces, out=np.zeros_like(total), where=pieces > 0)
+    return np.maximum(degrees, min(counts) - 1)
 
 
 def unbounded(value: float, variance: float, df: float, n: int, null: float = 0.0) -> Estimate:

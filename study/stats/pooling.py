@@ -88,10 +88,10 @@ def _effects(rows: pd.DataFrame, arm: str, other: str, each: dict[str, Preferenc
     within = np.stack([(rows["category"] == name).to_numpy(float) for name in each], 1)
     effects = np.array([one.net.value for one in each.values()])
     influence = within * (outcome[:, None] - effects) / within.sum(0)
-    found, _ = covariance(influence, who)
-    own = np.sqrt(np.maximum(np.diag(found), 1e-12))
+    covariances, _ = covariance(influence, who)
+    own = np.sqrt(np.maximum(np.diag(covariances), 1e-12))
     errors = np.array([one.net.interval.width for one in each.values()]) / 2 / Z
-    correlation = np.clip(found / np.outer(own, own), -1, 1)
+    correlation = np.clip(covariances / np.outer(own, own), -1, 1)
     np.fill_diagonal(correlation, 1.0)
     values, vectors = np.linalg.eigh(correlation)  # two-way sums need not be a covariance
     correlation = vectors * np.maximum(values, 1e-6) @ vectors.T

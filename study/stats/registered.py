@@ -34,12 +34,12 @@ def registered(
     answered = [h for h in hypotheses if h.question in preferences]
     nets = [_net(h, preferences[h.question]) for h in answered]
     ps = holm([net.p for net in nets])
-    found = []
+    outcomes = []
     for h, net, p in zip(answered, nets, ps, strict=True):
         sure = p < ALPHA if live is None else h.question in live and 0 not in live[h.question].new_prompts
         answer = "undecided" if not sure else "supported" if net.value > 0 else "contradicted"
-        found.append(Registered(h, net, p, answer))
-    return tuple(found)
+        outcomes.append(Registered(h, net, p, answer))
+    return tuple(outcomes)
 
 
 def _net(h: Hypothesis, preferences: Sequence[Preference]) -> Estimate:

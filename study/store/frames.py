@@ -70,9 +70,9 @@ def plan_of(database: Database, study: StudyInfo) -> dict[str, Any]:
 
 
 def _pairs_of(session: Session, study: StudyInfo, rater: Rater) -> dict[str, Any]:
-    found: dict[str, Any] = {"number": rater.number, "seat": rater.seat, "pairs": None}
+    plan: dict[str, Any] = {"number": rater.number, "seat": rater.seat, "pairs": None}
     if rater.seat is not None and not study.spec.adaptive:
-        return found
+        return plan
     compared = (
         select(StoredPair.key, StoredAssignment.propensity)
         .join(StoredAssignment, StoredAssignment.pair_id == StoredPair.id)
@@ -80,7 +80,7 @@ def _pairs_of(session: Session, study: StudyInfo, rater: Rater) -> dict[str, Any
         .order_by(StoredPair.key)
     )
     propensities = {key: propensity for key, propensity in session.execute(compared)}
-    return found | (
+    return plan | (
         {"pairs": propensities, "after": rater.dealt_after} if study.spec.adaptive else {"pairs": list(propensities)}
     )
 

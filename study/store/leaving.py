@@ -26,13 +26,13 @@ def find_named(database: Database, study: StudyInfo, name: str) -> str:
         Rater.person == Rater.channel + ":" + name,
     )
     with database.read() as session:
-        found = session.scalars(select(Rater.id).where(Rater.study_id == study.id, same)).all()
-    if len(found) != 1:
-        many = "several raters" if found else "no rater"
+        numbers = session.scalars(select(Rater.id).where(Rater.study_id == study.id, same)).all()
+    if len(numbers) != 1:
+        many = "several raters" if numbers else "no rater"
         raise StudyError(
             f"{study.name!r} has {many} called {name!r}: `python -m study people {study.name}` names them."
         )
-    return found[0]
+    return numbers[0]
 
 
 def release(database: Database, study: StudyInfo, rater: str) -> None:

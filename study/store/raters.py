@@ -97,9 +97,9 @@ def find_rater(database: Database, token: str) -> Participation:
         row = connection.execute(WHO, {"rater": token.partition(".")[0]}).first()
         if row is not None:
             study = info_from(row, lambda: connection.execute(SPEC_OF, {"study": row.id}).scalar_one())
-            found = _participation_in(study, row.rater, row)
-            if secrets.compare_digest(personal_token(found).encode(), token.encode()):
-                return found
+            participation = _participation_in(study, row.rater, row)
+            if secrets.compare_digest(personal_token(participation).encode(), token.encode()):
+                return participation
     raise StudyError("This personal link is not valid: check that you copied all of it.", 403)
 
 

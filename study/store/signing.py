@@ -39,8 +39,8 @@ class Key:
 
         self.file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
-                made.write(_text(Ed25519PrivateKey.generate().private_bytes_raw()))
+            with open(os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(_text(Ed25519PrivateKey.generate().private_bytes_raw()))
         except FileExistsError:
             pass
         try:

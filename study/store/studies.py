@@ -169,10 +169,10 @@ def progress(database: Database, study: StudyInfo) -> Progress:
         votes = select(func.count()).select_from(Vote).join(Rater, Rater.id == Vote.rater_id)
         votes = votes.where(Vote.study_id == study.id, Vote.is_current, Rater.dropped == "")
         answered, wanted = answered_quota(session, study), quota(study.spec)
-        found = Counter(state(rater, silent_since) for rater in raters)
+        states = Counter(state(rater, silent_since) for rater in raters)
         return Progress(
             raters_planned=rater_count(study.spec),
-            raters={"started": len(raters)} | {name: found[name] for name in STATES},
+            raters={"started": len(raters)} | {name: states[name] for name in STATES},
             votes=session.scalars(votes).one(),
             pairs=len(wanted),
             pairs_complete=sum(answered.get(part, 0) >= count for part, count in wanted.items()),
@@ -221,10 +221,10 @@ def answered_quota(session: Session, study: StudyInfo, held_since: datetime | No
         .where(counted, Rater.dropped == "", Rater.excluded == "")
         .group_by(StoredPair.key)
     )
-    found: Counter[str] = Counter()
+    answered: Counter[str] = Counter()
     for key, count in session.execute(query):
-        found[part_of_quota(study.spec, key)] += count
-    return found
+        answered[part_of_quota(study.spec, key)] += count
+    return answered
 
 
 def has_voted():

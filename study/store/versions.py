@@ -47,13 +47,13 @@ def pooled(database: Database, study: StudyInfo) -> list[StudyInfo]:
 
 def changes(old: StudySpec, new: StudySpec) -> list[str]:
     """Fields that differ, short values with what they were."""
-    found = []
+    sentences = []
     for field in fields(StudySpec):
         was, now = getattr(old, field.name), getattr(new, field.name)
         if was != now and field.name != "commitment":
             short = all(isinstance(value, int | str | None) for value in (was, now))
-            found.append(f"{field.name}: {was!r} to {now!r}" if short else field.name)
-    return found
+            sentences.append(f"{field.name}: {was!r} to {now!r}" if short else field.name)
+    return sentences
 
 
 def _science(spec: StudySpec) -> dict[str, Any]:

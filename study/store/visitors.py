@@ -132,8 +132,8 @@ def tally(database: Database, question: str = DEFAULT_QUESTIONS[0].key) -> list[
             won = {"left": of_left, "right": of_right}.get(answer, "")
             counts[min(of_left, of_right), max(of_left, of_right), won] += count
     pairs = {(one, two) for one, two, _ in counts}
-    found = [Chosen(*pair, counts[*pair, pair[0]], counts[*pair, ""], counts[*pair, pair[1]]) for pair in pairs]
-    return sorted(found, key=lambda one: (-(one.wins + one.ties + one.losses), one.arm, one.other))
+    counted = [Chosen(*pair, counts[*pair, pair[0]], counts[*pair, ""], counts[*pair, pair[1]]) for pair in pairs]
+    return sorted(counted, key=lambda one: (-(one.wins + one.ties + one.losses), one.arm, one.other))
 
 
 def _names(database: Database) -> set[str]:

@@ -68,17 +68,17 @@ def _pair(token: str, store: Store) -> tuple[str, list[Path], int]:
         length = _longest(store.library, study, prompt, connection)
     if len(PAIRS) >= MOST_PAIRS:
         PAIRS.clear()
-    found = left, [store.library.path(sha256) for sha256 in both], length
-    PAIRS.update({left: found, right: found})
-    return found
+    files = left, [store.library.path(sha256) for sha256 in both], length
+    PAIRS.update({left: files, right: files})
+    return files
 
 
 def _longest(library: Library, study: int, prompt: str, connection: Connection) -> int:
     """Bytes of the longest picture of a prompt, whichever arm or check it is of."""
     place = (str(library.folder), study, prompt)
     if place not in LENGTHS:
-        found = connection.scalars(OF_PROMPT, {"study": study, "prompt": prompt})
-        LENGTHS[place] = max(library.path(sha256).stat().st_size for sha256 in found)
+        hashes = connection.scalars(OF_PROMPT, {"study": study, "prompt": prompt})
+        LENGTHS[place] = max(library.path(sha256).stat().st_size for sha256 in hashes)
     return LENGTHS[place]
 
 

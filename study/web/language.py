@@ -14,8 +14,8 @@ def translator(language: str) -> Callable[..., str]:
     known = _catalogue(language)
 
     def translate(sentence: str, **values: object) -> str:
-        found = known.get(sentence, sentence)
-        return found.format(**values) if values else found
+        translated = known.get(sentence, sentence)
+        return translated.format(**values) if values else translated
 
     return translate
 

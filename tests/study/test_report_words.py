@@ -82,14 +82,14 @@ def study(**changes) -> SimpleNamespace:
     return SimpleNamespace(**(values | changes))
 
 
-def values(found: dict | None = None, **changes) -> dict:
+def values(results: dict | None = None, **changes) -> dict:
     """What the template is given: a plain study of two arms, and what differs from it."""
     questions = {"overall": question()}
     kept = SimpleNamespace(raters=8, answers=240, questions=questions)
     usual = {"kept": kept, "everyone": kept, "flow": flow(0), "evidence": {}}
     page = {
         "spec": study(),
-        "found": SimpleNamespace(**(usual | (found or {}))),
+        "results": SimpleNamespace(**(usual | (results or {}))),
         "texts": {"overall": QUESTION.text, "style": "Which has more style?"},
         "picture": lambda name: "",
         "verdicts": {"overall": Verdict("ours is preferred", "It wins.", "sure")},
