@@ -2,6 +2,7 @@
 
 from e2ed2.errors import UserError
 
+# The last one is recognised least often: in 0.54 of what people ask for, drawn by `l2-lpips-gan`; `BEST` in 0.83.
 STYLE_NAMES = ("noto", "twemoji", "flat", "fluent", "openmoji", "emojione")
 BEST = "flat"  # the style that is recognised most often
 BY_SEED = "by seed"

@@ -91,10 +91,10 @@ def style_of(seed: int) -> str:
 
 
 def mixed_styles(seeds: Sequence[int]) -> list[str]:
-    """The best style, then the others in an order that the first seed decides, and so on for as many seeds."""
-    others = [name for name in STYLE_NAMES if name != BEST]
+    """The best style, then the others in an order that the first seed decides, the weakest last; and so on."""
+    *others, weakest = (name for name in STYLE_NAMES if name != BEST)
     random.Random(number(seeds[0], "style order")).shuffle(others)
-    return list(islice(cycle([BEST, *others]), len(seeds)))
+    return list(islice(cycle([BEST, *others, weakest]), len(seeds)))
 
 
 class ReaderHead(ModelMixin):

@@ -309,6 +309,7 @@ def test_several_pictures_are_of_as_many_artists_and_the_first_is_in_the_best_st
     for styles in drawn:
         assert styles[0] == styles[6] == BEST
         assert sorted(styles[:6]) == sorted(STYLE_NAMES)
+        assert styles[5] == "emojione"  # the least recognised
     assert len({styles[1] for styles in drawn}) > 2  # the first seed decides who is next
     assert captions_of(READING, [5, 6], MIXED) == captions_of(READING, [5, 6])
     own = Reading(READING.candidates, "openmoji", (), "kitty")
