@@ -1,9 +1,12 @@
 """After any error, on every page, the button can be pressed again and does what it says."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Page, expect
+
+from tests.app.test_admin_pages import sign_in
 
 BUSY = {"detail": "Queue is full. Max size is 64 and size is 64.", "error_code": "queue_full"}
 COME = {  # a page, its button, and what there is to see when the button has done its work
@@ -139,3 +142,76 @@ def test_a_vote_after_a_restart_says_to_compare_again(open_page, url):
 def renamed(url: str) -> str:
     head, _, session = url.partition("session_hash=")
     return f"{head}session_hash=anew{session[4:]}"
+
+
+def choose(page: Page, label: str, name: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=name, exact=True).click()
+
+
+@pytest.mark.slow
+def test_what_is_chosen_on_results_is_drawn_after_a_choice_that_failed(open_page, url):
+    page = open_page(f"{url}/results").page
+    expect(page.locator("#quality .main-svg").first).to_be_visible()
+    page.route("**/run/**", lambda route: route.fulfill(status=500, body="{}"))
+    with page.expect_response(lambda response: response.status == 500):
+        choose(page, "Figure", "right thing, five guesses")
+    expect(page.locator("#table .note")).to_contain_text("right thing, first guess")
+    model = page.locator("#table thead th").first
+    model.get_by_role("button").click()
+    expect(model).to_have_attribute("aria-sort", "ascending")
+    page.unroute("**/run/**")
+    choose(page, "Asked for", "training captions")
+    expect(page.locator("#table .note")).to_contain_text("right thing, five guesses")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Everything that was measured, as CSV").click()
+    assert download.value.suggested_filename == "results.csv"
+
+
+@pytest.mark.slow
+def test_a_full_queue_leaves_every_button_of_the_organiser_usable(open_page, url):
+    page = open_page(f"{url}/admin").page
+    sign_in(page)
+    expect(page.locator(".study")).to_be_visible()
+    below = {  # a study's parts, and their buttons
+        "Personal invitations": ["Make links"],
+        "People: who took part, release, withdraw": ["Show them", "Give the open pairs to others"],
+        "Change contact, addresses, room while it runs": ["Change"],
+        "Amend: a new version of it": ["Make the new version"],
+        "Rehearse and certify": ["Rehearse it", "Certify it"],
+        "Verify the votes": ["Verify"],
+        "How well do metrics predict these votes?": ["Compare"],
+    }
+    for part in below:
+        page.get_by_role("button", name=part).click()
+    full_queue(page)
+    for name in ["Close this study …", *(name for names in below.values() for name in names)]:
+        refused(page, name)
+    page.get_by_role("tab", name="New study").click()
+    for name in ("What will it find?", "Create the study"):
+        refused(page, name)
+    free_queue(page)
+    press(page, "What will it find?")
+    expect(page.locator("#made")).to_contain_text("60%")
+    press(page, "Create the study")
+    expect(page.locator("#made")).to_contain_text("name")  # it has none yet: one sentence more, and the button is there
+    expect(page.get_by_role("button", name="Create the study")).to_be_enabled()
+    page.get_by_role("tab", name="Studies").click()
+    press(page, "Verify")
+    expect(page.locator("#verified")).not_to_be_empty()
+    page.get_by_label("People").fill("ann")
+    press(page, "Make links")
+    expect(page.locator("#links textarea")).to_have_value(re.compile("^ann http"))
+    press(page, "Show them")
+    expect(page.locator("#people")).to_be_visible()
+    press(page, "Close this study …")
+    press(page, "Keep it open")
+    expect(page.get_by_role("button", name="Close this study …")).to_be_visible()
+
+
+def refused(page: Page, name: str) -> None:
+    """The button says that it did not work, and can be pressed again."""
+    with page.expect_response(lambda response: "queue/join" in response.url and response.status == 503):
+        button = press(page, name)
+    expect(page.get_by_test_id("toast-body").first).to_be_visible()
+    button.click(trial=True)  # in time it is to be seen, enabled, and below nothing else

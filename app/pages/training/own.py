@@ -137,7 +137,7 @@ class OwnTrainings:
         run = Run(name, self.trainings.folder / name)
         if len(run.lines()) < 2 or self.trainings.is_preference(name):
             return gr.Plot(visible=False)
-        return gr.Plot(curves([run], "loss", "update").update_layout(height=300), visible=True)
+        return gr.Plot(curves([run], "loss", "update"), visible=True)
 
     def buttons(self, *offered: str) -> Updates:
         """Show only the offered buttons, none of them pressed."""
