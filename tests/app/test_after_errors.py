@@ -157,12 +157,14 @@ def test_what_is_chosen_on_results_is_drawn_after_a_choice_that_failed(open_page
     with page.expect_response(lambda response: response.status == 500):
         choose(page, "Figure", "right thing, five guesses")
     expect(page.locator("#table .note")).to_contain_text("right thing, first guess")
+    expect(page.locator("#failed")).to_contain_text("choose again")
     model = page.locator("#table thead th").first
     model.get_by_role("button").click()
     expect(model).to_have_attribute("aria-sort", "ascending")
     page.unroute("**/run/**")
     choose(page, "Asked for", "training captions")
     expect(page.locator("#table .note")).to_contain_text("right thing, five guesses")
+    expect(page.locator("#failed")).not_to_contain_text("choose again")
     with page.expect_download() as download:
         page.get_by_role("button", name="Everything that was measured, as CSV").click()
     assert download.value.suggested_filename == "results.csv"

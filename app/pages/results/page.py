@@ -10,7 +10,7 @@ import gradio as gr
 import pandas as pd
 
 from app.engine.services import Services
-from app.look.handlers import QUIET, UNCHECKED, Updates
+from app.look.handlers import QUIET, UNCHECKED, Updates, at_once
 from app.look.words import counted, list_of
 from app.pages.results.claims import claims, experiment, page, ratios_plot
 from app.pages.results.figures import GFLOP, MEASURES, SECONDS, Preferences, agreement, measured, read, splits
@@ -36,6 +36,7 @@ CHOSEN = (
 PREDICTS = (
     "<h3>How well each figure predicts it</h3><p>1: it ranks the models as people do; -1: the other way round.</p>"
 )
+FAILED = "That did not work, and the figure below is still the one before: please choose again."
 AGAINST = [("steps", "steps"), ("computing", GFLOP), ("time", SECONDS)]
 
 
@@ -67,6 +68,7 @@ class ResultsPage:
             self.split = gr.Dropdown([], label="Asked for", min_width=280, scale=3)
             self.measure = gr.Dropdown(list(MEASURES), label="Figure", min_width=220, scale=3)
             self.against = gr.Radio(AGAINST, value="steps", label="Against", min_width=240, scale=3)
+        self.failed = gr.Markdown(elem_id="failed")
         self.plot = gr.Plot(label="Figure", show_label=False, elem_id="quality", visible=False)
         self.table = gr.HTML(label="The figure in numbers", elem_id="table", js_on_load=SORT)
         with gr.Row():
@@ -96,13 +98,9 @@ class ResultsPage:
         first = [self.claims, self.ratios]
         opened = [*first, self.unlisted, self.figures, self.split, self.measure, *drawn, *people, self.loop, self.pairs]
         demo.load(self.open_page, None, opened, **QUIET).success(self.as_csv, None, self.csv, **QUIET)
-        gr.on(
-            [one.change for one in picked],
-            self.draw,
-            picked,
-            drawn,
-            **UNCHECKED,
-        )
+        redrawn = gr.on([one.change for one in picked], self.draw, picked, drawn, **UNCHECKED)
+        redrawn.success(outputs=self.failed, **at_once(""))
+        redrawn.failure(outputs=self.failed, **at_once(FAILED))
         gr.api(self.results_of, api_name="results")
         self.split.input(self.offer, [self.split, self.measure], self.measure, **UNCHECKED)
         self.split.change(self.with_people, self.split, people, **UNCHECKED)
