@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
+from e2ed2.losses.adversarial import generator_loss
 from e2ed2.losses.spec import LossSpec
 from e2ed2.models.backbones.backbone import Backbone
 from e2ed2.models.backbones.opening import check_resolution
@@ -289,6 +290,16 @@ def test_pictures_are_decoded_so_many_at_a_time_in_float32(batch, monkeypatch):
     assert sizes == [3, 3, 2]
     assert pictures.dtype == torch.float32
     assert torch.allclose(pictures[:2], decode(batch.latents), atol=1e-5)
+
+
+def test_a_discriminator_of_pictures_judges_those_that_a_backbone_made(batch):
+    made = objective("gan:2", sampling_steps=(1,), samples=2)
+    outcome = made(batch, UpdateSeeds(0, 0))
+    pooled = batch.text.pooled.repeat_interleave(2, dim=0)
+    fake, real = outcome.judged.fake, outcome.judged.real
+    assert torch.equal(outcome.judged.pooled, pooled)
+    assert torch.equal(real, batch.images.repeat_interleave(2, dim=0))
+    assert outcome.total().item() == pytest.approx(2 * generator_loss(made.adversary, fake, real, pooled).item())
 
 
 def test_a_resolution_is_a_multiple_of_what_the_network_takes():

@@ -1,7 +1,6 @@
 """A run's settings: how they are kept, and that files of before are read."""
 
 import json
-import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -198,44 +197,3 @@ def test_what_is_just_possible_is_taken(kind, given):
 def test_what_is_just_impossible_is_refused(kind, given, words):
     with pytest.raises(UserError, match=words):
         kind(**given)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_training_says_in_whole_sentences_what_it_makes_and_shows(name):
-    objective = PRESETS[name].objective
-    assert re.fullmatch(r"(?s)[A-Z][a-z]?[a-z -].*[a-z`0-9).]\.", objective.what())
-    assert re.fullmatch(r"[a-z ]+(: [a-z ]+, [a-z' ]+)?", objective.shows())
-
-
-def test_a_card_says_what_a_training_started_from():
-    lone, beside = {"codec_from": "c"}, {"coarse_from": "d"}
-    assert ReconstructionConfig().start() == CoarseConfig(**lone).start() == PreferenceConfig().start()
-    assert CoarseConfig(**lone).start() == "random weights"
-    assert ReconstructionConfig(init="x").start() == CoarseConfig(init="x").start() == "`x`"
-    assert CoarseConfig(init="x", **beside).start() == "`x` with the coarse path of `d`"
-    assert CoarseConfig(**lone, **beside).start() == "random weights beside the coarse path of `d`"
-    assert BackboneSingleStepConfig(backbone="tiny:sd").start() == "`tiny:sd`"
-
-
-def test_the_models_that_a_training_needs_are_those_it_names():
-    assert ReconstructionConfig().models() == PreferenceConfig().models() == []
-    assert EndToEndConfig(init="a", codec_from="b", coarse_from="c").models() == ["a", "b", "c"]
-    assert BackboneSingleStepConfig(backbone="mine").models() == ["mine"]
-    for elsewhere in ("tiny:sd", "some/where"):
-        assert BackboneSingleStepConfig(backbone=elsewhere).models() == []
-
-
-def test_a_chain_has_as_many_pictures_and_steps_as_it_says():
-    chain = EndToEndConfig(init="x", sampling_steps=(1, 3, 2), samples=2)
-    assert (chain.chain_steps(), chain.pictures_each(), chain.noises_each()) == (3, 2, 1)
-    assert EndToEndConfig(init="x", nearest_of=5).noises_each() == 5
-    assert (SingleStepConfig(init="x").chain_steps(), ReconstructionConfig().chain_steps()) == (4, None)
-    assert CoarseConfig(init="x", samples=3).pictures_each() == 3
-    assert SingleStepConfig(init="x").pictures_each() == 1
-    assert (PreferenceConfig(votes="v").source("d"), SingleStepConfig(init="x").source("d")) == ("v", "d")
-
-
-def test_a_preference_needs_votes():
-    PreferenceConfig(votes="v").check_complete()
-    with pytest.raises(UserError, match="--votes"):
-        PreferenceConfig().check_complete()

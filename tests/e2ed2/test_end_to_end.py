@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from e2ed2.data.batches import BatchOptions
 from e2ed2.data.config import DataConfig
+from e2ed2.data.from_disk import ShardBatches
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import Gradient, sample
 from e2ed2.errors import UserError
@@ -20,6 +21,7 @@ from e2ed2.losses.discriminators import Discriminator, FeatureDiscriminator
 from e2ed2.losses.distribution import energy_score, mmd
 from e2ed2.losses.perceptual import PerceptualLoss
 from e2ed2.losses.spec import TERMS, Kind, LossSpec
+from e2ed2.models.backbones.text import PipelineText
 from e2ed2.models.coarse_to_fine import build_denoiser
 from e2ed2.models.config import DenoiserConfig
 from e2ed2.models.references import WEIGHTS
@@ -335,6 +337,25 @@ def test_a_backbones_batches_are_made_as_the_settings_say(monkeypatch, precomput
     objective.batches("pictures", 7, 11, torch.device("meta"))
     _, encoder, codec, options, _ = seen[1]
     assert {encoder.options["device"].type, options.device.type, next(codec.parameters()).device.type} == {"meta"}
+
+
+@pytest.mark.parametrize(
+    ("precompute", "once", "stored", "places"),
+    [
+        (True, False, False, ["meta", "cpu"]),
+        (False, False, True, ["meta", "cpu"]),
+        (False, False, False, ["meta"]),
+        (True, True, False, ["meta"]),
+    ],
+)
+def test_text_encoders_that_have_embedded_all_captions_leave_the_device(monkeypatch, precompute, once, stored, places):
+    config = BackboneEndToEndConfig(backbone="tiny:sd3", loss=LossSpec.parse("l2"), precompute=precompute)
+    objective, seen, move = BackboneEndToEnd.of(config, 32), [], PipelineText.to
+    batches = ShardBatches.__new__(ShardBatches) if stored else "batches"
+    monkeypatch.setattr(backbone, "captioned_batches", lambda *given: batches)
+    monkeypatch.setattr(PipelineText, "to", lambda text, device: seen.append(str(device)) or move(text, "cpu"))
+    objective.batches("pictures", 7, 11, torch.device("meta"), once)
+    assert seen == places
 
 
 def test_a_finished_denoiser_is_written_with_its_codec_and_an_index(run_config, tmp_path):
