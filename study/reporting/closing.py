@@ -113,7 +113,8 @@ def _as_planned(tables: Tables, secret: str, handed: Mapping[str, Any], rows: It
     mode = rater_mode(tables.spec, number, secret)
     passes = {q.key: i * len(planned) if mode == "separate" else 0 for i, q in enumerate(tables.spec.questions)}
     name = tables.spec.image_name
-    return all(row["mode"] == mode and _matches_plan(row, passes[row["question"]], planned, name) for row in rows)
+    shown = ((row, passes.get(row["question"], 0)) for row in rows)
+    return all(row["mode"] == mode and _matches_plan(row, past, planned, name) for row, past in shown)
 
 
 def _matches_plan(

@@ -179,7 +179,7 @@ def _moved_answers(tables: Tables) -> Iterable[str]:
     lengths: dict[str, set[float]] = {}
     for row in tables.votes.to_dict("records"):
         past = row["position"] - chained.get((row["assignment"], row["question"]), -1)
-        number = passes[row["question"]] if row["mode"] == "separate" else 0
+        number = passes.get(row["question"], 0) if row["mode"] == "separate" else 0
         if number:
             lengths.setdefault(row["rater"], set()).add(past / number)
         if past < 0 or (past and not number) or len(lengths.get(row["rater"], ())) > 1:
@@ -220,4 +220,5 @@ def _follows_from_spec(row: Mapping[str, Any], spec: StudySpec, pairs: Mapping[t
         row["mode"] in (MODES if spec.mode == "randomised" else (spec.mode,))
         and row["gold"] == (right.get(row["question"]) if row["kind"] == "gold" else "")
         and first == row["pair"]
+        and (row["kind"] == "repeat") == bool(row["repeat_of"])
     )

@@ -50,17 +50,6 @@ def comparisons(answers: pd.DataFrame, question: str) -> pd.DataFrame:
     return answers[(answers["kind"] == "comparison") & (answers["question"] == question)]
 
 
-def questions(answers: pd.DataFrame) -> list[str]:
-    """Keys of the questions, in the order of their first answer."""
-    return list(dict.fromkeys(answers["question"]))
-
-
-def arms(answers: pd.DataFrame) -> list[str]:
-    """Names of the arms that were compared, sorted."""
-    compared = answers[answers["kind"] == "comparison"]
-    return sorted({*compared["left"], *compared["right"]})
-
-
 @dataclass(frozen=True)
 class Clusters:
     """Whose answer each of n is: int codes from 0, without gaps, `[n]` each."""

@@ -34,9 +34,8 @@ def attention(answers: pd.DataFrame) -> pd.Series:
     looks = np.array([HITS[kind] for kind in kinds])
     ratio = np.log(np.where(given[row] == wanted, looks / blind, (1 - looks) / (1 - blind)))
     shown = pd.factorize(answers["assignment"])[0][row]
-    pair, place, questions = np.unique(shown, return_inverse=True, return_counts=True)
-    total = np.bincount(who[row], ratio / questions[place], len(names)) if len(pair) else np.zeros(len(names))
-    return pd.Series(total, names)
+    _, place, questions = np.unique(shown, return_inverse=True, return_counts=True)
+    return pd.Series(np.bincount(who[row], ratio / questions[place], len(names)), names)
 
 
 def _checks(answers: pd.DataFrame, given: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from hashlib import sha256
 from itertools import combinations
 
 import numpy as np
@@ -203,6 +204,17 @@ def test_answers_move_the_choice_and_the_secret_draws_it():
     clear = [(p.id, p.first.sha256, "left") for p in comparisons(spec) if p.first.arm == "arm0" for _ in range(4)]
     after = Counter(pair.split(":")[1] for pair in chosen(spec, units, clear, 0, "secret"))
     assert after["arm0"] < Counter(pair.split(":")[1] for pair in first)["arm0"] / 2
+
+
+def test_pairs_that_were_chosen_once_are_chosen_so_for_ever():
+    """An export of a closed study verifies where its answers and its secret choose the same pairs again."""
+    spec = make_spec(arms=4, prompts=6, copies=2, design="adaptive", pairs_per_prompt=2, pairs_per_rater=8)
+    rng, past = random.Random(1), []
+    for _ in range(40):
+        pair = rng.choice(comparisons(spec))
+        past.append((pair.id, rng.choice([pair.first, pair.second]).sha256, rng.choice(ANSWERS[:2] + ANSWERS)))
+    drawn = [chosen(spec, slots(spec, index), past[: 10 * index], index, "secret") for index in range(5)]
+    assert sha256(json.dumps(drawn).encode()).hexdigest()[:16] == "91988f393e52f5c8"
 
 
 @pytest.mark.slow

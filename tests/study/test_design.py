@@ -2,13 +2,14 @@
 
 from collections import Counter
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from study.errors import StudyError
-from study.protocol.balanced import comparisons, plan, rater_count, rater_mode
+from study.protocol.balanced import comparisons, part_of_quota, plan, quota, rater_count, rater_mode, slots
 from study.protocol.parts import CheckShares, Question
 from study.protocol.spec import StudySpec
 from tests.study.specs import make_spec
@@ -158,6 +159,40 @@ def test_leftover_pairs_are_shown_instead_of_the_block():
     shown = of_kind(plan(spec, 7, wanted), "comparison")
     assert {a.pair for a in shown} == wanted
     assert Counter(a.left.arm for a in shown) == {"arm0": 2, "arm1": 2}
+
+
+MANY = CheckShares(0.2, 0.3, 0.4, 0.5)
+
+
+def drawn(assignments) -> list[tuple]:
+    return [
+        (a.position, a.pair, a.prompt, a.left.sha256, a.right.sha256, a.kind, a.repeat_of, a.gold, a.propensity)
+        for a in assignments
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "kept"),
+    [
+        (make_spec(), "7e63b888f0e94443"),
+        (make_spec(copies=3, prompts=5, checks=MANY, mode="randomised", seed=5), "fb7920105824e2ce"),
+        (make_spec(arms=3, prompts=7, pairs_per_rater=6, raters_per_pair=3, mode="separate"), "7efbe6d58bde48ac"),
+        (make_spec(5, 9, 2, pairs_per_prompt=3, pairs_per_rater=8, checks=MANY), "f7f4f27dee664f39"),
+        (make_spec(4, 6, pairs_per_prompt=2, design="adaptive", pairs_per_rater=5), "4bcfb0f027493b1a"),
+        (make_spec(prompts=3, checks=CheckShares(0.01, 0, 0, 1.0), pairs_per_rater=2), "8c929d1b449f9736"),
+    ],
+)
+def test_a_plan_that_was_drawn_once_is_drawn_so_for_ever(spec, kept):
+    """An export of a closed study has its secret, and verifies where the same plan comes of it again."""
+    units = [(pair.id, part_of_quota(spec, pair.id)) for pair in comparisons(spec)]
+    found: list = [rater_count(spec), quota(spec), units]
+    left = {pair.id: 0.25 for pair in comparisons(spec)[1:9]}
+    for secret in ("", "secret"):
+        for index in range(2 * rater_count(spec) + 1):
+            found += [rater_mode(spec, index, secret), *drawn(plan(spec, index, secret=secret))]
+        found += [*drawn(plan(spec, 3, left, secret)), *drawn(plan(spec, 4, [*left][:3], secret))]
+        found += slots(spec, 1, secret)
+    assert sha256(repr(found).encode()).hexdigest()[:16] == kept
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ from study.stats.agreement import consistency, halo, halo_of_one_screen, krippen
 from study.stats.analysis import Answered, plain
 from study.stats.answers import codes
 from study.stats.davidson import fit
-from study.stats.evalues import for_new_prompts, sequence, wealth
-from study.stats.intervals import Interval, bounded, covariance, holm, pigeonhole
+from study.stats.evalues import for_new_prompts, highest, sequence, wealth
+from study.stats.intervals import Interval, bounded, covariance, exact, holm, pigeonhole, unbounded
+from study.stats.preference import against_others
 
 FLIP = {"left": "right", "right": "left", "tie": "tie"}
 
@@ -104,6 +105,16 @@ def test_two_arms_are_counted_by_hand():
     assert (found.win_rate_decided.n, found.net.n) == (3, 4)
 
 
+def test_one_arm_against_all_others_is_counted_by_hand():
+    """Twice won, once tied, once lost, from either side; what others did among themselves does not count."""
+    rows = [("a", "b", "left"), ("c", "a", "right"), ("a", "c", "tie"), ("b", "a", "left"), ("b", "c", "left")]
+    answers = table([(f"r{i}", f"p{i}", *row) for i, row in enumerate([*rows, ("a", "a", "left")])])
+    found = against_others(answers, "a")
+    assert (found.value, found.n, found.bootstrap) == (pytest.approx(2.5 / 4), 4, None)
+    renamed = answers.replace({"left": {"c": "b"}, "right": {"c": "b"}})
+    assert found == preference(renamed, "a", "b", 0).win_rate_ties_half
+
+
 def test_two_way_errors_are_those_of_statsmodels():
     answers = random_table(1)
     found = preference(answers, "a", "b", resamples=0)
@@ -179,6 +190,42 @@ def test_independent_answers_give_wilsons_interval():
     found = bounded(float(y.mean()), float(variance[0, 0]), float(df[0]), who).interval
     low, high = proportion_confint(y.sum(), 4000, method="wilson")
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize("level", [0.95, 0.8])
+def test_a_chance_of_independent_tries_has_the_exact_interval(level):
+    for hits, n in ((0, 5), (5, 5), (1, 7), (40, 41), (12, 30), (0, 0)):
+        low, high = proportion_confint(hits, n, 1 - level, "beta") if n else (0.0, 1.0)
+        found = exact(hits, n, level)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+    assert exact(3, 9) == exact(3, 9, 0.95)
+
+
+def test_a_figure_without_limits_has_students_interval_and_p_value():
+    found = unbounded(1.5, 0.25, 7.0, 20, null=0.5)
+    theirs = stats.t(7)
+    assert (found.interval.low, found.interval.high) == pytest.approx(
+        (1.5 - theirs.ppf(0.975) / 2, 1.5 + theirs.ppf(0.975) / 2)
+    )
+    assert found.p == pytest.approx(2 * theirs.sf(2))
+    assert (found.value, found.error, found.df, found.n) == (1.5, 0.5, 7.0, 20)
+    assert unbounded(-1.5, 0.25, 7.0, 20).p == pytest.approx(2 * theirs.sf(3))
+    sure = unbounded(1.5, -1e-18, 7.0, 20)  # what rounding leaves of a variance of 0
+    assert (sure.error, sure.interval.width) == (0, 0)
+    assert np.isnan(sure.p)
+
+
+@pytest.mark.parametrize(("raters", "prompts", "df"), [(6, 1, 5), (1, 4, 3), (1, 1, 23)])
+def test_where_one_rater_or_one_prompt_is_all_the_others_alone_are_drawn(raters, prompts, df):
+    """And where it is one of each, every answer is a draw of its own."""
+    n = 24
+    who = codes(np.arange(n) % raters, np.arange(n) % prompts)
+    influence = np.random.default_rng(0).normal(size=(n, 2))
+    group = np.arange(n) % max(raters, prompts) if max(raters, prompts) > 1 else np.arange(n)
+    sums = np.stack([influence[group == one].sum(0) for one in np.unique(group)])
+    variance, degrees = covariance(influence, who)
+    assert variance == pytest.approx(sums.T @ sums * len(sums) / (len(sums) - 1))
+    assert degrees.tolist() == [df, df]
 
 
 def test_more_answers_of_the_same_raters_are_not_more_raters():
@@ -497,6 +544,9 @@ def test_evidence_grows_with_raters_and_its_interval_holds_the_truth():
     assert 0.4 in found.interval
     assert 0 not in found.interval
     assert evidence(table(rows), "a", "b", finished={"000"}).raters == 1
+    early = {f"{i:03}" for i in range(9)}
+    assert highest(table(rows), "a", "b", early) == evidence(table(rows), "a", "b", early).highest > 1
+    assert highest(table(rows), "a", "b", set()) == 1
     assert evidence(table(rows), "b", "a").e_value == pytest.approx(found.e_value, rel=1e-9)
 
 

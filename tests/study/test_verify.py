@@ -261,6 +261,13 @@ def test_sides_that_the_plan_does_not_have_are_found(closed):
     assert any("not shown what the plan has" in problem for problem in verify_export(closed).problems)
 
 
+def test_an_answer_to_a_question_that_nobody_asked_is_told(closed):
+    alike("votes", lambda votes: votes.assign(question=votes["question"].replace("overall", "other")))(closed)
+    told = verify_export(closed).problems
+    assert sum("The answer to 'other' of" in problem for problem in told) > RATERS
+    assert sum("The answer to 'overall' of" in problem and "missing" in problem for problem in told) > RATERS
+
+
 def test_closing_again_signs_what_came_since(sqlite_store, make_study, tmp_path):
     study = make_study(sqlite_store)
     who = rater(sqlite_store, study)

@@ -20,7 +20,7 @@ from study.protocol.columns import RATER_COLUMNS, VOTE_COLUMNS
 from study.protocol.parts import CheckShares, Question
 from study.reporting.export import export_study, read_export
 from study.reporting.verify import verify_export
-from study.store.frames import read_tables
+from study.store.frames import read_tables, read_votes
 from study.store.leaving import drop
 from study.store.raters import (
     Person,
@@ -35,8 +35,8 @@ from study.store.raters import (
 )
 from study.store.store import Store
 from study.store.studies import amend_study, close_study, create_study, find_study, progress
-from study.store.tables import Base, Rater, StoredAssignment, Vote
-from study.store.votes import cast, last_receipt, last_screen, next_screen
+from study.store.tables import Base, Event, Rater, StoredAssignment, StoredPair, Vote
+from study.store.votes import cast, finish, last_receipt, last_screen, next_screen, note
 from tests.study.forging import forge
 from tests.study.stores import open_store
 from tests.study.voting import ballot, rater, vote_all
@@ -196,6 +196,120 @@ def test_one_person_takes_part_once(store, study):
         values = {c.name: getattr(row, c.name) for c in Rater.__table__.columns}
     with pytest.raises(IntegrityError):
         add(store, Rater(**(values | {"id": "x", "number": 77})))
+
+
+def test_who_comes_back_to_find_nothing_left_is_through_once(store, study):
+    who = rater(store, study)
+    vote_all(store, who, limit=1)
+    for _ in range(2):
+        finish(store.database, who)
+    tables = read_tables(store.database, study)
+    (row,) = tables.raters.to_dict("records")
+    ended = [(e["entry"], e["rater"], e["time"]) for e in tables.revisions if "entry" in e]
+    assert ended == [("finished", who.id, row["finished"])]
+    assert row["status"] == "finished"
+    vote_all(store, who)
+    assert len([e for e in read_tables(store.database, study).revisions if "entry" in e]) == 1
+
+
+def test_what_a_rater_does_besides_voting_is_noted(store, study):
+    who, before = rater(store, study), now()
+    for note_ in (("undo", "a1"), ("practice",)):
+        note(store.database, who, *note_)
+    with store.database.read() as session:
+        events = session.query(Event).filter(Event.name.in_(["undo", "practice"])).order_by(Event.id).all()
+    assert [(e.study_id, e.rater_id, e.name, e.detail) for e in events] == [
+        (study.id, who.id, "undo", "a1"),
+        (study.id, who.id, "practice", ""),
+    ]
+    assert all(before <= event.time <= now() for event in events)
+
+
+def test_the_answers_of_one_rater_are_those_in_the_table_of_all(store, make_study):
+    study = make_study(store, mode="separate")
+    who, other = rater(store, study), rater(store, study, "other")
+    vote_all(store, other, limit=3)
+    vote_all(store, who)
+    votes = read_tables(store.database, study).votes
+    for one, count in ((who, 21), (other, 3)):
+        own = votes[votes["rater"] == one.id].reset_index(drop=True)
+        assert len(own) == count
+        pd.testing.assert_frame_equal(read_votes(store.database, study, one.id), own)
+
+
+def test_a_screen_shows_a_raters_own_pairs_in_turn_and_fetches_the_next_ones(store, make_study):
+    study = make_study(store, mode="separate", questions=(Question("one", "One?"), Question("two", "Two?")))
+    who = rater(store, study)
+    with store.database.read() as session:
+        own = session.query(StoredAssignment).filter_by(rater_id=who.id).order_by(StoredAssignment.position).all()
+        prompts = {pair.id: pair.prompt for pair in session.query(StoredPair)}
+    ids, asked = [a.id for a in own], study.spec.questions
+    assert last_screen(store.database, who) is None
+    for step in range(2 * len(own)):
+        screen, a = next_screen(store.database, who), own[step % len(own)]
+        shown = (screen.assignment, screen.left, screen.right, screen.prompt)
+        assert shown == (a.id, a.left_token, a.right_token, prompts[a.pair_id])
+        assert (screen.step, screen.steps) == (step, 2 * len(own))
+        assert screen.questions == (asked[step // len(own)],)
+        assert screen.answers == {}
+        later = own[(step + 1) % len(own)] if step + 1 < 2 * len(own) else None
+        assert screen.ahead == ((later.left_token, later.right_token) if later else ())
+        receipt = cast(store.database, who, ballot(screen, "tie" if step % 2 else "right"))
+        assert receipt.through == (step + 1 == 2 * len(own))
+        done = last_screen(store.database, who)
+        assert (done.assignment, done.step, done.ahead) == (ids[step % len(own)], step, ())
+        assert done.answers == {asked[step // len(own)].key: "tie" if step % 2 else "right"}
+    assert next_screen(store.database, who) is None
+
+
+def test_a_vote_keeps_all_that_the_page_says_and_no_time_that_cannot_be(store, study):
+    who = rater(store, study)
+    measured = {"overall": -5, "aesthetic": 2**40}
+    vote = ballot(
+        next_screen(store.database, who), response_ms=measured, server_ms=7, decode_ms=3, clock="server", viewport="v"
+    )
+    receipt, before = cast(store.database, who, vote), now()
+    entries = read_tables(store.database, study).revisions
+    assert [entry["response_ms"] for entry in entries] == [0, 2**31 - 1, 0]
+    said = ("rater", "request", "clock", "server_ms", "decode_ms", "viewport", "revision", "assignment")
+    wanted = (who.id, vote.request, "server", 7, 3, "v", 1, vote.assignment)
+    assert all(tuple(entry[name] for name in said) == wanted for entry in entries)
+    assert [entry["number"] for entry in entries] == [1, 2, 3]
+    assert [entry["previous"] for entry in entries] == ["", entries[0]["hash"], entries[1]["hash"]]
+    assert (receipt.number, receipt.hash, receipt.through) == (3, entries[2]["hash"], False)
+    assert len({entry["time"] for entry in entries}) == 1
+    with store.database.read() as session:
+        assert session.get(Rater, who.id).last_seen <= before
+
+
+def test_a_rater_is_active_until_the_last_answer_and_stays_through_after_a_change(store, study):
+    who = rater(store, study)
+    away(store, who)
+    receipts = vote_all(store, who)
+    assert [receipt.through for receipt in receipts] == [False] * 6 + [True]
+    (row,) = read_tables(store.database, study).raters.to_dict("records")
+    with store.database.read() as session:
+        assert now() - session.get(Rater, who.id).last_seen < timedelta(minutes=5)
+    last = last_screen(store.database, who)
+    unchanged = cast(store.database, who, ballot(last, "left"))
+    assert (unchanged, unchanged.through) == (receipts[-1], True)
+    changed = cast(store.database, who, ballot(last, "right"))
+    assert (changed.number, changed.through) == (25, True)  # 21 answers, the end, 3 changed answers
+    again = cast(store.database, who, ballot(last_screen(store.database, who), "tie"))
+    assert again.number == 28
+    tables = read_tables(store.database, study)
+    assert tables.raters.to_dict("records") == [row]
+    assert [entry["revision"] for entry in tables.revisions[-6:]] == [2] * 3 + [3] * 3
+    assert tables.votes["answer"].tolist() == ["left"] * 18 + ["tie"] * 3
+
+
+def test_whoever_withdrew_is_asked_nothing_more(store, study):
+    who = rater(store, study)
+    screen = next_screen(store.database, who)
+    drop(store.database, study, who.id, "asked")
+    with pytest.raises(StudyError, match="withdrawn") as told:
+        cast(store.database, who, ballot(screen))
+    assert told.value.status == 403
 
 
 def test_personal_links_are_signed(store, study):
