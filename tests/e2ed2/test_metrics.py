@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,8 @@ from e2ed2.assets import CHECKPOINTS
 from e2ed2.data.config import DataConfig
 from e2ed2.data.pictures import divided_places, load_held_out, load_pictures, split_rows
 from e2ed2.seeds import UpdateSeeds
-from e2ed2.training.metrics import Logged, Weighted, read_metrics
+from e2ed2.training.config import TrainerConfig
+from e2ed2.training.metrics import Logged, Measured, Metrics, Weighted, read_metrics, write_metrics
 from e2ed2.training.run import build, held_out_batch, train
 from e2ed2.training.trainer import Trainer
 
@@ -99,6 +101,62 @@ def test_the_bundled_drawings_are_held_out_by_their_split():
     rows, held = split_rows(DataConfig())
     assert {row.fields["split"] for row in rows} == {"train"}
     assert {row.fields["split"] for row in held} == {"combo"}
+
+
+MEASURED = Measured({"l2": torch.tensor(0.12345678)}, {"l2": 0.3}, {"loss": torch.tensor(0.5), "lr": 1e-4})
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Says what its one number is."""
+    now = [100.0]
+    monkeypatch.setattr("e2ed2.training.metrics.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_an_update_is_said_with_the_time_that_is_left_and_the_speed_since_the_start(tmp_path, capsys, clock):
+    config = TrainerConfig(updates=10, batch_size=4, accumulate=2, log_every=3)
+    write_metrics(tmp_path, [Logged(2, 5.0, {}, {"loss": 1.0}), Logged(3, 7.0, {}, {"loss": 1.0})])
+    with Metrics(tmp_path, config, done=2, processes=3, main=True) as metrics:
+        (task,) = metrics.bar.tasks
+        assert (task.total, task.completed) == (10, 2)
+        clock[0] = 104.0
+        line = metrics.add(3, MEASURED)
+        assert (line.update, line.seconds, line.terms) == (3, 9.0, {"l2": Weighted(0.123457, 0.3)})
+        rate = "6.0 samples/s, l2 0.1235, loss 0.5, lr 0.0001"
+        assert capsys.readouterr().out == f"3/10, 0:00:28 left, {rate}\n"
+        assert (task.completed, task.description) == (3, rate)
+        assert [one.update for one in read_metrics(tmp_path)] == [2, 3]
+        assert metrics.add(4, MEASURED) is None
+        assert (task.completed, task.description) == (4, rate)
+        clock[0] = 108.04
+        assert metrics.add(5, MEASURED.with_number("held_out", 0.7)).numbers["held_out"] == 0.7
+        assert metrics.add(10, MEASURED).seconds == 13.0
+    assert [(one.update, one.seconds) for one in read_metrics(tmp_path)] == [(2, 5.0), (3, 9.0), (5, 13.0), (10, 13.0)]
+
+
+def test_processes_beside_the_first_write_and_say_nothing(tmp_path, capsys):
+    with Metrics(tmp_path / "run", TrainerConfig(updates=10, log_every=1), 0, 2, main=False) as metrics:
+        assert metrics.add(1, MEASURED) is None
+        assert metrics.bar.tasks[0].completed == 1
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_on_a_terminal_a_bar_takes_the_place_of_lines(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    with Metrics(tmp_path, TrainerConfig(updates=10, log_every=1), 0, 1, main=True) as metrics:
+        assert not metrics.bar.disable
+        metrics.add(1, MEASURED)
+    assert " left, " not in capsys.readouterr().out
+    with Metrics(tmp_path, TrainerConfig(updates=10), 0, 1, main=False) as metrics:
+        assert metrics.bar.disable
+
+
+def test_what_is_not_finite_is_logged_as_nothing():
+    found = replace(MEASURED, terms={"l2": torch.tensor(float("inf"))}, numbers={"loss": float("nan")}).logged(7, 1.5)
+    assert found == Logged(7, 1.5, {"l2": Weighted(None, 0.3)}, {"loss": None})
+    assert found.names() == ["l2", "loss"]
 
 
 def test_a_line_is_read_as_it_was_written():
