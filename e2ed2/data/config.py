@@ -1,5 +1,6 @@
 """Which pictures to train on."""
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Self
@@ -138,7 +139,7 @@ class PairOptions(ShardOptions):
     def __post_init__(self) -> None:
         if not self.backbone:
             raise UserError("Whose pictures? Name a diffusers pipeline with --backbone.")
-        if self.guidance < 1:
+        if not 1 <= self.guidance < math.inf:
             raise UserError(f"guidance is {self.guidance}: choose a scale above 1, or 1 for none.")
         if self.steps < 1:
             raise UserError(f"steps is {self.steps}: choose at least 1.")

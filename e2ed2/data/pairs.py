@@ -18,6 +18,7 @@ from e2ed2.data.pictures import divided, rows_of, texts_of
 from e2ed2.data.rows import Listed, Row, Rows, chunks
 from e2ed2.data.shard_writing import PATIENCE, Part, kept_texts, save_shard, write_shards
 from e2ed2.data.shards import READ, padded, paired_noise
+from e2ed2.data.sources import text_of
 from e2ed2.device import take_device
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
@@ -69,7 +70,12 @@ def captioned_rows(config: DataConfig) -> Rows:
         return rows_of(config)
     if idle := [name for name in READ if getattr(config, name) != getattr(DataConfig, name)]:
         raise UserError(f"{file} is read line by line: leave --{idle[0].replace('_', '-')} out.")
-    lines = file.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = text_of(file).splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({error}).") from error
+    if not lines:
+        raise UserError(f"{file} is empty: write one caption a line.")
     rows = Listed([Row(f"line {n}", b"", {config.caption_column: line}) for n, line in enumerate(lines, 1)])
     return divided(rows, np.arange(len(rows)), config.held_out)[0]
 
@@ -80,7 +86,8 @@ class Writer:
     def __init__(self, options: PairOptions, backbone: Backbone, encoder: PipelineText):
         self.options, self.encoder, self.shape = options, encoder, backbone.latent_shape
         guided = options.guidance > 1
-        self.device = backbone.device
+        self.device, self.levels = backbone.device, uniform_levels(options.steps)
+        backbone.path.jumps(self.levels)  # refuses more steps than there are, before the folder is claimed
         self.teacher: Any = Guided(backbone, encoder.empty(), options.guidance) if guided else backbone
 
     def write(self, rows: Rows, places: range, file: Path) -> Iterator[None]:
@@ -122,5 +129,5 @@ class Writer:
         noise = torch.stack([paired_noise(self.options.seed, *one.drawn, shape=self.shape) for one in asked])
         text = padded(texts, with_words=True).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bf16):
-            latents = sample(self.teacher, noise.to(self.device), text, uniform_levels(self.options.steps))
+            latents = sample(self.teacher, noise.to(self.device), text, self.levels)
         return latents.float().cpu()

@@ -68,8 +68,9 @@ def claim(options: ShardOptions, settings: dict[str, Any], rows: int, shards: in
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / SETTINGS
     if file.is_file():
-        before = settings_of(options.out)  # an earlier release did not record the columns
-        if differing := [name for name, value in settings.items() if before.get(name, value) != value]:
+        added = {name: settings[name] for name in (*READ, "held_out")}  # an earlier release did not record them
+        before = added | settings_of(options.out)
+        if differing := [name for name in before | settings if before.get(name) != settings.get(name)]:
             raise UserError(
                 f"{options.out} holds shards of another set or model (other {', '.join(differing)}): choose another "
                 "--out, or delete it."

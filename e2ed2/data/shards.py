@@ -223,7 +223,7 @@ def lines_of(shard: Path) -> list[dict[str, Any]]:
     """The samples in a shard and those left out of it, by name. Raises UserError: the file is damaged."""
     file = shard.with_suffix(".jsonl")
     try:
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
     except ValueError as error:
         raise UserError(f"{damaged(file)} ({error}).") from error
 

@@ -130,7 +130,7 @@ def records(table: Path) -> list[dict[str, Any]]:
     """A table's lines, every cell of a CSV as text."""
     if table.suffix == ".parquet":
         return pd.read_parquet(table).to_dict("records")
-    text = _text(table)
+    text = text_of(table)
     if table.suffix == ".jsonl":
         lines = [_entry(line, f"line {number} of {table.name}") for number, line in enumerate(text.split("\n"), 1)]
         if not any(lines):
@@ -157,7 +157,7 @@ def _entry(line: str, name: str) -> dict[str, Any]:
     return entry
 
 
-def _text(table: Path) -> str:
+def text_of(table: Path) -> str:
     """UTF-8, with or without a byte order mark, or what Excel calls Unicode (UTF-16)."""
     data = table.read_bytes()
     try:
@@ -172,7 +172,7 @@ def _unlisted(pictures: list[Path], folder: Path) -> list[Row]:
     """Rows with captions from `picture.txt` beside `picture.png`, or with the folders' names as labels."""
     if texts := {file: file.with_suffix(".txt") for file in pictures if file.with_suffix(".txt").is_file()}:
         return [
-            Row(str(file.relative_to(folder)), file, _split(file, folder) | {"text": _text(text).strip()})
+            Row(str(file.relative_to(folder)), file, _split(file, folder) | {"text": text_of(text).strip()})
             for file, text in texts.items()
         ]
     inner = {file: [part for part in file.relative_to(folder).parts[:-1] if part not in SPLITS] for file in pictures}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from e2ed2.diffusion.levels import uniform_levels
+from e2ed2.errors import UserError
 
 Jump = tuple[float, float]  # the level that a step reads, and the level that it writes
 
@@ -98,11 +99,16 @@ class VariancePreserving:
 
         It counts down by N // T. Where T does not divide N, a step writes a timestep or so above the one that the next
         reads; a model sampled by the stock scheduler meets exactly what it was trained on.
+
+        Raises:
+            UserError: there are more steps than timesteps.
         """
         if tuple(levels) != uniform_levels(len(levels) - 1):
             return list(pairwise(levels))
-        count = len(self.alphas_cumprod)
-        down = count // (len(levels) - 1)
+        count, steps = len(self.alphas_cumprod), len(levels) - 1
+        if steps > count:
+            raise UserError(f"This network knows {count} noise levels: choose at most {count} steps, not {steps}.")
+        down = count // steps
         return [(t, max(0, self.timestep(t) - down + 1) / count) for t in levels[:-1]]
 
     @cached_property

@@ -15,7 +15,7 @@ NOUNS = (  # words that end like an action
     *("ring", "king", "string", "thing", "wing", "spring", "building", "evening", "morning", "painting", "ceiling"),
     *("earring", "wedding", "clothing", "pudding", "dumpling", "lightning", "viking", "ping", "nothing", "something"),
 )
-LONGEST = 3  # words of the subject
+LONGEST = 3  # words of the subject, and one more, mostly what was done to it, as in `parked by the sea`
 # A rest that says a place, by a word before a noun; `in a black suit` may say what the thing is.
 OWN = "the|an?|my|its|his|her|our|their"
 TIME = "at (?:night|sunset|dawn|dusk|home|sea)"

@@ -58,6 +58,8 @@ def describe_stock(stock: StockPipeline, model: str) -> str:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             replace(stock, steps=steps)(["red apple"], [0])
         lines.append(f"{steps} steps: {counter.get_total_flops() / 1e9:.2f} GFLOP a picture, all included")
+    if stock.only_steps:
+        return "\n".join(lines)  # no training starts from it
     networks = [part for name, part in modules.items() if name in NETWORKS]
     words = {word for part in networks for name, _ in part.named_parameters() for word in name.split(".")[:-1]}
     lines.append(f"parts: {', '.join(sorted(word for word in words if not word.isdigit()))}")

@@ -517,7 +517,9 @@ def test_the_summary_in_words():
 def test_pictures_that_hardly_differ_are_explained():
     one, other = (Image.new("RGB", (8, 8), colour) for colour in ("red", "#fe0000"))
     same = [Request("apple", "l2", 4, seed, "red apple, flat style") for seed in (7, 8)]
-    assert "They are alike" in alike(list(zip(same, (one, other), strict=True)))
+    assert "or the style “mixed”, has others" in alike(list(zip(same, (one, other), strict=True)))
+    named = [replace(request, prompt="apple, flat style") for request in same]
+    assert "or the prompt without its style, has others" in alike(list(zip(named, (one, other), strict=True)))
     assert alike([(same[0], one), (same[1], Image.new("RGB", (8, 8), "blue"))]) == ""
     assert alike([(same[0], one), (replace(same[1], caption="pear, flat style"), one)]) == ""
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from e2ed2.data.config import DataConfig, PairOptions
+from e2ed2.data.caching import write_cache
+from e2ed2.data.config import SETTINGS, CacheOptions, DataConfig, PairOptions
 from e2ed2.data.from_disk import open_held_out, open_pictures
-from e2ed2.data.pairs import Writer, write_pairs
+from e2ed2.data.pairs import Writer, captioned_rows, write_pairs
 from e2ed2.diffusion.levels import uniform_levels
 from e2ed2.diffusion.sampler import sample
 from e2ed2.errors import UserError
@@ -155,6 +156,40 @@ def test_what_was_begun_is_gone_on_with_and_not_mixed(pairs, captions, tmp_path)
             write_pairs(options(captions, tmp_path, **{name: value}))
 
 
+@pytest.mark.parametrize("first", ["cache", "pairs"])
+def test_pairs_and_encoded_pictures_do_not_share_a_folder(few, tmp_path, first):
+    """Also where the set and the networks are the same."""
+    of = {"backbone": "tiny:sd3", "data": DataConfig(str(few), resolution=32)}
+    writes = {
+        "cache": lambda: write_cache(CacheOptions(tmp_path, pixels=False, **of)),
+        "pairs": lambda: write_pairs(PairOptions(tmp_path, steps=1, **of)),
+    }
+    writes.pop(first)()
+    before = (tmp_path / SETTINGS).read_text()
+    (other,) = writes.values()
+    with pytest.raises(UserError, match="another set or model"):
+        other()
+    assert (tmp_path / SETTINGS).read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [("café\n".encode("latin-1"), "is not in UTF-8: save it as UTF-8"), (b"", "is empty: write one caption a line")],
+)
+def test_a_file_that_holds_no_captions_is_one_sentence(tmp_path, written, told):
+    (tmp_path / "c.txt").write_bytes(written)
+    with pytest.raises(UserError, match=told):
+        write_pairs(options(tmp_path / "c.txt", tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_captions_as_windows_saves_them_are_read(tmp_path, encoding):
+    (tmp_path / "c.txt").write_text("café\r\nred apple\r\n", encoding=encoding)
+    rows = captioned_rows(DataConfig(str(tmp_path / "c.txt")))
+    assert [rows[place].fields["caption"] for place in range(len(rows))] == ["café", "red apple"]
+
+
 def test_what_is_not_finite_is_left_out_and_counted(captions, tmp_path, monkeypatch):
     latents = Writer.latents
 
@@ -199,7 +234,7 @@ def test_a_noise_has_one_target(pairs, given):
     ("given", "told"),
     [
         ({"backbone": ""}, "Whose pictures"),
-        ({"guidance": 0.5}, "above 1, or 1 for none"),
+        *(({"guidance": guidance}, "above 1, or 1 for none") for guidance in (0.5, float("nan"), float("inf"))),
         ({"steps": 0}, "at least 1"),
         ({"batch_size": 0}, "at least 1"),
         ({"data": DataConfig("x", workers=2)}, "captions alone are read here: leave --workers out"),
@@ -217,6 +252,9 @@ def test_what_a_teacher_or_a_file_of_captions_has_no_use_for_is_refused(captions
         write_pairs(options(captions, tmp_path, backbone="tiny:pixart"))
     with pytest.raises(UserError, match=r"is for pictures of 32 by 32 pixels: add --data\.resolution 32"):
         write_pairs(options(captions, tmp_path, data=DataConfig(str(captions), resolution=34)))
+    with pytest.raises(UserError, match="knows 1000 noise levels: choose at most 1000 steps, not 1001"):
+        write_pairs(options(captions, tmp_path, backbone="tiny:sd", steps=1001))
+    assert not any(tmp_path.iterdir())
     with pytest.raises(UserError, match="is read line by line: leave --caption-column out"):
         write_pairs(options(captions, tmp_path, data=DataConfig(str(captions), resolution=32, caption_column="text")))
 

@@ -11,6 +11,7 @@ from e2ed2.diffusion.levels import add_noise, uniform_levels
 from e2ed2.diffusion.path import Flow, VariancePreserving, step
 from e2ed2.diffusion.prediction import clean_of
 from e2ed2.diffusion.sampler import sample
+from e2ed2.errors import UserError
 
 KINDS = {"sample": "sample", "epsilon": "epsilon", "v": "v_prediction"}
 
@@ -100,6 +101,8 @@ def test_every_kind_of_prediction_gives_the_sample_back(z, kind):
 def test_levels_and_kinds_that_are_none_are_refused():
     with pytest.raises(ValueError, match="timesteps"):
         VariancePreserving([0.9, 0.5]).alpha(2.0)
+    with pytest.raises(UserError, match="knows 2 noise levels: choose at most 2 steps, not 3"):
+        VariancePreserving([0.9, 0.5]).jumps(uniform_levels(3))
     with pytest.raises(ValueError, match="none of sample"):
         clean_of("noise", *[torch.zeros(1)] * 2, 1.0, 0.0)
 

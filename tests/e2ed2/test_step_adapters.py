@@ -231,6 +231,7 @@ def test_the_commands_and_the_pages_sample_each_step_with_its_adapter(finished, 
     assert "choose 2, not 4" in called(*command, "--steps", 4, code=2).err
     assert "2 steps: " in (told := called("inspect", folder / "model").out)
     assert "3 steps: " not in told
+    assert "parts: " not in told  # no training starts from it
     with pytest.raises(UserError, match="has a chain of its own: leave scheduler out"):
         generator_of(Arm(str(folder / "model"), 2, scheduler="DDIMScheduler"), "cpu")
 

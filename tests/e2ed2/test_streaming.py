@@ -22,6 +22,8 @@ from e2ed2.data.config import CacheOptions, DataConfig
 from e2ed2.data.from_disk import open_held_out, open_pictures
 from e2ed2.data.pictures import load_pictures
 from e2ed2.data.rows import Listed
+from e2ed2.data.shard_writing import save_shard
+from e2ed2.data.shards import SHARD, lines_of
 from e2ed2.data.sources import read_table
 from e2ed2.data.streamed import Ahead, StreamedPictures, noted
 from e2ed2.data.tars import scan
@@ -355,6 +357,12 @@ def test_lines_that_are_lost_are_missed_at_once_and_written_again(shards, tars, 
     lines.write_text('{"na')
     with pytest.raises(UserError, match=r"shard-00001.jsonl cannot be read: delete it"):
         cached(tars, tmp_path)
+
+
+def test_a_caption_with_a_line_separator_is_one_line_beside_its_shard(tmp_path):
+    lines = [{"name": "1.png", "texts": ["a cat\u2028on a mat\x85"]}]
+    save_shard({}, lines, tmp_path / SHARD.format(0))
+    assert lines_of(tmp_path / SHARD.format(0)) == lines
 
 
 def test_shards_of_other_captions_are_not_gone_on_with(shards, tars):

@@ -11,11 +11,11 @@ from app.engine.events import Ended, Estimate, Event, Finished, Loading, Started
 from app.engine.services import Services
 from app.look.files import file_name, png, write, write_zip
 from app.look.words import counted, list_of, plain
+from e2ed2.data.emoji import split_style
 from e2ed2.inference.request import Request
 
 IN_TURN = ", in turn with other visitors"
 APART = 2.5  # mean difference, of 255, from which two pictures look different
-OTHERS = "“Most variety”, or the style “mixed”, has others."
 BLANK = Image.new("RGB", (128, 128), "#cbd5e1")  # stands for a picture to come
 
 
@@ -109,10 +109,12 @@ def alike(made: Sequence[tuple[Request, Image.Image]]) -> str:
     if len(pictures) < 2 or len({request.words for request, _ in made}) > 1:
         return ""
     apart = max(float(np.abs(one - pictures[0]).mean()) for one in pictures[1:])
+    if apart >= APART:
+        return ""
+    other = "the prompt without its style" if split_style(made[0][0].prompt)[1] else "the style “mixed”"
     return (
-        f" They are alike: for one name in one style, this model has nearly one picture. {OTHERS}"
-        if apart < APART
-        else ""
+        " They are alike: for one name in one style, this model has nearly one picture. “Most variety”, or "
+        f"{other}, has others."
     )
 
 

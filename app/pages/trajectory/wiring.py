@@ -22,7 +22,7 @@ def wire(page: "TrajectoryPage", demo: gr.Blocks) -> None:
     chosen = [page.model, page.second]
     gr.on([one.change for one in chosen], page.suit_models, [*chosen, page.steps], page.steps, **UNCHECKED)
     common = [page.prompt, page.model, page.steps, page.seed]
-    watched = act(
+    watched = wire_button(
         page,
         [page.watch.click, page.prompt.submit],
         page.watch,
@@ -33,7 +33,7 @@ def wire(page: "TrajectoryPage", demo: gr.Blocks) -> None:
         "Every step of one picture by two models. Returns a table and a line.",
     )
     watched.success(page.address_of, both, page.address, **UNCHECKED)
-    act(
+    wire_button(
         page,
         [page.try_seeds.click],
         page.try_seeds,
@@ -43,7 +43,7 @@ def wire(page: "TrajectoryPage", demo: gr.Blocks) -> None:
         "seeds",
         f"{SEEDS} pictures of one prompt from different noise. Returns the pictures and a line.",
     )
-    act(
+    wire_button(
         page,
         [page.blend.click, page.other.submit],
         page.blend,
@@ -55,7 +55,7 @@ def wire(page: "TrajectoryPage", demo: gr.Blocks) -> None:
     )
 
 
-def act(
+def wire_button(
     page: "TrajectoryPage",
     triggers: list[Any],
     button: gr.Button,
