@@ -190,6 +190,11 @@ def test_lpips_is_zero_on_equal_images_and_grows_with_blur(net, parquet):
     assert distances[0] > 0
 
 
+def test_every_weight_of_lpips_has_one_name():
+    state = PerceptualLoss().state_dict()
+    assert len(state) == len({weights.data_ptr() for weights in state.values()}) == 2 * 5 + 5 + 2
+
+
 def test_lpips_is_a_constant_but_passes_the_gradient():
     distance = PerceptualLoss().train()
     image = torch.rand(1, 3, 32, 32, requires_grad=True)

@@ -247,6 +247,18 @@ def test_answers_are_drawn_from_all_and_others_by_another_seed(parts):
     assert torch.equal(batches(3).rows, batches(3, 0, 1).rows)
 
 
+def test_the_preference_and_its_judge_use_their_answers_as_often_as_chance_of_their_own_says(parts):
+    """Each member of both learns from prompts drawn anew."""
+    objective, batches = parts
+    prompt = objective.votes.prompt
+    for place, (name, mine) in enumerate(objective.mine.items()):
+        often = torch.poisson(
+            torch.ones(objective.config.members, len(objective.votes.prompts)),
+            generator=stream(batches.seed, "votes", place),
+        )
+        assert torch.equal(batches.weights[name], often[:, prompt] * mine)
+
+
 def test_answers_come_in_batches_as_the_settings_say(parts, monkeypatch):
     objective, batches = parts
     monkeypatch.setattr(module, "VoteBatches", lambda *given: given)

@@ -13,6 +13,7 @@ from e2ed2.data.config import DataConfig
 from e2ed2.errors import UserError
 from e2ed2.losses.spec import LossSpec
 from e2ed2.objectives.backbone_config import BackboneEndToEndConfig
+from e2ed2.objectives.objective import trained
 from e2ed2.training.config import RunConfig, TrainerConfig
 from e2ed2.training.metrics import read_metrics
 from e2ed2.training.run import build, train
@@ -152,3 +153,15 @@ def test_a_checkpoint_is_divided_as_the_weights_are(run_config, tmp_path, first_
     (mine,) = trainer.sharding.parts([trainer.sharding.cut(average, weights)])
     assert torch.equal(mine, average[: len(average) // 2])
     assert trainer.sharding.cut(torch.tensor(3.0), weights) == 3  # a count of updates is everybody's
+
+
+def test_averages_of_a_checkpoint_are_divided_as_their_weights_are(run_config, tmp_path, first_of_two):
+    trainer = Trainer(
+        replace(TRAINER, shard=True), *build(options(run_config, precompute=False)), tmp_path, first_of_two
+    )
+    weights = trained(trainer.model)
+    averages = [torch.randn(one.shape) for one in weights]
+    trainer.state.load_state_dict(trainer.state.state_dict() | {"shadow_params": averages})
+    cut = map(trainer.sharding.cut, averages, weights)
+    assert all(map(torch.equal, trainer.ema.shadow_params, trainer.sharding.parts(list(cut))))
+    assert sum(map(torch.numel, trainer.ema.shadow_params)) < 0.6 * sum(map(torch.numel, averages))

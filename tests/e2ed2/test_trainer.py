@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
 from safetensors import SafetensorError
 from torch import nn
@@ -63,6 +64,11 @@ def test_an_update_measures_its_loss_its_gradient_and_its_rate(run_config, tmp_p
     clipped = torch.stack([w.grad.square().sum() for w in trainer.model.parameters() if w.grad is not None]).sum()
     assert clipped.sqrt().item() == pytest.approx(1e-3, rel=1e-2)
     assert trainer.done == 1
+
+
+def test_rounding_does_the_projects_own_models_no_harm_that_would_be_told(run_config, tmp_path, capsys):
+    trainer_of(run_config, tmp_path, Accelerator(mixed_precision="bf16"), mixed_precision="auto")
+    assert capsys.readouterr().err == ""
 
 
 def test_an_update_begins_with_no_gradient_of_the_last(run_config, tmp_path):
