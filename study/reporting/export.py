@@ -35,7 +35,7 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
     (out / "revisions.jsonl").write_text("".join(lines), encoding="utf-8")
     for name, table in (("votes", tables.votes), ("raters", tables.raters)):
         table.to_parquet(out / f"{name}.parquet", index=False)
-        (out / f"{name}.csv").write_text(spreadsheet(table), encoding="utf-8-sig", newline="")
+        _write_spreadsheet(table, out / f"{name}.csv")
         table.to_json(out / f"{name}.json", orient="records", indent=1)
     (out / "images").mkdir(exist_ok=True)
     images = {study.spec.image_name(sha256): sha256 for sha256 in study.spec.image_hashes}
@@ -44,7 +44,7 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
     remarks = read_remarks(store.database, study)
     (out / REMARKS).unlink(missing_ok=True)
     if not remarks.empty:
-        (out / REMARKS).write_text(spreadsheet(remarks), encoding="utf-8-sig", newline="")
+        _write_spreadsheet(remarks, out / REMARKS)
     written = [f"{name}.{suffix}" for name in ("votes", "raters") for suffix in ("parquet", "csv", "json")]
     (out / MANIFEST).unlink(missing_ok=True)
     known: dict[str, Any] = {
@@ -62,6 +62,10 @@ def export_study(store: Store, study: StudyInfo, out: Path) -> Tables:
     remark_files = [] if remarks.empty else [REMARKS]
     add_to_manifest(out, ["spec.json", "revisions.jsonl", *written, *remark_files, *closing, *images], store.key)
     return tables
+
+
+def _write_spreadsheet(table: pd.DataFrame, file: Path) -> None:
+    file.write_text(spreadsheet(table), encoding="utf-8-sig", newline="")
 
 
 def spreadsheet(table: pd.DataFrame) -> str:

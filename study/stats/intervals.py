@@ -133,7 +133,7 @@ def bounded(
     high: float = 1.0,
     null: float | None = None,
 ) -> Estimate:
-    """A mean of values between `low` and `high`, such as a win rate (0, 1) or a net preference (-1, 1).
+    """A mean of one value or more between `low` and `high`, such as a win rate (0, 1) or a net preference (-1, 1).
 
     Where all answers are alike their variance says nothing. Without a null, the effective sample is then the number of
     raters or of prompts, whichever is smaller. With a null, which is the middle, no result is surer than if each rater
@@ -141,8 +141,6 @@ def bounded(
     say little of all others, however alike their answers. So one more agreeing answer never makes a result less sure.
     """
     n, width = len(clusters.rater), high - low
-    if not n:
-        return Estimate(float("nan"), Interval(low, high), float("nan"), float("nan"), float("nan"), 0)
     p, v = min(max((value - low) / width, 0.0), 1.0), variance / width**2
     spread = p * (1 - p)
     alike = float(n if null is not None else clusters.smaller)

@@ -44,7 +44,7 @@ class Key:
         except FileExistsError:
             pass
         try:
-            return Ed25519PrivateKey.from_private_bytes(base64.b64decode(self.file.read_text(), validate=True))
+            return Ed25519PrivateKey.from_private_bytes(base64.b64decode(self.file.read_text("ascii"), validate=True))
         except (OSError, ValueError):
             raise StudyError(f"{self.file} holds no key: restore it from a backup, or move it away.") from None
 

@@ -18,6 +18,7 @@ from study.reporting.report import build
 from study.reporting.verify import _moved_answers, copy_problems, verify_export
 from study.store.chain import chain_hash
 from study.store.frames import Tables
+from study.store.remarks import keep_remarks
 from study.store.signing import Key
 from study.store.studies import close_study, find_study
 from study.store.votes import last_receipt
@@ -189,6 +190,18 @@ def test_a_raters_last_page_shows_what_verify_takes(sqlite_store, make_study, tm
     receipt = last_receipt(sqlite_store.database, who)
     export_study(sqlite_store, study, tmp_path)
     assert verify_export(tmp_path, receipt=(receipt.number, receipt.hash)).problems == ()
+
+
+def test_no_text_of_an_export_is_written_or_read_as_the_machine_has_it(sqlite_store, make_study, tmp_path, monkeypatch):
+    study, encodings = make_study(sqlite_store), set()
+    keep_remarks(sqlite_store.database, who := rater(sqlite_store, study), {"comment": "schön"})
+    monkeypatch.setattr("io.text_encoding", lambda encoding, *_: encodings.add(encoding) or encoding)
+    for _ in range(2):  # into the same folder again
+        export_study(sqlite_store, study, tmp_path / "new" / "out")
+        assert verify_export(tmp_path / "new" / "out").problems == ()
+    assert encodings == {"ascii", "utf-8", "utf-8-sig"}
+    remarks = (tmp_path / "new" / "out" / "remarks.csv").read_text("utf-8-sig")
+    assert remarks == f"rater,key,words\n{who.id},comment,schön\n"
 
 
 def test_an_export_without_a_manifest_is_read(report):
