@@ -51,6 +51,7 @@ def test_versions_are_pooled_where_nothing_that_was_asked_or_shown_differs(store
         (3, "other words", ["questions"]),
         (4, "another seed", ["seed: 0 to 7"]),
     ]
+    (tmp_path / "versions" / "7").mkdir(parents=True)  # of an earlier report
     export_pooled(store, find_study(store.database, study.name, 2), tmp_path)
     together = read(tmp_path)
     assert (together.pooled, together.votes["rater"].nunique(), len(together.votes)) == ((1,), 2, 42)
