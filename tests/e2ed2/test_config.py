@@ -177,6 +177,7 @@ def test_what_is_just_possible_is_taken(kind, given):
         (EndToEndConfig, DENOISER | {"samples": 0}, "at least 1"),
         (EndToEndConfig, DENOISER | {"loss": LossSpec.parse("l2+energy-lpips")}, "at least 2 samples"),
         (EndToEndConfig, DENOISER | {"repulsion": 1.5}, "repulsion"),
+        (EndToEndConfig, DENOISER | {"nearest_of": 0}, "nearest-of is 0"),
         (EndToEndConfig, DENOISER | {"nearest_of": 2, "samples": 2}, "nearest-of or --samples"),
         (EndToEndConfig, DENOISER | {"backprop_steps": 0}, "backprop-steps"),
         (EndToEndConfig, DENOISER | {"backprop_steps": 5}, "no chain has more than 4"),
