@@ -1,7 +1,9 @@
 """What a training logs, and that logs of before are read."""
 
 import json
+import re
 from dataclasses import replace
+from io import StringIO
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from rich.console import Console
 
 from e2ed2.assets import CHECKPOINTS
 from e2ed2.data.config import DataConfig
@@ -119,7 +122,7 @@ def test_an_update_is_said_with_the_time_that_is_left_and_the_speed_since_the_st
     write_metrics(tmp_path, [Logged(2, 5.0, {}, {"loss": 1.0}), Logged(3, 7.0, {}, {"loss": 1.0})])
     with Metrics(tmp_path, config, done=2, processes=3, main=True) as metrics:
         (task,) = metrics.bar.tasks
-        assert (task.total, task.completed) == (10, 2)
+        assert (task.total, task.completed, task.description) == (10, 2, "training")
         clock[0] = 104.0
         line = metrics.add(3, MEASURED)
         assert (line.update, line.seconds, line.terms) == (3, 9.0, {"l2": Weighted(0.123457, 0.3)})
@@ -148,6 +151,9 @@ def test_on_a_terminal_a_bar_takes_the_place_of_lines(tmp_path, capsys, monkeypa
     with Metrics(tmp_path, TrainerConfig(updates=10, log_every=1), 0, 1, main=True) as metrics:
         assert not metrics.bar.disable
         metrics.add(1, MEASURED)
+        shown = Console(width=100, file=StringIO())
+        shown.print(metrics.bar.make_tasks_table(metrics.bar.tasks))
+    assert re.match(r"1/10 [\d:-]{7} [━╺╸ ]{20} [\d.]+ samples/s, l2 0\.1235, loss 0\.5,", shown.file.getvalue())
     assert " left, " not in capsys.readouterr().out
     with Metrics(tmp_path, TrainerConfig(updates=10), 0, 1, main=False) as metrics:
         assert metrics.bar.disable
