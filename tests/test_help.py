@@ -40,9 +40,9 @@ def run(command: str, code: int) -> str:
         ("e2ed2 train l2-lpips --help", "--trainer.updates"),
         pytest.param("e2ed2 sample --help", "--prompt", marks=pytest.mark.slow),
         pytest.param("e2ed2 evaluate --help", "--captions", marks=pytest.mark.slow),
-        pytest.param("e2ed2 inspect --help", "FLOPs a picture", marks=pytest.mark.slow),
+        pytest.param("e2ed2 inspect --help", "FLOPs per picture", marks=pytest.mark.slow),
         pytest.param("e2ed2 export --help", "move or upload", marks=pytest.mark.slow),
-        pytest.param("e2ed2 export web --help", "visitor's own browser", marks=pytest.mark.slow),
+        pytest.param("e2ed2 export web --help", "Write a static page", marks=pytest.mark.slow),
         pytest.param("e2ed2 data --help", "contact sheet", marks=pytest.mark.slow),
         ("study --help", "simulate"),
         ("app.py --help", "E2ED2_ADMIN_SECRET"),
@@ -69,7 +69,7 @@ def test_help_loads_nothing_heavy(command, named):
         ),
         pytest.param(
             "e2ed2 sample --prompt cat --model l2 --style nonsense",
-            "Unknown style 'nonsense': choose one of noto",
+            "Unknown style 'nonsense': choose one of mixed, noto",
             marks=pytest.mark.slow,
         ),
         pytest.param(

@@ -157,6 +157,17 @@ def test_what_is_chosen_is_painted_at_once(open_page, url):
 
 
 @pytest.mark.slow
+def test_keys_pressed_while_pictures_come_are_heeded_after_them(open_page, url):
+    page = open_page(f"{url}/?prompt=rocket&model=l2&steps=4&seed=3&count=8").page
+    expect(page.locator("#reading")).to_contain_text("rocket")
+    expect(page.locator("#go")).to_be_hidden()
+    page.get_by_label("Prompt", exact=True).fill("pineapple")
+    page.get_by_role("heading", level=1).click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#reading")).to_contain_text("pineapple")
+
+
+@pytest.mark.slow
 def test_from_a_picture_to_what_other_pages_show_of_it(open_page, url):
     visit = open_page(f"{url}/?prompt=kitty&model=l2-lpips&steps=3&seed=3&style=noto")
     page = visit.page

@@ -24,9 +24,10 @@ KEEP = "(made) => { document.dispatchEvent(new CustomEvent('e2ed2-made', { detai
 SAVE = """(file) => {
     if (file) Object.assign(document.createElement("a"), { href: file.url, download: file.orig_name }).click();
 }"""
-# Ctrl+Enter works anywhere on the page.
+# Ctrl+Enter works anywhere on the page; while pictures are being made, as soon as there is the button again.
 KEYS = """() => document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) document.querySelector("#go")?.click();
+    const press = () => { const go = document.querySelector("#go"); go ? go.click() : setTimeout(press, 100); };
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) press();
 })"""
 # Scroll to where the pictures appear: on a phone, a list is started further down.
 TO_TOP = """() => document.querySelector("#generate").scrollIntoView({
