@@ -26,7 +26,7 @@ from e2ed2.objectives.chain_config import EndToEndConfig
 from e2ed2.training.config import KINDS, RunConfig
 from e2ed2.training.flops import update_flops
 from e2ed2.training.trainer import TrainerConfig
-from e2ed2.types import TextEmbedding
+from e2ed2.types import CaptionedBatch, TextEmbedding
 
 TINY_CODEC = CodecConfig(latent_channels=4, widths=(8,), encoder_layers=(1,), decoder_layers=(1,))
 TINY_DENOISER = DenoiserConfig(channels=4, grid=8, width=16, depth=1, heads=2, coarse_width=32, choices=4)
@@ -150,3 +150,11 @@ def called(monkeypatch, capsys):
         return printed
 
     return call
+
+
+def two_pictures(made, prompts) -> CaptionedBatch:
+    """Random pictures of 32 by 32 pixels for two prompts, coded as the backbone's objective reads them."""
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        text, latents = made.encoder("cpu")(prompts), made.codec.encode(images)
+    return CaptionedBatch(images, latents, text, torch.zeros(2, dtype=torch.bool))

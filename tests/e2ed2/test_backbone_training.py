@@ -31,7 +31,8 @@ from e2ed2.training.run import train
 from e2ed2.training.trainer import Trainer, TrainerConfig
 from e2ed2.types import CaptionedBatch
 
-from .test_training import stop_after
+from .conftest import two_pictures
+from .test_training import whole_and_resumed
 
 PROMPTS = ["red apple", "a blue dog"]
 
@@ -44,11 +45,7 @@ def objective(loss="l2", family="sd3", **options) -> BackboneEndToEnd:
 
 @pytest.fixture(scope="module")
 def batch() -> CaptionedBatch:
-    made = BackboneEndToEnd.of(BackboneEndToEndConfig(backbone="tiny:sd3"), 32)
-    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    with torch.no_grad():
-        text, latents = made.encoder("cpu")(PROMPTS), made.codec.encode(images)
-    return CaptionedBatch(images, latents, text, torch.zeros(2, dtype=torch.bool))
+    return two_pictures(BackboneEndToEnd.of(BackboneEndToEndConfig(backbone="tiny:sd3"), 32), PROMPTS)
 
 
 def stirred(made):
@@ -340,12 +337,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(few, tmp_path, monkeypatch):
         backbone="tiny:sd3", loss=LossSpec.parse("l2"), random_backprop=True, sampling_steps=(1, 2)
     )
     config = run(few, cut)
-    assert train(config, tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        stop_after(patch, 2)
-        assert not train(config, tmp_path / "parts")
-    assert train(config, tmp_path / "parts")
-    whole, parts = state(tmp_path / "whole"), state(tmp_path / "parts")
+    whole, parts = map(state, whole_and_resumed(config, tmp_path, monkeypatch, 2))
     assert whole.keys() == parts.keys()
     assert all("lora_" in name or "pos_embed" in name for name in whole)  # what is trained, and buffers
     assert all(torch.equal(whole[name], parts[name]) for name in whole)

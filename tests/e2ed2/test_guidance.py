@@ -23,6 +23,8 @@ from e2ed2.objectives.objective import trained
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.types import CaptionedBatch
 
+from .conftest import two_pictures
+
 PROMPT, STEPS, SCALE = "red apple", 2, 4.0
 
 
@@ -54,11 +56,7 @@ def objective(loss="l2", **options) -> BackboneEndToEnd:
 
 @pytest.fixture(scope="module")
 def batch() -> CaptionedBatch:
-    made = objective()
-    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    with torch.no_grad():
-        text, latents = made.encoder("cpu")([PROMPT, "a blue dog"]), made.codec.encode(images)
-    return CaptionedBatch(images, latents, text, torch.zeros(2, dtype=torch.bool))
+    return two_pictures(objective(), [PROMPT, "a blue dog"])
 
 
 def test_the_target_is_the_teachers_picture_of_the_same_noise(batch):

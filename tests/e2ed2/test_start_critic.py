@@ -27,7 +27,7 @@ from e2ed2.training.run import train
 from e2ed2.types import CaptionedBatch, TextEmbedding
 
 from .test_processes import assert_equal, in_two, words
-from .test_training import stop_after
+from .test_training import whole_and_resumed
 
 PROMPTS = ["red apple", "a blue dog"]
 SEEDS = UpdateSeeds(0, 0)
@@ -239,12 +239,7 @@ def state(folder) -> dict[str, torch.Tensor]:
 
 def test_a_stopped_training_goes_on_bit_for_bit_and_saves_the_heads_alone(few, tmp_path, monkeypatch):
     given = run(few)
-    assert train(given, tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        stop_after(patch, 2)
-        assert not train(given, tmp_path / "parts")
-    assert train(given, tmp_path / "parts")
-    whole, parts = state(tmp_path / "whole"), state(tmp_path / "parts")
+    whole, parts = map(state, whole_and_resumed(given, tmp_path, monkeypatch, 2))
     assert {name.split(".")[1] for name in whole if name.startswith("adversary.")} == {"heads"}
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)

@@ -31,12 +31,13 @@ from e2ed2.objectives.objective import trained
 from e2ed2.seeds import UpdateSeeds
 from e2ed2.training.card import usage
 from e2ed2.training.config import RunConfig
-from e2ed2.training.run import build, train
+from e2ed2.training.run import build
 from e2ed2.training.trainer import Trainer, TrainerConfig
 from e2ed2.types import CaptionedBatch
 
+from .conftest import two_pictures
 from .test_processes import assert_equal, checkpoint, in_two, one_process, words
-from .test_training import stop_after
+from .test_training import whole_and_resumed
 
 PROMPT = "red apple"
 MADE = [("sd", 2), ("sd", 4), ("sana", 4), ("sd3", 3)]
@@ -71,11 +72,7 @@ def stirred(made: BackboneEndToEnd) -> BackboneEndToEnd:
 
 @pytest.fixture(scope="module")
 def batch() -> CaptionedBatch:
-    made = objective()
-    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    with torch.no_grad():
-        text, latents = made.encoder("cpu")([PROMPT, "a blue dog"]), made.codec.encode(images)
-    return CaptionedBatch(images, latents, text, torch.zeros(2, dtype=torch.bool))
+    return two_pictures(objective(), [PROMPT, "a blue dog"])
 
 
 def gradients(made: BackboneEndToEnd, batch: CaptionedBatch) -> dict[str, torch.Tensor]:
@@ -302,12 +299,7 @@ def test_an_update_moves_every_steps_adapter_and_its_average(few, tmp_path):
 @pytest.mark.slow  # 4 s: three trainings, each with its model
 def test_a_stopped_training_goes_on_bit_for_bit(few, tmp_path, monkeypatch):
     config = run(few, accumulate=2)
-    assert train(config, tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        stop_after(patch, 1)
-        assert not train(config, tmp_path / "parts")
-    assert train(config, tmp_path / "parts")
-    whole, parts = checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "parts")
+    whole, parts = map(checkpoint, whole_and_resumed(config, tmp_path, monkeypatch, 1))
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     assert {re.search(r"step_\d", name)[0] for name in whole} == {"step_1", "step_2"}

@@ -52,6 +52,17 @@ def stop_after(monkeypatch, updates):
     monkeypatch.setattr(Trainer, "train_step", step)
 
 
+def whole_and_resumed(config, folder, monkeypatch, updates):
+    """Folders of a training in one go, and of the same one stopped after so many updates and taken up again."""
+    whole, parts = folder / "whole", folder / "parts"
+    assert train(config, whole)
+    with monkeypatch.context() as patch:
+        stop_after(patch, updates)
+        assert not train(config, parts)
+    assert train(config, parts)
+    return whole, parts
+
+
 @pytest.mark.parametrize(
     ("objective", "loss", "samples"),
     [
@@ -67,15 +78,11 @@ def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     config = of_kind(run_config, objective)
     if objective == "end_to_end":
         config = options(config, loss=loss, samples=samples)
-    assert train(config, tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        stop_after(patch, 2)
-        assert not train(config, tmp_path / "halves")
-    assert train(config, tmp_path / "halves")
-    whole, halves = weights(tmp_path / "whole"), weights(tmp_path / "halves")
-    assert all(torch.equal(whole[name], halves[name]) for name in whole)
-    timeless = lambda folder: [replace(line, seconds=0) for line in read_metrics(folder)]
-    assert timeless(tmp_path / "whole") == timeless(tmp_path / "halves")
+    folders = whole_and_resumed(config, tmp_path, monkeypatch, 2)
+    whole, parts = map(weights, folders)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    one, other = ([replace(line, seconds=0) for line in read_metrics(folder)] for folder in folders)
+    assert one == other
 
 
 def test_nothing_precomputed_trains_alike_and_keeps_nothing_on_disk(run_config, tmp_path, monkeypatch):
