@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,6 +49,16 @@ def data_folder_of_its_own(tmp_path_factory) -> Iterator[None]:
     """No test reads or writes what the person who runs it keeps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("E2ED2_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def temporary_folder_of_its_own(tmp_path_factory) -> Iterator[None]:
+    """What libraries leave in it goes with the tests' own folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = str(tmp_path_factory.mktemp("t"))
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
         yield
 
 
