@@ -56,15 +56,15 @@ clean:
 	rm -rf $(VENV) mutants .e2ed2-cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/pyvenv.cfg:
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: try make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) tools/before_setup.py
 	$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): requirements.txt | $(VENV)/pyvenv.cfg
-	@echo "Installing Python packages: minutes and about 3 GB the first time, seconds later."
+	@echo "Installing Python packages: minutes and 3 GB to fetch the first time, seconds later."
 	@$(PIP) -r requirements.txt
 	@touch $@
 
 $(DEV): requirements.txt requirements-dev.txt | $(VENV)/pyvenv.cfg
-	@echo "Installing Python packages: minutes and about 3 GB the first time, seconds later."
+	@echo "Installing Python packages: minutes and 3 GB to fetch the first time, seconds later."
 	@$(PIP) -r requirements-dev.txt
 	@touch $(RUNTIME) $@
