@@ -34,8 +34,8 @@ def pick_device(name: str = "") -> "torch.device":
         device = torch.device(wanted)
     except RuntimeError:
         raise UserError(f"There is no device {wanted!r}: choose cpu, cuda, cuda:1 or mps.") from None
-    there = {"cpu": True, "cuda": has_cuda, "mps": has_mps}.get(device.type, False)
-    if not there or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+    there = {"cpu": 1, "cuda": torch.cuda.device_count() if has_cuda else 0, "mps": int(has_mps)}
+    if (device.index or 0) >= there.get(device.type, 0):
         raise UserError(f"This machine has no device {wanted!r} that PyTorch can use: choose another, such as cpu.")
     return device
 

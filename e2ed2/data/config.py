@@ -71,6 +71,15 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class CaptionedSet(DataConfig):
+    """A set of which captions alone are read, as they are needed; rows without one are left out."""
+
+    stream: tyro.conf.Suppress[bool] = True
+    workers: tyro.conf.Suppress[int] = DataConfig.workers
+    skip_bad: tyro.conf.Suppress[bool] = True
+
+
+@dataclass(frozen=True)
 class ShardOptions:
     """What is written into shards on disk, once, and where."""
 
@@ -135,6 +144,7 @@ class PairOptions(ShardOptions):
     """Decides the noise of each caption."""
     bf16: bool = False
     """Call the network in bf16, its chain in float32: much faster on a GPU, and less exact."""
+    data: Annotated[CaptionedSet, tyro.conf.arg(name="")] = field(default_factory=CaptionedSet)
 
     def __post_init__(self) -> None:
         if not self.backbone:
@@ -143,7 +153,4 @@ class PairOptions(ShardOptions):
             raise UserError(f"guidance is {self.guidance}: choose a scale above 1, or 1 for none.")
         if self.steps < 1:
             raise UserError(f"steps is {self.steps}: choose at least 1.")
-        for name in ("workers", "stream", "skip_bad"):
-            if getattr(self.data, name) != getattr(DataConfig, name):
-                raise UserError(f"Of a set, captions alone are read here: leave --{name.replace('_', '-')} out.")
         super().__post_init__()

@@ -106,6 +106,13 @@ class StreamedBatches(DiskBatches):
         return replace(batch, captions=captions)
 
 
+def remedy(pictures: CachedPictures) -> str:
+    """What to do with a model whose networks did not make these shards."""
+    if pictures.paired:
+        return f"train {pictures.settings['model']} on it, or run `data pairs` with another --backbone"
+    return "run `data cache` for this model"
+
+
 class ShardBatches(DiskBatches):
     """Latents and text states as written by `data cache` or `data pairs`; all pictures of a batch have one shape."""
 
@@ -114,10 +121,8 @@ class ShardBatches(DiskBatches):
         made_with = {"codec": codec.fingerprint, "text": text_key(encoder)}
         for part, key in made_with.items():
             if pictures.settings[part] != key:
-                raise UserError(
-                    f"{pictures.folder} was made with another {'codec' if part == 'codec' else 'text encoder'}: run "
-                    f"`data {'pairs' if pictures.paired else 'cache'}` for this model into another folder."
-                )
+                other = f"{pictures.folder} was made with another {'codec' if part == 'codec' else 'text encoder'}"
+                raise UserError(f"{other}: {remedy(pictures)} into another folder.")
         if self.options.with_images and not pictures.with_pixels:
             raise UserError(
                 f"This training looks at pictures, and {pictures.folder} has only their latents: run `data cache` "

@@ -40,6 +40,9 @@ def test_the_device_is_the_one_asked_for_or_the_best_there_is(monkeypatch, tiny_
     assert load(str(tiny_model)).device.type == "cpu"
     with pytest.raises(UserError, match="There is no device 'gpu'"):
         pick_device("gpu")
+    assert pick_device("cpu:0").type == "cpu"
+    with pytest.raises(UserError, match="no device 'cpu:1'"):
+        pick_device("cpu:1")
 
 
 COMMANDS = {

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from e2ed2.data.caching import write_cache
-from e2ed2.data.config import SETTINGS, CacheOptions, DataConfig, PairOptions
+from e2ed2.data.config import SETTINGS, CacheOptions, CaptionedSet, DataConfig, PairOptions
 from e2ed2.data.from_disk import open_held_out, open_pictures
 from e2ed2.data.pairs import Writer, captioned_rows, write_pairs
 from e2ed2.diffusion.levels import uniform_levels
@@ -45,7 +45,7 @@ def captions(tmp_path_factory):
 
 def options(captions, out, **given) -> PairOptions:
     usual = {"backbone": "tiny:sd3", "guidance": GUIDANCE, "steps": STEPS, "shard_size": 4, "batch_size": 2}
-    return PairOptions(out, **{"data": DataConfig(str(captions), resolution=32)} | usual | given)
+    return PairOptions(out, **{"data": CaptionedSet(str(captions), resolution=32)} | usual | given)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_what_was_begun_is_gone_on_with_and_not_mixed(pairs, captions, tmp_path)
 @pytest.mark.parametrize("first", ["cache", "pairs"])
 def test_pairs_and_encoded_pictures_do_not_share_a_folder(few, tmp_path, first):
     """Also where the set and the networks are the same."""
-    of = {"backbone": "tiny:sd3", "data": DataConfig(str(few), resolution=32)}
+    of = {"backbone": "tiny:sd3", "data": CaptionedSet(str(few), resolution=32)}
     writes = {
         "cache": lambda: write_cache(CacheOptions(tmp_path, pixels=False, **of)),
         "pairs": lambda: write_pairs(PairOptions(tmp_path, steps=1, **of)),
@@ -214,6 +214,14 @@ def test_pairs_of_another_network_are_refused(pairs, tmp_path):
         batches_of(objective(backbone=str(tmp_path / "other")), pairs)
 
 
+def test_pairs_of_another_codec_say_whose_they_are(pairs, tmp_path):
+    file = copytree(pairs, tmp_path / "p") / SETTINGS
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"codec": "another"}))
+    told = "made with another codec: train tiny:sd3 on it, or run `data pairs` with another --backbone into another"
+    with pytest.raises(UserError, match=told):
+        batches_of(objective(), tmp_path / "p")
+
+
 def test_a_network_is_known_by_its_weights_whether_or_not_it_has_adapters(pairs):
     start = Backbone.of(tiny_pipeline("sd3"))
     made = objective()
@@ -237,9 +245,7 @@ def test_a_noise_has_one_target(pairs, given):
         *(({"guidance": guidance}, "above 1, or 1 for none") for guidance in (0.5, float("nan"), float("inf"))),
         ({"steps": 0}, "at least 1"),
         ({"batch_size": 0}, "at least 1"),
-        ({"data": DataConfig("x", workers=2)}, "captions alone are read here: leave --workers out"),
-        ({"data": DataConfig("x", skip_bad=True)}, "leave --skip-bad out"),
-        ({"data": DataConfig()}, "name a set of your own"),
+        ({"data": CaptionedSet()}, "name a set of your own"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(captions, given, told):
@@ -247,16 +253,23 @@ def test_what_cannot_be_meant_is_refused(captions, given, told):
         replace(options(captions, "x"), **given)
 
 
+@pytest.mark.parametrize("option", ["--workers=2", "--stream", "--no-skip-bad"])
+def test_how_pictures_would_be_read_is_no_option_where_captions_alone_are(option, captions, tmp_path, called):
+    words = ["data", "pairs", captions, "--backbone", "tiny:sd3"]
+    assert f"Unrecognized options: {option}" in called(*words, "--out", tmp_path / "p", option, code=2).err
+    assert option.split("=")[0] not in called(*words, "--help").out
+
+
 def test_what_a_teacher_or_a_file_of_captions_has_no_use_for_is_refused(captions, tmp_path):
     with pytest.raises(UserError, match="convert it with"):
         write_pairs(options(captions, tmp_path, backbone="tiny:pixart"))
     with pytest.raises(UserError, match=r"is for pictures of 32 by 32 pixels: add --data\.resolution 32"):
-        write_pairs(options(captions, tmp_path, data=DataConfig(str(captions), resolution=34)))
+        write_pairs(options(captions, tmp_path, data=CaptionedSet(str(captions), resolution=34)))
     with pytest.raises(UserError, match="knows 1000 noise levels: choose at most 1000 steps, not 1001"):
         write_pairs(options(captions, tmp_path, backbone="tiny:sd", steps=1001))
     assert not any(tmp_path.iterdir())
     with pytest.raises(UserError, match="is read line by line: leave --caption-column out"):
-        write_pairs(options(captions, tmp_path, data=DataConfig(str(captions), resolution=32, caption_column="text")))
+        write_pairs(options(captions, tmp_path, data=CaptionedSet(str(captions), resolution=32, caption_column="text")))
 
 
 def test_held_out_pairs_are_not_trained_on(pairs):
