@@ -19,7 +19,12 @@ OFTEN = {"a", "and", "the", "with"}  # common in names, too
 def ignores(words: str, name: str) -> bool:
     """Whether a picture of `name` ignores a part of `words`; not if the name contains it too, as “two hearts” does."""
     wanted = PATTERN.search(words)
-    return bool(wanted) and not leads(wanted.group(), name)
+    return bool(wanted) and not leads(wanted.group(), name) and not is_one_pair(wanted.group(), name)
+
+
+def is_one_pair(words: str, name: str) -> bool:
+    """Whether the words ask for a pair and one drawing is one, such as scissors or glasses."""
+    return "pair of " in words.lower() and name.endswith("s")
 
 
 def leads(words: str, name: str) -> bool:

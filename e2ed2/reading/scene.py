@@ -23,6 +23,7 @@ PLACE = re.compile(
     rf"^(?!in an? )(?:(?:\w+(?:ing|ed) )?(?:(?:{'|'.join(PLACES)}) )?(?:{OWN})|{TIME})\b", re.IGNORECASE | re.ASCII
 )
 LIVING = ("animals-nature",)  # groups of names
+CREATURES = ("robot", "alien", "alien monster", "ghost", "clown face", "skull", "ogre", "goblin")  # of another group
 THINGS = (*LIVING, "travel-places", "objects", "food-drink", "activities")
 # Probability of the whole below which a scene is read as its subject alone, and of the subject from which it can be.
 UNCERTAIN, CERTAIN = 0.5, 0.4
@@ -90,13 +91,14 @@ def is_about_its_subject(scene: Scene, whole: Meaning, own: Meaning, group: str)
         return False
     if whole.name == own.name and scene.says_place:
         return True
-    if group not in THINGS:
+    living = group in LIVING or own.name in CREATURES
+    if not living and group not in THINGS:
         return False
     elsewhere = comes_from(whole.name, scene)
     if scene.says_company:
-        return elsewhere and group in LIVING
+        return elsewhere and living
     if elsewhere:
-        return group in LIVING or scene.says_place or not scene.says_action  # not `fire breathing dragon`
+        return living or scene.says_place or not scene.says_action  # not `fire breathing dragon`
     unsure = whole.probability < UNCERTAIN and scene.says_place and not shared(whole.name, scene.subject)
     return unsure or not whole.name
 

@@ -78,6 +78,7 @@ def asking_table() -> dict[str, Any]:
 def scene_table(names: list[str], known: Collection[str]) -> dict[str, Any]:
     """Words of places and actions, thresholds, and which names are living things, or things at all."""
     kinds = {"living": scene.LIVING, "things": scene.THINGS}
+    creatures = [name for name in names if name in scene.CREATURES]
     return {
         "token": scene.TOKEN.pattern,
         "articles": scene.ARTICLES,
@@ -88,7 +89,7 @@ def scene_table(names: list[str], known: Collection[str]) -> dict[str, Any]:
         "place": scene.PLACE.pattern,
         "uncertain": scene.UNCERTAIN,
         "certain": scene.CERTAIN,
-        **{kind: [name for name in names if groups().get(name) in of_it] for kind, of_it in kinds.items()},
+        **{kind: creatures + [name for name in names if groups().get(name) in of_it] for kind, of_it in kinds.items()},
         "known": sorted(known),
     }
 

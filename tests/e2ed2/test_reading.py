@@ -254,6 +254,8 @@ GUESS = "This is a guess: nothing that the models know is near."
         ("a cat next to a tree", ALONE),
         ("two hearts", ""),  # a name
         ("fish and chips", ""),
+        ("a pair of scissors", ""),  # one drawing
+        ("a pair of bananas", ALONE),
         ("a farmer's vehicle with big wheels", ""),
         ("an acoustic instrument with six strings", ""),
         ("lighthouse", GUESS),

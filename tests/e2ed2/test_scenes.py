@@ -28,6 +28,8 @@ def reader() -> Reader:
         ("a tree in a field at sunset", "deciduous tree"),
         ("a house on fire", "house"),
         ("a cactus in the desert", "cactus"),
+        ("an alien eating pizza", "alien"),
+        ("a clown riding a bicycle", "clown face"),
     ],
 )
 def test_a_scene_is_read_as_what_it_is_about(reader, prompt, name):

@@ -85,11 +85,17 @@ SCENES = (
     *("a dog running on the beach", "my car parked by the sea", "A DOG, eating a carrot", "fire breathing dragon"),
     *("a monkey with a banana", "a plate with spaghetti", "a dog in a black suit", "a dog at night", "a dog", "", "…"),
     *("a dog's house on the hill", "a very very very small dog on the sofa", "a dog running", "flying over the sea"),
-    *("a ring on the sofa", "the dog on fire", "dogs in the garden", "naïve dog on the sofa"),
+    *(
+        "a robot eating a carrot",
+        "a ring on the sofa",
+        "the dog on fire",
+        "dogs in the garden",
+        "naïve dog on the sofa",
+    ),
 )
-KNOWN = ("dog", "car", "carrot", "monkey", "plate", "fire", "a dog")
+KNOWN = ("dog", "robot", "car", "carrot", "monkey", "plate", "fire", "a dog")
 MEANT = (("", 0.0), ("carrot", 0.9), ("banana", 0.6), ("spaghetti", 0.9), ("dragon", 0.9), ("dog", 0.3), ("house", 0.3))
-OWN = (("dog", 0.9), ("monkey face", 0.9), ("fire", 0.9), ("grinning face", 0.9), ("dog", 0.3))
+OWN = (("dog", 0.9), ("robot", 0.9), ("monkey face", 0.9), ("fire", 0.9), ("grinning face", 0.9), ("dog", 0.3))
 NAMES = ("banana", "elephant", "red apple", "teddy bear", "house")
 SCRIPT = """async (given) => {
   const { seeds, counts, styles, prompts, mistakes, vocabulary, names, english, spelling, text } = given;
