@@ -1,9 +1,11 @@
-from tools.before_setup import missing
+from tools.before_setup import DOWNLOADED, INSTALLED, missing
+
+BOTH = INSTALLED + DOWNLOADED
 
 
 def test_a_machine_with_room_and_a_new_python_is_enough():
-    assert missing((3, 11), 11.0, 11.0, one_disk=True) is None
-    assert missing((3, 14), 8.0, 3.0, one_disk=False) is None
+    assert missing((3, 11), BOTH, BOTH, one_disk=True) is None
+    assert missing((3, 14), INSTALLED, DOWNLOADED, one_disk=False) is None
 
 
 def test_an_old_python_is_told_what_to_do():
@@ -11,9 +13,10 @@ def test_an_old_python_is_told_what_to_do():
 
 
 def test_a_full_disk_is_told_before_anything_is_fetched():
-    assert missing((3, 11), 10.9, 10.9, one_disk=True).startswith("The set-up needs 11 GB of the disk here and 10.9")
-    assert missing((3, 11), 7.9, 99.0, one_disk=False).startswith("The set-up needs 8 GB of the disk here and 7.9")
+    told = missing((3, 11), BOTH - 0.1, BOTH - 0.1, one_disk=True)
+    assert told.startswith(f"The set-up needs {BOTH} GB of the disk here and {BOTH - 0.1:.1f} are free")
+    assert missing((3, 11), INSTALLED - 0.1, 99.0, one_disk=False).startswith(f"The set-up needs {INSTALLED} GB of")
 
 
 def test_a_full_temporary_folder_is_told_how_to_choose_another():
-    assert "set TMPDIR" in missing((3, 11), 99.0, 2.9, one_disk=False)
+    assert "set TMPDIR" in missing((3, 11), 99.0, DOWNLOADED - 0.1, one_disk=False)

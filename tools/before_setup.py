@@ -8,8 +8,8 @@ import shutil
 import sys
 import tempfile
 
-INSTALLED = 8  # GB, of packages in .venv
-DOWNLOADED = 3  # GB, of packages in the temporary folder while pip installs them
+# GB: of packages in .venv, and in the temporary folder while pip installs them. CUDA comes with torch on Linux alone.
+INSTALLED, DOWNLOADED = (8, 3) if sys.platform.startswith("linux") else (4, 1)
 
 
 def missing(version, room, room_for_downloads, one_disk):
