@@ -280,6 +280,7 @@ def test_a_list_of_prompts_goes_on_after_a_reload(open_page, url, gate, monkeypa
 def test_a_second_request_ends_the_first(open_page, url, gate):
     page = open_page(url).page
     expect(page.locator("#status")).to_contain_text("1 picture in")
+    expect(page.get_by_role("button", name="Download", exact=True)).to_be_enabled()
     gate.clear()
     set_count(page, 8)
     page.get_by_label("Prompt").fill("pizza")
@@ -323,6 +324,7 @@ def test_what_is_said_late_of_the_run_before_takes_no_stop_away(open_page, url, 
     expect(page.locator("#status")).to_contain_text("picture 2 of 2")
     expect(stop).to_be_visible()
     expect(strip).to_be_hidden()
+    expect(page.get_by_role("button", name="Download", exact=True)).to_be_disabled()
     made.release()
     expect(page.locator("#status")).to_contain_text("2 pictures in")
     expect(stop).to_be_hidden()

@@ -104,6 +104,7 @@ class Painting(Layout):
             self.kept: list(progress.made),
             self.trail: progress.trail,
             self.underway: object(),
+            self.download: gr.update(interactive=False),  # a message of the previous run may have arrived late
         }
 
     def files_of(self, progress: Progress) -> list[tuple[str, str]]:
