@@ -60,11 +60,11 @@ $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): requirements.txt | $(VENV)/pyvenv.cfg
-	@echo "Installing Python packages: minutes and 3 GB to fetch the first time, seconds later."
+	@echo "Installing Python packages: the first time minutes and 3 GB to download, later seconds."
 	@$(PIP) -r requirements.txt
 	@touch $@
 
 $(DEV): requirements.txt requirements-dev.txt | $(VENV)/pyvenv.cfg
-	@echo "Installing Python packages: minutes and 3 GB to fetch the first time, seconds later."
+	@echo "Installing Python packages: the first time minutes and 3 GB to download, later seconds."
 	@$(PIP) -r requirements-dev.txt
 	@touch $(RUNTIME) $@

@@ -56,7 +56,7 @@ def data_folder_of_its_own(tmp_path_factory) -> Iterator[None]:
 def temporary_folder_of_its_own(tmp_path_factory) -> Iterator[None]:
     """What libraries leave in it goes with the tests' own folders."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = str(tmp_path_factory.mktemp("t"))
+        folder = str(tmp_path_factory.mktemp("t"))  # short: so is the longest path of a socket
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         yield

@@ -72,11 +72,11 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class CaptionedSet(DataConfig):
-    """A set of which captions alone are read, as they are needed; rows without one are left out."""
+    """A set of which captions alone are read: how its pictures would be is no option. Rows without one are left out."""
 
-    stream: tyro.conf.Suppress[bool] = True
-    workers: tyro.conf.Suppress[int] = DataConfig.workers
-    skip_bad: tyro.conf.Suppress[bool] = True
+    stream: tyro.conf.Suppress[bool] = field(default=True, init=False)
+    workers: tyro.conf.Suppress[int] = field(default=DataConfig.workers, init=False)
+    skip_bad: tyro.conf.Suppress[bool] = field(default=True, init=False)
 
 
 @dataclass(frozen=True)
@@ -154,3 +154,7 @@ class PairOptions(ShardOptions):
         if self.steps < 1:
             raise UserError(f"steps is {self.steps}: choose at least 1.")
         super().__post_init__()
+
+    @property
+    def set(self) -> DataConfig:
+        return self.data.at(self.where)

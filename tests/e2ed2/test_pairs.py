@@ -159,10 +159,10 @@ def test_what_was_begun_is_gone_on_with_and_not_mixed(pairs, captions, tmp_path)
 @pytest.mark.parametrize("first", ["cache", "pairs"])
 def test_pairs_and_encoded_pictures_do_not_share_a_folder(few, tmp_path, first):
     """Also where the set and the networks are the same."""
-    of = {"backbone": "tiny:sd3", "data": CaptionedSet(str(few), resolution=32)}
+    of, data = {"backbone": "tiny:sd3"}, {"path": str(few), "resolution": 32}
     writes = {
-        "cache": lambda: write_cache(CacheOptions(tmp_path, pixels=False, **of)),
-        "pairs": lambda: write_pairs(PairOptions(tmp_path, steps=1, **of)),
+        "cache": lambda: write_cache(CacheOptions(tmp_path, pixels=False, data=DataConfig(**data), **of)),
+        "pairs": lambda: write_pairs(PairOptions(tmp_path, steps=1, data=CaptionedSet(**data), **of)),
     }
     writes.pop(first)()
     before = (tmp_path / SETTINGS).read_text()
@@ -257,7 +257,10 @@ def test_what_cannot_be_meant_is_refused(captions, given, told):
 def test_how_pictures_would_be_read_is_no_option_where_captions_alone_are(option, captions, tmp_path, called):
     words = ["data", "pairs", captions, "--backbone", "tiny:sd3"]
     assert f"Unrecognized options: {option}" in called(*words, "--out", tmp_path / "p", option, code=2).err
-    assert option.split("=")[0] not in called(*words, "--help").out
+    name = option.split("=")[0]
+    assert name not in called(*words, "--help").out
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        CaptionedSet("x", **{name.removeprefix("--").removeprefix("no-").replace("-", "_"): 2})
 
 
 def test_what_a_teacher_or_a_file_of_captions_has_no_use_for_is_refused(captions, tmp_path):

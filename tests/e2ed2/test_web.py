@@ -85,13 +85,8 @@ SCENES = (
     *("a dog running on the beach", "my car parked by the sea", "A DOG, eating a carrot", "fire breathing dragon"),
     *("a monkey with a banana", "a plate with spaghetti", "a dog in a black suit", "a dog at night", "a dog", "", "…"),
     *("a dog's house on the hill", "a very very very small dog on the sofa", "a dog running", "flying over the sea"),
-    *(
-        "a robot eating a carrot",
-        "a ring on the sofa",
-        "the dog on fire",
-        "dogs in the garden",
-        "naïve dog on the sofa",
-    ),
+    *("a ring on the sofa", "the dog on fire", "dogs in the garden", "naïve dog on the sofa"),
+    "a robot eating a carrot",
 )
 KNOWN = ("dog", "robot", "car", "carrot", "monkey", "plate", "fire", "a dog")
 MEANT = (("", 0.0), ("carrot", 0.9), ("banana", 0.6), ("spaghetti", 0.9), ("dragon", 0.9), ("dog", 0.3), ("house", 0.3))
